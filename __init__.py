@@ -1,0 +1,5 @@
+"""vidgraph: real-time video understanding for Python."""
+
+from __future__ import annotations
+
+__version__ = "0.1.0"

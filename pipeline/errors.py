@@ -1,0 +1,75 @@
+"""The one exception tree: everything vidgraph raises on purpose is a ``VidgraphError``.
+
+Errors of other libraries are mapped where they are called, with ``raise … from``. A message
+says who, what was expected, what came, and what to do, on one line; secrets in addresses are
+removed with :func:`redact` before they reach a message.
+"""
+
+from __future__ import annotations
+
+import re
+
+
+class VidgraphError(Exception):
+    """Base of every error that vidgraph raises on purpose. ``exit_code`` is the command line's."""
+
+    exit_code = 1
+
+
+class UsageError(VidgraphError):
+    """The call itself is wrong: an unknown name, an impossible combination (exit code 2)."""
+
+    exit_code = 2
+
+
+class GraphError(UsageError):
+    """The graph cannot work as it was put together; the message has the cure."""
+
+
+class SourceError(VidgraphError):
+    """A source cannot be opened or read: no such file, no video stream, a dead camera."""
+
+
+class OutputError(VidgraphError):
+    """An output cannot be written: no permission, a full disk, a file that exists already."""
+
+
+class CheckpointError(VidgraphError):
+    """Weights do not fit the model, are damaged, or would run code when loaded."""
+
+
+class EngineError(VidgraphError):
+    """A network cannot be compiled or run, or was fed what it does not take."""
+
+
+class DownloadError(VidgraphError):
+    """Published weights could not be fetched or are not what was pinned."""
+
+
+class ResultsError(VidgraphError):
+    """A results file is damaged or of another version."""
+
+
+class MissingExtraError(VidgraphError, ImportError):
+    """An optional dependency is not installed; the message names the extra."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f"{what} needs an optional package; install it with: pip install 'vidgraph[{extra}]'")
+        self.extra = extra
+
+
+class StageError(VidgraphError):
+    """A stage failed on a frame; raised once, by the executor, from the original error."""
+
+    def __init__(self, message: str, *, stage: str, stream_id: str, frame_index: int | None) -> None:
+        super().__init__(message)
+        self.stage, self.stream_id, self.frame_index = stage, stream_id, frame_index
+
+
+_CREDENTIALS = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)[^/@\s]*@")
+_SECRET_QUERY = re.compile(r"(?i)(?P<name>[?&](?:token|key|password|passwd|pwd|secret|auth|sig|signature)=)[^&\s'\"]+")
+
+
+def redact(text: str) -> str:
+    """Return ``text`` with user names, passwords and secret query values of addresses replaced by ``***``."""
+    return _SECRET_QUERY.sub(r"\g<name>***", _CREDENTIALS.sub(r"\g<scheme>***@", text))

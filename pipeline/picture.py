@@ -1,0 +1,78 @@
+"""A picture as the decoder gave it: planes plus what is needed to read them as colours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..kernels import PIXEL_FORMATS, to_rgb
+
+Matrix = Literal["bt601", "bt709", "bt2020", "rgb"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """One decoded picture, the right way up, in the decoder's own pixel format.
+
+    Attributes:
+        format: a name of ``kernels.PIXEL_FORMATS``: ``yuv420p``, ``nv12``, ``yuv422p``, ``yuv444p``,
+            their ``…10le`` forms, ``gray`` or ``rgb24``.
+        planes: read-only arrays, uint8 or (more than 8 bits) uint16; ``[h, w]`` each, for ``nv12``
+            ``[h, w]`` and ``[h / 2, w / 2, 2]``, for ``rgb24`` one of ``[h, w, 3]``. Rows may be
+            padded (strided views of the decoder's memory).
+        matrix: the YUV matrix; ``rgb`` for ``rgb24``.
+        full_range: luma 0..255 rather than 16..235.
+        rotation: degrees clockwise by which the source's metadata said to turn it for display;
+            the planes are already turned.
+        interlaced: the source marked the picture as interlaced (it is not deinterlaced).
+        sample_aspect: width of a pixel over its height; 1 for square pixels.
+
+    Raises:
+        ValueError: unknown format, or planes whose count, shape or dtype do not fit it.
+    """
+
+    format: str
+    planes: tuple[NDArray[np.generic], ...]
+    matrix: Matrix = "bt709"
+    full_range: bool = False
+    rotation: int = 0
+    interlaced: bool = False
+    sample_aspect: Fraction = Fraction(1)
+    _rgb: list[NDArray[np.uint8]] = field(default_factory=list, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        layout = PIXEL_FORMATS.get(self.format)
+        if layout is None:
+            raise ValueError(f"unknown pixel format {self.format!r}; known: {', '.join(PIXEL_FORMATS)}")
+        layout.check(self.planes)
+        for plane in self.planes:
+            plane.flags.writeable = False
+
+    @classmethod
+    def from_rgb(cls, rgb: NDArray[np.uint8]) -> Picture:
+        """Wrap an RGB array, uint8 ``[H, W, 3]``, without a copy (a read-only view of it)."""
+        if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8:
+            raise ValueError(f"an RGB picture must be uint8 [H, W, 3], got {rgb.dtype} {list(rgb.shape)}")
+        return cls("rgb24", (rgb.view(),), matrix="rgb", full_range=True)
+
+    @property
+    def height(self) -> int:
+        """Rows, in displayed pixels."""
+        return int(self.planes[0].shape[0])
+
+    @property
+    def width(self) -> int:
+        """Columns, in displayed pixels."""
+        return int(self.planes[0].shape[1])
+
+    def rgb(self) -> NDArray[np.uint8]:
+        """The picture as RGB, uint8 ``[H, W, 3]``, read-only; converted once and kept."""
+        if not self._rgb:
+            rgb = to_rgb(self.planes, self.format, matrix=self.matrix, full_range=self.full_range)
+            rgb.flags.writeable = False
+            self._rgb.append(rgb)
+        return self._rgb[0]
