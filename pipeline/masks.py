@@ -98,14 +98,12 @@ class Masks:
             if not len(changes):
                 crops.append(_crop(np.zeros((0, 0), np.bool_), (0, 0)))
                 continue
-            last = changes[-1] if len(changes) % 2 == 0 else height * width  # one past the last pixel set
-            first_column, end_column = int(changes[0]) // height, -(-int(last) // height)
-            ends = np.append(changes, last)[: len(changes) + len(changes) % 2] - first_column * height
-            columns = np.zeros((end_column - first_column) * height + 1, np.int8)
-            np.add.at(columns, ends[0::2], 1)
-            np.add.at(columns, ends[1::2], -1)
-            filled = np.cumsum(columns[:-1], dtype=np.int8).astype(np.bool_)
-            crops.append(_crop(filled.reshape(-1, height).T, (first_column, 0)))
+            last = int(changes[-1]) if len(changes) % 2 == 0 else height * width  # one past the last pixel set
+            first_column, end_column = int(changes[0]) // height, -(-last // height)
+            edges = np.clip([0, *changes, height * width], first_column * height, end_column * height)
+            values = np.arange(len(edges) - 1) % 2 == 1
+            columns = np.repeat(values, np.diff(edges)).reshape(-1, height)
+            crops.append(_crop(columns.T, (first_column, 0)))
         return cls._from_crops(crops, (height, width))
 
     @classmethod
@@ -151,8 +149,10 @@ class Masks:
         """The mask as COCO compressed RLE, equal to what COCO's own tools write for it."""
         height, width = self.size
         x1, y1, _, _ = self.boxes[row].tolist()
-        columns = np.pad(self.crop(row).T, ((0, 0), (1, 1)))
-        column, change = np.nonzero(columns[:, 1:] != columns[:, :-1])
+        crop = self.crop(row)
+        columns = np.zeros((crop.shape[1], crop.shape[0] + 2), np.bool_)
+        columns[:, 1:-1] = crop.T
+        column, change = np.divmod(np.flatnonzero(columns[:, 1:] != columns[:, :-1]), crop.shape[0] + 1)
         at = (column + x1) * height + change + y1
         # A run that ends at the foot of a column and goes on at the top of the next is one run.
         goes_on = at[1:] == at[:-1]
