@@ -1,0 +1,101 @@
+# vidgraph: the two commands of the README, and what contributors use.
+#
+#   make demo VIDEO=path [WEIGHTS=path] [MODEL=name] [OUT=folder] [ARGS=…]
+#   make test [TESTS=path] [PYTEST_ARGS=…]
+#
+# Everything is installed into .venv. A step is done again only when the sources it depends on
+# changed: its stamp is named after a hash of them.
+
+SHELL := /bin/sh
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+MODEL ?=
+WEIGHTS ?=
+VIDEO ?=
+OUT ?= out
+ARGS ?= --size 640 --min-score 0.5
+TESTS ?= tests
+WORKERS ?= 2
+PYTEST_ARGS ?=
+export PYTHON MODEL WEIGHTS VIDEO OUT TESTS
+
+PACKAGE := __init__.py py.typed CMakeLists.txt pyproject.toml benchmarks engines kernels models pipeline stages
+SOURCES := $(shell find $(PACKAGE) -type f ! -name '*.so' ! -name '*.pyc' 2>/dev/null | LC_ALL=C sort)
+HASH := $(shell cat $(SOURCES) /dev/null | cksum | tr ' ' '-')-$(words $(SOURCES))
+STAMPS := .venv/stamps
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+WHEEL = $$(ls build/wheel/vidgraph-*.whl)
+
+.PHONY: help demo test lint docs wheel install machine video clean
+
+help:
+	@echo 'make demo VIDEO=path [WEIGHTS=path]  run a face detector on a video: annotated video and JSON lines in out/'
+	@echo 'make test                            install the package and run all tests'
+	@echo 'make lint                            format, lint, types and layers'
+	@echo 'make docs                            write the generated pages of docs/ again'
+	@echo 'make clean                           remove .venv, build and caches'
+
+# What the machine must have; one line says what is missing.
+machine:
+	@command -v "$$PYTHON" >/dev/null || { echo "make: no $$PYTHON here. On Debian: apt install python3 python3-venv (or set PYTHON=/path/to/python3)" >&2; exit 1; }
+	@"$$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: vidgraph needs Python 3.11 or later, $$PYTHON is $$("$$PYTHON" -V 2>&1). Set PYTHON=/path/to/python3" >&2; exit 1; }
+	@"$$PYTHON" -c 'import ensurepip, venv' 2>/dev/null || { echo "make: $$PYTHON has no venv. On Debian: apt install python3-venv" >&2; exit 1; }
+	@command -v "$${CXX:-c++}" >/dev/null || { echo "make: no C++ compiler ($${CXX:-c++}) here. On Debian: apt install build-essential" >&2; exit 1; }
+
+video: machine
+	@test -n "$$VIDEO" || { echo "make: say which video: make demo VIDEO=path/to/video.mp4 [WEIGHTS=path/to/weights]" >&2; exit 2; }
+	@test -e "$$VIDEO" || { echo "make: no such video: $$VIDEO" >&2; exit 2; }
+	@test -z "$$WEIGHTS" || test -e "$$WEIGHTS" || { echo "make: no such weights: $$WEIGHTS" >&2; exit 2; }
+
+$(BIN)/python: | machine
+	"$$PYTHON" -m venv .venv
+
+$(STAMPS)/wheel-$(HASH): | $(BIN)/python
+	rm -rf build/wheel && mkdir -p build/wheel $(STAMPS)
+	$(PIP) wheel --quiet --no-deps --wheel-dir build/wheel .
+	$(PIP) install --quiet --force-reinstall --no-deps "$(WHEEL)"
+	rm -f $(STAMPS)/* && touch "$@"
+
+$(STAMPS)/base-$(HASH): $(STAMPS)/wheel-$(HASH)
+	$(PIP) install --quiet "$(WHEEL)"
+	touch "$@"
+
+# A .pth checkpoint needs torch once, to become ONNX. A torch that is in .venv already is kept.
+$(STAMPS)/torch-$(HASH): $(STAMPS)/base-$(HASH)
+	$(BIN)/python -c 'import torch, onnx' 2>/dev/null || $(PIP) install --quiet "$(WHEEL)[torch]"
+	touch "$@"
+
+$(STAMPS)/test-$(HASH): $(STAMPS)/base-$(HASH)
+	$(PIP) install --quiet "$(WHEEL)[test]"
+	touch "$@"
+
+wheel: $(STAMPS)/wheel-$(HASH)
+install: $(STAMPS)/base-$(HASH)
+
+NEEDS_TORCH := $(if $(filter %.onnx,$(WEIGHTS)),base,torch)
+
+demo: video $(STAMPS)/$(NEEDS_TORCH)-$(HASH)
+	@set -e; name=$$(basename "$$VIDEO"); name=$${name%.*}; mkdir -p "$$OUT"; \
+	if [ -n "$$WEIGHTS" ]; then model="$${MODEL:-retinaface}=$$WEIGHTS"; \
+	else model="$${MODEL:-retinaface-1mb}"; $(BIN)/vidgraph pull "$$model"; fi; \
+	$(BIN)/vidgraph run "$$VIDEO" --model "$$model" $(ARGS) -y -o "$$OUT/$$name.mp4" -o "$$OUT/$$name.jsonl"; \
+	echo "wrote $$OUT/$$name.mp4 and $$OUT/$$name.jsonl"
+
+test: machine $(STAMPS)/test-$(HASH)
+	$(BIN)/python -P -m pytest --import-mode=importlib --confcutdir=tests -n $(WORKERS) $(PYTEST_ARGS) "$$TESTS"
+
+lint: machine $(STAMPS)/test-$(HASH)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m mypy -p vidgraph
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python docs/generate.py --check
+
+docs: machine $(STAMPS)/test-$(HASH)
+	$(BIN)/python docs/generate.py
+
+clean:
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
