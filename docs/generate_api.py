@@ -1,0 +1,159 @@
+"""The page of the Python API, from signatures and docstrings."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import vidgraph
+
+INTRO = """# Python API
+
+Everything in the first section is a name of `vidgraph`: `vidgraph.run`, `vidgraph.load_model` and so on. The
+sections after it are for those who build graphs of their own. Names that are not on this page may change without
+notice. [Recipes](recipes.md) shows them at work.
+
+Conventions everywhere: RGB unless a name says otherwise; sizes are (height, width); points are (x, y); boxes are
+(x1, y1, x2, y2) in continuous displayed pixels, where pixel i covers [i, i + 1); absent is `None` or -1, never NaN.
+"""
+
+# Section -> the module that has the names, and the names ("*": its __all__).
+SECTIONS: dict[str, dict[str, tuple[str, ...]]] = {
+    "vidgraph": {"vidgraph": ("*",)},
+}
+
+DOC_SECTION = re.compile(r"^(Args|Arguments|Attributes|Returns|Yields|Raises|Example|Examples|Source):(.*)$")
+
+
+def api_page() -> str:
+    parts = [INTRO]
+    for title, modules in SECTIONS.items():
+        parts.append(f"## {title}\n")
+        for module_name, names in modules.items():
+            module = importlib.import_module(module_name)
+            parts += [_entry(module_name, name, getattr(module, name)) for name in _names(module, names)]
+    return "\n".join(parts)
+
+
+def _names(module: Any, names: tuple[str, ...]) -> list[str]:
+    found = list(module.__all__) if names == ("*",) else list(names)
+    return [name for name in sorted(found, key=lambda n: (n.isupper(), n.lower())) if not name.startswith("__")]
+
+
+def _entry(module: str, name: str, value: Any) -> str:
+    title = f"### {module}.{name}\n"
+    if inspect.isclass(value):
+        members = "".join(_member(label, member) for label, member in _members(value))
+        return f"{title}\n{_code(_class_line(name, value))}\n{docstring(value)}\n{members}"
+    if callable(value):
+        return f"{title}\n{_code(name + signature(value))}\n{docstring(value)}\n"
+    kind = f"{type(value).__name__}"
+    inner = getattr(getattr(value, "type", None), "__name__", "")
+    return f"{title}\n`{kind}{f'[{inner}]' if inner else ''}`\n"
+
+
+def _class_line(name: str, cls: type) -> str:
+    bases = [base.__name__ for base in cls.__bases__ if base not in (object,) and "Protocol" not in base.__name__]
+    if issubclass(cls, BaseException) or cls.__init__ is object.__init__:
+        return f"class {name}({', '.join(bases)})" if bases else f"class {name}"
+    try:
+        return f"class {name}{signature(cls)}"
+    except (TypeError, ValueError):
+        return f"class {name}"
+
+
+def _members(cls: type) -> Iterator[tuple[str, Any]]:
+    """Public methods and properties that the class itself defines and documents, in source order."""
+    for name, member in vars(cls).items():
+        function = member.fget if isinstance(member, property) else getattr(member, "__func__", member)
+        if name.startswith("_") or not inspect.isfunction(function) or not function.__doc__:
+            continue
+        yield (name if isinstance(member, property) else name + signature(function)), function
+
+
+def _member(label: str, function: Any) -> str:
+    return f"\n#### {_heading(label)}\n\n{_code(label)}\n{docstring(function)}\n"
+
+
+def _heading(label: str) -> str:
+    return label.split("(")[0]
+
+
+def signature(function: Any) -> str:
+    """``(a, *, b: int = 1) -> str``, broken into lines where it is long."""
+    try:
+        found = inspect.signature(function)
+    except ValueError:
+        return "(…)"
+    parameters = [p for p in found.parameters.values() if p.name not in ("self", "cls")]
+    words, starred = [], False
+    for parameter in parameters:
+        if parameter.kind is parameter.KEYWORD_ONLY and not starred:
+            words.append("*")
+            starred = True
+        starred = starred or parameter.kind is parameter.VAR_POSITIONAL
+        words.append(_parameter(parameter))
+    result = "" if found.return_annotation in (found.empty, None, "None") else f" -> {_type(found.return_annotation)}"
+    line = f"({', '.join(words)}){result}"
+    return line if len(line) < 90 else "(\n    " + ",\n    ".join(words) + f",\n){result}"
+
+
+def _parameter(parameter: inspect.Parameter) -> str:
+    stars = {parameter.VAR_POSITIONAL: "*", parameter.VAR_KEYWORD: "**"}.get(parameter.kind, "")
+    kind = "" if parameter.annotation is parameter.empty else f": {_type(parameter.annotation)}"
+    if parameter.default is parameter.empty:
+        return f"{stars}{parameter.name}{kind}"
+    equals = " = " if kind else "="
+    return f"{stars}{parameter.name}{kind}{equals}{_default(parameter.default)}"
+
+
+def _default(value: Any) -> str:
+    plain = isinstance(value, str | int | float | bool | tuple | list | dict | frozenset | type(None))
+    return repr(value) if plain else getattr(value, "__name__", None) or re.sub(r"\(.*", "(…)", repr(value)).strip("<>")
+
+
+def _type(annotation: Any) -> str:
+    return annotation if isinstance(annotation, str) else getattr(annotation, "__name__", str(annotation))
+
+
+def docstring(value: Any) -> str:
+    """The docstring as Markdown: Google-style sections become lists, reST roles and double backticks single ones."""
+    text = inspect.cleandoc(value.__doc__ or "")
+    text = re.sub(r":\w+:`~?([^`]+)`", r"`\1`", text).replace("``", "`")
+    out: list[str] = []
+    section, in_code = "", False
+    for line in text.splitlines():
+        heading = DOC_SECTION.match(line)
+        if heading:
+            section = heading[1]
+            out += ["", f"*{section}:*{heading[2]}", ""]
+        elif section in ("Example", "Examples"):
+            out.append(line)
+        elif section and line.startswith("    ") and line.strip():
+            out.append(_section_line(section, line))
+        else:
+            section = section if not line.strip() else ""
+            starts, ends = line.startswith("    ") and not in_code, in_code and line and not line.startswith("    ")
+            if starts or ends:
+                in_code = not in_code
+            out.append(line)
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(out)).strip() + "\n"
+
+
+def _section_line(section: str, line: str) -> str:
+    body = line[4:]
+    if section in ("Returns", "Yields"):
+        return body.strip()
+    match = re.match(r"([\w.*, ]+):\s(.*)", body)
+    return f"- `{match[1]}`: {match[2]}" if match and not body.startswith(" ") else f"  {body.strip()}"
+
+
+def _code(text: str) -> str:
+    return f"```text\n{text}\n```\n"
+
+
+if vidgraph.__doc__ is None:
+    raise SystemExit("run without -OO: the page is made from docstrings")
