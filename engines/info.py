@@ -1,0 +1,41 @@
+"""What of the engines is here, for ``vidgraph info``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .cache import cache_limit_bytes, cache_root
+from .open import ENGINES
+from .processor import processor
+
+
+def engine_info() -> dict[str, Any]:
+    """The processor, its instruction sets, the engines and the cache.
+
+    Returns:
+        ``{"processor": str, "instruction_sets": [str], "engines": {name: {"installed": bool, "version",
+        "devices", "precisions"} or {"installed": False, "extra"}}, "cache": {"folder", "limit_bytes"}}``
+        of plain JSON types. An engine that is installed and cannot be imported has ``"problem"``.
+    """
+    return {
+        "processor": processor().model,
+        "instruction_sets": list(processor().instruction_sets),
+        "engines": {name: _describe(name) for name in ENGINES},
+        "cache": {"folder": str(cache_root()), "limit_bytes": cache_limit_bytes()},
+    }
+
+
+def _describe(name: str) -> dict[str, Any]:
+    row = ENGINES[name]
+    if not row.installed:
+        return {"installed": False, "extra": row.extra}
+    try:
+        description = row.load().describe()
+    except Exception as error:  # a broken installation must not hide the others
+        return {"installed": True, "problem": f"{type(error).__name__}: {error}"}
+    return {
+        "installed": True,
+        "version": description.version,
+        "devices": list(description.devices),
+        "precisions": list(description.precisions),
+    }

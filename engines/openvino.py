@@ -1,0 +1,270 @@
+"""Networks on OpenVINO: the default engine on a CPU. The one module that imports ``openvino``.
+
+How requests are spread over cores (RetinaFace MobileNet0.25 at 640x384, bf16, 2 cores, wall ms a request
+with as many calling threads as requests): one compiled network with one stream per request and no
+pinning 3.9; the same with pinning 4.1; one compiled network per thread 4.1 without pinning and 7.9 with
+it (all pin themselves to the first core); one request on both cores 4.4; the LATENCY hint 6.0. So one
+network, one stream per request, never pinned: its threads share the cores with decoder and encoder.
+
+Compiled networks are cached in our own files, because OpenVINO's cache has no bound and no lock.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from ..pipeline.errors import EngineError
+from .cache import discard, find_or_build, key_of
+from .network import network_digest, read_network
+from .pool import Pool
+from .processor import processor
+from .spec import Array, EngineDescription, EngineOptions, TensorSpec, check_feeds
+
+
+def _import_quietly() -> ModuleType:
+    """Import OpenVINO without its telemetry.
+
+    Its package sends an event to a server and writes an identifier into the home folder while it is
+    imported, unless ``openvino_telemetry`` is absent: so it is, for the length of the import.
+    """
+    name = "openvino_telemetry"
+    absent_for_now = name not in sys.modules
+    if absent_for_now:
+        sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        import openvino  # type: ignore[import-not-found,import-untyped,unused-ignore]
+    finally:
+        if absent_for_now:
+            del sys.modules[name]
+    module: ModuleType = openvino
+    return module
+
+
+ov = _import_quietly()
+LOG = logging.getLogger("vidgraph")
+_HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
+_NOISE = ("Exception from ", "Check '", "FrontEnd API failed", "Model wasn't fully converted", "Summary:")
+
+
+@lru_cache(maxsize=1)
+def _core() -> Any:
+    return ov.Core()
+
+
+@lru_cache(maxsize=1)
+def available_precisions() -> tuple[str, ...]:
+    """What this processor computes natively; ``int8`` needs a network that was quantised."""
+    able = set(_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
+    precisions = ["fp32"]
+    if "BF16" in able and processor().may_have_bf16:  # OpenVINO also says BF16 where it only emulates it
+        precisions.append("bf16")
+    if "FP16" in able:
+        precisions.append("fp16")
+    if "INT8" in able:
+        precisions.append("int8")
+    return tuple(precisions)
+
+
+def describe() -> EngineDescription:
+    """Version, devices and precisions here."""
+    return EngineDescription(str(ov.__version__).split("-")[0], ("cpu",), available_precisions())
+
+
+def open_network(path: Path, options: EngineOptions) -> OpenVINOEngine:
+    """Compile an ONNX file, or take the compiled network from the cache.
+
+    Raises:
+        EngineError: the file cannot be read or compiled, has no fixed shapes, or the precision is not available.
+    """
+    precision = _choose_precision(path.name, options.precision)
+    config = _configuration(precision, options)
+    data = read_network(path)
+    key = key_of(
+        network_digest(path, data), "openvino", str(ov.__version__), options.device, precision, repr(sorted(config.items())),
+        processor().model, " ".join(sorted(processor().flags)), os.environ.get("ONEDNN_MAX_CPU_ISA", ""),
+        platform.platform(), _own_version(),
+    )  # fmt: skip
+    compiled = _compile_cached(path, precision, config, key)
+    return OpenVINOEngine(path.name, compiled, options, precision)
+
+
+def _own_version() -> str:
+    from .. import __version__
+
+    return __version__
+
+
+def _choose_precision(name: str, asked: str) -> str:
+    available = available_precisions()
+    if asked == "auto":
+        return "bf16" if "bf16" in available else "fp32"
+    if asked not in available:
+        raise EngineError(
+            f"{name}: precision {asked!r} is not native to this processor ({processor().model}); "
+            f"openvino has {', '.join(available)} here"
+        )
+    return asked
+
+
+def _configuration(precision: str, options: EngineOptions) -> dict[str, Any]:
+    float_precision = precision if precision in _HINTS else _choose_precision("", "auto")
+    return {
+        "INFERENCE_PRECISION_HINT": _HINTS[float_precision],
+        "EXECUTION_MODE_HINT": "ACCURACY" if precision == "fp32" else "PERFORMANCE",
+        "NUM_STREAMS": options.requests,
+        "INFERENCE_NUM_THREADS": options.requests * options.threads_per_request,
+        "ENABLE_CPU_PINNING": False,
+    }
+
+
+def _compile_cached(path: Path, precision: str, config: dict[str, Any], key: str) -> Any:
+    """The compiled network: compiled here, by another process, or earlier."""
+    compiled = None
+
+    def build(target: Path) -> None:
+        nonlocal compiled
+        compiled = compiled or _compile(path, precision, config)
+        try:
+            exported = compiled.export_model()
+        except RuntimeError as error:
+            raise OSError(f"openvino cannot store {path.name}: {_one_line(error)}") from error
+        target.write_bytes(exported.getbuffer())
+
+    stored = find_or_build("engines", f"{key}.openvino", build)
+    if compiled is None and stored is not None:
+        try:
+            return _core().import_model(stored.read_bytes(), "CPU", config)
+        except (RuntimeError, OSError) as error:  # removed since, or another build of the same version wrote it
+            LOG.warning("cannot use the compiled %s in the cache: %s; compiling it again", path.name, _one_line(error))
+            discard(stored)
+    return compiled or _compile(path, precision, config)
+
+
+def _compile(path: Path, precision: str, config: dict[str, Any]) -> Any:
+    started = time.perf_counter()
+    try:
+        model = _core().read_model(str(path))
+        _check_model(path.name, model, precision)
+        compiled = _core().compile_model(model, "CPU", config)
+    except RuntimeError as error:
+        raise EngineError(f"cannot compile {path.name} with openvino: {_one_line(error)}") from error
+    LOG.debug("compiled %s for openvino %s in %.2f s", path.name, precision, time.perf_counter() - started)
+    return compiled
+
+
+def _check_model(name: str, model: Any, precision: str) -> None:
+    for port in (*model.inputs, *model.outputs):
+        if port.partial_shape.is_dynamic:
+            raise EngineError(
+                f"cannot compile {name}: {port.any_name!r} has no fixed shape ({port.partial_shape}); "
+                "export it for one batch size and resolution"
+            )
+        if port.element_type.get_type_name() == "bf16":
+            raise EngineError(f"cannot compile {name}: {port.any_name!r} is bfloat16, which NumPy does not have")
+    if precision == "int8" and not any(node.get_type_name() == "FakeQuantize" for node in model.get_ops()):
+        others = ", ".join(other for other in available_precisions() if other != "int8")
+        raise EngineError(
+            f"{name}: precision 'int8' needs a quantised network, and this one is not; it runs in {others}"
+        )
+
+
+def _one_line(error: Exception) -> str:
+    lines = (line.strip(" -") for line in str(error).splitlines())
+    return "; ".join(line for line in lines if line and not line.startswith(_NOISE)) or type(error).__name__
+
+
+def _spec(port: Any) -> TensorSpec:
+    return TensorSpec(port.any_name, port.element_type.to_dtype(), tuple(port.shape))
+
+
+class _Buffers:
+    """The output arrays of one calling thread, and OpenVINO's tensors over them."""
+
+    def __init__(self, outputs: tuple[TensorSpec, ...]) -> None:
+        self.arrays = [np.empty(spec.shape, spec.dtype) for spec in outputs]
+        self.tensors = [ov.Tensor(array, shared_memory=True) for array in self.arrays]
+
+
+class _Request:
+    """One infer request. It holds what its tensors point to, which OpenVINO does not."""
+
+    def __init__(self, compiled: Any) -> None:
+        self._request = compiled.create_infer_request()
+        self._buffers: _Buffers | None = None
+        self._feeds: list[Array] = []
+
+    def infer(self, feeds: list[Array], buffers: _Buffers) -> None:
+        """Read ``feeds`` and write ``buffers``, both without a copy."""
+        self._feeds = [_writable(np.ascontiguousarray(array)) for array in feeds]
+        for index, array in enumerate(self._feeds):
+            self._request.set_input_tensor(index, ov.Tensor(array, shared_memory=True))
+        if self._buffers is not buffers:
+            for index, tensor in enumerate(buffers.tensors):
+                self._request.set_output_tensor(index, tensor)
+            self._buffers = buffers
+        self._request.infer()
+
+
+class _Alias:
+    """The memory of a read-only array, announced as writable: OpenVINO refuses to wrap it otherwise, and only reads."""
+
+    def __init__(self, array: Array) -> None:
+        self._array = array
+        self.__array_interface__ = {**array.__array_interface__, "data": (array.ctypes.data, False)}
+
+
+def _writable(array: Array) -> Array:
+    return array if array.flags.writeable else np.asarray(_Alias(array))
+
+
+class OpenVINOEngine:
+    """A network compiled by OpenVINO; see :class:`vidgraph.engines.Engine`.
+
+    Every calling thread has its own output arrays, which a run writes without a copy: the lease.
+    """
+
+    engine = "openvino"
+
+    def __init__(self, name: str, compiled: Any, options: EngineOptions, precision: str) -> None:
+        self.name, self.device, self.precision = name, options.device, precision
+        self.inputs = tuple(_spec(port) for port in compiled.inputs)
+        self.outputs = tuple(_spec(port) for port in compiled.outputs)
+        self._requests = Pool(name, [_Request(compiled) for _ in range(options.requests)])
+        self._local = threading.local()
+
+    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        """Run the network once; the outputs are this thread's until it runs the engine again.
+
+        Raises:
+            EngineError: the feeds do not fit, the engine is closed, or OpenVINO fails.
+        """
+        check_feeds(self.name, self.inputs, feeds)
+        buffers = self._thread_buffers()
+        with self._requests.take() as request:
+            try:
+                request.infer([feeds[spec.name] for spec in self.inputs], buffers)
+            except RuntimeError as error:
+                raise EngineError(f"{self.name}: openvino failed: {_one_line(error)}") from error
+        return {spec.name: array for spec, array in zip(self.outputs, buffers.arrays, strict=True)}
+
+    def _thread_buffers(self) -> _Buffers:
+        buffers: _Buffers | None = getattr(self._local, "buffers", None)
+        if buffers is None:
+            buffers = self._local.buffers = _Buffers(self.outputs)
+        return buffers
+
+    def close(self) -> None:
+        """Wait for runs under way and free the network; outputs already given stay valid."""
+        self._requests.close()

@@ -1,0 +1,130 @@
+"""What an engine takes and gives, and the one check of feeds that all engines share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..pipeline.errors import EngineError
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """Name, dtype and fixed shape of one input or output; ``str()`` reads ``float32 NCHW [1, 3, 550, 550]``.
+
+    Raises:
+        ValueError: a dimension is not a positive whole number.
+    """
+
+    name: str
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "dtype", np.dtype(self.dtype))
+        if any(length < 1 for length in self.shape):
+            raise ValueError(f"tensor {self.name!r} must have fixed positive dimensions, got {list(self.shape)}")
+
+    def __str__(self) -> str:
+        layout = " NCHW" if len(self.shape) == 4 else ""  # the only layout of ONNX's image operators
+        return f"{self.dtype}{layout} {list(self.shape)}"
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """How a network is to run; see :func:`vidgraph.engines.open_engine` for the meaning of each field."""
+
+    device: str = "cpu"
+    precision: str = "auto"
+    requests: int = 1
+    threads: int = 1
+    deterministic: bool = False
+
+    def __post_init__(self) -> None:
+        if self.requests < 1 or self.threads < 1:
+            raise ValueError(f"requests and threads must be at least 1, got {self.requests} and {self.threads}")
+
+    @property
+    def threads_per_request(self) -> int:
+        """Threads that one request may use; one where results must not depend on how work is split."""
+        return 1 if self.deterministic else max(1, self.threads // self.requests)
+
+
+@dataclass(frozen=True, slots=True)
+class EngineDescription:
+    """What an installed engine can do on this machine."""
+
+    version: str
+    devices: tuple[str, ...]
+    precisions: tuple[str, ...]
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """A compiled network.
+
+    ``run`` checks its feeds with :func:`check_feeds` and may be called from several threads at once;
+    more callers than requests wait for one another. Its outputs are leases: they stay as they are
+    until the **same thread** runs the **same engine** again, whatever other threads do, and are
+    copied by whoever needs them longer. Feeds are only read, and only during the call.
+
+    ``close`` waits for runs under way, may be called twice, and makes later runs an ``EngineError``.
+    """
+
+    @property
+    def name(self) -> str:
+        """The network's file name, for messages."""
+
+    @property
+    def engine(self) -> str:
+        """The row of ``ENGINES`` it came from, e.g. ``openvino``."""
+
+    @property
+    def device(self) -> str:
+        """``cpu`` or ``cuda:N``."""
+
+    @property
+    def precision(self) -> str:
+        """What it computes in: ``fp32``, ``bf16``, ``fp16`` or ``int8``; inputs and outputs keep their dtype."""
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]: ...
+
+    @property
+    def outputs(self) -> tuple[TensorSpec, ...]: ...
+
+    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]: ...
+
+    def close(self) -> None: ...
+
+
+def check_feeds(owner: str, specs: tuple[TensorSpec, ...], feeds: Mapping[str, Array]) -> None:
+    """Raise unless ``feeds`` has exactly the arrays that ``specs`` ask for.
+
+    Args:
+        owner: who is asked, named first in the message.
+        specs: the engine's inputs.
+        feeds: input name -> host array.
+
+    Raises:
+        EngineError: an input is missing or unknown, or has another dtype or shape.
+    """
+    for spec in specs:
+        array = feeds.get(spec.name)
+        if array is None:
+            given = ", ".join(repr(name) for name in feeds) or "nothing"
+            raise EngineError(f"{owner}: input {spec.name!r} ({spec}) is missing; given: {given}")
+        if not isinstance(array, np.ndarray):
+            raise EngineError(f"{owner}: input {spec.name!r} must be {spec}, got a {type(array).__name__}")
+        if array.shape != spec.shape or array.dtype != spec.dtype:
+            raise EngineError(f"{owner}: input {spec.name!r} must be {spec}, got {array.dtype} {list(array.shape)}")
+    if len(feeds) != len(specs):
+        known = {spec.name for spec in specs}
+        extra = ", ".join(repr(name) for name in feeds if name not in known)
+        raise EngineError(f"{owner}: unknown input {extra}; takes: {', '.join(repr(s.name) for s in specs)}")
