@@ -95,7 +95,7 @@ class Masks:
             if tuple(rle["size"]) != (height, width):
                 raise ValueError(f"mask {row} must have size [{height}, {width}], got {list(rle['size'])}")
             changes = np.cumsum(runs_of_rle(rle["counts"], size))[:-1]
-            if not len(changes):
+            if not len(changes) or not height * width:
                 crops.append(_crop(np.zeros((0, 0), np.bool_), (0, 0)))
                 continue
             last = int(changes[-1]) if len(changes) % 2 == 0 else height * width  # one past the last pixel set

@@ -1,0 +1,221 @@
+"""Turns a results file into the formats of other tools, reading it a line at a time."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, TextIO
+
+from .errors import OutputError, ResultsError, UsageError
+from .masks import Masks
+from .read_results import FrameRecord, Results, read_results
+from .results import PIXEL_DECIMALS, Record, dumps
+
+CSV_COLUMNS = (
+    "stream", "frame", "time_s", "captured_at", "epoch", "width", "height", "held_from", "model", "class", "class_id",
+    "score", "x1", "y1", "x2", "y2", "track", "mask_area",
+)  # fmt: skip
+"""Columns of the CSV; for each point ``p1_x, p1_y, p1_score, p2_x, …`` follow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Converter:
+    """One row of :data:`CONVERTERS`: writes results to an open text file whose name ends in ``suffix``."""
+
+    write: Callable[[Results, TextIO], None]
+    suffix: str
+    description: str
+
+
+def convert(
+    path: str | os.PathLike[str],
+    to: str,
+    out: str | os.PathLike[str] | None = None,
+    *,
+    overwrite: bool = False,
+) -> Path:
+    """Write a results file in another format.
+
+    Args:
+        path: a ``vidgraph.results/1`` file.
+        to: a name of :data:`CONVERTERS`.
+        out: the file to write; by default beside ``path``, with the suffix of the format.
+        overwrite: replace ``out`` if it is there.
+
+    Returns:
+        The file written. It appears whole or not at all.
+
+    Raises:
+        UsageError: an unknown format.
+        ResultsError: ``path`` cannot be read.
+        OutputError: ``out`` exists, or cannot be written.
+    """
+    converter = _converter(to)
+    results = read_results(path)
+    target = results.path.with_suffix(converter.suffix) if out is None else Path(out)
+    if target.exists() and target.samefile(results.path):
+        raise OutputError(f"cannot write {target}: it is the file being converted; name another one")
+    if target.exists() and not overwrite:
+        raise OutputError(
+            f"cannot write {target}: it exists; say to overwrite it (-y, overwrite=True) or name another one"
+        )
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        try:
+            with part.open("w", encoding="utf-8", newline="") as file:
+                converter.write(results, file)
+            part.replace(target)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot write {target}: {error.strerror}") from error
+    return target
+
+
+def _converter(to: str) -> Converter:
+    converter = CONVERTERS.get(to.lower())
+    if converter is None:
+        near = difflib.get_close_matches(to.lower(), CONVERTERS, n=2, cutoff=0.5)
+        hint = f"did you mean {' or '.join(near)}? " if near else ""
+        raise UsageError(f"cannot convert results to {to!r}: {hint}known: {', '.join(CONVERTERS)}")
+    return converter
+
+
+def _write_csv(results: Results, file: TextIO) -> None:
+    """One row for each object."""
+    point_count = max((len(model.get("points", ())) for model in results.header["models"]), default=0)
+    points = [f"p{number}_{part}" for number in range(1, point_count + 1) for part in ("x", "y", "score")]
+    only_model = results.models[0] if len(results.models) == 1 else ""
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow([*CSV_COLUMNS, *points])
+    for record in results:
+        height, width = record.size
+        about_frame = record.data | {"model": only_model, "width": width, "height": height}
+        for item in _objects(record):
+            x1, y1, x2, y2 = item["box"]
+            values = about_frame | item | {"x1": x1, "y1": y1, "x2": x2, "y2": y2}
+            if "mask" in item:
+                values["mask_area"] = _mask_area(record, item)
+            row = [values.get(column, "") for column in CSV_COLUMNS]
+            flat = [number for point in item.get("points", ()) for number in point]
+            if len(flat) > len(points):
+                raise ResultsError(f"{record.where}: {len(flat) // 3} points, the header names {point_count}")
+            writer.writerow(row + flat + [""] * (len(points) - len(flat)))
+
+
+def _write_coco(results: Results, file: TextIO) -> None:
+    """A COCO data set whose annotations also have scores."""
+    categories = _Categories(results.header)
+    file.write('{"info":' + dumps({"description": "vidgraph results", "vidgraph": _about(results.header)}))
+    file.write(',"categories":' + dumps_list(categories.records))
+    file.write(',"images":[')
+    _write_items(file, (_coco_image(number, record) for number, record in enumerate(results, start=1)))
+    file.write('],"annotations":[')
+    _write_items(file, _coco_annotations(results, categories))
+    file.write("]}\n")
+
+
+def dumps_list(records: Iterable[Record]) -> str:
+    """Records as a JSON list."""
+    return "[" + ",".join(dumps(record) for record in records) + "]"
+
+
+def _write_items(file: TextIO, items: Iterable[Record]) -> None:
+    between = "\n"
+    for item in items:
+        file.write(between + dumps(item))
+        between = ",\n"
+
+
+def _about(header: Record) -> Record:
+    return {part: header[part] for part in ("format", "models", "settings", "versions") if part in header}
+
+
+class _Categories:
+    """COCO categories: the classes of every model in their order, numbered from 1."""
+
+    def __init__(self, header: Record) -> None:
+        self.records: list[Record] = []
+        self._first: dict[str, int] = {}
+        self._single = len(header["models"]) == 1
+        for model in header["models"]:
+            self._first[model["name"]] = len(self.records) + 1
+            for name in model.get("classes") or [model["name"]]:
+                category = {"id": len(self.records) + 1, "name": name, "supercategory": model["name"]}
+                points = model.get("points")
+                self.records.append(category | ({"keypoints": points, "skeleton": []} if points else {}))
+
+    def of(self, item: Record) -> int:
+        """The category of an object; one without a class has its model's first."""
+        model = next(iter(self._first)) if self._single else item["model"]
+        return self._first[model] + int(item.get("class_id", 0))
+
+
+def _coco_image(number: int, record: FrameRecord) -> Record:
+    height, width = record.size
+    image = {"id": number, "file_name": f"{record.stream}/{record.index:06d}.png", "width": width, "height": height}
+    extra = ("stream", "frame", "time_s", "captured_at", "held_from", "dropped", "damaged")
+    return image | {name: record.data[name] for name in extra if name in record.data}
+
+
+def _coco_annotations(results: Results, categories: _Categories) -> Iterator[Record]:
+    number = 0
+    for image, record in enumerate(results, start=1):
+        for item in _objects(record):
+            number += 1
+            try:
+                category = categories.of(item)
+            except (KeyError, StopIteration) as error:
+                raise ResultsError(f"{record.where}: an object of a model that the header does not have") from error
+            yield {"id": number, "image_id": image, "category_id": category} | _coco_annotation(record, item)
+
+
+def _coco_annotation(record: FrameRecord, item: Record) -> Record:
+    x1, y1, x2, y2 = item["box"]
+    width, height = round(x2 - x1, PIXEL_DECIMALS), round(y2 - y1, PIXEL_DECIMALS)
+    annotation: dict[str, Any] = {"bbox": [x1, y1, width, height], "area": round(width * height, PIXEL_DECIMALS)}
+    if "mask" in item:
+        annotation |= {"segmentation": item["mask"], "area": _mask_area(record, item)}
+    annotation["iscrowd"] = 0
+    if "points" in item:
+        seen = [score > 0 for _, _, score in item["points"]]
+        flat = [(x, y, 2) if ok else (0, 0, 0) for (x, y, _), ok in zip(item["points"], seen, strict=True)]
+        annotation |= {"keypoints": [number for point in flat for number in point], "num_keypoints": sum(seen)}
+    if "score" in item:
+        annotation["score"] = item["score"]
+    if "track" in item:
+        annotation["track_id"] = item["track"]
+    return annotation
+
+
+def _mask_area(record: FrameRecord, item: Record) -> int:
+    try:
+        return Masks.from_rles([item["mask"]], record.size).area(0)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ResultsError(f"{record.where}: damaged mask ({error})") from error
+
+
+def _objects(record: FrameRecord) -> Iterator[Record]:
+    """The objects of a frame; what does not fit the format is a ResultsError."""
+    for item in record.data.get("objects", ()):
+        try:
+            shapes = [len(item["box"]), *{len(point) for point in item.get("points", ())}]
+        except (KeyError, TypeError) as error:
+            raise ResultsError(f"{record.where}: an object without a box") from error
+        if shapes not in ([4], [4, 3]):
+            raise ResultsError(f"{record.where}: a box has 4 numbers and a point 3, got {shapes}")
+        yield item
+
+
+CONVERTERS: Mapping[str, Converter] = MappingProxyType(
+    {
+        "coco": Converter(_write_coco, ".coco.json", "COCO data set with scores: boxes, masks, keypoints"),
+        "csv": Converter(_write_csv, ".csv", "a table with one row for each object"),
+    }
+)
+"""What results can be converted to: one row for each format."""

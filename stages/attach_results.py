@@ -1,0 +1,150 @@
+"""Gives frames the results that an earlier run recorded for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from ..pipeline.detections import Detections
+from ..pipeline.errors import ResultsError, UsageError
+from ..pipeline.landmarks import Landmarks
+from ..pipeline.packet import DETECTIONS, HELD_FROM, LANDMARKS, Frame, Key, Packet
+from ..pipeline.read_results import FrameRecord, Results
+from ..pipeline.stage import EndReason
+
+
+class AttachResults:
+    """Recorded detections and landmarks, by stream and frame number, in place of a network.
+
+    Reads the file as the frames come, once for each stream. A frame that the file does not have gets
+    empty results. Where the file has one stream and the run too, their names need not agree.
+
+    Args:
+        results: an opened results file.
+        model: whose results, where the file has several models; one stage for each may stand in a graph.
+        detections, landmarks: the keys to create; landmarks only where the model has points.
+
+    Raises:
+        UsageError: the file has several models and none was named, or none of that name.
+    """
+
+    name = "attach_results"
+    stateless = False
+
+    def __init__(
+        self,
+        results: Results,
+        *,
+        model: str | None = None,
+        detections: Key[Detections] = DETECTIONS,
+        landmarks: Key[Landmarks] = LANDMARKS,
+    ) -> None:
+        self.results, self.detections, self.landmarks = results, detections, landmarks
+        self.model = _chosen_model(results, model)
+        about: dict[str, Any] = next((m for m in results.header["models"] if m["name"] == self.model), {})
+        self._no_detections = Detections.empty(tuple(about.get("classes", ())))
+        self._no_landmarks = _empty_landmarks(tuple(about.get("points", ())))
+        creates: set[Key[Any]] = {detections, HELD_FROM}
+        if self._no_landmarks.names:
+            creates.add(landmarks)
+        self.creates = frozenset(creates)
+        self._streams: dict[str, _StreamRecords] = {}
+
+    def open(self) -> None: ...
+
+    def process(self, packet: Packet) -> Iterable[Packet]:
+        """Raises ResultsError where the results are of another video: another size or time."""
+        frame = packet.frame
+        records = self._streams.get(frame.stream_id)
+        if records is None:
+            records = _StreamRecords(self.results, _recorded_stream(self.results, frame.stream_id))
+            self._streams[frame.stream_id] = records
+        record = records.at(frame.index)
+        if record is None:
+            yield self._with(packet, self._no_detections, self._no_landmarks)
+            return
+        _check_same_video(record, frame)
+        if record.held_from is not None:
+            packet = packet.with_item(HELD_FROM, record.held_from)
+        yield self._with(packet, record.detections_of(self.model), record.landmarks_of(self.model))
+
+    def end_stream(self, stream_id: str, reason: EndReason) -> Iterable[Packet]:
+        records = self._streams.pop(stream_id, None)
+        if records is not None:
+            records.close()
+        return ()
+
+    def close(self) -> None:
+        while self._streams:
+            self._streams.popitem()[1].close()
+
+    def _with(self, packet: Packet, detections: Detections, landmarks: Landmarks) -> Packet:
+        packet = packet.with_item(self.detections, detections)
+        return packet.with_item(self.landmarks, landmarks) if self.landmarks in self.creates else packet
+
+
+class _StreamRecords:
+    """The records of one stream, read forwards."""
+
+    def __init__(self, results: Results, stream: str) -> None:
+        self._stream = stream
+        self._records = results.frames()
+        self._next: FrameRecord | None = None
+        self._advance()
+
+    def at(self, index: int) -> FrameRecord | None:
+        """The record of this frame, or None; asked for in ascending order."""
+        while self._next is not None and self._next.index < index:
+            self._advance()
+        return self._next if self._next is not None and self._next.index == index else None
+
+    def close(self) -> None:
+        self._records.close()
+
+    def _advance(self) -> None:
+        self._next = next((record for record in self._records if record.stream == self._stream), None)
+
+
+def _chosen_model(results: Results, model: str | None) -> str:
+    models = results.models
+    known = ", ".join(models) or "none"
+    if model is None:
+        if len(models) > 1:
+            raise UsageError(f"{results.path} has results of several models: {known}; say which to use")
+        return models[0] if models else ""
+    if model not in models:
+        raise UsageError(f"{results.path} has no results of model {model!r}; it has {known}")
+    return model
+
+
+def _recorded_stream(results: Results, stream: str) -> str:
+    """The name under which the file has the results of a stream of this run."""
+    streams = results.streams
+    if stream in streams:
+        return stream
+    if len(streams) == 1:
+        return streams[0]
+    raise ResultsError(
+        f"{results.path} has no stream {stream!r}; it has {', '.join(streams) or 'none'}. Name the source: NAME=ADDRESS"
+    )
+
+
+def _check_same_video(record: FrameRecord, frame: Frame) -> None:
+    size = (frame.picture.height, frame.picture.width)
+    if record.size != size:
+        raise ResultsError(
+            f"{record.where}: results are for {record.size[1]}x{record.size[0]}, the video is {size[1]}x{size[0]};"
+            " draw them on the video they were made from"
+        )
+    if abs(record.time_s - frame.time_s) > max(frame.duration_ns / 1e9, 0.05):
+        raise ResultsError(
+            f"{record.where}: results are for {record.time_s:.3f} s, frame {frame.index} of the video is at"
+            f" {frame.time_s:.3f} s; draw them on the video they were made from, from the same start"
+        )
+
+
+def _empty_landmarks(names: tuple[str, ...]) -> Landmarks:
+    none, points = np.zeros(0, np.int32), np.zeros((0, len(names), 2), np.float32)
+    return Landmarks(points, points[..., 0].copy(), np.zeros((0, 4), np.float32), names, none, none)
