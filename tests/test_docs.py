@@ -1,0 +1,166 @@
+"""The README and docs: every command and code block runs or says what it needs, links lead somewhere, pages are current."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+RUN = {"bash", "python"}  # executed, unless a comment before the block says what it needs
+SHOWN = {"text", "mermaid", "json", "csv", "toml", "cmake", "cpp"}  # not commands
+NEEDS = re.compile(r"<!-- needs: (?P<what>.+?) -->")
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One fenced block of a page; ``needs`` is what its marker says, or None."""
+
+    page: Path
+    line: int
+    language: str
+    text: str
+    needs: str | None
+
+    def __str__(self) -> str:
+        return f"{self.page.relative_to(ROOT)}:{self.line}"
+
+
+def blocks(page: Path) -> Iterator[Block]:
+    """All fenced blocks of a page, in order."""
+    lines = page.read_text("utf-8").splitlines()
+    start, before = None, ""
+    for number, line in enumerate(lines):
+        fence = re.match(r"\s*```(.*)", line)
+        if fence and start is None:
+            start, language = number, fence[1].strip()
+        elif fence and start is not None:
+            marker = NEEDS.search(before)
+            text = "\n".join(lines[start + 1 : number]) + "\n"
+            yield Block(page, start + 1, language, text, marker["what"] if marker else None)
+            start, before = None, ""
+        elif start is None and line.strip():
+            before = line
+    assert start is None, f"{page.name}: the block at line {(start or 0) + 1} is not closed"
+
+
+def test_pages_are_there() -> None:
+    names = {page.relative_to(ROOT).as_posix() for page in PAGES}
+    wanted = "README CONTRIBUTING CHANGELOG SECURITY".split()
+    pages = "quickstart recipes cli api results models performance troubleshooting coming-from architecture adding"
+    assert names >= {f"{name}.md" for name in wanted} | {f"docs/{name}.md" for name in pages.split()}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_every_block_says_what_it_is(page: Path) -> None:
+    unknown = [f"{block}: {block.language!r}" for block in blocks(page) if block.language not in RUN | SHOWN]
+    assert not unknown, f"blocks that neither run nor are plain text: {unknown}"
+    useless = [str(block) for block in blocks(page) if block.needs and block.language not in RUN]
+    assert not useless, f"blocks that would not run anyway: {useless}"
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if any(b.language == "json" for b in blocks(p))], ids=lambda p: p.name)
+def test_json_is_json(page: Path) -> None:
+    for block in blocks(page):
+        if block.language == "json":
+            lines = block.text.splitlines() if block.text.startswith('{"') else [block.text]
+            for line in filter(None, lines):
+                json.loads(line)
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if any(b.language in RUN and not b.needs for b in blocks(p))],
+                         ids=lambda p: p.name)  # fmt: skip
+def test_blocks_run(page: Path, docs_folder: Path, docs_environment: dict[str, str]) -> None:
+    """The blocks of one page, in order, in one folder that has a video, photos and weights."""
+    for block in blocks(page):
+        if block.language not in RUN or block.needs:
+            continue
+        command = ["bash", "-euo", "pipefail", "-c"] if block.language == "bash" else [sys.executable, "-P", "-c"]
+        run = subprocess.run(
+            [*command, block.text],
+            cwd=docs_folder,
+            env=docs_environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert run.returncode == 0, f"{block} ended with {run.returncode}\n{block.text}\n{run.stdout}\n{run.stderr}"
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors that the headings of a page get."""
+    headings = re.findall(r"^#+ (.+)$", re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.S), flags=re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower().replace("`", "")).strip().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    text = re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.S)
+    broken = []
+    for link in re.findall(r"(?<!\!)\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)", text):
+        address = next(filter(None, link))
+        if re.match(r"[a-z]+:", address):
+            continue
+        path, _, anchor = address.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            broken.append(address)
+    assert not broken, f"{page.name}: {broken}"
+
+
+def test_generated_pages_are_current() -> None:
+    command = [sys.executable, "-P", str(ROOT / "docs" / "generate.py"), "--check"]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert run.returncode == 0, run.stderr
+
+
+def test_every_option_has_an_example_that_parses() -> None:
+    import shlex
+
+    from vidgraph.pipeline.cli import build_parser
+    from vidgraph.pipeline.cli.options import COMMANDS
+
+    for command in COMMANDS:
+        for option in command.options:
+            program, *words = shlex.split(option.example)
+            assert program == "vidgraph"
+            build_parser().parse_args(words)
+            spelled = any(flag in words or any(w.startswith(f"{flag}=") for w in words) for flag in option.flags)
+            assert spelled or not option.flags[0].startswith("-"), f"{option.flags}: not in its example"
+
+
+def test_a_block_that_fails_is_noticed(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("text\n\n<!-- needs: a camera -->\n```bash\nfalse\n```\n\n```bash\nfalse\n```\n", "utf-8")
+    first, second = blocks(page)
+    assert (first.needs, second.needs) == ("a camera", None)
+    assert second.line == 8
+
+
+@pytest.fixture(scope="module")
+def docs_environment(docs_cache: Path) -> dict[str, str]:
+    """The environment of a reader: this interpreter's commands first, a cache that has the weights."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "VIDGRAPH", "PYTHON"))}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    return kept | {"PATH": path, "VIDGRAPH_CACHE": str(docs_cache)}
+
+
+@pytest.fixture(scope="module")
+def docs_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def docs_folder(tmp_path: Path, make_clip: Callable[[Path], None]) -> Path:
+    """What the pages take for granted: ``in.mp4`` and ``photo.jpg``, a few more of each, and weights."""
+    return tmp_path
