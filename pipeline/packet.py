@@ -70,7 +70,7 @@ class Packet:
     """
 
     frame: Frame
-    items: Mapping[Key[Any], Any] = MappingProxyType({})
+    items: Mapping[Key[Any], Any] = field(default_factory=lambda: MappingProxyType({}))
     drop_cause: str | None = None
 
     def __getitem__(self, key: Key[T]) -> T:
