@@ -1,0 +1,37 @@
+"""Pixel and box arithmetic: one folder per kernel, each with a C++ twin, a NumPy reference and a place for CUDA.
+
+Kernels take and give NumPy arrays in host memory, run on the calling thread and release the GIL. The
+compiled code exists for several instruction sets and gives the same bits on each;
+:func:`instruction_set` says which one runs, and ``VIDGRAPH_ISA=baseline|avx2|avx512`` in the
+environment caps it.
+"""
+
+from __future__ import annotations
+
+from ._native import instruction_set
+from .draw import draw_boxes, draw_labels, draw_masks, draw_points
+from .nms import nms
+from .pixel_formats import PIXEL_FORMATS, PlaneLayout
+from .preprocess import preprocess
+from .rotate import rotate
+from .ssd import decode_boxes, decode_points, ssd_priors
+from .to_rgb import to_rgb
+from .top_scores import top_scores
+
+__all__ = [
+    "PIXEL_FORMATS",
+    "PlaneLayout",
+    "decode_boxes",
+    "decode_points",
+    "draw_boxes",
+    "draw_labels",
+    "draw_masks",
+    "draw_points",
+    "instruction_set",
+    "nms",
+    "preprocess",
+    "rotate",
+    "ssd_priors",
+    "to_rgb",
+    "top_scores",
+]

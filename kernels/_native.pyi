@@ -1,0 +1,103 @@
+"""The compiled module. Arguments are checked by the wrappers, not here; the GIL is released while a kernel runs."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_Planes = Sequence[NDArray[Any]]
+_Layout = tuple[int, int, int, int, int]
+_Pair = tuple[float, float]
+_Triple = tuple[float, float, float]
+
+def instruction_set() -> str: ...
+def to_rgb(
+    planes: _Planes, layout: _Layout, weights: _Pair, full_range: bool, out: NDArray[np.uint8], /
+) -> None: ...
+def preprocess(
+    planes: _Planes,
+    layout: _Layout,
+    weights: _Pair,
+    full_range: bool,
+    size: tuple[int, int],
+    content: tuple[int, int, int, int],
+    affine: tuple[float, float, float, float],
+    mean: _Triple,
+    std: _Triple,
+    pad: _Triple,
+    bgr: bool,
+    out: NDArray[np.float32],
+    /,
+) -> None: ...
+def rotate_plane(plane: NDArray[Any], pixel_bytes: int, degrees: int, out: NDArray[Any], /) -> None: ...
+def rotate_chroma_422(
+    plane: NDArray[Any], degrees: int, height: int, width: int, out: NDArray[Any], /
+) -> None: ...
+def ssd_priors(
+    height: int, width: int, strides: list[int], anchors: list[list[float]], out: NDArray[np.float32], /
+) -> None: ...
+def decode_boxes(
+    loc: NDArray[np.float32],
+    priors: NDArray[np.float32],
+    variance_centre: float,
+    variance_size: float,
+    out: NDArray[np.float32],
+    /,
+) -> None: ...
+def decode_points(
+    raw: NDArray[np.float32], priors: NDArray[np.float32], variance: float, out: NDArray[np.float32], /
+) -> None: ...
+def top_scores(scores: NDArray[np.float32], min_score: float, limit: int, out: NDArray[np.int64], /) -> int: ...
+def nms(
+    boxes: NDArray[np.float32],
+    scores: NDArray[np.float32],
+    max_iou: float,
+    legacy: bool,
+    out: NDArray[np.int64],
+    /,
+) -> int: ...
+def draw_boxes(
+    planes: _Planes,
+    layout: _Layout,
+    weights: _Pair,
+    full_range: bool,
+    boxes: NDArray[np.float32],
+    colors: NDArray[np.uint8],
+    thickness: int,
+    /,
+) -> None: ...
+def draw_points(
+    planes: _Planes,
+    layout: _Layout,
+    weights: _Pair,
+    full_range: bool,
+    points: NDArray[np.float32],
+    colors: NDArray[np.uint8],
+    radius: float,
+    /,
+) -> None: ...
+def draw_label(
+    planes: _Planes,
+    layout: _Layout,
+    weights: _Pair,
+    full_range: bool,
+    mask: NDArray[np.uint8],
+    origin: tuple[int, int],
+    background: tuple[int, int, int],
+    text: tuple[int, int, int],
+    alpha: int,
+    /,
+) -> None: ...
+def draw_masks(
+    planes: _Planes,
+    layout: _Layout,
+    weights: _Pair,
+    full_range: bool,
+    boxes: NDArray[np.int32],
+    bits: NDArray[np.uint8],
+    offsets: NDArray[np.int64],
+    colors: NDArray[np.uint8],
+    alpha: int,
+    /,
+) -> None: ...

@@ -1,0 +1,214 @@
+"""Drawing on a picture's own planes. These are the only kernels that change their input.
+
+Coordinates are continuous pixels, pixel i covering [i, i + 1). Everything is cut at the borders. A
+chroma sample takes the mean coverage of the pixels it stands for, so odd edges do not bleed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _native
+from ..arrays import require
+from ..pixel_formats import PlaneLayout, layout_of, matrix_weights
+
+DRAWABLE = ("yuv420p", "nv12", "yuv422p", "yuv444p", "rgb24")
+
+_FARTHEST_PX = 1 << 24  # coordinates beyond this are a mistake, and sums of smaller ones fit an int32
+
+
+def draw_boxes(
+    planes: Sequence[NDArray[np.uint8]],
+    format: str,
+    boxes: NDArray[np.float32],
+    colors: NDArray[np.uint8],
+    *,
+    matrix: str,
+    full_range: bool,
+    thickness: int = 2,
+) -> None:
+    """Draw outlines of boxes IN PLACE, in order, opaque.
+
+    A corner goes to the nearest pixel border, halves up; the line lies inside the box. A box with a
+    NaN coordinate, and one without area, is not drawn.
+
+    Args:
+        planes: writable planes of ``format``.
+        format: ``yuv420p``, ``nv12``, ``yuv422p``, ``yuv444p`` or ``rgb24``.
+        boxes: float32 ``[N, 4]``, (x1, y1, x2, y2), frame pixels.
+        colors: uint8 ``[N, 3]``, RGB.
+        matrix: ``bt601``, ``bt709`` or ``bt2020``; unused for ``rgb24``.
+        full_range: as in :func:`vidgraph.kernels.to_rgb`.
+        thickness: whole pixels, at least 1.
+
+    Raises:
+        ValueError: the format cannot be drawn on, planes are read-only, or an array does not fit.
+
+    Source: definition.
+    """
+    owner = "draw_boxes"
+    layout, weights = _canvas(owner, planes, format, matrix)
+    require(boxes, f"{owner}: boxes", np.float32, (None, 4))
+    require(colors, f"{owner}: colors", np.uint8, (len(boxes), 3))
+    if not 1 <= thickness <= _FARTHEST_PX:
+        raise ValueError(f"{owner}: thickness must be at least 1 pixel, got {thickness}")
+    _native.draw_boxes(planes, layout.native, weights, full_range, boxes, colors, thickness)
+
+
+def draw_points(
+    planes: Sequence[NDArray[np.uint8]],
+    format: str,
+    points: NDArray[np.float32],
+    colors: NDArray[np.uint8],
+    *,
+    matrix: str,
+    full_range: bool,
+    radius: float = 2.0,
+) -> None:
+    """Draw filled discs IN PLACE, in order, with smooth rims.
+
+    A pixel is covered by radius + 0.5 - (distance of its centre to the point), held in 0..1. A point
+    with a coordinate that is not finite is not drawn.
+
+    Args:
+        planes: writable planes of ``format``.
+        format: ``yuv420p``, ``nv12``, ``yuv422p``, ``yuv444p`` or ``rgb24``.
+        points: float32 ``[N, 2]``, (x, y), frame pixels.
+        colors: uint8 ``[N, 3]``, RGB.
+        matrix: ``bt601``, ``bt709`` or ``bt2020``; unused for ``rgb24``.
+        full_range: as in :func:`vidgraph.kernels.to_rgb`.
+        radius: pixels, positive.
+
+    Raises:
+        ValueError: the format cannot be drawn on, planes are read-only, or an array does not fit.
+
+    Source: definition.
+    """
+    owner = "draw_points"
+    layout, weights = _canvas(owner, planes, format, matrix)
+    require(points, f"{owner}: points", np.float32, (None, 2))
+    require(colors, f"{owner}: colors", np.uint8, (len(points), 3))
+    if not 0.0 < radius <= _FARTHEST_PX:
+        raise ValueError(f"{owner}: radius must be positive, got {radius}")
+    _native.draw_points(planes, layout.native, weights, full_range, points, colors, float(radius))
+
+
+def draw_labels(
+    planes: Sequence[NDArray[np.uint8]],
+    format: str,
+    masks: Sequence[NDArray[np.uint8]],
+    origins: NDArray[np.int32],
+    *,
+    colors: NDArray[np.uint8],
+    text_colors: NDArray[np.uint8],
+    matrix: str,
+    full_range: bool,
+    opacity: float = 1.0,
+) -> None:
+    """Draw filled rectangles with text in them IN PLACE, in order.
+
+    A rectangle is as large as its mask, which holds the text with whatever margin is wanted; text
+    where the mask is 255, background where it is 0, a mixture in between.
+
+    Args:
+        planes: writable planes of ``format``.
+        format: ``yuv420p``, ``nv12``, ``yuv422p``, ``yuv444p`` or ``rgb24``.
+        masks: N arrays, uint8 ``[h, w]``, C-contiguous, of any sizes; one array may serve many labels.
+        origins: int32 ``[N, 2]``, (x, y) of each rectangle's top left pixel; may lie outside.
+        colors: uint8 ``[N, 3]``, RGB of the rectangles.
+        text_colors: uint8 ``[N, 3]``, RGB of the text.
+        matrix: ``bt601``, ``bt709`` or ``bt2020``; unused for ``rgb24``.
+        full_range: as in :func:`vidgraph.kernels.to_rgb`.
+        opacity: of the rectangle, 0..1, rounded to a 255th; text is opaque.
+
+    Raises:
+        ValueError: the format cannot be drawn on, planes are read-only, or an array does not fit.
+
+    Source: definition.
+    """
+    owner = "draw_labels"
+    layout, weights = _canvas(owner, planes, format, matrix)
+    require(origins, f"{owner}: origins", np.int32, (len(masks), 2))
+    require(colors, f"{owner}: colors", np.uint8, (len(masks), 3))
+    require(text_colors, f"{owner}: text_colors", np.uint8, (len(masks), 3))
+    _check_reach(f"{owner}: origins", origins)
+    alpha = _alpha(owner, "opacity", opacity)
+    for row, mask in enumerate(masks):
+        require(mask, f"{owner}: masks[{row}]", np.uint8, (None, None))
+    for mask, origin, color, text in zip(masks, origins.tolist(), colors.tolist(), text_colors.tolist(), strict=True):
+        _native.draw_label(planes, layout.native, weights, full_range, mask, origin, color, text, alpha)
+
+
+def draw_masks(
+    planes: Sequence[NDArray[np.uint8]],
+    format: str,
+    boxes: NDArray[np.int32],
+    bits: NDArray[np.uint8],
+    offsets: NDArray[np.int64],
+    colors: NDArray[np.uint8],
+    alpha: float = 0.5,
+    *,
+    matrix: str,
+    full_range: bool,
+) -> None:
+    """Tint the pixels of instance masks IN PLACE, in order.
+
+    Args:
+        planes: writable planes of ``format``.
+        format: ``yuv420p``, ``nv12``, ``yuv422p``, ``yuv444p`` or ``rgb24``.
+        boxes: int32 ``[N, 4]``, (x1, y1, x2, y2), whole frame pixels; may lie partly outside.
+        bits: uint8 ``[B]``, rows of each box packed as ``numpy.packbits`` does, each padded to a byte.
+        offsets: int64 ``[N + 1]``, where the rows of each box start in ``bits``, and the end.
+        colors: uint8 ``[N, 3]``, RGB.
+        alpha: share of the colour, 0..1, rounded to a 255th.
+        matrix: ``bt601``, ``bt709`` or ``bt2020``; unused for ``rgb24``.
+        full_range: as in :func:`vidgraph.kernels.to_rgb`.
+
+    Raises:
+        ValueError: the format cannot be drawn on, planes are read-only, an array does not fit, or the
+            offsets do not match the boxes.
+
+    Source: definition.
+    """
+    owner = "draw_masks"
+    layout, weights = _canvas(owner, planes, format, matrix)
+    require(boxes, f"{owner}: boxes", np.int32, (None, 4))
+    require(bits, f"{owner}: bits", np.uint8, (None,))
+    require(offsets, f"{owner}: offsets", np.int64, (len(boxes) + 1,))
+    require(colors, f"{owner}: colors", np.uint8, (len(boxes), 3))
+    _check_reach(f"{owner}: boxes", boxes)
+    sizes = boxes[:, 2:].astype(np.int64) - boxes[:, :2]
+    if (sizes < 0).any():
+        raise ValueError(f"{owner}: boxes must be (x1, y1, x2, y2) with x1 <= x2 and y1 <= y2")
+    lengths = sizes[:, 1] * ((sizes[:, 0] + 7) // 8)
+    if offsets[0] < 0 or (np.diff(offsets) != lengths).any() or offsets[-1] > len(bits):
+        raise ValueError(f"{owner}: offsets must grow by the rows of each box, each padded to a byte, within bits")
+    _native.draw_masks(
+        planes, layout.native, weights, full_range, boxes, bits, offsets, colors, _alpha(owner, "alpha", alpha)
+    )
+
+
+def _canvas(
+    owner: str, planes: Sequence[NDArray[Any]], format: str, matrix: str
+) -> tuple[PlaneLayout, tuple[float, float]]:
+    if format not in DRAWABLE:
+        raise ValueError(f"{owner}: can draw on {', '.join(DRAWABLE)}, got {format!r}; convert the picture first")
+    layout = layout_of(owner, format, planes)
+    if not all(plane.flags.writeable for plane in planes):
+        raise ValueError(f"{owner}: the planes must be writable; draw on a copy")
+    return layout, matrix_weights(owner, layout, matrix)
+
+
+def _check_reach(what: str, pixels: NDArray[np.int32]) -> None:
+    if pixels.size and not (-_FARTHEST_PX <= pixels.min() and pixels.max() <= _FARTHEST_PX):
+        raise ValueError(f"{what} must lie within {_FARTHEST_PX} pixels of the picture")
+
+
+def _alpha(owner: str, what: str, share: float) -> int:
+    if not 0.0 <= share <= 1.0:
+        raise ValueError(f"{owner}: {what} must be in [0, 1], got {share}")
+    return int(share * 255 + 0.5)

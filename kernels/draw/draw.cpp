@@ -1,0 +1,146 @@
+// CPU twins of the drawing kernels. All of them are rows of alpha blended with one colour; a chroma sample takes the
+// mean alpha of the pixels it stands for.
+#include "draw.h"
+
+#include <cstring>
+
+namespace vidgraph::KERNEL_ISA {
+namespace {
+
+int smaller(int a, int b) { return a < b ? a : b; }
+int larger(int a, int b) { return a > b ? a : b; }
+
+void blend_row(uint8_t* __restrict row, const uint8_t* __restrict alpha, int count, uint8_t value) {
+  for (int x = 0; x < count; ++x) row[x] = blend(row[x], value, alpha[x]);
+}
+
+void blend_pairs(uint8_t* __restrict row, const uint8_t* __restrict alpha, int count, uint8_t first, uint8_t second) {
+  for (int x = 0; x < count; ++x) {
+    row[2 * x] = blend(row[2 * x], first, alpha[x]);
+    row[2 * x + 1] = blend(row[2 * x + 1], second, alpha[x]);
+  }
+}
+
+void blend_rgb(uint8_t* __restrict row, const uint8_t* __restrict alpha, int count, Paint paint) {
+  for (int x = 0; x < count; ++x) {
+    for (int c = 0; c < 3; ++c) row[3 * x + c] = blend(row[3 * x + c], paint.value[c], alpha[x]);
+  }
+}
+
+uint8_t* row_at(const Plane& plane, int y) { return plane.data + y * plane.stride; }
+
+// Chroma rows under the alpha rows that were added since the last one was blended.
+struct ChromaRow {
+  const PictureView& picture;
+  PixelRect rect;
+  uint16_t* sums;   // alpha per chroma sample
+  uint8_t* alpha;   // their means
+  int first, count; // chroma columns
+
+  void clear() { std::memset(sums, 0, sizeof(uint16_t) * count); }
+
+  // `row` starts at an even column where chroma is halved; `weight` 2 stands in for a row below the picture.
+  void add(const uint8_t* __restrict row, uint16_t weight) {
+    uint16_t* __restrict total = sums;
+    if (picture.shift_x) {
+      for (int k = 0; k < count; ++k) total[k] = static_cast<uint16_t>(total[k] + weight * (row[2 * k] + row[2 * k + 1]));
+    } else {
+      for (int k = 0; k < count; ++k) total[k] = static_cast<uint16_t>(total[k] + weight * row[k]);
+    }
+  }
+
+  void blend_into(int chroma_y, Paint paint) {
+    const int shift = picture.shift_x + picture.shift_y, half = shift ? 1 << (shift - 1) : 0;
+    for (int k = 0; k < count; ++k) alpha[k] = static_cast<uint8_t>((sums[k] + half) >> shift);
+    if (picture.kind == Kind::semi_planar) {
+      blend_pairs(row_at(picture.planes[1], chroma_y) + 2 * first, alpha, count, paint.value[1], paint.value[2]);
+    } else {
+      blend_row(row_at(picture.planes[1], chroma_y) + first, alpha, count, paint.value[1]);
+      blend_row(row_at(picture.planes[2], chroma_y) + first, alpha, count, paint.value[2]);
+    }
+  }
+};
+
+// Row `y` of alpha, `count` pixels from column `x1`, is written by row_alpha(y, alpha). The rectangle is inside.
+template <typename RowAlpha>
+void blend_yuv(const PictureView& picture, PixelRect rect, Paint paint, RowAlpha row_alpha, uint8_t* workspace) {
+  const Plane& luma = picture.planes[0];
+  const int count = rect.x2 - rect.x1, lead = picture.shift_x ? rect.x1 & 1 : 0;
+  const int first = rect.x1 >> picture.shift_x, last = (rect.x2 - 1) >> picture.shift_x;
+  const size_t padded = static_cast<size_t>(luma.width) + 64;
+  uint8_t* row = workspace;
+  ChromaRow chroma{picture, rect, reinterpret_cast<uint16_t*>(workspace + 2 * padded), workspace + 4 * padded,
+                   first, last - first + 1};
+  chroma.clear();
+  for (int y = rect.y1; y < rect.y2; ++y) {
+    row[0] = 0;
+    row_alpha(y, row + lead);
+    blend_row(row_at(luma, y) + rect.x1, row + lead, count, paint.value[0]);
+    row[lead + count] = rect.x2 == luma.width ? row[lead + count - 1] : 0;  // a sample half outside takes one pixel's
+    const bool bottom = y == luma.height - 1;
+    const bool lone = picture.shift_y && bottom && !(y & 1);
+    chroma.add(row, lone ? 2 : 1);
+    if (!picture.shift_y || (y & 1) || y == rect.y2 - 1) {
+      chroma.blend_into(y >> picture.shift_y, paint);
+      chroma.clear();
+    }
+  }
+}
+
+template <typename RowAlpha>
+void blend_rows(const PictureView& picture, PixelRect rect, Paint paint, RowAlpha row_alpha, void* workspace) {
+  const PixelRect inside{larger(rect.x1, 0), larger(rect.y1, 0), smaller(rect.x2, picture.planes[0].width),
+                         smaller(rect.y2, picture.planes[0].height)};
+  if (inside.x1 >= inside.x2 || inside.y1 >= inside.y2) return;
+  auto* alpha = static_cast<uint8_t*>(workspace);
+  const auto row_inside = [&](int y, uint8_t* row) { row_alpha(inside, y, row); };
+  if (picture.kind != Kind::packed_rgb) return blend_yuv(picture, inside, paint, row_inside, alpha);
+  for (int y = inside.y1; y < inside.y2; ++y) {
+    row_inside(y, alpha);
+    blend_rgb(row_at(picture.planes[0], y) + 3 * inside.x1, alpha, inside.x2 - inside.x1, paint);
+  }
+}
+
+}  // namespace
+
+void draw_rect(const PictureView& picture, PixelRect rect, Paint paint, uint8_t alpha, void* workspace) {
+  const auto constant = [=](PixelRect inside, int, uint8_t* row) { std::memset(row, alpha, inside.x2 - inside.x1); };
+  blend_rows(picture, rect, paint, constant, workspace);
+}
+
+void draw_disc(const PictureView& picture, Disc disc, Paint paint, void* workspace) {
+  const int width = picture.planes[0].width, height = picture.planes[0].height;
+  const float reach = disc.radius + 1.f;
+  const PixelRect rect{nearest_pixel(disc.x - reach, -1, width), nearest_pixel(disc.y - reach, -1, height),
+                       nearest_pixel(disc.x + reach, -1, width), nearest_pixel(disc.y + reach, -1, height)};
+  const auto row_alpha = [=](PixelRect inside, int y, uint8_t* row) {
+    for (int x = inside.x1; x < inside.x2; ++x) row[x - inside.x1] = disc_coverage(disc, x, y);
+  };
+  blend_rows(picture, rect, paint, row_alpha, workspace);
+}
+
+void draw_alpha(const PictureView& picture, PixelRect rect, const uint8_t* mask, Paint paint, uint8_t alpha,
+                void* workspace) {
+  const ptrdiff_t stride = rect.x2 - rect.x1;
+  const auto row_alpha = [=](PixelRect inside, int y, uint8_t* __restrict row) {
+    const uint8_t* from = mask + (y - rect.y1) * stride + (inside.x1 - rect.x1);
+    for (int x = 0; x < inside.x2 - inside.x1; ++x) row[x] = blend(0, from[x], alpha);
+  };
+  blend_rows(picture, rect, paint, row_alpha, workspace);
+}
+
+void draw_bits(const PictureView& picture, PixelRect rect, const uint8_t* bits, Paint paint, uint8_t alpha,
+               void* workspace) {
+  const ptrdiff_t stride = (static_cast<ptrdiff_t>(rect.x2) - rect.x1 + 7) / 8;
+  const auto row_alpha = [=](PixelRect inside, int y, uint8_t* __restrict row) {
+    const uint8_t* from = bits + (y - rect.y1) * stride;
+    const int skip = inside.x1 - rect.x1;
+    for (int x = 0; x < inside.x2 - inside.x1; ++x) {
+      const int bit = x + skip;
+      row[x] = (from[bit >> 3] >> (7 - (bit & 7))) & 1 ? alpha : 0;
+    }
+  };
+  blend_rows(picture, rect, paint, row_alpha, workspace);
+}
+
+}  // namespace vidgraph::KERNEL_ISA

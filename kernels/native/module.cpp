@@ -1,0 +1,56 @@
+// The module vidgraph.kernels._native: every kernel's binding, and the choice of instruction set.
+#include <cstdlib>
+#include <stdexcept>
+#include <string>
+
+#include "binding.h"
+
+namespace vidgraph {
+namespace {
+
+Isa available() {
+#if defined(VIDGRAPH_X86)
+  __builtin_cpu_init();
+  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
+  const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+                      __builtin_cpu_supports("avx512cd");
+  return avx512 ? Isa::avx512 : avx2 ? Isa::avx2 : Isa::baseline;
+#else
+  return Isa::baseline;
+#endif
+}
+
+const char* const kNames[] = {"baseline", "avx2", "avx512"};
+
+Isa chosen = Isa::baseline;
+
+void choose() {
+  chosen = available();
+  const char* wanted = std::getenv("VIDGRAPH_ISA");
+  if (!wanted || !*wanted) return;
+  for (int i = 0; i < 3; ++i) {
+    if (std::string(wanted) != kNames[i]) continue;
+    if (i < static_cast<int>(chosen)) chosen = static_cast<Isa>(i);
+    return;
+  }
+  throw std::invalid_argument("VIDGRAPH_ISA must be baseline, avx2 or avx512, got '" + std::string(wanted) + "'");
+}
+
+}  // namespace
+
+Isa instruction_set() { return chosen; }
+
+#define KERNEL_BINDING(name) void bind_##name(nb::module_& module);
+#include "kernel_list.h"
+#undef KERNEL_BINDING
+
+}  // namespace vidgraph
+
+NB_MODULE(_native, module) {
+  vidgraph::choose();
+  module.def("instruction_set", [] { return vidgraph::kNames[static_cast<int>(vidgraph::instruction_set())]; });
+#define KERNEL_BINDING(name) vidgraph::bind_##name(module);
+#include "kernel_list.h"
+#undef KERNEL_BINDING
+}

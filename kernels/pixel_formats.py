@@ -1,0 +1,155 @@
+"""The pixel formats that kernels read: how many planes, of what shape, and what a sample means."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .arrays import require_host
+
+Kind = Literal["planar", "semi_planar", "gray", "packed_rgb"]
+
+KINDS: tuple[Kind, ...] = ("planar", "semi_planar", "gray", "packed_rgb")
+
+# Kr and Kb of each YUV matrix. Source: ITU-R BT.601-7, BT.709-6, BT.2020-2 (non-constant luminance).
+MATRICES: dict[str, tuple[float, float]] = {
+    "bt601": (0.299, 0.114),
+    "bt709": (0.2126, 0.0722),
+    "bt2020": (0.2627, 0.0593),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PlaneLayout:
+    """How a pixel format lies in memory.
+
+    Attributes:
+        name: the name of the format, as FFmpeg spells it.
+        kind: ``planar`` (Y, U, V), ``semi_planar`` (Y, UV pairs), ``gray`` (Y) or ``packed_rgb``.
+        bits: significant bits of a sample.
+        chroma_shift: log2 of the luma pixels per chroma sample, (x, y).
+        low_bits: unused low bits of a stored sample (6 in ``p010le``, else 0).
+    """
+
+    name: str
+    kind: Kind
+    bits: int = 8
+    chroma_shift: tuple[int, int] = (0, 0)
+    low_bits: int = 0
+
+    @property
+    def native(self) -> tuple[int, int, int, int, int]:
+        """The layout as the compiled module takes it: kind, bits, low bits, chroma shifts x and y."""
+        return (KINDS.index(self.kind), self.bits, self.low_bits, *self.chroma_shift)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of a stored sample: uint8, or uint16 for more than 8 bits."""
+        return np.dtype(np.uint8 if self.bits == 8 else np.uint16)
+
+    def shapes(self, height: int, width: int) -> tuple[tuple[int, ...], ...]:
+        """Shape of each plane of a picture of ``height`` by ``width`` pixels; odd sizes round up."""
+        if self.kind == "gray":
+            return ((height, width),)
+        if self.kind == "packed_rgb":
+            return ((height, width, 3),)
+        shift_x, shift_y = self.chroma_shift
+        chroma = (-(-height >> shift_y), -(-width >> shift_x))
+        if self.kind == "semi_planar":
+            return ((height, width), (*chroma, 2))
+        return ((height, width), chroma, chroma)
+
+    def check(self, planes: Sequence[NDArray[Any]]) -> None:
+        """Refuse planes that are not a picture of this format.
+
+        Rows may be padded (any stride between rows); the samples of one row must be adjacent.
+
+        Raises:
+            ValueError: count, dtype, shape, memory layout or device of the planes does not fit.
+        """
+        first = planes[0] if len(planes) else None
+        ndim = 3 if self.kind == "packed_rgb" else 2
+        if first is None or getattr(first, "ndim", 0) != ndim or 0 in first.shape:
+            got = "no planes" if first is None else f"{getattr(first, 'dtype', type(first))} {_shape(first)}"
+            raise ValueError(f"{self.name}: the first plane must be {self._wanted('H', 'W')}, got {got}")
+        shapes = self.shapes(first.shape[0], first.shape[1])
+        if len(planes) != len(shapes):
+            raise ValueError(f"{self.name}: expected {len(shapes)} planes, got {len(planes)}")
+        for index, (plane, shape) in enumerate(zip(planes, shapes, strict=True)):
+            require_host(plane, f"{self.name}: plane {index}")
+            if plane.dtype != self.dtype or plane.shape != shape:
+                raise ValueError(
+                    f"{self.name}: plane {index} must be {self.dtype} {list(shape)} for a picture of "
+                    f"{first.shape[1]}x{first.shape[0]}, got {plane.dtype} {list(plane.shape)}"
+                )
+            if not _rows_contiguous(plane):
+                raise ValueError(
+                    f"{self.name}: the samples of a row must be adjacent in plane {index}, got strides "
+                    f"{plane.strides}; copy it with numpy.ascontiguousarray"
+                )
+
+    def _wanted(self, height: str, width: str) -> str:
+        return f"{self.dtype} [{height}, {width}{', 3' if self.kind == 'packed_rgb' else ''}] and not empty"
+
+
+def _shape(array: Any) -> list[int]:
+    return list(getattr(array, "shape", ()))
+
+
+def _rows_contiguous(plane: NDArray[Any]) -> bool:
+    expected = plane.itemsize
+    for size, stride in zip(plane.shape[:0:-1], plane.strides[:0:-1], strict=True):
+        if size > 1 and stride != expected:
+            return False
+        expected *= size
+    return True
+
+
+PIXEL_FORMATS: dict[str, PlaneLayout] = {
+    layout.name: layout
+    for layout in (
+        PlaneLayout("yuv420p", "planar", chroma_shift=(1, 1)),
+        PlaneLayout("nv12", "semi_planar", chroma_shift=(1, 1)),
+        PlaneLayout("yuv422p", "planar", chroma_shift=(1, 0)),
+        PlaneLayout("yuv444p", "planar"),
+        PlaneLayout("yuv420p10le", "planar", bits=10, chroma_shift=(1, 1)),
+        PlaneLayout("yuv422p10le", "planar", bits=10, chroma_shift=(1, 0)),
+        PlaneLayout("yuv444p10le", "planar", bits=10),
+        PlaneLayout("p010le", "semi_planar", bits=10, chroma_shift=(1, 1), low_bits=6),
+        PlaneLayout("gray", "gray"),
+        PlaneLayout("rgb24", "packed_rgb"),
+    )
+}
+
+
+def layout_of(owner: str, format: str, planes: Sequence[NDArray[Any]]) -> PlaneLayout:
+    """Look ``format`` up and check ``planes`` against it.
+
+    Raises:
+        ValueError: the format is unknown, or the planes do not fit it; the message starts with ``owner``.
+    """
+    layout = PIXEL_FORMATS.get(format)
+    if layout is None:
+        raise ValueError(f"{owner}: unknown pixel format {format!r}; known: {', '.join(PIXEL_FORMATS)}")
+    try:
+        layout.check(planes)
+    except ValueError as error:
+        raise ValueError(f"{owner}: {error}") from None
+    return layout
+
+
+def matrix_weights(owner: str, layout: PlaneLayout, matrix: str) -> tuple[float, float]:
+    """Kr and Kb of ``matrix``; (0, 0) where the format has no chroma to convert.
+
+    Raises:
+        ValueError: the matrix is unknown, or is ``rgb`` for a YUV format.
+    """
+    if layout.kind in ("gray", "packed_rgb") and matrix in (*MATRICES, "rgb"):
+        return (0.0, 0.0)
+    if matrix not in MATRICES:
+        raise ValueError(f"{owner}: the matrix of {layout.name} must be one of {', '.join(MATRICES)}, got {matrix!r}")
+    return MATRICES[matrix]

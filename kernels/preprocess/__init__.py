@@ -1,0 +1,112 @@
+"""From the decoder's planes to a network's input in one pass."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _native
+from ..arrays import output
+from ..pixel_formats import layout_of, matrix_weights
+
+_OWNER = "preprocess"
+
+
+def preprocess(
+    planes: Sequence[NDArray[Any]],
+    format: str,
+    *,
+    matrix: str,
+    full_range: bool,
+    size: tuple[int, int],
+    scale: tuple[float, float],
+    offset: tuple[float, float],
+    mean: Sequence[float],
+    std: Sequence[float],
+    bgr: bool = False,
+    pad: Sequence[float] = (0.0, 0.0, 0.0),
+    content: tuple[int, int, int, int] | None = None,
+    out: NDArray[np.float32] | None = None,
+) -> NDArray[np.float32]:
+    """Resize (or letterbox), convert to RGB, normalise: one pass, nothing rounded to 8 bits in between.
+
+    Output pixel (i, j) samples the frame at x = scale_x * (j + 0.5) + offset_x, y likewise, in
+    continuous frame pixels. Sampling is bilinear without antialiasing, as OpenCV's ``INTER_LINEAR``;
+    beyond the outermost sample centres the edge holds. Luma and chroma are sampled each at their own
+    sites (chroma: left pixel of its pair; in 4:2:0 half-way between its two rows), then converted and
+    clamped to 0..255. The value written is (v - mean) / std.
+
+    Args:
+        planes: the planes of ``format`` (see ``PIXEL_FORMATS``); rows may be padded, sizes odd.
+        format: a name of ``PIXEL_FORMATS``.
+        matrix: ``bt601``, ``bt709`` or ``bt2020``; for ``gray`` and ``rgb24`` also ``rgb``, and unused.
+        full_range: samples use 0..255 (or 0..1023) rather than 16..235; unused for ``rgb24``.
+        size: (h, w) of the output, pixels.
+        scale: (x, y), frame pixels per output pixel; positive.
+        offset: (x, y), frame position of the output's top left corner, frame pixels.
+        mean: three numbers in 0..255 units, in the OUTPUT's channel order.
+        std: three numbers, in the OUTPUT's channel order; not zero.
+        bgr: write the channels as B, G, R.
+        pad: colour outside ``content``, (r, g, b) in 0..255; it is normalised like any other.
+        content: (y1, x1, y2, x2) in output pixels; None for the whole output.
+        out: C-contiguous float32 ``[1, 3, h, w]`` to write to instead of a new array.
+
+    Returns:
+        float32 ``[1, 3, h, w]``: ``out``, or a new array.
+
+    Raises:
+        ValueError: unknown format or matrix; planes, ``out`` or numbers that do not fit.
+
+    Source: OpenCV ``resize`` with ``INTER_LINEAR`` for the sampling; ITU-R BT.601-7, BT.709-6,
+    BT.2020-2 for the colours.
+    """
+    layout = layout_of(_OWNER, format, planes)
+    weights = matrix_weights(_OWNER, layout, matrix)
+    height, width = size
+    if height < 1 or width < 1:
+        raise ValueError(f"{_OWNER}: size must be (h, w) of at least one pixel, got {size}")
+    affine = (*_numbers("scale", scale, 2), *_numbers("offset", offset, 2))
+    if not (affine[0] > 0 and affine[1] > 0):
+        raise ValueError(f"{_OWNER}: scale must be positive, got {scale}")
+    stds = _numbers("std", std, 3)
+    if 0.0 in stds:
+        raise ValueError(f"{_OWNER}: std must not be zero, got {std}")
+    result = output(_OWNER, out, np.float32, (1, 3, height, width))
+    _native.preprocess(
+        planes,
+        layout.native,
+        weights,
+        full_range,
+        (height, width),
+        _content(content, height, width),
+        affine,
+        _numbers("mean", mean, 3),
+        stds,
+        _numbers("pad", pad, 3),
+        bgr,
+        result,
+    )
+    return result
+
+
+def _numbers(what: str, values: Sequence[float], count: int) -> Any:
+    numbers = tuple(float(value) for value in values)
+    if len(numbers) != count or not all(map(math.isfinite, numbers)):
+        raise ValueError(f"{_OWNER}: {what} must be {count} finite numbers, got {values}")
+    return numbers
+
+
+def _content(content: tuple[int, int, int, int] | None, height: int, width: int) -> tuple[int, int, int, int]:
+    if content is None:
+        return (0, 0, height, width)
+    y1, x1, y2, x2 = content
+    if not (0 <= y1 <= y2 <= height and 0 <= x1 <= x2 <= width):
+        raise ValueError(
+            f"{_OWNER}: content must be (y1, x1, y2, x2) inside the output of {height} rows and {width} columns, "
+            f"got {content}"
+        )
+    return (y1, x1, y2, x2)

@@ -1,0 +1,54 @@
+// Sample positions and normalisation of `preprocess`, on values.
+#pragma once
+
+#include "../native/colour.h"
+
+namespace vidgraph {
+
+struct Resample {
+  int height, width;              // of the output
+  int y1, x1, y2, x2;             // content, in output pixels; outside is padding
+  double scale_x, scale_y, offset_x, offset_y;
+  float mean[3], inverse_std[3];  // per OUTPUT channel
+  float padding[3];               // normalised, per OUTPUT channel
+  bool bgr;
+};
+
+namespace KERNEL_ISA {
+
+struct Tap {
+  int index;     // of the lower sample
+  float weight;  // of the sample after it
+};
+
+// Continuous position, in pixels of the frame, minus half a pixel: the index of a sample and a fraction.
+KERNEL_HD inline double sample_position(int output, double scale, double offset) {
+  return scale * (output + 0.5) + offset - 0.5;
+}
+
+// Splits a position into index and weight, held at the edges. The position is rounded to float32 first, as OpenCV's
+// INTER_LINEAR does, so that both take the same weights.
+KERNEL_HD inline Tap split_position(double position, int count) {
+  const float rounded = static_cast<float>(position);
+  if (!(rounded > 0.f)) return {0, 0.f};
+  if (rounded >= static_cast<float>(count - 1)) return count > 1 ? Tap{count - 2, 1.f} : Tap{0, 0.f};
+  const int index = static_cast<int>(rounded);
+  return {index, rounded - static_cast<float>(index)};
+}
+
+KERNEL_HD inline float normalise(float value, float mean, float inverse_std) { return (value - mean) * inverse_std; }
+
+}  // namespace KERNEL_ISA
+
+constexpr int kMaxComponents = 3;
+constexpr int kRowsPerPlane = 2 + 2 * kMaxComponents;  // offsets, weights, two sampled rows of each component
+
+// Bytes of scratch memory for a content of `width` pixels; aligned to eight bytes.
+inline size_t preprocess_workspace(int width) {
+  return static_cast<size_t>(width) * (sizeof(uint64_t) + kMaxPlanes * kRowsPerPlane * sizeof(float));
+}
+
+KERNEL_ENTRY(preprocess, const PictureView& picture, const Resample& resample, const YuvToRgb& colour, void* workspace,
+             float* out)
+
+}  // namespace vidgraph

@@ -1,0 +1,28 @@
+#include "../native/binding.h"
+#include "rotate.h"
+
+namespace vidgraph {
+namespace {
+
+void plane(const AnyArray& plane, int pixel_bytes, int degrees, WritableArray out) {
+  const PictureView view = view_of(std::vector<AnyArray>{plane}, {});
+  nb::gil_scoped_release released;
+  KERNEL_CALL(rotate_plane)(view.planes[0], pixel_bytes, degrees, static_cast<uint8_t*>(out.data()));
+}
+
+void chroma_422(const AnyArray& plane, int degrees, int height, int width, WritableArray out) {
+  const PictureView view = view_of(std::vector<AnyArray>{plane}, {});
+  const int sample_bytes = static_cast<int>(plane.itemsize());
+  nb::gil_scoped_release released;
+  KERNEL_CALL(rotate_chroma_422)(view.planes[0], sample_bytes, degrees, height, width,
+                                 static_cast<uint8_t*>(out.data()));
+}
+
+}  // namespace
+
+void bind_rotate(nb::module_& module) {
+  module.def("rotate_plane", &plane);
+  module.def("rotate_chroma_422", &chroma_422);
+}
+
+}  // namespace vidgraph

@@ -1,0 +1,28 @@
+// Where a pixel comes from when a picture is turned, on values.
+#pragma once
+
+#include "../native/kernel.h"
+
+namespace vidgraph {
+namespace KERNEL_ISA {
+
+struct Source {
+  int y, x;
+};
+
+// Pixel of a `height` by `width` source that lands on (y, x) of the picture turned clockwise.
+KERNEL_HD inline Source rotated_from(int y, int x, int height, int width, int degrees) {
+  if (degrees == 90) return {height - 1 - x, y};
+  if (degrees == 180) return {height - 1 - y, width - 1 - x};
+  return {x, width - 1 - y};
+}
+
+}  // namespace KERNEL_ISA
+
+// `pixel_bytes`: 1, 2, 3 or 4. `out` is contiguous.
+KERNEL_ENTRY(rotate_plane, const Plane& plane, int pixel_bytes, int degrees, uint8_t* out)
+
+// 4:2:2 chroma turned by a quarter: sampled anew, because rows become columns. `height`, `width`: of the turned luma.
+KERNEL_ENTRY(rotate_chroma_422, const Plane& plane, int sample_bytes, int degrees, int height, int width, uint8_t* out)
+
+}  // namespace vidgraph
