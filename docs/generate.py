@@ -1,7 +1,7 @@
 """Writes the generated pages of this folder from the installed package.
 
-    python docs/generate.py            write docs/cli.md, docs/api.md and docs/models.md
-    python docs/generate.py --check    exit 1 if one of them is not up to date
+python docs/generate.py            write docs/cli.md, docs/api.md and docs/models.md
+python docs/generate.py --check    exit 1 if one of them is not up to date
 """
 
 from __future__ import annotations

@@ -30,6 +30,8 @@ In the names of models, engines and options `-` and `_` are alike. Each example 
 its weights in the cache (`vidgraph pull`) or named (`--model retinaface=weights.pth`).
 """
 
+NEED_NETWORK = {"pull"}
+
 
 def cli_page() -> str:
     parsers = _sub_parsers()
@@ -53,7 +55,8 @@ def _section(command: Command, parser: argparse.ArgumentParser) -> str:
         example = examples[tuple(action.option_strings) or (action.dest,)]
         rows.append(f"| {_name(action)} | {_help(action)} | `{_cell(example)}` |")
     head = f"## vidgraph {command.name}\n\n{command.help[0].upper()}{command.help[1:]}.\n"
-    return "\n".join([head, "```bash", command.example, "```", "", *rows, ""])
+    marker = ["<!-- needs: a network connection -->"] if command.name in NEED_NETWORK else []
+    return "\n".join([head, *marker, "```bash", command.example, "```", "", *rows, ""])
 
 
 def _name(action: argparse.Action) -> str:

@@ -5,13 +5,20 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
+from numpy.typing import NDArray
+from vidgraph.pipeline.cli import build_parser, main
+from vidgraph.pipeline.cli.options import COMMANDS
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -67,7 +74,9 @@ def test_every_block_says_what_it_is(page: Path) -> None:
     assert not useless, f"blocks that would not run anyway: {useless}"
 
 
-@pytest.mark.parametrize("page", [p for p in PAGES if any(b.language == "json" for b in blocks(p))], ids=lambda p: p.name)
+@pytest.mark.parametrize(
+    "page", [p for p in PAGES if any(b.language == "json" for b in blocks(p))], ids=lambda p: p.name
+)
 def test_json_is_json(page: Path) -> None:
     for block in blocks(page):
         if block.language == "json":
@@ -125,18 +134,28 @@ def test_generated_pages_are_current() -> None:
 
 
 def test_every_option_has_an_example_that_parses() -> None:
-    import shlex
+    for option in (option for command in COMMANDS for option in command.options):
+        program, *words = shlex.split(option.example)
+        assert program == "vidgraph"
+        build_parser().parse_args(words)
+        spelled = any(flag in words or any(w.startswith(f"{flag}=") for w in words) for flag in option.flags)
+        assert spelled or not option.flags[0].startswith("-"), f"{option.flags}: not in its example"
 
-    from vidgraph.pipeline.cli import build_parser
-    from vidgraph.pipeline.cli.options import COMMANDS
 
-    for command in COMMANDS:
-        for option in command.options:
-            program, *words = shlex.split(option.example)
-            assert program == "vidgraph"
-            build_parser().parse_args(words)
-            spelled = any(flag in words or any(w.startswith(f"{flag}=") for w in words) for flag in option.flags)
-            assert spelled or not option.flags[0].startswith("-"), f"{option.flags}: not in its example"
+EXAMPLES = sorted({option.example for command in COMMANDS for option in command.options})
+
+
+@pytest.mark.parametrize("example", [e for e in EXAMPLES if not e.startswith("vidgraph pull")])
+def test_examples_of_options_run(
+    example: str, docs_folder: Path, docs_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the command line's page gives as an example works, in a folder that has what it names."""
+    monkeypatch.chdir(docs_folder)
+    monkeypatch.setenv("VIDGRAPH_CACHE", docs_environment["VIDGRAPH_CACHE"])
+    words = shlex.split(example)[1:]
+    if words[0] in ("draw", "convert") or "--resume" in words:
+        assert main(["run", "in.mp4", "--model", "retinaface", "-o", "out.jsonl", "-q"]) == 0
+    assert main(words) == 0
 
 
 def test_a_block_that_fails_is_noticed(tmp_path: Path) -> None:
@@ -148,19 +167,80 @@ def test_a_block_that_fails_is_noticed(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def docs_environment(docs_cache: Path) -> dict[str, str]:
+def docs_environment(material: Path) -> dict[str, str]:
     """The environment of a reader: this interpreter's commands first, a cache that has the weights."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "VIDGRAPH", "PYTHON"))}
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    return kept | {"PATH": path, "VIDGRAPH_CACHE": str(docs_cache)}
-
-
-@pytest.fixture(scope="module")
-def docs_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
+    return kept | {"PATH": path, "VIDGRAPH_CACHE": str(material / "cache")}
 
 
 @pytest.fixture
-def docs_folder(tmp_path: Path, make_clip: Callable[[Path], None]) -> Path:
-    """What the pages take for granted: ``in.mp4`` and ``photo.jpg``, a few more of each, and weights."""
-    return tmp_path
+def docs_folder(tmp_path: Path, material: Path) -> Path:
+    """A reader's folder: what the pages take for granted."""
+    shutil.copytree(material / "folder", tmp_path / "folder")
+    return tmp_path / "folder"
+
+
+@pytest.fixture(scope="module")
+def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """``folder`` has videos, photos and weights under the names that the pages use; ``cache`` has weights."""
+    pytest.importorskip("torch", reason="seeded weights for the examples are made with torch")
+    root = tmp_path_factory.mktemp("docs")
+    folder = root / "folder"
+    for name in ("clips", "photos"):
+        (folder / name).mkdir(parents=True)
+    for name in ("in.mp4", "clips/door.mp4", "clips/door.mkv"):
+        make_clip(folder / name)
+    for name in ("photo.jpg", "photos/a.jpg", "photos/b.jpg"):
+        make_photo(folder / name)
+    for model in ("retinaface", "retinaface-1mb"):
+        pulled = root / "cache" / "weights" / model / "mobilenet0.25_Final.pth"
+        pulled.parent.mkdir(parents=True)
+        make_weights(model, pulled)
+    shutil.copy(root / "cache" / "weights" / "retinaface" / "mobilenet0.25_Final.pth", folder)
+    return root
+
+
+def picture(number: int) -> NDArray[np.uint8]:
+    """RGB, uint8 [240, 320, 3]: a gradient with a bright square that moves."""
+    rgb = np.zeros((240, 320, 3), np.uint8)
+    rgb[..., 0] = np.linspace(0, 255, 320, dtype=np.uint8)
+    rgb[..., 1] = np.linspace(0, 255, 240, dtype=np.uint8)[:, None]
+    rgb[80:140, 20 + 8 * number : 80 + 8 * number] = (250, 220, 200)
+    return rgb
+
+
+def make_clip(path: Path, frames: int = 12) -> None:
+    """A video of ``frames`` frames, 320x240, 25 a second."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("h264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
+        for number in range(frames):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture(number), format="rgb24")))
+        container.mux(stream.encode())
+
+
+def make_photo(path: Path) -> None:
+    with av.open(str(path), "w", format="image2") as container:
+        stream = container.add_stream("mjpeg", rate=1)
+        stream.width, stream.height, stream.pix_fmt = 320, 240, "yuvj420p"
+        frame = av.VideoFrame.from_ndarray(picture(0), format="rgb24").reformat(format="yuvj420p")
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+
+
+def make_weights(model: str, path: Path) -> None:
+    """Seeded weights that find a handful of "faces" in :func:`picture`."""
+    import torch
+    from vidgraph.models import find_model
+
+    torch.manual_seed(0)
+    network = find_model(model).family().network(model)
+    pixels = picture(4)[..., ::-1].astype(np.float32) - np.array([104, 117, 123], np.float32)
+    with torch.no_grad():
+        _, conf, _ = network(torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))[None])
+        logits = (conf[0, :, 1] / conf[0, :, 0]).log()
+        threshold = logits.sort(descending=True).values[10]
+        for head in network.ClassHead:
+            head.conv1x1.bias[1::2] -= threshold
+    torch.save(network.state_dict(), path)

@@ -82,7 +82,9 @@ def test_allowed(licence: str) -> None:
     assert refused("x", [licence]) == []
 
 
-@pytest.mark.parametrize("licence", ["GPL-3.0-only", "AGPL-3.0", "GNU General Public License v3 (GPLv3)", "Proprietary"])
+@pytest.mark.parametrize(
+    "licence", ["GPL-3.0-only", "AGPL-3.0", "GNU General Public License v3 (GPLv3)", "Proprietary"]
+)
 def test_refused(licence: str) -> None:
     assert refused("x", [licence])
     assert refused("x", ["MIT", licence])

@@ -1,0 +1,206 @@
+"""docs/adding.md holds: a dummy kernel, stage, engine and model are added in one place and with one line each."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import vidgraph
+from vidgraph import DETECTIONS, Detections, Frame, Packet, Picture
+
+ROOT = Path(__file__).resolve().parent.parent
+
+KERNEL = {
+    "dummy.h": """
+#pragma once
+#include "../native/kernel.h"
+namespace vidgraph {
+namespace KERNEL_ISA {
+KERNEL_HD inline float doubled(float value) { return value * 2.f; }
+}  // namespace KERNEL_ISA
+KERNEL_ENTRY(double_all, const float* values, int64_t count, float* out)
+}  // namespace vidgraph
+""",
+    "dummy.cpp": """
+#include "dummy.h"
+namespace vidgraph::KERNEL_ISA {
+void double_all(const float* values, int64_t count, float* out) {
+  for (int64_t i = 0; i < count; ++i) out[i] = doubled(values[i]);
+}
+}  // namespace vidgraph::KERNEL_ISA
+""",
+    "bind.cpp": """
+#include "../native/binding.h"
+#include "dummy.h"
+namespace vidgraph {
+void bind_dummy(nb::module_& module) {
+  module.def("dummy", [](In<float> values, Out<float> out) {
+    const float* data = values.data();
+    const auto count = static_cast<int64_t>(values.shape(0));
+    nb::gil_scoped_release released;
+    KERNEL_CALL(double_all)(data, count, out.data());
+  });
+}
+}  // namespace vidgraph
+""",
+    "__init__.py": """
+import numpy as np
+from .. import _native
+
+def dummy(values):
+    out = np.empty_like(values)
+    _native.dummy(values, out)
+    return out
+""",
+    "reference.py": """
+def dummy_reference(values):
+    return values * 2
+""",
+}
+
+STAGE = """
+from dataclasses import dataclass
+from ..pipeline.packet import DETECTIONS
+
+
+@dataclass(frozen=True)
+class KeepFirst:
+    count: int = 1
+    name = "keep_first"
+    stateless = True
+    amends = frozenset({DETECTIONS})
+
+    def open(self): ...
+
+    def process(self, packet):
+        yield packet.with_item(DETECTIONS, packet[DETECTIONS][: self.count])
+
+    def end_stream(self, stream_id, reason):
+        return ()
+
+    def close(self): ...
+"""
+
+ENGINE = """
+import numpy as np
+from .spec import EngineDescription, TensorSpec, check_feeds
+
+
+class Echo:
+    engine, device, precision = "dummy", "cpu", "fp32"
+    inputs = outputs = (TensorSpec("x", np.dtype(np.float32), (1, 2)),)
+
+    def __init__(self, name):
+        self.name = name
+
+    def run(self, feeds):
+        check_feeds(self.name, self.inputs, feeds)
+        return dict(feeds)
+
+    def close(self): ...
+
+
+def open_network(path, options):
+    return Echo(path.name)
+
+
+def describe():
+    return EngineDescription("1.0", ("cpu",), ("fp32",))
+"""
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder whose sub-folders kernels, stages, engines and models count as those of the package."""
+    for name in ("kernels", "stages", "engines", "models"):
+        (tmp_path / name).mkdir()
+        module = importlib.import_module(f"vidgraph.{name}")
+        monkeypatch.setattr(module, "__path__", [*module.__path__, str(tmp_path / name)])
+    yield tmp_path
+    for name in [name for name, module in sys.modules.items() if _lies_in(module, tmp_path)]:
+        del sys.modules[name]
+
+
+def _lies_in(module: ModuleType, folder: Path) -> bool:
+    file = getattr(module, "__file__", None)
+    return file is not None and folder in Path(file).parents
+
+
+def test_a_stage_is_a_file(place: Path) -> None:
+    (place / "stages" / "keep_first.py").write_text(STAGE, "utf-8")
+    stage = importlib.import_module("vidgraph.stages.keep_first").KeepFirst()
+    boxes = np.array([[0, 0, 4, 4], [1, 1, 2, 2]], np.float32)
+    found = Detections(boxes, np.array([0.9, 0.8], np.float32), np.zeros(2, np.int32), ("face",))
+    frame = Frame("one", 0, 0, 0, 0, Picture.from_rgb(np.zeros((8, 8, 3), np.uint8)))
+    (packet,) = stage.process(Packet(frame).with_item(DETECTIONS, found))
+    assert len(packet[DETECTIONS]) == 1
+
+
+def test_an_engine_is_a_file_and_a_row(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from vidgraph.engines.open import ENGINES, EngineRow, open_engine
+
+    (place / "engines" / "dummy.py").write_text(ENGINE, "utf-8")
+    monkeypatch.setitem(ENGINES, "dummy", EngineRow("dummy", ".dummy", package="numpy", extra="dummy"))
+    network = place / "network.onnx"
+    network.write_bytes(b"")
+    engine = open_engine(network, engine="dummy")
+    feeds = {"x": np.array([[1, 2]], np.float32)}
+    np.testing.assert_array_equal(engine.run(feeds)["x"], feeds["x"])
+    with pytest.raises(vidgraph.VidgraphError, match="input 'x'"):
+        engine.run({"x": np.zeros((2, 2), np.float32)})
+
+
+def test_a_kernel_is_a_folder_and_a_line(tmp_path: Path) -> None:
+    """Builds the dummy alone: the other kernels' names are left out of the list to save their time."""
+    for tool in ("nanobind",):
+        pytest.importorskip(tool, reason=f"building a kernel needs {tool}")
+    cmake = shutil.which("cmake", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
+    if cmake is None:
+        pytest.skip("building a kernel needs cmake")
+    root = tmp_path / "checkout"
+    shutil.copytree(ROOT / "kernels" / "native", root / "kernels" / "native")
+    for name in ("__init__.py", "py.typed"):
+        shutil.copy(ROOT / name, root / name)
+    folder = root / "kernels" / "dummy"
+    folder.mkdir()
+    for name, text in KERNEL.items():
+        (folder / name).write_text(text, "utf-8")
+    lines = (ROOT / "CMakeLists.txt").read_text("utf-8")
+    start = lines.index("set(VIDGRAPH_KERNELS")
+    listed = lines[start : lines.index(")", start)]
+    (root / "CMakeLists.txt").write_text(lines.replace(listed, "set(VIDGRAPH_KERNELS\n    dummy"), "utf-8")
+    _build(cmake, root)
+    (root / "kernels" / "__init__.py").write_text("", "utf-8")
+    for built in (root / "build").glob("_native*.so"):
+        shutil.copy(built, root / "kernels")
+    code = (
+        "import numpy as np; from kernels.dummy import dummy; from kernels.dummy.reference import dummy_reference\n"
+        "values = np.arange(5, dtype=np.float32)\n"
+        "np.testing.assert_array_equal(dummy(values), dummy_reference(values))"
+    )
+    for isa in ("", "baseline"):
+        run = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=root,
+            env={**os.environ, "VIDGRAPH_ISA": isa},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert run.returncode == 0, run.stderr
+
+
+def _build(cmake: str, root: Path) -> None:
+    """Configure and build in ``root/build``, with this interpreter."""
+    configure = [cmake, "-S", ".", "-B", "build", f"-DPython_EXECUTABLE={sys.executable}", "-DCMAKE_BUILD_TYPE=Debug"]
+    for command in (configure, [cmake, "--build", "build", "--parallel", "2"]):
+        run = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=240, check=False)
+        assert run.returncode == 0, run.stdout + run.stderr
