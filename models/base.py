@@ -1,0 +1,318 @@
+"""A model that is ready to run: weights, engines by input size, and the stages of a graph."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..engines import Engine, EngineQueue, open_engine
+from ..engines.open import PRECISIONS, choose_device, choose_engine
+from ..pipeline.errors import UsageError
+from ..pipeline.frame_result import FrameResult
+from ..pipeline.packet import Frame, Key, Packet
+from ..pipeline.picture import Picture
+from ..pipeline.results import ModelInfo, ResultKeys
+from ..pipeline.stage import EndReason, Stage
+from ..pipeline.threads import available_cores
+from ..stages.engine_shelf import EngineShelf
+from ..stages.infer import Infer, RawOutputs
+from ..stages.preprocess import BufferPool, InputSize, ModelInput, Preprocess, Size
+from .choices import checked_choices
+from .family import Choices, OutputKeys
+from .registry import ModelRow, find_model, nearest
+from .weights import Weights
+
+if TYPE_CHECKING:
+    from torch import nn
+
+NOMINAL_FRAME = (1080, 1920)
+"""The frame that a model describes itself for where none is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineChoice:
+    """What runs the network; see :func:`..engines.open_engine`. ``batch`` is the most pictures in one run."""
+
+    engine: str = "auto"
+    device: str = "auto"
+    precision: str = "auto"
+    requests: int = 1
+    threads: int = 1
+    deterministic: bool = False
+    batch: int = 1
+
+
+def load_model(
+    name: str,
+    *,
+    weights: str | os.PathLike[str] | None = None,
+    size: int | Size | None = None,
+    engine: str = "auto",
+    device: str = "auto",
+    precision: str = "auto",
+    min_score: float | None = None,
+    nms_iou: float | None = None,
+    max_detections: int | None = None,
+    classes: Sequence[str | int] | None = None,
+    labels: Sequence[str] | str | os.PathLike[str] | None = None,
+    requests: int = 1,
+    threads: int | None = None,
+    deterministic: bool = False,
+    batch: int = 1,
+) -> Model:
+    """Load a model.
+
+    Args:
+        name: a name or alias of ``vidgraph models``; ``-``, ``_`` and case do not matter.
+        weights: a checkpoint (``.pth``; its first use needs torch) or a file of ``vidgraph export`` (does
+            not); by default what ``vidgraph pull`` has fetched.
+        size: of the network's input: the longer side in pixels (the aspect is that of the frame, and smaller
+            frames are enlarged), or (height, width) with padding; by default the model's own longer side.
+        engine: ``auto``, ``openvino`` or ``onnxruntime``.
+        device: ``auto``, ``cpu`` or ``cuda:N``.
+        precision: ``auto``, ``fp32``, ``bf16``, ``fp16`` or ``int8``.
+        min_score: rows must score more than this, in [0, 1].
+        nms_iou: boxes that overlap a better one by more than this are dropped, in [0, 1].
+        max_detections: rows kept at most.
+        classes: names or numbers of the classes to keep.
+        labels: names in place of the model's own: one per class, or a file with one a line.
+        requests: pictures that may be in the network at the same time.
+        threads: cores for all requests together; by default all there are.
+        deterministic: the same bits every time.
+        batch: most pictures in one run of the network, from any stream.
+
+    Raises:
+        UsageError: an unknown name or an impossible value.
+        CheckpointError: the weights are damaged or belong to something else.
+        MissingExtraError: an optional package is needed for this.
+    """
+    row = find_model(name)
+    choices = checked_choices(row, min_score, nms_iou, max_detections, classes=classes, labels=labels)
+    choose_engine(engine)
+    if precision not in PRECISIONS:
+        raise UsageError(f"unknown precision {precision!r}; {nearest(precision, PRECISIONS)}")
+    for what, value in (("requests", requests), ("threads", threads), ("batch", batch)):
+        if value is not None and value < 1:
+            raise UsageError(f"{what} must be at least 1, got {value}")
+    chosen = EngineChoice(
+        engine, choose_device(device), precision, requests, threads or available_cores(), deterministic, batch
+    )
+    return Model(row, Weights.find(row, weights), _input_size(row, size), chosen, choices)
+
+
+def _input_size(row: ModelRow, size: int | Size | None) -> InputSize:
+    if size is None:
+        return InputSize(row.family().input_format(row.name).long_side)
+    try:
+        return InputSize(size) if isinstance(size, int) else InputSize(fixed=(int(size[0]), int(size[1])))
+    except (ValueError, TypeError, IndexError):
+        raise UsageError(f"size must be a longer side like 640 or a (height, width) of pixels, got {size!r}") from None
+
+
+class Model:
+    """A loaded model: call it on an image, or put its :meth:`stages` into a graph.
+
+    Engines are opened when the first frame of a geometry comes and are shared by all uses of the
+    model. Safe from any thread. ``close`` (or leaving the ``with``) frees them.
+    """
+
+    def __init__(
+        self, row: ModelRow, weights: Weights, size: InputSize, engine: EngineChoice, choices: Choices
+    ) -> None:
+        self.row, self.weights, self.size, self.engine_choice, self.choices = row, weights, size, engine, choices
+        self._family = row.family()
+        self._shelf = EngineShelf(self._open_runner)
+        self._described: ModelInfo | None = None
+        self._pool = BufferPool()
+
+    @property
+    def name(self) -> str:
+        """The name in commands and results."""
+        return self.row.name
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes, by class id: the caller's labels, or the model's own."""
+        return self.choices.labels or self._family.class_names(self.name)
+
+    def tuned(self, *, requests: int, threads: int, deterministic: bool | None = None) -> Model:
+        """This model with other threads; it has engines of its own, and is closed by itself."""
+        same = self.engine_choice.deterministic if deterministic is None else deterministic
+        engine = replace(self.engine_choice, requests=requests, threads=threads, deterministic=same)
+        return Model(self.row, self.weights, self.size, engine, self.choices)
+
+    def stages(self, *, prefix: str = "", keys: OutputKeys | None = None) -> list[Stage]:
+        """The model as stages of a graph: preprocess, infer, postprocess.
+
+        Args:
+            prefix: before the names of stages and inner items, so that two models fit into one graph.
+            keys: where the results go; by default ``DETECTIONS`` and ``LANDMARKS``.
+        """
+        form = self._family.input_format(self.name)
+        given = Key(f"{prefix}input", ModelInput)
+        raw = Key(f"{prefix}raw", RawOutputs)
+        take = self._family.take(self.name, self.choices)
+        preprocess = Preprocess(
+            self.size, given, form.mean, form.std, form.bgr, form.pad, name=f"{prefix}preprocess", pool=self._pool
+        )
+        infer = Infer(self._shelf, form.name, given, raw, take, name=f"{prefix}infer")
+        results = keys or OutputKeys()
+        postprocess = self._family.postprocess(
+            self.name, self.choices, raw=raw, keys=results, stage_name=f"{prefix}postprocess"
+        )
+        return [preprocess, infer, postprocess]
+
+    def __call__(self, image: NDArray[np.uint8]) -> FrameResult:
+        """What is in one picture: RGB, uint8 [H, W, 3]. Keeps nothing for the next call.
+
+        Raises:
+            ValueError: the array is something else.
+        """
+        return self.stream("image")(image)
+
+    def stream(self, stream_id: str = "stream") -> ModelStream:
+        """A callable for the pictures of one camera, in order, with whatever state the model keeps of it."""
+        return ModelStream(self, stream_id)
+
+    def input_size(self, frame: Size) -> Size:
+        """Height and width of the network's input for a frame of (height, width) ``frame``."""
+        return self.size.fit(frame).size
+
+    def network_file(self, frame: Size, batch: int = 1) -> Path:
+        """The ONNX file for frames of (height, width) ``frame``."""
+        return self.weights.network_file(self.input_size(frame), batch)
+
+    def network(self) -> nn.Module:
+        """The torch network with the weights, in evaluation mode.
+
+        Raises:
+            CheckpointError: the weights are an exported file.
+            MissingExtraError: torch is not installed.
+        """
+        from .checkpoint import load_network
+
+        return load_network(self.row, self.weights.path)
+
+    def describe(self, frame: Size | None = None) -> ModelInfo:
+        """What runs here, for the first line printed and for the header of results; opens the engine.
+
+        Args:
+            frame: (height, width) of the frames to come; without it, of those seen last or of 1920x1080.
+        """
+        if frame is None and self._described is not None:
+            return self._described
+        with self._shelf.runner(self.input_size(frame or NOMINAL_FRAME)):
+            pass
+        if self._described is None:
+            raise AssertionError("an opened engine describes itself")
+        return replace(self._described, input_size=self.input_size(frame or NOMINAL_FRAME))
+
+    def result_keys(self, keys: OutputKeys | None = None) -> ResultKeys:
+        """Where results of this model are in a packet, for writers of results."""
+        chosen = keys or OutputKeys()
+        return ResultKeys(self.name, chosen.detections, chosen.landmarks)
+
+    def close(self) -> None:
+        """Free the engines; what runs is finished first."""
+        self._shelf.close()
+
+    def __enter__(self) -> Model:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def open_engine(self, input_size: Size, batch: int = 1) -> Engine:
+        """An engine of its own for an input of (height, width), closed by the caller."""
+        chosen = self.engine_choice
+        return open_engine(
+            self.weights.network_file(input_size, batch),
+            engine=chosen.engine,
+            device=chosen.device,
+            precision=chosen.precision,
+            requests=chosen.requests,
+            threads=chosen.threads,
+            deterministic=chosen.deterministic,
+        )
+
+    def _open_runner(self, input_size: Size) -> _QueueRunner:
+        engines = {batch: self.open_engine(input_size, batch) for batch in {1, self.engine_choice.batch}}
+        single = engines[1]
+        self._described = ModelInfo(
+            self.name,
+            self.row.trained_on,
+            self.weights.path.name,
+            self.weights.sha256,
+            single.engine,
+            single.precision,
+            single.device,
+            input_size,
+            self.class_names,
+            self._family.point_names(self.name),
+        )
+        return _QueueRunner(engines, EngineQueue(engines, workers=self.engine_choice.requests))
+
+
+@dataclass(frozen=True, slots=True)
+class _QueueRunner:
+    """A queue together with the engines it runs."""
+
+    engines: Mapping[int, Engine]
+    queue: EngineQueue
+
+    def submit(self, feeds: Mapping[str, NDArray[Any]], *, stream_id: str = "") -> Future[dict[str, NDArray[Any]]]:
+        return self.queue.submit(feeds, stream_id=stream_id)
+
+    def close(self) -> None:
+        self.queue.close()
+        for engine in self.engines.values():
+            engine.close()
+
+
+class ModelStream:
+    """Calls a model on the pictures of one camera, one after the other."""
+
+    def __init__(self, model: Model, stream_id: str) -> None:
+        self.model, self.stream_id = model, stream_id
+        self._stages = model.stages()
+        self._indices = itertools.count()
+
+    def __call__(self, image: NDArray[np.uint8], *, time_s: float = 0.0, epoch: int = 0) -> FrameResult:
+        """What is in the next picture.
+
+        Args:
+            image: RGB, uint8 [H, W, 3].
+            time_s: when it is shown, in seconds from the start of the stream.
+            epoch: another number than before drops what the model remembers of the stream.
+
+        Raises:
+            ValueError: the array is something else.
+        """
+        frame = Frame(self.stream_id, next(self._indices), epoch, round(time_s * 1e9), 0, Picture.from_rgb(image))
+        packets = [Packet(frame)]
+        for stage in self._stages:
+            packets = [out for packet in packets for out in stage.process(packet)]
+        return FrameResult(packets[-1], (self.model.result_keys(),), _draw)
+
+    def close(self) -> None:
+        """Forget the stream."""
+        for stage in self._stages:
+            list(stage.end_stream(self.stream_id, EndReason.FINISHED))
+
+
+def _draw(packet: Packet) -> NDArray[np.uint8]:
+    """The picture with its results, by the drawing stage's defaults."""
+    from ..stages.draw import draw_rgb
+
+    return draw_rgb(packet)

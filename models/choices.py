@@ -1,0 +1,59 @@
+"""Checking what a caller chose about the results of a model."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..pipeline.errors import UsageError
+from .family import Choices
+from .registry import ModelRow, nearest
+
+
+def checked_choices(
+    row: ModelRow,
+    min_score: float | None = None,
+    nms_iou: float | None = None,
+    max_detections: int | None = None,
+    *,
+    classes: Sequence[str | int] | None = None,
+    labels: Sequence[str] | str | os.PathLike[str] | None = None,
+) -> Choices:
+    """The choices, with classes as numbers.
+
+    Raises:
+        UsageError: a value out of its range, an unknown class, or not one label per class.
+    """
+    for what, value in (("min_score", min_score), ("nms_iou", nms_iou)):
+        if value is not None and not 0.0 <= value <= 1.0:
+            raise UsageError(f"{what} must be in [0, 1], got {value}")
+    if max_detections is not None and max_detections < 1:
+        raise UsageError(f"max_detections must be at least 1, got {max_detections}")
+    own = row.family().class_names(row.name)
+    names = own if labels is None else _labels(row, own, labels)
+    numbers = None if classes is None else tuple(dict.fromkeys(_class_id(row, names, each) for each in classes))
+    return Choices(min_score, nms_iou, max_detections, numbers, None if labels is None else names)
+
+
+def _labels(row: ModelRow, own: tuple[str, ...], labels: Sequence[str] | str | os.PathLike[str]) -> tuple[str, ...]:
+    if isinstance(labels, str | os.PathLike):
+        try:
+            lines = Path(labels).read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise UsageError(f"cannot read labels {os.fspath(labels)!r}: {reason}") from error
+        labels = [line.strip() for line in lines if line.strip()]
+    if len(labels) != len(own):
+        raise UsageError(f"{row.name} has {len(own)} classes ({', '.join(own[:5])}), got {len(labels)} labels")
+    return tuple(labels)
+
+
+def _class_id(row: ModelRow, names: tuple[str, ...], wanted: str | int) -> int:
+    """The number of a class given by name or number."""
+    text = str(wanted).strip()
+    if text in names:
+        return names.index(text)
+    if text.isdigit() and int(text) < len(names):
+        return int(text)
+    raise UsageError(f"{row.name} has no class {text!r}; {nearest(text, names)}")

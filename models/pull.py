@@ -1,0 +1,250 @@
+"""Downloading published weights: only when asked, whole or not at all, and checked before anything opens them."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import http.client
+import os
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+from urllib.parse import unquote, urlsplit
+
+from ..pipeline.errors import DownloadError, OutputError, UsageError, redact
+from .registry import ModelRow, WeightsFile, find_model
+from .weights import pulled_path
+
+ATTEMPTS = 3
+TIMEOUT_S = 30.0
+_CHUNK = 1 << 18
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+Progress = Callable[[int, int | None], None]
+"""Called with the bytes there are and the bytes there will be (None: the server does not say)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """Weights that are on this machine now.
+
+    Attributes:
+        path: the file.
+        sha256: its hash.
+        source, licence: what to print beside it.
+        was_there: nothing had to be downloaded.
+    """
+
+    path: Path
+    sha256: str
+    source: str
+    licence: str
+    was_there: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One download: from where, to which file, with which hash (None: trusted without)."""
+
+    address: str
+    path: Path
+    sha256: str | None
+    progress: Progress | None
+
+    @property
+    def part(self) -> Path:
+        """What has arrived so far."""
+        return self.path.with_name(self.path.name + ".part")
+
+    @property
+    def shown(self) -> str:
+        """The address without secrets."""
+        return redact(self.address)
+
+
+def pull(
+    model: str,
+    *,
+    address: str | None = None,
+    trust: bool = False,
+    folder: str | os.PathLike[str] | None = None,
+    progress: Progress | None = None,
+) -> Pulled:
+    """Download the published weights of a model into the cache; an interrupted download goes on where it stopped.
+
+    Args:
+        model: a name of ``MODELS``.
+        address: another address than the published one (https).
+        trust: take what ``address`` gives although no hash is known to check it with.
+        folder: where to put the file instead of the cache.
+        progress: called as bytes arrive.
+
+    Raises:
+        UsageError: unknown model; no address is known; a hash is not known and ``trust`` is not given; not https.
+        DownloadError: the server cannot be reached or refuses, or the file is not what was pinned.
+        OutputError: the file cannot be written.
+    """
+    row = find_model(model)
+    job = _job(row, row.weights[0], address, trust, folder, progress)
+    try:
+        job.path.parent.mkdir(parents=True, exist_ok=True)
+        with _alone(job):
+            if job.sha256 is not None and job.path.is_file() and _sha256(job.path) == job.sha256:
+                return Pulled(job.path, job.sha256, row.source, row.licence, was_there=True)
+            digest = _download(job)
+    except OSError as error:
+        raise OutputError(f"cannot write {job.path}: {error.strerror or error}") from error
+    return Pulled(job.path, digest, row.source, row.licence, was_there=False)
+
+
+def _job(
+    row: ModelRow,
+    weights: WeightsFile,
+    address: str | None,
+    trust: bool,
+    folder: str | os.PathLike[str] | None,
+    progress: Progress | None,
+) -> _Job:
+    chosen = address or weights.address
+    if chosen is None:
+        raise UsageError(
+            f"no download address is known for {row.name}; get {weights.file} from {row.source} "
+            f"and give the file: {row.name}=PATH, or name an address with --from"
+        )
+    _check_scheme(chosen)
+    sha256 = None if address is not None and trust else weights.sha256
+    if sha256 is None and not trust:
+        raise UsageError(f"no SHA-256 is known for {redact(chosen)}; take it unchecked with --trust (trust=True)")
+    path = pulled_path(row, weights)
+    if folder is not None:
+        name = PurePosixPath(unquote(urlsplit(chosen).path)).name or weights.file
+        path = Path(folder) / name
+    return _Job(chosen, path, sha256, progress)
+
+
+def _check_scheme(address: str) -> None:
+    parts = urlsplit(address)
+    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
+        raise UsageError(f"weights are downloaded over https only, got {redact(address)}")
+
+
+@contextlib.contextmanager
+def _alone(job: _Job) -> Iterator[None]:
+    """Wait until no other process downloads the same file."""
+    lock = job.path.with_name(f".{job.path.name}.lock")
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _download(job: _Job) -> str:
+    """Fetch, check, put in place; returns the hash."""
+    if job.sha256 is None:
+        job.part.unlink(missing_ok=True)  # what is there may be of another version, and no hash would tell
+    for attempt in range(ATTEMPTS):
+        try:
+            if _fetch(job):
+                break
+        except (http.client.HTTPException, urllib.error.URLError, ConnectionError, TimeoutError) as error:
+            if attempt == ATTEMPTS - 1 or not _worth_repeating(error):
+                raise _network_error(job, error) from error
+        except OSError:
+            job.part.unlink(missing_ok=True)  # a full disk is not left full
+            raise
+    else:
+        raise DownloadError(f"{job.shown} breaks off; run the same command again to go on where it stopped")
+    digest = _sha256(job.part)
+    if job.sha256 is not None and digest != job.sha256:
+        job.part.unlink()
+        raise DownloadError(
+            f"{job.shown} is not the pinned file and was removed: SHA-256 must be {job.sha256}, got {digest}"
+        )
+    os.replace(job.part, job.path)
+    return digest
+
+
+def _fetch(job: _Job) -> bool:
+    """One request, from where the last one stopped; True if the file is now as long as the server says."""
+    have = job.part.stat().st_size if job.part.exists() else 0
+    headers = {"User-Agent": "vidgraph", "Accept-Encoding": "identity"}
+    if have:
+        headers["Range"] = f"bytes={have}-"
+    request = urllib.request.Request(job.address, headers=headers)
+    try:
+        response = _opener().open(request, timeout=TIMEOUT_S)
+    except urllib.error.HTTPError as error:
+        if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE and have:
+            if job.sha256 == _sha256(job.part):
+                return True  # it had arrived whole, and only the renaming was missing
+            job.part.unlink()
+            return False
+        raise
+    with response:
+        resumed = response.status == http.client.PARTIAL_CONTENT and _starts_at(response, have)
+        length = response.headers.get("Content-Length")
+        done = have if resumed else 0
+        total = None if length is None else done + int(length)
+        with job.part.open("ab" if resumed else "wb") as file:
+            done = _copy(response, file, done, total, job.progress)
+    return total is None or done >= total
+
+
+def _starts_at(response: Any, position: int) -> bool:
+    return str(response.headers.get("Content-Range", "")).startswith(f"bytes {position}-")
+
+
+def _copy(response: IO[bytes], file: IO[bytes], done: int, total: int | None, progress: Progress | None) -> int:
+    """Append what arrives; returns the length so far. What has arrived before a break stays."""
+    while chunk := _read(response):
+        file.write(chunk)
+        done += len(chunk)
+        if progress is not None:
+            progress(done, total)
+    return done
+
+
+def _read(response: IO[bytes]) -> bytes:
+    """The next bytes; what goes wrong here is the connection's fault, not the disk's."""
+    try:
+        return response.read(_CHUNK)
+    except OSError as error:
+        raise ConnectionError(error.strerror or str(error)) from error
+
+
+class _SafeRedirects(urllib.request.HTTPRedirectHandler):
+    """Follows redirects only to where a download may go."""
+
+    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
+        _check_scheme(newurl)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _opener() -> urllib.request.OpenerDirector:
+    return urllib.request.build_opener(_SafeRedirects)
+
+
+def _worth_repeating(error: Exception) -> bool:
+    """A broken connection is; an answer of the server, or no way to it, is not."""
+    if isinstance(error, urllib.error.HTTPError):
+        return error.code >= 500
+    return not isinstance(error, urllib.error.URLError)
+
+
+def _network_error(job: _Job, error: Exception) -> DownloadError:
+    by_hand = f"download {job.shown} elsewhere and put it as {job.path.name} into {job.path.parent}"
+    if isinstance(error, urllib.error.HTTPError):
+        return DownloadError(f"the server answers {error.code} {error.reason} for {job.shown}; or {by_hand}")
+    reason = getattr(error, "reason", None) or error
+    text = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
+    if isinstance(error, urllib.error.URLError):
+        return DownloadError(f"cannot reach {urlsplit(job.address).hostname} ({text}); {by_hand}")
+    return DownloadError(f"{job.shown} breaks off ({text}); run the same command again to go on, or {by_hand}")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

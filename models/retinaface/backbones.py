@@ -1,0 +1,130 @@
+"""The two backbones of the pyramid detector; needs torch.
+
+Attribute names are those of the official state dicts.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+def activation(slope: float) -> nn.Module:
+    """ReLU, or LeakyReLU where ``slope`` is not 0."""
+    return nn.LeakyReLU(slope) if slope else nn.ReLU()
+
+
+def conv_norm(inputs: int, outputs: int, kernel: int, *, stride: int = 1, groups: int = 1) -> list[nn.Module]:
+    """A convolution without bias that keeps the size (at stride 1), and its norm."""
+    conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False)
+    return [conv, nn.BatchNorm2d(outputs)]
+
+
+def conv_block(inputs: int, outputs: int, kernel: int, *, stride: int = 1, slope: float) -> nn.Sequential:
+    """Convolution, norm, activation."""
+    return nn.Sequential(*conv_norm(inputs, outputs, kernel, stride=stride), activation(slope))
+
+
+def separable_block(inputs: int, outputs: int, *, stride: int = 1, slope: float) -> nn.Sequential:
+    """Depthwise 3x3, then 1x1, each with norm and activation.
+
+    Source: Howard et al., MobileNets, arXiv:1704.04861.
+    """
+    return nn.Sequential(
+        *conv_norm(inputs, inputs, 3, stride=stride, groups=inputs),
+        activation(slope),
+        *conv_norm(inputs, outputs, 1),
+        activation(slope),
+    )
+
+
+class MobileNetQuarter(nn.Module):
+    """MobileNetV1 at a quarter of its width, without the classifier: maps of 64, 128 and 256 channels."""
+
+    def __init__(self, slope: float) -> None:
+        super().__init__()
+
+        def separable(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
+            return separable_block(inputs, outputs, stride=stride, slope=slope)
+
+        self.stage1 = nn.Sequential(
+            conv_block(3, 8, 3, stride=2, slope=slope),
+            separable(8, 16),
+            separable(16, 32, 2),
+            separable(32, 32),
+            separable(32, 64, 2),
+            separable(64, 64),
+        )
+        self.stage2 = nn.Sequential(separable(64, 128, 2), *(separable(128, 128) for _ in range(5)))
+        self.stage3 = nn.Sequential(separable(128, 256, 2), separable(256, 256))
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Maps at stride 8, 16 and 32."""
+        at_8 = self.stage1(image)
+        at_16 = self.stage2(at_8)
+        return at_8, at_16, self.stage3(at_16)
+
+
+class Bottleneck(nn.Module):
+    """1x1, 3x3 (which takes the stride), 1x1 to four times the width, and the shortcut.
+
+    Source: He et al., arXiv:1512.03385; the stride on the 3x3 as in torchvision.
+    """
+
+    def __init__(self, inputs: int, width: int, stride: int) -> None:
+        super().__init__()
+        self.conv1, self.bn1 = conv_norm(inputs, width, 1)
+        self.conv2, self.bn2 = conv_norm(width, width, 3, stride=stride)
+        self.conv3, self.bn3 = conv_norm(width, 4 * width, 1)
+        same = stride == 1 and inputs == 4 * width
+        self.downsample = None if same else nn.Sequential(*conv_norm(inputs, 4 * width, 1, stride=stride))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map [B, inputs, H, W] to [B, 4 * width, H / stride, W / stride]."""
+        y = F.relu(self.bn1(self.conv1(x)))
+        y = F.relu(self.bn2(self.conv2(y)))
+        y = self.bn3(self.conv3(y))
+        return F.relu(y + (x if self.downsample is None else self.downsample(x)))
+
+
+class ResNet50(nn.Module):
+    """ResNet-50 without the classifier: maps of 512, 1024 and 2048 channels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1, self.bn1 = conv_norm(3, 64, 7, stride=2)
+        self.layer1 = self._layer(64, 64, 3, 1)
+        self.layer2 = self._layer(256, 128, 4, 2)
+        self.layer3 = self._layer(512, 256, 6, 2)
+        self.layer4 = self._layer(1024, 512, 3, 2)
+
+    @staticmethod
+    def _layer(inputs: int, width: int, count: int, stride: int) -> nn.Sequential:
+        blocks = (Bottleneck(4 * width, width, 1) for _ in range(count - 1))
+        return nn.Sequential(Bottleneck(inputs, width, stride), *blocks)
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Maps at stride 8, 16 and 32."""
+        x = F.max_pool2d(F.relu(self.bn1(self.conv1(image))), 3, 2, 1)
+        at_8 = self.layer2(self.layer1(x))
+        at_16 = self.layer3(at_8)
+        return at_8, at_16, self.layer4(at_16)
+
+
+def upsample_to(x: Tensor, like: Tensor) -> Tensor:
+    """``x`` enlarged to the exact height and width of ``like`` by repeating its nearest cell."""
+    return F.interpolate(x, size=like.shape[2:], mode="nearest")
+
+
+def flatten_rows(x: Tensor, row: int) -> Tensor:
+    """[B, anchors * row, H, W] to [B, H * W * anchors, row], in the order (y, x, anchor)."""
+    return x.permute(0, 2, 3, 1).reshape(x.shape[0], -1, row)
+
+
+def outputs_of(boxes: list[Tensor], classes: list[Tensor], points: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    """From the head maps of every level: loc [B, N, 4], conf [B, N, 2] (softmax), landm [B, N, 10]."""
+    loc = torch.cat([flatten_rows(x, 4) for x in boxes], 1)
+    conf = torch.cat([flatten_rows(x, 2) for x in classes], 1)
+    landm = torch.cat([flatten_rows(x, 10) for x in points], 1)
+    return loc, conf.softmax(-1), landm

@@ -1,0 +1,67 @@
+"""What this folder gives to :mod:`..base`: networks, shapes and stages of the five variants."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...pipeline.packet import Key
+from ...stages.infer import RawOutputs
+from ..family import Choices, GraphShape, InputFormat, OutputKeys, Take
+from .config import CLASS_NAMES, CONFIGS, MEAN_BGR, POINT_NAMES
+from .postprocess import DecodeFaces, TakeCandidates
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_OUTPUTS = {"loc": 4, "conf": 2, "landm": 10}
+
+
+class RetinaFaceFamily:
+    """See :class:`..family.Family`."""
+
+    def network(self, name: str) -> nn.Module:
+        """The torch network with fresh weights; imports torch."""
+        from .network import build_network
+
+        return build_network(CONFIGS[name])
+
+    def settings(self, name: str) -> dict[str, object]:
+        """Anchors, strides, variances and activation."""
+        return CONFIGS[name].as_metadata()
+
+    def input_format(self, name: str) -> InputFormat:
+        """BGR minus the mean, 640 pixels on the longer side; uncovered pixels are the mean colour."""
+        blue, green, red = (int(value) for value in MEAN_BGR)
+        return InputFormat("image", MEAN_BGR, (1.0, 1.0, 1.0), bgr=True, pad=(red, green, blue), long_side=640)
+
+    def graph_shape(self, name: str, size: tuple[int, int], batch: int) -> GraphShape:
+        """One row per prior; the pyramid's two enlargements are to the exact size of the next level."""
+        config = CONFIGS[name]
+        count = config.prior_count(size)
+        outputs = {output: (batch, count, row) for output, row in _OUTPUTS.items()}
+        enlarged = (16, 8) if config.channels else ()
+        constants = {
+            f"fpn.size_at_{stride}": (batch, config.channels, *config.map_size(size, stride)) for stride in enlarged
+        }
+        return GraphShape({"image": (batch, 3, *size)}, outputs, constants)
+
+    def class_names(self, name: str) -> tuple[str, ...]:
+        """There is one class."""
+        return CLASS_NAMES
+
+    def point_names(self, name: str) -> tuple[str, ...]:
+        """Eyes, nose, corners of the mouth."""
+        return POINT_NAMES
+
+    def take(self, name: str, choices: Choices) -> Take:
+        """The rows that score enough, best first."""
+        return TakeCandidates.of(choices)
+
+    def postprocess(
+        self, name: str, choices: Choices, *, raw: Key[RawOutputs], keys: OutputKeys, stage_name: str
+    ) -> DecodeFaces:
+        """Decode, map to the frame, suppress."""
+        return DecodeFaces.of(CONFIGS[name], choices, raw=raw, keys=keys, stage_name=stage_name)
+
+
+FAMILY = RetinaFaceFamily()
