@@ -1,0 +1,163 @@
+"""Opens what FFmpeg reads, and says in one line why it cannot be read.
+
+FFmpeg's own messages stay off (PyAV's default): they would land between ours on standard error,
+and forwarding them to Python from a decoder's threads can lock the process up.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from fractions import Fraction
+from pathlib import Path
+from typing import IO, Any
+
+import av
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.stream import Discard, Disposition
+from av.video.stream import VideoStream
+
+from ..pipeline.errors import SourceError, redact
+
+NETWORK = re.compile(r"https?://", re.IGNORECASE)
+OPEN_TIMEOUT_S, READ_TIMEOUT_S = 8.0, 5.0
+_BOX_NAMES = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"uuid", b"moof", b"mfra", b"sidx", b"styp"}
+
+
+def check_file(path: Path) -> None:
+    """Refuse what is not a readable file with something in it.
+
+    Raises:
+        SourceError: no such file (with the nearest name), a folder, no permission, empty.
+    """
+    name = redact(str(path))
+    if not path.exists():
+        raise SourceError(f"no such file: {name}{_nearest(path)}")
+    if path.is_dir():
+        raise SourceError(f"{name} is a folder, not a video file")
+    if not os.access(path, os.R_OK):
+        raise SourceError(f"cannot read {name}: permission denied")
+    if path.is_file() and path.stat().st_size == 0:
+        raise SourceError(f"{name} is empty (0 bytes)")
+
+
+def _nearest(path: Path) -> str:
+    try:
+        names = [entry.name for entry in os.scandir(path.parent)]
+    except OSError:
+        return f" (there is no folder {redact(str(path.parent))})"
+    near = difflib.get_close_matches(path.name, names, n=1, cutoff=0.75)
+    return f" (is it {near[0]}?)" if near else ""
+
+
+def open_container(address: str | Path | IO[bytes], name: str) -> InputContainer:
+    """Open a file, an http(s) address or a binary stream for reading.
+
+    Args:
+        address: a path is a path, whatever characters it has; a stream is read from where it stands.
+        name: what errors call it.
+
+    Raises:
+        SourceError: it cannot be opened; one line that begins with or contains ``name``.
+    """
+    name = redact(name)
+    try:
+        if isinstance(address, Path):
+            check_file(address)
+            return av.open(f"file:{address}", "r", metadata_errors="replace")
+        if isinstance(address, str):
+            return av.open(address, "r", timeout=(OPEN_TIMEOUT_S, READ_TIMEOUT_S), metadata_errors="replace")
+        return av.open(address, "r", metadata_errors="replace")
+    except (FFmpegError, OSError, EOFError, ValueError) as error:
+        raise SourceError(f"cannot open {name}: {_reason(error, address)}") from error
+
+
+def _reason(error: BaseException, address: str | Path | IO[bytes]) -> str:
+    if isinstance(address, Path) and _is_mp4_without_index(address):
+        return "a cut-off MP4 without its index (moov), as after a recording that was not finished"
+    if isinstance(error, av.error.ExitError):
+        return f"no answer within {OPEN_TIMEOUT_S:g} s"
+    if isinstance(error, av.error.InvalidDataError | EOFError):
+        return "not a video or image that FFmpeg can read"
+    reason = getattr(error, "strerror", None) or str(error)
+    return redact(reason.splitlines()[0] if reason else type(error).__name__)
+
+
+def _is_mp4_without_index(path: Path) -> bool:
+    """Whether the top-level boxes of a file are those of an MP4, but for ``moov``. Source: ISO/IEC 14496-12, 4.2."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        place = 0
+        names: list[bytes] = []
+        while place + 8 <= size and len(names) < 1000:
+            file.seek(place)
+            header = file.read(16)
+            length, kind = int.from_bytes(header[:4], "big"), header[4:8]
+            if kind not in _BOX_NAMES:
+                break
+            names.append(kind)
+            if length == 1:
+                length = int.from_bytes(header[8:16], "big")
+            if length < 8:  # 0: up to the end of the file
+                break
+            place += length
+    return names[:1] == [b"ftyp"] and b"moov" not in names
+
+
+def choose_stream(container: InputContainer, which: int | None, name: str) -> VideoStream:
+    """The video stream to read; all other streams are told to be skipped.
+
+    Args:
+        which: number among the file's video streams from 0, or None for the one that FFmpeg rates best
+            (the largest, of equal ones the first). Attached pictures (cover art) are not counted.
+
+    Raises:
+        SourceError: there is no such stream, or no decoder for it.
+    """
+    name = redact(name)
+    videos = [s for s in container.streams.video if not Disposition.attached_pic & s.disposition]
+    if not videos:
+        kinds = sorted({s.type for s in container.streams})
+        cover = " and a cover picture" if container.streams.video else ""
+        others = [kind for kind in kinds if kind != "video"]
+        raise SourceError(f"{name} has no video stream, only {', '.join(others) or 'nothing'}{cover}")
+    if which is None:
+        best = container.streams.best("video")
+        stream = best if best in videos else videos[0]
+    elif 0 <= which < len(videos):
+        stream = videos[which]
+    else:
+        raise SourceError(f"{name} has {len(videos)} video stream(s), counted from 0; there is no number {which}")
+    assert isinstance(stream, VideoStream)
+    if stream.codec_context is None:
+        raise SourceError(f"{name}: this FFmpeg has no decoder for its video stream")
+    for other in container.streams:
+        if other is not stream:
+            other.discard = Discard.all
+    return stream
+
+
+def frame_rate(stream: VideoStream) -> Fraction | None:
+    """Nominal frames per second, or None where the file does not say."""
+    rate = stream.guessed_rate or stream.average_rate
+    return Fraction(rate) if rate else None
+
+
+def stated_end(container: InputContainer, stream: VideoStream) -> Fraction | None:
+    """Seconds from the stream's start to its end as the file's header states it, or None.
+
+    Only of containers whose header is independent of how much of the file is there.
+    """
+    if container.format.name.split(",")[0] not in ("mov", "matroska", "flv", "avi", "asf"):
+        return None
+    if stream.duration:
+        return stream.duration * Fraction(stream.time_base or 0)
+    tag: Any = stream.metadata.get("DURATION")
+    if tag and re.fullmatch(r"\d+:\d\d:\d\d(\.\d+)?", tag):
+        hours, minutes, seconds = tag.split(":")
+        return int(hours) * 3600 + int(minutes) * 60 + Fraction(seconds)
+    if container.duration and len(container.streams) == 1:
+        return Fraction(container.duration, 1_000_000)
+    return None

@@ -1,0 +1,170 @@
+"""Turns FFmpeg's frames into pictures: pixel formats, colour, orientation; planes are shared, not copied."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from av.video.format import VideoFormat
+from av.video.reformatter import ColorRange, VideoReformatter
+from numpy.typing import NDArray
+
+from ..kernels import PIXEL_FORMATS, rotate
+from ..pipeline.picture import Matrix, Picture
+
+if TYPE_CHECKING:
+    from av.video.frame import VideoFrame
+
+Planes = tuple[NDArray[Any], ...]
+
+# FFmpeg's AVColorSpace. 4 (FCC) is within 0.003 of BT.601's weights, 7 (SMPTE 240M) within 0.02 of BT.709's.
+_MATRICES: dict[int, Matrix] = {
+    1: "bt709", 4: "bt601", 5: "bt601", 6: "bt601", 7: "bt709", 9: "bt2020", 10: "bt2020",
+}  # fmt: skip
+_HD_LINES = 720  # a picture that does not name its matrix is BT.709 from here on, BT.601 below, as in players
+
+
+@dataclass(frozen=True, slots=True)
+class Orientation:
+    """How to turn a picture for display: mirror left to right first, then turn clockwise by ``degrees``."""
+
+    degrees: int = 0
+    mirrored: bool = False
+
+
+UPRIGHT = Orientation()
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What to do with frames of one format: ``convert`` with FFmpeg's swscale or share the first ``planes``."""
+
+    target: str
+    planes: int
+    convert: bool
+
+
+class PictureReader:
+    """Makes pictures of one source's frames, with one converter for the formats that kernels do not read.
+
+    Formats of ``kernels.PIXEL_FORMATS`` and their full-range (``yuvj…``) and alpha (``yuva…``) forms are
+    views of the decoder's memory; it stays valid as long as a plane of the picture lives. Others are
+    converted to the nearest of these: gray to ``gray``, RGB and palettes to ``rgb24``, YUV to the planar
+    format of the same or the next finer chroma resolution, in 8 or 10 bits. Alpha is left out.
+    """
+
+    def __init__(self) -> None:
+        self._reformatter = VideoReformatter()
+        self._plans: dict[tuple[str, bool, bool], _Plan] = {}
+
+    def read(
+        self, frame: VideoFrame, *, sample_aspect: Fraction = Fraction(1), orientation: Orientation | None = None
+    ) -> Picture:
+        """The picture of ``frame``, the right way up.
+
+        Args:
+            sample_aspect: width of a pixel over its height, before turning.
+            orientation: how to turn it; None: as the frame's own display matrix says.
+        """
+        turn = display_orientation(frame) if orientation is None else orientation
+        quarter = turn.degrees in (90, 270)
+        odd = bool(frame.width % 2 or frame.height % 2)
+        key = (frame.format.name, quarter, odd)
+        plan = self._plans.get(key)
+        if plan is None:
+            plan = self._plans[key] = _plan(frame.format, quarter=quarter, odd=odd)
+        full_range = _is_full_range(frame)
+        planes = self._planes(frame, plan, full_range)
+        if turn.mirrored:
+            planes = tuple(np.ascontiguousarray(plane[:, ::-1]) for plane in planes)
+        if turn.degrees:
+            planes = rotate(planes, plan.target, turn.degrees)
+        rgb = plan.target == "rgb24"
+        return Picture(
+            plan.target,
+            planes,
+            matrix="rgb" if rgb else _matrix(frame),
+            full_range=rgb or full_range,
+            rotation=turn.degrees,
+            interlaced=frame.interlaced_frame,
+            sample_aspect=1 / sample_aspect if quarter else sample_aspect,
+        )
+
+    def _planes(self, frame: VideoFrame, plan: _Plan, full_range: bool) -> Planes:
+        if plan.convert:
+            span = ColorRange.JPEG if full_range else ColorRange.MPEG
+            frame = self._reformatter.reformat(
+                frame, format=plan.target, src_color_range=span, dst_color_range=span, threads=1
+            )
+        return tuple(_share(frame, index) for index in range(plan.planes))
+
+
+def _share(frame: VideoFrame, index: int) -> NDArray[Any]:
+    """A read-only view of a plane, uint8 or uint16 [h, w] or [h, w, samples]; a copy where it is stored upside down."""
+    plane = frame.planes[index]
+    if plane.line_size < 0:
+        components = [c for c in frame.format.components if c.plane == index]
+        dtype = np.dtype(np.uint8 if components[0].bits == 8 else np.uint16)
+        rows = np.frombuffer(memoryview(plane), dtype).reshape(plane.height, -1)
+        upright = rows[::-1, : plane.width * len(components)]
+        shape = (plane.height, plane.width, *([len(components)] if len(components) > 1 else []))
+        return np.ascontiguousarray(upright).reshape(shape)
+    view: NDArray[Any] = np.from_dlpack(plane)
+    return view
+
+
+def _plan(form: VideoFormat, *, quarter: bool, odd: bool) -> _Plan:
+    name = form.name
+    plain = name.replace("yuvj", "yuv", 1).replace("yuva", "yuv", 1)
+    layout = PIXEL_FORMATS.get(plain)
+    if layout is not None:
+        unreadable = odd and layout.kind == "semi_planar"  # PyAV rounds the size of their chroma down
+        sideways = quarter and layout.chroma_shift == (1, 0)  # turned, 4:2:2 would be 4:4:0
+        if not unreadable and not sideways:
+            return _Plan(plain, len(layout.shapes(2, 2)), convert=False)
+    target = _nearest(form, quarter=quarter)
+    return _Plan(target, len(PIXEL_FORMATS[target].shapes(2, 2)), convert=True)
+
+
+def _nearest(form: VideoFormat, *, quarter: bool) -> str:
+    """The readable format that keeps most of ``form``."""
+    components = VideoFormat(form.name, 64, 64).components
+    chroma = [c for c in components if c.is_chroma]
+    if form.is_rgb or form.has_palette or form.name.startswith("xyz"):
+        return "rgb24"
+    if len(components) < 3:
+        return "gray"
+    size = (64 // chroma[0].width, 64 // chroma[0].height)
+    family = {(2, 2): "yuv420p", (2, 1): "yuv444p" if quarter else "yuv422p"}.get(size, "yuv444p")
+    return family + ("10le" if components[0].bits > 8 else "")
+
+
+def _matrix(frame: VideoFrame) -> Matrix:
+    return _MATRICES.get(int(frame.colorspace), "bt709" if frame.height >= _HD_LINES else "bt601")
+
+
+def _is_full_range(frame: VideoFrame) -> bool:
+    marked = int(frame.color_range)
+    if marked in (ColorRange.MPEG, ColorRange.JPEG):
+        return marked == ColorRange.JPEG
+    return frame.format.name.startswith(("yuvj", "gray", "ya", "mono"))  # unmarked gray is full range, as in swscale
+
+
+def display_orientation(frame: VideoFrame) -> Orientation:
+    """How the frame's display matrix says to turn it, in quarter turns; upright where it has none.
+
+    Source: FFmpeg, libavutil/display.h: (x, y) -> (a x + c y, b x + d y), y downwards.
+    """
+    try:
+        data = frame.side_data.get("DISPLAYMATRIX")
+    except ValueError:  # PyAV does not know every kind of side data; its rotation has no mirroring
+        return Orientation(-round(frame.rotation / 90) * 90 % 360)
+    if data is None:
+        return UPRIGHT
+    a, b, _, c, d = (int(value) for value in np.frombuffer(bytes(data), np.int32)[:5])
+    mirrored = a * d - b * c < 0
+    degrees = math.degrees(math.atan2(-b, -a) if mirrored else math.atan2(b, a))
+    return Orientation(round(degrees / 90) * 90 % 360, mirrored)

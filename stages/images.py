@@ -1,0 +1,196 @@
+"""Images as a source of frames: one image, a folder of images, a glob, a numbered sequence."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from fractions import Fraction
+from pathlib import Path
+
+from ..pipeline.errors import SourceError, redact
+from ..pipeline.packet import Frame
+from ..pipeline.picture import Picture
+from .clock import NANOSECONDS, frames_between, parse_time, to_ns
+
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm"})
+IMAGE_RATE = 25
+"""Nominal images per second: image n is shown from n / 25 s on."""
+
+
+def is_image(path: Path) -> bool:
+    """Whether the suffix of ``path`` is that of an image."""
+    return path.suffix.lower() in IMAGE_SUFFIXES
+
+
+def natural_key(path: Path) -> tuple[tuple[int, int, str], ...]:
+    """Sorts ``frame2`` before ``frame10``."""
+    pieces = re.split(r"(\d+)", path.name)
+    return tuple((0, int(piece), "") if piece.isdigit() else (1, 0, piece.lower()) for piece in pieces if piece)
+
+
+def images_in(folder: Path) -> list[Path]:
+    """The images directly in ``folder`` in natural order; hidden files are left out.
+
+    Raises:
+        SourceError: there are none, or the folder cannot be read.
+    """
+    try:
+        found = [path for path in folder.iterdir() if is_image(path) and not path.name.startswith(".")]
+    except OSError as error:
+        raise SourceError(f"cannot read the folder {folder}: {error.strerror}") from error
+    if not found:
+        kinds = ", ".join(sorted(suffix[1:] for suffix in IMAGE_SUFFIXES))
+        raise SourceError(f"{folder} is a folder without images ({kinds}); for videos give their files: {folder}/*.mp4")
+    return sorted(found, key=natural_key)
+
+
+def images_of_pattern(pattern: str) -> list[Path]:
+    """The files of a numbered sequence such as ``frames/%06d.png``, by number; gaps are passed over.
+
+    Raises:
+        SourceError: no file matches.
+    """
+    folder, name = Path(pattern).parent, Path(pattern).name
+    before, width, after = re.fullmatch(r"(.*?)%(0\d+)?d(.*)", name).groups()  # type: ignore[union-attr]
+    digits = rf"\d{{{int(width)},}}" if width else r"\d+"
+    matches = re.compile(re.escape(before) + f"({digits})" + re.escape(after))
+    numbered = []
+    for path in folder.iterdir() if folder.is_dir() else ():
+        found = matches.fullmatch(path.name)
+        if found:
+            numbered.append((int(found[1]), path))
+    if not numbered:
+        raise SourceError(f"no file matches {redact(pattern)}")
+    return [path for _, path in sorted(numbered)]
+
+
+def read_image(path: Path) -> Picture:
+    """Decode one image file, turned as its Exif data says; of an animation, the first picture.
+
+    Raises:
+        SourceError: not a file, or not an image that can be decoded.
+    """
+    return _decode(path)[0]
+
+
+def _decode(path: Path) -> tuple[Picture, bool]:
+    """The picture, and whether it is damaged."""
+    from av.error import FFmpegError
+
+    from .av_open import check_file, choose_stream, open_container
+    from .av_picture import PictureReader
+    from .exif import exif_orientation
+
+    check_file(path)
+    data = path.read_bytes()
+    with closing(open_container(io.BytesIO(data), str(path))) as container:
+        stream = choose_stream(container, None, str(path))
+        stream.codec_context.thread_count = 1
+        try:
+            frame = next(container.decode(stream))
+        except (FFmpegError, StopIteration) as error:
+            raise SourceError(f"{path} is damaged: no image could be decoded") from error
+        return PictureReader().read(frame, orientation=exif_orientation(data)), frame.is_corrupt
+
+
+class ImageSource:
+    """Images as the frames of one stream, at a nominal 25 frames per second.
+
+    ``index`` is the place in the list; an image that cannot be decoded leaves a gap in it and is counted
+    in ``problems`` as ``lost`` (a single image that cannot be decoded is an error). A change of size or
+    pixel format from one image to the next begins a new epoch.
+    """
+
+    live = False
+
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        *,
+        stream_id: str,
+        start: str | float | None = None,
+        end: str | float | None = None,
+        frames: int | None = None,
+    ) -> None:
+        """
+        Args:
+            paths: the files, in order.
+            stream_id: name of the stream.
+            start: first time to deliver, in seconds at 25 images per second.
+            end: time from which on nothing is delivered.
+            frames: deliver at most so many.
+
+        Raises:
+            UsageError: a time or a count makes no sense.
+            SourceError: nothing is left of the list.
+        """
+        from .decode import check_range
+
+        self.paths, self.stream_id = list(paths), stream_id
+        start_ns = None if start is None else parse_time(start, "start")
+        end_ns = None if end is None else parse_time(end, "end")
+        check_range(start_ns, end_ns, frames)
+        rate = Fraction(IMAGE_RATE)
+        count = frames_between(len(self.paths), rate, start_ns, end_ns)
+        self._first = frames_between(len(self.paths), rate, None, start_ns) if start_ns else 0
+        self._count = count if frames is None else min(count, frames)
+        if self._count == 0:
+            last = (len(self.paths) - 1) / IMAGE_RATE
+            raise SourceError(f"{stream_id}: its {len(self.paths)} image(s) end at {last:g} s, before the start asked for")
+        self._problems: dict[str, int] = {}
+
+    def open(self) -> None:
+        """Forget the problems of an earlier reading; files are opened one by one."""
+        self._problems = {}
+
+    def close(self) -> None:
+        """Nothing is held open between images."""
+
+    def interrupt(self) -> None:
+        """Reading an image does not wait."""
+
+    @property
+    def problems(self) -> dict[str, int]:
+        """Cause -> frames: ``lost`` images that could not be decoded, ``damaged`` ones that could in part."""
+        return dict(self._problems)
+
+    @property
+    def expected_frames(self) -> int | None:
+        """How many images will be read."""
+        return self._count
+
+    def frames(self) -> Iterator[Frame]:
+        """The images, in order.
+
+        Raises:
+            SourceError: none of them can be decoded.
+        """
+        epoch, shape, delivered = 0, None, False
+        step = Fraction(1, IMAGE_RATE)
+        for index in range(self._count):
+            number = self._first + index
+            try:
+                picture, damaged = _decode(self.paths[number])
+            except SourceError:
+                if self._count == 1 or (index == self._count - 1 and not delivered):
+                    raise
+                self._problems["lost"] = self._problems.get("lost", 0) + 1
+                continue
+            if damaged:
+                self._problems["damaged"] = self._problems.get("damaged", 0) + 1
+            new_shape = (picture.height, picture.width, picture.format)
+            epoch += shape is not None and new_shape != shape
+            shape, delivered = new_shape, True
+            yield Frame(
+                stream_id=self.stream_id,
+                index=index,
+                epoch=epoch,
+                pts_ns=to_ns(number, step),
+                duration_ns=NANOSECONDS // IMAGE_RATE,
+                picture=picture,
+                pts=number,
+                time_base=step,
+                damaged=damaged,
+            )
