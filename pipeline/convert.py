@@ -58,16 +58,11 @@ def convert(
     converter = _converter(to)
     results = read_results(path)
     target = results.path.with_suffix(converter.suffix) if out is None else Path(out)
-    if target.exists() and target.samefile(results.path):
-        raise OutputError(f"cannot write {target}: it is the file being converted; name another one")
-    if target.exists() and not overwrite:
-        raise OutputError(
-            f"cannot write {target}: it exists; say to overwrite it (-y, overwrite=True) or name another one"
-        )
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
+        _check_free(target, results.path, overwrite)
         try:
-            with part.open("w", encoding="utf-8", newline="") as file:
+            with part.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
                 converter.write(results, file)
             part.replace(target)
         finally:
@@ -75,6 +70,15 @@ def convert(
     except OSError as error:
         raise OutputError(f"cannot write {target}: {error.strerror}") from error
     return target
+
+
+def _check_free(target: Path, source: Path, overwrite: bool) -> None:
+    if not target.exists():
+        return
+    if target.samefile(source):
+        raise OutputError(f"cannot write {target}: it is the file being converted; name another one")
+    if not overwrite:
+        raise OutputError(f"cannot write {target}: it exists; overwrite it (-y, overwrite=True) or name another one")
 
 
 def _converter(to: str) -> Converter:

@@ -61,18 +61,18 @@ class FrameResult:
     @property
     def detections(self) -> Detections:
         """What was detected; empty too where the frame was dropped or the model detects nothing."""
-        found = self.packet.get(self.keys[0].detections)
+        found = self._first(self.keys[0].detections)
         return Detections.empty(()) if found is None else found
 
     @property
     def landmarks(self) -> Landmarks | None:
         """Points of the detections, or None where the model gives none."""
-        return self.packet.get(self.keys[0].landmarks)
+        return self._first(self.keys[0].landmarks)
 
     @property
     def panoptic(self) -> PanopticMap | None:
         """The panoptic map, or None where the model gives none."""
-        return self.packet.get(self.keys[0].panoptic)
+        return self._first(self.keys[0].panoptic)
 
     @property
     def held_from(self) -> int | None:
@@ -83,6 +83,9 @@ class FrameResult:
     def dropped(self) -> str | None:
         """Why the frame was not processed, where it was not."""
         return self.packet.drop_cause
+
+    def _first(self, key: Key[T] | None) -> T | None:
+        return None if key is None else self.packet.get(key)
 
     def __getitem__(self, key: Key[T]) -> T:
         return self.packet[key]

@@ -60,9 +60,8 @@ class Masks:
         height, width = self.size
         boxes, count = self.boxes, len(self.boxes)
         if boxes.shape[1] != 4 or len(self.offsets) != count + 1:
-            raise ValueError(
-                f"Masks must have boxes [N, 4] and offsets [N + 1], got {list(boxes.shape)} and {list(self.offsets.shape)}"
-            )
+            got = f"{list(boxes.shape)} and {list(self.offsets.shape)}"
+            raise ValueError(f"Masks must have boxes [N, 4] and offsets [N + 1], got {got}")
         wrong = (boxes[:, :2] < 0) | (boxes[:, :2] > boxes[:, 2:]) | (boxes[:, 2:] > (width, height))
         if wrong.any():
             row = int(np.flatnonzero(wrong.any(axis=1))[0])

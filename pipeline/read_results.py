@@ -329,6 +329,8 @@ def _array(values: list[Any], shape: tuple[int, ...]) -> NDArray[np.float32]:
 def _detections(items: list[Record], class_names: tuple[str, ...], size: tuple[int, int]) -> Detections:
     names = list(class_names)
     for item in items:  # a header without classes: the objects have the names
+        if item["class_id"] < 0:
+            raise ValueError(f"class_id {item['class_id']}")
         names += ["?"] * (item["class_id"] + 1 - len(names))
         names[item["class_id"]] = item["class"]
     nothing = {"size": list(size), "counts": [size[0] * size[1]]}

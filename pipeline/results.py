@@ -42,13 +42,14 @@ _VERSIONED = ("vidgraph", "numpy", "av", "openvino", "onnxruntime", "tensorrt", 
 class ResultKeys:
     """Under which keys one model's results are in a packet.
 
-    ``model`` is the model's name in the header; it is written into the objects where a run has several models.
+    ``model`` is the model's name in the header; it is written into the objects where a run has several
+    models. No key is shared by two models: one that gives no landmarks has None for them.
     """
 
     model: str = ""
-    detections: Key[Detections] = DETECTIONS
-    landmarks: Key[Landmarks] = LANDMARKS
-    panoptic: Key[PanopticMap] = PANOPTIC
+    detections: Key[Detections] | None = DETECTIONS
+    landmarks: Key[Landmarks] | None = LANDMARKS
+    panoptic: Key[PanopticMap] | None = PANOPTIC
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,11 +163,9 @@ def frame_record(packet: Packet, keys: Sequence[ResultKeys] = (ResultKeys(),)) -
         record["damaged"] = True
     for one in keys:
         named = {"model": one.model} if len(keys) > 1 else {}
-        detections, landmarks, panoptic = (
-            packet.get(one.detections),
-            packet.get(one.landmarks),
-            packet.get(one.panoptic),
-        )
+        detections = None if one.detections is None else packet.get(one.detections)
+        landmarks = None if one.landmarks is None else packet.get(one.landmarks)
+        panoptic = None if one.panoptic is None else packet.get(one.panoptic)
         if detections is not None or landmarks is not None:
             record.setdefault("objects", []).extend(named | item for item in _objects(detections, landmarks))
         if panoptic is not None:
