@@ -159,12 +159,12 @@ def display_orientation(frame: VideoFrame) -> Orientation:
     Source: FFmpeg, libavutil/display.h: (x, y) -> (a x + c y, b x + d y), y downwards.
     """
     try:
-        data = frame.side_data.get("DISPLAYMATRIX")
+        data: Any = frame.side_data.get("DISPLAYMATRIX")
     except ValueError:  # PyAV does not know every kind of side data; its rotation has no mirroring
         return Orientation(-round(frame.rotation / 90) * 90 % 360)
     if data is None:
         return UPRIGHT
-    a, b, _, c, d = (int(value) for value in np.frombuffer(bytes(data), np.int32)[:5])
+    a, b, _, c, d = (int(value) for value in np.frombuffer(data, np.int32)[:5])
     mirrored = a * d - b * c < 0
     degrees = math.degrees(math.atan2(-b, -a) if mirrored else math.atan2(b, a))
     return Orientation(round(degrees / 90) * 90 % 360, mirrored)

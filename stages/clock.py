@@ -124,3 +124,15 @@ def frames_between(count: int, rate: Fraction, start_ns: int | None, end_ns: int
     first = 0 if start_ns is None else math.ceil(Fraction(start_ns, NANOSECONDS) * rate)
     last = count if end_ns is None else min(count, math.ceil(Fraction(end_ns, NANOSECONDS) * rate))
     return max(0, last - first)
+
+
+def check_range(start_ns: int | None, end_ns: int | None, frames: int | None) -> None:
+    """Refuse an empty part of a source.
+
+    Raises:
+        UsageError: the end is not after the start, or less than one frame is asked for.
+    """
+    if end_ns is not None and end_ns <= (start_ns or 0):
+        raise UsageError(f"end ({end_ns / NANOSECONDS:g} s) must be after start ({(start_ns or 0) / NANOSECONDS:g} s)")
+    if frames is not None and frames < 1:
+        raise UsageError(f"frames must be at least 1, got {frames}")

@@ -11,12 +11,12 @@ from fractions import Fraction
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from ..pipeline.errors import SourceError, UsageError, redact
+from ..pipeline.errors import SourceError, redact
 from ..pipeline.packet import Frame
 from .av_decoder import Decoder
 from .av_open import NETWORK
 from .av_picture import PictureReader
-from .clock import NANOSECONDS, StreamClock, frames_between, parse_time, to_ns, to_ticks
+from .clock import NANOSECONDS, StreamClock, check_range, frames_between, parse_time, to_ns, to_ticks
 from .standard_input import StandardInput
 
 if TYPE_CHECKING:
@@ -240,20 +240,6 @@ class _Epoch:
 def _sample_aspect(decoder: Decoder) -> Fraction:
     aspect = decoder.stream.codec_context.sample_aspect_ratio or decoder.stream.sample_aspect_ratio
     return Fraction(aspect) if aspect else Fraction(1)
-
-
-def check_range(start_ns: int | None, end_ns: int | None, frames: int | None) -> None:
-    """Refuse an empty part of a source.
-
-    Raises:
-        UsageError: the end is not after the start, or less than one frame is asked for.
-    """
-    if end_ns is not None and end_ns <= (start_ns or 0):
-        raise UsageError(
-            f"end ({end_ns / NANOSECONDS:g} s) must be after start ({(start_ns or 0) / NANOSECONDS:g} s)"
-        )
-    if frames is not None and frames < 1:
-        raise UsageError(f"frames must be at least 1, got {frames}")
 
 
 def default_name(address: str) -> str:

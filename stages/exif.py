@@ -45,8 +45,10 @@ def _exif_block(data: bytes) -> bytes:
     return b""
 
 
-def _chunk(data: bytes, place: int, name: bytes, size_format: str, *, name_first: bool, extra: int, even: bool) -> bytes:
-    """The content of the first chunk called ``name``: chunks are a name and a size of 4 bytes each, then the content."""
+def _chunk(
+    data: bytes, place: int, name: bytes, size_format: str, *, name_first: bool, extra: int, even: bool
+) -> bytes:
+    """The content of the first chunk called ``name``; a chunk is 4 bytes each of name and size, then its content."""
     while place + 8 <= len(data):
         first, second = data[place : place + 4], data[place + 4 : place + 8]
         (size,) = struct.unpack(size_format, second if name_first else first)

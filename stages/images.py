@@ -12,7 +12,7 @@ from pathlib import Path
 from ..pipeline.errors import SourceError, redact
 from ..pipeline.packet import Frame
 from ..pipeline.picture import Picture
-from .clock import NANOSECONDS, frames_between, parse_time, to_ns
+from .clock import NANOSECONDS, check_range, frames_between, parse_time, to_ns
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm"})
 IMAGE_RATE = 25
@@ -126,8 +126,6 @@ class ImageSource:
             UsageError: a time or a count makes no sense.
             SourceError: nothing is left of the list.
         """
-        from .decode import check_range
-
         self.paths, self.stream_id = list(paths), stream_id
         start_ns = None if start is None else parse_time(start, "start")
         end_ns = None if end is None else parse_time(end, "end")
@@ -138,7 +136,9 @@ class ImageSource:
         self._count = count if frames is None else min(count, frames)
         if self._count == 0:
             last = (len(self.paths) - 1) / IMAGE_RATE
-            raise SourceError(f"{stream_id}: its {len(self.paths)} image(s) end at {last:g} s, before the start asked for")
+            raise SourceError(
+                f"{stream_id}: its {len(self.paths)} image(s) end at {last:g} s, before the start asked for"
+            )
         self._problems: dict[str, int] = {}
 
     def open(self) -> None:

@@ -1,0 +1,66 @@
+"""A file that behaves like a camera: its frames come when their time has come."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+from ..pipeline.packet import Frame
+from ..pipeline.stage import Source
+
+
+class PacedSource:
+    """Plays another source at its own pace, as ``--latest`` does with a file.
+
+    ``live`` is True, so that an executor keeps only the newest frame and counts what it drops. The first
+    frame comes at once, each following one as much later as its ``pts_ns`` is; one that is late already
+    (decoding is slower than the pace) comes at once.
+    """
+
+    live = True
+
+    def __init__(self, source: Source) -> None:
+        """
+        Args:
+            source: what to play; a video source best decodes ``sliced``, which has no delay.
+        """
+        self.source, self.stream_id = source, source.stream_id
+        self._interrupted = threading.Event()
+
+    def open(self) -> None:
+        """Open the source."""
+        self._interrupted.clear()
+        self.source.open()
+
+    def close(self) -> None:
+        """Close the source."""
+        self.source.close()
+
+    def interrupt(self) -> None:
+        """End the wait for the next frame, and the stream; safe from any thread."""
+        self._interrupted.set()
+        interrupt = getattr(self.source, "interrupt", None)
+        if interrupt is not None:
+            interrupt()
+
+    @property
+    def problems(self) -> dict[str, int]:
+        """As the source counts them."""
+        return self.source.problems
+
+    @property
+    def expected_frames(self) -> int | None:
+        """As the source expects them, those that will be dropped included."""
+        return self.source.expected_frames
+
+    def frames(self) -> Iterator[Frame]:
+        """The frames of the source, each at its time."""
+        began_ns: int | None = None
+        for frame in self.source.frames():
+            now_ns = time.monotonic_ns()
+            if began_ns is None:
+                began_ns = now_ns - frame.pts_ns
+            if self._interrupted.wait(max(0, began_ns + frame.pts_ns - now_ns) / 1e9):
+                return
+            yield frame

@@ -1,0 +1,81 @@
+"""Run the network on some frames only: every n-th, or at most so many a second."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ..pipeline.errors import UsageError
+from ..pipeline.packet import SKIPPED, Frame, Packet
+from ..pipeline.stage import EndReason
+
+_EARLY = 0.05  # of a period: how much too early a frame may come and still count (timestamps are rounded)
+
+
+@dataclass(slots=True)
+class _Stream:
+    """Where the sampling of one stream stands; a new epoch starts it again."""
+
+    epoch: int
+    next_index: int
+    next_ns: float
+
+
+class Sample:
+    """Marks the frames on which the network does not run: creates ``SKIPPED`` on every frame.
+
+    The first frame of a stream and of an epoch always runs. With ``every``, frames that were dropped
+    before count as if they were there. With ``max_fps``, the average over the presentation time stays at
+    or below it, whatever the frame rate of the source is.
+    """
+
+    name = "sample"
+    creates = frozenset({SKIPPED})
+
+    def __init__(self, *, every: int | None = None, max_fps: float | None = None) -> None:
+        """
+        Args:
+            every: run on one frame of so many; at least 1.
+            max_fps: run on at most so many frames a second; more than 0.
+
+        Raises:
+            UsageError: none or both are given, or out of range.
+        """
+        if (every is None) == (max_fps is None):
+            raise UsageError("sample needs one of every and max_fps")
+        if every is not None and every < 1:
+            raise UsageError(f"every must be at least 1, got {every}")
+        if max_fps is not None and not 0 < max_fps < float("inf"):
+            raise UsageError(f"max_fps must be more than 0, got {max_fps:g}")
+        self.every, self.max_fps = every, max_fps
+        self._streams: dict[str, _Stream] = {}
+
+    def open(self) -> None:
+        """Start without memory of an earlier run."""
+        self._streams.clear()
+
+    def process(self, packet: Packet) -> Iterable[Packet]:
+        yield packet.with_item(SKIPPED, not self._runs(packet.frame))
+
+    def end_stream(self, stream_id: str, reason: EndReason) -> Iterable[Packet]:
+        self._streams.pop(stream_id, None)
+        return ()
+
+    def close(self) -> None:
+        self._streams.clear()
+
+    def _runs(self, frame: Frame) -> bool:
+        stream = self._streams.get(frame.stream_id)
+        if stream is None or stream.epoch != frame.epoch:
+            stream = self._streams[frame.stream_id] = _Stream(frame.epoch, frame.index, float(frame.pts_ns))
+        if self.every is not None:
+            if frame.index < stream.next_index:
+                return False
+            stream.next_index = frame.index + self.every
+            return True
+        period = 1e9 / (self.max_fps or 1.0)
+        if frame.pts_ns < stream.next_ns - _EARLY * period:
+            return False
+        late = frame.pts_ns - stream.next_ns >= period  # after a gap: do not catch up
+        stream.next_ns = (frame.pts_ns if late else stream.next_ns) + period
+        return True
