@@ -115,6 +115,74 @@ def describe():
     return EngineDescription("1.0", ("cpu",), ("fp32",))
 """
 
+MODEL = """
+import numpy as np
+from torch import nn
+
+from ...pipeline.detections import Detections
+from ...stages.infer import copy_all
+from ..family import GraphShape, InputFormat
+
+
+class Brightness(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.mix = nn.Conv2d(3, 1, 1)
+
+    def forward(self, image):
+        return self.mix(image)
+
+
+class Postprocess:
+    name, stateless = "brightness", True
+
+    def __init__(self, raw, keys):
+        self.raw, self.key = raw, keys.detections
+        self.reads, self.creates = frozenset({raw}), frozenset({keys.detections})
+
+    def open(self): ...
+
+    def process(self, packet):
+        level = float(packet[self.raw].arrays["level"].mean())
+        box = np.array([[0, 0, 1, 1]], np.float32)
+        found = Detections(box, np.array([level], np.float32), np.zeros(1, np.int32), ("bright",))
+        yield packet.with_item(self.key, found)
+
+    def end_stream(self, stream_id, reason):
+        return ()
+
+    def close(self): ...
+
+
+class Family:
+    def network(self, name):
+        return Brightness()
+
+    def settings(self, name):
+        return {"kernel": 1}
+
+    def input_format(self, name):
+        return InputFormat("image", (0.0, 0.0, 0.0), (255.0, 255.0, 255.0), bgr=False, pad=(0, 0, 0), long_side=32)
+
+    def graph_shape(self, name, size, batch):
+        return GraphShape({"image": (batch, 3, *size)}, {"level": (batch, 1, *size)})
+
+    def class_names(self, name):
+        return ("bright",)
+
+    def point_names(self, name):
+        return ()
+
+    def take(self, name, choices):
+        return copy_all
+
+    def postprocess(self, name, choices, *, raw, keys, stage_name):
+        return Postprocess(raw, keys)
+
+
+FAMILY = Family()
+"""
+
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -155,6 +223,23 @@ def test_an_engine_is_a_file_and_a_row(place: Path, monkeypatch: pytest.MonkeyPa
     np.testing.assert_array_equal(engine.run(feeds)["x"], feeds["x"])
     with pytest.raises(vidgraph.VidgraphError, match="input 'x'"):
         engine.run({"x": np.zeros((2, 2), np.float32)})
+
+
+def test_a_model_is_a_folder_and_a_row(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch = pytest.importorskip("torch", reason="a checkpoint is read with torch")
+    from vidgraph.models.registry import MODELS, ModelRow
+
+    (place / "models" / "dummy").mkdir()
+    (place / "models" / "dummy" / "__init__.py").write_text(MODEL, "utf-8")
+    row = ModelRow("dummy", (), "dummy", "brightness", "this test", "MIT", "nothing", (), False, "a dummy")
+    monkeypatch.setitem(MODELS, "dummy", row)
+    monkeypatch.setenv("VIDGRAPH_CACHE", str(place / "cache"))
+    weights = place / "dummy.pth"
+    torch.save({"mix.weight": torch.full((1, 3, 1, 1), 1 / 3), "mix.bias": torch.zeros(1)}, weights)
+    with vidgraph.load_model("dummy", weights=weights, precision="fp32") as model:
+        result = model(np.full((24, 32, 3), 51, np.uint8))
+    assert [row.class_name for row in result.detections] == ["bright"]
+    np.testing.assert_allclose(result.detections.scores, [0.2], atol=1e-3)
 
 
 def test_a_kernel_is_a_folder_and_a_line(tmp_path: Path) -> None:
