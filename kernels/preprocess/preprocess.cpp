@@ -4,22 +4,20 @@
 
 #include <cstring>
 
+#include "gather.h"
+
 namespace vidgraph::KERNEL_ISA {
 namespace {
 
-// Neighbouring samples are read as one integer. The loop is scalar (three moves a pixel); what follows is vectorised.
-template <typename Pair>
-void gather_pairs(const uint8_t* row, const int* offsets, int count, Pair* pairs) {
-  for (int j = 0; j < count; ++j) std::memcpy(&pairs[j], row + offsets[j], sizeof(Pair));
-}
-
-template <typename Pair, int kBits>
-void blend_pairs(const Pair* __restrict pairs, const float* __restrict weights, int count, int first, int second,
-                 int low_bits, float* __restrict out) {
+// Splits pairs into their two samples, at bits kFirst and kSecond, and blends those.
+template <typename Pair, int kBits, int kFirst, int kSecond>
+void blend_pairs(const uint64_t* slots, const float* __restrict weights, int count, int low_bits,
+                 float* __restrict out) {
   constexpr Pair kMask = static_cast<Pair>((1u << kBits) - 1);
+  const auto* __restrict pairs = reinterpret_cast<const Pair*>(slots);
   for (int j = 0; j < count; ++j) {
-    const auto low = static_cast<float>(static_cast<int>((pairs[j] >> first) & kMask) >> low_bits);
-    const auto high = static_cast<float>(static_cast<int>((pairs[j] >> second) & kMask) >> low_bits);
+    const auto low = static_cast<float>(static_cast<int>((pairs[j] >> kFirst) & kMask) >> low_bits);
+    const auto high = static_cast<float>(static_cast<int>((pairs[j] >> kSecond) & kMask) >> low_bits);
     out[j] = lerp(low, high, weights[j]);
   }
 }
@@ -31,49 +29,40 @@ struct Sampler {
   int sample_bytes;
   int low_bits;
   int count;               // outputs per row
-  int wide;                // outputs before this one may be read eight bytes at a time (packed RGB)
   int* offsets;            // [count] bytes from the start of a row
   float* weights;          // [count]
   float* rows[2];          // [components][count] each
   int row_index[2];
+  void* plan_workspace;
+  GatherPlan plan;
   uint64_t* pairs;         // [count] scratch
+
+  int pixel_bytes() const { return components * sample_bytes; }
 };
 
-void sample_packed_rgb(const Sampler& s, const uint8_t* row, float* out) {
-  for (int j = 0; j < s.wide; ++j) std::memcpy(&s.pairs[j], row + s.offsets[j], 8);
-  for (int j = s.wide; j < s.count; ++j) std::memcpy(&s.pairs[j], row + s.offsets[j], 6);
-  for (int c = 0; c < 3; ++c) {
-    blend_pairs<uint64_t, 8>(s.pairs, s.weights, s.count, 8 * c, 8 * c + 24, 0, out + c * s.count);
-  }
-}
-
 void sample_row(const Sampler& s, const uint8_t* row, float* out) {
-  const int pixel_bytes = s.components * s.sample_bytes;
   uint8_t single[16];
   if (s.plane->width == 1) {  // there is no second sample to read
-    std::memcpy(single, row, pixel_bytes);
-    std::memcpy(single + pixel_bytes, row, pixel_bytes);
+    std::memcpy(single, row, s.pixel_bytes());
+    std::memcpy(single + s.pixel_bytes(), row, s.pixel_bytes());
     row = single;
   }
+  const int n = s.count;
+  gather_pairs(s.plan, row, s.offsets, n, reinterpret_cast<uint8_t*>(s.pairs));
   if (s.components == 3) {
-    sample_packed_rgb(s, row, out);
-  } else if (pixel_bytes == 1) {
-    auto* pairs = reinterpret_cast<uint16_t*>(s.pairs);
-    gather_pairs(row, s.offsets, s.count, pairs);
-    blend_pairs<uint16_t, 8>(pairs, s.weights, s.count, 0, 8, 0, out);
+    blend_pairs<uint64_t, 8, 0, 24>(s.pairs, s.weights, n, 0, out);
+    blend_pairs<uint64_t, 8, 8, 32>(s.pairs, s.weights, n, 0, out + n);
+    blend_pairs<uint64_t, 8, 16, 40>(s.pairs, s.weights, n, 0, out + 2 * n);
+  } else if (s.pixel_bytes() == 1) {
+    blend_pairs<uint16_t, 8, 0, 8>(s.pairs, s.weights, n, 0, out);
   } else if (s.components == 1) {
-    auto* pairs = reinterpret_cast<uint32_t*>(s.pairs);
-    gather_pairs(row, s.offsets, s.count, pairs);
-    blend_pairs<uint32_t, 16>(pairs, s.weights, s.count, 0, 16, s.low_bits, out);
+    blend_pairs<uint32_t, 16, 0, 16>(s.pairs, s.weights, n, s.low_bits, out);
   } else if (s.sample_bytes == 1) {
-    auto* pairs = reinterpret_cast<uint32_t*>(s.pairs);
-    gather_pairs(row, s.offsets, s.count, pairs);
-    blend_pairs<uint32_t, 8>(pairs, s.weights, s.count, 0, 16, 0, out);
-    blend_pairs<uint32_t, 8>(pairs, s.weights, s.count, 8, 24, 0, out + s.count);
+    blend_pairs<uint32_t, 8, 0, 16>(s.pairs, s.weights, n, 0, out);
+    blend_pairs<uint32_t, 8, 8, 24>(s.pairs, s.weights, n, 0, out + n);
   } else {
-    gather_pairs(row, s.offsets, s.count, s.pairs);
-    blend_pairs<uint64_t, 16>(s.pairs, s.weights, s.count, 0, 32, s.low_bits, out);
-    blend_pairs<uint64_t, 16>(s.pairs, s.weights, s.count, 16, 48, s.low_bits, out + s.count);
+    blend_pairs<uint64_t, 16, 0, 32>(s.pairs, s.weights, n, s.low_bits, out);
+    blend_pairs<uint64_t, 16, 16, 48>(s.pairs, s.weights, n, s.low_bits, out + n);
   }
 }
 
@@ -92,24 +81,38 @@ struct RowBlend {
   float weight[kMaxComponents];
 };
 
-void write_yuv(const RowBlend& blend, const Resample& r, const YuvToRgb& c, int count, float* const out[3]) {
-  const float *__restrict y0 = blend.low[0], *__restrict y1 = blend.high[0];
-  const float *__restrict u0 = blend.low[1], *__restrict u1 = blend.high[1];
-  const float *__restrict v0 = blend.low[2], *__restrict v1 = blend.high[2];
-  float *__restrict red = out[0], *__restrict green = out[1], *__restrict blue = out[2];
-  const int red_channel = r.bgr ? 2 : 0, blue_channel = 2 - red_channel;
-  const float mean_r = r.mean[red_channel], mean_g = r.mean[1], mean_b = r.mean[blue_channel];
-  const float std_r = r.inverse_std[red_channel], std_g = r.inverse_std[1], std_b = r.inverse_std[blue_channel];
-  const float weight_y = blend.weight[0], weight_c = blend.weight[1];
-  const YuvToRgb k = c;
-  for (int j = 0; j < count; ++j) {
-    const float luma = (lerp(y0[j], y1[j], weight_y) - k.luma_zero) * k.luma_scale;
-    const float u = lerp(u0[j], u1[j], weight_c) - k.chroma_zero;
-    const float v = lerp(v0[j], v1[j], weight_c) - k.chroma_zero;
-    red[j] = normalise(clamp_255(luma + k.red_v * v), mean_r, std_r);
-    green[j] = normalise(clamp_255(luma + k.green_u * u + k.green_v * v), mean_g, std_g);
-    blue[j] = normalise(clamp_255(luma + k.blue_u * u), mean_b, std_b);
+// What one row of conversion needs besides pointers; means and deviations in the order red, green, blue.
+struct YuvRow {
+  YuvToRgb colour;
+  float luma_weight, chroma_weight;
+  float mean[3], inverse_std[3];
+  int count;
+};
+
+// Parameters, because compilers heed __restrict on these only: the loop has too many pointers for run-time checks.
+void convert_yuv(const YuvRow& row, const float* __restrict y0, const float* __restrict y1,
+                 const float* __restrict u0, const float* __restrict u1, const float* __restrict v0,
+                 const float* __restrict v1, float* __restrict red, float* __restrict green, float* __restrict blue) {
+  const YuvRow r = row;
+  const YuvToRgb k = r.colour;
+  for (int j = 0; j < r.count; ++j) {
+    const float luma = (lerp(y0[j], y1[j], r.luma_weight) - k.luma_zero) * k.luma_scale;
+    const float u = lerp(u0[j], u1[j], r.chroma_weight) - k.chroma_zero;
+    const float v = lerp(v0[j], v1[j], r.chroma_weight) - k.chroma_zero;
+    red[j] = normalise(clamp_255(luma + k.red_v * v), r.mean[0], r.inverse_std[0]);
+    green[j] = normalise(clamp_255(luma + k.green_u * u + k.green_v * v), r.mean[1], r.inverse_std[1]);
+    blue[j] = normalise(clamp_255(luma + k.blue_u * u), r.mean[2], r.inverse_std[2]);
   }
+}
+
+void write_yuv(const RowBlend& blend, const Resample& r, const YuvToRgb& c, int count, float* const out[3]) {
+  YuvRow row{c, blend.weight[0], blend.weight[1], {}, {}, count};
+  for (int channel = 0; channel < 3; ++channel) {
+    row.mean[channel] = r.mean[r.bgr ? 2 - channel : channel];
+    row.inverse_std[channel] = r.inverse_std[r.bgr ? 2 - channel : channel];
+  }
+  convert_yuv(row, blend.low[0], blend.high[0], blend.low[1], blend.high[1], blend.low[2], blend.high[2], out[0],
+              out[1], out[2]);
 }
 
 void write_channel(const float* __restrict low, const float* __restrict high, float weight, float zero, float scale,
@@ -146,24 +149,25 @@ void prepare_sampler(Sampler& s, const PictureView& p, int index, const Resample
   s.low_bits = p.low_bits;
   s.count = r.x2 - r.x1;
   s.row_index[0] = s.row_index[1] = -1;
-  const int pixel_bytes = s.components * s.sample_bytes;
-  const int row_bytes = s.plane->width == 1 ? 16 : s.plane->width * pixel_bytes;
-  s.wide = 0;
   for (int j = 0; j < s.count; ++j) {
     const double position = sample_position(r.x1 + j, r.scale_x, r.offset_x);
     const Tap tap = split_position(index > 0 && p.shift_x ? position / 2 : position, s.plane->width);
-    s.offsets[j] = tap.index * pixel_bytes;
+    s.offsets[j] = tap.index * s.pixel_bytes();
     s.weights[j] = tap.weight;
-    if (s.offsets[j] + 8 <= row_bytes) s.wide = j + 1;  // offsets never fall from one output to the next
   }
+  const int pair_bytes = 2 * s.pixel_bytes(), slot_bytes = pair_bytes == 6 ? 8 : pair_bytes;
+  const int row_bytes = s.plane->width * s.pixel_bytes();
+  s.plan = plan_gather(s.offsets, s.count, pair_bytes, slot_bytes, row_bytes, s.plan_workspace);
 }
 
 // Shares the workspace out: one scratch row of pairs for all, then offsets, weights and rows of each sampler.
 void place_samplers(Sampler* samplers, int count, int width, void* workspace) {
   auto* pairs = static_cast<uint64_t*>(workspace);
-  auto* words = reinterpret_cast<float*>(pairs + width);
+  auto* plans = reinterpret_cast<uint8_t*>(pairs + width);
+  auto* words = reinterpret_cast<float*>(plans + count * gather_workspace(width));
   for (int i = 0; i < count; ++i, words += static_cast<size_t>(kRowsPerPlane) * width) {
     samplers[i].pairs = pairs;
+    samplers[i].plan_workspace = plans + i * gather_workspace(width);
     samplers[i].offsets = reinterpret_cast<int*>(words);
     samplers[i].weights = words + width;
     samplers[i].rows[0] = words + 2 * width;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "../native/colour.h"
+#include "gather.h"
 
 namespace vidgraph {
 
@@ -45,7 +46,8 @@ constexpr int kRowsPerPlane = 2 + 2 * kMaxComponents;  // offsets, weights, two 
 
 // Bytes of scratch memory for a content of `width` pixels; aligned to eight bytes.
 inline size_t preprocess_workspace(int width) {
-  return static_cast<size_t>(width) * (sizeof(uint64_t) + kMaxPlanes * kRowsPerPlane * sizeof(float));
+  const size_t rows = static_cast<size_t>(width) * (sizeof(uint64_t) + kMaxPlanes * kRowsPerPlane * sizeof(float));
+  return rows + kMaxPlanes * gather_workspace(width);
 }
 
 KERNEL_ENTRY(preprocess, const PictureView& picture, const Resample& resample, const YuvToRgb& colour, void* workspace,

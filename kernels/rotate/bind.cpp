@@ -14,7 +14,8 @@ void chroma_422(const AnyArray& plane, int degrees, int height, int width, Writa
   const PictureView view = view_of(std::vector<AnyArray>{plane}, {});
   const int sample_bytes = static_cast<int>(plane.itemsize());
   nb::gil_scoped_release released;
-  KERNEL_CALL(rotate_chroma_422)(view.planes[0], sample_bytes, degrees, height, width,
+  const auto memory = workspace(rotate_workspace(view.planes[0]));
+  KERNEL_CALL(rotate_chroma_422)(view.planes[0], sample_bytes, degrees, height, width, memory.get(),
                                  static_cast<uint8_t*>(out.data()));
 }
 

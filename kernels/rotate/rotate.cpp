@@ -49,27 +49,40 @@ void rotate_pixels(const Plane& plane, int degrees, uint8_t* out) {
   }
 }
 
-int clamp_index(int index, int count) { return index < 0 ? 0 : index >= count ? count - 1 : index; }
-
-// Twice the chroma at source luma column `column` (samples sit on even columns) of source row `row`.
+// Twice the turned chroma at luma row `y`: half-way between two rows at every other one, held at the edges. Before
+// turning, samples sat on even columns; turned by 270 degrees these count from the bottom.
 template <typename Sample>
-int twice_at(const Plane& plane, int row, int column) {
-  const int low = clamp_index(column >> 1, plane.width), high = clamp_index((column + 1) >> 1, plane.width);
-  return pixel_at<Sample>(plane, row, low) + pixel_at<Sample>(plane, row, high);
+void double_row(const Plane& turned, int degrees, int height, int y, uint16_t* __restrict twice) {
+  const int from_edge = degrees == 90 ? y : height - 1 - y, last = turned.height - 1;
+  const int low = from_edge >> 1, high = (from_edge + 1) >> 1 < last ? (from_edge + 1) >> 1 : last;
+  const Sample* a = &pixel_at<Sample>(turned, degrees == 90 ? low : last - low, 0);
+  const Sample* b = &pixel_at<Sample>(turned, degrees == 90 ? high : last - high, 0);
+  for (int x = 0; x < turned.width; ++x) twice[x] = static_cast<uint16_t>(a[x] + b[x]);
+}
+
+// Halves a row with weights 1, 2, 1 around every even column, held at the edges; `row[-1]` and one past it may be
+// written.
+template <typename Sample>
+void halve_row(uint16_t* row, int width, Sample* __restrict out) {
+  row[-1] = row[0];
+  row[width] = row[width - 1];
+  for (int k = 0; k < (width + 1) / 2; ++k) {
+    out[k] = static_cast<Sample>((row[2 * k - 1] + 2 * row[2 * k] + row[2 * k + 1] + 4) >> 3);
+  }
 }
 
 template <typename Sample>
-void rotate_422(const Plane& plane, int degrees, int height, int width, Sample* __restrict out) {
+void rotate_422(const Plane& plane, int degrees, int height, int width, void* workspace, Sample* out) {
   const int chroma_width = (width + 1) / 2;
+  auto* samples = static_cast<Sample*>(workspace);
+  const size_t area = static_cast<size_t>(plane.width) * plane.height;
+  rotate_quarter(plane, degrees, samples);
+  const Plane turned{reinterpret_cast<uint8_t*>(samples), static_cast<ptrdiff_t>(sizeof(Sample)) * plane.height,
+                     plane.width, plane.height};
+  auto* row = reinterpret_cast<uint16_t*>(samples + area + area % 2) + 1;
   for (int y = 0; y < height; ++y) {
-    for (int k = 0; k < chroma_width; ++k) {
-      int sum = 4;  // half of the divisor: rounds
-      for (int tap = -1; tap <= 1; ++tap) {
-        const Source source = rotated_from(y, clamp_index(2 * k + tap, width), width, height, degrees);
-        sum += (tap == 0 ? 2 : 1) * twice_at<Sample>(plane, source.y, source.x);
-      }
-      out[static_cast<size_t>(y) * chroma_width + k] = static_cast<Sample>(sum >> 3);
-    }
+    double_row<Sample>(turned, degrees, height, y, row);
+    halve_row(row, width, out + static_cast<size_t>(y) * chroma_width);
   }
 }
 
@@ -84,11 +97,12 @@ void rotate_plane(const Plane& plane, int pixel_bytes, int degrees, uint8_t* out
   }
 }
 
-void rotate_chroma_422(const Plane& plane, int sample_bytes, int degrees, int height, int width, uint8_t* out) {
+void rotate_chroma_422(const Plane& plane, int sample_bytes, int degrees, int height, int width,
+                       void* workspace, uint8_t* out) {
   if (sample_bytes == 1) {
-    rotate_422(plane, degrees, height, width, out);
+    rotate_422(plane, degrees, height, width, workspace, out);
   } else {
-    rotate_422(plane, degrees, height, width, reinterpret_cast<uint16_t*>(out));
+    rotate_422(plane, degrees, height, width, workspace, reinterpret_cast<uint16_t*>(out));
   }
 }
 

@@ -22,7 +22,14 @@ KERNEL_HD inline Source rotated_from(int y, int x, int height, int width, int de
 // `pixel_bytes`: 1, 2, 3 or 4. `out` is contiguous.
 KERNEL_ENTRY(rotate_plane, const Plane& plane, int pixel_bytes, int degrees, uint8_t* out)
 
+// Bytes of scratch memory for the following.
+inline size_t rotate_workspace(const Plane& chroma) {
+  const size_t area = static_cast<size_t>(chroma.width) * chroma.height;
+  return (area + chroma.height + 4) * sizeof(uint16_t);
+}
+
 // 4:2:2 chroma turned by a quarter: sampled anew, because rows become columns. `height`, `width`: of the turned luma.
-KERNEL_ENTRY(rotate_chroma_422, const Plane& plane, int sample_bytes, int degrees, int height, int width, uint8_t* out)
+KERNEL_ENTRY(rotate_chroma_422, const Plane& plane, int sample_bytes, int degrees, int height, int width,
+             void* workspace, uint8_t* out)
 
 }  // namespace vidgraph

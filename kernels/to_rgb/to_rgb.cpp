@@ -50,21 +50,28 @@ void to_eighths(const uint16_t* __restrict in, int count, uint16_t* __restrict o
 
 template <typename Sample>
 void convert_row(const Sample* __restrict luma, const uint16_t* __restrict u_row, const uint16_t* __restrict v_row,
-                 int low_bits, const YuvToRgb& colour, int width, uint8_t* __restrict red, uint8_t* __restrict green,
-                 uint8_t* __restrict blue) {
+                 int low_bits, const YuvToRgb& colour, int width, int16_t* __restrict red, int16_t* __restrict green,
+                 int16_t* __restrict blue) {
   const YuvToRgb k = colour;
   const float zero = k.chroma_zero * kChromaUnit, unit = 1.f / kChromaUnit;
   const float red_v = k.red_v * unit, green_u = k.green_u * unit, green_v = k.green_v * unit, blue_u = k.blue_u * unit;
   for (int x = 0; x < width; ++x) {
     const float y = (static_cast<float>(luma[x] >> low_bits) - k.luma_zero) * k.luma_scale;
     const float u = static_cast<float>(u_row[x]) - zero, v = static_cast<float>(v_row[x]) - zero;
-    red[x] = round_to_8_bits(y + red_v * v);
-    green[x] = round_to_8_bits(y + green_u * u + green_v * v);
-    blue[x] = round_to_8_bits(y + blue_u * u);
+    red[x] = round_unclamped(y + red_v * v);
+    green[x] = round_unclamped(y + green_u * u + green_v * v);
+    blue[x] = round_unclamped(y + blue_u * u);
   }
 }
 
-void interleave(const uint8_t* red, const uint8_t* green, const uint8_t* blue, int width, uint8_t* out) {
+#if defined(__SSSE3__)
+__m128i clamp_sixteen(const int16_t* values) {
+  const auto* vectors = reinterpret_cast<const __m128i*>(values);
+  return _mm_packus_epi16(_mm_loadu_si128(vectors), _mm_loadu_si128(vectors + 1));
+}
+#endif
+
+void interleave(const int16_t* red, const int16_t* green, const int16_t* blue, int width, uint8_t* out) {
   int x = 0;
 #if defined(__SSSE3__)
   // Sixteen pixels are three vectors; each takes bytes of all three colours (0x80 writes a zero, to be or-ed over).
@@ -73,9 +80,9 @@ void interleave(const uint8_t* red, const uint8_t* green, const uint8_t* blue, i
     for (int c = 0; c < 3; ++c) takes[i / 16][c][i % 16] = i % 3 == c ? static_cast<uint8_t>(i / 3) : 0x80;
   }
   for (; x + 16 <= width; x += 16) {
-    const __m128i r = _mm_loadu_si128(reinterpret_cast<const __m128i*>(red + x));
-    const __m128i g = _mm_loadu_si128(reinterpret_cast<const __m128i*>(green + x));
-    const __m128i b = _mm_loadu_si128(reinterpret_cast<const __m128i*>(blue + x));
+    const __m128i r = clamp_sixteen(red + x);
+    const __m128i g = clamp_sixteen(green + x);
+    const __m128i b = clamp_sixteen(blue + x);
     for (int part = 0; part < 3; ++part) {
       const auto* take = reinterpret_cast<const __m128i*>(takes[part]);
       const __m128i mixed = _mm_or_si128(_mm_or_si128(_mm_shuffle_epi8(r, take[0]), _mm_shuffle_epi8(g, take[1])),
@@ -85,15 +92,15 @@ void interleave(const uint8_t* red, const uint8_t* green, const uint8_t* blue, i
   }
 #endif
   for (; x < width; ++x) {
-    out[3 * x] = red[x];
-    out[3 * x + 1] = green[x];
-    out[3 * x + 2] = blue[x];
+    out[3 * x] = clamp_to_8_bits(red[x]);
+    out[3 * x + 1] = clamp_to_8_bits(green[x]);
+    out[3 * x + 2] = clamp_to_8_bits(blue[x]);
   }
 }
 
 struct Rows {
   uint16_t *u, *v, *blended;
-  uint8_t *red, *green, *blue;
+  int16_t *red, *green, *blue;
 };
 
 template <typename Sample>
@@ -147,8 +154,8 @@ void to_rgb(const PictureView& picture, const YuvToRgb& colour, void* workspace,
     return;
   }
   auto* words = static_cast<uint16_t*>(workspace);
-  auto* bytes = reinterpret_cast<uint8_t*>(words + 4 * padded);
-  const Rows rows{words, words + padded, words + 2 * padded, bytes, bytes + padded, bytes + 2 * padded};
+  auto* values = reinterpret_cast<int16_t*>(words + 3 * padded);
+  const Rows rows{words, words + padded, words + 2 * padded, values, values + padded, values + 2 * padded};
   if (picture.bits > 8) {
     convert_picture<uint16_t>(picture, colour, rows, out);
   } else {
