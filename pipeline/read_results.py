@@ -234,7 +234,8 @@ class ResultsEnd:
     Attributes:
         header: its header.
         last_frame: index of the last frame whose line is whole and ended, by stream.
-        whole_bytes: length of the file up to the end of that line: cut it there before going on.
+        whole_bytes: length of the file up to the end of that line: cut it there before going on. 0 where
+            not even the header's line is ended.
     """
 
     header: Record

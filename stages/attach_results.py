@@ -55,7 +55,12 @@ class AttachResults:
     def open(self) -> None: ...
 
     def process(self, packet: Packet) -> Iterable[Packet]:
-        """Raises ResultsError where the results are of another video: another size or time."""
+        """The frame with its results.
+
+        Raises:
+            UsageError: the results are of another video: of another stream, size or time.
+            ResultsError: a line is damaged; nothing after it is used.
+        """
         frame = packet.frame
         records = self._streams.get(frame.stream_id)
         if records is None:
@@ -92,6 +97,7 @@ class _StreamRecords:
         self._stream = stream
         self._records = results.frames()
         self._next: FrameRecord | None = None
+        self._damage: ResultsError | None = None
         self._advance()
 
     def at(self, index: int) -> FrameRecord | None:
@@ -104,7 +110,13 @@ class _StreamRecords:
         self._records.close()
 
     def _advance(self) -> None:
-        self._next = next((record for record in self._records if record.stream == self._stream), None)
+        if self._damage is not None:
+            raise self._damage
+        try:
+            self._next = next((record for record in self._records if record.stream == self._stream), None)
+        except ResultsError as error:
+            self._damage = error
+            raise
 
 
 def _chosen_model(results: Results, model: str | None) -> str:
@@ -126,7 +138,7 @@ def _recorded_stream(results: Results, stream: str) -> str:
         return stream
     if len(streams) == 1:
         return streams[0]
-    raise ResultsError(
+    raise UsageError(
         f"{results.path} has no stream {stream!r}; it has {', '.join(streams) or 'none'}. Name the source: NAME=ADDRESS"
     )
 
@@ -134,12 +146,12 @@ def _recorded_stream(results: Results, stream: str) -> str:
 def _check_same_video(record: FrameRecord, frame: Frame) -> None:
     size = (frame.picture.height, frame.picture.width)
     if record.size != size:
-        raise ResultsError(
+        raise UsageError(
             f"{record.where}: results are for {record.size[1]}x{record.size[0]}, the video is {size[1]}x{size[0]};"
             " draw them on the video they were made from"
         )
     if abs(record.time_s - frame.time_s) > max(frame.duration_ns / 1e9, 0.05):
-        raise ResultsError(
+        raise UsageError(
             f"{record.where}: results are for {record.time_s:.3f} s, frame {frame.index} of the video is at"
             f" {frame.time_s:.3f} s; draw them on the video they were made from, from the same start"
         )

@@ -70,7 +70,7 @@ def test_streams_are_read_on_their_own(tmp_path: Path) -> None:
     stage = AttachResults(written(tmp_path / "r.jsonl", order))
     assert [first_x(stage, frame(index, "a")) for index in range(3)] == [[0], [1], [2]]
     assert [first_x(stage, frame(index, "b")) for index in range(3)] == [[0], [1], []]
-    with pytest.raises(ResultsError, match=r"no stream 'c'; it has a, b. Name the source: NAME=ADDRESS"):
+    with pytest.raises(UsageError, match=r"no stream 'c'; it has a, b. Name the source: NAME=ADDRESS"):
         list(stage.process(Packet(frame(0, "c"))))
 
 
@@ -81,9 +81,9 @@ def test_one_stream_needs_no_name(tmp_path: Path) -> None:
 
 def test_another_video_is_refused(tmp_path: Path) -> None:
     results = written(tmp_path / "r.jsonl", [packet(0), packet(1)])
-    with pytest.raises(ResultsError, match="line 2: results are for 64x48, the video is 32x48"):
+    with pytest.raises(UsageError, match="line 2: results are for 64x48, the video is 32x48"):
         list(AttachResults(results).process(Packet(frame(0, width=32))))
-    with pytest.raises(ResultsError, match=r"line 3: results are for 0.040 s, frame 1 of the video is at 2.040 s"):
+    with pytest.raises(UsageError, match=r"line 3: results are for 0.040 s, frame 1 of the video is at 2.040 s"):
         list(AttachResults(results).process(Packet(frame(1, start_ns=2_000_000_000))))
 
 
@@ -121,3 +121,14 @@ def test_a_large_file_is_not_kept_in_memory(tmp_path: Path) -> None:
     tracemalloc.stop()
     stage.close()
     assert peak < 1e6
+
+
+def test_nothing_is_used_after_a_damaged_line(tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    lines = written(path, [packet(index) for index in range(4)]).path.read_text().splitlines()
+    path.write_text("\n".join([*lines[:3], "damage", *lines[3:]]) + "\n")
+    stage = AttachResults(read_results(path))
+    assert [first_x(stage, frame(index)) for index in range(2)] == [[0], [1]]
+    for index in (2, 3):
+        with pytest.raises(ResultsError, match="line 4: not JSON"):
+            list(stage.process(Packet(frame(index))))
