@@ -10,16 +10,15 @@ from .processor import processor
 
 
 def engine_info() -> dict[str, Any]:
-    """The processor, its instruction sets, the engines and the cache.
+    """The processor, the engines and the cache.
 
     Returns:
-        ``{"processor": str, "instruction_sets": [str], "engines": {name: {"installed": bool, "version",
-        "devices", "precisions"} or {"installed": False, "extra"}}, "cache": {"folder", "limit_bytes"}}``
+        ``{"processor": {"model": str, "instruction_sets": [str]}, "engines": {name: {"installed": True,
+        "version", "devices", "precisions"} or {"installed": False, "extra"}}, "cache": {"folder", "limit_bytes"}}``
         of plain JSON types. An engine that is installed and cannot be imported has ``"problem"``.
     """
     return {
-        "processor": processor().model,
-        "instruction_sets": list(processor().instruction_sets),
+        "processor": {"model": processor().model, "instruction_sets": list(processor().instruction_sets)},
         "engines": {name: _describe(name) for name in ENGINES},
         "cache": {"folder": str(cache_root()), "limit_bytes": cache_limit_bytes()},
     }

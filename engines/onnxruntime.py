@@ -6,21 +6,35 @@ The one module that imports ``onnxruntime``. Nothing is cached: opening RetinaFa
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
 from ..pipeline.errors import EngineError
 from .network import network_digest, read_network
 from .pool import Pool
 from .spec import Array, EngineDescription, EngineOptions, TensorSpec, check_feeds
 
-ort.disable_telemetry_events()
 
+def _import_quietly() -> ModuleType:
+    """Import ONNX Runtime without its telemetry.
+
+    Unless this variable is set before its library is loaded, it writes an identifier and a database
+    of events into the cache folder and sends them; its own call to turn that off comes too late.
+    """
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    import onnxruntime
+
+    module: ModuleType = onnxruntime
+    return module
+
+
+ort = _import_quietly()
 _ONLY_FATAL = 4  # its errors are raised as well; nothing is printed beside them
 _DTYPES = {
     "tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(double)": np.float64,
@@ -73,7 +87,8 @@ def _spec(name: str, port: Any) -> TensorSpec:
     if not all(isinstance(length, int) for length in port.shape):
         shape = "[" + ", ".join(str(length or "?") for length in port.shape) + "]"
         raise EngineError(
-            f"cannot open {name}: {port.name!r} has no fixed shape ({shape}); export it for one batch size and resolution"
+            f"cannot open {name}: {port.name!r} has no fixed shape ({shape}); "
+            "export it for one batch size and resolution"
         )
     return TensorSpec(port.name, np.dtype(dtype), tuple(port.shape))
 

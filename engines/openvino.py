@@ -44,7 +44,7 @@ def _import_quietly() -> ModuleType:
     if absent_for_now:
         sys.modules[name] = None  # type: ignore[assignment]
     try:
-        import openvino  # type: ignore[import-not-found,import-untyped,unused-ignore]
+        import openvino
     finally:
         if absent_for_now:
             del sys.modules[name]
@@ -92,10 +92,10 @@ def open_network(path: Path, options: EngineOptions) -> OpenVINOEngine:
     config = _configuration(precision, options)
     data = read_network(path)
     key = key_of(
-        network_digest(path, data), "openvino", str(ov.__version__), options.device, precision, repr(sorted(config.items())),
-        processor().model, " ".join(sorted(processor().flags)), os.environ.get("ONEDNN_MAX_CPU_ISA", ""),
-        platform.platform(), _own_version(),
-    )  # fmt: skip
+        *(network_digest(path, data), options.device, precision, repr(sorted(config.items()))),
+        *("openvino", str(ov.__version__), _own_version(), sys.platform, platform.machine()),
+        *(processor().model, *sorted(processor().flags), os.environ.get("ONEDNN_MAX_CPU_ISA", "")),
+    )
     compiled = _compile_cached(path, precision, config, key)
     return OpenVINOEngine(path.name, compiled, options, precision)
 

@@ -36,8 +36,8 @@ class EngineQueue:
     of that batch's outputs. Futures of one stream are answered in the order of its requests.
 
     Args:
-        engines: batch size -> the network exported for that size; 1 must be among them. They stay
-            the caller's, who closes them after the queue.
+        engines: batch size -> the network exported for that size; 1 must be among them. The queue
+            owns them: its ``close`` closes them.
         deadline_ms: how long a request may wait for others.
         workers: batches that may run at the same time.
 
@@ -95,13 +95,15 @@ class EngineQueue:
         return request.future
 
     def close(self) -> None:
-        """Refuse further requests, answer those waiting (without further delay), end the workers; twice is once."""
+        """Refuse further requests, answer those waiting (without further delay), close the engines; twice is once."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
         for worker in self._workers:
             if worker is not threading.current_thread():
                 worker.join()
+        for engine in self._engines.values():
+            engine.close()
 
     def _refuse_if_closed(self) -> None:
         if self._closed:

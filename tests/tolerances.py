@@ -1,0 +1,22 @@
+"""How far results may be from their reference: the one table of tolerances, name -> (value, reason)."""
+
+from __future__ import annotations
+
+TOLERANCES: dict[str, tuple[float, str]] = {
+    "engine fp32, one convolution": (
+        2e-6,
+        "float32 rounding of 27 products of magnitude about 1, summed in another order",
+    ),
+    "engine bf16, one convolution": (2e-2, "8 significant bits in inputs, weights and output of magnitude up to 4"),
+    "retinaface raw, torch fp32": (1e-5, "of the largest magnitude; the official code differs by 2e-5 from itself"),
+    "retinaface raw, engine fp32": (2e-4, "of the largest magnitude; fused kernels sum in another order"),
+    "retinaface raw, resized photo": (2e-4, "as the engine; resizing differs by rounding of float32 weights only"),
+    "retinaface priors": (1e-7, "normalised; one rounding to float32"),
+    "retinaface decode": (1e-6, "of the largest magnitude; float32 exp in another library"),
+    "retinaface detections, px": (1e-3, "decode of saved raw outputs, on pictures of up to 1000 px"),
+    "retinaface photos, px": (0.05, "end to end in fp32, on pictures of up to 1000 px"),
+    "retinaface photos, score": (2e-4, "end to end in fp32; probabilities"),
+    "decoded colour patch, 8 bit": (2.0, "rounding of Y, U, V to whole codes of limited range, then of RGB"),
+    "decoded colour patch, 10 bit": (1.0, "rounding of Y, U, V to whole 10 bit codes, then of RGB to 8 bits"),
+    "decoded colour patch, JPEG": (6.0, "quantisation of JPEG at its best quality"),
+}
