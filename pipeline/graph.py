@@ -1,0 +1,190 @@
+"""The graph: sources, stages and sinks, checked before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from difflib import get_close_matches
+from typing import Any, TypeVar
+
+from .errors import GraphError, UsageError
+from .execution import Execution, RunOptions
+from .functions import FunctionSink, FunctionStage, name_of
+from .order import ordered
+from .packet import Packet
+from .run import Run
+from .serial import SerialExecutor
+from .stage import Sink, Source, Stage
+from .stats import RunStats
+from .threaded import ThreadedExecutor
+from .threads import ThreadBudget
+
+EXECUTORS: dict[str, type[Execution]] = {"threaded": ThreadedExecutor, "serial": SerialExecutor}
+
+StageLike = Stage | Callable[[Packet], Any]
+SinkLike = Sink | Callable[[Packet], Any]
+T = TypeVar("T")
+
+
+class Graph:
+    """Sources, stages and sinks that fit together; refused here, with the cure, where they do not.
+
+    Stages run in the order in which their keys need each other; of those that do not need each other, the
+    one listed first runs first. All streams go through all stages, and each sink gets every frame of every
+    stream, in order within a stream. Plain functions are stages and sinks too, see ``FunctionStage`` and
+    ``FunctionSink``. A graph may run again when a run is over, if its parts can be opened again.
+
+    Args:
+        sources: one or more; their stream ids differ.
+        stages: names differ; may be none.
+        sinks: may be none: the graph then runs for its statistics.
+
+    Attributes:
+        stages: in the order in which they run.
+
+    Raises:
+        GraphError: the parts do not fit together, or one is not what it must be.
+    """
+
+    def __init__(
+        self,
+        sources: Source | Iterable[Source],
+        stages: StageLike | Iterable[StageLike] = (),
+        sinks: SinkLike | Iterable[SinkLike] = (),
+    ) -> None:
+        self.sources: tuple[Source, ...] = tuple(_several(sources))
+        if not self.sources:
+            raise GraphError("a graph needs at least one source. Open one with open_source(address).")
+        for position, source in enumerate(self.sources):
+            _check_part("source", position, source, ("stream_id", "live", "open", "frames", "close"))
+        listed = _functions_wrapped([*_several(stages)], "process", FunctionStage)
+        outputs = _functions_wrapped([*_several(sinks)], "write", FunctionSink)
+        for position, stage in enumerate(listed):
+            _check_part("stage", position, stage, ("name", "open", "process", "end_stream", "close"))
+            _check_holding(stage)
+        for position, sink in enumerate(outputs):
+            _check_part("sink", position, sink, ("name", "open", "write", "end_stream", "close"))
+        stream_ids = [source.stream_id for source in self.sources]
+        _check_unique("source", "stream id", stream_ids, "NAME=ADDRESS names a stream")
+        _check_unique("stage", "name", [stage.name for stage in listed], "give one of them another name")
+        self.stages = ordered(listed, outputs)
+        self.sinks: tuple[Sink, ...] = tuple(outputs)
+        self._run: Run | None = None
+
+    def run(
+        self,
+        *,
+        executor: str = "threaded",
+        threads: int | ThreadBudget | None = None,
+        max_in_flight: int | None = None,
+        strict: bool = False,
+        latest: bool | None = None,
+    ) -> RunStats:
+        """Run to the end and return the statistics; arguments and errors as for ``prepare`` and ``Run.wait``."""
+        return self.start(
+            executor=executor, threads=threads, max_in_flight=max_in_flight, strict=strict, latest=latest
+        ).wait()
+
+    def start(
+        self,
+        *,
+        executor: str = "threaded",
+        threads: int | ThreadBudget | None = None,
+        max_in_flight: int | None = None,
+        strict: bool = False,
+        latest: bool | None = None,
+    ) -> Run:
+        """Open everything and run in the background; arguments as for ``prepare``, errors as for ``Run.start``."""
+        return self.prepare(
+            executor=executor, threads=threads, max_in_flight=max_in_flight, strict=strict, latest=latest
+        ).start()
+
+    def prepare(
+        self,
+        *,
+        executor: str = "threaded",
+        threads: int | ThreadBudget | None = None,
+        max_in_flight: int | None = None,
+        strict: bool = False,
+        latest: bool | None = None,
+    ) -> Run:
+        """A run that is not started yet, so that a signal handler can have its ``cancel`` before anything is opened.
+
+        Args:
+            executor: ``threaded``, or ``serial``: one frame at a time on one thread, with the same results.
+            threads: threads for the stages, or a budget; None for all cores this process may use.
+            max_in_flight: frames of a stream that may be in the graph at one time; see ``RunOptions``.
+            strict: the first frame that fails, and the first source, ends the run.
+            latest: every source keeps only its newest frame (True), or every frame (False); None: as it says itself.
+
+        Raises:
+            UsageError: an argument is not one of these, or the graph is running.
+        """
+        if executor not in EXECUTORS:
+            close = get_close_matches(executor, EXECUTORS, n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            raise UsageError(f"executor must be one of {', '.join(EXECUTORS)}, got {executor!r}{hint}")
+        if max_in_flight is not None and max_in_flight < 1:
+            raise UsageError(f"max_in_flight must be at least 1, got {max_in_flight}")
+        if self._run is not None and self._run.running:
+            raise UsageError("the graph is running; wait for its run, or make another graph")
+        if not isinstance(threads, ThreadBudget):
+            live = any(source.live if latest is None else latest for source in self.sources)
+            threads = ThreadBudget.share_out(threads, live=live, sources=len(self.sources))
+        options = RunOptions(threads, max_in_flight, strict, latest)
+        self._run = Run(EXECUTORS[executor](self.sources, self.stages, self.sinks, options))
+        return self._run
+
+
+def _several(parts: Any) -> Iterable[Any]:
+    """``parts`` itself where it is a collection, or the one part as one; text is no collection of parts."""
+    return parts if isinstance(parts, Iterable) and not isinstance(parts, str | bytes) else (parts,)
+
+
+def _functions_wrapped(parts: Sequence[Any], method: str, wrapper: Callable[[Any, str], T]) -> list[T]:
+    """``parts`` with plain callables wrapped; a name that is taken gets a number."""
+    taken = {getattr(part, "name", None) for part in parts if hasattr(part, method)}
+    wrapped: list[T] = []
+    for part in parts:
+        if callable(part) and not hasattr(part, method) and not isinstance(part, type):
+            name = base = name_of(part)
+            number = 1
+            while name in taken:
+                number += 1
+                name = f"{base}_{number}"
+            taken.add(name)
+            part = wrapper(part, name)
+        wrapped.append(part)
+    return wrapped
+
+
+def _check_part(kind: str, position: int, part: object, names: Sequence[str]) -> None:
+    """Raise GraphError unless ``part`` has all of ``names`` and is no class."""
+    who = f"{kind}s[{position}]"
+    if isinstance(part, type):
+        raise GraphError(f"{who} is the class {part.__name__}. Make one: {part.__name__}(…).")
+    missing = [name for name in names if not hasattr(part, name)]
+    if missing:
+        cure = {"source": "Open one with open_source(address).", "sink": "Open one with open_sink(address)."}
+        raise GraphError(
+            f"{who} must be a {kind}, got {type(part).__name__}, which lacks {', '.join(missing)}. "
+            + cure.get(kind, "A stage has these, or is a function packet -> packet.")
+        )
+
+
+def _check_holding(stage: Stage) -> None:
+    """Raise GraphError for a stage that would keep frames back in a way that no executor can carry out."""
+    if getattr(stage, "holds", 0) <= 0:
+        return
+    if getattr(stage, "stateless", False):
+        raise GraphError(f"stage {stage.name!r} is stateless and holds frames back. Say stateless = False.")
+    if not getattr(stage, "on_dropped", False):
+        raise GraphError(
+            f"stage {stage.name!r} holds frames back and does not see dropped ones, which would wait for it for ever. "
+            f"Say on_dropped = True, and let them count among those it holds."
+        )
+
+
+def _check_unique(kind: str, what: str, names: Sequence[str], cure: str) -> None:
+    for position, name in enumerate(names):
+        if name in names[:position]:
+            raise GraphError(f"two {kind}s have the {what} {name!r}: {cure}.")
