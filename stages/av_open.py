@@ -111,7 +111,7 @@ def choose_stream(container: InputContainer, which: int | None, name: str) -> Vi
 
     Args:
         which: number among the file's video streams from 0, or None for the one that FFmpeg rates best
-            (the largest, of equal ones the first). Attached pictures (cover art) are not counted.
+            (marked as default, most data; of equal ones the first). Attached pictures (cover art) are not counted.
 
     Raises:
         SourceError: there is no such stream, or no decoder for it.

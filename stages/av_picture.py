@@ -132,12 +132,11 @@ def _plan(form: VideoFormat, *, quarter: bool, odd: bool) -> _Plan:
 def _nearest(form: VideoFormat, *, quarter: bool) -> str:
     """The readable format that keeps most of ``form``."""
     components = VideoFormat(form.name, 64, 64).components
-    chroma = [c for c in components if c.is_chroma]
     if form.is_rgb or form.has_palette or form.name.startswith("xyz"):
         return "rgb24"
     if len(components) < 3:
         return "gray"
-    size = (64 // chroma[0].width, 64 // chroma[0].height)
+    size = (64 // components[1].width, 64 // components[1].height)
     family = {(2, 2): "yuv420p", (2, 1): "yuv444p" if quarter else "yuv422p"}.get(size, "yuv444p")
     return family + ("10le" if components[0].bits > 8 else "")
 

@@ -63,7 +63,8 @@ class VideoSource:
             start: first time to deliver (a frame exactly at it is delivered), seconds or "1:02.5".
             end: time from which on nothing is delivered.
             frames: deliver at most so many.
-            video_stream: which of several video streams, from 0; None: the one FFmpeg rates best (the largest).
+            video_stream: which of several video streams, from 0; None: the one FFmpeg rates best
+                (marked as default, most data).
             sliced: decode without frame threads: less delay, for live use.
             deterministic: one thread, so that damage decodes to the same pixels every time.
             threads: of the decoder; None: one per available core.
@@ -85,6 +86,7 @@ class VideoSource:
         self._input: StandardInput | None = None
         self._decoder: Decoder | None = None
         self._damaged = 0
+        self._expected: int | None = None
         self._problems: dict[str, int] = {}
 
     def open(self) -> None:
@@ -108,6 +110,7 @@ class VideoSource:
             sliced=self._sliced,
             threads=self._threads,
         )
+        self._expected = self._expect(self._decoder)
 
     @property
     def label(self) -> str:
@@ -139,12 +142,13 @@ class VideoSource:
     @property
     def expected_frames(self) -> int | None:
         """How many frames will come, where the container says or lets estimate it; None if not, or before ``open``."""
-        if self._decoder is None:
-            return None
-        stream, rate = self._decoder.stream, self._decoder.rate
-        count: int | None = stream.frames or None
-        if count is None and rate is not None and self._decoder.seconds is not None:
-            count = round(self._decoder.seconds * rate)
+        return self._expected
+
+    def _expect(self, decoder: Decoder) -> int | None:
+        rate = decoder.rate
+        count: int | None = decoder.stream.frames or None
+        if count is None and rate is not None and decoder.seconds is not None:
+            count = round(decoder.seconds * rate)
         if count is None or (rate is None and (self._start_ns or self._end_ns)):
             return self._limit
         if rate is not None:

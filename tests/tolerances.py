@@ -19,4 +19,6 @@ TOLERANCES: dict[str, tuple[float, str]] = {
     "decoded colour patch, 8 bit": (2.0, "rounding of Y, U, V to whole codes of limited range, then of RGB"),
     "decoded colour patch, 10 bit": (1.0, "rounding of Y, U, V to whole 10 bit codes, then of RGB to 8 bits"),
     "decoded colour patch, JPEG": (6.0, "quantisation of JPEG at its best quality"),
+    "parity, torch fp32": (2e-5, "of the largest magnitude; other versions and processors sum in another order"),
+    "parity, engine fp32": (1e-4, "of the largest magnitude; fused kernels sum in another order"),
 }
