@@ -69,7 +69,7 @@ $(STAMPS)/torch-$(HASH): $(STAMPS)/base-$(HASH)
 	touch "$@"
 
 $(STAMPS)/test-$(HASH): $(STAMPS)/base-$(HASH)
-	$(PIP) install --quiet "$(WHEEL)[test]"
+	$(PIP) install --quiet "$(WHEEL)[dev]"
 	touch "$@"
 
 wheel: $(STAMPS)/wheel-$(HASH)
