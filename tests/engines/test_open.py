@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 from vidgraph.engines import ENGINES, open_engine
-from vidgraph.engines.open import choose_device, choose_engine
+from vidgraph.engines.open import PRECISIONS, choose_device, choose_engine
 from vidgraph.engines.processor import parse_cpuinfo
 from vidgraph.pipeline.errors import EngineError, MissingExtraError, UsageError
 
-KNOWN = ", ".join(["auto", *ENGINES])
+KNOWN, KNOWN_PRECISIONS = ", ".join(["auto", *ENGINES]), ", ".join(PRECISIONS)
 REAL = [pytest.param(name, marks=pytest.mark.skipif(not row.installed, reason=f"needs {row.package}"))
         for name, row in ENGINES.items()]  # fmt: skip
 
@@ -26,7 +26,7 @@ REAL = [pytest.param(name, marks=pytest.mark.skipif(not row.installed, reason=f"
     [
         ({"engine": "openvno"}, "unknown engine 'openvno'. Did you mean 'openvino'? Known: " + KNOWN),
         ({"engine": "zzz"}, "unknown engine 'zzz'. Known: " + KNOWN),
-        ({"precision": "bf61"}, "unknown precision 'bf61'. Did you mean 'bf16' or 'fp16'? Known: auto, fp32, bf16, fp16, int8"),
+        ({"precision": "bf61"}, "unknown precision 'bf61'. Did you mean 'bf16' or 'fp16'? Known: " + KNOWN_PRECISIONS),
         ({"device": "gpu"}, "unknown device 'gpu'. Did you mean 'cpu'? Known: auto, cpu, cuda:0"),
     ],
 )  # fmt: skip
@@ -138,6 +138,34 @@ def test_a_precision_that_is_not_native_names_those_that_are(network: Path, monk
     with pytest.raises(EngineError, match=r"'int8' needs a quantised network, and this one is not; it runs in fp32$"):
         open_engine(network, engine="openvino", precision="int8")
     assert open_engine(network, engine="openvino", precision="auto").precision == "fp32"
+
+
+def test_int8_runs_a_quantised_network(tmp_path: Path) -> None:
+    openvino = pytest.importorskip("vidgraph.engines.openvino", reason="needs openvino")
+    onnx = pytest.importorskip("onnx", reason="needs the package onnx to make a network")
+    if "int8" not in openvino.available_precisions():
+        pytest.skip("needs a processor on which openvino computes in int8")
+    helper, kind = onnx.helper, onnx.TensorProto
+    scale, zero = helper.make_tensor("scale", kind.FLOAT, [], [0.5]), helper.make_tensor("zero", kind.INT8, [], [0])
+    shape = [1, 1, 2, 3]
+    graph = helper.make_graph(
+        [
+            helper.make_node("QuantizeLinear", ["x", "scale", "zero"], ["q"]),
+            helper.make_node("DequantizeLinear", ["q", "scale", "zero"], ["rounded"]),
+            helper.make_node("Conv", ["rounded", "weight"], ["y"]),
+        ],
+        "quantised",
+        [helper.make_tensor_value_info("x", kind.FLOAT, shape)],
+        [helper.make_tensor_value_info("y", kind.FLOAT, shape)],
+        [scale, zero, helper.make_tensor("weight", kind.FLOAT, [1, 1, 1, 1], [2.0])],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    path = tmp_path / "quantised.onnx"
+    path.write_bytes(model.SerializeToString())
+    engine = open_engine(path, engine="openvino", precision="int8")
+    assert engine.precision == "int8"
+    given = np.array([-100, -0.6, 0.1, 0.3, 0.8, 100], np.float32).reshape(shape)
+    assert engine.run({"x": given})["y"].ravel().tolist() == [-128, -1, 0, 1, 2, 127]
 
 
 def test_onnxruntime_computes_in_the_precision_of_the_graph(network: Path) -> None:
