@@ -159,7 +159,8 @@ def export_graph(network: nn.Module, shape: GraphShape, metadata: dict[str, str]
     graph.producer_name, graph.producer_version = "vidgraph", package_version()
     onnx.helper.set_model_props(graph, metadata)
     onnx.checker.check_model(graph, full_check=True)
-    return graph.SerializeToString()
+    content: bytes = graph.SerializeToString()
+    return content
 
 
 def _free_of_size(graph: Any, shape: GraphShape) -> None:
@@ -226,7 +227,7 @@ def write_whole(path: Path, content: bytes) -> None:
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         part.write_bytes(content)
-        os.replace(part, path)
+        part.replace(path)
     except OSError as error:
         part.unlink(missing_ok=True)
         raise OutputError(f"cannot write {path}: {error.strerror}") from error

@@ -163,7 +163,7 @@ def _download(job: _Job) -> str:
         raise DownloadError(
             f"{job.shown} is not the pinned file and was removed: SHA-256 must be {job.sha256}, got {digest}"
         )
-    os.replace(job.part, job.path)
+    job.part.replace(job.path)
     return digest
 
 
@@ -177,6 +177,7 @@ def _fetch(job: _Job) -> bool:
     try:
         response = _opener().open(request, timeout=TIMEOUT_S)
     except urllib.error.HTTPError as error:
+        error.close()
         if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE and have:
             if job.sha256 == _sha256(job.part):
                 return True  # it had arrived whole, and only the renaming was missing
@@ -219,7 +220,11 @@ class _SafeRedirects(urllib.request.HTTPRedirectHandler):
     """Follows redirects only to where a download may go."""
 
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
-        _check_scheme(newurl)
+        try:
+            _check_scheme(newurl)
+        except UsageError:
+            fp.close()
+            raise
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 

@@ -13,6 +13,7 @@ from .postprocess import DecodeFaces, TakeCandidates
 if TYPE_CHECKING:
     from torch import nn
 
+Shapes = dict[str, tuple[int, ...]]
 _OUTPUTS = {"loc": 4, "conf": 2, "landm": 10}
 
 
@@ -38,9 +39,9 @@ class RetinaFaceFamily:
         """One row per prior; the pyramid's two enlargements are to the exact size of the next level."""
         config = CONFIGS[name]
         count = config.prior_count(size)
-        outputs = {output: (batch, count, row) for output, row in _OUTPUTS.items()}
+        outputs: Shapes = {output: (batch, count, row) for output, row in _OUTPUTS.items()}
         enlarged = (16, 8) if config.channels else ()
-        constants = {
+        constants: Shapes = {
             f"fpn.size_at_{stride}": (batch, config.channels, *config.map_size(size, stride)) for stride in enlarged
         }
         return GraphShape({"image": (batch, 3, *size)}, outputs, constants)

@@ -10,6 +10,8 @@ biubug6/Face-Detector-1MB-with-landmark (both MIT) for the names and the widths.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -89,7 +91,8 @@ class Head(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [B, inputs, H, W] to [B, outputs, H, W]."""
-        return self.conv1x1(x)  # type: ignore[no-any-return]
+        y: Tensor = self.conv1x1(x)
+        return y
 
 
 class PyramidFace(nn.Module):
@@ -153,7 +156,7 @@ class ReceptiveFieldBlock(nn.Module):
 
     @staticmethod
     def _branch(channels: int, widths: tuple[int, ...], *, dilation: int) -> nn.Sequential:
-        middle = [NormedConv(a, b, 3, relu=True) for a, b in zip(widths[:-1], widths[1:], strict=True)]
+        middle = [NormedConv(a, b, 3, relu=True) for a, b in pairwise(widths)]
         last = NormedConv(widths[-1], widths[-1], 3, dilation=dilation)
         return nn.Sequential(NormedConv(channels, widths[0], 1), *middle, last)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -66,7 +66,7 @@ class DecodeFaces:
 
     config: RetinaFaceConfig
     raw: Key[RawOutputs]
-    keys: OutputKeys = OutputKeys()
+    keys: OutputKeys = field(default_factory=OutputKeys)
     max_iou: float = NMS_IOU
     max_detections: int = MAX_DETECTIONS
     class_names: tuple[str, ...] = CLASS_NAMES

@@ -1,0 +1,354 @@
+"""``vidgraph.run``: a model on videos, as a loop over results or into outputs."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from types import TracebackType
+from typing import Any
+
+from ..pipeline.errors import UsageError, VidgraphError
+from ..pipeline.frame_result import FrameResult
+from ..pipeline.graph import Graph
+from ..pipeline.read_results import read_results
+from ..pipeline.results import ModelInfo, ResultKeys
+from ..pipeline.run import Run as GraphRun
+from ..pipeline.stage import Stage, keys_of
+from ..pipeline.stats import RunStats
+from ..stages.attach_results import AttachResults
+from ..stages.hold import Hold
+from ..stages.iterate import Iterate
+from ..stages.sample import Sample
+from .base import Model, load_model
+from .job import Address, Job, JobOptions, Output, Policy, result_of
+from .registry import MODELS
+
+
+def run(
+    source: Address | Iterable[Address],
+    *,
+    model: str | Model,
+    outputs: Sequence[Output] | Output = (),
+    weights: str | os.PathLike[str] | None = None,
+    min_score: float | None = None,
+    nms_iou: float | None = None,
+    max_detections: int | None = None,
+    classes: Sequence[str | int] | None = None,
+    labels: Sequence[str] | str | os.PathLike[str] | None = None,
+    size: int | tuple[int, int] | None = None,
+    device: str = "auto",
+    engine: str = "auto",
+    precision: str = "auto",
+    every: int | None = None,
+    max_fps: float | None = None,
+    start: str | float | None = None,
+    end: str | float | None = None,
+    frames: int | None = None,
+    policy: Policy | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    preset: str = "veryfast",
+    threads: int | None = None,
+    deterministic: bool = False,
+    strict: bool = False,
+    executor: str = "threaded",
+) -> Run:
+    """Run a model on one or more sources.
+
+    Everything is opened and checked at once; frames move when the run is iterated or waited for.
+
+    Args:
+        source: address or addresses: video or image files, a folder of images, a glob, ``frames/%06d.png``,
+            ``-`` (standard input), an http(s) address; ``NAME=ADDRESS`` names the stream.
+        model: a name of ``vidgraph models`` (``NAME=WEIGHTS`` too), or a loaded model, whose own settings
+            then hold (``weights`` to ``precision`` cannot be given).
+        outputs: addresses (``out.mp4``, ``out.jsonl``, ``frames/%06d.png``, ``-``, ``window``,
+            ``http://127.0.0.1:8080``), functions that take each :class:`FrameResult`, or sinks.
+        weights, min_score, nms_iou, max_detections, classes, labels, size, device, engine, precision:
+            as for :func:`load_model`.
+        every: run the network on every Nth frame only; the others hold its result.
+        max_fps: run the network at most so often per second of video; the others hold its result.
+        start, end: seconds, or "1:02.5"; ``end`` itself is not included.
+        frames: at most so many frames of each stream.
+        policy: "lossless": every frame goes through; "latest": in real time, newest frame only; None:
+            lossless for files.
+        overwrite: replace existing outputs.
+        resume: go on after the last whole line of the ``.jsonl`` output.
+        preset: of the x264 encoder, ``ultrafast`` … ``medium``.
+        threads: in all; None: the cores this process may use.
+        deterministic: the same bits every time, of damaged video too; slower.
+        strict: the first bad frame ends the run.
+        executor: "threaded", or "serial": one frame at a time, with the same results.
+
+    Returns:
+        a :class:`Run`: iterate it, or call its ``wait``.
+
+    Raises:
+        UsageError: an unknown name, or options that make no sense together.
+        SourceError: a source cannot be opened or has no frame.
+        OutputError: an output cannot be written, or exists already.
+        CheckpointError: the weights are damaged or belong to another model.
+    """
+    if every is not None and max_fps is not None:
+        raise UsageError("give every or max_fps, not both")
+    options = JobOptions(
+        overwrite=overwrite,
+        resume=resume,
+        preset=preset,
+        start=start,
+        end=end,
+        frames=frames,
+        policy=policy,
+        threads=threads,
+        deterministic=deterministic,
+        strict=strict,
+        executor=executor,
+    )
+    given = {
+        "weights": weights,
+        "min_score": min_score,
+        "nms_iou": nms_iou,
+        "max_detections": max_detections,
+        "classes": classes,
+        "labels": labels,
+        "size": size,
+        "device": None if device == "auto" else device,
+        "engine": None if engine == "auto" else engine,
+        "precision": None if precision == "auto" else precision,
+    }
+    chosen = {name: value for name, value in given.items() if value is not None}
+    job = Job.open(source, _several(outputs), options)
+    try:
+        ready = _model(model, chosen, job)
+        stages = _stages(ready, every, max_fps)
+        settings = {**_settings(ready, options), "every": every, "max_fps": max_fps}
+        first = job.first_frame()
+        models = [ready.describe(None if first is None else (first.picture.height, first.picture.width))]
+        keys = [ready.result_keys()]
+        return Run(job, job.graph(stages, models=models, keys=keys, settings=settings), keys, models)
+    except BaseException:
+        job.close()
+        raise
+
+
+def draw(
+    source: Address,
+    results: Address,
+    *,
+    outputs: Sequence[Output] | Output,
+    start: str | float | None = None,
+    overwrite: bool = False,
+    preset: str = "veryfast",
+    threads: int | None = None,
+) -> Run:
+    """Draw recorded results on the video they were made from, without running the network.
+
+    Args:
+        source: the video.
+        results: its ``.jsonl`` results.
+        outputs, overwrite, preset, threads: as for :func:`run`.
+        start: as it was given to the run that made the results.
+
+    Raises:
+        ResultsError: the file is damaged, or of another version or video.
+        VidgraphError: as :func:`run`.
+    """
+    recorded = read_results(results)
+    options = JobOptions(overwrite=overwrite, preset=preset, threads=threads, start=start, strict=True)
+    job = Job.open(source, _several(outputs), options)
+    try:
+        attach = AttachResults(recorded)
+        keys = [ResultKeys(attach.model, attach.detections, attach.landmarks)]
+        return Run(job, job.graph([attach], models=[], keys=keys, settings={}), keys, [])
+    except BaseException:
+        job.close()
+        raise
+
+
+def split_model(text: str) -> tuple[str, str | None]:
+    """``retinaface=weights.pth`` -> ``("retinaface", "weights.pth")``; without ``=`` no weights."""
+    name, equals, weights = text.partition("=")
+    return name, weights if equals else None
+
+
+def _several(outputs: Sequence[Output] | Output) -> list[Output]:
+    return list(outputs) if isinstance(outputs, Sequence) and not isinstance(outputs, str) else [outputs]
+
+
+def _model(model: str | Model, chosen: dict[str, Any], job: Job) -> Model:
+    """The model, with the run's threads; the job closes it."""
+    budget = job.budget
+    threads = {"requests": budget.requests, "threads": budget.requests * budget.request_threads}
+    if isinstance(model, Model):
+        if chosen:
+            raise UsageError(f"{', '.join(chosen)} cannot be given for a model that is loaded; give it to load_model()")
+        if model.engine_choice.requests == threads["requests"]:
+            return model
+        tuned = model.tuned(**threads, deterministic=job.options.deterministic)
+        job.own(tuned.close)
+        return tuned
+    if not model:
+        raise UsageError(f"no model was given; models are {', '.join(MODELS)}")
+    name, weights = split_model(model)
+    if weights is not None:
+        if "weights" in chosen:
+            raise UsageError(f"weights are given twice: {weights} with the model, and {chosen['weights']}")
+        chosen = {**chosen, "weights": weights}
+    loaded = load_model(name, **chosen, **threads, deterministic=job.options.deterministic)
+    job.own(loaded.close)
+    return loaded
+
+
+def _settings(model: Model, options: JobOptions) -> dict[str, Any]:
+    """What results depend on, for their header; an empty setting is the model's default."""
+    choices = model.choices
+    return {
+        "min_score": choices.min_score,
+        "nms_iou": choices.nms_iou,
+        "max_detections": choices.max_detections,
+        "classes": None if choices.classes is None else list(choices.classes),
+        "start": options.start,
+        "policy": options.policy,
+        "deterministic": options.deterministic or None,
+    }
+
+
+class Run:
+    """A run that is ready: iterate it for its results, or ``wait`` for its outputs; once.
+
+    Leaving the loop early, an error in it, or the end of a ``with`` stops the run in order: outputs are
+    finished, and files and threads are free within two seconds. A run that is neither iterated nor
+    waited for warns (``ResourceWarning``).
+
+    Attributes:
+        models: what runs: model, engine, precision, device, input size.
+    """
+
+    def __init__(self, job: Job, graph: Graph, keys: Sequence[ResultKeys], models: Sequence[ModelInfo]) -> None:
+        self.models, self._keys = tuple(models), keys
+        self._job, self._graph = job, graph
+        self._running: GraphRun | None = None
+        self._stats: RunStats | None = None
+        self._used = False
+
+    def __iter__(self) -> Iterator[FrameResult]:
+        """The result of every frame, in order within a stream; dropped frames too."""
+        loop = Iterate()
+        running = self._prepare(Graph(self._graph.sources, self._graph.stages, (*self._graph.sinks, loop)))
+        try:
+            running.start()
+            for packet in loop.packets():
+                yield result_of(packet, self._keys)
+            self._stats = running.wait()
+        finally:
+            loop.leave()
+            running.cancel()
+            self._finish(running)
+
+    def wait(self) -> RunStats:
+        """Run to the end; returns the statistics. Ctrl-C stops in order and goes on as ``KeyboardInterrupt``.
+
+        Raises:
+            VidgraphError: the run failed; outputs are finished as far as they got.
+        """
+        self.start()
+        return self.join()
+
+    def start(self) -> None:
+        """Set the frames in motion, in the background; :meth:`join` then waits for the end."""
+        self._prepare(self._graph)
+        self._begin()
+
+    def join(self, timeout_s: float | None = None) -> RunStats:
+        """Wait for the end of a started run; errors as for :meth:`wait`.
+
+        Raises:
+            TimeoutError: it is not over after ``timeout_s``; it goes on.
+        """
+        if self._running is None:
+            raise UsageError("the run was not started; call wait(), or iterate it")
+        try:
+            self._stats = self._running.wait(timeout_s)
+            return self._stats
+        finally:
+            if self._running.done:
+                self._job.close()
+
+    def cancel(self, now: bool = False) -> None:
+        """Stop in order: what is in flight goes through, outputs are finished. Any thread, or a signal handler."""
+        if self._running is not None:
+            self._running.cancel(now)
+
+    @property
+    def stats(self) -> RunStats:
+        """The statistics, while it runs (so far) and afterwards.
+
+        Raises:
+            UsageError: the run was not started.
+        """
+        if self._stats is None:
+            if self._running is None:
+                raise UsageError("there are no statistics before a run; iterate it, or call wait()")
+            return self._running.stats()
+        return self._stats
+
+    def close(self) -> None:
+        """Stop in order, if it runs, and free everything."""
+        if self._running is not None and not self._running.done:
+            self._running.cancel()
+            self._finish(self._running)
+        self._used = True
+        self._job.close()
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if not getattr(self, "_used", True):
+            warnings.warn(
+                "a vidgraph run was neither iterated nor waited for, so nothing was done; call its wait()",
+                ResourceWarning,
+                stacklevel=2,
+                source=self,
+            )
+            self._job.close()
+
+    def _prepare(self, graph: Graph) -> GraphRun:
+        if self._used:
+            raise UsageError("a run goes once; call run() again for another")
+        self._used = True
+        options = self._job.options
+        latest = None if options.policy is None else options.policy == "latest"
+        self._running = graph.prepare(
+            executor=options.executor, threads=self._job.budget, strict=options.strict, latest=latest
+        )
+        return self._running
+
+    def _begin(self) -> None:
+        try:
+            if self._running is not None:
+                self._running.start()
+        except BaseException:
+            self._job.close()
+            raise
+
+    def _finish(self, running: GraphRun) -> None:
+        with suppress(VidgraphError):  # what ended the run was raised before, or nobody waits for it any more
+            running.wait()
+        self._stats = running.stats()
+        self._job.close()
+
+
+def _stages(model: Model, every: int | None, max_fps: float | None) -> list[Stage]:
+    stages = model.stages()
+    if every is None and max_fps is None:
+        return stages
+    keys = {key for result in (model.result_keys(),) for key in (result.detections, result.landmarks)}
+    return [Sample(every=every, max_fps=max_fps), *stages, Hold(keys & set().union(*(keys_of(s, "creates") for s in stages)))]
