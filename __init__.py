@@ -1,5 +1,93 @@
-"""vidgraph: real-time video understanding for Python."""
+"""vidgraph: real-time video understanding for Python.
+
+    import vidgraph
+
+    for result in vidgraph.run("street.mp4", model="retinaface"):
+        print(result.time_s, [d.score for d in result.detections])
+
+Names are loaded when first used, so that ``import vidgraph`` is quick and imports no engine.
+"""
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from .models.base import Model, load_model
+    from .models.run import Run, run
+    from .pipeline.detections import Detection, Detections
+    from .pipeline.errors import VidgraphError
+    from .pipeline.frame_result import FrameResult
+    from .pipeline.graph import Graph
+    from .pipeline.landmarks import Landmarks
+    from .pipeline.masks import Masks
+    from .pipeline.packet import DETECTIONS, LANDMARKS, PANOPTIC, Frame, Key, Packet
+    from .pipeline.panoptic import PanopticMap
+    from .pipeline.picture import Picture
+    from .pipeline.read_results import read_results
+    from .pipeline.stats import RunStats
+
+_HOME = {
+    "run": "models.run",
+    "Run": "models.run",
+    "load_model": "models.base",
+    "Model": "models.base",
+    "Graph": "pipeline.graph",
+    "Frame": "pipeline.packet",
+    "Packet": "pipeline.packet",
+    "Key": "pipeline.packet",
+    "DETECTIONS": "pipeline.packet",
+    "LANDMARKS": "pipeline.packet",
+    "PANOPTIC": "pipeline.packet",
+    "Picture": "pipeline.picture",
+    "Detection": "pipeline.detections",
+    "Detections": "pipeline.detections",
+    "Landmarks": "pipeline.landmarks",
+    "Masks": "pipeline.masks",
+    "PanopticMap": "pipeline.panoptic",
+    "FrameResult": "pipeline.frame_result",
+    "RunStats": "pipeline.stats",
+    "VidgraphError": "pipeline.errors",
+    "read_results": "pipeline.read_results",
+}
+
+__all__ = [
+    "DETECTIONS",
+    "LANDMARKS",
+    "PANOPTIC",
+    "Detection",
+    "Detections",
+    "Frame",
+    "FrameResult",
+    "Graph",
+    "Key",
+    "Landmarks",
+    "Masks",
+    "Model",
+    "Packet",
+    "PanopticMap",
+    "Picture",
+    "Run",
+    "RunStats",
+    "VidgraphError",
+    "__version__",
+    "load_model",
+    "read_results",
+    "run",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME.get(name)
+    if home is None:
+        raise AttributeError(f"module 'vidgraph' has no attribute {name!r}")
+    value = getattr(import_module(f".{home}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

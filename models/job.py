@@ -1,0 +1,179 @@
+"""One job: sources through stages into outputs. ``vidgraph.run`` and the command line are made of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from ..pipeline.errors import UsageError
+from ..pipeline.frame_result import FrameResult
+from ..pipeline.graph import Graph
+from ..pipeline.packet import Frame, Packet
+from ..pipeline.results import ModelInfo, ResultKeys, SourceInfo, header_record
+from ..pipeline.stage import Sink, Source, Stage
+from ..pipeline.threads import ThreadBudget
+from ..stages.draw import Draw, draw_rgb
+from ..stages.open_sink import Outputs
+from ..stages.open_source import open_sources
+from ..stages.outputs import OutputStream
+from ..stages.paced import PacedSource
+from ..stages.peeked import Peeked
+
+Address = str | os.PathLike[str]
+Output = Address | Callable[[FrameResult], object] | Sink
+Policy = Literal["lossless", "latest"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobOptions:
+    """Everything about a run besides its sources, stages and outputs; ``vidgraph.run`` says what each means."""
+
+    overwrite: bool = False
+    resume: bool = False
+    preset: str = "veryfast"
+    start: str | float | None = None
+    end: str | float | None = None
+    frames: int | None = None
+    policy: Policy | None = None
+    threads: int | None = None
+    deterministic: bool = False
+    strict: bool = False
+    executor: str = "threaded"
+
+
+@dataclass(slots=True)
+class Job:
+    """Sources that are open, with their first frames at hand, and what is to become of them.
+
+    Attributes:
+        sources: opened.
+        budget: shares of the threads.
+        outputs: what is to be written.
+    """
+
+    options: JobOptions
+    sources: list[Source]
+    budget: ThreadBudget
+    outputs: Outputs
+    _parts: ExitStack = field(default_factory=ExitStack)
+
+    @classmethod
+    def open(cls, sources: Address | Iterable[Address], outputs: Sequence[Output], options: JobOptions) -> Job:
+        """Check the outputs against the sources, then open the sources and read each up to its first frame.
+
+        Raises:
+            UsageError: addresses or options that make no sense together.
+            SourceError: a source cannot be opened or has no frame.
+            OutputError: an output cannot be written, or exists already.
+        """
+        addresses = [sources] if isinstance(sources, str | os.PathLike) else list(sources)
+        if not addresses:
+            raise UsageError("no source was given; give a video, an image, a folder, a glob or -")
+        budget = ThreadBudget.share_out(options.threads, live=options.policy == "latest", sources=len(addresses))
+        opened = open_sources(
+            addresses,
+            start=options.start,
+            end=options.end,
+            frames=options.frames,
+            latest=options.policy == "latest",
+            deterministic=options.deterministic,
+            threads=budget.decoder,
+        )
+        streams = [_output_stream(source, options) for source in opened]
+        chosen = Outputs(outputs, streams, overwrite=options.overwrite, resume=options.resume)
+        job = cls(options, [_peeked(source, chosen.resume_after(source.stream_id)) for source in opened], budget, chosen)
+        job._open_sources()
+        return job
+
+    def _open_sources(self) -> None:
+        with ExitStack() as guard:
+            for source in self.sources:
+                guard.callback(source.close)
+                source.open()
+            self._parts = guard.pop_all()
+
+    def own(self, close: Callable[[], object]) -> None:
+        """Have ``close`` called when the job is closed."""
+        self._parts.callback(close)
+
+    def first_frame(self) -> Frame | None:
+        """The first frame of the first source that has one."""
+        return next((frame for source in self.sources if (frame := _peek(source).first) is not None), None)
+
+    def graph(
+        self,
+        stages: Sequence[Stage],
+        *,
+        models: Sequence[ModelInfo],
+        keys: Sequence[ResultKeys],
+        settings: dict[str, Any],
+    ) -> Graph:
+        """The graph: sources, stages, a drawing stage where an output needs it, outputs.
+
+        Args:
+            models: for the header of results.
+            keys: where each model's results are in a packet.
+            settings: for the header of results: what they depend on.
+
+        Raises:
+            GraphError, UsageError: the parts do not fit together.
+        """
+        header = header_record(models=models, sources=[self._source_info(s) for s in self.sources], settings=settings)
+        sinks = self.outputs.sinks(
+            header=header,
+            keys=keys,
+            result_of=lambda packet: result_of(packet, keys),
+            preset=self.options.preset,
+            threads=self.budget.encoder,
+        )
+        drawing: list[Stage] = [Draw(keys)] if self.outputs.annotated else []
+        return Graph(self.sources, [*stages, *drawing], sinks)
+
+    def _source_info(self, source: Source) -> SourceInfo:
+        frame = _peek(source).first
+        size = None if frame is None else (frame.picture.height, frame.picture.width)
+        rate = None if frame is None or frame.duration_ns <= 0 else round(1e9 / frame.duration_ns, 3)
+        return SourceInfo(source.stream_id, address_of(source), size, rate, source.live)
+
+    def close(self) -> None:
+        """Close the sources and what the job owns."""
+        self._parts.close()
+
+
+def address_of(source: Source) -> str:
+    """The address a source was opened from; "" where it has none (images)."""
+    while isinstance(source, PacedSource | Peeked):
+        source = source.source
+    return str(getattr(source, "address", ""))
+
+
+def _output_stream(source: Source, options: JobOptions) -> OutputStream:
+    return OutputStream(
+        stream_id=source.stream_id,
+        address=address_of(source),
+        starts_late=options.start is not None or options.resume,
+        ends_early=options.end is not None or options.frames is not None,
+    )
+
+
+def _peeked(source: Source, after: int) -> Source:
+    """``source`` with a look at its first frame; a paced one keeps its pace from the second look on."""
+    if isinstance(source, PacedSource):
+        source.source = Peeked(source.source, after=after)
+        return source
+    return Peeked(source, after=after)
+
+
+def _peek(source: Source) -> Peeked:
+    inner = source.source if isinstance(source, PacedSource) else source
+    if not isinstance(inner, Peeked):
+        raise AssertionError("every source of a job is peeked")
+    return inner
+
+
+def result_of(packet: Packet, keys: Sequence[ResultKeys]) -> FrameResult:
+    """What loops and callables are given for a packet."""
+    return FrameResult(packet, keys, draw_rgb)

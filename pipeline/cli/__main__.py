@@ -1,0 +1,7 @@
+"""``python -m vidgraph.pipeline.cli``."""
+
+import sys
+
+from . import main
+
+sys.exit(main())

@@ -1,0 +1,200 @@
+"""The one table of command-line options: the parser and the reference page are both made from it."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option or argument: ``flags`` as given to argparse, a line of help, an example for the reference."""
+
+    flags: tuple[str, ...]
+    help: str
+    example: str
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One sub-command: ``run`` names the function, ``module:function`` below ``vidgraph.pipeline.cli``."""
+
+    name: str
+    help: str
+    run: str
+    options: tuple[Option, ...]
+    example: str
+
+
+def _option(*flags: str, help: str, example: str, **settings: Any) -> Option:
+    return Option(flags, help, example, settings)
+
+
+def parse_size(text: str) -> int | tuple[int, int]:
+    """``640`` -> 640 (longer side), ``1280x720`` -> (720, 1280) as (height, width)."""
+    parts = text.lower().split("x")
+    if len(parts) > 2 or not all(part.isdigit() and int(part) > 0 for part in parts):
+        raise argparse.ArgumentTypeError(f"expected 640 (longer side) or 1280x720, got {text!r}")
+    return int(parts[0]) if len(parts) == 1 else (int(parts[1]), int(parts[0]))
+
+
+def parse_time(text: str) -> float:
+    """Seconds, or ``minutes:seconds``, or ``hours:minutes:seconds``."""
+    seconds = 0.0
+    try:
+        for part in text.split(":"):
+            seconds = seconds * 60 + float(part)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf") or text.count(":") > 2:
+        raise argparse.ArgumentTypeError(f"expected seconds or [hours:]minutes:seconds, got {text!r}")
+    return seconds
+
+
+def number(kind: Callable[[str], Any], low: float, high: float, what: str) -> Callable[[str], Any]:
+    """An argparse type: a number of ``kind`` within [low, high]; ``what`` describes it in the error."""
+
+    def parse(text: str) -> Any:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = None
+        if value is None or not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"expected {what}, got {text!r}")
+        return value
+
+    return parse
+
+
+probability = number(float, 0.0, 1.0, "a number from 0 to 1")
+positive = number(int, 1, 2**31 - 1, "a whole number from 1")
+rate = number(float, 1e-3, 1e6, "frames per second above 0")
+
+
+SOURCES = _option("sources", metavar="SOURCE", nargs="+", help="video, image, folder, glob or - ; NAME=ADDRESS names it",
+                  example="vidgraph run in.mp4 door=clips/door.mkv --model retinaface -o '{stream}.jsonl'")
+MODEL = _option("--model", metavar="NAME[=WEIGHTS]", help="model, with its weights where they are not pulled",
+                example="vidgraph run in.mp4 --model retinaface=mobilenet0.25_Final.pth -o out.mp4")
+OUTPUT = _option("-o", "--output", dest="outputs", metavar="OUT", action="append", default=[],
+                 help="file.mp4 .mkv .jsonl, dir/%%06d.png, -, window, http://…; repeatable",
+                 example="vidgraph run in.mp4 --model retinaface -o out.mp4 -o out.jsonl")
+OVERWRITE = _option("-y", "--overwrite", action="store_true", help="overwrite existing outputs",
+                    example="vidgraph run in.mp4 --model retinaface -o out.mp4 -y")
+PRESET = _option("--preset", default="veryfast", metavar="NAME", help="x264 preset of encoded video (default veryfast)",
+                 example="vidgraph run in.mp4 --model retinaface -o out.mp4 --preset ultrafast")
+DEVICE = _option("--device", default="auto", metavar="D", help="auto, cpu or cuda:N",
+                 example="vidgraph run in.mp4 --model retinaface --device cpu -o out.jsonl")
+ENGINE = _option("--engine", default="auto", metavar="E", help="auto, openvino, onnxruntime",
+                 example="vidgraph run in.mp4 --model retinaface --engine onnxruntime -o out.jsonl")
+PRECISION = _option("--precision", default="auto", metavar="P", help="auto, fp32, bf16, fp16 or int8",
+                    example="vidgraph run in.mp4 --model retinaface --precision fp32 -o out.jsonl")
+SIZE = _option("--size", type=parse_size, metavar="N|WxH", help="network input: longer side, or exact size",
+               example="vidgraph run in.mp4 --model retinaface --size 320 -o out.jsonl")
+THREADS = _option("--threads", type=positive, metavar="N", help="threads in all (default: the cores there are)",
+                  example="vidgraph run in.mp4 --model retinaface --threads 1 -o out.jsonl")
+QUIET = _option("-q", "--quiet", action="store_true", help="errors only", example="vidgraph run in.mp4 --model retinaface -o out.jsonl -q")
+VERBOSE = _option("-v", "--verbose", action="store_true", help="say more; tracebacks of errors",
+                  example="vidgraph run in.mp4 --model retinaface -o out.jsonl -v")
+DETECTION = (
+    _option("--min-score", type=probability, metavar="P", help="keep detections above this score",
+            example="vidgraph run in.mp4 --model retinaface --min-score 0.7 -o out.jsonl"),
+    _option("--nms-iou", type=probability, metavar="P", help="drop boxes that overlap a better one by more",
+            example="vidgraph run in.mp4 --model retinaface --nms-iou 0.3 -o out.jsonl"),
+    _option("--max-detections", type=positive, metavar="N", help="at most this many a frame",
+            example="vidgraph run in.mp4 --model retinaface --max-detections 20 -o out.jsonl"),
+    _option("--classes", metavar="A,B", help="keep these classes only",
+            example="vidgraph run in.mp4 --model retinaface --classes face -o out.jsonl"),
+    _option("--labels", metavar="A,B|FILE", help="names for the classes, or a file with one a line",
+            example="vidgraph run in.mp4 --model retinaface --labels visitor -o out.mp4"),
+)
+RANGE = (
+    _option("--start", type=parse_time, metavar="T", help="begin at this time: 12.5 or 1:02:03",
+            example="vidgraph run in.mp4 --model retinaface --start 0.2 -o out.jsonl"),
+    _option("--end", type=parse_time, metavar="T", help="stop before this time",
+            example="vidgraph run in.mp4 --model retinaface --end 0.5 -o out.jsonl"),
+    _option("--frames", type=positive, metavar="N", help="at most this many frames a stream",
+            example="vidgraph run in.mp4 --model retinaface --frames 10 -o out.jsonl"),
+    _option("--every", type=positive, metavar="N", help="network on every Nth frame; others hold its result",
+            example="vidgraph run in.mp4 --model retinaface --every 3 -o out.mp4"),
+    _option("--max-fps", type=rate, metavar="F", help="network at most F times a second; others hold",
+            example="vidgraph run in.mp4 --model retinaface --max-fps 10 -o out.mp4"),
+)
+POLICY = (
+    _option("--lossless", action="store_const", const="lossless", dest="policy", help="every frame (default for files)",
+            example="vidgraph run in.mp4 --model retinaface --lossless -o out.jsonl"),
+    _option("--latest", action="store_const", const="latest", dest="policy", help="newest frame only, in real time",
+            example="vidgraph run in.mp4 --model retinaface --latest -o out.jsonl"),
+)
+RESUME = _option("--resume", action="store_true", help="go on after the last whole line of the .jsonl output",
+                 example="vidgraph run in.mp4 --model retinaface -o out.jsonl --resume")
+DETERMINISTIC = _option("--deterministic", action="store_true", help="same bits every time, damaged input too; slower",
+                        example="vidgraph run in.mp4 --model retinaface --deterministic -o out.jsonl")
+STRICT = _option("--strict", action="store_true", help="stop at the first bad frame",
+                 example="vidgraph run in.mp4 --model retinaface --strict -o out.jsonl")
+SOURCE = _option("--source", required=True, metavar="VIDEO", help="video to measure on",
+                 example="vidgraph bench --model retinaface --source in.mp4")
+BENCH_FRAMES = _option("--frames", type=positive, metavar="N", default=300, help="frames to measure (default 300)",
+                       example="vidgraph bench --model retinaface --source in.mp4 --frames 30")
+WEIGHTS = _option("--weights", metavar="FILE", help="the model's weights (as --model NAME=FILE)",
+                  example="vidgraph bench --model retinaface --weights mobilenet0.25_Final.pth --source in.mp4")
+
+COMMANDS: tuple[Command, ...] = (
+    Command("run", "run a model on videos, images or streams", "jobs:run",
+            (SOURCES, MODEL, OUTPUT, OVERWRITE, RESUME, PRESET, *DETECTION, SIZE, DEVICE, ENGINE, PRECISION,
+             *RANGE, *POLICY, THREADS, DETERMINISTIC, STRICT, QUIET, VERBOSE),
+            "vidgraph run in.mp4 --model retinaface -o out.mp4 -o out.jsonl"),
+    Command("models", "list the models: source, licence, weights, what was verified", "tools:models",
+            (_option("name", nargs="?", help="one model, in full", example="vidgraph models retinaface"),),
+            "vidgraph models"),
+    Command("pull", "download a model's published weights", "tools:pull",
+            (_option("model", help="name of the model", example="vidgraph pull retinaface-1mb"),
+             _option("--from", dest="address", metavar="URL", help="another address than the published one",
+                     example="vidgraph pull retinaface --from https://example.org/weights.pth --trust"),
+             _option("--trust", action="store_true", help="accept an address without a known SHA-256",
+                     example="vidgraph pull retinaface --from https://example.org/weights.pth --trust"),
+             QUIET, VERBOSE),
+            "vidgraph pull retinaface-1mb"),
+    Command("export", "write a model as an ONNX file", "tools:export",
+            (_option("model", metavar="NAME[=WEIGHTS]", help="model and weights",
+                     example="vidgraph export retinaface=mobilenet0.25_Final.pth -o face.onnx"),
+             _option("-o", "--output", required=True, metavar="FILE", help="the .onnx file",
+                     example="vidgraph export retinaface=mobilenet0.25_Final.pth -o face.onnx"),
+             _option("--size", type=parse_size, default=(360, 640), metavar="WxH", help="input size (default 640x360)",
+                     example="vidgraph export retinaface -o face.onnx --size 640x480"),
+             _option("--batch", type=positive, default=1, metavar="N", help="images in one run (default 1)",
+                     example="vidgraph export retinaface -o face4.onnx --batch 4"),
+             OVERWRITE, VERBOSE),
+            "vidgraph export retinaface=mobilenet0.25_Final.pth -o face.onnx"),
+    Command("compare", "run two engines on the same input; worst element per output", "tools:compare",
+            (SOURCE, MODEL,
+             _option("--a", default="onnxruntime:fp32", metavar="ENGINE[:P]", help="reference (default onnxruntime:fp32)",
+                     example="vidgraph compare --source in.mp4 --model retinaface --a onnxruntime:fp32"),
+             _option("--b", default="auto", metavar="ENGINE[:P]", help="compared with it (default auto)",
+                     example="vidgraph compare --source in.mp4 --model retinaface --b openvino:bf16"),
+             SIZE, _option("--frames", type=positive, default=1, metavar="N", help="frames to compare on (default 1)",
+                           example="vidgraph compare --source in.mp4 --model retinaface --frames 5"), VERBOSE),
+            "vidgraph compare --source in.mp4 --model retinaface --b openvino:bf16"),
+    Command("bench", "measure each part alone and end to end", "tools:bench",
+            (SOURCE, MODEL, WEIGHTS, BENCH_FRAMES,
+             _option("-o", "--output", metavar="FILE", help="also write the figures as JSON",
+                     example="vidgraph bench --model retinaface --source in.mp4 -o bench.json"),
+             *DETECTION[:3], SIZE, DEVICE, ENGINE, PRECISION, PRESET, THREADS, OVERWRITE, QUIET, VERBOSE),
+            "vidgraph bench --model retinaface --source in.mp4"),
+    Command("draw", "draw results on their video, without the network", "jobs:draw",
+            (_option("source", metavar="VIDEO", help="the video that was run", example="vidgraph draw in.mp4 out.jsonl -o drawn.mp4"),
+             _option("results", metavar="RESULTS", help="its .jsonl results", example="vidgraph draw in.mp4 out.jsonl -o drawn.mp4"),
+             OUTPUT, OVERWRITE, PRESET, THREADS, QUIET, VERBOSE),
+            "vidgraph draw in.mp4 out.jsonl -o drawn.mp4"),
+    Command("convert", "convert results to another format", "tools:convert",
+            (_option("results", metavar="RESULTS", help=".jsonl results", example="vidgraph convert out.jsonl --to csv"),
+             _option("--to", required=True, metavar="KIND", help="coco or csv", example="vidgraph convert out.jsonl --to coco"),
+             _option("-o", "--output", metavar="FILE", help="where to (default: beside the results)",
+                     example="vidgraph convert out.jsonl --to csv -o faces.csv"), OVERWRITE, VERBOSE),
+            "vidgraph convert out.jsonl --to coco"),
+    Command("info", "engines, instruction sets, codecs, GPU of this machine", "tools:info",
+            (_option("--json", action="store_true", help="as JSON", example="vidgraph info --json"),),
+            "vidgraph info"),
+)

@@ -1,0 +1,196 @@
+"""The commands besides running: models, pull, export, compare, bench, convert, info."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from ..errors import OutputError, UsageError
+from .jobs import listen
+
+
+def models(options: argparse.Namespace) -> int:
+    """List the models, or one in full."""
+    from ...models.registry import MODELS, ModelRow, find_model
+    from ...models.weights import pulled_path
+
+    def here(row: ModelRow) -> list[Path]:
+        return [path for each in row.weights if (path := pulled_path(row, each)).is_file()]
+
+    if not options.name:
+        print(f"{'model':<22} {'finds':<24} {'weights here':<13} checked")
+        for row in MODELS.values():
+            print(f"{row.name:<22} {row.task:<24} {'yes' if here(row) else 'no':<13} {row.status}")
+        print("\nvidgraph models NAME says where a model and its weights come from; vidgraph pull NAME gets weights")
+        return 0
+    row = find_model(options.name)
+    lines = [
+        ("model", row.name),
+        ("also", ", ".join(row.aliases) or "-"),
+        ("finds", row.task),
+        ("source", row.source),
+        ("licence", row.licence),
+        ("trained on", row.trained_on),
+        ("checked", f"{row.status}: {row.verification}"),
+        ("weights here", ", ".join(map(str, here(row))) or f"none; use --model {row.name}=FILE"),
+    ]
+    for file in row.weights:
+        lines += [("file", file.file), ("  SHA-256", file.sha256 or "not known")]
+        lines += [("  address", file.address or "none to download from; see the source")]
+    for name, value in lines:
+        print(f"{name:<14} {value}")
+    return 0
+
+
+def pull(options: argparse.Namespace) -> int:
+    """Download published weights."""
+    from ...models.pull import pull as download
+
+    listen(options)
+    seen = -1
+
+    def progress(done: int, total: int | None) -> None:
+        nonlocal seen
+        step = done * 20 // total if total else done >> 20
+        if step != seen:
+            seen = step
+            of = f" of {total / 1e6:.1f}" if total else ""
+            print(f"\r{done / 1e6:.1f}{of} MB", end="", file=sys.stderr, flush=True)
+
+    shown = None if options.quiet or not sys.stderr.isatty() else progress
+    got = download(options.model, address=options.address, trust=options.trust, progress=shown)
+    if shown is not None:
+        print(file=sys.stderr)
+    if not options.quiet:
+        print(f"source {got.source}, licence {got.licence}", file=sys.stderr)
+        print(f"SHA-256 {got.sha256}{' (was here already)' if got.was_there else ''}", file=sys.stderr)
+    print(got.path)
+    return 0
+
+
+def export(options: argparse.Namespace) -> int:
+    """Write a model as ONNX."""
+    from ...models.export import export as write
+    from ...models.registry import find_model
+    from ...models.run import split_model
+    from ...models.weights import Weights
+
+    name, weights = split_model(options.model)
+    row = find_model(name)
+    size = options.size
+    if isinstance(size, int):
+        raise UsageError(f"export needs both sides of the input, such as --size {size}x{size * 9 // 16}")
+    found = Weights.find(row, weights)
+    path = write(row.name, found.path, size, options.batch, options.output, force=options.overwrite)
+    print(f"{path}: {row.name}, input {size[1]}x{size[0]}, batch {options.batch}", file=sys.stderr)
+    return 0
+
+
+def compare(options: argparse.Namespace) -> int:
+    """Two engines on the same frames."""
+    from ...models.compare import compare_engines
+    from ...models.run import split_model
+
+    if not options.model:
+        raise UsageError("--model is missing; vidgraph models lists them")
+    name, weights = split_model(options.model)
+    compared = compare_engines(
+        options.source,
+        name,
+        weights=weights,
+        reference=options.a,
+        other=options.b,
+        size=options.size,
+        frames=options.frames,
+    )
+    print(compared.table)
+    print(f"worst of {compared.frames} frame{'s' if compared.frames != 1 else ''}", file=sys.stderr)
+    return 0
+
+
+def bench(options: argparse.Namespace) -> int:
+    """Measure each part alone, and the whole."""
+    from ...benchmarks.harness import save
+    from ...benchmarks.parts import bench as measure
+    from ...models.run import split_model
+
+    listen(options)
+    if not options.model:
+        raise UsageError("--model is missing; vidgraph models lists them")
+    name, weights = split_model(options.model)
+    if options.output and Path(options.output).exists() and not options.overwrite:
+        raise OutputError(f"{options.output} exists already; -y (overwrite) replaces it, or name another file")
+    figures = measure(
+        options.source,
+        name,
+        weights=weights or options.weights,
+        frames=options.frames,
+        preset=options.preset,
+        threads=options.threads,
+        size=options.size,
+        device=options.device,
+        engine=options.engine,
+        precision=options.precision,
+        min_score=options.min_score,
+        nms_iou=options.nms_iou,
+        max_detections=options.max_detections,
+    )
+    print(figures.table())
+    if options.output:
+        save(Path(options.output), "vidgraph bench", figures.to_dict())
+    return 0
+
+
+def convert(options: argparse.Namespace) -> int:
+    """Convert a results file."""
+    from ..convert import convert as write
+
+    print(write(options.results, options.to, options.output, overwrite=options.overwrite))
+    return 0
+
+
+def info(options: argparse.Namespace) -> int:
+    """What this machine offers."""
+    facts = machine_facts()
+    if options.json:
+        print(json.dumps(facts, indent=1))
+        return 0
+    for section, values in facts.items():
+        print(section)
+        for name, value in values.items():
+            print(f"  {name:<20} {', '.join(map(str, value)) if isinstance(value, list) else value}")
+    return 0
+
+
+def machine_facts() -> dict[str, dict[str, Any]]:
+    """Engines, instruction sets, codecs and GPU; plain JSON types."""
+    from ... import __version__
+    from ...engines.info import engine_info
+    from ...kernels import instruction_set
+    from ...stages.av_info import video_info
+    from ..threads import available_cores
+
+    engines = engine_info()
+    return {
+        "vidgraph": {"version": __version__, "python": sys.version.split()[0], "kernels": instruction_set()},
+        "processor": {
+            "model": engines["processor"]["model"],
+            "cores": available_cores(),
+            "instruction sets": engines["processor"]["instruction_sets"],
+        },
+        "engines": {name: _engine_line(row) for name, row in engines["engines"].items()},
+        "cache": engines["cache"],
+        "video": video_info(),
+        "gpu": {"cuda": "this version runs on the CPU only"},
+    }
+
+
+def _engine_line(row: dict[str, Any]) -> str:
+    if not row["installed"]:
+        return f"not installed; pip install 'vidgraph[{row['extra']}]'"
+    if "problem" in row:
+        return f"broken: {row['problem']}"
+    return f"{row['version']}; devices: {', '.join(row['devices'])}; precisions: {', '.join(row['precisions'])}"

@@ -1,0 +1,73 @@
+"""A source whose first frame has been looked at, so that a run knows its geometry before outputs are opened."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+
+from ..pipeline.packet import Frame
+from ..pipeline.stage import Source
+
+
+class Peeked:
+    """Another source, the same in everything, with its first frame at hand and earlier ones passed over.
+
+    ``open`` opens the source and reads up to its first frame, so a source that has none fails there.
+
+    Attributes:
+        first: the first frame to come, or None where the source has no more than was passed over.
+    """
+
+    def __init__(self, source: Source, *, after: int = -1) -> None:
+        """
+        Args:
+            source: not opened yet.
+            after: pass over frames up to this index (those that an earlier run has already seen).
+        """
+        self.source, self.after = source, after
+        self.stream_id, self.live = source.stream_id, source.live
+        self.first: Frame | None = None
+        self._rest: Iterator[Frame] | None = None
+
+    def open(self) -> None:
+        """Open the source and read its first frame; does nothing if that was done.
+
+        Raises:
+            SourceError: as the source.
+        """
+        if self._rest is not None:
+            return
+        self.source.open()
+        self._rest = self.source.frames()
+        self.first = next((frame for frame in self._rest if frame.index > self.after), None)
+
+    def frames(self) -> Iterator[Frame]:
+        """The first frame and those after it."""
+        if self.first is not None and self._rest is not None:
+            first, self.first = self.first, None
+            yield first
+            del first
+            yield from self._rest
+
+    def close(self) -> None:
+        """Close the source."""
+        rest, self._rest, self.first = self._rest, None, None
+        if isinstance(rest, Generator):
+            rest.close()
+        self.source.close()
+
+    def interrupt(self) -> None:
+        """End a read that waits, where the source can."""
+        interrupt = getattr(self.source, "interrupt", None)
+        if interrupt is not None:
+            interrupt()
+
+    @property
+    def problems(self) -> dict[str, int]:
+        """As the source."""
+        return self.source.problems
+
+    @property
+    def expected_frames(self) -> int | None:
+        """As the source, less what is passed over."""
+        expected = self.source.expected_frames
+        return None if expected is None else max(0, expected - self.after - 1)
