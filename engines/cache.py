@@ -44,7 +44,15 @@ def cache_root() -> Path:
     chosen = os.environ.get("VIDGRAPH_CACHE")
     if chosen:
         return Path(chosen).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vidgraph"
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else _home() / ".cache") / "vidgraph"
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError:  # a user without a home, as in some containers: a place where no folder can be made
+        return Path(os.devnull)
 
 
 def cache_limit_bytes() -> int:

@@ -6,7 +6,9 @@ pinning 3.9; the same with pinning 4.1; one compiled network per thread 4.1 with
 it (all pin themselves to the first core); one request on both cores 4.4; the LATENCY hint 6.0. So one
 network, one stream per request, never pinned: its threads share the cores with decoder and encoder.
 
-Compiled networks are cached in our own files, because OpenVINO's cache has no bound and no lock.
+Compiled networks are cached in our own files, because OpenVINO's cache has no bound and no lock. Opening
+RetinaFace MobileNet0.25 (2 MB) takes 55 ms instead of 213; with a ResNet-50 (94 MB) reading and checking
+the files takes as long as compiling (380 CPU ms instead of 408).
 """
 
 from __future__ import annotations

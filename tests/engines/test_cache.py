@@ -172,6 +172,17 @@ def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     assert cache_folder("weights").stat().st_mode & 0o777 == 0o700
 
 
+def test_a_user_without_a_home(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("VIDGRAPH_CACHE")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(cache.Path, "home", no_home)
+    assert find_or_build("engines", "x", Builder()) is None
+    assert "working without it" in caplog.text
+
+
 def test_limit_zero_turns_the_cache_off(monkeypatch: pytest.MonkeyPatch, own_cache: Path) -> None:
     monkeypatch.setenv("VIDGRAPH_CACHE_MAX", "0")
     assert find_or_build("engines", "x", Builder()) is None
