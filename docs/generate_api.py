@@ -20,11 +20,32 @@ Conventions everywhere: RGB unless a name says otherwise; sizes are (height, wid
 (x1, y1, x2, y2) in continuous displayed pixels, where pixel i covers [i, i + 1); absent is `None` or -1, never NaN.
 """
 
+ERRORS = (
+    "VidgraphError",
+    "UsageError",
+    "GraphError",
+    "SourceError",
+    "OutputError",
+    "CheckpointError",
+    "EngineError",
+    "DownloadError",
+    "ResultsError",
+    "MissingExtraError",
+    "StageError",
+)
+
 # Section -> the module that has the names, and the names ("*": its __all__).
 SECTIONS: dict[str, dict[str, tuple[str, ...]]] = {
     "vidgraph": {"vidgraph": ("*",)},
+    "Parts of a graph": {
+        "vidgraph.pipeline.stage": ("Source", "Stage", "Sink", "EndReason"),
+    },
+    "Engines": {"vidgraph.engines": ("*",)},
+    "Kernels": {"vidgraph.kernels": ("*",)},
+    "Errors": {"vidgraph.pipeline.errors": ERRORS},
 }
 
+TITLES = {"Args": "Arguments"}
 DOC_SECTION = re.compile(r"^(Args|Arguments|Attributes|Returns|Yields|Raises|Example|Examples|Source):(.*)$")
 
 
@@ -46,11 +67,14 @@ def _names(module: Any, names: tuple[str, ...]) -> list[str]:
 def _entry(module: str, name: str, value: Any) -> str:
     title = f"### {module}.{name}\n"
     if inspect.isclass(value):
-        members = "".join(_member(label, member) for label, member in _members(value))
-        return f"{title}\n{_code(_class_line(name, value))}\n{docstring(value)}\n{members}"
+        parts = [title, _code(_class_line(name, value)), docstring(value), _properties(value)]
+        parts += [
+            f"#### {name}.{label}\n\n{_code(label + signature(m))}\n{docstring(m)}" for label, m in _methods(value)
+        ]
+        return "\n".join(part for part in parts if part)
     if callable(value):
-        return f"{title}\n{_code(name + signature(value))}\n{docstring(value)}\n"
-    kind = f"{type(value).__name__}"
+        return "\n".join([title, _code(name + signature(value)), docstring(value)])
+    kind = type(value).__name__
     inner = getattr(getattr(value, "type", None), "__name__", "")
     return f"{title}\n`{kind}{f'[{inner}]' if inner else ''}`\n"
 
@@ -65,21 +89,25 @@ def _class_line(name: str, cls: type) -> str:
         return f"class {name}"
 
 
-def _members(cls: type) -> Iterator[tuple[str, Any]]:
-    """Public methods and properties that the class itself defines and documents, in source order."""
+def _properties(cls: type) -> str:
+    """The documented public properties as a list, in source order."""
+    lines = []
     for name, member in vars(cls).items():
-        function = member.fget if isinstance(member, property) else getattr(member, "__func__", member)
-        if name.startswith("_") or not inspect.isfunction(function) or not function.__doc__:
+        getter = getattr(member, "fget", None) or getattr(member, "func", None)  # property, cached_property
+        if name.startswith("_") or not inspect.isfunction(getter) or not getter.__doc__:
             continue
-        yield (name if isinstance(member, property) else name + signature(function)), function
+        kind = _type(inspect.signature(getter).return_annotation)
+        first = " ".join(docstring(getter).split("\n\n")[0].split())
+        lines.append(f"- `{name}: {kind}`: {first}")
+    return "\n".join(["*Properties:*", "", *lines, ""]) if lines else ""
 
 
-def _member(label: str, function: Any) -> str:
-    return f"\n#### {_heading(label)}\n\n{_code(label)}\n{docstring(function)}\n"
-
-
-def _heading(label: str) -> str:
-    return label.split("(")[0]
+def _methods(cls: type) -> Iterator[tuple[str, Any]]:
+    """Public methods that the class itself defines and documents, ``__call__`` too, in source order."""
+    for name, member in vars(cls).items():
+        function = getattr(member, "__func__", member)
+        if (not name.startswith("_") or name == "__call__") and inspect.isfunction(function) and function.__doc__:
+            yield name, function
 
 
 def signature(function: Any) -> str:
@@ -111,8 +139,10 @@ def _parameter(parameter: inspect.Parameter) -> str:
 
 
 def _default(value: Any) -> str:
-    plain = isinstance(value, str | int | float | bool | tuple | list | dict | frozenset | type(None))
-    return repr(value) if plain else getattr(value, "__name__", None) or re.sub(r"\(.*", "(…)", repr(value)).strip("<>")
+    plain = isinstance(value, str | int | float | bool | type(None)) or value in ((), [], {}, frozenset())
+    if plain:
+        return repr(value)
+    return getattr(value, "__name__", None) or f"{type(value).__name__}(…)"
 
 
 def _type(annotation: Any) -> str:
@@ -124,21 +154,18 @@ def docstring(value: Any) -> str:
     text = inspect.cleandoc(value.__doc__ or "")
     text = re.sub(r":\w+:`~?([^`]+)`", r"`\1`", text).replace("``", "`")
     out: list[str] = []
-    section, in_code = "", False
+    section = ""
     for line in text.splitlines():
         heading = DOC_SECTION.match(line)
         if heading:
             section = heading[1]
-            out += ["", f"*{section}:*{heading[2]}", ""]
+            out += ["", f"*{TITLES.get(section, section)}:*{heading[2]}", ""]
         elif section in ("Example", "Examples"):
             out.append(line)
         elif section and line.startswith("    ") and line.strip():
             out.append(_section_line(section, line))
         else:
             section = section if not line.strip() else ""
-            starts, ends = line.startswith("    ") and not in_code, in_code and line and not line.startswith("    ")
-            if starts or ends:
-                in_code = not in_code
             out.append(line)
     return re.sub(r"\n{3,}", "\n\n", "\n".join(out)).strip() + "\n"
 

@@ -14,8 +14,9 @@ vidgraph models retinaface-1mb
 ```
 
 *Verified* means that outputs of ours are held, in tests, against recorded outputs of the official code. What is not
-verified is built from the same parts and runs, but nothing has compared it with the official code yet. Licences are what
-the sources state; weights may be under other terms than code, and data sets under others again: check them for your use.
+verified is built from the same parts and runs, but nothing has compared it with the official code yet. Licences are
+what the sources state; weights may be under other terms than code, and data sets under others again: check them for
+your use.
 
 | model | finds | trained on | licence | checked |
 |---|---|---|---|---|
@@ -24,9 +25,9 @@ the sources state; weights may be under other terms than code, and data sets und
 
 FAMILIES = """## Which file belongs to which name
 
-The RetinaFace files of two projects have the same key names and fit into each other's network, with worse results and no
-error: activations and anchors differ. vidgraph knows the published files by their SHA-256 and refuses the wrong name. For
-other files the name decides:
+The RetinaFace files of two projects have the same key names and fit into each other's network, with worse results and
+no error: activations and anchors differ. vidgraph knows the published files by their SHA-256 and refuses the wrong
+name. For other files the name decides:
 
 - `retinaface`, `retinaface-resnet50`: trained with Pytorch_Retinaface;
 - `retinaface-1mb`, `retinaface-slim`, `retinaface-rfb`: trained with Face-Detector-1MB-with-landmark.
