@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import importlib
 import inspect
 import re
@@ -80,13 +81,25 @@ def _entry(module: str, name: str, value: Any) -> str:
 
 
 def _class_line(name: str, cls: type) -> str:
-    bases = [base.__name__ for base in cls.__bases__ if base not in (object,) and "Protocol" not in base.__name__]
+    if getattr(cls, "_is_protocol", False):
+        return "\n".join([f"class {name}(Protocol):", *_protocol_lines(cls)])
+    if issubclass(cls, enum.Enum):
+        return "\n".join([f"class {name}(Enum):", *(f"    {member.name} = {member.value!r}" for member in cls)])
+    bases = [base.__name__ for base in cls.__bases__ if base is not object]
     if issubclass(cls, BaseException) or cls.__init__ is object.__init__:
         return f"class {name}({', '.join(bases)})" if bases else f"class {name}"
-    try:
-        return f"class {name}{signature(cls)}"
-    except (TypeError, ValueError):
-        return f"class {name}"
+    return f"class {name}{signature(cls)}"
+
+
+def _protocol_lines(cls: type) -> list[str]:
+    """What an object must have, as Python would declare it."""
+    lines = [f"    {name}: {_type(kind)}" for name, kind in inspect.get_annotations(cls).items()]
+    for name, member in vars(cls).items():
+        if not name.startswith("_") and isinstance(member, property):
+            lines.append(f"    {name}: {_type(inspect.signature(member.fget).return_annotation)}  # property")
+        elif not name.startswith("_") and inspect.isfunction(member):
+            lines.append(f"    def {name}{signature(member)}")
+    return lines
 
 
 def _properties(cls: type) -> str:
