@@ -40,6 +40,9 @@ SECTIONS: dict[str, dict[str, tuple[str, ...]]] = {
     "vidgraph": {"vidgraph": ("*",)},
     "Parts of a graph": {
         "vidgraph.pipeline.stage": ("Source", "Stage", "Sink", "EndReason"),
+        "vidgraph.stages": ("*",),
+        "vidgraph.stages.open_source": ("open_source",),
+        "vidgraph.stages.open_sink": ("open_sink",),
     },
     "Engines": {"vidgraph.engines": ("*",)},
     "Kernels": {"vidgraph.kernels": ("*",)},
