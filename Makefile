@@ -40,9 +40,10 @@ help:
 
 # What the machine must have; one line says what is missing.
 machine:
-	@command -v "$$PYTHON" >/dev/null || { echo "make: no $$PYTHON here. On Debian: apt install python3 python3-venv (or set PYTHON=/path/to/python3)" >&2; exit 1; }
+	@command -v "$$PYTHON" >/dev/null || { echo "make: no $$PYTHON here. On Debian: apt install python3-dev python3-venv (or set PYTHON=/path/to/python3)" >&2; exit 1; }
 	@"$$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: vidgraph needs Python 3.11 or later, $$PYTHON is $$("$$PYTHON" -V 2>&1). Set PYTHON=/path/to/python3" >&2; exit 1; }
 	@"$$PYTHON" -c 'import ensurepip, venv' 2>/dev/null || { echo "make: $$PYTHON has no venv. On Debian: apt install python3-venv" >&2; exit 1; }
+	@"$$PYTHON" -c 'import pathlib, sys, sysconfig; sys.exit(not pathlib.Path(sysconfig.get_path("include"), "Python.h").exists())' || { echo "make: $$PYTHON has no headers (Python.h). On Debian: apt install python3-dev" >&2; exit 1; }
 	@command -v "$${CXX:-c++}" >/dev/null || { echo "make: no C++ compiler ($${CXX:-c++}) here. On Debian: apt install build-essential" >&2; exit 1; }
 
 video: machine
