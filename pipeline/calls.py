@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable
 from time import perf_counter_ns
+from typing import Any
 
 from .errors import EngineError, MissingExtraError, OutputError, StageError, UsageError
 from .packet import Frame, Packet
@@ -20,7 +21,8 @@ log = logging.getLogger("vidgraph")
 
 def one_line(error: BaseException) -> str:
     """The message of ``error`` on one line; the type's name where it has none or is not vidgraph's own."""
-    text = " ".join(str(error).split())
+    words = error.args[0] if isinstance(error, KeyError) and error.args else error  # str() of a KeyError quotes it
+    text = " ".join(str(words).split())
     if type(error).__module__.split(".")[0] == __name__.split(".")[0] and text:
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
@@ -150,10 +152,11 @@ class StageCaller:
         """What the stage makes of ``packet``; never raises."""
         if packet.drop_cause is not None and not self._sees_dropped:
             return [packet]
-        outputs: list[Packet] = []
+        outputs: list[Any] = []
         started = perf_counter_ns()
         try:
-            outputs.extend(self._process(packet))  # keeps what came before an error
+            result = self._process(packet)
+            outputs.extend((None,) if result is None else result)  # keeps what came before an error
         except BaseException as error:  # threads of a run are the last to see it
             self._samples.add((perf_counter_ns() - started) * 1e-6)
             return self._after_error(packet, outputs, error)
@@ -166,7 +169,7 @@ class StageCaller:
 
     def end_stream(self, stream_id: str, reason: EndReason) -> list[Packet]:
         """What the stage still had of the stream; never raises."""
-        outputs: list[Packet] = []
+        outputs: list[Any] = []
         try:
             outputs.extend(self.stage.end_stream(stream_id, reason))
         except BaseException as error:
@@ -191,12 +194,13 @@ class StageCaller:
         held[packet.frame.index] = packet
         return held
 
-    def _account(self, stream_id: str, held: dict[int, Packet], outputs: list[Packet], may_hold: int) -> list[Packet]:
+    def _account(self, stream_id: str, held: dict[int, Packet], outputs: list[Any], may_hold: int) -> list[Packet]:
         """Check ``outputs`` against the frames given: what the stage lost is added, what it made up is left out."""
         good: list[Packet] = []
         for output in outputs:
             if not isinstance(output, Packet):
-                self._break_contract(f"gave {type(output).__name__} instead of a packet", stream_id, None)
+                what = "None" if output is None else type(output).__name__
+                self._break_contract(f"gave {what} instead of packets", stream_id, None)
             elif output.frame.stream_id != stream_id or held.pop(output.frame.index, None) is None:
                 frame = output.frame
                 self._break_contract(f"gave {where(frame)}, which it did not have", stream_id, frame.index)
@@ -210,7 +214,7 @@ class StageCaller:
             good.append(lost.dropped("failed"))
         return good
 
-    def _after_error(self, packet: Packet, outputs: list[Packet], error: BaseException) -> list[Packet]:
+    def _after_error(self, packet: Packet, outputs: list[Any], error: BaseException) -> list[Packet]:
         """Count the failure; the frame goes on as dropped, after those that the stage held back.
 
         A stage that holds frames back is flushed and forgets the stream: nothing says that what it
@@ -248,7 +252,7 @@ class StageCaller:
         self._faults.end_run(error)
 
 
-def _same_frame(output: Packet, packet: Packet) -> bool:
+def _same_frame(output: Any, packet: Packet) -> bool:
     if type(output) is not Packet:
         return False
     ours, theirs = packet.frame, output.frame

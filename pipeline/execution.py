@@ -223,6 +223,16 @@ class Execution(ABC):
             stream.error.__cause__ = error
         self.faults.end_run(stream.error)
 
+    def interrupt_sources(self) -> None:
+        """End reads that wait, of sources that have ``interrupt``."""
+        for stream in self.streams:
+            interrupt = getattr(stream.source, "interrupt", None)
+            if interrupt is not None:
+                try:
+                    interrupt()
+                except BaseException as error:
+                    log.debug("source %r: %s", stream.stream_id, one_line(error), exc_info=error)
+
     def close_source(self, stream: StreamRecord, frames: Generator[Frame, None, None]) -> None:
         """Leave the source early or late; an error is only noted: all frames have been read by now."""
         for close in (frames.close, stream.source.close):

@@ -11,9 +11,9 @@ from .packet import Key
 from .stage import Sink, Stage, keys_of
 
 CREATORS = {
-    "detections": "a model that detects (retinaface, yolact-edge-resnet50, …)",
+    "detections": "a model that detects (retinaface, …)",
     "landmarks": "a model that gives landmarks (retinaface, …)",
-    "panoptic": "a panoptic model (vps, …)",
+    "panoptic": "a panoptic model",
     "skipped": "a stage that samples frames",
     "held_from": "a stage that holds results",
 }
@@ -134,4 +134,5 @@ def _circle(before: Edges, rest: set[int]) -> list[int]:
     while (needed := min(before[path[-1]] & rest)) not in path:
         path.append(needed)
     circle = path[path.index(needed) :][::-1]
-    return [*circle, circle[0]]
+    first = circle.index(min(circle))
+    return [*circle[first:], *circle[: first + 1]]

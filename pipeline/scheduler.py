@@ -12,11 +12,13 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from queue import SimpleQueue
 from time import perf_counter_ns
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .calls import StageCaller
 from .execution import StreamRecord
@@ -307,9 +309,15 @@ class Scheduler:
 
 
 def without_pixels(frame: Frame) -> Frame:
-    """The frame with a black or green picture of the same size and format that takes no memory (all strides 0)."""
-    planes = tuple(np.broadcast_to(plane.dtype.type(0), plane.shape) for plane in frame.picture.planes)
+    """The frame with a picture of the same size and format that is all zeros and takes no memory."""
+    planes = tuple(_zeros(plane.dtype.str, plane.shape) for plane in frame.picture.planes)
     return replace(frame, picture=replace(frame.picture, planes=planes))
+
+
+@lru_cache(maxsize=64)
+def _zeros(dtype: str, shape: tuple[int, ...]) -> NDArray[np.generic]:
+    """A read-only plane whose rows are all the same row of zeros."""
+    return np.broadcast_to(np.zeros(shape[1:], dtype), shape)
 
 
 def _segments(callers: Sequence[StageCaller]) -> list[Segment]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Generator, Iterator
 from time import perf_counter_ns
@@ -34,8 +35,22 @@ class SerialExecutor(Execution):
     """Runs a graph on one thread: one frame of each stream in turn, each through all stages and sinks.
 
     Nothing is dropped for want of time, of live sources neither: they are read as fast as the graph runs.
-    ``cancel`` takes effect when the source, stage or sink that is being called returns.
+    ``cancel`` takes effect when the source, stage or sink that is being called returns; sources that have
+    ``interrupt`` return at once.
     """
+
+    def main(self) -> None:
+        """Open, run, close, while another thread waits for a stop to interrupt sources."""
+        watch = threading.Thread(target=self._watch, name="vidgraph watch", daemon=True)
+        watch.start()
+        super().main()
+        self.events.put(None)
+        watch.join()
+
+    def _watch(self) -> None:
+        self.events.get()  # a stop, or the end of the run
+        if self.stop_requested and not self.finished.is_set():
+            self.interrupt_sources()
 
     def _open_sources(self) -> None:
         self._frames: dict[str, Generator[Frame, None, None]] = {}

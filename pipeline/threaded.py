@@ -178,6 +178,7 @@ class ThreadedExecutor(Execution):
             self._stopped_at = monotonic()
             for stream in self._scheduler.streams:
                 self._scheduler.stop_intake(stream, self.stop_reason)
+            self.interrupt_sources()
         since = monotonic() - self._stopped_at
         self._dropping = self.drop_at_once or since >= FINISH_S
         return since

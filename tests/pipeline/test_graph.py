@@ -1,0 +1,184 @@
+"""What a graph accepts, in which order it runs, and what it refuses with which cure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from vidgraph.pipeline.detections import Detections
+from vidgraph.pipeline.errors import GraphError, StageError, UsageError
+from vidgraph.pipeline.graph import Graph
+from vidgraph.pipeline.landmarks import Landmarks
+from vidgraph.pipeline.packet import DETECTIONS, LANDMARKS, Key, Packet
+
+from .parts import OTHER, VALUE, Collect, Numbers, Part
+
+THIRD: Key[int] = Key("third", int)
+
+
+def stage(name: str, *, creates: Any = (), reads: Any = (), amends: Any = ()) -> Part:
+    return Part(name, creates=frozenset(creates), reads=frozenset(reads), amends=frozenset(amends))
+
+
+def order(*stages: Part) -> list[str]:
+    return [s.name for s in Graph(Numbers(1), stages).stages]
+
+
+def test_listed_order_where_nothing_else_says() -> None:
+    assert order(stage("b"), stage("a"), stage("c")) == ["b", "a", "c"]
+
+
+def test_creators_run_before_readers_however_listed() -> None:
+    draw = stage("draw", reads=[VALUE, OTHER])
+    second = stage("second", reads=[VALUE], creates=[OTHER])
+    first = stage("first", creates=[VALUE])
+    assert order(draw, second, first) == ["first", "second", "draw"]
+
+
+def test_amenders_run_in_listed_order_and_readers_between_them() -> None:
+    detect = stage("detect", creates=[VALUE])
+    parts = [stage("filter", amends=[VALUE]), stage("peek", reads=[VALUE]), stage("track", amends=[VALUE])]
+    assert order(detect, *parts) == ["detect", "filter", "peek", "track"]
+    assert order(detect, *parts[::-1]) == ["detect", "track", "peek", "filter"]
+
+
+def test_data_beats_listing() -> None:
+    detect = stage("detect", creates=[VALUE])
+    late = stage("late", amends=[VALUE], reads=[OTHER])
+    early = stage("early", amends=[VALUE], creates=[OTHER])
+    assert order(detect, late, early) == ["detect", "early", "late"]
+
+
+def test_branches_and_two_detectors_under_two_keys() -> None:
+    faces: Key[Detections] = Key("faces", Detections)
+    parts = [
+        stage("draw", reads=[faces, DETECTIONS]),
+        stage("find_faces", creates=[faces]),
+        stage("find_things", creates=[DETECTIONS]),
+    ]
+    assert order(*parts) == ["find_faces", "find_things", "draw"]
+
+
+@pytest.mark.parametrize(
+    ("stages", "message"),
+    [
+        (
+            [stage("filter_detections", amends=[DETECTIONS])],
+            r"stage 'filter_detections' amends 'detections', which no stage creates. "
+            r"Add a model that detects \(retinaface, …\) to the graph; it has nothing.",
+        ),
+        (
+            [stage("find", creates=[VALUE]), stage("show", reads=[LANDMARKS])],
+            r"stage 'show' reads 'landmarks', which no stage creates. Add a model that gives landmarks .* it has value",
+        ),
+        ([stage("show", reads=[THIRD])], r"Add a stage that creates it to the graph"),
+        (
+            [stage("one", creates=[DETECTIONS]), stage("two", creates=[DETECTIONS])],
+            r"stages 'one' and 'two' both create 'detections'. Give one of them a key of its own, such as "
+            r"Key\('detections_2', Detections\); .*'amends'",
+        ),
+        (
+            [stage("filter", amends=[VALUE]), stage("draw", reads=[VALUE]), stage("find", creates=[VALUE])],
+            r"stages 'filter' and 'draw' both use 'value', .* which comes first is not told: list both after 'find'",
+        ),
+        (
+            [stage("filter", amends=[VALUE]), stage("find", creates=[VALUE]), stage("track", amends=[VALUE])],
+            r"stages 'filter' and 'track' both use 'value'",
+        ),
+        (
+            [
+                stage("x", creates=[VALUE], reads=[THIRD]),
+                stage("y", creates=[OTHER], reads=[VALUE]),
+                stage("z", creates=[THIRD], reads=[OTHER]),
+            ],
+            r"stages need each other in a circle: 'x' -> 'y' -> 'z' -> 'x'",
+        ),
+        (
+            [stage("find", creates=[DETECTIONS]), stage("show", reads=[Key("detections", Landmarks)])],
+            r"stage 'show' reads 'detections' as Landmarks, but it is created as Detections",
+        ),
+        ([stage("same"), stage("same")], r"two stages have the name 'same': give one of them another name"),
+        (["retinaface"], r"stages\[0\] must be a stage, got str, which lacks name, open"),
+        ([Part], r"stages\[0\] is the class Part. Make one: Part\(…\)"),
+        ([Part("hold", holds=2)], r"'hold' holds frames back and does not see dropped ones.*on_dropped = True"),
+        ([Part("hold", holds=2, stateless=True)], r"'hold' is stateless and holds frames back"),
+    ],
+)
+def test_refused_with_the_cure(stages: list[Any], message: str) -> None:
+    with pytest.raises(GraphError, match=message):
+        Graph(Numbers(1), stages)
+
+
+def test_sources_and_sinks_are_checked_too() -> None:
+    with pytest.raises(GraphError, match=r"needs at least one source. Open one with open_source"):
+        Graph([])
+    with pytest.raises(GraphError, match=r"sources\[0\] must be a source, got str, .*open_source\(address\)"):
+        Graph("clip.mp4")  # type: ignore[arg-type]
+    with pytest.raises(GraphError, match=r"two sources have the stream id 'a': NAME=ADDRESS names a stream"):
+        Graph([Numbers(1), Numbers(2)])
+    with pytest.raises(GraphError, match=r"sinks\[0\] must be a sink, got str, .*open_sink"):
+        Graph(Numbers(1), [], ["out.mp4"])  # type: ignore[list-item]
+    sink = Collect("out.jsonl")
+    sink.reads = frozenset({DETECTIONS})  # type: ignore[attr-defined]
+    with pytest.raises(GraphError, match=r"output 'out.jsonl' reads 'detections', which no stage creates"):
+        Graph(Numbers(1), [], [sink])
+
+
+def test_run_arguments_are_checked() -> None:
+    graph = Graph(Numbers(1), [Part("hold", holds=2, on_dropped=True)])
+    with pytest.raises(UsageError, match=r"threaded, serial, got 'serail'; did you mean 'serial'"):
+        graph.run(executor="serail")
+    with pytest.raises(
+        UsageError, match="max_in_flight must be more than the 2 frames that the stages hold back, got 2"
+    ):
+        graph.run(max_in_flight=2)
+    with pytest.raises(UsageError, match="max_in_flight must be at least 1"):
+        graph.run(max_in_flight=0)
+    with pytest.raises(UsageError, match="threads must be at least 1"):
+        graph.run(threads=0)
+
+
+@pytest.mark.parametrize("executor", ["serial", "threaded"])
+def test_functions_are_stages_and_sinks(executor: str) -> None:
+    looked: list[int] = []
+    written: list[int | None] = []
+
+    def look(packet: Packet) -> None:
+        looked.append(packet.frame.index)
+
+    def add(packet: Packet) -> Packet:
+        return packet.with_item(VALUE, packet.frame.index * 10)
+
+    def odd_out(packet: Packet) -> list[Packet]:
+        return [packet.dropped("odd") if packet.frame.index % 2 else packet]
+
+    add.creates = frozenset({VALUE})  # type: ignore[attr-defined]
+    graph = Graph(Numbers(4), [look, add, odd_out, lambda p: p, lambda p: p], lambda p: written.append(p[VALUE]))
+    assert [s.name for s in graph.stages] == ["look", "add", "odd_out", "function", "function_2"]
+    stats = graph.run(executor=executor)
+    assert looked == [0, 1, 2, 3]
+    assert written == [0, 20]
+    assert stats.dropped == {"odd": 2}
+    assert stats.complete
+
+
+def test_a_function_that_returns_something_else() -> None:
+    with pytest.raises(
+        StageError, match=r"stage 'wrong' failed on frame 0 .*must return a packet, packets or None, got int"
+    ):
+        Graph(Numbers(1), [wrong]).run()
+
+
+def wrong(packet: Packet) -> int:
+    return packet.frame.index
+
+
+@pytest.mark.parametrize("executor", ["serial", "threaded"])
+def test_a_graph_runs_again_but_not_twice_at_once(executor: str) -> None:
+    graph = Graph(Numbers(5, delay_s=0.02), [], collect := Collect())
+    run = graph.start(executor=executor)
+    with pytest.raises(UsageError, match="the graph is running"):
+        graph.run()
+    run.wait()
+    graph.run(executor=executor)
+    assert collect.indices() == [*range(5), *range(5)]
