@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import operator
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
@@ -16,17 +17,19 @@ from numpy.typing import NDArray
 
 from ..engines import Engine, EngineQueue, open_engine
 from ..engines.open import PRECISIONS, choose_device, choose_engine
-from ..pipeline.errors import UsageError
+from ..pipeline.errors import CheckpointError, UsageError
 from ..pipeline.frame_result import FrameResult
 from ..pipeline.packet import Frame, Key, Packet
 from ..pipeline.picture import Picture
 from ..pipeline.results import ModelInfo, ResultKeys
 from ..pipeline.stage import EndReason, Stage
 from ..pipeline.threads import available_cores
+from ..stages.draw import draw_rgb
 from ..stages.engine_shelf import EngineShelf
 from ..stages.infer import Infer, RawOutputs
 from ..stages.preprocess import BufferPool, InputSize, ModelInput, Preprocess, Size
 from .choices import checked_choices
+from .export import is_exported
 from .family import Choices, OutputKeys
 from .registry import ModelRow, find_model, nearest
 from .weights import Weights
@@ -113,8 +116,11 @@ def _input_size(row: ModelRow, size: int | Size | None) -> InputSize:
     if size is None:
         return InputSize(row.family().input_format(row.name).long_side)
     try:
-        return InputSize(size) if isinstance(size, int) else InputSize(fixed=(int(size[0]), int(size[1])))
-    except (ValueError, TypeError, IndexError):
+        if isinstance(size, int):
+            return InputSize(size)
+        height, width = size
+        return InputSize(fixed=(operator.index(height), operator.index(width)))
+    except (ValueError, TypeError):
         raise UsageError(f"size must be a longer side like 640 or a (height, width) of pixels, got {size!r}") from None
 
 
@@ -200,6 +206,10 @@ class Model:
         """
         from .checkpoint import load_network
 
+        if is_exported(self.weights.path):
+            raise CheckpointError(
+                f"{self.weights.path} is an exported file, which has no torch network; load the checkpoint"
+            )
         return load_network(self.row, self.weights.path)
 
     def describe(self, frame: Size | None = None) -> ModelInfo:
@@ -303,16 +313,9 @@ class ModelStream:
         packets = [Packet(frame)]
         for stage in self._stages:
             packets = [out for packet in packets for out in stage.process(packet)]
-        return FrameResult(packets[-1], (self.model.result_keys(),), _draw)
+        return FrameResult(packets[-1], (self.model.result_keys(),), draw_rgb)
 
     def close(self) -> None:
         """Forget the stream."""
         for stage in self._stages:
             list(stage.end_stream(self.stream_id, EndReason.FINISHED))
-
-
-def _draw(packet: Packet) -> NDArray[np.uint8]:
-    """The picture with its results, by the drawing stage's defaults."""
-    from ..stages.draw import draw_rgb
-
-    return draw_rgb(packet)

@@ -140,8 +140,11 @@ def _first_line(error: Exception) -> str:
 
 def _unpickling_error(path: Path, message: str) -> CheckpointError:
     """Tell a file that asks for code to be run from one that is only damaged."""
-    asked = re.search(r"(?:Unsupported global: GLOBAL|Unsupported class|Trying to call reduce for|unsupported GLOBAL)"
-                      r"[:\s]+([\w.]+)", message)
+    asked = re.search(
+        r"(?:Unsupported global: GLOBAL|Unsupported class|Trying to call reduce for|unsupported GLOBAL)"
+        r"[:\s]+([\w.]+)",
+        message,
+    )
     if asked:
         advice = "if you trust its author, save the tensors alone: torch.save(model.state_dict(), …)"
         return CheckpointError(f"{path} was not loaded: it would run code ({asked[1]}); {advice}")

@@ -12,6 +12,8 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
+from ..pipeline.errors import UsageError
+
 Size = tuple[int, int]
 Arrays = dict[str, NDArray[Any]]
 
@@ -55,11 +57,11 @@ class EngineShelf:
         """The runner for ``size``, opened if need be, and not closed inside of the ``with``.
 
         Raises:
-            RuntimeError: the shelf is closed.
+            UsageError: the shelf is closed.
         """
         with self._lock:
             if self._closed:
-                raise RuntimeError("the model is closed")
+                raise UsageError("the model is closed; load it again to use it further")
             place = self._places.setdefault(size, _Place())
             self._places.move_to_end(size)
             place.users += 1

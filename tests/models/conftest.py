@@ -118,7 +118,9 @@ def parity() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def seeded_checkpoint(parity: dict[str, Any], tmp_path_factory: pytest.TempPathFactory, torch: Any) -> Callable[[str], Path]:
+def seeded_checkpoint(
+    parity: dict[str, Any], tmp_path_factory: pytest.TempPathFactory, torch: Any
+) -> Callable[[str], Path]:
     """A checkpoint with seeded weights, of any model, without anything beside the checkout."""
     made: dict[str, Path] = {}
 
@@ -136,9 +138,7 @@ def seeded_checkpoint(parity: dict[str, Any], tmp_path_factory: pytest.TempPathF
 
 
 @pytest.fixture(scope="session")
-def exported(
-    seeded_checkpoint: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
-) -> Path:
+def exported(seeded_checkpoint: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """``retinaface-slim`` with seeded weights as an exported file: what a machine without torch has."""
     from vidgraph.models import export
 

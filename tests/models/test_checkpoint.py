@@ -168,7 +168,8 @@ def test_without_torch_the_extra_is_named(seeded_checkpoint: Make, tmp_path: Pat
     env = {**os.environ, "VIDGRAPH_CACHE": str(tmp_path)}
 
     def run() -> subprocess.CompletedProcess[str]:
-        return subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=60, check=False)
+        command = [sys.executable, "-c", code]
+        return subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
 
     first = run()
     assert first.returncode != 0

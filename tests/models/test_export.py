@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -128,7 +127,7 @@ def test_an_export_with_other_settings_is_refused(exported: Path, monkeypatch: p
     from vidgraph.models.retinaface.config import CONFIGS
 
     monkeypatch.setitem(CONFIGS, "retinaface-slim", replace(CONFIGS["retinaface-slim"], leaky_slope=0.1))
-    with pytest.raises(CheckpointError, match="other settings of retinaface-slim; export the checkpoint again"):
+    with pytest.raises(CheckpointError, match="other settings of retinaface-slim"):
         load_model("retinaface-slim", weights=exported)
 
 
@@ -161,7 +160,7 @@ def test_a_truncated_export_is_refused(exported: Path, tmp_path: Path) -> None:
 
 def test_missing_constants_are_named(exported: Path) -> None:
     shape = find_model("retinaface-slim").family().graph_shape("retinaface-slim", (32, 32), 1)
-    with pytest.raises(CheckpointError, match="it lacks no.such.size"):
+    with pytest.raises(CheckpointError, match=r"it lacks no\.such\.size"):
         resize_graph(exported, inputs=shape.inputs, outputs=shape.outputs, constants={"no.such.size": (1,)})
     with pytest.raises(CheckpointError, match="unknown input or output 'image'"):
         resize_graph(exported, inputs={"x": (1,)}, outputs=shape.outputs, constants={})
@@ -170,7 +169,7 @@ def test_missing_constants_are_named(exported: Path) -> None:
 def test_weights_in_the_cache_are_made_once(exported: Path, own_cache: Path) -> None:
     with load_model("retinaface-slim", weights=exported, size=(40, 56)) as model:
         first = model.network_file((40, 56))
-        made = os.stat(first).st_mtime_ns
+        made = first.stat().st_mtime_ns
         assert model.network_file((40, 56)) == first
         assert own_cache in first.parents
-        assert os.stat(first).st_mtime_ns == made
+        assert first.stat().st_mtime_ns == made
