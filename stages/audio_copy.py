@@ -1,0 +1,189 @@
+"""Carries a video file's sound over into the annotated video, packet by packet, in step with the pictures."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+from av.container import OutputContainer
+from av.error import FFmpegError
+from av.packet import Packet
+from av.stream import Discard
+
+from ..pipeline.errors import redact
+from .av_open import NETWORK, open_container
+
+log = logging.getLogger("vidgraph")
+
+# What players read in each container; other codecs become AAC. Matroska holds whatever FFmpeg says it holds.
+_HELD: dict[str, frozenset[str]] = {
+    "mp4": frozenset({"aac", "mp3", "mp2", "ac3", "eac3", "alac", "opus", "flac", "dts", "truehd"}),
+    "mov": frozenset({"aac", "mp3", "ac3", "eac3", "alac", "pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_f32le"}),
+}
+_TRANSCODED_BIT_RATE = 160_000
+
+
+class AudioCopy:
+    """All audio streams of a file, read by a demuxer of its own that is never ahead of the pictures.
+
+    Attributes:
+        origin: seconds at which the file's clock begins, or None where it does not say.
+        streams: how many audio streams are carried over.
+    """
+
+    def __init__(self, address: str) -> None:
+        """
+        Args:
+            address: the file or http(s) address that the pictures come from.
+
+        Raises:
+            SourceError: it cannot be opened.
+        """
+        place = address if NETWORK.match(address) else Path(address)
+        self._label = redact(Path(address).name or address)
+        self._input = open_container(place, address)
+        for stream in self._input.streams:
+            if stream.type != "audio":
+                stream.discard = Discard.all
+        start = self._input.start_time
+        self.origin = None if start is None else Fraction(start, av.time_base)
+        self._tracks: dict[int, _Track] = {}
+        self._packets: Iterator[Packet[Any]] = iter(())
+        self._next: Packet[Any] | None = None
+        self._shift = Fraction(0)
+
+    @property
+    def streams(self) -> int:
+        return len(self._tracks)
+
+    def add_to(self, output: OutputContainer, path: Path) -> None:
+        """Add a stream to ``output`` for each audio stream; says in the log which had to be transcoded."""
+        held = _HELD.get({".m4v": "mp4"}.get(path.suffix.lower(), path.suffix.lower()[1:]))
+        for stream in self._input.streams.audio:
+            name = stream.codec_context.name if stream.codec_context is not None else ""
+            track = _Track.copied(stream, output) if held is None or _family(name) in held else None
+            if track is None and name:
+                track = _Track.transcoded(stream, output)
+                log.warning("%s cannot hold %s audio; it is transcoded to AAC", path.name, _family(name))
+            if track is None:
+                log.warning("%s: an audio stream of an unknown codec is left out", self._label)
+            else:
+                track.target.metadata.update({k: v for k, v in stream.metadata.items() if k in ("language", "title")})
+                self._tracks[stream.index] = track
+
+    def begin(self, *, shift: Fraction, first: Fraction | None = None) -> None:
+        """Say where to begin.
+
+        Args:
+            shift: seconds to subtract from all times.
+            first: time in the file's clock before which nothing is wanted; None: from the start.
+        """
+        self._shift = shift
+        wanted = [self._input.streams[index] for index in self._tracks]
+        if not wanted:
+            return
+        if first is not None:
+            try:
+                self._input.seek(max(0, int(first * av.time_base)), backward=True)
+            except FFmpegError:
+                log.debug("%s: cannot seek; its sound is read from the start", self._label)
+        self._packets = self._read(wanted, first)
+        self._next = next(self._packets, None)
+
+    def _read(self, wanted: list[Any], first: Fraction | None) -> Iterator[Packet[Any]]:
+        try:
+            for packet in self._input.demux(wanted):
+                if packet.dts is None or packet.pts is None or packet.time_base is None:
+                    continue
+                if first is None or packet.pts * Fraction(packet.time_base) >= first:
+                    yield packet
+        except (FFmpegError, OSError) as error:
+            log.warning("%s: the sound ends early: %s", self._label, error.strerror or type(error).__name__)
+
+    def write_until(self, output: OutputContainer, time: Fraction | None) -> None:
+        """Write what comes up to ``time`` (seconds in the file's clock, before the shift); None: everything.
+
+        Raises:
+            FFmpegError: the output cannot be written.
+        """
+        while self._next is not None:
+            packet = self._next
+            assert packet.dts is not None
+            if time is not None and packet.dts * Fraction(packet.time_base) > time:
+                return
+            self._next = next(self._packets, None)
+            self._tracks[packet.stream_index].write(packet, output, self._shift)
+
+    def finish(self, output: OutputContainer, time: Fraction | None) -> None:
+        """Write up to ``time`` (None: to the end of the file) and flush the transcoders."""
+        self.write_until(output, time)
+        self._next = None
+        for track in self._tracks.values():
+            track.flush(output)
+
+    def close(self) -> None:
+        self._next, self._packets = None, iter(())
+        self._input.close()
+
+
+class _Track:
+    """One audio stream on its way: packets as they are, or decoded and encoded anew."""
+
+    def __init__(self, source: Any, target: Any, *, transcode: bool) -> None:
+        self.source, self.target, self._transcode = source, target, transcode
+        self._last_dts: int | None = None
+
+    @classmethod
+    def copied(cls, source: Any, output: OutputContainer) -> _Track | None:
+        """A track that copies, or None where the container does not take the codec."""
+        try:
+            return cls(source, output.add_stream_from_template(source), transcode=False)
+        except (ValueError, FFmpegError):
+            return None
+
+    @classmethod
+    def transcoded(cls, source: Any, output: OutputContainer) -> _Track:
+        context = source.codec_context
+        target = output.add_stream("aac", rate=context.sample_rate or 48000, bit_rate=_TRANSCODED_BIT_RATE)
+        target.codec_context.layout = context.layout
+        return cls(source, target, transcode=True)
+
+    def write(self, packet: Packet[Any], output: OutputContainer, shift: Fraction) -> None:
+        """Pass one packet on, ``shift`` seconds earlier."""
+        ticks = round(shift / Fraction(packet.time_base))
+        if not self._transcode:
+            self._copy(packet, output, ticks)
+            return
+        for frame in self._decoded(packet):
+            if frame.pts is not None:
+                frame.pts -= round(shift / Fraction(frame.time_base))
+            output.mux(self.target.encode(frame))
+
+    def _copy(self, packet: Packet[Any], output: OutputContainer, ticks: int) -> None:
+        assert packet.pts is not None
+        assert packet.dts is not None
+        packet.pts, packet.dts = packet.pts - ticks, packet.dts - ticks
+        if self._last_dts is not None and packet.dts <= self._last_dts:
+            return  # a clock that went back: the muxer takes no such packet
+        self._last_dts = packet.dts
+        packet.stream = self.target
+        output.mux_one(packet)
+
+    def _decoded(self, packet: Packet[Any]) -> list[Any]:
+        try:
+            return list(packet.decode())
+        except FFmpegError:
+            return []  # a damaged packet: a gap of some milliseconds
+
+    def flush(self, output: OutputContainer) -> None:
+        if self._transcode:
+            output.mux(self.target.encode(None))
+
+
+def _family(codec: str) -> str:
+    """FFmpeg's decoder name without its variant: ``mp3float`` -> ``mp3``, ``dca`` -> ``dts``."""
+    return {"mp3float": "mp3", "mp2float": "mp2", "dca": "dts", "libopus": "opus", "ac3_fixed": "ac3"}.get(codec, codec)

@@ -1,0 +1,190 @@
+"""The annotated video as an output: one H.264 file for each stream, with its timing and its sound."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from ..pipeline.errors import SourceError, UsageError
+from ..pipeline.packet import Frame, Key, Packet
+from ..pipeline.picture import Picture
+from ..pipeline.stage import EndReason
+from .audio_copy import AudioCopy
+from .clock import NANOSECONDS
+from .draw import ANNOTATED
+from .encoder_frame import coded_matrix
+from .outputs import OutputStream, output_error, part_path
+from .video_file import PRESETS, EncoderSettings, VideoFile, frame_time
+
+log = logging.getLogger("vidgraph")
+_KEPT_ORIGIN_S = 1  # a file's clock that begins within a second of 0 is kept; others (broadcasts) start at 0
+
+
+class EncodeVideo:
+    """Writes every frame of every stream, dropped and failed ones too (undrawn), in order.
+
+    Each file is H.264 4:2:0 in 8 bits with the source's timestamps and all of its audio streams, copied or,
+    where the container cannot hold the codec, transcoded to AAC. Pictures of odd size get one more row or
+    column. A stream whose size, matrix, range or pixel shape changes goes on in a further file,
+    ``out.part2.mp4``, with the sound from there on, so that nothing is scaled or lost.
+
+    Args:
+        paths: the file of each stream.
+        streams: what is known of the streams, for the sound.
+        preset: of x264, ``ultrafast`` to ``veryslow``.
+        threads: of each encoder.
+        picture: the key of what to show; None: the frames as they came.
+        parts: number of the first part of each stream's file; absent: 1.
+
+    Raises:
+        UsageError: an unknown preset.
+    """
+
+    name = "encode"
+
+    def __init__(
+        self,
+        paths: Mapping[str, Path],
+        *,
+        streams: Sequence[OutputStream] = (),
+        preset: str = "veryfast",
+        threads: int = 1,
+        picture: Key[Picture] | None = ANNOTATED,
+        parts: Mapping[str, int] | None = None,
+    ) -> None:
+        if preset not in PRESETS:
+            raise UsageError(f"unknown preset {preset!r}; presets are {', '.join(PRESETS)}")
+        self.paths = dict(paths)
+        self._about = {stream.stream_id: stream for stream in streams}
+        self._settings = EncoderSettings(preset, max(1, threads))
+        self._key = picture
+        self.reads: frozenset[Key[Any]] = frozenset() if picture is None else frozenset({picture})
+        self._parts = dict(parts or {})
+        self._created: set[Path] = set()
+        self._writers: dict[str, _StreamWriter] = {}
+
+    def open(self) -> None:
+        """Make sure that the files can be written.
+
+        Raises:
+            OutputError: one cannot.
+        """
+        for stream, path in self.paths.items():
+            first = part_path(path, self._parts.get(stream, 1))
+            existed = first.exists()
+            try:
+                os.close(os.open(first, os.O_WRONLY | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666))
+            except OSError as error:
+                raise output_error(first, error) from error
+            if not existed:
+                self._created.add(first)
+
+    def write(self, packet: Packet) -> None:
+        """Add a frame to its stream's file.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        stream = packet.frame.stream_id
+        writer = self._writers.get(stream)
+        if writer is None:
+            path = self.paths.get(stream) or self.paths[""]
+            about = self._about.get(stream, OutputStream(stream_id=stream))
+            writer = _StreamWriter(path, about, self._settings, self._parts.get(stream, 1))
+            self._writers[stream] = writer
+        annotated = None if self._key is None else packet.get(self._key)
+        writer.write(packet.frame, packet.frame.picture if annotated is None else annotated)
+
+    def end_stream(self, stream_id: str, reason: EndReason) -> None:
+        """Finish the stream's file.
+
+        Raises:
+            OutputError: it cannot be written to its end.
+        """
+        writer = self._writers.pop(stream_id, None)
+        if writer is not None:
+            self._created.discard(writer.first_path)
+            writer.finish(reason)
+
+    def close(self) -> None:
+        """Finish what is not finished, and remove files into which nothing was written."""
+        try:
+            for stream in list(self._writers):
+                self.end_stream(stream, EndReason.CANCELLED)
+        finally:
+            for path in self._created:
+                with contextlib.suppress(OSError):
+                    if path.stat().st_size == 0:
+                        path.unlink()
+            self._created.clear()
+
+
+class _StreamWriter:
+    """The file of one stream, and its further parts."""
+
+    def __init__(self, path: Path, about: OutputStream, settings: EncoderSettings, part: int) -> None:
+        self._path, self._about, self._settings = path, about, settings
+        self._part = part
+        self.first_path = part_path(path, part)
+        self._file: VideoFile | None = None
+        self._shape: tuple[object, ...] = ()
+
+    def write(self, frame: Frame, picture: Picture) -> None:
+        shape = (picture.height, picture.width, *coded_matrix(picture), picture.sample_aspect)
+        if self._file is not None and shape != self._shape:
+            self._file.finish(whole_sound=False)
+            self._part += 1
+            self._file = None
+            log.warning(
+                "%s: the picture changes to %dx%d at frame %d; the video goes on in %s",
+                self._about.stream_id, picture.width, picture.height, frame.index, self._part_path.name,
+            )  # fmt: skip
+            self._file = self._open(frame, picture, starts_late=True)
+        if self._file is None:
+            self._file = self._open(frame, picture, starts_late=self._about.starts_late)
+        self._shape = shape
+        self._file.write(frame, picture)
+
+    @property
+    def _part_path(self) -> Path:
+        return part_path(self._path, self._part)
+
+    def _open(self, frame: Frame, picture: Picture, *, starts_late: bool) -> VideoFile:
+        audio = self._open_audio()
+        first = frame_time(frame)
+        shift = first if starts_late else _shift(frame, None if audio is None else audio.origin)
+        return VideoFile(
+            self._part_path,
+            frame,
+            picture,
+            settings=self._settings,
+            audio=audio,
+            shift=shift,
+            audio_from=first if starts_late else None,
+        )
+
+    def _open_audio(self) -> AudioCopy | None:
+        if not self._about.address:
+            return None
+        try:
+            return AudioCopy(self._about.address)
+        except SourceError as error:
+            log.warning("%s has no sound: %s", self._part_path.name, error)
+            return None
+
+    def finish(self, reason: EndReason) -> None:
+        if self._file is not None:
+            self._file.finish(whole_sound=reason is EndReason.FINISHED and not self._about.ends_early)
+            self._file = None
+
+
+def _shift(first: Frame, origin: Fraction | None) -> Fraction:
+    """Seconds to subtract so that the file begins near 0; none where the source does already."""
+    if origin is None:
+        origin = frame_time(first) - Fraction(first.pts_ns, NANOSECONDS)
+    return Fraction(0) if abs(origin) < _KEPT_ORIGIN_S else origin

@@ -1,0 +1,262 @@
+"""Turns output addresses into sinks: the one place that knows all kinds."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ..pipeline.errors import UsageError
+from ..pipeline.frame_result import FrameResult
+from ..pipeline.packet import Key, Packet
+from ..pipeline.picture import Picture
+from ..pipeline.read_results import results_end
+from ..pipeline.results import Record, ResultKeys
+from ..pipeline.stage import Sink, keys_of
+from .callback import Callback
+from .draw import ANNOTATED
+from .outputs import (
+    Kind,
+    OutputStream,
+    http_place,
+    kind_of,
+    next_part,
+    pattern_files,
+    prepare,
+    refuse_shared_files,
+    stream_paths,
+)
+from .window import Window, check_gui
+from .write_images import WriteImages
+from .write_results import WriteResults
+
+Output = str | os.PathLike[str] | Callable[[FrameResult], object] | Sink
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Settings:
+    """What the sinks of one run share."""
+
+    streams: Sequence[OutputStream]
+    overwrite: bool
+    resume: bool
+    preset: str
+    threads: int
+    header: Record | None
+    keys: Sequence[ResultKeys]
+    needs: frozenset[Key[Any]] | None
+    result_of: Callable[[Packet], FrameResult] | None
+    picture: Key[Picture] | None
+
+
+class Outputs:
+    """The outputs of one run: checked here before any work is done, opened as sinks later.
+
+    Folders are made and files checked; nothing is written before ``Sink.open``.
+
+    Args:
+        outputs: addresses, functions that take a ``FrameResult``, or sinks.
+        streams: the streams of the run, in order.
+        overwrite: replace files that exist.
+        resume: go on after the last whole line of the results that exist, with video in a further part.
+
+    Raises:
+        UsageError: an unknown kind, an address that cannot hold the streams, two outputs that would write
+            one file, ``resume`` without results.
+        OutputError: a file exists already, or cannot be written.
+        ResultsError: results to go on with are damaged.
+        MissingExtraError: there is no OpenCV for a window.
+    """
+
+    def __init__(
+        self,
+        outputs: Sequence[Output],
+        streams: Sequence[OutputStream] = (),
+        *,
+        overwrite: bool = False,
+        resume: bool = False,
+    ) -> None:
+        self._outputs, self._overwrite, self._resume = list(outputs), overwrite, resume
+        names = [stream.stream_id for stream in streams]
+        self._files = _files_of(self._outputs, names)
+        refuse_shared_files(self._files, streams)
+        self._after = _last_frames(self._files) if resume else {}
+        self._streams = [
+            replace(stream, starts_late=stream.starts_late or self.resume_after(stream.stream_id) >= 0)
+            for stream in streams
+        ]
+        if any(kind_of(address) is Kind.WINDOW for address in self._addresses):
+            check_gui()
+        for address, paths in self._files.items():
+            for path in dict.fromkeys(paths.values()):
+                existing = pattern_files(path) if kind_of(address) is Kind.IMAGES else [path] if path.exists() else []
+                prepare(path, existing=existing, overwrite=overwrite, resume=resume)
+
+    @property
+    def _addresses(self) -> list[str]:
+        return [os.fspath(output) for output in self._outputs if isinstance(output, str | os.PathLike)]
+
+    @property
+    def annotated(self) -> bool:
+        """Whether an output shows the annotated pictures, which a ``Draw`` stage has to make."""
+        shown = (Kind.VIDEO, Kind.IMAGES, Kind.WINDOW, Kind.HTTP)
+        given = any(ANNOTATED in keys_of(output, "reads") for output in self._outputs if isinstance(output, Sink))
+        return given or any(kind_of(address) in shown for address in self._addresses)
+
+    def resume_after(self, stream_id: str) -> int:
+        """The last frame of a stream that the results to go on with have; -1: none.
+
+        Where several results files are written, the least of what they have counts: the others leave
+        out what they have already.
+        """
+        return self._after.get(stream_id, -1)
+
+    def sinks(
+        self,
+        *,
+        header: Record | None = None,
+        keys: Sequence[ResultKeys] = (ResultKeys(),),
+        result_of: Callable[[Packet], FrameResult] | None = None,
+        preset: str = "veryfast",
+        threads: int = 1,
+        needs: frozenset[Key[Any]] | None = None,
+        drawn: bool = True,
+    ) -> list[Sink]:
+        """The sinks, one for each output, not opened yet.
+
+        Args:
+            header: first line of results; None: one without models.
+            keys: where the results are, one entry for each model.
+            result_of: makes what functions are called with; None: a plain ``FrameResult``.
+            preset: of the video encoder.
+            threads: of each video encoder.
+            needs: keys that must have been created before results are written; None: the detections of ``keys``.
+            drawn: show the annotated pictures; False: the frames as they came.
+
+        Raises:
+            UsageError: an unknown preset; something that is no output.
+        """
+        settings = _Settings(
+            streams=self._streams,
+            overwrite=self._overwrite,
+            resume=self._resume,
+            preset=preset,
+            threads=threads,
+            header=header,
+            keys=keys,
+            needs=needs,
+            result_of=result_of,
+            picture=ANNOTATED if drawn else None,
+        )
+        return [_sink(output, self._files, settings) for output in self._outputs]
+
+
+def open_sink(
+    output: Output,
+    *,
+    streams: Sequence[OutputStream] = (),
+    overwrite: bool = False,
+    resume: bool = False,
+    **settings: Any,
+) -> Sink:
+    """The sink of one output; ``settings`` as for :meth:`Outputs.sinks`.
+
+    Args:
+        output: an address, a function that takes a ``FrameResult``, or a sink, which is given back.
+        streams, overwrite, resume: as for :class:`Outputs`.
+
+    Raises:
+        VidgraphError: as :class:`Outputs`.
+    """
+    return Outputs([output], streams, overwrite=overwrite, resume=resume).sinks(**settings)[0]
+
+
+def _files_of(outputs: Sequence[Output], names: Sequence[str]) -> dict[str, dict[str, Path]]:
+    """The file of each stream, for each address that stands for files."""
+    files: dict[str, dict[str, Path]] = {}
+    for output in outputs:
+        if isinstance(output, str | os.PathLike):
+            address = os.fspath(output)
+            paths = _paths(address, names)
+            if address in files:
+                raise UsageError(f"output {address!r} is given twice")
+            if paths:
+                files[address] = paths
+    return files
+
+
+def _last_frames(files: Mapping[str, Mapping[str, Path]]) -> dict[str, int]:
+    """The last frame of each stream that all results files have."""
+    last: dict[str, int] = {}
+    for address, paths in files.items():
+        if kind_of(address) is Kind.RESULTS:
+            for stream, path in paths.items():
+                written = results_end(path).last_frame if path.exists() and path.stat().st_size else {}
+                last[stream] = min(last.get(stream, written.get(stream, -1)), written.get(stream, -1))
+    if not any(kind_of(address) is Kind.RESULTS for address in files):
+        raise UsageError("--resume goes on after the last line of results; name their .jsonl file with -o")
+    return last
+
+
+def _paths(address: str, names: Sequence[str]) -> dict[str, Path]:
+    """The file of each stream; empty where the output is no file. Results may hold several streams in one."""
+    kind = kind_of(address)
+    if kind is Kind.RESULTS and "{stream}" not in address:
+        return {stream: Path(address) for stream in names or ("",)}
+    return stream_paths(address, names) if kind in (Kind.VIDEO, Kind.RESULTS, Kind.IMAGES) else {}
+
+
+def _sink(output: Output, files: Mapping[str, dict[str, Path]], settings: _Settings) -> Sink:
+    if isinstance(output, str | os.PathLike):
+        address = os.fspath(output)
+        return _MAKERS[kind_of(address)](address, files.get(address, {}), settings)
+    if isinstance(output, Sink):
+        return output
+    if callable(output):
+        return Callback(output, keys=settings.keys, needs=settings.needs, result_of=settings.result_of)
+    raise UsageError(f"an output is an address, a function or a sink, got {type(output).__name__}")
+
+
+def _video(address: str, paths: dict[str, Path], settings: _Settings) -> Sink:
+    from .encode import EncodeVideo
+
+    return EncodeVideo(
+        paths,
+        streams=settings.streams,
+        preset=settings.preset,
+        threads=settings.threads,
+        picture=settings.picture,
+        parts={stream: next_part(path) for stream, path in paths.items()} if settings.resume else None,
+    )
+
+
+def _results(address: str, paths: dict[str, Path], settings: _Settings) -> Sink:
+    return WriteResults(
+        paths or None, header=settings.header, keys=settings.keys, needs=settings.needs, resume=settings.resume
+    )
+
+
+def _images(address: str, paths: dict[str, Path], settings: _Settings) -> Sink:
+    return WriteImages(paths, picture=settings.picture, overwrite=settings.overwrite and not settings.resume)
+
+
+def _window(address: str, paths: dict[str, Path], settings: _Settings) -> Sink:
+    return Window(picture=settings.picture)
+
+
+def _http(address: str, paths: dict[str, Path], settings: _Settings) -> Sink:
+    from .serve_mjpeg import ServeMjpeg
+
+    return ServeMjpeg(*http_place(address), picture=settings.picture)
+
+
+_MAKERS: dict[Kind, Callable[[str, dict[str, Path], _Settings], Sink]] = {
+    Kind.VIDEO: _video,
+    Kind.RESULTS: _results,
+    Kind.STANDARD_OUTPUT: _results,
+    Kind.IMAGES: _images,
+    Kind.WINDOW: _window,
+    Kind.HTTP: _http,
+}

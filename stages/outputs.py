@@ -1,0 +1,204 @@
+"""Addresses of outputs: what kind they are, whose file is whose, and what may be overwritten or gone on with."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from ..pipeline.errors import OutputError, UsageError, redact
+from ..pipeline.packet import Key
+from ..pipeline.results import ResultKeys
+
+VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv")
+RESULT_SUFFIXES = (".jsonl",)
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
+KINDS = (
+    "file.mp4 .m4v .mov .mkv (video), file.jsonl (results), folder/%06d.png .jpg (pictures), - (results on"
+    " standard output), window, http://127.0.0.1:8080 (a browser)"
+)
+_NUMBER = re.compile(r"%0?\d*d")
+_HTTP = re.compile(r"http://(?P<host>\[[^\]/]*\]|[^:/\[\]@]*)(?::(?P<port>\d+))?/?", re.IGNORECASE)
+
+
+class Kind(Enum):
+    """What an output address stands for."""
+
+    VIDEO = "video"
+    RESULTS = "results"
+    IMAGES = "images"
+    STANDARD_OUTPUT = "standard output"
+    WINDOW = "window"
+    HTTP = "http"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputStream:
+    """What outputs know of a stream before it begins.
+
+    Attributes:
+        stream_id: its name.
+        address: the file or http address that its video is read from, for copying the audio; "" where there is none.
+        starts_late: the first frame that comes is not the first of the file (``--start``, ``--resume``).
+        ends_early: the last frame that comes need not be the last of the file (``--end``, ``--frames``).
+    """
+
+    stream_id: str
+    address: str = ""
+    starts_late: bool = False
+    ends_early: bool = False
+
+
+def kind_of(address: str) -> Kind:
+    """What kind of output an address is, by its suffix or scheme.
+
+    Raises:
+        UsageError: none that is known; the message lists those that are.
+    """
+    if address == "-":
+        return Kind.STANDARD_OUTPUT
+    if address == "window":
+        return Kind.WINDOW
+    if _HTTP.fullmatch(address):
+        return Kind.HTTP
+    suffix = Path(address).suffix.lower()
+    for suffixes, kind in (
+        (VIDEO_SUFFIXES, Kind.VIDEO),
+        (RESULT_SUFFIXES, Kind.RESULTS),
+        (IMAGE_SUFFIXES, Kind.IMAGES),
+    ):
+        if suffix in suffixes and "://" not in address:
+            return kind
+    what = f"suffix {suffix!r}" if suffix else "address"
+    raise UsageError(f"unknown {what} of output {redact(address)!r}; outputs are {KINDS}")
+
+
+def http_place(address: str) -> tuple[str, int]:
+    """Host and port of an ``http://host:port`` output; 127.0.0.1 and 8080 where they are left out.
+
+    Raises:
+        UsageError: it is not such an address.
+    """
+    matched = _HTTP.fullmatch(address)
+    port = int(matched["port"] or 8080) if matched else -1
+    if matched is None or port > 65535:
+        raise UsageError(f"output {redact(address)!r} must be http://HOST:PORT, as in http://127.0.0.1:8080")
+    return matched["host"].strip("[]") or "127.0.0.1", port
+
+
+def stream_paths(address: str, streams: Sequence[str]) -> dict[str, Path]:
+    """The file (or ``%d`` pattern) of each stream; ``{stream}`` becomes the stream's name.
+
+    Raises:
+        UsageError: several streams and no ``{stream}``, a name that is no file name, or pictures without a number.
+    """
+    if kind_of(address) is Kind.IMAGES and len(_NUMBER.findall(Path(address).name)) != 1:
+        name = Path(address)
+        raise UsageError(
+            f"output {address!r} needs one frame number, as in {name.with_name(f'{name.stem}-%06d{name.suffix}')}"
+        )
+    if "{stream}" not in address and len(streams) > 1:
+        name = Path(address)
+        raise UsageError(
+            f"output {address!r} cannot hold {len(streams)} streams ({', '.join(streams)}); put {{stream}} into it, as"
+            f" in {name.with_name('{stream}-' + name.name)}"
+        )
+    return {stream: Path(address.replace("{stream}", _file_name(stream))) for stream in streams or ("",)}
+
+
+def _file_name(stream: str) -> str:
+    if not stream or stream in (".", "..") or any(char in stream for char in "/\\\0%"):
+        raise UsageError(f"stream name {stream!r} cannot stand in a file name; give the source another: NAME=ADDRESS")
+    return stream
+
+
+def refuse_shared_files(outputs: Mapping[str, Mapping[str, Path]], streams: Sequence[OutputStream]) -> None:
+    """Refuse outputs that would write the same file, or a file that is read.
+
+    Args:
+        outputs: the file of each stream, by output address.
+
+    Raises:
+        UsageError: with both addresses.
+    """
+    taken = {_identity(Path(stream.address)): f"source {stream.stream_id!r}" for stream in streams if stream.address}
+    for address, paths in outputs.items():
+        for path in dict.fromkeys(paths.values()):
+            other = taken.setdefault(_identity(path), f"output {address!r}")
+            if other != f"output {address!r}":
+                raise UsageError(f"output {address!r} would write {path}, the file of {other}; name another file")
+
+
+def _identity(path: Path) -> str:
+    return os.path.realpath(path)
+
+
+def part_path(path: Path, number: int) -> Path:
+    """``out.mp4`` -> ``out.part2.mp4``; part 1 is the file itself."""
+    return path if number == 1 else path.with_name(f"{path.stem}.part{number}{path.suffix}")
+
+
+def next_part(path: Path) -> int:
+    """Number of the first part that does not exist yet."""
+    number = 1
+    while part_path(path, number).exists():
+        number += 1
+    return number
+
+
+def pattern_files(pattern: Path) -> list[Path]:
+    """The files in the folder of ``frames/%06d.png`` that fit the pattern."""
+    before, after = (re.escape(part) for part in _NUMBER.split(pattern.name))
+    fits = re.compile(f"{before}\\d+{after}")
+    try:
+        return sorted(path for path in pattern.parent.iterdir() if fits.fullmatch(path.name))
+    except OSError:
+        return []
+
+
+def prepare(path: Path, *, existing: Sequence[Path], overwrite: bool, resume: bool) -> None:
+    """Make the folder of an output file, and refuse what could not be written or must not be overwritten.
+
+    Args:
+        path: the file to write.
+        existing: the files that are in the way.
+
+    Raises:
+        OutputError: with the cure where there is one.
+    """
+    if existing and not (overwrite or resume):
+        others = f" (and {len(existing) - 1} more)" if len(existing) > 1 else ""
+        raise OutputError(f"{existing[0]}{others} exists already; -y (overwrite) replaces it, or name another file")
+    if path.is_dir():
+        raise OutputError(f"cannot write {path}: it is a folder; name a file in it")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise output_error(path, error) from error
+    target = path if path.exists() else path.parent
+    if not os.access(target, os.W_OK):
+        readonly = OSError(errno.EACCES, os.strerror(errno.EACCES))
+        raise output_error(path, readonly) from readonly
+
+
+def detection_keys(keys: Sequence[ResultKeys]) -> frozenset[Key[Any]]:
+    """The keys of the detections of all models that detect."""
+    return frozenset(one.detections for one in keys if one.detections is not None)
+
+
+def output_error(path: Path | str, error: Exception, *, kept: str = "") -> OutputError:
+    """The error of a failed write, in one line.
+
+    Args:
+        path: the file, or what messages call the output.
+        kept: what is still there, for the message.
+    """
+    reason = getattr(error, "strerror", None) or str(error)
+    if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+        reason = "the disk is full"
+    return OutputError(f"cannot write {path}: {reason[:1].lower() + reason[1:]}{kept and '; ' + kept}")

@@ -1,0 +1,191 @@
+"""One annotated video file: H.264 and the source's sound, whole after an orderly end and nearly so after a kill."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+from av.error import FFmpegError
+
+from ..pipeline.errors import OutputError
+from ..pipeline.packet import Frame
+from ..pipeline.picture import Picture
+from .audio_copy import AudioCopy
+from .clock import NANOSECONDS
+from .encoder_frame import MATRIX_TAGS, EncoderFrames, coded_matrix, coded_size
+from .outputs import output_error
+
+PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
+FRAGMENT_S = Fraction(1, 2)
+"""Pictures and sound of so long are written together; a kill loses those that are not complete."""
+KEY_FRAME_S = 4  # from one key frame to the next: how finely players seek
+
+# A fragment is cut at any frame, not only at key frames. The index (moov) waits for the first fragment, which
+# knows by how much B-frames and the sound's priming shift the start; at the end it is written in full.
+_MP4_OPTIONS = {"movflags": "hybrid_fragmented+delay_moov", "frag_duration": str(int(FRAGMENT_S * 1_000_000))}
+_MKV_OPTIONS = {"cluster_time_limit": str(int(FRAGMENT_S * 1000))}
+# Packets come in order already: the muxer must not hold pictures back until the (late, finished) sound has some.
+_COMMON_OPTIONS = {"flush_packets": "1", "max_interleave_delta": "1"}
+# At most two frames are in the encoder at any time: one B-frame in a fixed pattern, no lookahead, threads
+# that share a frame. Measured at 1080p: as sharp as the preset's own settings for 30 % less time and 20 % more bytes.
+_CODER = "rc-lookahead=0:sync-lookahead=0:b-adapt=0:bframes={b_frames}"
+_RATE_FACTOR = "24"
+_MAX_THREADS = 8
+_FINEST = 1_000_000  # ticks a second: MP4 counts them in 32 bits
+_COARSEST = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderSettings:
+    """How to encode: an x264 ``preset`` and the threads of one encoder."""
+
+    preset: str = "veryfast"
+    threads: int = 1
+
+
+class VideoFile:
+    """Writes one video file; pictures of one size, matrix and range, in order.
+
+    Args:
+        path: .mp4, .m4v, .mov or .mkv; replaced if it exists.
+        frame: the first frame; its time base, duration and pixel shape are the stream's.
+        picture: what is shown of it.
+        settings: of the encoder.
+        audio: the opened source of the sound, which is closed with this file; None: no sound.
+        shift: seconds to subtract from all times.
+        audio_from: seconds in the source's clock where the sound begins; None: from its start.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        frame: Frame,
+        picture: Picture,
+        *,
+        settings: EncoderSettings,
+        audio: AudioCopy | None = None,
+        shift: Fraction = Fraction(0),
+        audio_from: Fraction | None = None,
+    ) -> None:
+        self.path, self.frames = path, 0
+        self._audio, self._shift = audio, shift
+        self._time_base = _ticks(Fraction(frame.time_base))
+        self._make = EncoderFrames().make
+        self._last_pts: int | None = None
+        self._end = Fraction(0)
+        try:
+            self._open(frame, picture, settings)
+            if audio is not None:
+                audio.add_to(self._container, path)
+                audio.begin(shift=shift, first=audio_from)
+            self._container.start_encoding()
+        except (FFmpegError, OSError) as error:
+            raise output_error(path, error) from error
+
+    def _open(self, frame: Frame, picture: Picture, settings: EncoderSettings) -> None:
+        mkv = self.path.suffix.lower() == ".mkv"
+        self._container = av.open(
+            f"file:{self.path}",
+            "w",
+            format="matroska" if mkv else "mov" if self.path.suffix.lower() == ".mov" else "mp4",
+            container_options={**_COMMON_OPTIONS, **(_MKV_OPTIONS if mkv else _MP4_OPTIONS)},
+        )
+        rate = _nominal_rate(frame.duration_ns)
+        coder = _CODER.format(b_frames=0 if settings.preset == "ultrafast" else 1)
+        options = {"preset": settings.preset, "crf": _RATE_FACTOR, "x264-params": coder}
+        self._stream = stream = self._container.add_stream("libx264", rate=rate, options=options)
+        stream.height, stream.width = coded_size(picture)
+        stream.pix_fmt = "nv12" if picture.format == "nv12" else "yuv420p"
+        context = stream.codec_context
+        context.time_base = self._time_base
+        context.gop_size = max(1, round(KEY_FRAME_S * rate))
+        context.thread_type, context.thread_count = "SLICE", min(settings.threads, _MAX_THREADS)
+        matrix, full_range = coded_matrix(picture)
+        context.colorspace, context.color_range = int(MATRIX_TAGS[matrix]), 2 if full_range else 1
+        if picture.sample_aspect != 1:
+            context.sample_aspect_ratio = picture.sample_aspect
+
+    def write(self, frame: Frame, picture: Picture) -> None:
+        """Add the next frame.
+
+        Raises:
+            OutputError: the disk is full, or the file cannot be written for another reason.
+        """
+        shown = frame_time(frame)
+        coded = self._make(picture)
+        pts = round((shown - self._shift) / self._time_base)
+        if self._last_pts is not None and pts <= self._last_pts:
+            pts = self._last_pts + 1
+        duration = round(Fraction(frame.duration_ns, NANOSECONDS) / self._time_base)
+        coded.pts, coded.time_base, coded.duration = pts, self._time_base, duration
+        self._last_pts = pts
+        self._end = max(self._end, shown + Fraction(frame.duration_ns, NANOSECONDS))
+        self._encode(coded)
+        self.frames += 1
+
+    def _encode(self, coded: av.VideoFrame | None) -> None:
+        try:
+            for packet in self._stream.encode(coded):
+                if self._audio is not None and packet.dts is not None:
+                    self._audio.write_until(self._container, packet.dts * self._time_base + self._shift)
+                self._container.mux_one(packet)
+        except (FFmpegError, OSError) as error:
+            raise self._failed(error) from error
+
+    def _failed(self, error: Exception) -> OutputError:
+        return output_error(self.path, error, kept=f"what was written before can be played ({self.frames} frames sent)")
+
+    def finish(self, *, whole_sound: bool) -> None:
+        """Flush the encoder, write the index and close. Further calls do nothing.
+
+        Args:
+            whole_sound: the rest of the source's sound belongs to it, even where it outlasts the pictures.
+
+        Raises:
+            OutputError: the file cannot be written to its end; it is closed.
+        """
+        try:
+            self._encode(None)
+            if self._audio is not None:
+                self._audio.finish(self._container, None if whole_sound else self._end)
+            self._container.close()
+        except (FFmpegError, OSError) as error:
+            raise self._failed(error) from error
+        finally:
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Close after a failure: what reached the disk stays as it is. Further calls do nothing."""
+        with contextlib.suppress(FFmpegError, OSError):
+            self._container.close()
+        if self._audio is not None:
+            self._audio.close()
+            self._audio = None
+
+
+def frame_time(frame: Frame) -> Fraction:
+    """When a frame is shown in its source's own clock, in seconds."""
+    if frame.time_base == Fraction(1, NANOSECONDS):
+        return Fraction(frame.pts_ns, NANOSECONDS)
+    return frame.pts * Fraction(frame.time_base)
+
+
+def _ticks(time_base: Fraction) -> Fraction:
+    """A time base for the file that has every time of ``time_base``, within what MP4 can count."""
+    rate = 1 / time_base
+    if rate > _FINEST:
+        return Fraction(1, _FINEST)
+    return time_base / max(1, -(-_COARSEST // max(1, int(rate))))
+
+
+def _nominal_rate(duration_ns: int) -> Fraction:
+    """Frames per second of a frame duration; 25 where it is unknown."""
+    if duration_ns <= 0:
+        return Fraction(25)
+    return min(Fraction(1000), max(Fraction(1, 10), Fraction(NANOSECONDS, duration_ns).limit_denominator(1001)))
