@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Generator, Iterator
+from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -97,7 +98,6 @@ class Decoder:
             yield from self._decode(packet)
         yield from self._decode(None)
         yield from self._decode_tail()
-        self.errors += sum(1 for pts in self._recent if self._latest is not None and pts > self._latest)
         self.ended, self.cut_off = True, self._count_cut_off()
 
     def frames_from(self, pts: int) -> Generator[VideoFrame]:
@@ -171,25 +171,25 @@ class Decoder:
         and the good ones behind it are lost: decode them again, one at a time.
         """
         latest = self._latest
-        if self._sliced or latest is None or not any(pts > latest for pts in self._recent):
+        missing = {pts for pts in self._recent if latest is not None and pts > latest}
+        if self._sliced or latest is None or not missing:
             return
-        if not isinstance(self._address, Path):
-            return
-        again = Decoder(self._address, self._name, video_stream=self._video_stream, sliced=True, threads=1)
-        try:
-            for frame in again.frames_from(latest):
-                if frame.pts is not None and frame.pts > latest:
-                    self._note(frame)
-                    yield frame
-        finally:
-            again.close()
+        if isinstance(self._address, Path):
+            again = Decoder(self._address, self._name, video_stream=self._video_stream, sliced=True, threads=1)
+            with closing(again):
+                for frame in again.frames_from(latest):
+                    if frame.pts is not None and frame.pts > latest:
+                        missing.discard(frame.pts)
+                        self._note(frame)
+                        yield frame
+        self.errors += len(missing)
 
     def lost(self) -> int:
         """Frames of which no picture came, as far as can be told; 0 where nothing points to damage."""
         if not (self.errors or self.broken or self._unreadable):
             return 0
         one_each = self.ended and not self._interlaced and self.stream.codec_context.name in _ONE_PICTURE_PER_PACKET
-        lost = max(self.errors, self.packets - self.pictures if one_each else 0)
+        lost = max(0, self.packets - self.pictures) if one_each else self.errors
         return lost - (1 if lost and self._last_is_broken else 0)  # the last one is counted as cut off
 
     def _count_cut_off(self) -> int:

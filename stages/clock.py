@@ -89,6 +89,7 @@ class StreamClock:
         self._start = start
         self._shift = 0
         self._last: int | None = None
+        self._length = self._step
 
     @property
     def start(self) -> int:
@@ -102,10 +103,10 @@ class StreamClock:
             shown = self.start if pts is None else pts
             self._start = shown if self._start is None else min(self._start, shown)
         elif pts is None:
-            shown = self._last + (duration or self._step)
+            shown = self._last + self._length
         else:
             shown, jumped = self._follow(self._last, pts + self._shift)
-        self._last = shown
+        self._last, self._length = shown, duration or self._step
         length = duration or (self._step if self._has_rate else 0)
         return Tick(shown, to_ns(shown - self.start, self.time_base), to_ns(length, self.time_base), jumped)
 

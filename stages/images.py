@@ -81,7 +81,7 @@ def _decode(path: Path) -> tuple[Picture, bool]:
 
     from .av_open import check_file, choose_stream, open_container
     from .av_picture import PictureReader
-    from .exif import exif_orientation
+    from .image_bytes import exif_orientation, is_cut_off
 
     check_file(path)
     data = path.read_bytes()
@@ -92,7 +92,8 @@ def _decode(path: Path) -> tuple[Picture, bool]:
             frame = next(container.decode(stream))
         except (FFmpegError, StopIteration) as error:
             raise SourceError(f"{path} is damaged: no image could be decoded") from error
-        return PictureReader().read(frame, orientation=exif_orientation(data)), frame.is_corrupt
+        picture = PictureReader().read(frame, orientation=exif_orientation(data))
+        return picture, frame.is_corrupt or is_cut_off(data)
 
 
 class ImageSource:

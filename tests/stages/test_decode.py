@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -80,7 +81,7 @@ def test_variable_rate(tmp_path: Path) -> None:
     assert numbers(frames) == list(range(8))
     assert [frame.time_s for frame in frames] == pytest.approx(times, abs=1e-9)
     assert [frame.duration_ns for frame in frames[:-1]] == [
-        after.pts_ns - before.pts_ns for before, after in zip(frames, frames[1:], strict=False)
+        after.pts_ns - before.pts_ns for before, after in itertools.pairwise(frames)
     ]
     assert {frame.epoch for frame in frames} == {0}
 
@@ -118,14 +119,14 @@ def test_marked_colours(tmp_path: Path, matrix: str, full_range: bool, pix_fmt: 
     assert np.abs(patch_means(picture.rgb()) - PATCHES).max() <= limit
 
 
-@pytest.mark.parametrize("lines, matrix", [(718, "bt601"), (720, "bt709")])
+@pytest.mark.parametrize(("lines", "matrix"), [(718, "bt601"), (720, "bt709")])
 def test_unmarked_colours_are_those_of_the_size(tmp_path: Path, lines: int, matrix: str) -> None:
     picture = read(make_clip(tmp_path / "clip.mp4", frames=1, size=(lines, 96)))[0].picture
     assert (picture.matrix, picture.full_range) == (matrix, False)
 
 
 @pytest.mark.parametrize(
-    "coded, codec, expected",
+    ("coded", "codec", "expected"),
     [
         ("yuv422p", "libx264", "yuv422p"),
         ("yuv422p10le", "libx264", "yuv422p10le"),
@@ -161,7 +162,7 @@ def test_pixel_formats(tmp_path: Path, coded: str, codec: str, expected: str) ->
     assert np.abs(patch_means(picture.rgb()) - PATCHES).max() <= TOLERANCES[name][0]
 
 
-@pytest.mark.parametrize("form, expected", [("p010le", "p010le"), ("p016le", "yuv420p10le"), ("nv24", "yuv444p")])
+@pytest.mark.parametrize(("form", "expected"), [("p010le", "p010le"), ("p016le", "yuv420p10le"), ("nv24", "yuv444p")])
 def test_formats_that_only_hardware_decodes_to(form: str, expected: str) -> None:
     picture = PictureReader().read(video_frame(picture_rgb(3), form))
     assert picture.format == expected
@@ -255,7 +256,7 @@ def test_a_clock_that_starts_again_begins_an_epoch_and_time_goes_on(tmp_path: Pa
     assert numbers(frames) == list(range(10))
     assert [frame.epoch for frame in frames] == [0] * 5 + [1] * 5
     assert [frame.pts_ns for frame in frames] == [40_000_000 * n for n in range(10)]
-    assert all(after.pts > before.pts for before, after in zip(frames, frames[1:], strict=False))
+    assert all(after.pts > before.pts for before, after in itertools.pairwise(frames))
 
 
 def test_planes_are_read_only_views_that_outlive_the_source(tmp_path: Path) -> None:
@@ -288,7 +289,7 @@ def test_only_cameras_say_when_a_picture_was_taken(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name, size, count, seconds",
+    ("name", "size", "count", "seconds"),
     [
         ("faces_1080p.mp4", (1080, 1920), 105, 4.16),
         ("two_people_1080p.mp4", (1080, 1920), 72, 2.533333333),

@@ -1,4 +1,4 @@
-"""The orientation that an image file states in its Exif data, for all eight values, mirrored ones too."""
+"""What FFmpeg does not say of an image file: its Exif orientation, mirrored ones too, and whether it is cut off."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import struct
 
 from .av_picture import UPRIGHT, Orientation
 
+_PNG = b"\x89PNG\r\n\x1a\n"
 _ORIENTATION_TAG = 0x0112
 _HEAD = 1 << 18  # bytes in which the data of a JPEG is looked for; it stands before the pixels
 
@@ -31,6 +32,24 @@ def exif_orientation(data: bytes) -> Orientation:
         return UPRIGHT
 
 
+def is_cut_off(data: bytes) -> bool:
+    """Whether a JPEG, PNG or WebP file lacks its end; False for other kinds.
+
+    Source: ITU-T T.81 B.1.1 (markers), PNG third edition 5.3, RFC 9649 2.3.
+    """
+    if data[:2] == b"\xff\xd8":
+        place = 2
+        while data[place : place + 2] != b"\xff\xda":  # segments up to the first scan; a thumbnail is inside of one
+            length = int.from_bytes(data[place + 2 : place + 4], "big")
+            if data[place : place + 1] != b"\xff" or length < 2:
+                return place >= len(data)
+            place += 2 + length
+        return data.find(b"\xff\xd9", place) < 0
+    if data[:8] == _PNG:
+        return b"IEND" not in data
+    return data[:4] == b"RIFF" and int.from_bytes(data[4:8], "little") + 8 > len(data)
+
+
 def _exif_block(data: bytes) -> bytes:
     """The TIFF structure with the Exif data, or nothing."""
     if data[:4] in (b"II*\0", b"MM\0*"):
@@ -38,7 +57,7 @@ def _exif_block(data: bytes) -> bytes:
     if data[:2] == b"\xff\xd8":
         place = data.find(b"Exif\0\0", 0, _HEAD)
         return data[place + 6 : place + 6 + (1 << 16)] if place >= 0 else b""
-    if data[:8] == b"\x89PNG\r\n\x1a\n":
+    if data[:8] == _PNG:
         return _chunk(data, 8, b"eXIf", ">I", name_first=False, extra=4, even=False)
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return _chunk(data, 12, b"EXIF", "<I", name_first=True, extra=0, even=True).removeprefix(b"Exif\0\0")
