@@ -9,7 +9,7 @@ from __future__ import annotations
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,11 +18,13 @@ from typing import Any
 from ..models.base import Model, load_model
 from ..models.run import run
 from ..pipeline.packet import Packet
-from ..pipeline.stage import EndReason, Sink, Source, Stage
+from ..pipeline.stage import EndReason, Source, Stage
 from ..pipeline.stats import RunStats
 from ..pipeline.threads import ThreadBudget
 from ..stages.draw import Draw
+from ..stages.open_sink import open_sink
 from ..stages.open_source import open_source
+from ..stages.outputs import OutputStream
 
 PASSES = 5
 """How often parts and whole are measured in turn; medians are reported."""
@@ -185,7 +187,8 @@ def _parts(source: str, model: Model, path: Path, frames: int, preset: str) -> d
     with ExitStack() as opened:
         video: Source = open_source(source, frames=frames, threads=1)[0]
         stages: list[Stage] = [*model.stages(), Draw([model.result_keys()])]
-        sink = _encoder(path, video, preset)
+        about = OutputStream(stream_id=video.stream_id, address=source, ends_early=True)
+        sink = open_sink(path, streams=[about], preset=preset)
         for part in (video, *stages, sink):
             opened.callback(part.close)
             part.open()

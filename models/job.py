@@ -13,17 +13,16 @@ from ..pipeline.frame_result import FrameResult
 from ..pipeline.graph import Graph
 from ..pipeline.packet import Frame, Packet
 from ..pipeline.results import ModelInfo, ResultKeys, SourceInfo, header_record
-from ..pipeline.stage import Sink, Source, Stage
+from ..pipeline.stage import Source, Stage
 from ..pipeline.threads import ThreadBudget
 from ..stages.draw import Draw, draw_rgb
-from ..stages.open_sink import Outputs
+from ..stages.open_sink import Output, Outputs
 from ..stages.open_source import open_sources
 from ..stages.outputs import OutputStream
 from ..stages.paced import PacedSource
 from ..stages.peeked import Peeked
 
 Address = str | os.PathLike[str]
-Output = Address | Callable[[FrameResult], object] | Sink
 Policy = Literal["lossless", "latest"]
 
 
@@ -154,7 +153,7 @@ def _output_stream(source: Source, options: JobOptions) -> OutputStream:
     return OutputStream(
         stream_id=source.stream_id,
         address=address_of(source),
-        starts_late=options.start is not None or options.resume,
+        starts_late=options.start is not None,
         ends_early=options.end is not None or options.frames is not None,
     )
 
@@ -176,4 +175,4 @@ def _peek(source: Source) -> Peeked:
 
 def result_of(packet: Packet, keys: Sequence[ResultKeys]) -> FrameResult:
     """What loops and callables are given for a packet."""
-    return FrameResult(packet, keys, draw_rgb)
+    return FrameResult(packet, keys, lambda given: draw_rgb(given, keys))
