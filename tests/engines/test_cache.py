@@ -116,6 +116,8 @@ def test_the_least_recently_used_goes_first(monkeypatch: pytest.MonkeyPatch) -> 
     age(first, 700)
     weights = cache_folder("weights") / "net.pth"
     weights.write_bytes(b"x" * 9000)
+    weights.with_name("net.pth.sha256").write_text("as a download may keep it")
+    age(weights, 999)
     third = cached_file("models", "third", build)
     assert [path.exists() for path in (first, second, third, weights)] == [True, False, True, True]
     assert not list(second.parent.glob("second*"))
@@ -265,6 +267,26 @@ def test_threads_of_one_process_build_once() -> None:
     for thread in threads:
         thread.join(10)
     assert len(calls) == 1
+
+
+def test_whoever_waited_for_a_lock_that_was_removed_takes_the_new_one(own_cache: Path) -> None:
+    lock, has, go_on = cache_folder("engines") / "x.lock", threading.Event(), threading.Event()
+
+    def wait() -> None:
+        with cache._locked(lock):
+            has.set()
+            assert go_on.wait(10)
+
+    thread = threading.Thread(target=wait)
+    with cache._locked(lock):
+        thread.start()
+        time.sleep(0.05)  # long enough to wait on the old file
+        lock.unlink()
+    assert has.wait(10)
+    with pytest.raises(BlockingIOError), cache._locked(lock, wait=False):
+        pass
+    go_on.set()
+    thread.join(10)
 
 
 def test_a_builder_may_use_the_cache_itself() -> None:

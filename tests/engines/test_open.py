@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from vidgraph.engines import ENGINES, open_engine
+from vidgraph.engines import ENGINES, EngineOptions, open_engine
 from vidgraph.engines.open import PRECISIONS, choose_device, choose_engine
-from vidgraph.engines.processor import parse_cpuinfo
+from vidgraph.engines.processor import Processor, parse_cpuinfo
 from vidgraph.pipeline.errors import EngineError, MissingExtraError, UsageError
 
 KNOWN, KNOWN_PRECISIONS = ", ".join(["auto", *ENGINES]), ", ".join(PRECISIONS)
@@ -130,6 +130,28 @@ def test_bf16_where_the_processor_has_it(network: Path, conv: Any, tolerance: An
         np.testing.assert_array_equal(got, again)
 
 
+@pytest.mark.parametrize(
+    ("able", "flags", "expected"),
+    [
+        (["BF16", "FP32", "INT8"], {"avx512f"}, ("fp32", "int8")),  # it says BF16 where it only emulates it
+        (["BF16", "FP32", "INT8"], {"avx512f", "avx512_bf16"}, ("fp32", "bf16", "int8")),
+        (["FP32", "FP16"], {"asimd", "bf16"}, ("fp32", "fp16")),
+    ],
+)
+def test_native_precisions(
+    able: list[str], flags: set[str], expected: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    openvino = pytest.importorskip("vidgraph.engines.openvino", reason="needs openvino")
+
+    class Core:
+        def get_property(self, device: str, name: str) -> list[str]:
+            return able
+
+    monkeypatch.setattr(openvino, "_core", Core)
+    monkeypatch.setattr(openvino, "processor", lambda: Processor("a model", frozenset(flags)))
+    assert openvino.available_precisions.__wrapped__() == expected
+
+
 def test_a_precision_that_is_not_native_names_those_that_are(network: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     openvino = pytest.importorskip("vidgraph.engines.openvino", reason="needs openvino")
     monkeypatch.setattr(openvino, "available_precisions", lambda: ("fp32", "int8"))
@@ -186,6 +208,13 @@ def test_deterministic_results_do_not_depend_on_threads(engine: str, make_conv: 
     ]
     np.testing.assert_array_equal(results[0], results[1])
     np.testing.assert_array_equal(results[0], results[2])
+
+
+def test_threads_are_shared_out_to_requests() -> None:
+    assert [EngineOptions(requests=r, threads=t).threads_per_request for r, t in ((1, 4), (4, 4), (2, 5), (4, 2))] == [
+        4, 1, 2, 1,
+    ]  # fmt: skip
+    assert EngineOptions(requests=1, threads=4, deterministic=True).threads_per_request == 1
 
 
 @pytest.mark.parametrize(("requests", "threads"), [(0, 1), (1, 0)])
