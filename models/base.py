@@ -29,8 +29,8 @@ from ..stages.engine_shelf import EngineShelf
 from ..stages.infer import Infer, RawOutputs
 from ..stages.preprocess import BufferPool, InputSize, ModelInput, Preprocess, Size
 from .choices import checked_choices
-from .export import is_exported
 from .family import Choices, OutputKeys
+from .onnx_export import is_exported
 from .registry import ModelRow, find_model, nearest
 from .weights import Weights
 

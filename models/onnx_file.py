@@ -47,7 +47,7 @@ def resize_graph(
     """The ONNX file with other static shapes.
 
     Args:
-        path: a file of :func:`.export.export_graph`.
+        path: a file of :func:`.onnx_export.export_graph`.
         inputs, outputs: name -> shape, for every input and output.
         constants: name -> values of the int64 vectors that depend on the size.
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from ..engines.cache import cache_root, cached_file, key_of
 from ..pipeline.errors import CheckpointError, UsageError
 from .checkpoint import sha256_of
-from .export import EXPORT_VERSION, TEMPLATE_SIZE, check_exported, export_checkpoint, is_exported, resized
+from .onnx_export import EXPORT_VERSION, TEMPLATE_SIZE, check_exported, export_checkpoint, is_exported, resized
 from .registry import ModelRow, WeightsFile, model_of_file
 
 
@@ -55,11 +55,15 @@ class Weights:
         weights._template()
         return weights
 
+    def network(self, size: tuple[int, int], batch: int = 1) -> bytes:
+        """The ONNX file for an input of ``size`` (height, width)."""
+        return resized(self.row, self._template(), size, batch)
+
     def network_file(self, size: tuple[int, int], batch: int = 1) -> Path:
         """The ONNX file for an input of ``size`` (height, width), from the cache or made now."""
 
         def build(path: Path) -> None:
-            path.write_bytes(resized(self.row, self._template(), size, batch))
+            path.write_bytes(self.network(size, batch))
 
         return cached_file("models", f"{self._key()}-{size[1]}x{size[0]}-b{batch}.onnx", build)
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from vidgraph.engines import open_engine
 from vidgraph.models import export, find_model, load_model
-from vidgraph.models.export import export_checkpoint
+from vidgraph.models.onnx_export import export_checkpoint
 from vidgraph.models.onnx_file import read_metadata, resize_graph
 from vidgraph.pipeline.errors import CheckpointError, OutputError, UsageError
 
@@ -110,9 +110,9 @@ def test_default_name_and_unwritable_folder(exported: Path, tmp_path: Path, monk
         export("retinaface-slim", exported, (32, 48), path=tmp_path / "missing" / "x.onnx")
 
 
-@pytest.mark.parametrize(("size", "batch"), [((0, 32), 1), ((32, 32), 0)])
+@pytest.mark.parametrize(("size", "batch"), [((0, 32), 1), ((32, 32), 0), (640, 1)])
 def test_impossible_sizes(size: tuple[int, int], batch: int, exported: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="must be positive"):
+    with pytest.raises(UsageError, match="needs a size of width and height"):
         export("retinaface-slim", exported, size, batch, tmp_path / "x.onnx")
 
 
@@ -173,3 +173,12 @@ def test_weights_in_the_cache_are_made_once(exported: Path, own_cache: Path) -> 
         assert model.network_file((40, 56)) == first
         assert own_cache in first.parents
         assert first.stat().st_mtime_ns == made
+
+
+def test_without_a_cache_and_without_weights(exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIDGRAPH_CACHE_MAX", "0")
+    monkeypatch.setenv("VIDGRAPH_CACHE", str(tmp_path / "cache"))
+    with load_model("retinaface-slim", weights=exported, size=(40, 56)) as model:
+        assert model.describe().input_size == (40, 56)
+    with pytest.raises(UsageError, match="vidgraph pull retinaface-slim"):
+        export("retinaface-slim", path=tmp_path / "x.onnx")

@@ -1,0 +1,181 @@
+"""From a checkpoint to a static-shape ONNX file, once; afterwards torch is not needed again.
+
+The graph is exported by torch, then made independent of the input's size except for the shapes and
+the named constants of :class:`.family.GraphShape`. :func:`.onnx_file.resize_graph` changes those
+for another frame geometry without torch.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..pipeline.errors import CheckpointError, MissingExtraError
+from .checkpoint import import_torch, load_network, sha256_of
+from .family import GraphShape
+from .onnx_file import read_metadata, resize_graph
+from .registry import MODELS, ModelRow
+
+if TYPE_CHECKING:
+    from torch import nn
+
+EXPORT_VERSION = 1
+"""Part of the key of cached exports: raised whenever exported graphs change."""
+
+OPSET = 17
+TEMPLATE_SIZE = (96, 160)
+"""Input size of the cached export from which those of other sizes are made."""
+
+
+def is_exported(path: Path) -> bool:
+    """Whether ``path`` is meant as an ONNX file rather than a checkpoint."""
+    return path.suffix.lower() == ".onnx"
+
+
+def check_exported(row: ModelRow, path: Path) -> dict[str, str]:
+    """The metadata of an exported file of ``row``.
+
+    Raises:
+        CheckpointError: the file is of another model, of another version, or not from this package.
+    """
+    metadata = read_metadata(path)
+    name = metadata.get("vidgraph.model")
+    if name is None:
+        raise CheckpointError(
+            f"{path} was not exported by vidgraph, so its anchors and colours are unknown; "
+            f"make it with: vidgraph export {row.name}=CHECKPOINT -o FILE.onnx"
+        )
+    if name != row.name:
+        hint = f"; use --model {name}={path}" if name in MODELS else ""
+        raise CheckpointError(f"{path} is {name}, not {row.name}{hint}")
+    settings = json.dumps(row.family().settings(name), sort_keys=True)
+    if metadata.get("vidgraph.settings") != settings or metadata.get("vidgraph.export") != str(EXPORT_VERSION):
+        raise CheckpointError(
+            f"{path} was exported by vidgraph {metadata.get('vidgraph.version')} with other settings of {name}; "
+            f"export the checkpoint again"
+        )
+    return metadata
+
+
+def resized(row: ModelRow, path: Path, size: tuple[int, int], batch: int) -> bytes:
+    """The exported file ``path`` for another input size and batch; needs neither torch nor onnx."""
+    shape = row.family().graph_shape(row.name, size, batch)
+    return resize_graph(path, inputs=shape.inputs, outputs=shape.outputs, constants=shape.constants)
+
+
+def export_checkpoint(row: ModelRow, path: Path, size: tuple[int, int], batch: int = 1) -> bytes:
+    """The ONNX file of a checkpoint.
+
+    Raises:
+        CheckpointError: the checkpoint does not fit.
+        MissingExtraError: torch or onnx is not installed.
+    """
+    family = row.family()
+    network = load_network(row, path)
+    form = family.input_format(row.name)
+    layout = {"layout": "NCHW", "colour": "BGR" if form.bgr else "RGB", "mean": form.mean, "std": form.std}
+    metadata = {
+        "vidgraph.model": row.name,
+        "vidgraph.settings": json.dumps(family.settings(row.name), sort_keys=True),
+        "vidgraph.export": str(EXPORT_VERSION),
+        "vidgraph.version": package_version(),
+        "vidgraph.weights_sha256": sha256_of(path),
+        "vidgraph.input": json.dumps(layout),
+        "vidgraph.trained_on": row.trained_on,
+        "vidgraph.source": row.source,
+        "vidgraph.licence": row.licence,
+    }
+    return export_graph(network, family.graph_shape(row.name, size, batch), metadata)
+
+
+def export_graph(network: nn.Module, shape: GraphShape, metadata: dict[str, str]) -> bytes:
+    """Export ``network`` at the shapes of ``shape``, with the norms folded into the convolutions.
+
+    Raises:
+        MissingExtraError: torch or onnx is not installed.
+    """
+    torch = import_torch("exporting a model")
+    try:
+        import onnx
+    except ImportError as error:
+        raise MissingExtraError("exporting a model", "torch") from error
+    examples = tuple(torch.zeros(dims) for dims in shape.inputs.values())
+    buffer = io.BytesIO()
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's notes on its own exporter
+        torch.onnx.export(
+            network, examples, buffer, input_names=list(shape.inputs), output_names=list(shape.outputs),
+            opset_version=OPSET, dynamo=False,
+        )  # fmt: skip
+    graph = onnx.load_from_string(buffer.getvalue())
+    _free_of_size(graph.graph, shape)
+    graph.producer_name, graph.producer_version = "vidgraph", package_version()
+    onnx.helper.set_model_props(graph, metadata)
+    onnx.checker.check_model(graph, full_check=True)
+    content: bytes = graph.SerializeToString()
+    return content
+
+
+def _free_of_size(graph: Any, shape: GraphShape) -> None:
+    """Replace what the exporter computed from the size: resizes take named constants, reshapes keep the batch.
+
+    Resizes are matched with ``shape.constants`` in the order of the graph.
+    """
+    import numpy as np
+    from onnx import numpy_helper
+
+    def initializer(name: str, values: tuple[int, ...]) -> str:
+        graph.initializer.append(numpy_helper.from_array(np.array(values, np.int64), name))
+        return name
+
+    values = {each.name: tuple(dim.dim_value for dim in each.type.tensor_type.shape.dim) for each in graph.output}
+    if values != shape.outputs:
+        raise AssertionError(f"the network gives {values}, its family says {shape.outputs}")
+    resizes = [node for node in graph.node if node.op_type == "Resize"]
+    for node, (name, sizes) in zip(resizes, shape.constants.items(), strict=True):
+        node.input[3] = initializer(name, sizes)
+    for node in graph.node:
+        if node.op_type == "Reshape":
+            node.input[1] = initializer(f"{node.name}.shape", (0, -1, _last_dim(graph, node)))
+    del graph.value_info[:]
+    _remove_unused(graph)
+
+
+def _last_dim(graph: Any, node: Any) -> int:
+    """The last dimension that a Reshape asks for, from its constant shape."""
+    from onnx import numpy_helper
+
+    wanted = node.input[1]
+    for each in graph.initializer:
+        if each.name == wanted:
+            return int(numpy_helper.to_array(each)[-1])
+    maker = next(each for each in graph.node if wanted in each.output)
+    if maker.op_type == "Constant":
+        return int(numpy_helper.to_array(maker.attribute[0].t)[-1])
+    last = next(each for each in graph.node if maker.input[-1] in each.output)  # Concat of single numbers
+    return int(numpy_helper.to_array(last.attribute[0].t).reshape(-1)[-1])
+
+
+def _remove_unused(graph: Any) -> None:
+    """Remove nodes and initializers whose values nothing reads any more."""
+    used = {each.name for each in graph.output}
+    kept = []
+    for node in reversed(graph.node):
+        if used.intersection(node.output):
+            kept.append(node)
+            used.update(node.input)
+    del graph.node[:]
+    graph.node.extend(reversed(kept))
+    initializers = [each for each in graph.initializer if each.name in used]
+    del graph.initializer[:]
+    graph.initializer.extend(initializers)
+
+
+def package_version() -> str:
+    """The version of this package."""
+    from .. import __version__
+
+    return __version__
