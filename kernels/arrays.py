@@ -41,9 +41,7 @@ def require(array: Any, what: str, dtype: type[np.generic], shape: tuple[int | N
         )
 
 
-def output(
-    owner: str, out: NDArray[Any] | None, dtype: type[np.generic], shape: tuple[int, ...]
-) -> NDArray[Any]:
+def output(owner: str, out: NDArray[Any] | None, dtype: type[np.generic], shape: tuple[int, ...]) -> NDArray[Any]:
     """``out`` where it is a writable array of this dtype and shape, a new array where it is None.
 
     Raises:

@@ -21,4 +21,10 @@ TOLERANCES: dict[str, tuple[float, str]] = {
     "decoded colour patch, JPEG": (6.0, "quantisation of JPEG at its best quality"),
     "parity, torch fp32": (2e-5, "of the largest magnitude; other versions and processors sum in another order"),
     "parity, engine fp32": (1e-4, "of the largest magnitude; fused kernels sum in another order"),
+    "to_rgb, 8 bit": (1.0, "float32 rather than float64 just before rounding to whole codes"),
+    "preprocess, of the range": (2e-6, "float32 blends and matrix against float64; of the largest magnitude"),
+    "preprocess against OpenCV, of the range": (2e-6, "the same weights, float32 sums in another order"),
+    "SSD decode": (0.0, "the same operations in the same order; the exponential is rounded from float64 in both"),
+    "drawing, 8 bit": (1.0, "colours and disc coverage rounded from float32 or float64 sums in another order"),
+    "detections from saved raw outputs, px": (1e-3, "float32 decode on pictures of up to 1000 px"),
 }

@@ -204,7 +204,7 @@ def _canvas(
 
 
 def _check_reach(what: str, pixels: NDArray[np.int32]) -> None:
-    if pixels.size and not (-_FARTHEST_PX <= pixels.min() and pixels.max() <= _FARTHEST_PX):
+    if pixels.size and not (pixels.min() >= -_FARTHEST_PX and pixels.max() <= _FARTHEST_PX):
         raise ValueError(f"{what} must lie within {_FARTHEST_PX} pixels of the picture")
 
 

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 
 #include "../native/binding.h"
@@ -42,13 +43,15 @@ void boxes(const std::vector<WritableArray>& planes, LayoutArgs layout, std::arr
     const float* box = boxes.data() + 4 * i;
     if (std::isnan(box[0] + box[1] + box[2] + box[3])) continue;
     const PixelRect r = pixel_rect(box, canvas, thickness + 1);
+    if (r.x1 >= r.x2 || r.y1 >= r.y2) continue;
     const Paint paint = canvas.paint(colors.data() + 3 * i);
     const int t_y = std::min(thickness, (r.y2 - r.y1 + 1) / 2), t_x = std::min(thickness, (r.x2 - r.x1 + 1) / 2);
-    const PixelRect sides[] = {{r.x1, r.y1, r.x2, r.y1 + t_y},
-                               {r.x1, std::max(r.y2 - t_y, r.y1 + t_y), r.x2, r.y2},
-                               {r.x1, r.y1 + t_y, r.x1 + t_x, r.y2 - t_y},
-                               {std::max(r.x2 - t_x, r.x1 + t_x), r.y1 + t_y, r.x2, r.y2 - t_y}};
-    for (const PixelRect& side : sides) KERNEL_CALL(draw_rect)(canvas.picture, side, paint, 255, memory.get());
+    const int top = r.y1 + t_y, bottom = std::max(r.y2 - t_y, top), left = r.x1 + t_x, right = std::max(r.x2 - t_x, left);
+    const PixelRect bars[] = {{r.x1, r.y1, r.x2, top},
+                              {r.x1, bottom, r.x2, r.y2},
+                              {r.x1, top, left, bottom},
+                              {right, top, r.x2, bottom}};
+    for (const PixelRect& bar : bars) KERNEL_CALL(draw_rect)(canvas.picture, bar, paint, 255, memory.get());
   }
 }
 

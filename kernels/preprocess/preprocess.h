@@ -27,14 +27,12 @@ KERNEL_HD inline double sample_position(int output, double scale, double offset)
   return scale * (output + 0.5) + offset - 0.5;
 }
 
-// Splits a position into index and weight, held at the edges. The position is rounded to float32 first, as OpenCV's
-// INTER_LINEAR does, so that both take the same weights.
+// Splits a position into index and weight, held at the edges. In double, as OpenCV's INTER_LINEAR does.
 KERNEL_HD inline Tap split_position(double position, int count) {
-  const float rounded = static_cast<float>(position);
-  if (!(rounded > 0.f)) return {0, 0.f};
-  if (rounded >= static_cast<float>(count - 1)) return count > 1 ? Tap{count - 2, 1.f} : Tap{0, 0.f};
-  const int index = static_cast<int>(rounded);
-  return {index, rounded - static_cast<float>(index)};
+  if (!(position > 0)) return {0, 0.f};
+  if (position >= count - 1) return count > 1 ? Tap{count - 2, 1.f} : Tap{0, 0.f};
+  const int index = static_cast<int>(position);
+  return {index, static_cast<float>(position - index)};
 }
 
 KERNEL_HD inline float normalise(float value, float mean, float inverse_std) { return (value - mean) * inverse_std; }

@@ -26,19 +26,16 @@ def preprocess_reference(
     pad: Sequence[float],
     content: tuple[int, int, int, int] | None,
 ) -> NDArray[np.float32]:
-    """Sample every component at the output's pixel centres, convert, normalise, pad.
-
-    Positions are rounded to float32 before they are split into index and weight, as OpenCV does.
-    """
+    """Sample every component at the output's pixel centres, convert, normalise, pad."""
     height, width = size
-    x = scale[0] * (np.arange(width) + 0.5) + offset[0] - 0.5
-    y = scale[1] * (np.arange(height) + 0.5) + offset[1] - 0.5
+    x = scale[0] * (np.arange(width, dtype=np.float64) + 0.5) + offset[0] - 0.5
+    y = scale[1] * (np.arange(height, dtype=np.float64) + 0.5) + offset[1] - 0.5
     components = []
     for index, plane in enumerate(samples_reference(planes, format)):
         halved_x = index > 0 and ("420" in format or "422" in format or format in ("nv12", "p010le"))
         halved_y = halved_x and "422" not in format
-        plane_x = (x / 2 if halved_x else x).astype(np.float32).astype(np.float64)
-        plane_y = (y / 2 - 0.25 if halved_y else y).astype(np.float32).astype(np.float64)
+        plane_x = x / 2 if halved_x else x
+        plane_y = y / 2 - 0.25 if halved_y else y
         components.append(lerp_reference(lerp_reference(plane, plane_x, 1), plane_y, 0))
     if format == "rgb24":
         rgb = np.stack(components, axis=-1)

@@ -37,5 +37,5 @@ def decode_points_reference(
     raw: NDArray[np.float32], priors: NDArray[np.float32], variance: float
 ) -> NDArray[np.float32]:
     """Points from offsets to the prior's centre, in units of its size."""
-    points = raw.reshape(len(priors), raw.size // max(len(priors), 1) // 2, 2)
+    points = raw if raw.ndim == 3 else raw.reshape(len(raw), raw.shape[1] // 2, 2)
     return priors[:, None, :2] + points * np.float32(variance) * priors[:, None, 2:]

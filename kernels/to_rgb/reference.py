@@ -35,7 +35,8 @@ def yuv_to_rgb_reference(
     red = luma + 2 * (1 - kr) * cr
     blue = luma + 2 * (1 - kb) * cb
     green = (luma - kr * red - kb * blue) / kg
-    return np.clip(255 * np.stack([red, green, blue], axis=-1), 0, 255)
+    rgb: NDArray[np.float64] = np.clip(255 * np.stack([red, green, blue], axis=-1), 0, 255)
+    return rgb
 
 
 def lerp_reference(plane: NDArray[np.float64], positions: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
@@ -44,12 +45,11 @@ def lerp_reference(plane: NDArray[np.float64], positions: NDArray[np.float64], a
     low = np.floor(positions).astype(np.int64)
     high = np.minimum(low + 1, plane.shape[axis] - 1)
     weight = np.expand_dims(positions - low, 1 - axis)
-    return plane.take(low, axis) * (1 - weight) + plane.take(high, axis) * weight
+    blended: NDArray[np.float64] = plane.take(low, axis) * (1 - weight) + plane.take(high, axis) * weight
+    return blended
 
 
-def to_rgb_reference(
-    planes: Sequence[NDArray[Any]], format: str, matrix: str, full_range: bool
-) -> NDArray[np.uint8]:
+def to_rgb_reference(planes: Sequence[NDArray[Any]], format: str, matrix: str, full_range: bool) -> NDArray[np.uint8]:
     """Convert with bilinear chroma: sited left horizontally, centred vertically in 4:2:0."""
     if format == "rgb24":
         return planes[0].copy()
