@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from time import perf_counter_ns
 from typing import Any
 
-from .errors import EngineError, MissingExtraError, OutputError, StageError, UsageError
+from .errors import EngineError, OutputError, StageError, VidgraphError
 from .packet import Frame, Packet
 from .stage import EndReason, Sink, Stage
 from .stats import Samples, StageStats
@@ -39,8 +39,9 @@ class Faults:
     One bad frame is dropped as ``failed`` and counted. An error ends the run
 
     - with ``strict``: always;
-    - where the call itself is wrong (``UsageError``, ``MissingExtraError``) or Python itself is to end;
     - where an engine fails (``EngineError``) before its stage has done one frame;
+    - where it is another ``VidgraphError``, which says that the run was put together wrongly (``UsageError``,
+      ``MissingExtraError``, ``ResultsError``, …), or Python itself is to end;
     - when a stage fails on FAILURES_IN_A_ROW frames in a row, or on every frame of the run;
     - when a stage breaks its contract: loses a frame, gives one twice, or gives no packets at all.
 
@@ -228,8 +229,10 @@ class StageCaller:
             in_a_row = self._failed_in_a_row
             self._last_failure = message, frame, error
         log.debug("%s", message, exc_info=error)
-        hopeless = isinstance(error, UsageError | MissingExtraError) or not isinstance(error, Exception)
-        hopeless |= isinstance(error, EngineError) and self._failed == self._samples.count
+        if isinstance(error, EngineError):
+            hopeless = self._failed == self._samples.count
+        else:
+            hopeless = isinstance(error, VidgraphError) or not isinstance(error, Exception)
         if self._faults.strict or hopeless:
             self._end_run(message, frame.stream_id, frame.index, error)
         elif in_a_row >= FAILURES_IN_A_ROW:

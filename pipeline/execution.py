@@ -41,9 +41,9 @@ class RunOptions:
 class StreamRecord:
     """One stream of a run: its source, what came out of it, and what became of it."""
 
-    def __init__(self, source: Source, limit: int, *, latest: bool) -> None:
+    def __init__(self, source: Source, limit: int, *, latest: bool, strict: bool) -> None:
         self.source, self.stream_id = source, source.stream_id
-        self.limit, self.latest = limit, latest
+        self.limit, self.latest, self._strict = limit, latest, strict
         self.in_flight = self.peak_in_flight = self.frames = 0
         self.dropped: dict[str, int] = {}
         self.ended: EndReason | None = None
@@ -55,13 +55,20 @@ class StreamRecord:
         """The next frame, or None at the end.
 
         Raises:
-            SourceError: the source failed, or its frame is not one of this stream or not a later one.
+            SourceError: the source failed; its frame is not one of this stream or not a later one; or, with
+                ``strict``, the source has counted a problem.
         """
         started = perf_counter_ns()
         try:
             frame = next(frames, None)
         except BaseException as error:
             raise self.failure(error) from error
+        if self._strict and (problems := self.source.problems):
+            causes = ", ".join(f"{count} {cause}" for cause, count in problems.items())
+            raise SourceError(
+                f"source {self.stream_id!r} has bad frames after frame {self._last_index} ({causes}). "
+                f"Without strict they are counted and the run goes on."
+            )
         if frame is None:
             return None
         self._read.add((perf_counter_ns() - started) * 1e-6)
@@ -81,7 +88,8 @@ class StreamRecord:
         """``error`` as a SourceError: itself where it is one."""
         if isinstance(error, SourceError):
             return error
-        return SourceError(f"source {self.stream_id!r} failed after frame {self._last_index}: {one_line(error)}")
+        when = "before its first frame" if self._last_index < 0 else f"after frame {self._last_index}"
+        return SourceError(f"source {self.stream_id!r} failed {when}: {one_line(error)}")
 
     def entered(self) -> None:
         """A frame went into the graph."""
@@ -144,7 +152,8 @@ class Execution(ABC):
     def _record(self, source: Source, held: int) -> StreamRecord:
         latest = source.live if self.options.latest is None else self.options.latest
         default = (2 if latest else 2 * self.options.budget.workers + 4) + held
-        return StreamRecord(source, self.options.max_in_flight or default, latest=latest)
+        limit = self.options.max_in_flight or default
+        return StreamRecord(source, limit, latest=latest, strict=self.options.strict)
 
     def cancel(self, *, now: bool) -> None:
         """Ask for an orderly end. Takes no lock, so that a signal handler may call it."""

@@ -113,7 +113,7 @@ class Graph:
             executor: ``threaded``, or ``serial``: one frame at a time on one thread, with the same results.
             threads: threads for the stages, or a budget; None for all cores this process may use.
             max_in_flight: frames of a stream that may be in the graph at one time; see ``RunOptions``.
-            strict: the first frame that fails, and the first source, ends the run.
+            strict: the first frame that fails or is damaged, and the first source that fails, ends the run.
             latest: every source keeps only its newest frame (True), or every frame (False); None: as it says itself.
 
         Raises:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from vidgraph.pipeline.calls import FAILURES_IN_A_ROW
-from vidgraph.pipeline.errors import EngineError, OutputError, SourceError, StageError, UsageError
+from vidgraph.pipeline.errors import EngineError, OutputError, ResultsError, SourceError, StageError, UsageError
 from vidgraph.pipeline.graph import Graph
 
 from .parts import Collect, Create, FailOn, LookAhead, Numbers, Part, frame, threads_of_runs
@@ -64,6 +64,7 @@ def test_an_error_of_our_own_keeps_its_words(executor: str) -> None:
     [
         (EngineError("wrong shape"), lambda index: True, 1),  # an engine that has not worked once
         (UsageError("no such class"), lambda index: index == 5, 6),
+        (ResultsError("results.jsonl, line 7: not JSON"), lambda index: index == 5, 6),
         (RuntimeError("always"), lambda index: index >= 3, 3 + FAILURES_IN_A_ROW),
         (SystemExit(3), lambda index: index == 5, 6),
     ],
@@ -153,6 +154,25 @@ def test_a_camera_that_cannot_be_opened_leaves_the_others(executor: str) -> None
     stats = Graph([bad, Numbers(5, "good")], [], collect).run(executor=executor)
     assert collect.indices("good") == [*range(5)]
     assert [s.ended for s in stats.streams] == ["failed", "finished"]
+
+
+@pytest.mark.parametrize("when", [0, 3, 9])
+def test_damage_ends_a_strict_run(executor: str, when: int) -> None:
+    class Damaged(Numbers):
+        def frames(self) -> Any:
+            for item in super().frames():
+                self.problems = {"damaged": 1} if item.index >= when else {}
+                yield item
+            self.problems = {"damaged": 1, "truncated": 4}
+
+    collect = Collect()
+    stats = Graph(Damaged(9), [], collect).run(executor=executor)
+    assert stats.problems == {"damaged": 1, "truncated": 4}
+    assert not stats.complete
+    with pytest.raises(SourceError, match=r"source 'a' has bad frames after frame .* \(1 damaged.*Without strict"):
+        Graph(Damaged(9), [], collect := Collect()).run(executor=executor, strict=True)
+    assert collect.indices() == [*range(when)]
+    assert collect.log == ["open", "end a failed", "close"]
 
 
 def test_a_source_must_give_its_own_stream_in_order(executor: str) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import random
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from vidgraph.pipeline.errors import StageError
 from vidgraph.pipeline.graph import Graph
 from vidgraph.pipeline.packet import Packet
+from vidgraph.pipeline.picture import Picture
 from vidgraph.pipeline.stage import EndReason
 
 from .parts import (
@@ -23,6 +27,7 @@ from .parts import (
     Numbers,
     Part,
     RunningSum,
+    frame,
     threads_of_runs,
 )
 
@@ -274,3 +279,26 @@ def test_values_flow_between_stages_and_sinks() -> None:
     collect = Collect()
     Graph(Numbers(3), [Create("create"), LookAhead(holds=1)], collect).run()
     assert collect.seen["a"] == [(0, None, 0 + 31), (1, None, 31 + 62), (2, None, 62)]
+
+
+def test_memory_is_flat_over_ten_thousand_frames() -> None:
+    """Slope of resident memory over frames, after the first two thousand; each frame is 100 kB that is new."""
+    page_kb = os.sysconf("SC_PAGE_SIZE") / 1024
+    resident_kb: list[float] = []
+
+    class Fresh(Numbers):
+        def frames(self) -> Any:
+            for item in super().frames():
+                pixels = np.full((180, 185, 3), item.index % 256, np.uint8)
+                yield frame(item.index, picture=Picture.from_rgb(pixels))
+
+    def measure(packet: Packet) -> None:
+        if packet.frame.index % 50 == 0 and packet.frame.index >= 2000:
+            resident_kb.append(int(Path("/proc/self/statm").read_text("ascii").split()[1]) * page_kb)
+
+    if not Path("/proc/self/statm").exists():
+        pytest.skip("needs /proc/self/statm, which is not on this machine")
+    Graph(Fresh(10_000), [Part("one"), Part("two", stateless=True)], measure).run(threads=2)
+    slope = np.polyfit(np.arange(len(resident_kb)) * 50, resident_kb, 1)[0]
+    assert len(resident_kb) == 160
+    assert abs(slope) * 10_000 < 4_000  # kB per 10,000 frames, of 1,000,000 that went through
