@@ -14,8 +14,8 @@ TOLERANCES: dict[str, tuple[float, str]] = {
     "retinaface priors": (1e-7, "normalised; one rounding to float32"),
     "retinaface decode": (1e-6, "of the largest magnitude; float32 exp in another library"),
     "retinaface detections, px": (1e-3, "decode of saved raw outputs, on pictures of up to 1000 px"),
-    "retinaface photos, px": (0.05, "end to end in fp32, on pictures of up to 1000 px"),
-    "retinaface photos, score": (2e-4, "end to end in fp32; probabilities"),
+    "retinaface photos, px": (0.02, "end to end in fp32, on pictures of up to 1000 px"),
+    "retinaface photos, score": (1e-4, "end to end in fp32; probabilities"),
     "decoded colour patch, 8 bit": (2.0, "rounding of Y, U, V to whole codes of limited range, then of RGB"),
     "decoded colour patch, 10 bit": (1.0, "rounding of Y, U, V to whole 10 bit codes, then of RGB to 8 bits"),
     "decoded colour patch, JPEG": (6.0, "quantisation of JPEG at its best quality"),
@@ -27,4 +27,7 @@ TOLERANCES: dict[str, tuple[float, str]] = {
     "SSD decode": (0.0, "the same operations in the same order; the exponential is rounded from float64 in both"),
     "drawing, 8 bit": (1.0, "colours and disc coverage rounded from float32 or float64 sums in another order"),
     "detections from saved raw outputs, px": (1e-3, "float32 decode on pictures of up to 1000 px"),
+    "retinaface faces in video": (0.02, "of the count; scores near the threshold move with resizing and precision"),
+    "retinaface box in bf16": (0.03, "of the longer side; 8 significant bits in every layer"),
+    "retinaface score in bf16": (0.05, "probability; 8 significant bits in every layer"),
 }
