@@ -125,12 +125,11 @@ def choose_stream(container: InputContainer, which: int | None, name: str) -> Vi
         raise SourceError(f"{name} has no video stream, only {', '.join(others) or 'nothing'}{cover}")
     if which is None:
         best = container.streams.best("video")
-        stream = best if best in videos else videos[0]
+        stream = next((video for video in videos if video is best), videos[0])
     elif 0 <= which < len(videos):
         stream = videos[which]
     else:
         raise SourceError(f"{name} has {len(videos)} video stream(s), counted from 0; there is no number {which}")
-    assert isinstance(stream, VideoStream)
     if stream.codec_context is None:
         raise SourceError(f"{name}: this FFmpeg has no decoder for its video stream")
     for other in container.streams:

@@ -14,8 +14,8 @@ class PacedSource:
     """Plays another source at its own pace, as ``--latest`` does with a file.
 
     ``live`` is True, so that an executor keeps only the newest frame and counts what it drops. The first
-    frame comes at once, each following one as much later as its ``pts_ns`` is; one that is late already
-    (decoding is slower than the pace) comes at once.
+    frame comes at once; time starts when the second one is asked for (a run may look at the first while it
+    still prepares). A frame that is late already, because decoding is slower than the pace, comes at once.
     """
 
     live = True
@@ -56,11 +56,12 @@ class PacedSource:
 
     def frames(self) -> Iterator[Frame]:
         """The frames of the source, each at its time."""
-        began_ns: int | None = None
+        zero_ns: int | None = None  # when pts_ns = 0 is, on the monotonic clock
         for frame in self.source.frames():
-            now_ns = time.monotonic_ns()
-            if began_ns is None:
-                began_ns = now_ns - frame.pts_ns
-            if self._interrupted.wait(max(0, began_ns + frame.pts_ns - now_ns) / 1e9):
-                return
+            if zero_ns is not None:
+                wait_ns = zero_ns + frame.pts_ns - time.monotonic_ns()
+                if self._interrupted.wait(max(0, wait_ns) / 1e9):
+                    return
             yield frame
+            if zero_ns is None:
+                zero_ns = time.monotonic_ns() - frame.pts_ns
