@@ -32,6 +32,9 @@ PASSES = 5
 COUNTED = ("decode", "preprocess", "infer", "postprocess")
 """The parts of S; drawing and encoding are reported beside it."""
 
+Samples = dict[str, tuple[list[float], list[float]]]
+"""Part -> CPU and wall milliseconds, one of each for every frame."""
+
 
 @dataclass(slots=True)
 class PartTimes:
@@ -181,9 +184,9 @@ def _end_to_end(source: str, model: Model, path: Path, frames: int, preset: str,
     return run(source, model=model, outputs=[path], frames=frames, preset=preset, threads=threads).wait()
 
 
-def _parts(source: str, model: Model, path: Path, frames: int, preset: str) -> dict[str, tuple[list[float], list[float]]]:
+def _parts(source: str, model: Model, path: Path, frames: int, preset: str) -> Samples:
     """One pass, frame by frame, every part on one thread after the other: part -> (CPU ms, wall ms)."""
-    samples: dict[str, tuple[list[float], list[float]]] = {}
+    samples: Samples = {}
     with ExitStack() as opened:
         video: Source = open_source(source, frames=frames, threads=1)[0]
         stages: list[Stage] = [*model.stages(), Draw([model.result_keys()])]
@@ -202,7 +205,7 @@ def _parts(source: str, model: Model, path: Path, frames: int, preset: str) -> d
     return samples
 
 
-def _timed(samples: dict[str, tuple[list[float], list[float]]], part: str, call: Callable[[], Any]) -> Any:
+def _timed(samples: Samples, part: str, call: Callable[[], Any]) -> Any:
     cpu, wall = time.process_time_ns(), time.perf_counter_ns()
     answer = call()
     wall_ms, cpu_ms = (time.perf_counter_ns() - wall) / 1e6, (time.process_time_ns() - cpu) / 1e6

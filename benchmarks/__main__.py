@@ -1,0 +1,32 @@
+"""``python -m vidgraph.benchmarks [-o FILE]``: every kernel beside other formulations of the same arithmetic."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from . import bench_boxes, bench_pixels
+from .harness import measure, report, save
+from .optional import optional
+
+
+def main() -> None:
+    """Measure all kernels; print the table, and write it with ``-o``."""
+    parser = argparse.ArgumentParser(prog="python -m vidgraph.benchmarks", description=__doc__)
+    parser.add_argument("-o", "--output", type=Path, help="also write the figures as JSON")
+    parser.add_argument("--rounds", type=int, default=15, help="rounds, in turn (default 15)")
+    options = parser.parse_args()
+    cv2, torch = optional("cv2"), optional("torch")
+    if cv2:
+        cv2.setNumThreads(1)
+    if torch:
+        torch.set_num_threads(1)
+    timings = measure([*bench_pixels.cases(), *bench_boxes.cases()], rounds=options.rounds)
+    print("one thread each")
+    print(report(timings))
+    if options.output:
+        save(options.output, "kernels", [timing.row() for timing in timings])
+
+
+if __name__ == "__main__":
+    main()

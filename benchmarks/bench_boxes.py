@@ -1,0 +1,129 @@
+"""Box kernels beside NumPy, OpenCV and torch: thresholds, NMS, SSD decode."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..kernels import decode_boxes, nms, ssd_priors, top_scores
+from .harness import Case
+from .optional import optional
+
+
+def cases() -> Iterator[Case]:
+    """All cases of this file."""
+    yield from _top_cases()
+    for count in (100, 1000):
+        yield from _nms_cases(count)
+    yield from _decode_cases()
+
+
+def _same(run: Callable[[], Any], expected: NDArray[Any]) -> None:
+    np.testing.assert_array_equal(np.asarray(run()).ravel(), expected.ravel())
+
+
+def _close(run: Callable[[], Any], expected: NDArray[Any]) -> None:
+    np.testing.assert_allclose(np.asarray(run()), expected, rtol=1e-5, atol=1e-6)
+
+
+def _top_cases() -> Iterator[Case]:
+    task = "scores above 0.5 of 16800, best first"
+    scores = np.random.default_rng(0).random(16800, np.float32) ** 8
+    expected = _numpy_top(scores)
+    runs: list[tuple[str, Callable[[], Any]]] = [
+        ("vidgraph", partial(top_scores, scores, min_score=0.5, limit=5000)),
+        ("numpy", partial(_numpy_top, scores)),
+    ]
+    torch = optional("torch")
+    if torch:
+        runs.append(("torch", partial(_torch_top, torch, torch.from_numpy(scores))))
+    for name, run in runs:
+        yield Case(task, name, run, partial(_same, run, expected), scores.nbytes)
+
+
+def _numpy_top(scores: NDArray[np.float32]) -> NDArray[np.int64]:
+    above = np.flatnonzero(scores > 0.5)
+    return above[np.argsort(-scores[above], kind="stable")]
+
+
+def _torch_top(torch: Any, scores: Any) -> Any:
+    above = torch.nonzero(scores > 0.5)[:, 0]
+    return above[torch.argsort(scores[above], descending=True, stable=True)]
+
+
+def _nms_cases(count: int) -> Iterator[Case]:
+    task = f"greedy NMS of {count} boxes at IoU 0.4"
+    generator = np.random.default_rng(1)
+    corner = generator.random((count, 2), np.float32) * 1000
+    boxes = np.concatenate([corner, corner + 20 + 180 * generator.random((count, 2), np.float32)], axis=1)
+    scores = generator.permutation(count).astype(np.float32) / count
+    expected = _numpy_nms(boxes, scores)
+    runs: list[tuple[str, Callable[[], Any]]] = [
+        ("vidgraph", partial(nms, boxes, scores, max_iou=0.4)),
+        ("numpy", partial(_numpy_nms, boxes, scores)),
+    ]
+    cv2, torch = optional("cv2"), optional("torch")
+    if cv2:
+        sides = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1).astype(np.float64)
+        runs.append(("opencv", partial(cv2.dnn.NMSBoxes, sides, scores, -1.0, 0.4)))
+    if torch:
+        runs.append(("torch", partial(_torch_nms, torch, torch.from_numpy(boxes), torch.from_numpy(scores))))
+    for name, run in runs:
+        yield Case(task, name, run, partial(_same, run, expected))
+
+
+def _numpy_nms(boxes: NDArray[np.float32], scores: NDArray[np.float32]) -> NDArray[np.int64]:
+    """The loop of py-faster-rcnn, with continuous widths."""
+    areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    order, kept = np.argsort(-scores, kind="stable"), []
+    while len(order):
+        first, rest = order[0], order[1:]
+        kept.append(first)
+        low, high = np.maximum(boxes[first, :2], boxes[rest, :2]), np.minimum(boxes[first, 2:], boxes[rest, 2:])
+        shared = np.prod(np.maximum(high - low, 0), axis=1)
+        order = rest[shared / (areas[first] + areas[rest] - shared) <= 0.4]
+    return np.array(kept, np.int64)
+
+
+def _torch_nms(torch: Any, boxes: Any, scores: Any) -> Any:
+    areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    order, kept = torch.argsort(scores, descending=True), []
+    while len(order):
+        first, rest = order[0], order[1:]
+        kept.append(int(first))
+        low, high = torch.maximum(boxes[first, :2], boxes[rest, :2]), torch.minimum(boxes[first, 2:], boxes[rest, 2:])
+        shared = (high - low).clamp_(min=0).prod(1)
+        order = rest[shared / (areas[first] + areas[rest] - shared) <= 0.4]
+    return kept
+
+
+def _decode_cases() -> Iterator[Case]:
+    task = "SSD decode of all 9440 anchors"
+    priors = ssd_priors((360, 640), strides=(8, 16, 32), min_sizes=((16, 32), (64, 128), (256, 512)))
+    loc = np.random.default_rng(2).standard_normal((len(priors), 4)).astype(np.float32)
+    expected = _numpy_decode(loc, priors)
+    runs: list[tuple[str, Callable[[], Any]]] = [
+        ("vidgraph", partial(decode_boxes, loc, priors)),
+        ("numpy", partial(_numpy_decode, loc, priors)),
+    ]
+    torch = optional("torch")
+    if torch:
+        runs.append(("torch", partial(_torch_decode, torch, torch.from_numpy(loc), torch.from_numpy(priors))))
+    for name, run in runs:
+        yield Case(task, name, run, partial(_close, run, expected), loc.nbytes + priors.nbytes + expected.nbytes)
+
+
+def _numpy_decode(loc: NDArray[np.float32], priors: NDArray[np.float32]) -> NDArray[np.float32]:
+    centre = priors[:, :2] + loc[:, :2] * np.float32(0.1) * priors[:, 2:]
+    size = priors[:, 2:] * np.exp(loc[:, 2:] * np.float32(0.2))
+    return np.concatenate([centre - size / 2, centre + size / 2], axis=1)
+
+
+def _torch_decode(torch: Any, loc: Any, priors: Any) -> Any:
+    centre = priors[:, :2] + loc[:, :2] * 0.1 * priors[:, 2:]
+    size = priors[:, 2:] * torch.exp(loc[:, 2:] * 0.2)
+    return torch.cat([centre - size / 2, centre + size / 2], 1)
