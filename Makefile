@@ -52,26 +52,31 @@ video: machine
 	@test -z "$$WEIGHTS" || test -e "$$WEIGHTS" || { echo "make: no such weights: $$WEIGHTS" >&2; exit 2; }
 
 $(BIN)/python: | machine
-	"$$PYTHON" -m venv .venv
+	@echo 'make: making .venv'
+	@"$$PYTHON" -m venv .venv
 
 $(STAMPS)/wheel-$(HASH): | $(BIN)/python
-	rm -rf build/wheel && mkdir -p build/wheel $(STAMPS)
-	$(PIP) wheel --quiet --no-deps --wheel-dir build/wheel .
-	$(PIP) install --quiet --force-reinstall --no-deps "$(WHEEL)"
-	rm -f $(STAMPS)/* && touch "$@"
+	@echo 'make: building the wheel'
+	@rm -rf build/wheel && mkdir -p build/wheel $(STAMPS)
+	@$(PIP) wheel --quiet --no-deps --wheel-dir build/wheel .
+	@$(PIP) install --quiet --force-reinstall --no-deps "$(WHEEL)"
+	@rm -f $(STAMPS)/* && touch "$@"
 
 $(STAMPS)/base-$(HASH): $(STAMPS)/wheel-$(HASH)
-	$(PIP) install --quiet "$(WHEEL)"
-	touch "$@"
+	@echo 'make: installing it into .venv'
+	@$(PIP) install --quiet "$(WHEEL)"
+	@touch "$@"
 
 # A .pth checkpoint needs torch once, to become ONNX. A torch that is in .venv already is kept.
 $(STAMPS)/torch-$(HASH): $(STAMPS)/base-$(HASH)
-	$(BIN)/python -c 'import torch, onnx' 2>/dev/null || $(PIP) install --quiet "$(WHEEL)[torch]"
-	touch "$@"
+	@$(BIN)/python -c 'import torch, onnx' 2>/dev/null || \
+	{ echo 'make: installing torch, which reads the checkpoint'; $(PIP) install --quiet "$(WHEEL)[torch]"; }
+	@touch "$@"
 
 $(STAMPS)/test-$(HASH): $(STAMPS)/base-$(HASH)
-	$(PIP) install --quiet "$(WHEEL)[dev]"
-	touch "$@"
+	@echo 'make: installing what the tests use'
+	@$(PIP) install --quiet "$(WHEEL)[dev]"
+	@touch "$@"
 
 wheel: $(STAMPS)/wheel-$(HASH)
 install: $(STAMPS)/base-$(HASH)
