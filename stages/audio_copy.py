@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -25,14 +26,17 @@ _HELD: dict[str, frozenset[str]] = {
     "mov": frozenset({"aac", "mp3", "ac3", "eac3", "alac", "pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_f32le"}),
 }
 _TRANSCODED_BIT_RATE = 160_000
+_LOOK_AHEAD = 20_000  # packets: where a stream has none among these, it is written when it comes
 
 
 class AudioCopy:
-    """All audio streams of a file, read by a demuxer of its own that is never ahead of the pictures.
+    """All audio streams of a file, read by a demuxer of its own that is hardly ahead of the pictures.
+
+    Order of calls: :meth:`begin`, :meth:`add_to`, :meth:`write_first`, then :meth:`write_until` again and
+    again, :meth:`finish`, :meth:`close`.
 
     Attributes:
         origin: seconds at which the file's clock begins, or None where it does not say.
-        streams: how many audio streams are carried over.
     """
 
     def __init__(self, address: str) -> None:
@@ -53,46 +57,54 @@ class AudioCopy:
         self.origin = None if start is None else Fraction(start, av.time_base)
         self._tracks: dict[int, _Track] = {}
         self._packets: Iterator[Packet[Any]] = iter(())
-        self._next: Packet[Any] | None = None
+        self._waiting: deque[Packet[Any]] = deque()
+        self._firsts: dict[int, Packet[Any]] = {}
         self._shift = Fraction(0)
 
-    @property
-    def streams(self) -> int:
-        return len(self._tracks)
-
-    def add_to(self, output: OutputContainer, path: Path) -> None:
-        """Add a stream to ``output`` for each audio stream; says in the log which had to be transcoded."""
-        held = _HELD.get({".m4v": "mp4"}.get(path.suffix.lower(), path.suffix.lower()[1:]))
-        for stream in self._input.streams.audio:
-            name = stream.codec_context.name if stream.codec_context is not None else ""
-            track = _Track.copied(stream, output) if held is None or _family(name) in held else None
-            if track is None and name:
-                track = _Track.transcoded(stream, output)
-                log.warning("%s cannot hold %s audio; it is transcoded to AAC", path.name, _family(name))
-            if track is None:
-                log.warning("%s: an audio stream of an unknown codec is left out", self._label)
-            else:
-                track.target.metadata.update({k: v for k, v in stream.metadata.items() if k in ("language", "title")})
-                self._tracks[stream.index] = track
-
     def begin(self, *, shift: Fraction, first: Fraction | None = None) -> None:
-        """Say where to begin.
+        """Find the first packet of each stream; streams without one are left out.
 
         Args:
             shift: seconds to subtract from all times.
             first: time in the file's clock before which nothing is wanted; None: from the start.
         """
         self._shift = shift
-        wanted = [self._input.streams[index] for index in self._tracks]
-        if not wanted:
+        streams = self._input.streams.audio
+        if not streams:
             return
         if first is not None:
             try:
                 self._input.seek(max(0, int(first * av.time_base)), backward=True)
             except FFmpegError:
                 log.debug("%s: cannot seek; its sound is read from the start", self._label)
-        self._packets = self._read(wanted, first)
-        self._next = next(self._packets, None)
+        self._packets = self._read(list(streams), first)
+        while len(self._firsts) < len(streams) and len(self._waiting) < _LOOK_AHEAD:
+            packet = next(self._packets, None)
+            if packet is None:
+                break
+            self._waiting.append(packet)
+            self._firsts.setdefault(packet.stream_index, packet)
+
+    def late_s(self, time: Fraction) -> Fraction:
+        """How many seconds after ``time`` (in the file's clock) the last of the streams begins."""
+        return max((_time(packet) - time for packet in self._firsts.values()), default=Fraction(0))
+
+    def add_to(self, output: OutputContainer, path: Path) -> None:
+        """Add a stream to ``output`` for each audio stream; says in the log which had to be transcoded."""
+        suffix = path.suffix.lower()[1:]
+        held = _HELD.get({"m4v": "mp4"}.get(suffix, suffix))
+        for index in sorted(self._firsts):
+            stream = self._input.streams[index]
+            name = _family(stream.codec_context.name) if stream.codec_context is not None else ""
+            track = _Track.copied(stream, output) if held is None or name in held else None
+            if track is None and name:
+                track = _Track.transcoded(stream, output)
+                log.warning("%s cannot hold %s audio; it is transcoded to AAC", path.name, name)
+            if track is None:
+                log.warning("%s: an audio stream of an unknown codec is left out", self._label)
+                continue
+            track.target.metadata.update({k: v for k, v in stream.metadata.items() if k in ("language", "title")})
+            self._tracks[index] = track
 
     def _read(self, wanted: list[Any], first: Fraction | None) -> Iterator[Packet[Any]]:
         try:
@@ -104,30 +116,52 @@ class AudioCopy:
         except (FFmpegError, OSError) as error:
             log.warning("%s: the sound ends early: %s", self._label, error.strerror or type(error).__name__)
 
+    def write_first(self, output: OutputContainer) -> None:
+        """Write the first packet of each stream now, whatever its time.
+
+        Raises:
+            FFmpegError: the output cannot be written.
+        """
+        for packet in self._firsts.values():
+            self._waiting.remove(packet)
+            self._write(packet, output)
+
     def write_until(self, output: OutputContainer, time: Fraction | None) -> None:
         """Write what comes up to ``time`` (seconds in the file's clock, before the shift); None: everything.
 
         Raises:
             FFmpegError: the output cannot be written.
         """
-        while self._next is not None:
-            packet = self._next
-            assert packet.dts is not None
-            if time is not None and packet.dts * Fraction(packet.time_base) > time:
+        while True:
+            if not self._waiting:
+                packet = next(self._packets, None)
+                if packet is None:
+                    return
+                self._waiting.append(packet)
+            if time is not None and _time(self._waiting[0]) > time:
                 return
-            self._next = next(self._packets, None)
-            self._tracks[packet.stream_index].write(packet, output, self._shift)
+            self._write(self._waiting.popleft(), output)
+
+    def _write(self, packet: Packet[Any], output: OutputContainer) -> None:
+        track = self._tracks.get(packet.stream_index)
+        if track is not None:
+            track.write(packet, output, self._shift)
 
     def finish(self, output: OutputContainer, time: Fraction | None) -> None:
         """Write up to ``time`` (None: to the end of the file) and flush the transcoders."""
         self.write_until(output, time)
-        self._next = None
         for track in self._tracks.values():
             track.flush(output)
 
     def close(self) -> None:
-        self._next, self._packets = None, iter(())
+        self._packets = iter(())
+        self._waiting.clear()
         self._input.close()
+
+
+def _time(packet: Packet[Any]) -> Fraction:
+    assert packet.dts is not None
+    return packet.dts * Fraction(packet.time_base)
 
 
 class _Track:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -16,6 +15,7 @@ from ..pipeline.picture import Picture
 from .audio_copy import AudioCopy
 from .clock import NANOSECONDS
 from .encoder_frame import MATRIX_TAGS, EncoderFrames, coded_matrix, coded_size
+from .output_file import OutputFile
 from .outputs import output_error
 
 PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
@@ -34,6 +34,8 @@ _COMMON_OPTIONS = {"flush_packets": "1", "max_interleave_delta": "1"}
 _CODER = "rc-lookahead=0:sync-lookahead=0:b-adapt=0:bframes={b_frames}"
 _RATE_FACTOR = "24"
 _MAX_THREADS = 8
+_BUFFER = 1 << 20
+_LONGEST_PRELOAD_S = 2000  # FFmpeg counts microseconds in 31 bits
 _FINEST = 1_000_000  # ticks a second: MP4 counts them in 32 bits
 _COARSEST = 10_000
 
@@ -79,22 +81,35 @@ class VideoFile:
         self._make = EncoderFrames().make
         self._last_pts: int | None = None
         self._end = Fraction(0)
+        self._length = 1 / _nominal_rate(frame.duration_ns)
+        late = Fraction(0)
+        if audio is not None:
+            audio.begin(shift=shift, first=audio_from)
+            if path.suffix.lower() != ".mkv":  # MP4's index waits for all streams, so they send a packet ahead
+                late = min(max(late, audio.late_s(frame_time(frame))), Fraction(_LONGEST_PRELOAD_S))
         try:
-            self._open(frame, picture, settings)
+            self._file = OutputFile(path)
+            self._open(frame, picture, settings, preload_s=late)
             if audio is not None:
                 audio.add_to(self._container, path)
-                audio.begin(shift=shift, first=audio_from)
             self._container.start_encoding()
+            if audio is not None and late:
+                audio.write_first(self._container)
         except (FFmpegError, OSError) as error:
             raise output_error(path, error) from error
 
-    def _open(self, frame: Frame, picture: Picture, settings: EncoderSettings) -> None:
-        mkv = self.path.suffix.lower() == ".mkv"
+    def _open(self, frame: Frame, picture: Picture, settings: EncoderSettings, *, preload_s: Fraction) -> None:
+        suffix = self.path.suffix.lower()
         self._container = av.open(
-            f"file:{self.path}",
+            self._file,
             "w",
-            format="matroska" if mkv else "mov" if self.path.suffix.lower() == ".mov" else "mp4",
-            container_options={**_COMMON_OPTIONS, **(_MKV_OPTIONS if mkv else _MP4_OPTIONS)},
+            format={".mkv": "matroska", ".mov": "mov"}.get(suffix, "mp4"),
+            container_options={
+                **_COMMON_OPTIONS,
+                **(_MKV_OPTIONS if suffix == ".mkv" else _MP4_OPTIONS),
+                "audio_preload": str(round(preload_s * 1_000_000)),
+            },
+            buffer_size=_BUFFER,
         )
         rate = _nominal_rate(frame.duration_ns)
         coder = _CODER.format(b_frames=0 if settings.preset == "ultrafast" else 1)
@@ -117,15 +132,17 @@ class VideoFile:
         Raises:
             OutputError: the disk is full, or the file cannot be written for another reason.
         """
+        if self._file.closed:
+            raise OutputError(f"cannot write {self.path}: it was closed after an error")
         shown = frame_time(frame)
         coded = self._make(picture)
         pts = round((shown - self._shift) / self._time_base)
         if self._last_pts is not None and pts <= self._last_pts:
             pts = self._last_pts + 1
-        duration = round(Fraction(frame.duration_ns, NANOSECONDS) / self._time_base)
-        coded.pts, coded.time_base, coded.duration = pts, self._time_base, duration
-        self._last_pts = pts
-        self._end = max(self._end, shown + Fraction(frame.duration_ns, NANOSECONDS))
+        length = Fraction(frame.duration_ns, NANOSECONDS) or self._length
+        coded.pts, coded.time_base, coded.duration = pts, self._time_base, max(1, round(length / self._time_base))
+        self._last_pts, self._length = pts, length
+        self._end = max(self._end, shown + length)
         self._encode(coded)
         self.frames += 1
 
@@ -139,7 +156,8 @@ class VideoFile:
             raise self._failed(error) from error
 
     def _failed(self, error: Exception) -> OutputError:
-        return output_error(self.path, error, kept=f"what was written before can be played ({self.frames} frames sent)")
+        self.abandon()
+        return output_error(self.path, error, kept="what was written before can be played")
 
     def finish(self, *, whole_sound: bool) -> None:
         """Flush the encoder, write the index and close. Further calls do nothing.
@@ -150,20 +168,23 @@ class VideoFile:
         Raises:
             OutputError: the file cannot be written to its end; it is closed.
         """
+        if self._file.closed:
+            return
         try:
             self._encode(None)
             if self._audio is not None:
                 self._audio.finish(self._container, None if whole_sound else self._end)
             self._container.close()
+            self._file.close()
         except (FFmpegError, OSError) as error:
             raise self._failed(error) from error
         finally:
             self.abandon()
 
     def abandon(self) -> None:
-        """Close after a failure: what reached the disk stays as it is. Further calls do nothing."""
-        with contextlib.suppress(FFmpegError, OSError):
-            self._container.close()
+        """Close after a failure, without an index: whole fragments stay as they are. Further calls do nothing."""
+        self._file.give_up()
+        self._container.close()
         if self._audio is not None:
             self._audio.close()
             self._audio = None
