@@ -60,7 +60,7 @@ def _nms_cases(count: int) -> Iterator[Case]:
     generator = np.random.default_rng(1)
     corner = generator.random((count, 2), np.float32) * 1000
     boxes = np.concatenate([corner, corner + 20 + 180 * generator.random((count, 2), np.float32)], axis=1)
-    scores = generator.permutation(count).astype(np.float32) / count
+    scores = (1 + generator.permutation(count).astype(np.float32)) / count
     expected = _numpy_nms(boxes, scores)
     runs: list[tuple[str, Callable[[], Any]]] = [
         ("vidgraph", partial(nms, boxes, scores, max_iou=0.4)),
@@ -69,7 +69,7 @@ def _nms_cases(count: int) -> Iterator[Case]:
     cv2, torch = optional("cv2"), optional("torch")
     if cv2:
         sides = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1).astype(np.float64)
-        runs.append(("opencv", partial(cv2.dnn.NMSBoxes, sides, scores, -1.0, 0.4)))
+        runs.append(("opencv", partial(cv2.dnn.NMSBoxes, sides, scores, 0.0, 0.4)))
     if torch:
         runs.append(("torch", partial(_torch_nms, torch, torch.from_numpy(boxes), torch.from_numpy(scores))))
     for name, run in runs:
