@@ -140,7 +140,7 @@ class Decoder:
                             self._recent.append(packet.pts)
                     yield packet
                 return
-            except FFmpegError:
+            except (FFmpegError, IndexError):  # IndexError: damage made PyAV see a stream that does not exist
                 failures += 1
                 self._unreadable = True
 

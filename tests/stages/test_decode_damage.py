@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
+import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -139,6 +141,27 @@ def test_a_file_in_which_nothing_can_be_decoded(tmp_path: Path) -> None:
     bad = damage(clip, tmp_path / "bad.mp4", packets=range(5))
     with pytest.raises(SourceError, match=r"bad.mp4: no frame could be decoded; \d of 5 packets are damaged"):
         read(bad, threads=1)
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts", "flv"])
+def test_random_bytes_anywhere_give_frames_in_order_or_a_reason(tmp_path: Path, suffix: str) -> None:
+    whole = make_clip(tmp_path / f"whole.{suffix}", frames=40, gop=10, b_frames=2).read_bytes()
+    bad, delivered = tmp_path / f"bad.{suffix}", 0
+    for seed in range(25):
+        source = random.Random(seed)
+        data = bytearray(whole)
+        for _ in range(source.choice([1, 10, 100, 500])):
+            data[source.randrange(len(data))] = source.randrange(256)
+        bad.write_bytes(data)
+        try:
+            frames, _ = read(bad, threads=source.choice([1, 2, 4]), start=source.choice([None, 0.9]))
+        except SourceError as error:
+            assert str(bad) in str(error)
+            assert "\n" not in str(error)
+        else:
+            delivered += len(frames)
+            assert all(after.pts_ns > before.pts_ns for before, after in itertools.pairwise(frames))
+    assert delivered > 100
 
 
 def test_ffmpeg_writes_nothing_on_standard_error(clip: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
