@@ -147,6 +147,7 @@ def test_a_file_in_which_nothing_can_be_decoded(tmp_path: Path) -> None:
 def test_random_bytes_anywhere_give_frames_in_order_or_a_reason(tmp_path: Path, suffix: str) -> None:
     whole = make_clip(tmp_path / f"whole.{suffix}", frames=40, gop=10, b_frames=2).read_bytes()
     bad, delivered = tmp_path / f"bad.{suffix}", 0
+    reasons: list[str] = []
     for seed in range(25):
         source = random.Random(seed)
         data = bytearray(whole)
@@ -156,12 +157,12 @@ def test_random_bytes_anywhere_give_frames_in_order_or_a_reason(tmp_path: Path, 
         try:
             frames, _ = read(bad, threads=source.choice([1, 2, 4]), start=source.choice([None, 0.9]))
         except SourceError as error:
-            assert str(bad) in str(error)
-            assert "\n" not in str(error)
+            reasons.append(str(error))
         else:
             delivered += len(frames)
             assert all(after.pts_ns > before.pts_ns for before, after in itertools.pairwise(frames))
     assert delivered > 100
+    assert all(str(bad) in reason and "\n" not in reason for reason in reasons)
 
 
 def test_ffmpeg_writes_nothing_on_standard_error(clip: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
