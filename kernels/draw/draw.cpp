@@ -27,6 +27,23 @@ void blend_rgb(uint8_t* __restrict row, const uint8_t* __restrict alpha, int cou
   }
 }
 
+// Eight pixels of a mask as eight bytes, `alpha` or 0; the first pixel is the highest bit and the lowest address.
+uint64_t spread_byte(uint8_t bits, uint8_t alpha) {
+  const uint64_t single = bits * UINT64_C(0x0101010101010101) & UINT64_C(0x0102040810204080);
+  return ((single + UINT64_C(0x7f7f7f7f7f7f7f7f)) >> 7 & UINT64_C(0x0101010101010101)) * alpha;
+}
+
+void unpack_bits(const uint8_t* bits, int first, int count, uint8_t alpha, uint8_t* __restrict row) {
+  const auto one = [=](int x) { return (bits[(x + first) >> 3] >> (7 - ((x + first) & 7))) & 1 ? alpha : uint8_t{0}; };
+  int x = 0;
+  for (; x < count && (x + first) % 8; ++x) row[x] = one(x);
+  for (; x + 8 <= count; x += 8) {
+    const uint64_t eight = spread_byte(bits[(x + first) >> 3], alpha);
+    std::memcpy(row + x, &eight, sizeof(eight));
+  }
+  for (; x < count; ++x) row[x] = one(x);
+}
+
 uint8_t* row_at(const Plane& plane, int y) { return plane.data + y * plane.stride; }
 
 // Chroma rows under the alpha rows that were added since the last one was blended.
@@ -132,13 +149,8 @@ void draw_alpha(const PictureView& picture, PixelRect rect, const uint8_t* mask,
 void draw_bits(const PictureView& picture, PixelRect rect, const uint8_t* bits, Paint paint, uint8_t alpha,
                void* workspace) {
   const ptrdiff_t stride = (static_cast<ptrdiff_t>(rect.x2) - rect.x1 + 7) / 8;
-  const auto row_alpha = [=](PixelRect inside, int y, uint8_t* __restrict row) {
-    const uint8_t* from = bits + (y - rect.y1) * stride;
-    const int skip = inside.x1 - rect.x1;
-    for (int x = 0; x < inside.x2 - inside.x1; ++x) {
-      const int bit = x + skip;
-      row[x] = (from[bit >> 3] >> (7 - (bit & 7))) & 1 ? alpha : 0;
-    }
+  const auto row_alpha = [=](PixelRect inside, int y, uint8_t* row) {
+    unpack_bits(bits + (y - rect.y1) * stride, inside.x1 - rect.x1, inside.x2 - inside.x1, alpha, row);
   };
   blend_rows(picture, rect, paint, row_alpha, workspace);
 }

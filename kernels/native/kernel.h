@@ -14,6 +14,10 @@
 #define KERNEL_HD
 #endif
 
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "samples and masks are read as little-endian words"
+#endif
+
 #ifndef KERNEL_ISA
 #define KERNEL_ISA baseline
 #endif
