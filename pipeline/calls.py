@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from time import perf_counter_ns
 from typing import Any
 
-from .errors import EngineError, OutputError, StageError, VidgraphError
+from .errors import EngineError, OutputError, StageError, VidgraphError, redact
 from .packet import Frame, Packet
 from .stage import EndReason, Sink, Stage
 from .stats import Samples, StageStats
@@ -20,9 +20,9 @@ log = logging.getLogger("vidgraph")
 
 
 def one_line(error: BaseException) -> str:
-    """The message of ``error`` on one line; the type's name where it has none or is not vidgraph's own."""
+    """The message of ``error`` on one line, without secrets; with the type's name where it is not vidgraph's own."""
     words = error.args[0] if isinstance(error, KeyError) and error.args else error  # str() of a KeyError quotes it
-    text = " ".join(str(words).split())
+    text = redact(" ".join(str(words).split()))
     if type(error).__module__.split(".")[0] == __name__.split(".")[0] and text:
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -8,8 +8,8 @@ from types import TracebackType
 from .execution import Execution
 from .stats import RunStats
 
-UNWIND_S = 2.0
-"""So long an interrupted ``wait`` waits for outputs to be finished before the interrupt goes on."""
+UNWIND_S = 12.0
+"""So long, at most, an interrupted ``wait`` waits for outputs to be finished before the interrupt goes on."""
 
 
 class Run:

@@ -156,6 +156,12 @@ def test_a_camera_that_cannot_be_opened_leaves_the_others(executor: str) -> None
     assert [s.ended for s in stats.streams] == ["failed", "finished"]
 
 
+def test_secrets_do_not_reach_messages(executor: str) -> None:
+    error = OSError("rtsp://admin:hunter2@door/live?token=abc: no route")
+    with pytest.raises(SourceError, match=r"before its first frame: OSError: rtsp://\*\*\*@door/live\?token=\*\*\*"):
+        Graph(Numbers(5, fail_at=0, error=error)).run(executor=executor)
+
+
 @pytest.mark.parametrize("when", [0, 3, 9])
 def test_damage_ends_a_strict_run(executor: str, when: int) -> None:
     class Damaged(Numbers):
