@@ -49,8 +49,8 @@ class Weights:
         other = model_of_file(weights.sha256)
         if other is not None and other is not row:
             raise CheckpointError(
-                f"{file} has the published weights of {other.name}, which {row.name} would read silently "
-                f"with other anchors or activations: use --model {other.name}={file}"
+                f"{file} has the published weights of {other.name}, whose anchors and activations are not "
+                f"those of {row.name}: use --model {other.name}={file}"
             )
         weights._template()
         return weights
