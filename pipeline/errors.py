@@ -67,7 +67,7 @@ class StageError(VidgraphError):
 
 
 _CREDENTIALS = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)[^/@\s]*@")
-_SECRET_QUERY = re.compile(r"(?i)(?P<name>[?&](?:token|key|password|passwd|pwd|secret|auth|sig|signature)=)[^&\s'\"]+")
+_SECRET_QUERY = re.compile(r"(?i)(?P<name>[?&](?:token|key|password|passwd|pwd|secret|auth|sig|signature)=)[^&\s'\"]*[^&\s'\":,;)]")
 
 
 def redact(text: str) -> str:

@@ -23,7 +23,8 @@ class Source(Protocol):
 
     ``frames`` runs in one thread of its own, and may be left early: ``close`` is then called from
     that same thread. A problem that does not end the stream (damaged frames) is counted in
-    ``problems``: cause -> frames.
+    ``problems``: cause -> frames. A source whose reads can wait for long has a method ``interrupt``, safe
+    from any thread, that ends such a read; it is called when a run is stopped.
     """
 
     stream_id: str
