@@ -58,9 +58,8 @@ def installed_dependencies(root: str) -> dict[str, metadata.Distribution]:
         except metadata.PackageNotFoundError:
             continue  # another platform's, or an extra that is not installed
         first_level = name == root
-        for requirement in found[name].requires or []:
-            if first_level or "extra ==" not in requirement:
-                waiting.append(re.split(r"[\s;<>=!~\[(]", requirement, maxsplit=1)[0])
+        wanted = [line for line in found[name].requires or [] if first_level or "extra ==" not in line]
+        waiting += [re.split(r"[\s;<>=!~\[(]", line, maxsplit=1)[0] for line in wanted]
     return found
 
 

@@ -80,7 +80,7 @@ def test_the_wheel_has_what_the_checkout_has() -> None:
     assert not missing
     assert "vidgraph/py.typed" in files
     assert any(file.endswith(".schema.json") for file in files), "the results schema is not in the wheel"
-    assert any(file.endswith("/vidgraph") or file.endswith("/vidgraph.exe") for file in files), "no vidgraph command"
+    assert any(file.endswith(("/vidgraph", "/vidgraph.exe")) for file in files), "no vidgraph command"
     assert not any(file.startswith("vidgraph/tests/") for file in files)
 
 
