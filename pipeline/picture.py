@@ -25,6 +25,7 @@ class Picture:
             ``[h, w]`` and ``[h / 2, w / 2, 2]``, for ``rgb24`` one of ``[h, w, 3]``. Rows may be
             padded (strided views of the decoder's memory).
         matrix: the YUV matrix; ``rgb`` for ``rgb24``.
+        matrix_assumed: the source does not name its matrix; what encodes the picture does not either.
         full_range: luma 0..255 rather than 16..235.
         rotation: degrees clockwise by which the source's metadata said to turn it for display;
             the planes are already turned.
@@ -42,6 +43,7 @@ class Picture:
     rotation: int = 0
     interlaced: bool = False
     sample_aspect: Fraction = Fraction(1)
+    matrix_assumed: bool = False
     _rgb: list[NDArray[np.uint8]] = field(default_factory=list, init=False, repr=False)
 
     def __post_init__(self) -> None:

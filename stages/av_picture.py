@@ -24,7 +24,9 @@ Planes = tuple[NDArray[Any], ...]
 _MATRICES: dict[int, Matrix] = {
     1: "bt709", 4: "bt601", 5: "bt601", 6: "bt601", 7: "bt709", 9: "bt2020", 10: "bt2020",
 }  # fmt: skip
-_HD_LINES = 720  # a picture that does not name its matrix is BT.709 from here on, BT.601 below, as in players
+UNMARKED_MATRIX: Matrix = "bt601"
+"""Of pictures that do not name their matrix, whatever their size: as swscale and OpenCV read them, and so as
+the pictures were that published models were tested with. (Players take BT.709 for high definition.)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,8 @@ class PictureReader:
         return Picture(
             plan.target,
             planes,
-            matrix="rgb" if rgb else _matrix(frame),
+            matrix="rgb" if rgb else _MATRICES.get(int(frame.colorspace), UNMARKED_MATRIX),
+            matrix_assumed=not rgb and int(frame.colorspace) not in _MATRICES,
             full_range=rgb or full_range,
             rotation=turn.degrees,
             interlaced=frame.interlaced_frame,
@@ -139,10 +142,6 @@ def _nearest(form: VideoFormat, *, quarter: bool) -> str:
     size = (64 // components[1].width, 64 // components[1].height)
     family = {(2, 2): "yuv420p", (2, 1): "yuv444p" if quarter else "yuv422p"}.get(size, "yuv444p")
     return family + ("10le" if components[0].bits > 8 else "")
-
-
-def _matrix(frame: VideoFrame) -> Matrix:
-    return _MATRICES.get(int(frame.colorspace), "bt709" if frame.height >= _HD_LINES else "bt601")
 
 
 def _is_full_range(frame: VideoFrame) -> bool:
