@@ -20,9 +20,10 @@ from ..pipeline.stats import RunStats
 from ..stages.attach_results import AttachResults
 from ..stages.hold import Hold
 from ..stages.iterate import Iterate
+from ..stages.open_sink import Output
 from ..stages.sample import Sample
 from .base import Model, load_model
-from .job import Address, Job, JobOptions, Output, Policy, result_of
+from .job import Address, Job, JobOptions, Policy, result_of
 from .registry import MODELS
 
 
@@ -156,7 +157,7 @@ def draw(
         VidgraphError: as :func:`run`.
     """
     recorded = read_results(results)
-    options = JobOptions(overwrite=overwrite, preset=preset, threads=threads, start=start, strict=True)
+    options = JobOptions(overwrite=overwrite, preset=preset, threads=threads, start=start)
     job = Job.open(source, _several(outputs), options)
     try:
         attach = AttachResults(recorded)
