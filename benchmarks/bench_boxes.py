@@ -60,7 +60,7 @@ def _nms_cases(count: int) -> Iterator[Case]:
     generator = np.random.default_rng(1)
     corner = generator.random((count, 2), np.float32) * 1000
     boxes = np.concatenate([corner, corner + 20 + 180 * generator.random((count, 2), np.float32)], axis=1)
-    scores = (1 + generator.permutation(count).astype(np.float32)) / count
+    scores = ((1 + generator.permutation(count)) / count).astype(np.float32)
     expected = _numpy_nms(boxes, scores)
     runs: list[tuple[str, Callable[[], Any]]] = [
         ("vidgraph", partial(nms, boxes, scores, max_iou=0.4)),

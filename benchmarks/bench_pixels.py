@@ -91,7 +91,8 @@ def _numpy_sample(plane: NDArray[np.uint8], shift: float) -> NDArray[np.float32]
     (row, down), (column, right) = axes
     top, bottom = plane[row].astype(np.float32), plane[row + 1].astype(np.float32)
     lines = top + (bottom - top) * down[:, None]
-    return lines[:, column] + (lines[:, column + 1] - lines[:, column]) * right
+    sampled: NDArray[np.float32] = lines[:, column] + (lines[:, column + 1] - lines[:, column]) * right
+    return sampled
 
 
 def _numpy_input(planes: Planes) -> NDArray[np.float32]:

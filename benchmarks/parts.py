@@ -12,13 +12,14 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ..models.base import Model, load_model
 from ..models.run import run
 from ..pipeline.packet import Packet
-from ..pipeline.stage import EndReason, Source, Stage
+from ..pipeline.stage import EndReason, Sink, Source, Stage
 from ..pipeline.stats import RunStats
 from ..pipeline.threads import ThreadBudget
 from ..stages.draw import Draw
@@ -192,17 +193,22 @@ def _parts(source: str, model: Model, path: Path, frames: int, preset: str) -> S
         stages: list[Stage] = [*model.stages(), Draw([model.result_keys()])]
         about = OutputStream(stream_id=video.stream_id, address=source, ends_early=True)
         sink = open_sink(path, streams=[about], preset=preset)
-        for part in (video, *stages, sink):
+        parts: list[Source | Stage | Sink] = [video, *stages, sink]
+        for part in parts:
             opened.callback(part.close)
             part.open()
         frames_of_video = video.frames()
-        while (frame := _timed(samples, "decode", lambda: next(frames_of_video, None))) is not None:
-            packet = Packet(frame)
+        while (frame := _timed(samples, "decode", partial(next, frames_of_video, None))) is not None:
+            packets: list[Packet] = [Packet(frame)]
             for stage in stages:
-                (packet,) = _timed(samples, stage.name, lambda stage=stage, packet=packet: list(stage.process(packet)))
-            _timed(samples, "encode", lambda packet=packet: sink.write(packet))
+                packets = _timed(samples, stage.name, partial(_process, stage, packets))
+            _timed(samples, "encode", partial(sink.write, *packets))
         sink.end_stream(video.stream_id, EndReason.FINISHED)
     return samples
+
+
+def _process(stage: Stage, packets: list[Packet]) -> list[Packet]:
+    return [out for packet in packets for out in stage.process(packet)]
 
 
 def _timed(samples: Samples, part: str, call: Callable[[], Any]) -> Any:
