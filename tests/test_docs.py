@@ -13,12 +13,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import av
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 from vidgraph.pipeline.cli import build_parser, main
 from vidgraph.pipeline.cli.options import COMMANDS
+
+from .material import make_clip, make_photo, make_weights
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -200,48 +199,3 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
         make_weights(model, pulled)
     shutil.copy(root / "cache" / "weights" / "retinaface" / "mobilenet0.25_Final.pth", folder)
     return root
-
-
-def picture(number: int) -> NDArray[np.uint8]:
-    """RGB, uint8 [240, 320, 3]: a gradient with a bright square that moves."""
-    rgb = np.zeros((240, 320, 3), np.uint8)
-    rgb[..., 0] = np.linspace(0, 255, 320, dtype=np.uint8)
-    rgb[..., 1] = np.linspace(0, 255, 240, dtype=np.uint8)[:, None]
-    rgb[80:140, 20 + 8 * number : 80 + 8 * number] = (250, 220, 200)
-    return rgb
-
-
-def make_clip(path: Path, frames: int = 12) -> None:
-    """A video of ``frames`` frames, 320x240, 25 a second."""
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("h264", rate=25)
-        stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
-        for number in range(frames):
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture(number), format="rgb24")))
-        container.mux(stream.encode())
-
-
-def make_photo(path: Path) -> None:
-    with av.open(str(path), "w", format="image2") as container:
-        stream = container.add_stream("mjpeg", rate=1)
-        stream.width, stream.height, stream.pix_fmt = 320, 240, "yuvj420p"
-        frame = av.VideoFrame.from_ndarray(picture(0), format="rgb24").reformat(format="yuvj420p")
-        container.mux(stream.encode(frame))
-        container.mux(stream.encode())
-
-
-def make_weights(model: str, path: Path) -> None:
-    """Seeded weights that find a handful of "faces" in :func:`picture`."""
-    import torch
-    from vidgraph.models import find_model
-
-    torch.manual_seed(0)
-    network = find_model(model).family().network(model)
-    pixels = picture(4)[..., ::-1].astype(np.float32) - np.array([104, 117, 123], np.float32)
-    with torch.no_grad():
-        _, conf, _ = network(torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))[None])
-        logits = (conf[0, :, 1] / conf[0, :, 0]).log()
-        threshold = logits.sort(descending=True).values[10]
-        for head in network.ClassHead:
-            head.conv1x1.bias[1::2] -= threshold
-    torch.save(network.state_dict(), path)

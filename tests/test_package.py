@@ -45,14 +45,14 @@ def test_every_public_name_is_there_and_documented() -> None:
 
 
 def test_help_is_short() -> None:
-    run = python("-m", "vidgraph.pipeline.cli", "--help")
+    run = python("-m", "vidgraph", "--help")
     assert run.returncode == 0, run.stderr
     assert 10 < len(run.stdout.splitlines()) < 60
     assert run.stderr == ""
 
 
 def test_version() -> None:
-    run = python("-m", "vidgraph.pipeline.cli", "--version")
+    run = python("-m", "vidgraph", "--version")
     assert run.returncode == 0, run.stderr
     assert vidgraph.__version__ in run.stdout
 
