@@ -6,12 +6,14 @@ import os
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
 from ..pipeline.errors import UsageError, VidgraphError
 from ..pipeline.frame_result import FrameResult
 from ..pipeline.graph import Graph
+from ..pipeline.packet import Key
 from ..pipeline.read_results import read_results
 from ..pipeline.results import ModelInfo, ResultKeys
 from ..pipeline.run import Run as GraphRun
@@ -181,13 +183,14 @@ def _several(outputs: Sequence[Output] | Output) -> list[Output]:
 def _model(model: str | Model, chosen: dict[str, Any], job: Job) -> Model:
     """The model, with the run's threads; the job closes it."""
     budget = job.budget
-    threads = {"requests": budget.requests, "threads": budget.requests * budget.request_threads}
+    shares: dict[str, Any] = {"requests": budget.requests, "threads": budget.requests * budget.request_threads}
     if isinstance(model, Model):
         if chosen:
             raise UsageError(f"{', '.join(chosen)} cannot be given for a model that is loaded; give it to load_model()")
-        if model.engine_choice.requests == threads["requests"]:
+        shares["deterministic"] = model.engine_choice.deterministic or job.options.deterministic
+        if model.engine_choice == replace(model.engine_choice, **shares):
             return model
-        tuned = model.tuned(**threads, deterministic=job.options.deterministic)
+        tuned = model.tuned(**shares)
         job.own(tuned.close)
         return tuned
     if not model:
@@ -197,7 +200,7 @@ def _model(model: str | Model, chosen: dict[str, Any], job: Job) -> Model:
         if "weights" in chosen:
             raise UsageError(f"weights are given twice: {weights} with the model, and {chosen['weights']}")
         chosen = {**chosen, "weights": weights}
-    loaded = load_model(name, **chosen, **threads, deterministic=job.options.deterministic)
+    loaded = load_model(name, **chosen, **shares, deterministic=job.options.deterministic)
     job.own(loaded.close)
     return loaded
 
@@ -351,5 +354,7 @@ def _stages(model: Model, every: int | None, max_fps: float | None) -> list[Stag
     stages = model.stages()
     if every is None and max_fps is None:
         return stages
-    keys = {key for result in (model.result_keys(),) for key in (result.detections, result.landmarks)}
-    return [Sample(every=every, max_fps=max_fps), *stages, Hold(keys & set().union(*(keys_of(s, "creates") for s in stages)))]
+    results = model.result_keys()
+    created = frozenset[Key[Any]]().union(*(keys_of(stage, "creates") for stage in stages))
+    held = [key for key in (results.detections, results.landmarks, results.panoptic) if key in created]
+    return [Sample(every=every, max_fps=max_fps), *stages, Hold(held)]

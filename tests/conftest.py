@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from .material import make_clip, make_weights
 
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
 
@@ -21,3 +27,93 @@ def shared() -> Callable[[str], Path]:
         return path
 
     return find
+
+
+@pytest.fixture(scope="session")
+def face_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """``retinaface`` as an exported file that needs no torch any more, with weights for :func:`material.picture`."""
+    pytest.importorskip("torch", reason="seeded weights are made with torch (the extra 'torch')")
+    pytest.importorskip("onnx", reason="needs onnx to export (the extra 'torch')")
+    from vidgraph.models import export
+
+    folder = tmp_path_factory.mktemp("faces")
+    seeded = make_weights("retinaface", folder / "seeded.pth")
+    return export("retinaface", seeded, (240, 320), path=folder / "faces.onnx")
+
+
+@pytest.fixture(scope="session")
+def face_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A video of 40 frames, 320x240, 25 a second, with something in every frame for ``face_weights``."""
+    return make_clip(tmp_path_factory.mktemp("clip") / "in.mp4", 40)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A command that has ended: its exit code (negative: a signal), standard output and standard error."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def line(self) -> str:
+        """The one line on standard error, without ``vidgraph: ``; fails where there is not exactly one."""
+        lines = self.err.splitlines()
+        assert len(lines) == 1, self.err
+        assert lines[0].startswith("vidgraph: "), self.err
+        return lines[0].removeprefix("vidgraph: ")
+
+
+class Command:
+    """Runs ``vidgraph`` in a process of its own, in one folder, with a cache of the tests."""
+
+    def __init__(self, folder: Path, cache: Path) -> None:
+        self.folder = folder
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "VIDGRAPH", "PYTHON"))}
+        self.environment = {**kept, "VIDGRAPH_CACHE": str(cache), "COLUMNS": "120"}
+
+    def start(self, *words: object, **settings: object) -> subprocess.Popen[str]:
+        """The running process; ``settings`` as for Popen. Its Python makes an error of every warning."""
+        command = [sys.executable, "-P", "-W", "error", "-m", "vidgraph", *map(str, words)]
+        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        given = {"cwd": self.folder, "env": self.environment, "text": True, **pipes, **settings}
+        return subprocess.Popen(command, **given)  # type: ignore[call-overload, no-any-return]
+
+    def __call__(self, *words: object, **settings: object) -> Ended:
+        """Run to the end."""
+        with self.start(*words, **settings) as process:
+            try:
+                out, err = process.communicate(timeout=120)
+            finally:
+                process.kill()
+        return Ended(process.returncode, out or "", err or "")
+
+
+@pytest.fixture(scope="session")
+def command_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The cache of all commands and runs of the session that do not bring their own."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def command(tmp_path: Path, command_cache: Path) -> Command:
+    """``command("run", …)`` runs ``vidgraph run …`` in ``tmp_path``, in a process of its own."""
+    return Command(tmp_path, command_cache)
+
+
+@pytest.fixture
+def vidgraph(
+    tmp_path: Path, command_cache: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Callable[..., Ended]:
+    """As ``command``, but within this process, which is quicker."""
+    from vidgraph.pipeline.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("VIDGRAPH_CACHE", str(command_cache))
+
+    def call(*words: object) -> Ended:
+        code = main([str(word) for word in words])
+        out, err = capfd.readouterr()
+        return Ended(code, out, err)
+
+    return call

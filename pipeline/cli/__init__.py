@@ -1,4 +1,4 @@
-"""The ``vidgraph`` command: parses, dispatches, and turns every expected error into one line and an exit code.
+"""The ``vidgraph`` command: parses, dispatches, and turns every error into one line and an exit code.
 
 This package (and the root) may import every layer, inside functions; nothing else does.
 """
@@ -9,9 +9,10 @@ import argparse
 import difflib
 import importlib
 import os
+import re
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from ... import __version__
 from ..errors import UsageError, VidgraphError, redact
@@ -24,17 +25,26 @@ DONE, FAILED, USAGE, DAMAGED = 0, 1, 2, 3
 class _Parser(argparse.ArgumentParser):
     """argparse with errors on one line that name the nearest option or command."""
 
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message}{self._nearest(message)}; see: {self.prog} --help")
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse, but a command refuses what it does not know itself: it has the nearest options."""
+        known, unknown = super().parse_known_args(args, namespace)
+        options = [word.partition("=")[0] for word in unknown if word.startswith("-") and word != "-"]
+        if options:
+            self._refuse(f"unknown option {options[0]}", options[0], self._option_string_actions)
+        if unknown:
+            self._refuse(f"unexpected argument {unknown[0]!r}")
+        return known, unknown
 
-    def _nearest(self, message: str) -> str:
-        words = [w.split("=")[0] for w in message.replace("'", " ").replace("unrecognized arguments:", "").split()]
-        known = [flag for action in self._actions for flag in action.option_strings] + [c.name for c in COMMANDS]
-        if "unrecognized" not in message and "invalid choice" not in message:
-            return ""
-        wanted = words[0] if "unrecognized" in message else message.split("'")[1]
-        near = difflib.get_close_matches(wanted, known, n=3, cutoff=0.6)
-        return f" (did you mean {' or '.join(near)}?)" if near else ""
+    def error(self, message: str) -> NoReturn:
+        invalid = re.match(r"argument COMMAND: invalid choice: '(?P<name>.*?)' \(", message)
+        if invalid:
+            self._refuse(f"unknown command {invalid['name']!r}", invalid["name"], [one.name for one in COMMANDS])
+        self._refuse(message)
+
+    def _refuse(self, message: str, word: str = "", known: Sequence[str] | dict[str, Any] = ()) -> NoReturn:
+        near = difflib.get_close_matches(word, list(known), n=3)
+        hint = f"; did you mean {' or '.join(near)}?" if near else ";"
+        raise UsageError(f"{message}{hint} see: {self.prog} --help")
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -67,37 +77,68 @@ def _add_command(commands: argparse._SubParsersAction[_Parser], command: Command
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit code. Every expected error is one line on standard error."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    """Run the command line; returns the exit code. Every error is one line on standard error."""
+    verbose = False
     try:
-        options = build_parser().parse_args(words)
+        options = build_parser().parse_args(_with_dashes(sys.argv[1:] if arguments is None else arguments))
         if options.command is None:
             raise UsageError("which command? " + ", ".join(c.name for c in COMMANDS) + "; see: vidgraph --help")
-        module, function = options.function.split(":")
-        code: int = getattr(importlib.import_module(f".{module}", __name__), function)(options)
-        sys.stdout.flush()
+        verbose = getattr(options, "verbose", False)
+        code = _carry_out(options)
+        if sys.stdout is not None:
+            sys.stdout.flush()
         return code
     except SystemExit as leave:
         return leave.code if isinstance(leave.code, int) else DONE
     except KeyboardInterrupt:
         print("vidgraph: stopped", file=sys.stderr)
         return 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except Exception as error:
+        return _report(error, verbose=verbose)
+
+
+def _with_dashes(words: Sequence[str]) -> list[str]:
+    """``--min_score=0.5`` -> ``--min-score=0.5``: in names of options, ``-`` and ``_`` are alike."""
+    end = words.index("--") if "--" in words else len(words)
+    names = [re.sub(r"^--[^=]+", lambda name: name[0].replace("_", "-"), word) for word in words[:end]]
+    return [*names, *words[end:]]
+
+
+def _carry_out(options: argparse.Namespace) -> int:
+    from .terminal import speaking
+
+    module, function = options.function.split(":")
+    command = getattr(importlib.import_module(f".{module}", __name__), function)
+    with speaking(quiet=getattr(options, "quiet", False), verbose=getattr(options, "verbose", False)):
+        code: int = command(options)
+    return code
+
+
+def _report(error: Exception, *, verbose: bool) -> int:
+    """One line for an error that ends the command, with ``-v`` the traceback too; nothing where the reader has left."""
+    if _reader_left(error):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return DONE
-    except VidgraphError as error:
-        return _report(error, words)
-
-
-def _report(error: VidgraphError, words: Sequence[str]) -> int:
-    """One line for the error; with ``-v`` the traceback too."""
-    if "-v" in words or "--verbose" in words:
+    if verbose:
         import traceback
 
-        traceback.print_exception(error)
+        print(redact("".join(traceback.format_exception(error))), end="", file=sys.stderr)
     message = " ".join(redact(str(error)).split())
-    print(f"vidgraph: {message}", file=sys.stderr)
-    return error.exit_code
+    if isinstance(error, VidgraphError):
+        print(f"vidgraph: {message}", file=sys.stderr)
+        return error.exit_code
+    kind = type(error).__name__
+    print(f"vidgraph: unexpected {kind}: {message}; this is a fault of vidgraph, -v shows where", file=sys.stderr)
+    return FAILED
+
+
+def _reader_left(error: BaseException | None) -> bool:
+    """Whether an error comes of a standard output that nobody reads any more, as in ``vidgraph … | head -1``."""
+    while error is not None:
+        if isinstance(error, BrokenPipeError):
+            return True
+        error = error.__cause__
+    return False
 
 
 if __name__ == "__main__":

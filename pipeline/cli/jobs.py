@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import logging
-import sys
-import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..cancel import StopOnSignal
 from ..errors import UsageError
 from ..results import ModelInfo
-from ..stats import RunStats
+from .terminal import Progress, say
 
 if TYPE_CHECKING:
     from ...models.run import Run
@@ -25,7 +23,6 @@ def run(options: argparse.Namespace) -> int:
     from ...models.registry import MODELS
     from ...models.run import run as make_run
 
-    listen(options)
     if not options.model:
         raise UsageError(f"--model is missing; models are {', '.join(MODELS)}; vidgraph models says more")
     if not options.outputs:
@@ -40,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
     )
     if not options.quiet:
         for info in job.models:
-            print(first_line(info), file=sys.stderr)
+            say(first_line(info))
     return carry_out(job, quiet=options.quiet)
 
 
@@ -54,7 +51,6 @@ def draw(options: argparse.Namespace) -> int:
     """``vidgraph draw``: recorded results on their video."""
     from ...models.run import draw as make_draw
 
-    listen(options)
     if not options.outputs:
         raise UsageError("no output was given; -o drawn.mp4")
     job = make_draw(
@@ -68,17 +64,6 @@ def draw(options: argparse.Namespace) -> int:
     return carry_out(job, quiet=options.quiet)
 
 
-def listen(options: argparse.Namespace) -> None:
-    """Messages of the package go to standard error: warnings, and with ``-v`` more; with ``-q`` errors only."""
-    level = logging.ERROR if options.quiet else logging.DEBUG if options.verbose else logging.INFO
-    logger = logging.getLogger("vidgraph")
-    logger.setLevel(level)
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("vidgraph: %(message)s"))
-    logger.addHandler(handler)
-    logger.propagate = False
-
-
 def first_line(info: ModelInfo) -> str:
     """Model, what it was trained on, engine, precision, device, input size."""
     size = "" if info.input_size is None else f", input {info.input_size[1]}x{info.input_size[0]}"
@@ -90,53 +75,22 @@ def carry_out(job: Run, *, quiet: bool) -> int:
     """Run ``job`` with a progress bar and signals; print the table; return the exit code."""
     with job, StopOnSignal(job.cancel) as signals:
         job.start()
-        progress = None if quiet or not sys.stderr.isatty() else Progress()
+        progress = Progress(quiet=quiet)
         while True:
             try:
                 stats = job.join(PROGRESS_S)
                 break
             except TimeoutError:
-                if progress is not None:
-                    progress.show(job.stats)
-    if progress is not None:
-        progress.clear()
+                progress.show(job.stats)
     if not quiet:
-        print(stats.table(), file=sys.stderr)
+        say(stats.table())
     if signals.received is not None:
         return 128 + signals.received
     return 0 if stats.complete else 3
 
 
-class Progress:
-    """One line that is written over again and again: frames, rate, time to go."""
-
-    def __init__(self) -> None:
-        self._started = time.monotonic()
-        self._width = 0
-
-    def show(self, stats: RunStats) -> None:
-        """Write the line for ``stats``."""
-        expected = [stream.expected_frames for stream in stats.streams]
-        total = sum(count for count in expected if count) if all(expected) else 0
-        text = f"{stats.frames} frames, {stats.fps:.1f} fps"
-        if total:
-            share = min(1.0, stats.frames / total)
-            bar = "#" * round(30 * share)
-            left = (total - stats.frames) / stats.fps if stats.fps > 0 else 0.0
-            text = f"[{bar:<30}] {share:4.0%}  {stats.frames}/{total} frames, {stats.fps:.1f} fps, {max(0.0, left):.0f} s left"
-        sys.stderr.write("\r" + text.ljust(self._width))
-        sys.stderr.flush()
-        self._width = len(text)
-
-    def clear(self) -> None:
-        """Remove the line."""
-        sys.stderr.write("\r" + " " * self._width + "\r")
-
-
 def _labels(text: str | None) -> Any:
-    """``a,b`` -> names; anything else is a file for the model to read."""
-    from pathlib import Path
-
-    if text is None or Path(text).is_file():
+    """``a,b`` -> names; a text that looks like a file is one, for the model to read."""
+    if text is None or Path(text).is_file() or Path(text).suffix in (".txt", ".names") or "/" in text:
         return text
     return [name.strip() for name in text.split(",")]

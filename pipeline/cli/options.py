@@ -74,7 +74,10 @@ positive = number(int, 1, 2**31 - 1, "a whole number from 1")
 rate = number(float, 1e-3, 1e6, "frames per second above 0")
 
 
-SOURCES = _option("sources", metavar="SOURCE", nargs="+", help="video, image, folder, glob or - ; NAME=ADDRESS names it",
+# One option, one or two lines: a table, which the formatter would make five times as long.
+# fmt: off
+SOURCES = _option("sources", metavar="SOURCE", nargs="+",
+                  help="video, image, folder, glob or - ; NAME=ADDRESS names it",
                   example="vidgraph run in.mp4 door=clips/door.mkv --model retinaface -o '{stream}.jsonl'")
 MODEL = _option("--model", metavar="NAME[=WEIGHTS]", help="model, with its weights where they are not pulled",
                 example="vidgraph run in.mp4 --model retinaface=mobilenet0.25_Final.pth -o out.mp4")
@@ -95,7 +98,8 @@ SIZE = _option("--size", type=parse_size, metavar="N|WxH", help="network input: 
                example="vidgraph run in.mp4 --model retinaface --size 320 -o out.jsonl")
 THREADS = _option("--threads", type=positive, metavar="N", help="threads in all (default: the cores there are)",
                   example="vidgraph run in.mp4 --model retinaface --threads 1 -o out.jsonl")
-QUIET = _option("-q", "--quiet", action="store_true", help="errors only", example="vidgraph run in.mp4 --model retinaface -o out.jsonl -q")
+QUIET = _option("-q", "--quiet", action="store_true", help="errors only",
+                example="vidgraph run in.mp4 --model retinaface -o out.jsonl -q")
 VERBOSE = _option("-v", "--verbose", action="store_true", help="say more; tracebacks of errors",
                   example="vidgraph run in.mp4 --model retinaface -o out.jsonl -v")
 DETECTION = (
@@ -170,7 +174,8 @@ COMMANDS: tuple[Command, ...] = (
             "vidgraph export retinaface=mobilenet0.25_Final.pth -o face.onnx"),
     Command("compare", "run two engines on the same input; worst element per output", "tools:compare",
             (SOURCE, MODEL,
-             _option("--a", default="onnxruntime:fp32", metavar="ENGINE[:P]", help="reference (default onnxruntime:fp32)",
+             _option("--a", default="onnxruntime:fp32", metavar="ENGINE[:P]",
+                     help="reference (default onnxruntime:fp32)",
                      example="vidgraph compare --source in.mp4 --model retinaface --a onnxruntime:fp32"),
              _option("--b", default="auto", metavar="ENGINE[:P]", help="compared with it (default auto)",
                      example="vidgraph compare --source in.mp4 --model retinaface --b openvino:bf16"),
@@ -184,13 +189,17 @@ COMMANDS: tuple[Command, ...] = (
              *DETECTION[:3], SIZE, DEVICE, ENGINE, PRECISION, PRESET, THREADS, OVERWRITE, QUIET, VERBOSE),
             "vidgraph bench --model retinaface --source in.mp4"),
     Command("draw", "draw results on their video, without the network", "jobs:draw",
-            (_option("source", metavar="VIDEO", help="the video that was run", example="vidgraph draw in.mp4 out.jsonl -o drawn.mp4"),
-             _option("results", metavar="RESULTS", help="its .jsonl results", example="vidgraph draw in.mp4 out.jsonl -o drawn.mp4"),
+            (_option("source", metavar="VIDEO", help="the video that was run",
+                     example="vidgraph draw in.mp4 out.jsonl -o drawn.mp4"),
+             _option("results", metavar="RESULTS", help="its .jsonl results",
+                     example="vidgraph draw in.mp4 out.jsonl -o drawn.mp4"),
              OUTPUT, OVERWRITE, PRESET, THREADS, QUIET, VERBOSE),
             "vidgraph draw in.mp4 out.jsonl -o drawn.mp4"),
     Command("convert", "convert results to another format", "tools:convert",
-            (_option("results", metavar="RESULTS", help=".jsonl results", example="vidgraph convert out.jsonl --to csv"),
-             _option("--to", required=True, metavar="KIND", help="coco or csv", example="vidgraph convert out.jsonl --to coco"),
+            (_option("results", metavar="RESULTS", help=".jsonl results",
+                     example="vidgraph convert out.jsonl --to csv"),
+             _option("--to", required=True, metavar="KIND", help="coco or csv",
+                     example="vidgraph convert out.jsonl --to coco"),
              _option("-o", "--output", metavar="FILE", help="where to (default: beside the results)",
                      example="vidgraph convert out.jsonl --to csv -o faces.csv"), OVERWRITE, VERBOSE),
             "vidgraph convert out.jsonl --to coco"),
@@ -198,3 +207,4 @@ COMMANDS: tuple[Command, ...] = (
             (_option("--json", action="store_true", help="as JSON", example="vidgraph info --json"),),
             "vidgraph info"),
 )
+# fmt: on

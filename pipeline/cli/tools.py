@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import OutputError, UsageError
-from .jobs import listen
 
 
 def models(options: argparse.Namespace) -> int:
@@ -49,7 +48,6 @@ def pull(options: argparse.Namespace) -> int:
     """Download published weights."""
     from ...models.pull import pull as download
 
-    listen(options)
     seen = -1
 
     def progress(done: int, total: int | None) -> None:
@@ -117,7 +115,6 @@ def bench(options: argparse.Namespace) -> int:
     from ...benchmarks.parts import bench as measure
     from ...models.run import split_model
 
-    listen(options)
     if not options.model:
         raise UsageError("--model is missing; vidgraph models lists them")
     name, weights = split_model(options.model)
