@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from importlib import metadata
@@ -36,6 +37,20 @@ def test_import_loads_no_engine() -> None:
     assert json.loads(run.stdout) == []
 
 
+@pytest.mark.parametrize(
+    ("arguments", "limit_s"), [(("-c", "import vidgraph"), 0.3), (("-m", "vidgraph", "--version"), 0.5)]
+)
+def test_starts_quickly(arguments: tuple[str, ...], limit_s: float) -> None:
+    """In CPU time, best of three: wall time on a busy machine says nothing. Compiled Python files are at hand then."""
+    spent = []
+    for _ in range(3):
+        before = os.times()
+        assert python(*arguments).returncode == 0
+        after = os.times()
+        spent.append(after.children_user - before.children_user + after.children_system - before.children_system)
+    assert min(spent) < limit_s
+
+
 def test_every_public_name_is_there_and_documented() -> None:
     assert vidgraph.__all__
     for name in vidgraph.__all__:
@@ -44,8 +59,9 @@ def test_every_public_name_is_there_and_documented() -> None:
             assert getattr(vidgraph, name).__doc__, f"vidgraph.{name} has no docstring"
 
 
-def test_help_is_short() -> None:
-    run = python("-m", "vidgraph", "--help")
+@pytest.mark.parametrize("command", [(), ("run",), ("bench",), ("draw",)])
+def test_help_is_short(command: tuple[str, ...]) -> None:
+    run = python("-m", "vidgraph", *command, "--help")
     assert run.returncode == 0, run.stderr
     assert 10 < len(run.stdout.splitlines()) < 60
     assert run.stderr == ""
