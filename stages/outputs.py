@@ -171,13 +171,15 @@ def prepare(path: Path, *, existing: Sequence[Path], overwrite: bool, resume: bo
     Raises:
         OutputError: with the cure where there is one.
     """
+    if path.is_dir():
+        raise OutputError(f"cannot write {path}: it is a folder; name a file in it")
     if existing and not (overwrite or resume):
         others = f" (and {len(existing) - 1} more)" if len(existing) > 1 else ""
         raise OutputError(f"{existing[0]}{others} exists already; -y (overwrite) replaces it, or name another file")
-    if path.is_dir():
-        raise OutputError(f"cannot write {path}: it is a folder; name a file in it")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise OutputError(f"cannot write {path}: {path.parent} is a file, not a folder") from error
     except OSError as error:
         raise output_error(path, error) from error
     target = path if path.exists() else path.parent

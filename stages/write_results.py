@@ -54,6 +54,13 @@ class WriteResults:
             OutputError: a file cannot be written.
             UsageError: a file to go on with was written with other settings.
         """
+        try:
+            self._open_files()
+        except BaseException:
+            self.close()
+            raise
+
+    def _open_files(self) -> None:
         if self.paths is None:
             self._files[""] = _LineFile(None)
             self._files[""].write(self._header)
@@ -74,7 +81,11 @@ class WriteResults:
             check_resumable(path, end, header)
             return _LineFile(path, end)
         file = _LineFile(path)
-        file.write(header)
+        try:
+            file.write(header)
+        except BaseException:
+            file.close()
+            raise
         return file
 
     def write(self, packet: Packet) -> None:
