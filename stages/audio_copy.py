@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+from av.bitstream import BitStreamFilterContext
 from av.container import OutputContainer
 from av.error import FFmpegError
 from av.packet import Packet
@@ -25,7 +26,8 @@ _HELD: dict[str, frozenset[str]] = {
     "mp4": frozenset({"aac", "mp3", "mp2", "ac3", "eac3", "alac", "opus", "flac", "dts", "truehd"}),
     "mov": frozenset({"aac", "mp3", "ac3", "eac3", "alac", "pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_f32le"}),
 }
-_TRANSCODED_BIT_RATE = 160_000
+_BITS_PER_CHANNEL = 80_000  # a second, of transcoded sound
+_LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}  # others are mixed down to two channels
 _LOOK_AHEAD = 20_000  # packets: where a stream has none among these, it is written when it comes
 
 
@@ -170,6 +172,11 @@ class _Track:
     def __init__(self, source: Any, target: Any, *, transcode: bool) -> None:
         self.source, self.target, self._transcode = source, target, transcode
         self._last_dts: int | None = None
+        context = source.codec_context
+        bare = not transcode and context.name == "aac" and not context.extradata
+        # AAC of broadcasts says what it is in every packet, that of files once; the index of an MP4 is put together
+        # too late for the muxer to see to this itself
+        self._filter = BitStreamFilterContext("aac_adtstoasc", in_stream=source) if bare else None
 
     @classmethod
     def copied(cls, source: Any, output: OutputContainer) -> _Track | None:
@@ -182,8 +189,10 @@ class _Track:
     @classmethod
     def transcoded(cls, source: Any, output: OutputContainer) -> _Track:
         context = source.codec_context
-        target = output.add_stream("aac", rate=context.sample_rate or 48000, bit_rate=_TRANSCODED_BIT_RATE)
-        target.codec_context.layout = context.layout
+        rate, channels = context.sample_rate or 48000, context.layout.nb_channels
+        bits = channels * min(_BITS_PER_CHANNEL, 5 * rate)  # AAC takes at most 6 bits a sample
+        target = output.add_stream("aac", rate=rate, bit_rate=bits)
+        target.codec_context.layout = _LAYOUTS.get(channels, "stereo")
         return cls(source, target, transcode=True)
 
     def write(self, packet: Packet[Any], output: OutputContainer, shift: Fraction) -> None:
@@ -204,8 +213,9 @@ class _Track:
         if self._last_dts is not None and packet.dts <= self._last_dts:
             return  # a clock that went back: the muxer takes no such packet
         self._last_dts = packet.dts
-        packet.stream = self.target
-        output.mux_one(packet)
+        for passed in [packet] if self._filter is None else self._filter.filter(packet):
+            passed.stream = self.target
+            output.mux_one(passed)
 
     def _decoded(self, packet: Packet[Any]) -> list[Any]:
         try:

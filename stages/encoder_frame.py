@@ -17,8 +17,8 @@ from ..pipeline.picture import Picture
 
 MATRIX_TAGS = {"bt601": Colorspace.SMPTE170M, "bt709": Colorspace.ITU709, "bt2020": 9}
 """FFmpeg's AVColorSpace by matrix; 9 is BT.2020 with non-constant luminance."""
+_UNSPECIFIED = 2
 _SCALER_MATRIX = {"bt601": 5, "bt709": 1, "bt2020": 9}  # swscale's numbers
-_DIRECT = ("yuv420p", "nv12")
 
 
 def coded_matrix(picture: Picture) -> tuple[str, bool]:
@@ -28,19 +28,29 @@ def coded_matrix(picture: Picture) -> tuple[str, bool]:
     return "bt709" if picture.matrix == "rgb" else picture.matrix, picture.full_range
 
 
+def matrix_tag(picture: Picture) -> int:
+    """FFmpeg's AVColorSpace that names the matrix in which a picture is encoded; unmarked stays unmarked."""
+    return _UNSPECIFIED if picture.matrix_assumed else int(MATRIX_TAGS[coded_matrix(picture)[0]])
+
+
 def coded_size(picture: Picture) -> tuple[int, int]:
     """(height, width) of a picture as encoded: odd ones get one more row or column, a copy of the last."""
     return picture.height + picture.height % 2, picture.width + picture.width % 2
 
 
 class EncoderFrames:
-    """Makes encoder frames of one stream's pictures, with one converter."""
+    """Makes encoder frames of one stream's pictures, with one converter.
 
-    def __init__(self) -> None:
+    Args:
+        form: of the frames, ``yuv420p`` or ``nv12``.
+    """
+
+    def __init__(self, form: str = "yuv420p") -> None:
+        self._form = form
         self._reformatter = VideoReformatter()
 
     def make(self, picture: Picture) -> VideoFrame:
-        """An FFmpeg frame in ``yuv420p`` or ``nv12``; it shares the picture's memory where nothing has to change."""
+        """An FFmpeg frame of a picture; it shares the picture's memory where nothing has to change."""
         planes = picture.planes
         height, width = coded_size(picture)
         if (height, width) != (picture.height, picture.width):
@@ -55,9 +65,9 @@ class EncoderFrames:
             frame = VideoFrame.from_dlpack(tuple(_borrow(plane) for plane in planes), format=picture.format)
         matrix, full_range = coded_matrix(picture)
         coded_range = ColorRange.JPEG if full_range else ColorRange.MPEG
-        if frame.format.name not in _DIRECT:
+        if frame.format.name != self._form:
             frame = self._convert(frame, picture, matrix, coded_range)
-        frame.colorspace, frame.color_range = MATRIX_TAGS[matrix], coded_range
+        frame.colorspace, frame.color_range = matrix_tag(picture), coded_range
         frame.pict_type = PictureType.NONE
         return frame
 
@@ -65,7 +75,7 @@ class EncoderFrames:
         table = _SCALER_MATRIX[matrix]
         return self._reformatter.reformat(
             frame,
-            format="yuv420p",
+            format=self._form,
             src_colorspace=table,
             dst_colorspace=table,
             src_color_range=ColorRange.JPEG if picture.full_range else ColorRange.MPEG,

@@ -5,16 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 from av.error import FFmpegError
+from av.packet import Packet
 
 from ..pipeline.errors import OutputError
 from ..pipeline.packet import Frame
 from ..pipeline.picture import Picture
 from .audio_copy import AudioCopy
 from .clock import NANOSECONDS
-from .encoder_frame import MATRIX_TAGS, EncoderFrames, coded_matrix, coded_size
+from .encoder_frame import EncoderFrames, coded_matrix, coded_size, matrix_tag
 from .output_file import OutputFile
 from .outputs import output_error
 
@@ -78,17 +80,24 @@ class VideoFile:
         self.path, self.frames = path, 0
         self._audio, self._shift = audio, shift
         self._time_base = _ticks(Fraction(frame.time_base))
-        self._make = EncoderFrames().make
+        self._form = "nv12" if picture.format == "nv12" else "yuv420p"
+        self._make = EncoderFrames(self._form).make
         self._last_pts: int | None = None
-        self._end = Fraction(0)
+        self._durations: dict[int, int] = {}  # by pts, of the frames that are in the encoder
+        self._end, self._end_pts = Fraction(0), 0
         self._length = 1 / _nominal_rate(frame.duration_ns)
         late = Fraction(0)
         if audio is not None:
-            audio.begin(shift=shift, first=audio_from)
-            if path.suffix.lower() != ".mkv":  # MP4's index waits for all streams, so they send a packet ahead
+            mkv = path.suffix.lower() == ".mkv"
+            # Matroska has no times before 0: the sound's priming would push the pictures back by as much
+            audio.begin(shift=shift, first=shift if mkv and audio_from is None else audio_from)
+            if not mkv:  # MP4's index waits for all streams, so they send a packet ahead
                 late = min(max(late, audio.late_s(frame_time(frame))), Fraction(_LONGEST_PRELOAD_S))
         try:
             self._file = OutputFile(path)
+        except OSError as error:
+            raise output_error(path, error) from error
+        try:
             self._open(frame, picture, settings, preload_s=late)
             if audio is not None:
                 audio.add_to(self._container, path)
@@ -96,6 +105,7 @@ class VideoFile:
             if audio is not None and late:
                 audio.write_first(self._container)
         except (FFmpegError, OSError) as error:
+            self._file.close()
             raise output_error(path, error) from error
 
     def _open(self, frame: Frame, picture: Picture, settings: EncoderSettings, *, preload_s: Fraction) -> None:
@@ -116,13 +126,13 @@ class VideoFile:
         options = {"preset": settings.preset, "crf": _RATE_FACTOR, "x264-params": coder}
         self._stream = stream = self._container.add_stream("libx264", rate=rate, options=options)
         stream.height, stream.width = coded_size(picture)
-        stream.pix_fmt = "nv12" if picture.format == "nv12" else "yuv420p"
+        stream.pix_fmt = self._form
         context = stream.codec_context
         context.time_base = self._time_base
         context.gop_size = max(1, round(KEY_FRAME_S * rate))
         context.thread_type, context.thread_count = "SLICE", min(settings.threads, _MAX_THREADS)
-        matrix, full_range = coded_matrix(picture)
-        context.colorspace, context.color_range = int(MATRIX_TAGS[matrix]), 2 if full_range else 1
+        _, full_range = coded_matrix(picture)
+        context.colorspace, context.color_range = matrix_tag(picture), 2 if full_range else 1
         if picture.sample_aspect != 1:
             context.sample_aspect_ratio = picture.sample_aspect
 
@@ -140,7 +150,8 @@ class VideoFile:
         if self._last_pts is not None and pts <= self._last_pts:
             pts = self._last_pts + 1
         length = Fraction(frame.duration_ns, NANOSECONDS) or self._length
-        coded.pts, coded.time_base, coded.duration = pts, self._time_base, max(1, round(length / self._time_base))
+        coded.pts, coded.time_base = pts, self._time_base
+        self._durations[pts] = max(1, round(length / self._time_base))
         self._last_pts, self._length = pts, length
         self._end = max(self._end, shown + length)
         self._encode(coded)
@@ -148,12 +159,24 @@ class VideoFile:
 
     def _encode(self, coded: av.VideoFrame | None) -> None:
         try:
-            for packet in self._stream.encode(coded):
+            for packet in self._coded(coded):
                 if self._audio is not None and packet.dts is not None:
                     self._audio.write_until(self._container, packet.dts * self._time_base + self._shift)
                 self._container.mux_one(packet)
         except (FFmpegError, OSError) as error:
             raise self._failed(error) from error
+
+    def _coded(self, coded: av.VideoFrame | None) -> list[Packet[Any]]:
+        """What comes out of the encoder, with its durations (x264 does not pass them on)."""
+        packets = self._stream.encode(coded)
+        for packet in packets:
+            assert packet.pts is not None
+            packet.duration = self._durations.pop(packet.pts, 1)
+            self._end_pts = max(self._end_pts, packet.pts + packet.duration)
+        if coded is None and packets:
+            # A muxer that is told the end by the last packet must not cut off a frame shown after it.
+            packets[-1].duration = self._end_pts - (packets[-1].pts or 0)
+        return packets
 
     def _failed(self, error: Exception) -> OutputError:
         self.abandon()
