@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import pytest
-
 from vidgraph.benchmarks import bench_boxes, bench_pixels
 from vidgraph.benchmarks.harness import Case, measure, report, save
 
