@@ -108,6 +108,8 @@ def stream_paths(address: str, streams: Sequence[str]) -> dict[str, Path]:
             f"output {address!r} cannot hold {len(streams)} streams ({', '.join(streams)}); put {{stream}} into it, as"
             f" in {name.with_name('{stream}-' + name.name)}"
         )
+    if "{stream}" not in address:
+        return {stream: Path(address) for stream in streams or ("",)}
     return {stream: Path(address.replace("{stream}", _file_name(stream))) for stream in streams or ("",)}
 
 

@@ -32,4 +32,5 @@ TOLERANCES: dict[str, tuple[float, str]] = {
     "retinaface score in bf16": (0.05, "probability; 8 significant bits in every layer"),
     "encoded colour patch": (3.0, "x264 at the rate factor of outputs, on flat patches; 8 bit"),
     "encoded picture, mean": (8.0, "x264 on small pictures of hard edges, of which 4:2:0 blurs the colours; 8 bit"),
+    "drawn in another chroma format, mean": (1.5, "chroma along the lines of a box and a label, of all pixels; 8 bit"),
 }
