@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ from ..stages.peeked import Peeked
 
 Address = str | os.PathLike[str]
 Policy = Literal["lossless", "latest"]
+LEAVE_S = 1.0
+"""A source that does not notice an interrupt for so long is left behind, on its daemon thread."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,15 +86,17 @@ class Job:
         )
         streams = [_output_stream(source, options) for source in opened]
         chosen = Outputs(outputs, streams, overwrite=options.overwrite, resume=options.resume)
-        job = cls(options, [_peeked(source, chosen.resume_after(source.stream_id)) for source in opened], budget, chosen)
+        job = cls(
+            options, [_peeked(source, chosen.resume_after(source.stream_id)) for source in opened], budget, chosen
+        )
         job._open_sources()
         return job
 
     def _open_sources(self) -> None:
         with ExitStack() as guard:
             for source in self.sources:
+                _open_apart(source)
                 guard.callback(source.close)
-                source.open()
             self._parts = guard.pop_all()
 
     def own(self, close: Callable[[], object]) -> None:
@@ -140,6 +145,33 @@ class Job:
     def close(self) -> None:
         """Close the sources and what the job owns."""
         self._parts.close()
+
+
+def _open_apart(source: Source) -> None:
+    """Open a source on a thread of its own: the main thread then feels Ctrl-C while nothing comes from the source."""
+    errors: list[BaseException] = []
+
+    def body() -> None:
+        try:
+            source.open()
+        except BaseException as error:
+            source.close()
+            errors.append(error)
+
+    thread = threading.Thread(target=body, name=f"vidgraph open {source.stream_id}", daemon=True)
+    thread.start()
+    try:
+        thread.join()
+    except BaseException:
+        interrupt = getattr(source, "interrupt", None)
+        if interrupt is not None:
+            interrupt()
+        thread.join(LEAVE_S)
+        if not thread.is_alive():
+            source.close()
+        raise
+    if errors:
+        raise errors[0]
 
 
 def address_of(source: Source) -> str:
