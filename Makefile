@@ -75,7 +75,7 @@ $(STAMPS)/torch-$(HASH): $(STAMPS)/base-$(HASH)
 
 $(STAMPS)/test-$(HASH): $(STAMPS)/base-$(HASH)
 	@echo 'make: installing what the tests use'
-	@$(PIP) install --quiet "$(WHEEL)[dev]"
+	@$(PIP) install --quiet "$(WHEEL)[test]"
 	@touch "$@"
 
 wheel: $(STAMPS)/wheel-$(HASH)
