@@ -63,8 +63,18 @@ class Job:
     _parts: ExitStack = field(default_factory=ExitStack)
 
     @classmethod
-    def open(cls, sources: Address | Iterable[Address], outputs: Sequence[Output], options: JobOptions) -> Job:
+    def open(
+        cls,
+        sources: Address | Iterable[Address],
+        outputs: Sequence[Output],
+        options: JobOptions,
+        *,
+        pass_over: Callable[[Frame], bool] = lambda frame: False,
+    ) -> Job:
         """Check the outputs against the sources, then open the sources and read each up to its first frame.
+
+        Args:
+            pass_over: is told of each frame that a resumed run has done before; see :class:`Peeked`.
 
         Raises:
             UsageError: addresses or options that make no sense together.
@@ -87,7 +97,10 @@ class Job:
         streams = [_output_stream(source, options) for source in opened]
         chosen = Outputs(outputs, streams, overwrite=options.overwrite, resume=options.resume)
         job = cls(
-            options, [_peeked(source, chosen.resume_after(source.stream_id)) for source in opened], budget, chosen
+            options,
+            [_peeked(source, chosen.resume_after(source.stream_id), pass_over) for source in opened],
+            budget,
+            chosen,
         )
         job._open_sources()
         return job
@@ -103,9 +116,19 @@ class Job:
         """Have ``close`` called when the job is closed."""
         self._parts.callback(close)
 
-    def first_frame(self) -> Frame | None:
-        """The first frame of the first source that has one."""
-        return next((frame for source in self.sources if (frame := _peek(source).first) is not None), None)
+    @property
+    def frame_size(self) -> tuple[int, int] | None:
+        """(height, width) of the first frame of the first source, or None where none is known."""
+        return next((size for source in self.sources if (size := _peek(source).size) is not None), None)
+
+    def take_held(self) -> list[Frame]:
+        """For each stream that goes on with a result from before: the frame it belongs to, no longer kept here."""
+        held: list[Frame] = []
+        for peek in map(_peek, self.sources):
+            if peek.held is not None and peek.first is not None:
+                held.append(peek.held)
+            peek.held = None
+        return held
 
     def graph(
         self,
@@ -137,10 +160,8 @@ class Job:
         return Graph(self.sources, [*stages, *drawing], sinks)
 
     def _source_info(self, source: Source) -> SourceInfo:
-        frame = _peek(source).first
-        size = None if frame is None else (frame.picture.height, frame.picture.width)
-        rate = None if frame is None or frame.duration_ns <= 0 else round(1e9 / frame.duration_ns, 3)
-        return SourceInfo(source.stream_id, address_of(source), size, rate, source.live)
+        peek = _peek(source)
+        return SourceInfo(source.stream_id, address_of(source), peek.size, peek.rate, source.live)
 
     def close(self) -> None:
         """Close the sources and what the job owns."""
@@ -190,12 +211,12 @@ def _output_stream(source: Source, options: JobOptions) -> OutputStream:
     )
 
 
-def _peeked(source: Source, after: int) -> Source:
+def _peeked(source: Source, after: int, pass_over: Callable[[Frame], bool]) -> Source:
     """``source`` with a look at its first frame; a paced one keeps its pace from the second look on."""
     if isinstance(source, PacedSource):
-        source.source = Peeked(source.source, after=after)
+        source.source = Peeked(source.source, after=after, pass_over=pass_over)
         return source
-    return Peeked(source, after=after)
+    return Peeked(source, after=after, pass_over=pass_over)
 
 
 def _peek(source: Source) -> Peeked:

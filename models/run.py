@@ -13,7 +13,7 @@ from typing import Any
 from ..pipeline.errors import UsageError, VidgraphError
 from ..pipeline.frame_result import FrameResult
 from ..pipeline.graph import Graph
-from ..pipeline.packet import Key
+from ..pipeline.packet import Key, Packet
 from ..pipeline.read_results import read_results
 from ..pipeline.results import ModelInfo, ResultKeys
 from ..pipeline.run import Run as GraphRun
@@ -122,13 +122,14 @@ def run(
         "precision": None if precision == "auto" else precision,
     }
     chosen = {name: value for name, value in given.items() if value is not None}
-    job = Job.open(source, _several(outputs), options)
+    sample = None if every is None and max_fps is None else Sample(every=every, max_fps=max_fps)
+    passed = {} if sample is None else {"pass_over": sample.pass_over}
+    job = Job.open(source, _several(outputs), options, **passed)
     try:
         ready = _model(model, chosen, job)
-        stages = _stages(ready, every, max_fps)
+        stages = ready.stages() if sample is None else _sampled(sample, ready, job)
         settings = {**_settings(ready, options), "every": every, "max_fps": max_fps}
-        first = job.first_frame()
-        models = [ready.describe(None if first is None else (first.picture.height, first.picture.width))]
+        models = [ready.describe(job.frame_size)]
         keys = [ready.result_keys()]
         return Run(job, job.graph(stages, models=models, keys=keys, settings=settings), keys, models)
     except BaseException:
@@ -350,11 +351,14 @@ class Run:
         self._job.close()
 
 
-def _stages(model: Model, every: int | None, max_fps: float | None) -> list[Stage]:
-    stages = model.stages()
-    if every is None and max_fps is None:
-        return stages
-    results = model.result_keys()
+def _sampled(sample: Sample, model: Model, job: Job) -> list[Stage]:
+    """The model on some frames only; a resumed run begins with the result that was held when it was interrupted."""
+    stages, results = model.stages(), model.result_keys()
     created = frozenset[Key[Any]]().union(*(keys_of(stage, "creates") for stage in stages))
-    held = [key for key in (results.detections, results.landmarks, results.panoptic) if key in created]
-    return [Sample(every=every, max_fps=max_fps), *stages, Hold(held)]
+    hold = Hold([key for key in (results.detections, results.landmarks, results.panoptic) if key in created])
+    for frame in job.take_held():
+        packets = [Packet(frame)]
+        for stage in stages:
+            packets = [out for packet in packets for out in stage.process(packet)]
+        hold.begin_with(packets[-1])
+    return [sample, *stages, hold]

@@ -48,7 +48,7 @@ class ThreadedExecutor(Execution):
 
     def _run(self) -> None:
         working = [f"work {number}" for number in range(self.options.budget.workers)] if self.callers else []
-        writing = [f"write {sink.name}" for sink in self.sinks]
+        writing = [f"write {sink.name} ({number})" for number, sink in enumerate(self.sinks, 1)]
         for name in working:
             self._start(name, self._work)
         for name, sink, queue in zip(writing, self.sinks, self._queues, strict=True):

@@ -26,16 +26,23 @@ class Hold:
         """
         self.amends = frozenset(keys)
         self._last: dict[str, tuple[int, int, dict[Key[Any], Any]]] = {}
+        self._given: dict[str, tuple[int, int, dict[Key[Any], Any]]] = {}
+
+    def begin_with(self, packet: Packet) -> None:
+        """Hold a result of an earlier run that goes on; before ``open``."""
+        self._given[packet.frame.stream_id] = self._result(packet)
 
     def open(self) -> None:
-        """Start without memory of an earlier run."""
-        self._last.clear()
+        """Start without memory of an earlier run, but for what was given to begin with."""
+        self._last, self._given = self._given, {}
+
+    def _result(self, packet: Packet) -> tuple[int, int, dict[Key[Any], Any]]:
+        return packet.frame.epoch, packet.frame.index, {key: packet[key] for key in self.amends if key in packet}
 
     def process(self, packet: Packet) -> Iterable[Packet]:
         frame = packet.frame
         if not packet.get(SKIPPED):
-            items = {key: packet[key] for key in self.amends if key in packet}
-            self._last[frame.stream_id] = (frame.epoch, frame.index, items)
+            self._last[frame.stream_id] = self._result(packet)
             yield packet
             return
         epoch, index, items = self._last.get(frame.stream_id, (-1, -1, {}))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 
 from ..pipeline.packet import Frame
 from ..pipeline.stage import Source
@@ -15,17 +15,26 @@ class Peeked:
 
     Attributes:
         first: the first frame to come, or None where the source has no more than was passed over.
+        held: the last frame passed over whose result those to come may need, or None.
+        size: (height, width) of the source's very first frame; None before ``open``.
+        rate: frames per second by the duration of that frame, or None where it is not known.
     """
 
-    def __init__(self, source: Source, *, after: int = -1) -> None:
+    def __init__(
+        self, source: Source, *, after: int = -1, pass_over: Callable[[Frame], bool] = lambda frame: False
+    ) -> None:
         """
         Args:
             source: not opened yet.
             after: pass over frames up to this index (those that an earlier run has already seen).
+            pass_over: is told of each of them, and says whether those behind it need its result.
         """
-        self.source, self.after = source, after
+        self.source, self.after, self._pass_over = source, after, pass_over
         self.stream_id, self.live = source.stream_id, source.live
         self.first: Frame | None = None
+        self.held: Frame | None = None
+        self.size: tuple[int, int] | None = None
+        self.rate: float | None = None
         self._rest: Iterator[Frame] | None = None
 
     def open(self) -> None:
@@ -38,7 +47,15 @@ class Peeked:
             return
         self.source.open()
         self._rest = self.source.frames()
-        self.first = next((frame for frame in self._rest if frame.index > self.after), None)
+        for frame in self._rest:
+            if self.size is None:
+                self.size = frame.picture.height, frame.picture.width
+                self.rate = round(1e9 / frame.duration_ns, 3) if frame.duration_ns > 0 else None
+            if frame.index > self.after:
+                self.first = frame
+                return
+            if self._pass_over(frame):
+                self.held = frame
 
     def frames(self) -> Iterator[Frame]:
         """The first frame and those after it."""
@@ -50,7 +67,7 @@ class Peeked:
 
     def close(self) -> None:
         """Close the source."""
-        rest, self._rest, self.first = self._rest, None, None
+        rest, self._rest, self.first, self.held = self._rest, None, None, None
         if isinstance(rest, Generator):
             rest.close()
         self.source.close()

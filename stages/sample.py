@@ -49,13 +49,18 @@ class Sample:
             raise UsageError(f"max_fps must be more than 0, got {max_fps:g}")
         self.every, self.max_fps = every, max_fps
         self._streams: dict[str, _Stream] = {}
+        self._passed: dict[str, _Stream] = {}
+
+    def pass_over(self, frame: Frame) -> bool:
+        """Take note of a frame that an earlier run has done, before ``open``; returns whether the network ran on it."""
+        return self._runs(frame, self._passed)
 
     def open(self) -> None:
-        """Start without memory of an earlier run."""
-        self._streams.clear()
+        """Start without memory of an earlier run, but for frames passed over."""
+        self._streams, self._passed = self._passed, {}
 
     def process(self, packet: Packet) -> Iterable[Packet]:
-        yield packet.with_item(SKIPPED, not self._runs(packet.frame))
+        yield packet.with_item(SKIPPED, not self._runs(packet.frame, self._streams))
 
     def end_stream(self, stream_id: str, reason: EndReason) -> Iterable[Packet]:
         self._streams.pop(stream_id, None)
@@ -64,10 +69,10 @@ class Sample:
     def close(self) -> None:
         self._streams.clear()
 
-    def _runs(self, frame: Frame) -> bool:
-        stream = self._streams.get(frame.stream_id)
+    def _runs(self, frame: Frame, streams: dict[str, _Stream]) -> bool:
+        stream = streams.get(frame.stream_id)
         if stream is None or stream.epoch != frame.epoch:
-            stream = self._streams[frame.stream_id] = _Stream(frame.epoch, frame.index, float(frame.pts_ns))
+            stream = streams[frame.stream_id] = _Stream(frame.epoch, frame.index, float(frame.pts_ns))
         if self.every is not None:
             if frame.index < stream.next_index:
                 return False
