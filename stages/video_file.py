@@ -26,14 +26,14 @@ FRAGMENT_S = Fraction(1, 2)
 KEY_FRAME_S = 4  # from one key frame to the next: how finely players seek
 
 # A fragment is cut at any frame, not only at key frames. The index (moov) waits for the first fragment, which
-# knows by how much B-frames and the sound's priming shift the start; at the end it is written in full.
+# knows by how much the pictures and the sound's priming shift the start; at the end it is written in full.
 _MP4_OPTIONS = {"movflags": "hybrid_fragmented+delay_moov", "frag_duration": str(int(FRAGMENT_S * 1_000_000))}
 _MKV_OPTIONS = {"cluster_time_limit": str(int(FRAGMENT_S * 1000))}
 # Packets come in order already: the muxer must not hold pictures back until the (late, finished) sound has some.
 _COMMON_OPTIONS = {"flush_packets": "1", "max_interleave_delta": "1"}
-# At most two frames are in the encoder at any time: one B-frame in a fixed pattern, no lookahead, threads
-# that share a frame. Measured at 1080p: as sharp as the preset's own settings for 30 % less time and 20 % more bytes.
-_CODER = "rc-lookahead=0:sync-lookahead=0:b-adapt=0:bframes={b_frames}"
+# At most one frame is in the encoder at any time: no lookahead, no B-frames, threads that share a frame. Measured
+# at 1080p against the preset's own settings: about as sharp in 3/4 of the time, in a file that is 40 % larger.
+_CODER = "rc-lookahead=0:sync-lookahead=0:bframes=0"
 _RATE_FACTOR = "24"
 _MAX_THREADS = 8
 _BUFFER = 1 << 20
@@ -84,7 +84,7 @@ class VideoFile:
         self._make = EncoderFrames(self._form).make
         self._last_pts: int | None = None
         self._durations: dict[int, int] = {}  # by pts, of the frames that are in the encoder
-        self._end, self._end_pts = Fraction(0), 0
+        self._end = Fraction(0)
         self._length = 1 / _nominal_rate(frame.duration_ns)
         late = Fraction(0)
         if audio is not None:
@@ -122,8 +122,7 @@ class VideoFile:
             buffer_size=_BUFFER,
         )
         rate = _nominal_rate(frame.duration_ns)
-        coder = _CODER.format(b_frames=0 if settings.preset == "ultrafast" else 1)
-        options = {"preset": settings.preset, "crf": _RATE_FACTOR, "x264-params": coder}
+        options = {"preset": settings.preset, "crf": _RATE_FACTOR, "x264-params": _CODER}
         self._stream = stream = self._container.add_stream("libx264", rate=rate, options=options)
         stream.height, stream.width = coded_size(picture)
         stream.pix_fmt = self._form
@@ -171,11 +170,7 @@ class VideoFile:
         packets = self._stream.encode(coded)
         for packet in packets:
             assert packet.pts is not None
-            packet.duration = self._durations.pop(packet.pts, 1)
-            self._end_pts = max(self._end_pts, packet.pts + packet.duration)
-        if coded is None and packets:
-            # A muxer that is told the end by the last packet must not cut off a frame shown after it.
-            packets[-1].duration = self._end_pts - (packets[-1].pts or 0)
+            packet.duration = self._durations.pop(packet.pts)
         return packets
 
     def _failed(self, error: Exception) -> OutputError:
