@@ -67,7 +67,10 @@ class StageError(VidgraphError):
 
 
 _CREDENTIALS = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)[^/@\s]*@")
-_SECRET_QUERY = re.compile(r"(?i)(?P<name>[?&](?:token|key|password|passwd|pwd|secret|auth|sig|signature)=)[^&\s'\"]*[^&\s'\":,;)]")
+_SECRET_QUERY = re.compile(
+    r"(?i)(?P<name>[?&](?:token|key|password|passwd|pwd|secret|auth|sig|signature)=)"
+    r"[^&\s'\"]*[^&\s'\":,;)]"  # the sentence around an address may go on right after it
+)
 
 
 def redact(text: str) -> str:
