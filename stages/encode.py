@@ -18,7 +18,7 @@ from .audio_copy import AudioCopy
 from .clock import NANOSECONDS
 from .draw import ANNOTATED
 from .encoder_frame import coded_matrix
-from .outputs import OutputStream, output_error, part_path
+from .outputs import OutputStream, output_error, part_path, shown_picture
 from .video_file import PRESETS, EncoderSettings, VideoFile, frame_time
 
 log = logging.getLogger("vidgraph")
@@ -26,7 +26,7 @@ _KEPT_ORIGIN_S = 1  # a file's clock that begins within a second of 0 is kept; o
 
 
 class EncodeVideo:
-    """Writes every frame of every stream, dropped and failed ones too (undrawn), in order.
+    """Writes every frame of every stream in order, failed ones undrawn; those without pixels are left out.
 
     Each file is H.264 4:2:0 in 8 bits with the source's timestamps and all of its audio streams, copied or,
     where the container cannot hold the codec, transcoded to AAC. Pictures of odd size get one more row or
@@ -90,6 +90,9 @@ class EncodeVideo:
         Raises:
             OutputError: the file cannot be written.
         """
+        picture = shown_picture(packet, self._key)
+        if picture is None:
+            return
         stream = packet.frame.stream_id
         writer = self._writers.get(stream)
         if writer is None:
@@ -97,8 +100,7 @@ class EncodeVideo:
             about = self._about.get(stream, OutputStream(stream_id=stream))
             writer = _StreamWriter(path, about, self._settings, self._parts.get(stream, 1))
             self._writers[stream] = writer
-        annotated = None if self._key is None else packet.get(self._key)
-        writer.write(packet.frame, packet.frame.picture if annotated is None else annotated)
+        writer.write(packet.frame, picture)
 
     def end_stream(self, stream_id: str, reason: EndReason) -> None:
         """Finish the stream's file.

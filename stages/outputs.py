@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from ..pipeline.errors import OutputError, UsageError, redact
-from ..pipeline.packet import Key
+from ..pipeline.packet import Key, Packet
+from ..pipeline.picture import Picture
 from ..pipeline.results import ResultKeys
 
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv")
@@ -193,6 +194,17 @@ def prepare(path: Path, *, existing: Sequence[Path], overwrite: bool, resume: bo
 def detection_keys(keys: Sequence[ResultKeys]) -> frozenset[Key[Any]]:
     """The keys of the detections of all models that detect."""
     return frozenset(one.detections for one in keys if one.detections is not None)
+
+
+def shown_picture(packet: Packet, key: Key[Picture] | None) -> Picture | None:
+    """What outputs with pictures show of a packet: the one under ``key``, the frame's own where that is missing.
+
+    None for a frame that was dropped without its pixels (live sources), which is then left out.
+    """
+    annotated = None if key is None else packet.get(key)
+    picture = packet.frame.picture if annotated is None else annotated
+    pixels = packet.drop_cause is None or picture.planes[0].strides[0] != 0
+    return picture if pixels else None
 
 
 def output_error(path: Path | str, error: Exception, *, kept: str = "") -> OutputError:

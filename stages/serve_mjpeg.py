@@ -15,6 +15,7 @@ from ..pipeline.picture import Picture
 from ..pipeline.stage import EndReason
 from .draw import ANNOTATED
 from .encoder_frame import JpegEncoder
+from .outputs import shown_picture
 
 _BOUNDARY = "frame"
 _CLIENT_TIMEOUT_S = 10.0  # a client that takes nothing for so long is gone
@@ -68,10 +69,9 @@ class ServeMjpeg:
 
     def write(self, packet: Packet) -> None:
         """Show a picture; dropped frames are left out. Never waits."""
-        if packet.drop_cause is None:
-            annotated = None if self._key is None else packet.get(self._key)
-            latest = self._streams.setdefault(packet.frame.stream_id, _Latest())
-            latest.put(packet.frame.picture if annotated is None else annotated)
+        picture = shown_picture(packet, self._key)
+        if picture is not None and packet.drop_cause is None:
+            self._streams.setdefault(packet.frame.stream_id, _Latest()).put(picture)
 
     def end_stream(self, stream_id: str, reason: EndReason) -> None:
         latest = self._streams.get(stream_id)

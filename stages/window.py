@@ -10,6 +10,7 @@ from ..pipeline.packet import Key, Packet
 from ..pipeline.picture import Picture
 from ..pipeline.stage import EndReason
 from .draw import ANNOTATED
+from .outputs import shown_picture
 
 _CLOSING_KEYS = {ord("q"), 27}  # 27: Escape
 
@@ -45,12 +46,10 @@ class Window:
         """
         import cv2
 
-        stream = packet.frame.stream_id
-        if packet.drop_cause is not None or stream in self._closed:
+        stream, picture = packet.frame.stream_id, shown_picture(packet, self._key)
+        if picture is None or packet.drop_cause is not None or stream in self._closed:
             return
-        title = f"vidgraph: {stream}"
-        annotated = None if self._key is None else packet.get(self._key)
-        rgb = (packet.frame.picture if annotated is None else annotated).rgb()
+        title, rgb = f"vidgraph: {stream}", picture.rgb()
         try:
             if stream not in self._open:
                 cv2.namedWindow(title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)

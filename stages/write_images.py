@@ -10,7 +10,7 @@ from ..pipeline.packet import Key, Packet
 from ..pipeline.picture import Picture
 from ..pipeline.stage import EndReason
 from .draw import ANNOTATED
-from .outputs import output_error, pattern_files
+from .outputs import output_error, pattern_files, shown_picture
 
 _OPTIONS: dict[str, dict[str, Any]] = {
     ".png": {"format": "PNG", "compress_level": 1},  # 4 times as fast as the default, 15 % larger
@@ -20,7 +20,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 
 
 class WriteImages:
-    """Writes every frame, dropped ones too (undrawn), into a file named after its number in the stream.
+    """Writes every frame that has pixels, failed ones undrawn, into a file named after its number in the stream.
 
     A file appears under its name when it is whole.
 
@@ -64,10 +64,11 @@ class WriteImages:
         """
         from PIL import Image
 
-        frame = packet.frame
+        frame, picture = packet.frame, shown_picture(packet, self._key)
+        if picture is None:
+            return
         pattern = self.patterns.get(frame.stream_id) or self.patterns[""]
-        annotated = None if self._key is None else packet.get(self._key)
-        image = Image.fromarray((frame.picture if annotated is None else annotated).rgb())
+        image = Image.fromarray(picture.rgb())
         path = pattern.with_name(pattern.name % frame.index)
         unfinished = path.with_name(f".{path.stem}.part")
         try:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from vidgraph.pipeline.errors import OutputError, UsageError
 from vidgraph.pipeline.packet import Packet
 from vidgraph.pipeline.picture import Picture
+from vidgraph.pipeline.scheduler import without_pixels
 from vidgraph.pipeline.stage import EndReason, Sink
 from vidgraph.stages.decode import VideoSource
 from vidgraph.stages.draw import ANNOTATED
@@ -104,6 +105,15 @@ def test_dropped_frames_are_written_undrawn(tmp_path: Path) -> None:
     write_all(EncodeVideo({"s": tmp_path / "out.mp4"}), given)
     found = read_video(tmp_path / "out.mp4", pictures=True).pictures
     assert [rgb.max() > 100 for rgb in found] == [False, False, True, False, False]
+
+
+def test_frames_dropped_without_their_pixels_are_left_out(tmp_path: Path) -> None:
+    given = list(packets(5))
+    given[2] = Packet(without_pixels(given[2].frame)).dropped("mailbox_full")
+    write_all(encoder(tmp_path / "out.mp4"), given)
+    found = read_video(tmp_path / "out.mp4", pictures=True)
+    assert [read_number(rgb) for rgb in found.pictures] == [0, 1, 3, 4]
+    assert found.times == pytest.approx([0, 0.04, 0.12, 0.16])
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
