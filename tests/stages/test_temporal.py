@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-
 from vidgraph.pipeline.affine import Affine
 from vidgraph.pipeline.errors import UsageError
 from vidgraph.pipeline.packet import SKIPPED, Frame, Key, Packet
