@@ -9,16 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..layers import bottlenecks, conv_norm
+
 
 def activation(slope: float) -> nn.Module:
     """ReLU, or LeakyReLU where ``slope`` is not 0."""
     return nn.LeakyReLU(slope) if slope else nn.ReLU()
-
-
-def conv_norm(inputs: int, outputs: int, kernel: int, *, stride: int = 1, groups: int = 1) -> list[nn.Module]:
-    """A convolution without bias that keeps the size (at stride 1), and its norm."""
-    conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False)
-    return [conv, nn.BatchNorm2d(outputs)]
 
 
 def conv_block(inputs: int, outputs: int, kernel: int, *, stride: int = 1, slope: float) -> nn.Sequential:
@@ -66,43 +62,16 @@ class MobileNetQuarter(nn.Module):
         return at_8, at_16, self.stage3(at_16)
 
 
-class Bottleneck(nn.Module):
-    """1x1, 3x3 (which takes the stride), 1x1 to four times the width, and the shortcut.
-
-    Source: He et al., arXiv:1512.03385; the stride on the 3x3 as in torchvision.
-    """
-
-    def __init__(self, inputs: int, width: int, stride: int) -> None:
-        super().__init__()
-        self.conv1, self.bn1 = conv_norm(inputs, width, 1)
-        self.conv2, self.bn2 = conv_norm(width, width, 3, stride=stride)
-        self.conv3, self.bn3 = conv_norm(width, 4 * width, 1)
-        same = stride == 1 and inputs == 4 * width
-        self.downsample = None if same else nn.Sequential(*conv_norm(inputs, 4 * width, 1, stride=stride))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map [B, inputs, H, W] to [B, 4 * width, H / stride, W / stride]."""
-        y = F.relu(self.bn1(self.conv1(x)))
-        y = F.relu(self.bn2(self.conv2(y)))
-        y = self.bn3(self.conv3(y))
-        return F.relu(y + (x if self.downsample is None else self.downsample(x)))
-
-
 class ResNet50(nn.Module):
     """ResNet-50 without the classifier: maps of 512, 1024 and 2048 channels."""
 
     def __init__(self) -> None:
         super().__init__()
         self.conv1, self.bn1 = conv_norm(3, 64, 7, stride=2)
-        self.layer1 = self._layer(64, 64, 3, 1)
-        self.layer2 = self._layer(256, 128, 4, 2)
-        self.layer3 = self._layer(512, 256, 6, 2)
-        self.layer4 = self._layer(1024, 512, 3, 2)
-
-    @staticmethod
-    def _layer(inputs: int, width: int, count: int, stride: int) -> nn.Sequential:
-        blocks = (Bottleneck(4 * width, width, 1) for _ in range(count - 1))
-        return nn.Sequential(Bottleneck(inputs, width, stride), *blocks)
+        self.layer1 = bottlenecks(64, 64, 3, 1)
+        self.layer2 = bottlenecks(256, 128, 4, 2)
+        self.layer3 = bottlenecks(512, 256, 6, 2)
+        self.layer4 = bottlenecks(1024, 512, 3, 2)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Maps at stride 8, 16 and 32."""

@@ -16,12 +16,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..layers import conv_norm
 from .backbones import (
     MobileNetQuarter,
     ResNet50,
     activation,
     conv_block,
-    conv_norm,
     outputs_of,
     separable_block,
     upsample_to,

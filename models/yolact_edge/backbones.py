@@ -1,0 +1,98 @@
+"""The backbones; needs torch. Attribute names are those of the official state dicts."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..layers import bottlenecks, conv_norm
+from .config import Backbone
+
+RESNET_BLOCKS = {"resnet50": (3, 4, 6, 3), "resnet101": (3, 4, 23, 3), "resnet152": (3, 8, 36, 3)}
+
+MOBILENET_STAGES = (
+    (1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1),
+)  # fmt: skip
+"""Expansion, channels, blocks, stride; stages 1 to 7, between the stem and the last 1x1."""
+
+
+def build_backbone(name: Backbone) -> ResNet | MobileNetV2:
+    """The backbone ``name`` with fresh weights."""
+    return MobileNetV2() if name == "mobilenetv2" else ResNet(RESNET_BLOCKS[name])
+
+
+class ResNet(nn.Module):
+    """A ResNet without its classifier: C3, C4 and C5."""
+
+    channels = (512, 1024, 2048)
+
+    def __init__(self, blocks: tuple[int, ...]) -> None:
+        super().__init__()
+        self.conv1, self.bn1 = conv_norm(3, 64, 7, stride=2)
+        inputs = (64, 256, 512, 1024)
+        self.layers = nn.ModuleList(
+            bottlenecks(inputs[index], 64 << index, count, 1 if index == 0 else 2) for index, count in enumerate(blocks)
+        )
+
+    def forward(self, image: Tensor, taps: int = 3) -> list[Tensor]:
+        """The first ``taps`` of the maps at stride 8, 16 and 32; deeper layers are not computed."""
+        x = F.max_pool2d(F.relu(self.bn1(self.conv1(image))), 3, 2, 1)
+        maps = []
+        for layer in self.layers[: taps + 1]:
+            x = layer(x)
+            maps.append(x)
+        return maps[1:]
+
+
+class InvertedResidual(nn.Module):
+    """1x1 expansion, depthwise 3x3 (which takes the stride), linear 1x1, and a shortcut where the shapes allow it.
+
+    Source: Sandler et al., MobileNetV2, arXiv:1801.04381.
+    """
+
+    def __init__(self, inputs: int, outputs: int, expansion: int, stride: int) -> None:
+        super().__init__()
+        width = inputs * expansion
+        expand = [] if expansion == 1 else [_conv_norm_relu6(inputs, width, 1)]
+        depthwise = _conv_norm_relu6(width, width, 3, stride=stride, groups=width)
+        self.conv = nn.Sequential(*expand, depthwise, *conv_norm(width, outputs, 1))
+        self.shortcut = stride == 1 and inputs == outputs
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map [B, inputs, H, W] to [B, outputs, H / stride, W / stride]."""
+        y: Tensor = self.conv(x)
+        return x + y if self.shortcut else y
+
+
+class MobileNetV2(nn.Module):
+    """MobileNetV2 without its classifier: the ends of stages 3, 4 and 6.
+
+    Stages 7 and 8 are in the published files, so they are here, but nothing reads what they would compute.
+    """
+
+    channels = (32, 64, 160)
+    _taps = (3, 4, 6)
+
+    def __init__(self) -> None:
+        super().__init__()
+        stages: list[nn.Module] = [_conv_norm_relu6(3, 32, 3, stride=2)]
+        inputs = 32
+        for expansion, outputs, count, stride in MOBILENET_STAGES:
+            first = InvertedResidual(inputs, outputs, expansion, stride)
+            others = (InvertedResidual(outputs, outputs, expansion, 1) for _ in range(count - 1))
+            stages.append(nn.Sequential(first, *others))
+            inputs = outputs
+        self.layers = nn.ModuleList([*stages, _conv_norm_relu6(inputs, 1280, 1)])
+
+    def forward(self, image: Tensor, taps: int = 3) -> list[Tensor]:
+        """The first ``taps`` of the maps at stride 8, 16 and 32; deeper layers are not computed."""
+        x, maps = image, []
+        for index, layer in enumerate(self.layers[: self._taps[taps - 1] + 1]):
+            x = layer(x)
+            if index in self._taps:
+                maps.append(x)
+        return maps
+
+
+def _conv_norm_relu6(inputs: int, outputs: int, kernel: int, *, stride: int = 1, groups: int = 1) -> nn.Sequential:
+    return nn.Sequential(*conv_norm(inputs, outputs, kernel, stride=stride, groups=groups), nn.ReLU6())

@@ -1,0 +1,38 @@
+"""Anchors of an input size."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from math import sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .config import ASPECTS, SCALES_PX, SIZE, STRIDES, Size, map_size
+
+
+@lru_cache(maxsize=16)
+def priors_of(size: Size) -> NDArray[np.float32]:
+    """Priors of an input of ``size`` (height, width), in the order (level, y, x, anchor).
+
+    Anchors are as high as they are wide, whatever their aspect: the official code has it so, and the weights
+    are trained with it. For another size than 550x550 the side of an anchor is ``int(scale * length / 550)``
+    pixels along each axis, as in the official configurations of other sizes, which are all square.
+
+    Returns:
+        float32 [P, 4], (cx, cy, w, h), relative to the input; read-only.
+    """
+    roots = [sqrt(aspect) for aspect in ASPECTS]
+    levels = []
+    for stride, scale in zip(STRIDES, SCALES_PX, strict=True):
+        height, width = map_size(size, stride)
+        side_h, side_w = (int(scale * length / SIZE) / length for length in size)
+        level = np.empty((height, width, len(roots), 4), np.float64)
+        level[..., 0] = ((np.arange(width) + 0.5) / width)[None, :, None]
+        level[..., 1] = ((np.arange(height) + 0.5) / height)[:, None, None]
+        level[..., 2] = [side_w * root for root in roots]
+        level[..., 3] = [side_h * root for root in roots]
+        levels.append(level.reshape(-1, 4))
+    priors = np.concatenate(levels).astype(np.float32)
+    priors.flags.writeable = False
+    return priors
