@@ -9,7 +9,9 @@ environment caps it.
 from __future__ import annotations
 
 from ._native import instruction_set
+from .confident_rows import confident_rows
 from .draw import draw_boxes, draw_labels, draw_masks, draw_points
+from .fast_nms import cross_class_fast_nms, fast_nms, traditional_nms
 from .nms import nms
 from .pixel_formats import PIXEL_FORMATS, PlaneLayout
 from .preprocess import preprocess
@@ -21,12 +23,15 @@ from .top_scores import top_scores
 __all__ = [
     "PIXEL_FORMATS",
     "PlaneLayout",
+    "confident_rows",
+    "cross_class_fast_nms",
     "decode_boxes",
     "decode_points",
     "draw_boxes",
     "draw_labels",
     "draw_masks",
     "draw_points",
+    "fast_nms",
     "instruction_set",
     "nms",
     "preprocess",
@@ -34,4 +39,5 @@ __all__ = [
     "ssd_priors",
     "to_rgb",
     "top_scores",
+    "traditional_nms",
 ]

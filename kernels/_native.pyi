@@ -45,6 +45,25 @@ def decode_points(
     raw: NDArray[np.float32], priors: NDArray[np.float32], variance: float, out: NDArray[np.float32], /
 ) -> None: ...
 def top_scores(scores: NDArray[np.float32], min_score: float, limit: int, out: NDArray[np.int64], /) -> int: ...
+def confident_rows(
+    logits: NDArray[np.float32], min_score: float, limit: int, out: NDArray[np.int64], /
+) -> int: ...
+def foreground_softmax(
+    logits: NDArray[np.float32], rows: NDArray[np.int64], out: NDArray[np.float32], /
+) -> None: ...
+def fast_nms(
+    boxes: NDArray[np.float32],
+    scores: NDArray[np.float32],
+    max_iou: float,
+    top_k: int,
+    limit: int,
+    floor: float,
+    flags: tuple[bool, bool, bool, bool],
+    rows: NDArray[np.int64],
+    class_ids: NDArray[np.int32],
+    out: NDArray[np.float32],
+    /,
+) -> int: ...
 def nms(
     boxes: NDArray[np.float32],
     scores: NDArray[np.float32],
