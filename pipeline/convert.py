@@ -11,9 +11,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TextIO
 
+from .convert_video import write_youtube_vis
 from .errors import OutputError, ResultsError, UsageError
-from .masks import Masks
 from .read_results import FrameRecord, Results, read_results
+from .recorded_objects import mask_area, objects_of
 from .results import PIXEL_DECIMALS, Record, dumps
 
 CSV_COLUMNS = (
@@ -100,11 +101,11 @@ def _write_csv(results: Results, file: TextIO) -> None:
     for record in results:
         height, width = record.size
         about_frame = record.data | {"model": only_model, "width": width, "height": height}
-        for item in _objects(record):
+        for item in objects_of(record):
             x1, y1, x2, y2 = item["box"]
             values = about_frame | item | {"x1": x1, "y1": y1, "x2": x2, "y2": y2}
             if "mask" in item:
-                values["mask_area"] = _mask_area(record, item)
+                values["mask_area"] = mask_area(record, item)
             row = [values.get(column, "") for column in CSV_COLUMNS]
             flat = [number for point in item.get("points", ()) for number in point]
             if len(flat) > len(points):
@@ -122,6 +123,13 @@ def _write_coco(results: Results, file: TextIO) -> None:
     file.write('],"annotations":[')
     _write_items(file, _coco_annotations(results, categories))
     file.write("]}\n")
+
+
+def _write_coco_results(results: Results, file: TextIO) -> None:
+    """The annotations alone, as ``COCO.loadRes`` reads them; image ids are those of the data set."""
+    file.write("[")
+    _write_items(file, _coco_annotations(results, _Categories(results.header)))
+    file.write("]\n")
 
 
 def dumps_list(records: Iterable[Record]) -> str:
@@ -170,7 +178,7 @@ def _coco_image(number: int, record: FrameRecord) -> Record:
 def _coco_annotations(results: Results, categories: _Categories) -> Iterator[Record]:
     number = 0
     for image, record in enumerate(results, start=1):
-        for item in _objects(record):
+        for item in objects_of(record):
             number += 1
             try:
                 category = categories.of(item)
@@ -184,7 +192,7 @@ def _coco_annotation(record: FrameRecord, item: Record) -> Record:
     width, height = round(x2 - x1, PIXEL_DECIMALS), round(y2 - y1, PIXEL_DECIMALS)
     annotation: dict[str, Any] = {"bbox": [x1, y1, width, height], "area": round(width * height, PIXEL_DECIMALS)}
     if "mask" in item:
-        annotation |= {"segmentation": item["mask"], "area": _mask_area(record, item)}
+        annotation |= {"segmentation": item["mask"], "area": mask_area(record, item)}
     annotation["iscrowd"] = 0
     if "points" in item:
         seen = [score > 0 for _, _, score in item["points"]]
@@ -197,28 +205,11 @@ def _coco_annotation(record: FrameRecord, item: Record) -> Record:
     return annotation
 
 
-def _mask_area(record: FrameRecord, item: Record) -> int:
-    try:
-        return Masks.from_rles([item["mask"]], record.size).area(0)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ResultsError(f"{record.where}: damaged mask ({error})") from error
-
-
-def _objects(record: FrameRecord) -> Iterator[Record]:
-    """The objects of a frame; what does not fit the format is a ResultsError."""
-    for item in record.data.get("objects", ()):
-        try:
-            shapes = [len(item["box"]), *{len(point) for point in item.get("points", ())}]
-        except (KeyError, TypeError) as error:
-            raise ResultsError(f"{record.where}: an object without a box") from error
-        if shapes not in ([4], [4, 3]):
-            raise ResultsError(f"{record.where}: a box has 4 numbers and a point 3, got {shapes}")
-        yield item
-
-
 CONVERTERS: Mapping[str, Converter] = MappingProxyType(
     {
         "coco": Converter(_write_coco, ".coco.json", "COCO data set with scores: boxes, masks, keypoints"),
+        "coco-results": Converter(_write_coco_results, ".coco-results.json", "COCO results: the annotations alone"),
+        "youtube-vis": Converter(write_youtube_vis, ".youtube-vis.json", "YouTube-VIS results: masks through a video"),
         "csv": Converter(_write_csv, ".csv", "a table with one row for each object"),
     }
 )

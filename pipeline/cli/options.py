@@ -198,7 +198,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("convert", "convert results to another format", "tools:convert",
             (_option("results", metavar="RESULTS", help=".jsonl results",
                      example="vidgraph convert out.jsonl --to csv"),
-             _option("--to", required=True, metavar="KIND", help="coco or csv",
+             _option("--to", required=True, metavar="KIND", help="coco, coco-results, youtube-vis or csv",
                      example="vidgraph convert out.jsonl --to coco"),
              _option("-o", "--output", metavar="FILE", help="where to (default: beside the results)",
                      example="vidgraph convert out.jsonl --to csv -o faces.csv"), OVERWRITE, VERBOSE),

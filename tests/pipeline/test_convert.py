@@ -108,7 +108,7 @@ def test_unknown_kinds_name_the_nearest(samples: Any, write_results: Callable[..
     path = write_results([samples.packet(1)])
     with pytest.raises(UsageError, match="to 'cocco': did you mean coco"):
         convert(path, to="cocco")
-    with pytest.raises(UsageError, match="to 'parquet': known: coco, csv"):
+    with pytest.raises(UsageError, match="to 'parquet': known: coco, coco-results, youtube-vis, csv"):
         convert(path, to="parquet")
 
 
