@@ -9,6 +9,7 @@ environment caps it.
 from __future__ import annotations
 
 from ._native import instruction_set
+from .assemble_masks import assemble_masks
 from .confident_rows import confident_rows
 from .draw import draw_boxes, draw_labels, draw_masks, draw_points
 from .fast_nms import cross_class_fast_nms, fast_nms, traditional_nms
@@ -23,6 +24,7 @@ from .top_scores import top_scores
 __all__ = [
     "PIXEL_FORMATS",
     "PlaneLayout",
+    "assemble_masks",
     "confident_rows",
     "cross_class_fast_nms",
     "decode_boxes",

@@ -64,6 +64,15 @@ def fast_nms(
     out: NDArray[np.float32],
     /,
 ) -> int: ...
+def assemble_masks(
+    proto: NDArray[np.float32],
+    coefficients: NDArray[np.float32],
+    boxes: NDArray[np.float32],
+    size: tuple[int, int],
+    tight: NDArray[np.int32],
+    offsets: NDArray[np.int64],
+    /,
+) -> NDArray[np.uint8]: ...
 def nms(
     boxes: NDArray[np.float32],
     scores: NDArray[np.float32],

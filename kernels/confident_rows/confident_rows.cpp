@@ -6,7 +6,7 @@ namespace vidgraph::KERNEL_ISA {
 namespace {
 
 constexpr int kLanes = 16;
-constexpr float kLowest = -3.402823466e38f;
+constexpr float kNothing = -__builtin_inff();  // its exponential adds nothing that a sum of at least 1 shows
 
 struct Softmax {
   float sum, best;  // of the exponentials, and the largest one of a foreground class
@@ -24,11 +24,11 @@ bool hopeful(const float* row, int columns, float cut) {
 }
 
 // Maximum and sum run in sixteen lanes, so that every variant adds in the same order.
-float lane_maximum(const float* values, int padded) {
+inline float lane_maximum(const float* values, int padded) {
   float lanes[kLanes];
   for (int l = 0; l < kLanes; ++l) lanes[l] = values[l];
   for (int j = kLanes; j < padded; j += kLanes) {
-    for (int l = 0; l < kLanes; ++l) lanes[l] = larger(lanes[l], values[j + l]);
+    for (int l = 0; l < kLanes; ++l) lanes[l] = larger(values[j + l], lanes[l]);
   }
   for (int half = kLanes / 2; half; half /= 2) {
     for (int l = 0; l < half; ++l) lanes[l] = larger(lanes[l], lanes[l + half]);
@@ -36,30 +36,24 @@ float lane_maximum(const float* values, int padded) {
   return lanes[0];
 }
 
-float lane_sum(const float* values, int padded) {
+// Leaves exp(logit - maximum) of the foreground in `e`, which has room for whole lanes. The sum is NaN where a logit is
+// NaN or +infinity, or all are -infinity.
+inline Softmax exponentials(const float* row, int columns, float* __restrict e) {
+  const int classes = columns - 1, padded = (classes + kLanes - 1) / kLanes * kLanes;
+  std::memcpy(e, row + 1, sizeof(float) * classes);
+  for (int j = classes; j < padded; ++j) e[j] = kNothing;
+  const float best = lane_maximum(e, padded), maximum = larger(best, row[0]);
   float lanes[kLanes] = {};
   for (int j = 0; j < padded; j += kLanes) {
-    for (int l = 0; l < kLanes; ++l) lanes[l] += values[j + l];
+    for (int l = 0; l < kLanes; ++l) {
+      e[j + l] = exp_float(e[j + l] - maximum);
+      lanes[l] += e[j + l];
+    }
   }
   for (int half = kLanes / 2; half; half /= 2) {
     for (int l = 0; l < half; ++l) lanes[l] += lanes[l + half];
   }
-  return lanes[0];
-}
-
-// Leaves exp(logit - maximum) in `e`. The sum is NaN where a logit is NaN or +infinity, or all are -infinity.
-Softmax exponentials(const float* row, int columns, float* __restrict e) {
-  const int padded = (columns + kLanes - 1) / kLanes * kLanes;
-  for (int j = 0; j < columns; ++j) e[j] = row[j];
-  for (int j = columns; j < padded; ++j) e[j] = kLowest;
-  const float maximum = lane_maximum(e, padded);
-  for (int j = 0; j < columns; ++j) e[j] = exp_float(row[j] - maximum);
-  for (int j = columns; j < padded; ++j) e[j] = 0.f;
-  const float sum = lane_sum(e, padded), background = e[0];
-  e[0] = 0.f;
-  const float best = lane_maximum(e, padded);
-  e[0] = background;
-  return {sum, best};
+  return {lanes[0] + exp_float(row[0] - maximum), exp_float(best - maximum)};
 }
 
 template <int kColumns>
@@ -90,7 +84,7 @@ void foreground_softmax(const LogitTable& table, const int64_t* rows, int64_t co
   for (int64_t i = 0; i < count; ++i) {
     const Softmax row_of = exponentials(table.data + rows[i] * table.stride, table.columns, workspace);
     float* __restrict scores = out + i * (table.columns - 1);
-    for (int j = 1; j < table.columns; ++j) scores[j - 1] = workspace[j] / row_of.sum;
+    for (int c = 0; c < table.columns - 1; ++c) scores[c] = workspace[c] / row_of.sum;
   }
 }
 

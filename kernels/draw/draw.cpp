@@ -27,6 +27,29 @@ void blend_rgb(uint8_t* __restrict row, const uint8_t* __restrict alpha, int cou
   }
 }
 
+constexpr int kTile = 16;  // pixels that are tinted together
+
+// One colour with one alpha over packed RGB: what `blend` adds to each of a tile's bytes, and the share that is kept.
+struct TileTint {
+  uint16_t added[3 * kTile];
+  uint8_t kept;
+};
+
+TileTint tile_tint(Paint paint, uint8_t alpha) {
+  TileTint tint;
+  for (int i = 0; i < 3 * kTile; ++i) tint.added[i] = static_cast<uint16_t>(paint.value[i % 3] * alpha + 128);
+  tint.kept = static_cast<uint8_t>(255 - alpha);
+  return tint;
+}
+
+// As `blend` of every byte.
+void tint_tile(uint8_t* __restrict row, const TileTint& tint) {
+  for (int i = 0; i < 3 * kTile; ++i) {
+    const auto sum = static_cast<uint16_t>(row[i] * tint.kept + tint.added[i]);
+    row[i] = static_cast<uint8_t>(static_cast<uint16_t>(sum + (sum >> 8)) >> 8);
+  }
+}
+
 // Eight pixels of a mask as eight bytes, `alpha` or 0; the first pixel is the highest bit and the lowest address.
 uint64_t spread_byte(uint8_t bits, uint8_t alpha) {
   const uint64_t single = bits * UINT64_C(0x0101010101010101) & UINT64_C(0x0102040810204080);
@@ -42,6 +65,29 @@ void unpack_bits(const uint8_t* bits, int first, int count, uint8_t alpha, uint8
     std::memcpy(row + x, &eight, sizeof(eight));
   }
   for (; x < count; ++x) row[x] = one(x);
+}
+
+// A row of a mask over packed RGB. Most tiles are empty or full.
+void tint_row(const uint8_t* bits, int count, Paint paint, uint8_t alpha, const TileTint& tint, uint8_t* row) {
+  uint8_t alphas[kTile];
+  int x = 0;
+  for (; x + kTile <= count; x += kTile) {
+    uint16_t set;
+    std::memcpy(&set, bits + x / 8, sizeof(set));
+    if (!set) continue;
+    if (set == 0xffff) {
+      tint_tile(row + 3 * x, tint);
+    } else {
+      unpack_bits(bits + x / 8, 0, kTile, alpha, alphas);
+      blend_rgb(row + 3 * x, alphas, kTile, paint);
+    }
+  }
+  unpack_bits(bits + x / 8, 0, count - x, alpha, alphas);
+  blend_rgb(row + 3 * x, alphas, count - x, paint);
+}
+
+bool lies_inside(const Plane& plane, PixelRect rect) {
+  return rect.x1 >= 0 && rect.y1 >= 0 && rect.x2 <= plane.width && rect.y2 <= plane.height;
 }
 
 uint8_t* row_at(const Plane& plane, int y) { return plane.data + y * plane.stride; }
@@ -149,6 +195,15 @@ void draw_alpha(const PictureView& picture, PixelRect rect, const uint8_t* mask,
 void draw_bits(const PictureView& picture, PixelRect rect, const uint8_t* bits, Paint paint, uint8_t alpha,
                void* workspace) {
   const ptrdiff_t stride = (static_cast<ptrdiff_t>(rect.x2) - rect.x1 + 7) / 8;
+  const Plane& first = picture.planes[0];
+  if (picture.kind == Kind::packed_rgb && lies_inside(first, rect)) {
+    const TileTint tint = tile_tint(paint, alpha);
+    for (int y = rect.y1; y < rect.y2; ++y) {
+      const uint8_t* row_bits = bits + (y - rect.y1) * stride;
+      tint_row(row_bits, rect.x2 - rect.x1, paint, alpha, tint, row_at(first, y) + 3 * static_cast<int64_t>(rect.x1));
+    }
+    return;
+  }
   const auto row_alpha = [=](PixelRect inside, int y, uint8_t* row) {
     unpack_bits(bits + (y - rect.y1) * stride, inside.x1 - rect.x1, inside.x2 - inside.x1, alpha, row);
   };

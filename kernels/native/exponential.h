@@ -19,11 +19,11 @@ KERNEL_HD inline uint32_t bits_of_float(float value) {
   return bits;
 }
 
-// exp(x), within 1e-7 of it relatively, for x in [-87.3, 88]; 0 below, exp(88) above, NaN for NaN.
+// exp(x), within 1e-7 of it relatively, for x in [-87.3, 88]; outside, the value at that end; NaN for NaN.
 // exp(x) = 2^n exp(r) with |r| <= ln(2) / 2; the polynomial in r was fitted for least relative error. Adding 1.5 * 2^23
 // rounds to the nearest integer and leaves it in the low bits of the sum.
 KERNEL_HD inline float exp_float(float x) {
-  const float held = x < -87.3f ? -87.3f : x > 88.f ? 88.f : x;
+  const float not_low = x < -87.3f ? -87.3f : x, held = not_low > 88.f ? 88.f : not_low;
   const float shifted = held * 1.44269504f + 12582912.f, n = shifted - 12582912.f;
   const float r = held - n * 0.693359375f + n * 2.12194440e-4f;
   float q = 0.0013814539415761828f;
@@ -32,8 +32,7 @@ KERNEL_HD inline float exp_float(float x) {
   q = q * r + 0.1666652113199234f;
   q = q * r + 0.4999999403953552f;
   const float value = q * r * r + r + 1.f;
-  const float power = float_of_bits((bits_of_float(shifted) + 127u) << 23);
-  return x < -87.3f ? 0.f : value * power;
+  return value * float_of_bits((bits_of_float(shifted) + 127u) << 23);
 }
 
 }  // namespace vidgraph::KERNEL_ISA

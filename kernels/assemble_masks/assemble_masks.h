@@ -1,0 +1,69 @@
+// Masks from prototypes: prototypes x coefficients, sigmoid, crop, bilinear resize, threshold.
+// Source: Bolya et al., YOLACT, ICCV 2019, and its code; bilinear as torch's interpolate with align_corners=False.
+#pragma once
+
+#include <cmath>
+
+#include "../native/exponential.h"
+
+namespace vidgraph {
+
+struct Prototypes {
+  const float* data;  // [height][width][channels]
+  int height, width, channels;
+};
+
+// Whole pixels: columns x1 to x2 - 1, rows y1 to y2 - 1.
+struct Region {
+  int x1, y1, x2, y2;
+};
+
+// Pixel i of the frame mixes pixels cell and cell + 1 of the prototypes, low[i] of one and high[i] of the other.
+struct AxisTable {
+  const float *low, *high;  // [frame pixels + kOverrun]
+  const int32_t* begins;    // [prototype pixels + 1], the first frame pixel whose cell is not below this one
+};
+
+constexpr int kOverrun = 64;  // pixels that may be read or written beyond the end of a row
+
+// A mask as words of 64 pixels, the leftmost in the lowest bit, `stride` words a row.
+struct MaskWords {
+  uint64_t* words;
+  int64_t stride;
+  Region loose;  // what the words cover
+  Region tight;  // the pixels that are set; all 0 where there are none
+};
+
+namespace KERNEL_ISA {
+
+KERNEL_HD inline float sigmoid(float value) { return 1.f / (1.f + exp_float(-value)); }
+
+// Where the centre of frame pixel `at` lies, in prototype pixels. `scale`: prototype pixels per frame pixel.
+KERNEL_HD inline float source_position(int at, float scale) {
+  const float position = scale * (static_cast<float>(at) + 0.5f) - 0.5f;
+  return position > 0.f ? position : 0.f;
+}
+
+// First pixel, or end of the pixels, of a crop that one pixel is added to on both sides; `edge` is relative.
+KERNEL_HD inline int crop_edge(float edge, int size, float padding) {
+  const float padded = edge * static_cast<float>(size) + padding;
+  if (!(padded > 0.f)) return 0;
+  return padded < static_cast<float>(size) ? static_cast<int>(ceilf(padded)) : size;
+}
+
+}  // namespace KERNEL_ISA
+
+// Bytes of scratch memory for prototypes of this size and rows of `width` frame pixels.
+inline size_t mask_workspace(const Prototypes& prototypes, int width) {
+  const size_t map = (prototypes.height + 2) * (static_cast<size_t>(prototypes.width) + 2) + 16;
+  const size_t row = static_cast<size_t>(width) + 2 * kOverrun;
+  return sizeof(float) * (map + 2 * row) + sizeof(uint64_t) * 3 * (row / 64 + 1);
+}
+
+// Fills the words of `mask` for its loose region, and finds the tight one. `crop`: prototype pixels, not empty.
+KERNEL_ENTRY(assemble_mask, const Prototypes& prototypes, const float* coefficients, Region crop, AxisTable columns,
+             AxisTable rows, void* workspace, MaskWords* mask)
+// Writes the tight rows, each padded to a byte, first pixel in the highest bit. Up to 8 bytes beyond are overwritten.
+KERNEL_ENTRY(pack_tight, const MaskWords& mask, uint8_t* out)
+
+}  // namespace vidgraph

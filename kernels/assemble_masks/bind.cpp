@@ -1,0 +1,95 @@
+#include <algorithm>
+#include <cmath>
+
+#include "../native/binding.h"
+#include "assemble_masks.h"
+
+namespace vidgraph {
+namespace {
+
+// The table of one axis, and its memory.
+class Axis {
+ public:
+  Axis(int cells, int pixels) : low_(pixels + kOverrun), high_(pixels + kOverrun), begins_(cells + 1, pixels) {
+    const float scale = static_cast<float>(cells) / static_cast<float>(pixels);
+    for (int i = pixels; i-- > 0;) {
+      const float position = baseline::source_position(i, scale);
+      const int cell = std::min(static_cast<int>(position), cells - 1);
+      high_[i] = std::min(position - static_cast<float>(cell), 1.f);
+      low_[i] = 1.f - high_[i];
+      begins_[cell] = i;
+    }
+    for (int cell = cells; cell-- > 0;) begins_[cell] = std::min(begins_[cell], begins_[cell + 1]);
+  }
+
+  AxisTable table() const { return {low_.data(), high_.data(), begins_.data()}; }
+
+ private:
+  std::vector<float> low_, high_;
+  std::vector<int32_t> begins_;
+};
+
+Region crop_of(const float* box, const Prototypes& prototypes) {
+  using baseline::crop_edge;
+  if (std::isnan(box[0] + box[1] + box[2] + box[3])) return {0, 0, 0, 0};
+  return {crop_edge(std::min(box[0], box[2]), prototypes.width, -1.f),
+          crop_edge(std::min(box[1], box[3]), prototypes.height, -1.f),
+          crop_edge(std::max(box[0], box[2]), prototypes.width, 1.f),
+          crop_edge(std::max(box[1], box[3]), prototypes.height, 1.f)};
+}
+
+// What the crop can reach: cells from the one before it to its last.
+Region reach_of(Region crop, AxisTable columns, AxisTable rows) {
+  return {columns.begins[std::max(crop.x1 - 1, 0)], rows.begins[std::max(crop.y1 - 1, 0)], columns.begins[crop.x2],
+          rows.begins[crop.y2]};
+}
+
+bool is_empty(Region region) { return region.x1 >= region.x2 || region.y1 >= region.y2; }
+
+// Packs the masks one after the other into `bits`; `boxes` [N, 4] and `offsets` [N + 1] say where they are.
+void assemble(const Prototypes& prototypes, const float* coefficients, const float* relative, int64_t count, int height,
+              int width, int32_t* boxes, int64_t* offsets, std::vector<uint8_t>* bits) {
+  const Axis x_axis(prototypes.width, width), y_axis(prototypes.height, height);
+  const AxisTable columns = x_axis.table(), rows = y_axis.table();
+  const auto memory = workspace(mask_workspace(prototypes, width));
+  const int64_t stride = width / 64 + 2;
+  const auto words = workspace(sizeof(uint64_t) * stride * height);
+  offsets[0] = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    const Region crop = crop_of(relative + 4 * i, prototypes);
+    MaskWords mask{words.get(), stride, {0, 0, 0, 0}, {0, 0, 0, 0}};
+    if (!is_empty(crop)) mask.loose = reach_of(crop, columns, rows);
+    if (!is_empty(mask.loose)) {
+      KERNEL_CALL(assemble_mask)(prototypes, coefficients + i * prototypes.channels, crop, columns, rows, memory.get(),
+                                 &mask);
+    }
+    const Region tight = mask.tight;
+    offsets[i + 1] = offsets[i] + static_cast<int64_t>(tight.x2 - tight.x1 + 7) / 8 * (tight.y2 - tight.y1);
+    bits->resize(offsets[i + 1] + sizeof(uint64_t));
+    KERNEL_CALL(pack_tight)(mask, bits->data() + offsets[i]);
+    const int32_t box[] = {tight.x1, tight.y1, tight.x2, tight.y2};
+    std::copy(box, box + 4, boxes + 4 * i);
+  }
+  bits->resize(offsets[count]);
+}
+
+nb::ndarray<nb::numpy, uint8_t> run(In<float> proto, In<float> coefficients, In<float> boxes, std::array<int, 2> size,
+                                    Out<int32_t> tight, Out<int64_t> offsets) {
+  const Prototypes prototypes{proto.data(), static_cast<int>(proto.shape(0)), static_cast<int>(proto.shape(1)),
+                              static_cast<int>(proto.shape(2))};
+  auto bits = std::make_unique<std::vector<uint8_t>>();
+  {
+    nb::gil_scoped_release released;
+    assemble(prototypes, coefficients.data(), boxes.data(), static_cast<int64_t>(boxes.shape(0)), size[0], size[1],
+             tight.data(), offsets.data(), bits.get());
+  }
+  std::vector<uint8_t>* owned = bits.release();
+  nb::capsule owner(owned, [](void* vector) noexcept { delete static_cast<std::vector<uint8_t>*>(vector); });
+  return nb::ndarray<nb::numpy, uint8_t>(owned->data(), {owned->size()}, owner);
+}
+
+}  // namespace
+
+void bind_assemble_masks(nb::module_& module) { module.def("assemble_masks", &run); }
+
+}  // namespace vidgraph

@@ -1,0 +1,40 @@
+"""What ``assemble_masks`` means, in plain NumPy: whole maps and whole frames, in float64."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def mask_probabilities_reference(
+    proto: NDArray[np.float32], coeff: NDArray[np.float32], boxes: NDArray[np.float32], size: tuple[int, int]
+) -> NDArray[np.float64]:
+    """The probability of each pixel of the frame, float64 ``[N, H, W]``; a mask is where it exceeds 0.5."""
+    height, width = proto.shape[:2]
+    logits = np.einsum("hwk,nk->nhw", proto.astype(np.float64), coeff.astype(np.float64))
+    inside = np.zeros(logits.shape, np.bool_)
+    for row, (x_a, y_a, x_b, y_b) in enumerate(boxes):
+        x_in = inside_reference(np.sort(np.array([x_a, x_b], np.float32) * np.float32(width)), width)
+        y_in = inside_reference(np.sort(np.array([y_a, y_b], np.float32) * np.float32(height)), height)
+        inside[row] = y_in[:, None] & x_in[None, :]
+    probabilities = np.where(inside, 1 / (1 + np.exp(-np.clip(logits, -700, 700))), 0.0)
+    return resize_reference(resize_reference(probabilities, size[0], 1), size[1], 2)
+
+
+def inside_reference(edges: NDArray[np.float32], count: int) -> NDArray[np.bool_]:
+    """Which pixels lie between two edges that are one pixel farther apart on both sides and held in the map."""
+    low, high = max(edges[0] - np.float32(1), 0), min(edges[1] + np.float32(1), count)
+    pixels = np.arange(count)
+    return np.asarray((pixels >= low) & (pixels < high))
+
+
+def resize_reference(maps: NDArray[np.float64], count: int, axis: int) -> NDArray[np.float64]:
+    """Bilinear resize of one axis, pixel centres at halves, held at the edges."""
+    size = maps.shape[axis]
+    at = np.clip((np.arange(count) + 0.5) * (size / count) - 0.5, 0, None)
+    first = np.minimum(np.floor(at).astype(int), size - 1)
+    second = np.minimum(first + 1, size - 1)
+    shape = [1, 1, 1]
+    shape[axis] = count
+    share = (at - first).reshape(shape)
+    return maps.take(first, axis) * (1 - share) + maps.take(second, axis) * share
