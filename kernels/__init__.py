@@ -13,6 +13,7 @@ from .assemble_masks import assemble_masks
 from .confident_rows import confident_rows
 from .draw import draw_boxes, draw_labels, draw_masks, draw_points
 from .fast_nms import cross_class_fast_nms, fast_nms, traditional_nms
+from .mask_codes import encode_runs, mask_outlines, rle_counts
 from .nms import nms
 from .pixel_formats import PIXEL_FORMATS, PlaneLayout
 from .preprocess import preprocess
@@ -20,6 +21,7 @@ from .rotate import rotate
 from .ssd import decode_boxes, decode_points, ssd_priors
 from .to_rgb import to_rgb
 from .top_scores import top_scores
+from .warp_features import warp_features
 
 __all__ = [
     "PIXEL_FORMATS",
@@ -33,13 +35,17 @@ __all__ = [
     "draw_labels",
     "draw_masks",
     "draw_points",
+    "encode_runs",
     "fast_nms",
     "instruction_set",
+    "mask_outlines",
     "nms",
     "preprocess",
+    "rle_counts",
     "rotate",
     "ssd_priors",
     "to_rgb",
     "top_scores",
     "traditional_nms",
+    "warp_features",
 ]

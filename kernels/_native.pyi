@@ -73,6 +73,21 @@ def assemble_masks(
     offsets: NDArray[np.int64],
     /,
 ) -> NDArray[np.uint8]: ...
+def rle_counts(
+    bits: NDArray[np.uint8], origin: tuple[int, int], width: int, height: int, size: tuple[int, int], /
+) -> str: ...
+def encode_runs(runs: NDArray[np.int64], /) -> str: ...
+def mask_outlines(
+    bits: NDArray[np.uint8], origin: tuple[int, int], width: int, height: int, /
+) -> list[list[float]]: ...
+def warp_features(
+    feature: NDArray[np.float32],
+    flow: NDArray[np.float32],
+    scale: NDArray[np.float32] | None,
+    bias: NDArray[np.float32] | None,
+    out: NDArray[np.float32],
+    /,
+) -> None: ...
 def nms(
     boxes: NDArray[np.float32],
     scores: NDArray[np.float32],

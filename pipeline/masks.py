@@ -9,8 +9,8 @@ from typing import Any, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from .outlines import trace_outlines
-from .rle import encode_runs, runs_from_changes, runs_of_rle
+from ..kernels import mask_outlines, rle_counts
+from .rle import runs_of_rle
 
 
 class Rle(TypedDict):
@@ -128,9 +128,8 @@ class Masks:
 
     def crop(self, row: int) -> NDArray[np.bool_]:
         """The mask inside its box: a new bool array [box height, box width]."""
-        row = range(len(self))[row]
-        x1, y1, x2, y2 = self.boxes[row].tolist()
-        packed = self.bits[self.offsets[row] : self.offsets[row + 1]].reshape(y2 - y1, (x2 - x1 + 7) // 8)
+        bits, (x1, y1, x2, y2) = self._packed(row)
+        packed = bits.reshape(y2 - y1, (x2 - x1 + 7) // 8)
         return np.unpackbits(packed, axis=1, count=x2 - x1).view(np.bool_)
 
     def full(self, row: int) -> NDArray[np.bool_]:
@@ -146,25 +145,17 @@ class Masks:
 
     def rle(self, row: int) -> Rle:
         """The mask as COCO compressed RLE, equal to what COCO's own tools write for it."""
-        height, width = self.size
-        x1, y1, _, _ = self.boxes[row].tolist()
-        crop = self.crop(row)
-        columns = np.zeros((crop.shape[1], crop.shape[0] + 2), np.bool_)
-        columns[:, 1:-1] = crop.T
-        column, change = np.divmod(np.flatnonzero(columns[:, 1:] != columns[:, :-1]), crop.shape[0] + 1)
-        at = (column + x1) * height + change + y1
-        # A run that ends at the foot of a column and goes on at the top of the next is one run.
-        goes_on = at[1:] == at[:-1]
-        keep = np.ones(len(at), np.bool_)
-        keep[1:] &= ~goes_on
-        keep[:-1] &= ~goes_on
-        at = at[keep & (at < height * width)]
-        return {"size": [height, width], "counts": encode_runs(runs_from_changes(at, height * width))}
+        return {"size": list(self.size), "counts": rle_counts(*self._packed(row), size=self.size)}
 
     def polygons(self, row: int) -> list[list[float]]:
         """Exterior outlines along the pixel edges, one flat [x1, y1, x2, y2, …] for each 4-connected part."""
-        x1, y1, _, _ = self.boxes[row].tolist()
-        return trace_outlines(self.crop(row), (x1, y1))
+        return mask_outlines(*self._packed(row))
+
+    def _packed(self, row: int) -> tuple[NDArray[np.uint8], tuple[int, int, int, int]]:
+        """The bits and the box of one mask."""
+        row = range(len(self))[row]
+        x1, y1, x2, y2 = self.boxes[row].tolist()
+        return self.bits[self.offsets[row] : self.offsets[row + 1]], (x1, y1, x2, y2)
 
 
 def _packed_bytes(boxes: NDArray[np.int32]) -> NDArray[np.int64]:

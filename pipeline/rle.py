@@ -1,4 +1,4 @@
-"""COCO's compressed run-length encoding, as text.
+"""COCO's compressed run-length encoding, read; :func:`vidgraph.kernels.rle_counts` writes it.
 
 Runs alternate between 0 and 1, start with 0, and go down the columns. From the fourth run on the
 difference to the run before the last is stored; each number is written in groups of 5 bits, the
@@ -15,31 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 _GROUPS = 13  # of 5 bits: the 63 bits of any count
-
-
-def runs_from_changes(changes: NDArray[np.int64], total: int) -> NDArray[np.int64]:
-    """Run lengths from the positions at which the value changes.
-
-    Args:
-        changes: int64 [R], strictly ascending positions in [0, total); the value before the first is 0.
-        total: how many values there are.
-
-    Returns:
-        int64 [R + 1], the runs; their sum is ``total``.
-    """
-    return np.diff(changes, prepend=0, append=total)
-
-
-def encode_runs(runs: NDArray[np.int64]) -> str:
-    """The compressed text of int64 [R] run lengths."""
-    values = runs.astype(np.int64)
-    values[3:] -= runs[1:-2]
-    rest = values[:, None] >> (5 * np.arange(_GROUPS + 1))
-    groups, above = rest[:, :-1] & 0x1F, rest[:, 1:]
-    more = np.where(groups & 0x10 != 0, above != -1, above != 0)
-    written = np.ones_like(more)
-    written[:, 1:] = np.logical_and.accumulate(more, axis=1)[:, :-1]
-    return bytes((groups + 48 + 0x20 * more)[written].astype(np.uint8)).decode("ascii")
 
 
 def decode_runs(text: str) -> NDArray[np.int64]:

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from vidgraph.kernels import encode_runs
 from vidgraph.pipeline.masks import Masks
-from vidgraph.pipeline.rle import decode_runs, encode_runs
+from vidgraph.pipeline.rle import decode_runs
 
 SHAPES = [(1, 1), (1, 9), (9, 1), (7, 8), (16, 17), (40, 33)]
 

@@ -1,6 +1,8 @@
-"""Outlines of a mask along the edges of its pixels."""
+"""What the mask codes mean, in plain NumPy: whole columns, and linked runs of pixel edges."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,7 +10,32 @@ from numpy.typing import NDArray
 Runs = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
 
 
-def trace_outlines(mask: NDArray[np.bool_], origin: tuple[int, int] = (0, 0)) -> list[list[float]]:
+def rle_counts_reference(mask: NDArray[np.bool_]) -> str:
+    """Counts of COCO's compressed RLE of a whole frame, bool ``[H, W]``."""
+    runs, value = [0], False
+    for pixel in mask.T.reshape(-1).tolist():
+        if pixel != value:
+            runs.append(0)
+            value = pixel
+        runs[-1] += 1
+    return encode_runs_reference(runs)
+
+
+def encode_runs_reference(runs: Sequence[int]) -> str:
+    """The compressed text of run lengths."""
+    text = ""
+    for index, run in enumerate(runs):
+        value = run - runs[index - 2] if index > 2 else run
+        while True:
+            group, value = value & 31, value >> 5
+            done = value == (-1 if group & 16 else 0)
+            text += chr(48 + group + (0 if done else 32))
+            if done:
+                break
+    return text
+
+
+def mask_outlines_reference(mask: NDArray[np.bool_], origin: tuple[int, int]) -> list[list[float]]:
     """Exterior outlines of the 4-connected parts of a mask, exactly along the pixel edges.
 
     Args:
