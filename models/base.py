@@ -28,7 +28,7 @@ from ..stages.draw import draw_rgb
 from ..stages.engine_shelf import EngineShelf
 from ..stages.infer import Infer, RawOutputs
 from ..stages.preprocess import BufferPool, InputSize, ModelInput, Preprocess, Size
-from .choices import checked_choices
+from .choices import check_numbers, checked_choices
 from .family import Choices, OutputKeys
 from .onnx_export import is_exported
 from .registry import ModelRow, find_model, nearest
@@ -80,6 +80,7 @@ def load_model(
             not); by default what ``vidgraph pull`` has fetched.
         size: of the network's input: the longer side in pixels (the aspect is that of the frame, and smaller
             frames are enlarged), or (height, width) with padding; by default the model's own longer side.
+            Models whose input is a square take the side, or (height, width), and frames fill it.
         engine: ``auto``, ``openvino`` or ``onnxruntime``.
         device: ``auto``, ``cpu`` or ``cuda:N``.
         precision: ``auto``, ``fp32``, ``bf16``, ``fp16`` or ``int8``.
@@ -99,7 +100,7 @@ def load_model(
         MissingExtraError: an optional package is needed for this.
     """
     row = find_model(name)
-    choices = checked_choices(row, min_score, nms_iou, max_detections, classes=classes, labels=labels)
+    check_numbers(min_score, nms_iou, max_detections)
     choose_engine(engine)
     if precision not in PRECISIONS:
         raise UsageError(f"unknown precision {precision!r}; {nearest(precision, PRECISIONS)}")
@@ -109,17 +110,22 @@ def load_model(
     chosen = EngineChoice(
         engine, choose_device(device), precision, requests, threads or available_cores(), deterministic, batch
     )
-    return Model(row, Weights.find(row, weights), _input_size(row, size), chosen, choices)
+    input_size = _input_size(row, size)
+    found = Weights.find(row, weights)
+    own = found.family.class_names(row.name)
+    choices = checked_choices(row, own, min_score, nms_iou, max_detections, classes=classes, labels=labels)
+    return Model(row, found, input_size, chosen, choices)
 
 
 def _input_size(row: ModelRow, size: int | Size | None) -> InputSize:
+    form = row.family().input_format(row.name)
     if size is None:
-        return InputSize(row.family().input_format(row.name).long_side)
+        size = form.long_side
     try:
         if isinstance(size, int):
-            return InputSize(size)
-        height, width = size
-        return InputSize(fixed=(operator.index(height), operator.index(width)))
+            return InputSize(stretch=(size, size)) if form.stretch else InputSize(size)
+        height, width = (operator.index(length) for length in size)
+        return InputSize(stretch=(height, width)) if form.stretch else InputSize(fixed=(height, width))
     except (ValueError, TypeError):
         raise UsageError(f"size must be a longer side like 640 or a (height, width) of pixels, got {size!r}") from None
 
@@ -135,7 +141,7 @@ class Model:
         self, row: ModelRow, weights: Weights, size: InputSize, engine: EngineChoice, choices: Choices
     ) -> None:
         self.row, self.weights, self.size, self.engine_choice, self.choices = row, weights, size, engine, choices
-        self._family = row.family()
+        self._family = weights.family
         self._shelf = EngineShelf(self._open_runner)
         self._described: ModelInfo | None = None
         self._pool = BufferPool()
@@ -193,9 +199,9 @@ class Model:
         """Height and width of the network's input for a frame of (height, width) ``frame``."""
         return self.size.fit(frame).size
 
-    def network_file(self, frame: Size, batch: int = 1) -> Path:
-        """The ONNX file for frames of (height, width) ``frame``."""
-        return self.weights.network_file(self.input_size(frame), batch)
+    def network_file(self, frame: Size, batch: int = 1, graph: str | None = None) -> Path:
+        """The ONNX file of a graph (None: the first) for frames of (height, width) ``frame``."""
+        return self.weights.network_file(self.input_size(frame), batch, graph)
 
     def network(self) -> nn.Module:
         """The torch network with the weights, in evaluation mode.
@@ -243,11 +249,11 @@ class Model:
     ) -> None:
         self.close()
 
-    def open_engine(self, input_size: Size, batch: int = 1) -> Engine:
-        """An engine of its own for an input of (height, width), closed by the caller."""
+    def open_engine(self, input_size: Size, batch: int = 1, graph: str | None = None) -> Engine:
+        """An engine of its own for a graph (None: the first) and an input of (height, width); the caller closes it."""
         chosen = self.engine_choice
         return open_engine(
-            self.weights.network_file(input_size, batch),
+            self.weights.network_file(input_size, batch, graph),
             engine=chosen.engine,
             device=chosen.device,
             precision=chosen.precision,

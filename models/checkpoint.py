@@ -8,9 +8,9 @@ from __future__ import annotations
 import hashlib
 import pickle
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..pipeline.errors import CheckpointError, MissingExtraError
 from .registry import MODELS, ModelRow
@@ -18,7 +18,10 @@ from .registry import MODELS, ModelRow
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from .family import Family
+
 Shapes = dict[str, tuple[int, ...]]
+Named = TypeVar("Named")
 
 _ZIP, _PICKLE = b"PK\x03\x04", b"\x80"
 _NOT_USED = ".num_batches_tracked"
@@ -60,17 +63,50 @@ def load_network(row: ModelRow, path: Path) -> nn.Module:
         CheckpointError: the file is damaged, would run code, or belongs to something else.
         MissingExtraError: torch is not installed.
     """
+    return load_fitted(row, path)[1]
+
+
+def load_fitted(row: ModelRow, path: Path) -> tuple[Family, nn.Module]:
+    """:func:`load_network`, and the family of ``row`` for the file (which may have classes of its own).
+
+    Raises:
+        CheckpointError, MissingExtraError: as there.
+    """
     state = read_state_dict(path)
-    shapes = {key: tuple(value.shape) for key, value in state.items()}
-    expected = network_shapes(row)
-    differences = compare_shapes(expected, shapes)
+    shapes = shapes_of(state)
+    family = row.family().for_shapes(row.name, renamed(row, shapes))
+    expected = network_shapes(row, family)
+    differences = compare_shapes_of(row, shapes, family)
+    others = fitting_rows(shapes) if differences or family is not row.family() else []
+    names = [each.name for each in others if each is not row and (differences or not compare_shapes_of(each, shapes))]
+    if not differences and names:
+        differences = compare_shapes_of(row, shapes)  # the number of classes is that of another model
     if differences:
-        others = [each.name for each in MODELS.values() if each is not row and not compare_shapes_of(each, shapes)]
-        hint = f"; it fits {' and '.join(others)}: use --model {others[0]}={path}" if others else ""
+        hint = f"; it fits {' and '.join(names)}: use --model {names[0]}={path}" if names else ""
         raise CheckpointError(f"{path} does not fit {row.name}: {differences}{hint}")
-    network = row.family().network(row.name)
-    network.load_state_dict({key: value for key, value in state.items() if key in expected}, strict=False)
-    return network
+    network = family.network(row.name)
+    network.load_state_dict({key: value for key, value in renamed(row, state).items() if key in expected}, strict=False)
+    return family, network
+
+
+def renamed(row: ModelRow, tensors: Mapping[str, Named]) -> dict[str, Named]:
+    """``tensors`` (or their shapes) under the names that the network of ``row`` has for them."""
+    family = row.family()
+    return {own: value for key, value in tensors.items() if (own := family.renamed(key)) is not None}
+
+
+def shapes_of(state: Mapping[str, Tensor]) -> Shapes:
+    """Name and shape of every tensor."""
+    return {key: tuple(value.shape) for key, value in state.items()}
+
+
+def fitting_rows(shapes: Shapes) -> list[ModelRow]:
+    """The models that a file with these tensors fits: with their own classes, or if there are none, with others."""
+    exact = [row for row in MODELS.values() if not compare_shapes_of(row, shapes)]
+    if exact:
+        return exact
+    fitted = ((row, row.family().for_shapes(row.name, renamed(row, shapes))) for row in MODELS.values())
+    return [row for row, family in fitted if not compare_shapes_of(row, shapes, family)]
 
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:
@@ -100,22 +136,25 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     return {str(key).removeprefix("module."): value for key, value in content.items()}
 
 
-def network_shapes(row: ModelRow) -> Shapes:
+def network_shapes(row: ModelRow, family: Family | None = None) -> Shapes:
     """Name and shape of every tensor of the model's state dict; allocates no weights."""
     torch = import_torch("checking a checkpoint")
     with torch.device("meta"):
-        network = row.family().network(row.name)
-    return {key: tuple(value.shape) for key, value in network.state_dict().items()}
+        return shapes_of((family or row.family()).network(row.name).state_dict())
 
 
-def compare_shapes_of(row: ModelRow, got: Shapes) -> str:
-    """:func:`compare_shapes` against the network of ``row``."""
-    return compare_shapes(network_shapes(row), got)
+def compare_shapes_of(row: ModelRow, got: Shapes, family: Family | None = None) -> str:
+    """:func:`compare_shapes` of a file's tensors against the network of ``row`` (of ``family``, where given)."""
+    family = family or row.family()
+    return compare_shapes(network_shapes(row, family), renamed(row, got), family.unused(row.name))
 
 
-def compare_shapes(expected: Shapes, got: Shapes) -> str:
-    """What differs, in words; empty where ``got`` fits."""
-    missing = [key for key in expected if key not in got and not key.endswith(_NOT_USED)]
+def compare_shapes(expected: Shapes, got: Shapes, unused: Iterable[str] = ()) -> str:
+    """What differs, in words; empty where ``got`` fits. Names that begin with one of ``unused`` may be missing."""
+    may_miss = tuple(unused)
+    missing = [
+        key for key in expected if key not in got and not key.endswith(_NOT_USED) and not key.startswith(may_miss)
+    ]
     extra = [key for key in got if key not in expected]
     wrong = [key for key in expected if key in got and got[key] != expected[key]]
     parts = []

@@ -13,6 +13,7 @@ from .registry import ModelRow, nearest
 
 def checked_choices(
     row: ModelRow,
+    own: tuple[str, ...],
     min_score: float | None = None,
     nms_iou: float | None = None,
     max_detections: int | None = None,
@@ -20,20 +21,24 @@ def checked_choices(
     classes: Sequence[str | int] | None = None,
     labels: Sequence[str] | str | os.PathLike[str] | None = None,
 ) -> Choices:
-    """The choices, with classes as numbers.
+    """The choices, with classes as numbers; ``own`` are the names that the weights' classes have.
 
     Raises:
         UsageError: a value out of its range, an unknown class, or not one label per class.
     """
+    check_numbers(min_score, nms_iou, max_detections)
+    names = own if labels is None else _labels(row, own, labels)
+    numbers = None if classes is None else tuple(dict.fromkeys(_class_id(row, names, each) for each in classes))
+    return Choices(min_score, nms_iou, max_detections, numbers, None if labels is None else names)
+
+
+def check_numbers(min_score: float | None, nms_iou: float | None, max_detections: int | None) -> None:
+    """Raise UsageError where one is out of its range."""
     for what, value in (("min_score", min_score), ("nms_iou", nms_iou)):
         if value is not None and not 0.0 <= value <= 1.0:
             raise UsageError(f"{what} must be in [0, 1], got {value}")
     if max_detections is not None and max_detections < 1:
         raise UsageError(f"max_detections must be at least 1, got {max_detections}")
-    own = row.family().class_names(row.name)
-    names = own if labels is None else _labels(row, own, labels)
-    numbers = None if classes is None else tuple(dict.fromkeys(_class_id(row, names, each) for each in classes))
-    return Choices(min_score, nms_iou, max_detections, numbers, None if labels is None else names)
 
 
 def _labels(row: ModelRow, own: tuple[str, ...], labels: Sequence[str] | str | os.PathLike[str]) -> tuple[str, ...]:

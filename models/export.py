@@ -6,32 +6,32 @@ import os
 from pathlib import Path
 
 from ..pipeline.errors import OutputError, UsageError
-from .registry import find_model
-from .weights import Weights
+from .registry import ModelRow, find_model
+from .weights import Weights, graph_file
 
 
 def export(
     model: str,
     weights: str | os.PathLike[str] | None = None,
-    size: tuple[int, int] = (360, 640),
+    size: tuple[int, int] | None = None,
     batch: int = 1,
     path: str | os.PathLike[str] | None = None,
     *,
     force: bool = False,
 ) -> Path:
-    """Write a model as a static-shape ONNX file.
+    """Write a model as a static-shape ONNX file; a video model as two, ``…-key.onnx`` and ``…-non_key.onnx``.
 
     Args:
         model: a name of ``MODELS``.
         weights: a checkpoint (its first use needs torch) or a file exported before (does not); by
             default what ``vidgraph pull`` has fetched.
-        size: height and width of the input, in pixels.
+        size: height and width of the input, in pixels; None: the model's own, or 360 and 640 where the frame decides.
         batch: pictures per run.
         path: where to; by default ``MODEL-WIDTHxHEIGHT-bBATCH.onnx`` in the working folder.
         force: replace an existing file.
 
     Returns:
-        The path of the file.
+        The path of the file, of several the first.
 
     Raises:
         UsageError: unknown model, impossible size or batch, no weights.
@@ -40,15 +40,26 @@ def export(
         MissingExtraError: torch or onnx is needed and not installed.
     """
     row = find_model(model)
+    size = default_size(row) if size is None else size
     if not isinstance(size, tuple) or len(size) != 2 or min(size) < 1 or batch < 1:
         raise UsageError(
             f"export needs a size of width and height (640x360) and a batch of at least 1, got {size}, {batch}"
         )
     target = Path(path) if path is not None else Path(f"{row.name}-{size[1]}x{size[0]}-b{batch}.onnx")
-    if target.exists() and not force:
-        raise OutputError(f"{target} exists; choose another name or overwrite it (-y, force=True)")
-    _write_whole(target, Weights.find(row, weights).network(size, batch))
-    return target
+    targets = {graph: graph_file(target, graph) for graph in row.family().graphs(row.name)}
+    for each in targets.values():
+        if each.exists() and not force:
+            raise OutputError(f"{each} exists; choose another name or overwrite it (-y, force=True)")
+    found = Weights.find(row, weights)
+    for graph, each in targets.items():
+        _write_whole(each, found.network(size, batch, graph))
+    return next(iter(targets.values()))
+
+
+def default_size(row: ModelRow) -> tuple[int, int]:
+    """Height and width of the input that is exported where none is named."""
+    form = row.family().input_format(row.name)
+    return (form.long_side, form.long_side) if form.stretch else (360, 640)
 
 
 def _write_whole(path: Path, content: bytes) -> None:

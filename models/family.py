@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -32,6 +32,7 @@ class InputFormat:
         bgr: the channels are blue, green, red.
         pad: RGB colour of what the picture does not cover.
         long_side: default length of the longer side, in pixels.
+        stretch: the input is a square of that side, and the picture fills it whatever its aspect.
     """
 
     name: str
@@ -40,6 +41,7 @@ class InputFormat:
     bgr: bool
     pad: tuple[int, int, int]
     long_side: int
+    stretch: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +50,15 @@ class GraphShape:
 
     Attributes:
         inputs, outputs: name -> shape.
-        constants: name -> int64 values that the graph uses as the sizes of resizes.
+        constants: name -> int64 values that the graph uses as the sizes of resizes, in the order of the graph.
+        tables: name -> int64 or float32 arrays that the network takes behind its inputs while it is exported,
+            and that the graph then holds.
     """
 
     inputs: dict[str, tuple[int, ...]]
     outputs: dict[str, tuple[int, ...]]
     constants: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    tables: dict[str, NDArray[Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,7 @@ class Choices:
         max_detections: rows kept at most.
         classes: numbers of the classes to keep.
         labels: names to use in place of the model's own, one per class.
+        nms: which suppression, where the model has several.
     """
 
     min_score: float | None = None
@@ -73,6 +79,7 @@ class Choices:
     max_detections: int | None = None
     classes: tuple[int, ...] | None = None
     labels: tuple[str, ...] | None = None
+    nms: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +91,38 @@ class OutputKeys:
 
 
 class Family(Protocol):
-    """The implementation of one folder of models."""
+    """The implementation of one folder of models; a class that inherits this has the defaults given here.
+
+    Each of its names has one graph, named ``""``, unless :meth:`graphs` says otherwise.
+    """
+
+    def graphs(self, name: str) -> tuple[str, ...]:
+        """Names of the exported graphs; the first needs nothing but the picture."""
+        return ("",)
+
+    def renamed(self, key: str) -> str | None:
+        """What the network calls the tensor that a published file calls ``key``; None: not needed, ignored."""
+        return key
+
+    def unused(self, name: str) -> tuple[str, ...]:
+        """Beginnings of the names of tensors that no graph reads, so that a file may lack them."""
+        return ()
+
+    def for_shapes(self, name: str, shapes: Mapping[str, tuple[int, ...]]) -> Family:
+        """This family for a file with these tensors: the number of classes may be another."""
+        return self
+
+    def for_settings(self, name: str, settings: Mapping[str, Any]) -> Family:
+        """This family for an exported file with these settings."""
+        return self
+
+    def likely(self, names: list[str], keys: Iterable[str]) -> list[str]:
+        """Of ``names`` that all fit a file, those that the file's own names of tensors (``keys``) speak for."""
+        return names
+
+    def traced(self, network: nn.Module, graph: str) -> nn.Module:
+        """What is exported as ``graph``: takes and gives its tensors in the order of :meth:`graph_shape`."""
+        return network
 
     def network(self, name: str) -> nn.Module:
         """The torch network in evaluation mode with fresh weights; imports torch."""
@@ -95,8 +133,8 @@ class Family(Protocol):
     def input_format(self, name: str) -> InputFormat:
         """How the network wants its picture."""
 
-    def graph_shape(self, name: str, size: tuple[int, int], batch: int) -> GraphShape:
-        """The shapes of the graph for an input of ``size`` (height, width)."""
+    def graph_shape(self, name: str, size: tuple[int, int], batch: int, graph: str = "") -> GraphShape:
+        """The shapes of ``graph`` for an input of ``size`` (height, width)."""
 
     def class_names(self, name: str) -> tuple[str, ...]:
         """Names of the classes."""

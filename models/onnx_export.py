@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..pipeline.errors import CheckpointError, MissingExtraError
-from .checkpoint import import_torch, load_network, sha256_of
-from .family import GraphShape
+from .checkpoint import import_torch, load_fitted, sha256_of
+from .family import Family, GraphShape
 from .onnx_file import read_metadata, resize_graph
 from .registry import MODELS, ModelRow
 
 if TYPE_CHECKING:
     from torch import nn
 
-EXPORT_VERSION = 1
+EXPORT_VERSION = 2
 """Part of the key of cached exports: raised whenever exported graphs change."""
 
 OPSET = 17
@@ -35,11 +35,11 @@ def is_exported(path: Path) -> bool:
     return path.suffix.lower() == ".onnx"
 
 
-def check_exported(row: ModelRow, path: Path) -> dict[str, str]:
-    """The metadata of an exported file of ``row``.
+def check_exported(row: ModelRow, path: Path, graph: str = "") -> Family:
+    """The family of ``row`` for an exported file of it.
 
     Raises:
-        CheckpointError: the file is of another model, of another version, or not from this package.
+        CheckpointError: the file is of another model, graph or version, or not from this package.
     """
     metadata = read_metadata(path)
     name = metadata.get("vidgraph.model")
@@ -51,30 +51,33 @@ def check_exported(row: ModelRow, path: Path) -> dict[str, str]:
     if name != row.name:
         hint = f"; use --model {name}={path}" if name in MODELS else ""
         raise CheckpointError(f"{path} is {name}, not {row.name}{hint}")
-    settings = json.dumps(row.family().settings(name), sort_keys=True)
+    if metadata.get("vidgraph.graph", "") != graph:
+        raise CheckpointError(f"{path} has the graph {metadata.get('vidgraph.graph', '')!r} of {name}, not {graph!r}")
+    family = row.family().for_settings(name, json.loads(metadata.get("vidgraph.settings", "{}")))
+    settings = json.dumps(family.settings(name), sort_keys=True)
     if metadata.get("vidgraph.settings") != settings or metadata.get("vidgraph.export") != str(EXPORT_VERSION):
         raise CheckpointError(
             f"{path} was exported by vidgraph {metadata.get('vidgraph.version')} with other settings of {name}; "
             f"export the checkpoint again"
         )
-    return metadata
+    return family
 
 
-def resized(row: ModelRow, path: Path, size: tuple[int, int], batch: int) -> bytes:
-    """The exported file ``path`` for another input size and batch; needs neither torch nor onnx."""
-    shape = row.family().graph_shape(row.name, size, batch)
-    return resize_graph(path, inputs=shape.inputs, outputs=shape.outputs, constants=shape.constants)
+def resized(path: Path, shape: GraphShape) -> bytes:
+    """The exported file ``path`` with other shapes; needs neither torch nor onnx."""
+    return resize_graph(
+        path, inputs=shape.inputs, outputs=shape.outputs, constants=shape.constants, tables=shape.tables
+    )
 
 
-def export_checkpoint(row: ModelRow, path: Path, size: tuple[int, int], batch: int = 1) -> bytes:
-    """The ONNX file of a checkpoint.
+def export_checkpoint(row: ModelRow, path: Path, size: tuple[int, int], batch: int = 1, graph: str = "") -> bytes:
+    """The ONNX file of one graph of a checkpoint.
 
     Raises:
         CheckpointError: the checkpoint does not fit.
         MissingExtraError: torch or onnx is not installed.
     """
-    family = row.family()
-    network = load_network(row, path)
+    family, network = load_fitted(row, path)
     form = family.input_format(row.name)
     layout = {"layout": "NCHW", "colour": "BGR" if form.bgr else "RGB", "mean": form.mean, "std": form.std}
     metadata = {
@@ -88,7 +91,9 @@ def export_checkpoint(row: ModelRow, path: Path, size: tuple[int, int], batch: i
         "vidgraph.source": row.source,
         "vidgraph.licence": row.licence,
     }
-    return export_graph(network, family.graph_shape(row.name, size, batch), metadata)
+    if graph:
+        metadata["vidgraph.graph"] = graph
+    return export_graph(family.traced(network, graph), family.graph_shape(row.name, size, batch, graph), metadata)
 
 
 def export_graph(network: nn.Module, shape: GraphShape, metadata: dict[str, str]) -> bytes:
@@ -103,12 +108,13 @@ def export_graph(network: nn.Module, shape: GraphShape, metadata: dict[str, str]
     except ImportError as error:
         raise MissingExtraError("exporting a model", "torch") from error
     examples = tuple(torch.zeros(dims) for dims in shape.inputs.values())
+    examples += tuple(torch.from_numpy(table) for table in shape.tables.values())
     buffer = io.BytesIO()
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's notes on its own exporter
         torch.onnx.export(
-            network, examples, buffer, input_names=list(shape.inputs), output_names=list(shape.outputs),
-            opset_version=OPSET, dynamo=False,
+            network, examples, buffer, input_names=[*shape.inputs, *shape.tables],
+            output_names=list(shape.outputs), opset_version=OPSET, dynamo=False,
         )  # fmt: skip
     graph = onnx.load_from_string(buffer.getvalue())
     _free_of_size(graph.graph, shape)
@@ -122,7 +128,7 @@ def export_graph(network: nn.Module, shape: GraphShape, metadata: dict[str, str]
 def _free_of_size(graph: Any, shape: GraphShape) -> None:
     """Replace what the exporter computed from the size: resizes take named constants, reshapes keep the batch.
 
-    Resizes are matched with ``shape.constants`` in the order of the graph.
+    Resizes are matched with ``shape.constants`` in the order of the graph; inputs of ``shape.tables`` become constants.
     """
     import numpy as np
     from onnx import numpy_helper
@@ -139,24 +145,34 @@ def _free_of_size(graph: Any, shape: GraphShape) -> None:
         node.input[3] = initializer(name, sizes)
     for node in graph.node:
         if node.op_type == "Reshape":
-            node.input[1] = initializer(f"{node.name}.shape", (0, -1, _last_dim(graph, node)))
+            target = _reshape_target(graph, node)
+            kept_batch = (0, -1) if len(target) == 3 else (-1,)
+            node.input[1] = initializer(f"{node.name}.shape", (*kept_batch, target[-1]))
+    for each in [each for each in graph.input if each.name in shape.tables]:
+        graph.initializer.append(numpy_helper.from_array(shape.tables[each.name], each.name))
+        graph.input.remove(each)
     del graph.value_info[:]
     _remove_unused(graph)
 
 
-def _last_dim(graph: Any, node: Any) -> int:
-    """The last dimension that a Reshape asks for, from its constant shape."""
+def _reshape_target(graph: Any, node: Any) -> list[int]:
+    """The shape that a Reshape asks for: [rows, last] or [batch, rows, last]; what is computed counts as -1."""
     from onnx import numpy_helper
 
-    wanted = node.input[1]
-    for each in graph.initializer:
-        if each.name == wanted:
-            return int(numpy_helper.to_array(each)[-1])
-    maker = next(each for each in graph.node if wanted in each.output)
-    if maker.op_type == "Constant":
-        return int(numpy_helper.to_array(maker.attribute[0].t)[-1])
-    last = next(each for each in graph.node if maker.input[-1] in each.output)  # Concat of single numbers
-    return int(numpy_helper.to_array(last.attribute[0].t).reshape(-1)[-1])
+    constants = {each.name: each for each in graph.initializer}
+    makers = {name: each for each in graph.node for name in each.output}
+
+    def values(name: str) -> list[int]:
+        if name in constants:
+            return [int(value) for value in numpy_helper.to_array(constants[name]).reshape(-1)]
+        maker = makers[name]
+        if maker.op_type == "Constant":
+            return [int(value) for value in numpy_helper.to_array(maker.attribute[0].t).reshape(-1)]
+        if maker.op_type == "Concat":  # of single numbers
+            return [value for part in maker.input for value in values(part)]
+        return [-1]
+
+    return values(node.input[1])
 
 
 def _remove_unused(graph: Any) -> None:

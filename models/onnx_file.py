@@ -12,11 +12,16 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
 
 from ..pipeline.errors import CheckpointError
 
 _GRAPH, _METADATA = 7, 14  # fields of ModelProto
 _INITIALIZER, _INPUT, _OUTPUT, _VALUE_INFO = 5, 11, 12, 13  # fields of GraphProto
+_INT64 = 7  # TensorProto.DataType
+_ELEMENTS = {"int64": _INT64, "float32": 1}
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5  # wire types
 
 Field = tuple[int, int, bytes]
@@ -43,6 +48,7 @@ def resize_graph(
     inputs: Mapping[str, tuple[int, ...]],
     outputs: Mapping[str, tuple[int, ...]],
     constants: Mapping[str, tuple[int, ...]],
+    tables: Mapping[str, NDArray[Any]],
 ) -> bytes:
     """The ONNX file with other static shapes.
 
@@ -50,11 +56,16 @@ def resize_graph(
         path: a file of :func:`.onnx_export.export_graph`.
         inputs, outputs: name -> shape, for every input and output.
         constants: name -> values of the int64 vectors that depend on the size.
+        tables: name -> int64 or float32 arrays that depend on it.
 
     Raises:
         CheckpointError: the file cannot be read, or lacks one of the names.
     """
-    missing = {*inputs, *outputs, *constants}
+    held = {
+        name: (_INT64, (len(values),), struct.pack(f"<{len(values)}q", *values)) for name, values in constants.items()
+    }
+    held |= {name: (_ELEMENTS[table.dtype.name], table.shape, table.tobytes()) for name, table in tables.items()}
+    missing = {*inputs, *outputs, *held}
 
     def shaped(value: bytes, shapes: Mapping[str, tuple[int, ...]]) -> bytes:
         name = _text(value, 1, path)
@@ -65,10 +76,10 @@ def resize_graph(
 
     def constant(value: bytes) -> bytes:
         name = _text(value, 8, path)
-        if name not in constants:
+        if name not in held:
             return value
         missing.discard(name)
-        return _int64_tensor(name, constants[name])
+        return _tensor(name, *held[name])
 
     rewrite: dict[int, Callable[[bytes], bytes]] = {
         _INPUT: lambda value: shaped(value, inputs),
@@ -172,8 +183,8 @@ def _child(message: bytes, wanted: int, path: Path) -> bytes:
     return child
 
 
-def _int64_tensor(name: str, values: tuple[int, ...]) -> bytes:
-    """A one-dimensional int64 ``TensorProto``: dims 1, data_type 2, name 8, raw_data 9."""
-    dims, data_type = _encode(1, _VARINT, _encode_varint(len(values))), _encode(2, _VARINT, _encode_varint(7))
-    raw_data = struct.pack(f"<{len(values)}q", *values)
-    return dims + data_type + _encode(8, _BYTES, name.encode()) + _encode(9, _BYTES, raw_data)
+def _tensor(name: str, element: int, shape: tuple[int, ...], values: bytes) -> bytes:
+    """A ``TensorProto``: dims 1, data_type 2, name 8, raw_data 9 (little endian)."""
+    dims = b"".join(_encode(1, _VARINT, _encode_varint(length)) for length in shape)
+    data_type = _encode(2, _VARINT, _encode_varint(element))
+    return dims + data_type + _encode(8, _BYTES, name.encode()) + _encode(9, _BYTES, values)

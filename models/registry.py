@@ -82,6 +82,58 @@ def _pinned(file: str, sha256: str) -> tuple[WeightsFile, ...]:
     return (WeightsFile(file, sha256, _1MB_FOLDER + file),)
 
 
+_EDGE = "github.com/haotian-liu/yolact_edge @ 873fceb3883a2d3fac8481230b6f34346142719a"
+_YOLACT = "github.com/dbolya/yolact"
+_COCO = "COCO 2017"
+_YOUTUBE_VIS = "YouTube-VIS 2019, the authors' part of it for training"
+_RECORDED = "outputs, detections and masks, with random weights"
+
+
+def _yolact(
+    name: str, aliases: tuple[str, ...], source: str, trained_on: str, file: str | None, verification: str
+) -> ModelRow:
+    """A row of the YOLACT family; its official configuration is an alias. The name of a ``file`` may be unknown."""
+    official = name.replace("-", "_")
+    weights = (WeightsFile(file or f"{official}.pth", None, None),)
+    return ModelRow(
+        name,
+        (*aliases, f"{official}_config"),
+        "yolact_edge",
+        "instances with masks",
+        source,
+        "MIT",
+        trained_on,
+        weights,
+        verification == _RECORDED,
+        verification,
+    )
+
+
+_SHARED = "no golden outputs; the parts are those of {}"
+_YOLACT_ROWS = (
+    _yolact("yolact-edge", ("yolact-edge-resnet101",), _EDGE, _COCO, "yolact_edge_54_800000.pth",
+            _SHARED.format("yolact-edge-resnet50")),
+    _yolact("yolact-edge-resnet50", (), _EDGE, _COCO, "yolact_edge_resnet50_54_800000.pth", _RECORDED),
+    _yolact("yolact-edge-mobilenetv2", (), _EDGE, _COCO, "yolact_edge_mobilenetv2_54_800000.pth",
+            "no golden outputs of the backbone; the rest is that of yolact-edge-resnet50"),
+    _yolact("yolact-edge-youtubevis", (), _EDGE, _YOUTUBE_VIS, None, _SHARED.format("yolact-edge-resnet50")),
+    _yolact("yolact-edge-youtubevis-resnet50", (), _EDGE, _YOUTUBE_VIS, None,
+            _SHARED.format("yolact-edge-vid-resnet50")),
+    _yolact("yolact-edge-vid", ("yolact-edge-vid-resnet101",), _EDGE, _YOUTUBE_VIS, "yolact_edge_vid_847_50000.pth",
+            _SHARED.format("yolact-edge-vid-resnet50")),
+    _yolact("yolact-edge-vid-resnet50", (), _EDGE, _YOUTUBE_VIS, None, _RECORDED),
+    _yolact("yolact-edge-vid-minimal", (), _EDGE, _YOUTUBE_VIS, None,
+            "no golden outputs of the backbone; warp and heads are held with ResNet-50"),
+    _yolact("yolact-base", ("yolact", "yolact-resnet101"), _YOLACT, _COCO, "yolact_base_54_800000.pth",
+            _SHARED.format("yolact-edge-resnet50")),
+    _yolact("yolact-im400", (), _YOLACT, _COCO, None, "no golden outputs; yolact-base at 400x400"),
+    _yolact("yolact-im700", (), _YOLACT, _COCO, "yolact_im700_54_800000.pth",
+            "no golden outputs; yolact-base at 700x700"),
+    _yolact("yolact-resnet50", (), _YOLACT, _COCO, "yolact_resnet50_54_800000.pth",
+            _SHARED.format("yolact-edge-resnet50")),
+    _yolact("yolact-resnet152", (), _YOLACT, _COCO, None, _SHARED.format("yolact-base")),
+)  # fmt: skip
+
 _ROWS = (
     ModelRow(
         "retinaface",
@@ -145,7 +197,7 @@ _ROWS = (
     ),
 )
 
-MODELS: dict[str, ModelRow] = {row.name: row for row in _ROWS}
+MODELS: dict[str, ModelRow] = {row.name: row for row in (*_ROWS, *_YOLACT_ROWS)}
 """Every model by its name, in the order of ``vidgraph models``."""
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..engines.cache import cache_root, cached_file, key_of
 from ..pipeline.errors import CheckpointError, UsageError
 from .checkpoint import sha256_of
+from .family import Family
 from .onnx_export import EXPORT_VERSION, TEMPLATE_SIZE, check_exported, export_checkpoint, is_exported, resized
+from .onnx_file import read_metadata
 from .registry import ModelRow, WeightsFile, model_of_file
 
 
@@ -27,11 +29,13 @@ class Weights:
         row: the model.
         path: the file.
         sha256: its hash, in hexadecimal.
+        family: the implementation, with the classes of the file.
     """
 
     row: ModelRow
     path: Path
     sha256: str
+    family: Family
 
     @classmethod
     def find(cls, row: ModelRow, path: str | os.PathLike[str] | None) -> Weights:
@@ -45,42 +49,71 @@ class Weights:
             MissingExtraError: a checkpoint that is not in the cache, and torch is not installed.
         """
         file = _pulled(row) if path is None else Path(path).expanduser()
-        weights = cls(row, file, sha256_of(file))
+        weights = cls(row, file, sha256_of(file), row.family())
         other = model_of_file(weights.sha256)
         if other is not None and other is not row:
             raise CheckpointError(
                 f"{file} has the published weights of {other.name}, whose anchors and activations are not "
                 f"those of {row.name}: use --model {other.name}={file}"
             )
-        weights._template()
-        return weights
+        families = [check_exported(row, weights._template(graph), graph) for graph in weights.graphs]
+        return replace(weights, family=families[0])
 
-    def network(self, size: tuple[int, int], batch: int = 1) -> bytes:
-        """The ONNX file for an input of ``size`` (height, width)."""
-        return resized(self.row, self._template(), size, batch)
+    @property
+    def graphs(self) -> tuple[str, ...]:
+        """Names of the exported graphs; the first needs nothing but the picture."""
+        return self.family.graphs(self.row.name)
 
-    def network_file(self, size: tuple[int, int], batch: int = 1) -> Path:
-        """The ONNX file for an input of ``size`` (height, width), from the cache or made now."""
+    def network(self, size: tuple[int, int], batch: int = 1, graph: str | None = None) -> bytes:
+        """The ONNX file of a graph (None: the first) for an input of ``size`` (height, width)."""
+        graph = self.graphs[0] if graph is None else graph
+        return resized(self._template(graph), self.family.graph_shape(self.row.name, size, batch, graph))
+
+    def network_file(self, size: tuple[int, int], batch: int = 1, graph: str | None = None) -> Path:
+        """The same from the cache, or made now."""
 
         def build(path: Path) -> None:
-            path.write_bytes(self.network(size, batch))
+            path.write_bytes(self.network(size, batch, graph))
 
-        return cached_file("models", f"{self._key()}-{size[1]}x{size[0]}-b{batch}.onnx", build)
+        name = Path(f"{self._key()}-{size[1]}x{size[0]}-b{batch}.onnx")
+        return cached_file("models", graph_file(name, self.graphs[0] if graph is None else graph).name, build)
 
-    def _template(self) -> Path:
-        """The exported network from which those of all sizes are made."""
+    def _template(self, graph: str) -> Path:
+        """The exported graph from which those of all sizes are made."""
         if is_exported(self.path):
-            check_exported(self.row, self.path)
-            return self.path
+            return self._exported(graph)
 
         def build(path: Path) -> None:
-            path.write_bytes(export_checkpoint(self.row, self.path, TEMPLATE_SIZE))
+            path.write_bytes(export_checkpoint(self.row, self.path, TEMPLATE_SIZE, graph=graph))
 
-        return cached_file("models", f"{self._key()}.onnx", build)
+        return cached_file("models", graph_file(Path(f"{self._key()}.onnx"), graph).name, build)
+
+    def _exported(self, graph: str) -> Path:
+        """The exported file of ``graph``, beside the one that was given.
+
+        Raises:
+            CheckpointError: it is not there, or was made of other weights.
+        """
+        given = read_metadata(self.path)
+        own = given.get("vidgraph.graph", "")
+        if own == graph or own not in self.graphs:
+            return self.path
+        name = self.path.stem.removesuffix(f"-{own}") + self.path.suffix
+        other = graph_file(self.path.with_name(name), graph)
+        if not other.is_file():
+            raise CheckpointError(f"{self.path} is one graph of {self.row.name}; it needs {other.name} beside it")
+        if read_metadata(other).get("vidgraph.weights_sha256") != given.get("vidgraph.weights_sha256"):
+            raise CheckpointError(f"{other} was exported from other weights than {self.path}; export them again")
+        return other
 
     def _key(self) -> str:
         settings = json.dumps(self.row.family().settings(self.row.name), sort_keys=True)
         return f"{self.row.name}-{key_of(self.sha256, settings, str(EXPORT_VERSION))[:24]}"
+
+
+def graph_file(path: Path, graph: str) -> Path:
+    """``path`` with the name of a graph at its end, where it has one."""
+    return path.with_name(f"{path.stem}-{graph}{path.suffix}") if graph else path
 
 
 def _pulled(row: ModelRow) -> Path:

@@ -36,27 +36,36 @@ class Fit:
 
 @dataclass(frozen=True, slots=True)
 class InputSize:
-    """The rule that gives the network's input size for a frame; the aspect of the frame is always kept.
+    """The rule that gives the network's input size for a frame.
 
     Attributes:
         long_side: the input's longer side in pixels, the other follows from the frame (also upwards:
             a smaller frame is enlarged). Every frame geometry gets a graph of its own.
         fixed: one input size (height, width) for all frames; the frame lies at the top left and the rest is padded.
+        stretch: one input size (height, width) that every frame fills, so that its aspect is not kept.
 
     Raises:
-        ValueError: not exactly one of the two, or a length below 1.
+        ValueError: not exactly one of the three, or a length below 1.
     """
 
     long_side: int | None = None
     fixed: Size | None = None
+    stretch: Size | None = None
 
     def __post_init__(self) -> None:
-        lengths = self.fixed if self.fixed is not None else (self.long_side or 0,)
-        if (self.long_side is None) == (self.fixed is None) or min(lengths) < 1:
-            raise ValueError(f"InputSize needs a long_side or a fixed size, got {self.long_side} and {self.fixed}")
+        side = None if self.long_side is None else (self.long_side,)
+        given = [each for each in (side, self.fixed, self.stretch) if each is not None]
+        if len(given) != 1 or min(given[0]) < 1:
+            raise ValueError(
+                "InputSize needs a long_side or a fixed size or one to stretch to, "
+                f"got {self.long_side}, {self.fixed} and {self.stretch}"
+            )
 
     def fit(self, frame: Size) -> Fit:
         """The input for a frame of (height, width) ``frame``."""
+        if self.stretch is not None:
+            height, width = self.stretch
+            return Fit(self.stretch, Affine((frame[1] / width, frame[0] / height)), (0, 0, height, width))
         if self.fixed is not None:
             size = self.fixed
             scale = max(frame[0] / size[0], frame[1] / size[1])
@@ -67,7 +76,8 @@ class InputSize:
         return Fit(size, Affine((scale, scale)), (0, 0, max(height, 1), max(width, 1)))
 
     def __str__(self) -> str:
-        return f"{self.fixed[1]}x{self.fixed[0]}" if self.fixed is not None else f"longer side {self.long_side}"
+        size = self.stretch or self.fixed
+        return f"longer side {self.long_side}" if size is None else f"{size[1]}x{size[0]}"
 
 
 class BufferPool:

@@ -121,7 +121,7 @@ from torch import nn
 
 from ...pipeline.detections import Detections
 from ...stages.infer import copy_all
-from ..family import GraphShape, InputFormat
+from ..family import Family, GraphShape, InputFormat
 
 
 class Brightness(nn.Module):
@@ -154,7 +154,7 @@ class Postprocess:
     def close(self): ...
 
 
-class Family:
+class BrightnessFamily(Family):
     def network(self, name):
         return Brightness()
 
@@ -164,7 +164,7 @@ class Family:
     def input_format(self, name):
         return InputFormat("image", (0.0, 0.0, 0.0), (255.0, 255.0, 255.0), bgr=False, pad=(0, 0, 0), long_side=32)
 
-    def graph_shape(self, name, size, batch):
+    def graph_shape(self, name, size, batch, graph=""):
         return GraphShape({"image": (batch, 3, *size)}, {"level": (batch, 1, *size)})
 
     def class_names(self, name):
@@ -180,7 +180,7 @@ class Family:
         return Postprocess(raw, keys)
 
 
-FAMILY = Family()
+FAMILY = BrightnessFamily()
 """
 
 

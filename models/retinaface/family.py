@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ...pipeline.packet import Key
 from ...stages.infer import RawOutputs
-from ..family import Choices, GraphShape, InputFormat, OutputKeys, Take
+from ..family import Choices, Family, GraphShape, InputFormat, OutputKeys, Take
 from .config import CLASS_NAMES, CONFIGS, MEAN_BGR, POINT_NAMES
 from .postprocess import DecodeFaces, TakeCandidates
 
@@ -17,7 +17,7 @@ Shapes = dict[str, tuple[int, ...]]
 _OUTPUTS = {"loc": 4, "conf": 2, "landm": 10}
 
 
-class RetinaFaceFamily:
+class RetinaFaceFamily(Family):
     """See :class:`..family.Family`."""
 
     def network(self, name: str) -> nn.Module:
@@ -35,7 +35,7 @@ class RetinaFaceFamily:
         blue, green, red = (int(value) for value in MEAN_BGR)
         return InputFormat("image", MEAN_BGR, (1.0, 1.0, 1.0), bgr=True, pad=(red, green, blue), long_side=640)
 
-    def graph_shape(self, name: str, size: tuple[int, int], batch: int) -> GraphShape:
+    def graph_shape(self, name: str, size: tuple[int, int], batch: int, graph: str = "") -> GraphShape:
         """One row per prior; the pyramid's two enlargements are to the exact size of the next level."""
         config = CONFIGS[name]
         count = config.prior_count(size)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
 from .classes import COCO, YOUTUBE_VIS, numbered
@@ -41,12 +41,14 @@ class YolactConfig:
         class_names: the foreground classes it was trained on; column 0 of the logits is the background.
         flow: non-key frames take their deep features from the last key frame, warped by a flow network.
         spa: warped features are refined with those of the frame itself.
+        side: of the square input that it was trained at, in pixels; nothing in a file tells.
     """
 
     backbone: Backbone
     class_names: tuple[str, ...]
     flow: bool = False
     spa: bool = False
+    side: int = SIZE
 
     @property
     def columns(self) -> int:
@@ -56,7 +58,7 @@ class YolactConfig:
     def with_classes(self, count: int) -> YolactConfig:
         """The same network for ``count`` foreground classes, numbered unless they are its own."""
         names = self.class_names if count == len(self.class_names) else numbered(count)
-        return YolactConfig(self.backbone, names, self.flow, self.spa)
+        return replace(self, class_names=names)
 
     def as_metadata(self) -> dict[str, object]:
         """The variant as plain values, for an exported file; classes as their number."""
@@ -90,6 +92,8 @@ CONFIGS: dict[str, YolactConfig] = {
     "yolact-edge-vid-resnet50": YolactConfig("resnet50", YOUTUBE_VIS, flow=True, spa=True),
     "yolact-edge-vid-minimal": YolactConfig("resnet101", YOUTUBE_VIS, flow=True),
     "yolact-base": YolactConfig("resnet101", COCO),
+    "yolact-im400": YolactConfig("resnet101", COCO, side=400),
+    "yolact-im700": YolactConfig("resnet101", COCO, side=700),
     "yolact-resnet50": YolactConfig("resnet50", COCO),
     "yolact-resnet152": YolactConfig("resnet152", COCO),
 }

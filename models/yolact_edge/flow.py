@@ -9,16 +9,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .config import CHANNELS, FLOW_CHANNELS, Size
-
-FLOW_UNIT = 16.0
-"""A flow of 16 is the whole width (from the first column to the last), on every level."""
+from .grid import grid_tables
 
 
 class Motion(NamedTuple):
     """Where the features of a level come from, and how they change on the way.
 
     Attributes:
-        flow: [B, 2, h, w], (x, y) from this frame back to the key frame, in ``1 / FLOW_UNIT`` of the map.
+        flow: [B, 2, h, w], (x, y) from this frame back to the key frame, in ``1 / FLOW_UNIT`` of the map
+            (:data:`.grid.FLOW_UNIT`).
         scale, bias: [B, 256, h, w], applied to the warped features.
     """
 
@@ -28,7 +27,7 @@ class Motion(NamedTuple):
 
 
 class WarpGrid(NamedTuple):
-    """What :func:`warp` needs to know of a map's size.
+    """What :func:`warp` needs to know of a map's size; see :func:`.grid.grid_tables`.
 
     Attributes:
         cells: int64 [1, 2, h, w], (x, y) of every cell.
@@ -47,19 +46,7 @@ class WarpGrid(NamedTuple):
     @classmethod
     def of(cls, size: Size, batch: int) -> WarpGrid:
         """For maps of ``size`` (height, width)."""
-        height, width = size
-        y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
-
-        def pair(x: float, y: float) -> Tensor:
-            return torch.tensor([x, y]).reshape(1, 2, 1, 1)
-
-        return cls(
-            torch.stack([x, y])[None],
-            pair(width - 1, height - 1),
-            pair(1, width),
-            (torch.arange(batch) * height * width).reshape(-1, 1, 1, 1),
-            pair((width - 1) / FLOW_UNIT, (height - 1) / FLOW_UNIT),
-        )
+        return cls(**{name: torch.from_numpy(table) for name, table in grid_tables(size, batch).items()})
 
 
 def warp(features: Tensor, flow: Tensor, grid: WarpGrid) -> Tensor:
@@ -86,7 +73,8 @@ def warp(features: Tensor, flow: Tensor, grid: WarpGrid) -> Tensor:
     (left, top), (right, bottom) = near_weight.split(1, 1), far_weight.split(1, 1)
     index = torch.cat([y1 + x1, y1 + x2, y2 + x1, y2 + x2], 1) + grid.starts
     weights = torch.cat([top * left, top * right, bottom * left, bottom * right], 1)
-    rows = F.embedding(index, features.permute(0, 2, 3, 1).reshape(-1, features.shape[1]))
+    channels = int(features.shape[1])  # a number in a traced graph too
+    rows = F.embedding(index, features.permute(0, 2, 3, 1).reshape(-1, channels))
     return (rows * weights[..., None]).sum(1).permute(0, 3, 1, 2)
 
 

@@ -24,7 +24,7 @@ from torch.nn import functional as F
 
 from .backbones import build_backbone
 from .config import ASPECTS, CHANNELS, COEFFICIENTS, YolactConfig
-from .flow import FlowNet, PreConvs, Refine, Warp, WarpGrid, resize_to
+from .flow import FlowNet, PreConvs, Refine, Warp, WarpGrid, resize_to, warp
 
 Outputs = tuple[Tensor, Tensor, Tensor, Tensor]
 """loc, logits, coeff, proto."""
@@ -45,7 +45,9 @@ class State(NamedTuple):
 
 def build_network(config: YolactConfig) -> Yolact:
     """The network of ``config`` with fresh weights, in evaluation mode."""
-    return (YolactVideo(config) if config.flow else Yolact(config)).eval()
+    network = YolactVideo(config) if config.flow else Yolact(config)
+    network.eval()
+    return network
 
 
 class Pyramid(nn.Module):
@@ -72,7 +74,7 @@ class PyramidOutput(nn.Module):
 
     def forward(self, levels: list[Tensor]) -> list[Tensor]:
         """From P3, P4, P5 to P3 .. P7; the last two have no activation."""
-        outputs = [F.relu(conv(x)) for conv, x in zip(reversed(self.pred_layers), levels, strict=True)]  # type: ignore[call-overload]
+        outputs = [F.relu(conv(x)) for conv, x in zip(reversed(self.pred_layers), levels, strict=True)]
         for conv in self.downsample_layers:
             outputs.append(conv(outputs[-1]))
         return outputs
@@ -156,21 +158,68 @@ class YolactVideo(Yolact):
         levels, lateral = self.fpn_phase_1(self.backbone(image))
         return self.predict(levels), State(levels[1], levels[2], self.flow_net_pre_convs(lateral))
 
-    def non_key(self, image: Tensor, state: State, grids: tuple[WarpGrid, WarpGrid] | None = None) -> Outputs:
-        """Another frame, with the state of the last key frame; ``grids`` are those of P4 and P5 (None: made here)."""
+    def non_key(
+        self, image: Tensor, state: State, grids: tuple[WarpGrid, WarpGrid] | None = None
+    ) -> tuple[Outputs, Tensor]:
+        """Another frame, with the state of the last key frame; ``grids`` are those of P4 and P5 (None: made here).
+
+        Returns:
+            the outputs, and float32 [B]: how badly the warp explains the frame, see :func:`mismatch`.
+        """
         lateral = self.fpn_phase_1.lat_layers[-1](self.backbone(image, taps=1)[0])
-        motions = self.flow_net(self.flow_net_pre_convs(lateral), state.pre)
+        pre = self.flow_net_pre_convs(lateral)
+        motions = self.flow_net(pre, state.pre)
         if grids is None:
-            height5, width5 = state.p5.shape[2:]
-            grids = (
-                WarpGrid.of((state.p4.shape[2], state.p4.shape[3]), len(image)),
-                WarpGrid.of((height5, width5), len(image)),
-            )
+            sizes = [(each.shape[2], each.shape[3]) for each in state[:2]]
+            grids = (WarpGrid.of(sizes[0], len(image)), WarpGrid.of(sizes[1], len(image)))
+        evidence = mismatch(resize_to(pre, state.p4), resize_to(state.pre, state.p4), motions[0].flow, grids[0])
         p4, p5 = (self.warp(*each) for each in zip(state[:2], motions, grids, strict=True))
         p3 = lateral + resize_to(p4, lateral)  # of P4 as it is before the refinement
         if self.spa is not None:
             p4, p5 = self.spa(lateral, [p4, p5])
-        return self.predict([p3, p4, p5])
+        return self.predict([p3, p4, p5]), evidence
+
+
+def mismatch(target: Tensor, key: Tensor, flow: Tensor, grid: WarpGrid) -> Tensor:
+    """How far maps of a frame are from those of its key frame after the warp.
+
+    Args:
+        target, key: [B, C, h, w].
+        flow, grid: see :func:`.flow.warp`.
+
+    Returns:
+        float32 [B]: the mean difference over the mean magnitude; 0 is the same picture, about 1 another one.
+    """
+    difference = (target - warp(key, flow, grid)).abs().mean((1, 2, 3))
+    return difference / target.abs().mean((1, 2, 3)).clamp(min=1e-6)
+
+
+class KeyGraph(nn.Module):
+    """Key frames as they are exported: an image in; outputs and state out."""
+
+    def __init__(self, network: YolactVideo) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        """The outputs, then the state."""
+        outputs, state = self.network.key(image)
+        return *outputs, *state
+
+
+class NonKeyGraph(nn.Module):
+    """Other frames as they are exported: an image, the state and the tables of both grids in; outputs out."""
+
+    def __init__(self, network: YolactVideo) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Tensor, p4: Tensor, p5: Tensor, pre: Tensor, *tables: Tensor) -> tuple[Tensor, ...]:
+        """The outputs, then the evidence."""
+        count = len(WarpGrid._fields)
+        grids = WarpGrid(*tables[:count]), WarpGrid(*tables[count:])
+        outputs, evidence = self.network.non_key(image, State(p4, p5, pre), grids)
+        return *outputs, evidence
 
 
 def flatten_rows(x: Tensor, row: int) -> Tensor:

@@ -166,7 +166,7 @@ COMMANDS: tuple[Command, ...] = (
                      example="vidgraph export retinaface=mobilenet0.25_Final.pth -o face.onnx"),
              _option("-o", "--output", required=True, metavar="FILE", help="the .onnx file",
                      example="vidgraph export retinaface=mobilenet0.25_Final.pth -o face.onnx"),
-             _option("--size", type=parse_size, default=(360, 640), metavar="WxH", help="input size (default 640x360)",
+             _option("--size", type=parse_size, metavar="WxH", help="input size (default 640x360, or the model's own)",
                      example="vidgraph export retinaface -o face.onnx --size 640x480"),
              _option("--batch", type=positive, default=1, metavar="N", help="images in one run (default 1)",
                      example="vidgraph export retinaface -o face4.onnx --batch 4"),

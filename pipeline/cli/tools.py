@@ -71,6 +71,7 @@ def pull(options: argparse.Namespace) -> int:
 
 def export(options: argparse.Namespace) -> int:
     """Write a model as ONNX."""
+    from ...models.export import default_size
     from ...models.export import export as write
     from ...models.registry import find_model
     from ...models.run import split_model
@@ -78,7 +79,7 @@ def export(options: argparse.Namespace) -> int:
 
     name, weights = split_model(options.model)
     row = find_model(name)
-    size = options.size
+    size = options.size or default_size(row)
     if isinstance(size, int):
         raise UsageError(f"export needs both sides of the input, such as --size {size}x{size * 9 // 16}")
     found = Weights.find(row, weights)

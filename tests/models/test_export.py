@@ -161,9 +161,9 @@ def test_a_truncated_export_is_refused(exported: Path, tmp_path: Path) -> None:
 def test_missing_constants_are_named(exported: Path) -> None:
     shape = find_model("retinaface-slim").family().graph_shape("retinaface-slim", (32, 32), 1)
     with pytest.raises(CheckpointError, match=r"it lacks no\.such\.size"):
-        resize_graph(exported, inputs=shape.inputs, outputs=shape.outputs, constants={"no.such.size": (1,)})
+        resize_graph(exported, inputs=shape.inputs, outputs=shape.outputs, constants={"no.such.size": (1,)}, tables={})
     with pytest.raises(CheckpointError, match="unknown input or output 'image'"):
-        resize_graph(exported, inputs={"x": (1,)}, outputs=shape.outputs, constants={})
+        resize_graph(exported, inputs={"x": (1,)}, outputs=shape.outputs, constants={}, tables={})
 
 
 def test_weights_in_the_cache_are_made_once(exported: Path, own_cache: Path) -> None:

@@ -1,0 +1,172 @@
+"""What this folder gives to :mod:`..base`: networks, graphs, shapes and stages of all variants."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ...pipeline.packet import Key
+from ...stages.infer import RawOutputs
+from ..family import Choices, Family, GraphShape, InputFormat, OutputKeys, Take
+from .config import (
+    ASPECTS,
+    CHANNELS,
+    COEFFICIENTS,
+    CONFIGS,
+    FLOW_CHANNELS,
+    MEAN_RGB,
+    SIZE,
+    STD_RGB,
+    Size,
+    YolactConfig,
+    map_size,
+    prior_count,
+    proto_size,
+)
+from .grid import grid_tables
+from .postprocess import DecodeInstances, TakeRows
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Shapes = dict[str, tuple[int, ...]]
+
+KEY, NON_KEY = "key", "non_key"
+"""The graphs of a video model; the state goes from the first to the second."""
+
+_CLASSES = "prediction_layers.0.conf_layer.bias"
+
+
+@dataclass(frozen=True)
+class YolactFamily(Family):
+    """See :class:`..family.Family`; ``classes`` is the number of foreground classes where it is not the model's own."""
+
+    classes: int | None = None
+
+    def config(self, name: str) -> YolactConfig:
+        """The variant, with the classes of the file."""
+        config = CONFIGS[name]
+        return config if self.classes is None else config.with_classes(self.classes)
+
+    def graphs(self, name: str) -> tuple[str, ...]:
+        """One, or key and non-key frames."""
+        return (KEY, NON_KEY) if CONFIGS[name].flow else ("",)
+
+    def renamed(self, key: str) -> str | None:
+        """YOLACT's own names, which have one pyramid where YolactEdge has two halves; remains of training are left out.
+
+        Files of YOLACT 1.0 have one convolution more above P5 than the network, and those made from an
+        ImageNet backbone may have its layers twice.
+        """
+        if key.startswith("backbone.layer") and not key.startswith("backbone.layers"):
+            return None
+        for pyramid in ("fpn.", "fpn_phase_2."):
+            index = key.removeprefix(f"{pyramid}downsample_layers.").partition(".")[0]
+            if index.isdigit() and int(index) >= 2:
+                return None
+        if key.startswith("fpn.lat_layers."):
+            return f"fpn_phase_1.{key.removeprefix('fpn.')}"
+        if key.startswith("fpn."):
+            return f"fpn_phase_2.{key.removeprefix('fpn.')}"
+        return key
+
+    def unused(self, name: str) -> tuple[str, ...]:
+        """The semantic head, and what no frame's outputs depend on."""
+        config = CONFIGS[name]
+        stages = ("backbone.layers.7.", "backbone.layers.8.") if config.backbone == "mobilenetv2" else ()
+        flow = ("flow_net.pred1.", "flow_net.upfeat2.", "flow_net.upflow2.") if config.flow else ()
+        return ("semantic_seg_conv.", *stages, *flow)
+
+    def for_shapes(self, name: str, shapes: Mapping[str, tuple[int, ...]]) -> Family:
+        """With as many classes as the file has logits."""
+        (columns,) = shapes.get(_CLASSES, (0,))
+        classes, odd = divmod(columns, len(ASPECTS))
+        if odd or classes < 2 or classes == CONFIGS[name].columns:
+            return FAMILY
+        return YolactFamily(classes - 1)
+
+    def for_settings(self, name: str, settings: Mapping[str, Any]) -> Family:
+        """With as many classes as the exported file says."""
+        classes = settings.get("class_names")
+        own = len(CONFIGS[name].class_names)
+        return YolactFamily(classes) if isinstance(classes, int) and 0 < classes != own else FAMILY
+
+    def likely(self, names: list[str], keys: Iterable[str]) -> list[str]:
+        """YOLACT and YolactEdge give the pyramid different names; other input sizes are told by a file's name only."""
+        edge = not any(key.startswith("fpn.") for key in keys)
+        names = [name for name in names if CONFIGS[name].side == SIZE]
+        return [name for name in names if name.startswith("yolact-edge") == edge] or names
+
+    def traced(self, network: nn.Module, graph: str) -> nn.Module:
+        """The network itself, or one of its two graphs."""
+        from .network import KeyGraph, NonKeyGraph, YolactVideo
+
+        if not isinstance(network, YolactVideo):
+            return network
+        return KeyGraph(network) if graph == KEY else NonKeyGraph(network)
+
+    def network(self, name: str) -> nn.Module:
+        """The torch network with fresh weights; imports torch."""
+        from .network import build_network
+
+        return build_network(self.config(name))
+
+    def settings(self, name: str) -> dict[str, object]:
+        """Backbone, classes, anchors, and how frames are propagated."""
+        return self.config(name).as_metadata()
+
+    def input_format(self, name: str) -> InputFormat:
+        """Normalised RGB, square whatever the aspect of the frame."""
+        side = CONFIGS[name].side
+        return InputFormat("image", MEAN_RGB, STD_RGB, bgr=False, pad=(0, 0, 0), long_side=side, stretch=True)
+
+    def graph_shape(self, name: str, size: tuple[int, int], batch: int, graph: str = "") -> GraphShape:
+        """One row per prior; resizes go to the exact size of a level."""
+        config = self.config(name)
+        at_8, at_16, at_32 = (map_size(size, stride) for stride in (8, 16, 32))
+        count, (height, width) = prior_count(size), proto_size(size)
+        inputs: Shapes = {"image": (batch, 3, *size)}
+        outputs: Shapes = {"loc": (batch, count, 4), "logits": (batch, count, config.columns)}
+        outputs |= {"coeff": (batch, count, COEFFICIENTS), "proto": (batch, height, width, COEFFICIENTS)}
+        state: Shapes = {"state_p4": (batch, CHANNELS, *at_16), "state_p5": (batch, CHANNELS, *at_32)}
+        state |= {"state_pre": (batch, FLOW_CHANNELS, *at_8)}
+        pyramid: Shapes = {"fpn.size_at_16": (batch, CHANNELS, *at_16), "fpn.size_at_8": (batch, CHANNELS, *at_8)}
+        proto: Shapes = {"proto.size": (batch, CHANNELS, height, width)}
+        if graph != NON_KEY:
+            return GraphShape(inputs, outputs | (state if graph == KEY else {}), pyramid | proto)
+        constants = _flow_sizes(batch, at_16) | {"fpn.size_at_8": pyramid["fpn.size_at_8"]}
+        if config.spa:
+            constants |= {f"spa.size_at_{stride}": (batch, CHANNELS, *map_size(size, stride)) for stride in (16, 32)}
+        tables = {
+            f"warp_{level}.{field}": table
+            for level, maps in (("p4", at_16), ("p5", at_32))
+            for field, table in grid_tables(maps, batch).items()
+        }
+        return GraphShape(inputs | state, outputs | {"evidence": (batch,)}, constants | proto, tables)
+
+    def class_names(self, name: str) -> tuple[str, ...]:
+        """Of the data set, or numbered where the file has another number of classes."""
+        return self.config(name).class_names
+
+    def point_names(self, name: str) -> tuple[str, ...]:
+        """There are none."""
+        return ()
+
+    def take(self, name: str, choices: Choices) -> Take:
+        """The rows that score enough, and the prototypes."""
+        return TakeRows.of(choices)
+
+    def postprocess(
+        self, name: str, choices: Choices, *, raw: Key[RawOutputs], keys: OutputKeys, stage_name: str
+    ) -> DecodeInstances:
+        """Decode, suppress, assemble masks."""
+        return DecodeInstances.of(self.config(name), choices, raw=raw, keys=keys, stage_name=stage_name)
+
+
+def _flow_sizes(batch: int, at_16: Size) -> Shapes:
+    channels = {"features": 256, "flow": 2, "target": FLOW_CHANNELS, "key": FLOW_CHANNELS}
+    return {f"flow.{name}_size": (batch, count, *at_16) for name, count in channels.items()}
+
+
+FAMILY = YolactFamily()
