@@ -33,4 +33,9 @@ TOLERANCES: dict[str, tuple[float, str]] = {
     "encoded colour patch": (3.0, "x264 at the rate factor of outputs, on flat patches; 8 bit"),
     "encoded picture, mean": (8.0, "x264 on small pictures of hard edges, of which 4:2:0 blurs the colours; 8 bit"),
     "drawn in another chroma format, mean": (1.5, "chroma along the lines of a box and a label, of all pixels; 8 bit"),
+    "softmax, relative": (2e-6, "differences of logits up to 16 are rounded to float32 before the exponential"),
+    "softmax far below the best, relative": (6e-6, "as above, with differences up to 90"),
+    "mask probability": (1e-5, "float32 sum of 32 products, exponential and two blends, against float64"),
+    "warp, of the largest magnitude": (2e-5, "positions on up to 69 pixels and weights in float32"),
+    "stored probabilities, float16": (2.5e-4, "half a unit of float16 below 0.5"),
 }

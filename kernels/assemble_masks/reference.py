@@ -37,4 +37,4 @@ def resize_reference(maps: NDArray[np.float64], count: int, axis: int) -> NDArra
     shape = [1, 1, 1]
     shape[axis] = count
     share = (at - first).reshape(shape)
-    return maps.take(first, axis) * (1 - share) + maps.take(second, axis) * share
+    return np.asarray(maps.take(first, axis) * (1 - share) + maps.take(second, axis) * share)

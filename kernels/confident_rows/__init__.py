@@ -42,7 +42,7 @@ def confident_rows(
         raise ValueError(
             f"confident_rows: logits must be float32 [P, C] with C >= 2, got {logits.dtype} {list(logits.shape)}"
         )
-    if logits.strides[1] != 4 or logits.strides[0] % 4:
+    if logits.size and (logits.strides[1] != 4 or logits.strides[0] % 4):
         raise ValueError(
             f"confident_rows: the numbers of a row must be adjacent, got strides {logits.strides};"
             " copy it with numpy.ascontiguousarray"

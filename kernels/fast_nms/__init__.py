@@ -123,9 +123,7 @@ def traditional_nms(
     return _suppress(pixels, scores, max_iou, _UNLIMITED, limit, min_score, (True, True, True, False))
 
 
-def _check(
-    owner: str, boxes: NDArray[np.float32], scores: NDArray[np.float32], max_iou: float, limit: int
-) -> None:
+def _check(owner: str, boxes: NDArray[np.float32], scores: NDArray[np.float32], max_iou: float, limit: int) -> None:
     require(scores, f"{owner}: scores", np.float32, (None, None))
     require(boxes, f"{owner}: boxes", np.float32, (len(scores), 4))
     if scores.size >= 2**32:

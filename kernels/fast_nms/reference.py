@@ -28,7 +28,7 @@ def best_first(scores: NDArray[np.float32]) -> NDArray[np.int64]:
 def surviving_reference(boxes: NDArray[np.float32], max_iou: float) -> NDArray[np.bool_]:
     """Which boxes, sorted best first, no better one overlaps by more than ``max_iou``."""
     pairs = np.triu(overlaps_reference(boxes, 0.0), k=1)
-    return pairs.max(axis=0, initial=0) <= np.float32(max_iou)
+    return np.asarray(pairs.max(axis=0, initial=0) <= np.float32(max_iou))
 
 
 def fast_nms_reference(

@@ -75,11 +75,43 @@ def boxes() -> Iterator[tuple[str, Any]]:
         yield f"nms/{legacy}", kernels.nms(decoded, scores, max_iou=0.4, legacy=legacy)
 
 
+def instances() -> Iterator[tuple[str, Any]]:
+    random = np.random.default_rng(10)
+    for classes in (19, 41, 81):
+        logits = random.normal(size=(700, classes)).astype(np.float32)
+        logits[:, 0] += 4
+        rows, scores = kernels.confident_rows(logits, min_score=0.05, limit=400)
+        yield f"confident_rows/{classes}", (rows, scores)
+        corners = random.random((len(rows), 2), np.float32)
+        boxes = np.concatenate([corners, corners + 0.1 + 0.2 * random.random((len(rows), 2), np.float32)], axis=1)
+        yield f"fast_nms/{classes}/fast", kernels.fast_nms(boxes, scores, max_iou=0.5, top_k=200, limit=100)
+        yield f"fast_nms/{classes}/cross", kernels.cross_class_fast_nms(boxes, scores, max_iou=0.5, top_k=200)
+        greedy: dict[str, Any] = {"limit": 100, "min_score": 0.05, "size": (550, 550)}
+        yield f"fast_nms/{classes}/traditional", kernels.traditional_nms(boxes, scores, max_iou=0.5, **greedy)
+    for channels, size in ((32, (270, 481)), (7, (30, 50))):
+        proto = np.maximum(random.normal(size=(40, 50, channels)), 0).astype(np.float32)
+        coeff = random.normal(size=(12, channels)).astype(np.float32)
+        corners = np.sort(random.uniform(-0.1, 1.1, (12, 2, 2)), axis=1).reshape(12, 4).astype(np.float32)
+        masks = kernels.assemble_masks(proto, coeff, corners, size=size)
+        yield f"assemble_masks/{channels}", masks
+        yield f"mask_codes/{channels}", codes(*masks, size)
+    feature, flow = random.normal(size=(9, 35, 33)).astype(np.float32), random.normal(size=(2, 35, 33))
+    yield "warp_features", kernels.warp_features(feature, flow.astype(np.float32), scale=feature, bias=feature)
+
+
+def codes(boxes: Any, bits: Any, offsets: Any, size: tuple[int, int]) -> np.ndarray:
+    parts = [(bits[offsets[row] : offsets[row + 1]], tuple(box)) for row, box in enumerate(boxes.tolist())]
+    text = json.dumps([(kernels.rle_counts(*part, size=size), kernels.mask_outlines(*part)) for part in parts])
+    return np.frombuffer(text.encode(), np.uint8)
+
+
 def digest(result: Any) -> str:
     arrays = result if isinstance(result, tuple) else (result,)
     return hashlib.sha256(b"".join(np.ascontiguousarray(array).tobytes() for array in arrays)).hexdigest()
 
 
 if __name__ == "__main__":
-    hashes = {name: digest(result) for cases in (pictures(), drawings(), boxes()) for name, result in cases}
+    hashes = {
+        name: digest(result) for cases in (pictures(), drawings(), boxes(), instances()) for name, result in cases
+    }
     print(json.dumps({"instruction_set": kernels.instruction_set(), "hashes": hashes}))

@@ -118,6 +118,27 @@ def test_masks_match_reference(device: str, format: str, size: tuple[int, int], 
     )
 
 
+@pytest.mark.parametrize("device", all_devices())
+@pytest.mark.parametrize("format", DRAWABLE)
+@pytest.mark.parametrize("left", [0, 1, 5, 70])
+def test_wide_masks_with_empty_and_full_stretches(device: str, format: str, left: int) -> None:
+    """Inside and across the right border, of any width."""
+    boxes = np.array([[left, 2, left + width, 9] for width in (15, 16, 17, 31, 64, 100)], np.int32)
+    masks = [np.zeros((7, b[2] - b[0]), np.bool_) for b in boxes]
+    for mask in masks:
+        mask[1:6, : mask.shape[1] - 1] = True
+        mask[3, 5:60] = False
+        mask[4, 9] = False
+    bits, offsets = packed(masks)
+    colors = random_colors(len(boxes))
+    before, drawn = draw(
+        format, (13, 120), device, lambda p: draw_masks(p, format, boxes, bits, offsets, colors, 0.4, **COLOURS)
+    )
+    assert_drawn(
+        drawn, reference.draw_masks_reference(before, format, boxes, masks, colors, 0.4, "bt709", False), before
+    )
+
+
 @pytest.mark.parametrize("format", DRAWABLE)
 def test_nothing_to_draw_changes_nothing(format: str) -> None:
     before, planes = random_planes(format, 8, 8), random_planes(format, 8, 8)

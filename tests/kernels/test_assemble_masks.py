@@ -1,0 +1,167 @@
+"""Masks from prototypes and coefficients, against whole frames."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from vidgraph.kernels import assemble_masks
+from vidgraph.kernels.assemble_masks.reference import mask_probabilities_reference
+
+from ..tolerances import TOLERANCES
+from .cases import all_devices, to_device, to_host
+
+UNDECIDED = TOLERANCES["mask probability"][0]
+
+# (prototype height, width, channels), (frame height, width)
+SIZES = [
+    ((1, 1, 1), (1, 1)),
+    ((1, 5, 3), (40, 7)),
+    ((7, 3, 16), (9, 130)),
+    ((13, 17, 32), (61, 83)),  # odd factors
+    ((12, 16, 33), (96, 128)),
+    ((9, 9, 32), (9, 9)),  # no resize
+    ((20, 30, 17), (7, 11)),  # smaller than the prototypes
+    ((23, 23, 32), (240, 400)),
+]
+
+
+def random_case(shape: tuple[int, int, int], count: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    random = np.random.default_rng(seed)
+    proto = np.maximum(random.normal(size=shape), 0).astype(np.float32)
+    coeff = np.tanh(random.normal(size=(count, shape[2]))).astype(np.float32)
+    boxes = random.uniform(-0.3, 1.3, (count, 4)).astype(np.float32)  # corners in any order, some outside
+    return proto, coeff, boxes
+
+
+def unpacked(found: Any, size: tuple[int, int]) -> np.ndarray:
+    """Whole masks, bool [N, H, W]; asserts that boxes are tight and padding is 0."""
+    boxes, bits, offsets = map(to_host, found)
+    assert (boxes.dtype, bits.dtype, offsets.dtype) == (np.int32, np.uint8, np.int64)
+    assert boxes.base is None
+    assert bits.base is None
+    assert offsets[0] == 0
+    assert offsets[-1] == len(bits)
+    full = np.zeros((len(boxes), *size), np.bool_)
+    for row, (x1, y1, x2, y2) in enumerate(boxes.tolist()):
+        rows = np.unpackbits(bits[offsets[row] : offsets[row + 1]].reshape(y2 - y1, (x2 - x1 + 7) // 8), axis=1)
+        assert not rows[:, x2 - x1 :].any()
+        full[row, y1:y2, x1:x2] = rows[:, : x2 - x1]
+        if y2 > y1:
+            assert full[row, y1].any()
+            assert full[row, y2 - 1].any()
+            assert full[row, :, x1].any()
+            assert full[row, :, x2 - 1].any()
+        else:
+            assert (x1, y1, x2, y2) == (0, 0, 0, 0)
+    return full
+
+
+def assert_matches(masks: np.ndarray, probabilities: np.ndarray) -> None:
+    differ = masks != (probabilities > 0.5)
+    assert not (differ & (np.abs(probabilities - 0.5) > UNDECIDED)).any()
+
+
+@pytest.mark.parametrize("device", all_devices())
+@pytest.mark.parametrize(("shape", "size"), SIZES)
+@pytest.mark.parametrize("seed", range(3))
+def test_matches_reference(device: str, shape: tuple[int, int, int], size: tuple[int, int], seed: int) -> None:
+    case = random_case(shape, 6, seed)
+    found = assemble_masks(*(to_device(array, device) for array in case), size=size)
+    assert_matches(unpacked(found, size), mask_probabilities_reference(*case, size))
+
+
+def test_equals_the_torch_formulation_at_full_size() -> None:
+    torch = pytest.importorskip("torch", reason="compares with torch (the extra 'torch')")
+    proto, coeff, boxes = random_case((138, 138, 32), 3, seed=4)
+    proto[:] = np.repeat(np.repeat(proto[::6, ::6], 6, 0), 6, 1)[:138, :138]  # larger parts, straight edges
+    size = (270, 480)
+    maps = torch.sigmoid(torch.from_numpy(proto) @ torch.from_numpy(coeff).T)
+    for row, box in enumerate(boxes):
+        x1, x2 = sorted((float(box[0]) * 138, float(box[2]) * 138))
+        y1, y2 = sorted((float(box[1]) * 138, float(box[3]) * 138))
+        at = torch.arange(138)
+        maps[:, (at < max(x1 - 1, 0)) | (at >= min(x2 + 1, 138)), row] = 0
+        maps[(at < max(y1 - 1, 0)) | (at >= min(y2 + 1, 138)), :, row] = 0
+    resized = torch.nn.functional.interpolate(maps.permute(2, 0, 1)[None], size, mode="bilinear", align_corners=False)
+    masks = unpacked(assemble_masks(proto, coeff, boxes, size=size), size)
+    assert masks.any()
+    assert_matches(masks, resized[0].numpy())
+
+
+def test_a_full_box_by_hand() -> None:
+    """One prototype of 1 everywhere: the crop is the box and a pixel on each side, softened by the resize."""
+    proto, coeff = np.ones((8, 8, 1), np.float32), np.full((1, 1), 20, np.float32)
+    boxes = np.array([[0.25, 0.5, 0.5, 0.625]], np.float32)  # prototype columns 2-3, row 4: kept are 1-4, rows 3-5
+    masks = unpacked(assemble_masks(proto, coeff, boxes, size=(8, 8)), (8, 8))
+    expected = np.zeros((8, 8), np.bool_)
+    expected[3:6, 1:5] = True
+    np.testing.assert_array_equal(masks[0], expected)
+    larger = unpacked(assemble_masks(proto, coeff, boxes, size=(80, 80)), (80, 80))
+    assert larger[0, 45].nonzero()[0].tolist() == list(range(10, 50))  # half way to the next prototype pixel
+    assert larger[0, :, 30].nonzero()[0].tolist() == list(range(30, 60))
+    assert not larger[0, 30, 10]  # the corners are rounded
+    assert not larger[0, :30].any()
+    assert not larger[0, :, 50:].any()
+
+
+def test_at_the_borders_of_the_frame_nothing_is_softened() -> None:
+    proto, coeff = np.ones((4, 4, 1), np.float32), np.full((2, 1), 5, np.float32)
+    boxes = np.array([[-0.5, -1, 1.5, 2], [0, 0, 1, 1]], np.float32)
+    found = assemble_masks(proto, coeff, boxes, size=(33, 77))
+    assert unpacked(found, (33, 77)).all()
+
+
+def test_bits_are_shifted_to_the_box() -> None:
+    """Boxes that begin and end anywhere within the words of a wide frame."""
+    proto, coeff = np.ones((4, 150, 1), np.float32), np.full((1, 1), 20, np.float32)
+    for first in range(0, 140, 3):
+        for width in (1, 7, 60):
+            boxes = np.array([[(first + 1) / 150, 0, (first + 1 + width - 2) / 150, 1]], np.float32)
+            case = (proto, coeff, boxes)
+            masks = unpacked(assemble_masks(*case, size=(4, 301)), (4, 301))
+            assert_matches(masks, mask_probabilities_reference(*case, (4, 301)))
+
+
+@pytest.mark.parametrize(
+    "box", [[np.nan, 0, 1, 1], [0, 0, 1, np.nan], [2, 0, 3, 1], [0, -3, 1, -2], [np.inf, 0, np.inf, 1]]
+)
+def test_nothing_inside_is_an_empty_mask(box: list[float]) -> None:
+    proto, coeff = np.ones((6, 6, 2), np.float32), np.ones((3, 2), np.float32)
+    boxes = np.array([[0, 0, 1, 1], box, [0, 0, 1, 1]], np.float32)
+    masks = unpacked(assemble_masks(proto, coeff, boxes, size=(20, 20)), (20, 20))
+    assert masks[[0, 2]].all()
+    assert not masks[1].any()
+
+
+def test_a_logit_that_is_not_a_number_is_no_mask() -> None:
+    proto, coeff = np.full((6, 6, 2), np.nan, np.float32), np.ones((1, 2), np.float32)
+    boxes = np.array([[0, 0, 1, 1]], np.float32)
+    assert not unpacked(assemble_masks(proto, coeff, boxes, size=(20, 20)), (20, 20)).any()
+
+
+def test_no_detections() -> None:
+    proto = np.ones((6, 6, 2), np.float32)
+    found = assemble_masks(proto, np.zeros((0, 2), np.float32), np.zeros((0, 4), np.float32), size=(20, 20))
+    assert unpacked(found, (20, 20)).shape == (0, 20, 20)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"proto": np.zeros((6, 6))}, r"assemble_masks: proto must be float32 \[N, N, N\], got float64 \[6, 6\]"),
+        (
+            {"coeff": np.zeros((1, 3), np.float32)},
+            r"assemble_masks: coeff must be float32 \[1, 2\], got float32 \[1, 3\]",
+        ),
+        ({"boxes": np.zeros((1, 4))}, r"assemble_masks: boxes must be float32 \[N, 4\], got float64"),
+        ({"size": (0, 5)}, r"assemble_masks: size must have 1 to 1048576 pixels along each side, got \(0, 5\)"),
+        ({"proto": np.zeros((0, 5, 2), np.float32)}, r"assemble_masks: proto must have 1 to .* got \(0, 5\)"),
+    ],
+)
+def test_refuses_with_the_reason(change: dict[str, Any], message: str) -> None:
+    arguments: dict[str, Any] = {"proto": np.zeros((6, 6, 2), np.float32), "coeff": np.zeros((1, 2), np.float32)}
+    arguments |= {"boxes": np.zeros((1, 4), np.float32), "size": (5, 5)}
+    with pytest.raises(ValueError, match=message):
+        assemble_masks(**{**arguments, **change})
