@@ -5,8 +5,7 @@ from __future__ import annotations
 import itertools
 import operator
 import os
-from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..engines import Engine, EngineQueue, open_engine
+from ..engines import Engine, open_engine
 from ..engines.open import PRECISIONS, choose_device, choose_engine
 from ..pipeline.errors import CheckpointError, UsageError
 from ..pipeline.frame_result import FrameResult
@@ -27,11 +26,15 @@ from ..pipeline.threads import available_cores
 from ..stages.draw import draw_rgb
 from ..stages.engine_shelf import EngineShelf
 from ..stages.infer import Infer, RawOutputs
+from ..stages.key_frames import PUBLISHED_INTERVAL, FixedInterval, policy_named
 from ..stages.preprocess import BufferPool, InputSize, ModelInput, Preprocess, Size
+from ..stages.temporal import TemporalInfer
 from .choices import check_numbers, checked_choices
-from .family import Choices, OutputKeys
+from .family import Choices, Family, OutputKeys
 from .onnx_export import is_exported
 from .registry import ModelRow, find_model, nearest
+from .runners import QueueRunner, open_temporal
+from .temporal_engines import TemporalEngines
 from .weights import Weights
 
 if TYPE_CHECKING:
@@ -54,6 +57,30 @@ class EngineChoice:
     batch: int = 1
 
 
+@dataclass(frozen=True, slots=True)
+class Propagation:
+    """How a video model propagates. ``batch`` frames between two key frames run at once."""
+
+    keyframes: int | str = PUBLISHED_INTERVAL
+    batch: int = 1
+
+    @classmethod
+    def of(cls, family: Family, row: ModelRow, *, keyframes: int | str | None, throughput: bool) -> Propagation:
+        """The caller's choice, or what was published.
+
+        Raises:
+            UsageError: the model has no key frames, or ``keyframes`` is none of what is possible.
+        """
+        if len(family.graphs(row.name)) == 1:
+            if keyframes not in (None, "all", 1, "1") or throughput:
+                raise UsageError(f"{row.name} is no video model: it looks at every frame by itself, without key frames")
+            return cls(1)
+        chosen = PUBLISHED_INTERVAL if keyframes is None else keyframes
+        policy = policy_named(chosen)("")
+        interval = policy.interval if isinstance(policy, FixedInterval) else PUBLISHED_INTERVAL
+        return cls(chosen, max(1, interval - 1) if throughput else 1)
+
+
 def load_model(
     name: str,
     *,
@@ -71,6 +98,9 @@ def load_model(
     threads: int | None = None,
     deterministic: bool = False,
     batch: int = 1,
+    nms: str | None = None,
+    keyframes: int | str | None = None,
+    throughput: bool = False,
 ) -> Model:
     """Load a model.
 
@@ -93,6 +123,9 @@ def load_model(
         threads: cores for all requests together; by default all there are.
         deterministic: the same bits every time.
         batch: most pictures in one run of the network, from any stream.
+        nms: which suppression, where the model has several: ``fast``, ``cross-class``, ``traditional``.
+        keyframes: of a video model: every so many frames (5, as published), ``adaptive`` or ``all``.
+        throughput: of a video model: the frames between two key frames run as one batch.
 
     Raises:
         UsageError: an unknown name or an impossible value.
@@ -114,7 +147,10 @@ def load_model(
     found = Weights.find(row, weights)
     own = found.family.class_names(row.name)
     choices = checked_choices(row, own, min_score, nms_iou, max_detections, classes=classes, labels=labels)
-    return Model(row, found, input_size, chosen, choices)
+    if nms is not None:
+        choices = replace(choices, nms=nms)
+    propagation = Propagation.of(found.family, row, keyframes=keyframes, throughput=throughput)
+    return Model(row, found, input_size, chosen, choices, propagation=propagation)
 
 
 def _input_size(row: ModelRow, size: int | Size | None) -> InputSize:
@@ -138,11 +174,19 @@ class Model:
     """
 
     def __init__(
-        self, row: ModelRow, weights: Weights, size: InputSize, engine: EngineChoice, choices: Choices
+        self,
+        row: ModelRow,
+        weights: Weights,
+        size: InputSize,
+        engine: EngineChoice,
+        choices: Choices,
+        *,
+        propagation: Propagation | None = None,
     ) -> None:
         self.row, self.weights, self.size, self.engine_choice, self.choices = row, weights, size, engine, choices
+        self.propagation = propagation or Propagation()
         self._family = weights.family
-        self._shelf = EngineShelf(self._open_runner)
+        self._shelf: EngineShelf[Any] = EngineShelf(self._open_runner)
         self._described: ModelInfo | None = None
         self._pool = BufferPool()
 
@@ -160,14 +204,16 @@ class Model:
         """This model with other threads; it has engines of its own, and is closed by itself."""
         same = self.engine_choice.deterministic if deterministic is None else deterministic
         engine = replace(self.engine_choice, requests=requests, threads=threads, deterministic=same)
-        return Model(self.row, self.weights, self.size, engine, self.choices)
+        return Model(self.row, self.weights, self.size, engine, self.choices, propagation=self.propagation)
 
-    def stages(self, *, prefix: str = "", keys: OutputKeys | None = None) -> list[Stage]:
+    def stages(self, *, prefix: str = "", keys: OutputKeys | None = None, ahead: int = 0) -> list[Stage]:
         """The model as stages of a graph: preprocess, infer, postprocess.
 
         Args:
             prefix: before the names of stages and inner items, so that two models fit into one graph.
             keys: where the results go; by default ``DETECTIONS`` and ``LANDMARKS``.
+            ahead: frames of a stream that a video model may hold back, so that key frames to come fill what
+                waiting for one would leave idle; 0: every frame is waited for.
         """
         form = self._family.input_format(self.name)
         given = Key(f"{prefix}input", ModelInput)
@@ -176,7 +222,16 @@ class Model:
         preprocess = Preprocess(
             self.size, given, form.mean, form.std, form.bgr, form.pad, name=f"{prefix}preprocess", pool=self._pool
         )
-        infer = Infer(self._shelf, form.name, given, raw, take, name=f"{prefix}infer")
+        infer: Stage
+        if len(self._family.graphs(self.name)) > 1:
+            policy, batch = policy_named(self.propagation.keyframes), self.propagation.batch
+            workers = self.engine_choice.requests
+            infer = TemporalInfer(
+                self._shelf, given, raw, policy=policy, take=take, workers=workers, ahead=ahead, batch=batch,
+                name=f"{prefix}infer",
+            )  # fmt: skip
+        else:
+            infer = Infer(self._shelf, form.name, given, raw, take, name=f"{prefix}infer")
         results = keys or OutputKeys()
         postprocess = self._family.postprocess(
             self.name, self.choices, raw=raw, keys=results, stage_name=f"{prefix}postprocess"
@@ -232,6 +287,16 @@ class Model:
             raise AssertionError("an opened engine describes itself")
         return replace(self._described, input_size=self.input_size(frame or NOMINAL_FRAME))
 
+    @property
+    def lookahead(self) -> int:
+        """Frames of a file that :meth:`stages` had best be allowed to hold back."""
+        if len(self._family.graphs(self.name)) == 1:
+            return 0
+        policy = policy_named(self.propagation.keyframes)("")
+        if not isinstance(policy, FixedInterval):
+            return 0  # every decision waits for the frame before
+        return 2 * max(policy.interval, self.engine_choice.requests)
+
     def result_keys(self, keys: OutputKeys | None = None) -> ResultKeys:
         """Where results of this model are in a packet, for writers of results."""
         chosen = keys or OutputKeys()
@@ -262,9 +327,17 @@ class Model:
             deterministic=chosen.deterministic,
         )
 
-    def _open_runner(self, input_size: Size) -> _QueueRunner:
-        engines = {batch: self.open_engine(input_size, batch) for batch in {1, self.engine_choice.batch}}
-        single = engines[1]
+    def _open_runner(self, input_size: Size) -> Any:
+        def open_one(batch: int, graph: str) -> Engine:
+            return self.open_engine(input_size, batch, graph)
+
+        graphs, chosen = self._family.graphs(self.name), self.engine_choice
+        runner: QueueRunner | TemporalEngines
+        if len(graphs) > 1:
+            runner = open_temporal(open_one, graphs, batch=self.propagation.batch)
+        else:
+            runner = QueueRunner.open(open_one, graphs[0], batch=chosen.batch, requests=chosen.requests)
+        single = runner.first
         self._described = ModelInfo(
             self.name,
             self.row.trained_on,
@@ -277,23 +350,7 @@ class Model:
             self.class_names,
             self._family.point_names(self.name),
         )
-        return _QueueRunner(engines, EngineQueue(engines, workers=self.engine_choice.requests))
-
-
-@dataclass(frozen=True, slots=True)
-class _QueueRunner:
-    """A queue together with the engines it runs."""
-
-    engines: Mapping[int, Engine]
-    queue: EngineQueue
-
-    def submit(self, feeds: Mapping[str, NDArray[Any]], *, stream_id: str = "") -> Future[dict[str, NDArray[Any]]]:
-        return self.queue.submit(feeds, stream_id=stream_id)
-
-    def close(self) -> None:
-        self.queue.close()
-        for engine in self.engines.values():
-            engine.close()
+        return runner
 
 
 class ModelStream:

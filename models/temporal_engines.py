@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -20,16 +20,19 @@ class TemporalEngines:
     Args:
         key: from the picture to outputs and state.
         non_key: from pictures and state to outputs, by batch size; 1 is one of them.
-        state: names of the state's tensors, outputs of ``key`` and inputs of ``non_key``.
+
+    Attributes:
+        first: the engine of key frames.
     """
 
-    def __init__(self, key: Engine, non_key: Mapping[int, Engine], state: Sequence[str]) -> None:
-        self._key, self._non_key, self._state = key, dict(non_key), tuple(state)
+    def __init__(self, key: Engine, non_key: Mapping[int, Engine]) -> None:
+        self.first, self._non_key = key, dict(non_key)
         (self._input,) = (spec.name for spec in key.inputs)
+        self._state = [spec.name for spec in non_key[1].inputs if spec.name != self._input]
 
     def key(self, image: NDArray[np.float32]) -> tuple[Arrays, Arrays]:
         """Outputs and state of a key frame, leases of the calling thread; image float32 [1, 3, h, w]."""
-        outputs = self._key.run({self._input: image})
+        outputs = self.first.run({self._input: image})
         state = {name: outputs[name] for name in self._state}
         return {name: array for name, array in outputs.items() if name not in state}, state
 
@@ -43,7 +46,7 @@ class TemporalEngines:
 
     def close(self) -> None:
         """Close the engines."""
-        for engine in (self._key, *self._non_key.values()):
+        for engine in (self.first, *self._non_key.values()):
             engine.close()
 
     def _run(self, count: int, images: NDArray[np.float32], state: Arrays) -> Arrays:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..pipeline.affine import Affine
 from ..pipeline.packet import SKIPPED, Key, Packet
 from ..pipeline.stage import EndReason
-from .engine_shelf import EngineShelf
+from .engine_shelf import EngineShelf, Runner
 from .preprocess import ModelInput, Size
 
 Arrays = dict[str, NDArray[Any]]
@@ -49,7 +49,7 @@ class Infer:
     The shelf belongs to whoever made it: closing this stage leaves the engines open.
     """
 
-    shelf: EngineShelf
+    shelf: EngineShelf[Runner]
     input_name: str
     input_key: Key[ModelInput]
     key: Key[RawOutputs]

@@ -40,7 +40,7 @@ class TemporalRunner(Protocol):
 class TemporalShelf(Protocol):
     """Gives the runner of an input size; an ``EngineShelf``."""
 
-    def runner(self, size: Size) -> AbstractContextManager[Any]: ...
+    def runner(self, size: Size) -> AbstractContextManager[TemporalRunner]: ...
 
 
 class _Group:
@@ -108,7 +108,7 @@ class TemporalInfer:
         policy: makes the key-frame policy of a stream.
         take: what to keep of a frame's outputs (batch of one), as arrays of their own.
         workers: frames in the network at one time, of all streams; each runs on a thread of this stage.
-        ahead: frames of a stream that may be held back; 0: each frame is waited for (live).
+        ahead: frames of a stream that may be held back; 0 (live): each runs at once, on the calling thread.
         batch: frames between two key frames that run as one, where so many are there (1: each alone).
     """
 
@@ -133,7 +133,7 @@ class TemporalInfer:
         self.creates: frozenset[Key[Any]] = frozenset({key, KEY_FRAME})
         self._input_key, self._key, self._policy = input_key, key, policy
         self._ahead, self._batch = ahead, batch
-        self._pool = _Pool(shelf, take, workers)
+        self._pool = _Pool(shelf, take, workers if ahead else 0)
         self._places = itertools.count()
         self._streams: dict[str, _Stream] = {}
         self._lock = threading.Lock()
@@ -261,12 +261,14 @@ class _Pool:
             else:
                 job.group.waiting.append(job)
                 self._release(job.group)
+        self._run_here()
 
     def flush(self, group: _Group) -> None:
         """No more frames of ``group`` are waited for: those that do not fill a batch run alone."""
         with self._changed:
             group.complete = True
             self._release(group)
+        self._run_here()
 
     def _release(self, group: _Group) -> None:
         """Make the group's frames runnable, if its key frame is done; call with the lock held."""
@@ -280,6 +282,15 @@ class _Pool:
     def _push(self, jobs: list[_Job]) -> None:
         heapq.heappush(self._ready, (jobs[0].place, jobs))
         self._changed.notify()
+
+    def _run_here(self) -> None:
+        """Without threads: run what can run on the calling one."""
+        while not self._workers:
+            with self._changed:
+                if not self._ready:
+                    return
+                _, jobs = heapq.heappop(self._ready)
+            self._run(jobs)
 
     def _work(self) -> None:
         while True:
