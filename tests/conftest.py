@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from .material import make_clip, make_weights
+from .tolerances import TOLERANCES
 
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
 
@@ -27,6 +28,12 @@ def shared() -> Callable[[str], Path]:
         return path
 
     return find
+
+
+@pytest.fixture(scope="session")
+def tolerance() -> Callable[[str], float]:
+    """A value of the one table of tolerances."""
+    return lambda name: TOLERANCES[name][0]
 
 
 @pytest.fixture(scope="session")

@@ -34,4 +34,12 @@ TOLERANCES: dict[str, tuple[float, str]] = {
     "encoded picture, mean": (8.0, "x264 on small pictures of hard edges, of which 4:2:0 blurs the colours; 8 bit"),
     "drawn in another chroma format, mean": (1.5, "chroma along the lines of a box and a label, of all pixels; 8 bit"),
     "drawn from results, share of values": (5e-3, "boxes rounded to 0.001 px round to other pixels now and then"),
+    "memory, median growth in 100 frames, KiB": (
+        32.0,
+        "0.3 kB a frame: the index of an MP4 takes a third of it; one small frame in a hundred that is kept is 112",
+    ),
+    "memory, slope, KiB per 1000 frames": (
+        8192.0,
+        "steps of 2 to 6 MB when more is in flight than ever before, as on a busy machine, spread over 1500 frames",
+    ),
 }

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import av
 import pytest
+from vidgraph.benchmarks.soak import repeat_clip
 
 from ..conftest import Command
-from ..material import make_clip, repeat_clip
+from ..material import make_clip
 
 END_S = 8.0
 """A stopped run must be over by then; two seconds on a quiet machine."""
@@ -42,7 +43,7 @@ def slow_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def long_clip(tmp_path_factory: pytest.TempPathFactory, face_clip: Path) -> Path:
     """4000 frames: more than a test waits for."""
-    return repeat_clip(face_clip, tmp_path_factory.mktemp("long") / "in.mp4", 100)
+    return repeat_clip(face_clip, tmp_path_factory.mktemp("long") / "in.mp4", frames=4000)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import vidgraph
 from vidgraph import DETECTIONS, LANDMARKS, Detections, FrameResult, Graph, Key, Landmarks, Model, Packet
+from vidgraph.benchmarks.soak import repeat_clip
 from vidgraph.models import OutputKeys, load_model
 from vidgraph.pipeline.errors import CheckpointError, OutputError, SourceError, StageError, UsageError
 from vidgraph.pipeline.results import ResultKeys, dumps
@@ -24,7 +25,7 @@ from vidgraph.stages.draw import Draw
 from vidgraph.stages.open_sink import open_sink
 from vidgraph.stages.open_source import open_source
 
-from ..material import make_clip, picture, repeat_clip
+from ..material import make_clip, picture
 
 LEAVE_S = 6.0
 """Leaving a run takes two seconds at most on a quiet machine."""
@@ -38,7 +39,7 @@ def options(face_weights: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def long_clip(face_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return repeat_clip(face_clip, tmp_path_factory.mktemp("long") / "long.mp4", 100)
+    return repeat_clip(face_clip, tmp_path_factory.mktemp("long") / "long.mp4", frames=4000)
 
 
 @pytest.fixture
