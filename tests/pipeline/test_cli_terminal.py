@@ -14,7 +14,7 @@ import pytest
 from vidgraph.pipeline.cli.terminal import progress_line, say, speaking
 from vidgraph.pipeline.stats import RunStats, StreamStats, Summary
 
-from ..conftest import Command, Ended
+from ..conftest import PROGRAM, Command, Ended
 from ..material import make_clip
 
 
@@ -86,3 +86,25 @@ def test_nothing_piles_up(vidgraph: Callable[..., Ended], face_weights: Path, fa
         )
         assert ended.err.count("retinaface (trained on") == 1
     say("done")
+
+
+@pytest.mark.parametrize(
+    ("closing", "output", "code", "err"),
+    [
+        ("2>&-", "out.jsonl", 0, ""),
+        ("2>/dev/full", "out.jsonl", 0, ""),
+        (">&-", "out.jsonl", 0, "fps"),
+        (">&-", "-", 1, "cannot write standard output: it is closed"),
+        (">/dev/full", "-", 1, "cannot write standard output: the disk is full"),
+    ],
+)
+def test_nobody_listens(
+    closing: str, output: str, code: int, err: str, command: Command, face_weights: Path, face_clip: Path
+) -> None:
+    """Messages that cannot be written change nothing; results that cannot are an error."""
+    words = ("--model", f"retinaface={face_weights}", "--size", "96", "-o", output)
+    ended = command("run", face_clip, *words, program=("sh", "-c", f'exec "$@" {closing}', "sh", *PROGRAM))
+    assert (ended.code, ended.out) == (code, "")
+    assert err in (ended.err.splitlines() or [""])[-1]
+    if output != "-":
+        assert len((command.folder / output).read_text().splitlines()) == 41
