@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from ..pipeline.errors import UsageError
 from ..pipeline.frame_result import FrameResult
@@ -44,6 +44,10 @@ class JobOptions:
     deterministic: bool = False
     strict: bool = False
     executor: str = "threaded"
+
+    def __post_init__(self) -> None:
+        if self.policy not in (None, *get_args(Policy)):
+            raise UsageError(f"policy must be lossless, latest or None, got {self.policy!r}")
 
 
 @dataclass(slots=True)

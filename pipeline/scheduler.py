@@ -26,6 +26,9 @@ from .packet import Frame, Packet
 from .stage import EndReason
 from .stats import Samples
 
+SINKS_APART = 2
+"""Packets by which a quick sink may be ahead of the slowest: after a kill, files of one run end close together."""
+
 
 class Ticket:
     """A frame's place in the graph, from the source's hand-over until its last sink is done."""
@@ -85,9 +88,10 @@ class Stream:
         self.lanes = [Lane(self, segment) for segment in segments]
         self.tickets: dict[int, Ticket] = {}
         self.leaving: dict[int, tuple[Ticket, Packet]] = {}
+        self.outbox: deque[tuple[Ticket, Packet]] = deque()
         self.mailbox: tuple[Frame, int] | None = None
         self.room = threading.Condition(lock)
-        self.entered = self.next_out = self.ended_lanes = 0
+        self.entered = self.next_out = self.at_sinks = self.ended_lanes = 0
         self.total: int | None = None
         self.drained = False
 
@@ -198,7 +202,11 @@ class Scheduler:
         with self._lock:
             ticket.sinks_left -= 1
             if ticket.sinks_left == 0:
+                ticket.stream.at_sinks -= 1
                 self._leave(ticket, packet)
+                self._supply(ticket.stream)
+                if ticket.stream.total is not None:
+                    self._try_end(ticket.stream)
                 self._wake(0)
 
     def close(self) -> None:
@@ -269,14 +277,16 @@ class Scheduler:
             if lane.done == stream.total and not lane.ending:
                 lane.ending = True
                 self._add(Task(lane))
-        elif stream.next_out == stream.total:
+        elif stream.next_out == stream.total and not stream.outbox:
             self._drain(stream)
 
     def _drain(self, stream: Stream) -> None:
         if not stream.drained:
             stream.drained = True
-            for sink in self._sinks:
-                sink.put(Delivery(stream))
+            for delivery in (*(Delivery(stream, *left) for left in stream.outbox), Delivery(stream)):
+                for sink in self._sinks:
+                    sink.put(delivery)
+            stream.outbox.clear()
             if all(other.drained for other in self.streams):
                 self.drained = True
                 self._events.put(None)
@@ -284,8 +294,17 @@ class Scheduler:
     def _deliver(self, stream: Stream, ticket: Ticket, packet: Packet) -> None:
         if not self._sinks:
             self._leave(ticket, packet)
-        for sink in self._sinks:
-            sink.put(Delivery(stream, ticket, packet))
+            return
+        stream.outbox.append((ticket, packet))
+        self._supply(stream)
+
+    def _supply(self, stream: Stream) -> None:
+        """Give the sinks what is waiting for them, as far as the slowest keeps up."""
+        while stream.outbox and stream.at_sinks < SINKS_APART:
+            stream.at_sinks += 1
+            delivery = Delivery(stream, *stream.outbox.popleft())
+            for sink in self._sinks:
+                sink.put(delivery)
 
     def _leave(self, ticket: Ticket, packet: Packet) -> None:
         """A frame is done with: count it and give its room to the next."""

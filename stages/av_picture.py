@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from av.sidedata.sidedata import SideDataContainer
 from av.video.format import VideoFormat
 from av.video.reformatter import ColorRange, VideoReformatter
 from numpy.typing import NDArray
@@ -157,7 +158,8 @@ def display_orientation(frame: VideoFrame) -> Orientation:
     Source: FFmpeg, libavutil/display.h: (x, y) -> (a x + c y, b x + d y), y downwards.
     """
     try:
-        data: Any = frame.side_data.get("DISPLAYMATRIX")
+        # Not frame.side_data, which the frame keeps: it refers back, and only garbage collection would free the pixels.
+        data: Any = SideDataContainer(frame).get("DISPLAYMATRIX")  # type: ignore[call-arg]  # PyAV's stub lacks it
     except ValueError:  # PyAV does not know every kind of side data; its rotation has no mirroring
         return Orientation(-round(frame.rotation / 90) * 90 % 360)
     if data is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -117,6 +118,8 @@ class _LineFile:
         self._owned = path is not None
         try:
             if path is None:
+                if sys.stdout is None:
+                    raise OSError(errno.EBADF, "it is closed")
                 sys.stdout.flush()
                 self._descriptor = sys.stdout.fileno()
                 return

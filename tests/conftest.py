@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from .material import make_clip, make_weights
+from .tolerances import TOLERANCES
 
+PROGRAM = (sys.executable, "-P", "-W", "error", "-m", "vidgraph")
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
 
 
@@ -27,6 +29,12 @@ def shared() -> Callable[[str], Path]:
         return path
 
     return find
+
+
+@pytest.fixture(scope="session")
+def tolerance() -> Callable[[str], float]:
+    """A value of the one table of tolerances."""
+    return lambda name: TOLERANCES[name][0]
 
 
 @pytest.fixture(scope="session")
@@ -72,16 +80,15 @@ class Command:
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "VIDGRAPH", "PYTHON"))}
         self.environment = {**kept, "VIDGRAPH_CACHE": str(cache), "COLUMNS": "120"}
 
-    def start(self, *words: object, **settings: object) -> subprocess.Popen[str]:
+    def start(self, *words: object, program: Sequence[str] = PROGRAM, **settings: object) -> subprocess.Popen[str]:
         """The running process; ``settings`` as for Popen. Its Python makes an error of every warning."""
-        command = [sys.executable, "-P", "-W", "error", "-m", "vidgraph", *map(str, words)]
         pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         given = {"cwd": self.folder, "env": self.environment, "text": True, **pipes, **settings}
-        return subprocess.Popen(command, **given)  # type: ignore[call-overload, no-any-return]
+        return subprocess.Popen([*program, *map(str, words)], **given)  # type: ignore[call-overload, no-any-return]
 
     def __call__(self, *words: object, **settings: object) -> Ended:
-        """Run to the end."""
-        with self.start(*words, **settings) as process:
+        """Run to the end; ``settings`` as for ``start``."""
+        with self.start(*words, **settings) as process:  # type: ignore[arg-type]
             try:
                 out, err = process.communicate(timeout=120)
             finally:

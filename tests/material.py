@@ -63,21 +63,3 @@ def make_weights(model: str, path: Path) -> Path:
                 values *= gain
     torch.save(network.state_dict(), path)
     return path
-
-
-def repeat_clip(source: Path, path: Path, times: int) -> Path:
-    """A clip ``times`` over, one after the other, without encoding it again."""
-    with av.open(str(path), "w") as target:
-        made, offset = None, 0
-        for _ in range(times):
-            with av.open(str(source)) as container:
-                stream, end = container.streams.video[0], 0
-                made = made or target.add_stream_from_template(stream)
-                for packet in container.demux(stream):
-                    if packet.pts is None or packet.dts is None:
-                        continue
-                    packet.pts, packet.dts, packet.stream = packet.pts + offset, packet.dts + offset, made
-                    end = max(end, packet.pts + (packet.duration or 0))
-                    target.mux(packet)
-                offset = end
-    return path

@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 from ... import __version__
 from ..errors import UsageError, VidgraphError, redact
 from .options import COMMANDS, Command
+from .terminal import say, speaking
 
 DONE, FAILED, USAGE, DAMAGED = 0, 1, 2, 3
 """Exit codes; a run stopped by a signal ends with 128 + the signal's number, its outputs whole."""
@@ -91,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SystemExit as leave:
         return leave.code if isinstance(leave.code, int) else DONE
     except KeyboardInterrupt:
-        print("vidgraph: stopped", file=sys.stderr)
+        say("vidgraph: stopped")
         return 130
     except Exception as error:
         return _report(error, verbose=verbose)
@@ -105,8 +106,6 @@ def _with_dashes(words: Sequence[str]) -> list[str]:
 
 
 def _carry_out(options: argparse.Namespace) -> int:
-    from .terminal import speaking
-
     module, function = options.function.split(":")
     command = getattr(importlib.import_module(f".{module}", __name__), function)
     with speaking(quiet=getattr(options, "quiet", False), verbose=getattr(options, "verbose", False)):
@@ -122,13 +121,13 @@ def _report(error: Exception, *, verbose: bool) -> int:
     if verbose:
         import traceback
 
-        print(redact("".join(traceback.format_exception(error))), end="", file=sys.stderr)
+        say(redact("".join(traceback.format_exception(error))).rstrip())
     message = " ".join(redact(str(error)).split())
     if isinstance(error, VidgraphError):
-        print(f"vidgraph: {message}", file=sys.stderr)
+        say(f"vidgraph: {message}")
         return error.exit_code
     kind = type(error).__name__
-    print(f"vidgraph: unexpected {kind}: {message}; this is a fault of vidgraph, -v shows where", file=sys.stderr)
+    say(f"vidgraph: unexpected {kind}: {message}; this is a fault of vidgraph, -v shows where")
     return FAILED
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..cancel import StopOnSignal
 from ..errors import UsageError
 from ..results import ModelInfo
-from .terminal import Progress, say
+from .terminal import Progress, progress_line, say
 
 if TYPE_CHECKING:
     from ...models.run import Run
@@ -81,7 +81,7 @@ def carry_out(job: Run, *, quiet: bool) -> int:
                 stats = job.join(PROGRESS_S)
                 break
             except TimeoutError:
-                progress.show(job.stats)
+                progress.show(progress_line(job.stats))
     if not quiet:
         say(stats.table())
     if signals.received is not None:

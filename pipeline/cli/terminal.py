@@ -6,7 +6,7 @@ import logging
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from ..errors import redact
 from ..stats import RunStats
@@ -26,10 +26,7 @@ class _ToStandardError(logging.Handler):
     """Writes to whatever standard error is now, after removing the progress line."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        try:
-            say(self.format(record))
-        except Exception:
-            self.handleError(record)
+        say(self.format(record))
 
 
 @contextmanager
@@ -59,23 +56,29 @@ def speaking(*, quiet: bool, verbose: bool) -> Iterator[None]:
 def say(text: str) -> None:
     """A line on standard error, in place of the progress line."""
     Progress.clear()
-    print(text, file=sys.stderr, flush=True)
+    _write(text + "\n")
+
+
+def _write(text: str) -> None:
+    """Onto standard error, where there is one and somebody reads it."""
+    if sys.stderr is not None:
+        with suppress(OSError, ValueError):
+            sys.stderr.write(text)
+            sys.stderr.flush()
 
 
 class Progress:
-    """One line that is written over again and again: frames, rate, time to go. Nothing where nobody watches."""
+    """One line that is written over again and again. Nothing where nobody watches."""
 
     _width = 0  # of the line that is there now; there is one terminal
 
     def __init__(self, *, quiet: bool) -> None:
-        self._shown = not quiet and sys.stderr.isatty()
+        self._shown = not quiet and sys.stderr is not None and sys.stderr.isatty()
 
-    def show(self, stats: RunStats) -> None:
-        """Write the line for ``stats``."""
+    def show(self, text: str) -> None:
+        """Write the line."""
         if self._shown:
-            text = progress_line(stats)
-            sys.stderr.write("\r" + text.ljust(Progress._width))
-            sys.stderr.flush()
+            _write("\r" + text.ljust(Progress._width))
             Progress._width = len(text)
 
     @classmethod
@@ -83,8 +86,7 @@ class Progress:
         """Remove the line, if there is one."""
         width, cls._width = cls._width, 0
         if width:
-            sys.stderr.write("\r" + " " * width + "\r")
-            sys.stderr.flush()
+            _write("\r" + " " * width + "\r")
 
 
 def progress_line(stats: RunStats) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import OutputError, UsageError
+from .terminal import Progress, say
 
 
 def models(options: argparse.Namespace) -> int:
@@ -48,23 +49,15 @@ def pull(options: argparse.Namespace) -> int:
     """Download published weights."""
     from ...models.pull import pull as download
 
-    seen = -1
+    line = Progress(quiet=options.quiet)
 
     def progress(done: int, total: int | None) -> None:
-        nonlocal seen
-        step = done * 20 // total if total else done >> 20
-        if step != seen:
-            seen = step
-            of = f" of {total / 1e6:.1f}" if total else ""
-            print(f"\r{done / 1e6:.1f}{of} MB", end="", file=sys.stderr, flush=True)
+        line.show(f"{done / 1e6:.1f} of {total / 1e6:.1f} MB" if total else f"{done / 1e6:.1f} MB")
 
-    shown = None if options.quiet or not sys.stderr.isatty() else progress
-    got = download(options.model, address=options.address, trust=options.trust, progress=shown)
-    if shown is not None:
-        print(file=sys.stderr)
+    got = download(options.model, address=options.address, trust=options.trust, progress=progress)
     if not options.quiet:
-        print(f"source {got.source}, licence {got.licence}", file=sys.stderr)
-        print(f"SHA-256 {got.sha256}{' (was here already)' if got.was_there else ''}", file=sys.stderr)
+        say(f"source {got.source}, licence {got.licence}")
+        say(f"SHA-256 {got.sha256}{' (was here already)' if got.was_there else ''}")
     print(got.path)
     return 0
 
@@ -84,7 +77,7 @@ def export(options: argparse.Namespace) -> int:
         raise UsageError(f"export needs both sides of the input, such as --size {size}x{size * 9 // 16}")
     found = Weights.find(row, weights)
     path = write(row.name, found.path, size, options.batch, options.output, force=options.overwrite)
-    print(f"{path}: {row.name}, input {size[1]}x{size[0]}, batch {options.batch}", file=sys.stderr)
+    say(f"{path}: {row.name}, input {size[1]}x{size[0]}, batch {options.batch}")
     return 0
 
 
@@ -106,7 +99,7 @@ def compare(options: argparse.Namespace) -> int:
         frames=options.frames,
     )
     print(compared.table)
-    print(f"worst of {compared.frames} frame{'s' if compared.frames != 1 else ''}", file=sys.stderr)
+    say(f"worst of {compared.frames} frame{'s' if compared.frames != 1 else ''}")
     return 0
 
 

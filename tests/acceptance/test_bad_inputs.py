@@ -13,7 +13,7 @@ from pathlib import Path
 import av
 import pytest
 
-from ..conftest import Command, Ended
+from ..conftest import PROGRAM, Command, Ended
 from ..material import make_clip, make_photo
 from ..stages.clips import damage, make_audio, truncate
 
@@ -197,14 +197,7 @@ def _without_rights(command: Command, *words: object) -> Ended:
     """As ``command``, but permissions hold for root too."""
     if os.geteuid() != 0:
         return command(*words)
-    process = command.start(*words)
-    plain = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", *process.args]  # type: ignore[misc]
-    process.kill()
-    process.communicate()
-    ran = subprocess.run(
-        plain, cwd=command.folder, env=command.environment, capture_output=True, text=True, timeout=120, check=False
-    )
-    return Ended(ran.returncode, ran.stdout, ran.stderr)
+    return command(*words, program=("setpriv", "--bounding-set=-all", "--inh-caps=-all", *PROGRAM))
 
 
 @pytest.fixture

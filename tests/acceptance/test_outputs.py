@@ -18,10 +18,11 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from vidgraph.benchmarks.soak import repeat_clip
 from vidgraph.pipeline.read_results import read_results
 
 from ..conftest import Command, Ended
-from ..material import make_clip, repeat_clip
+from ..material import make_clip
 
 Main = Callable[..., Ended]
 
@@ -140,7 +141,7 @@ def test_a_video_on_standard_input(command: Command, words: tuple[str, ...], fac
 
 def test_a_reader_that_leaves(command: Command, words: tuple[str, ...], face_clip: Path, tmp_path: Path) -> None:
     """``| head -1``: the run ends, its other outputs are whole, and nobody complains."""
-    clip = repeat_clip(face_clip, tmp_path / "long.mp4", 50)
+    clip = repeat_clip(face_clip, tmp_path / "long.mp4", frames=2000)
     process = command.start("run", clip, *words, "-o", "-", "-o", "out.mp4", "-q")
     assert process.stdout is not None
     assert json.loads(process.stdout.readline())["format"] == "vidgraph.results/1"

@@ -6,15 +6,17 @@ import json
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import av
 import pytest
+from vidgraph.benchmarks.soak import repeat_clip
 
 from ..conftest import Command
-from ..material import make_clip, repeat_clip
+from ..material import make_clip
 
 END_S = 8.0
 """A stopped run must be over by then; two seconds on a quiet machine."""
@@ -42,7 +44,7 @@ def slow_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def long_clip(tmp_path_factory: pytest.TempPathFactory, face_clip: Path) -> Path:
     """4000 frames: more than a test waits for."""
-    return repeat_clip(face_clip, tmp_path_factory.mktemp("long") / "in.mp4", 100)
+    return repeat_clip(face_clip, tmp_path_factory.mktemp("long") / "in.mp4", frames=4000)
 
 
 @pytest.fixture
@@ -174,3 +176,46 @@ def test_a_server_that_does_not_answer(command: Command, face_weights: Path) -> 
             out, err = process.communicate(timeout=60)
             assert time.monotonic() - asked < END_S
     assert (process.returncode, out, err) == (130, "", "vidgraph: stopped\n")
+
+
+LOOP = """
+import sys, vidgraph
+outputs = ["out.mp4", "out.jsonl"]
+for result in vidgraph.run(sys.argv[1], model="retinaface", weights=sys.argv[2], size=160, outputs=outputs):
+    {body}
+"""
+WAIT = """
+import sys, vidgraph
+outputs = ["out.mp4", "out.jsonl"]
+vidgraph.run(sys.argv[1], model="retinaface", weights=sys.argv[2], size=160, outputs=outputs).wait()
+"""
+
+
+@pytest.mark.parametrize(
+    ("script", "stop", "ending"),
+    [
+        (LOOP.format(body="pass"), True, "KeyboardInterrupt"),
+        (WAIT, True, "KeyboardInterrupt"),
+        (LOOP.format(body="1 // (20 - result.index)"), False, "ZeroDivisionError"),
+        (LOOP.format(body="if result.index == 20: sys.exit(5)"), False, ""),
+    ],
+)
+def test_scripts(
+    script: str, stop: bool, ending: str, command: Command, face_weights: Path, long_clip: Path, tmp_path: Path
+) -> None:
+    """A loop that is interrupted, fails or exits leaves outputs as whole as a stopped command does."""
+    process = command.start(long_clip, face_weights, program=(sys.executable, "-P", "-W", "error", "-c", script))
+    if stop:
+        wait_for(lambda: len(lines(tmp_path / "out.jsonl")) > 12, process)
+        process.send_signal(signal.SIGINT)
+    asked = time.monotonic()
+    _, err = process.communicate(timeout=60)
+    assert not stop or time.monotonic() - asked < END_S
+    assert process.returncode != 0
+    assert ending in (err.splitlines() or [""])[-1]
+    assert "Exception ignored" not in err
+    written = lines(tmp_path / "out.jsonl")
+    assert all(line.endswith("\n") for line in written)
+    with av.open(str(tmp_path / "out.mp4")) as video:
+        assert video.streams.video[0].frames == len(written) - 1
+    assert top_boxes(tmp_path / "out.mp4")[-1] != "moof"

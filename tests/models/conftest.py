@@ -29,13 +29,6 @@ def own_cache(cache_of_the_session: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
 
 
 @pytest.fixture(scope="session")
-def tolerance() -> Callable[[str], float]:
-    """A value of the one table of tolerances."""
-    table = runpy.run_path(str(Path(__file__).parent.parent / "tolerances.py"))["TOLERANCES"]
-    return lambda name: float(table[name][0])
-
-
-@pytest.fixture(scope="session")
 def torch() -> Any:
     """The torch module, with onnx beside it; skips where they are missing."""
     pytest.importorskip("onnx", reason="needs onnx to export (the extra 'torch')")

@@ -170,14 +170,14 @@ def test_formats_that_only_hardware_decodes_to(form: str, expected: str) -> None
     assert np.abs(patch_means(picture.rgb()) - PATCHES).max() <= TOLERANCES["decoded colour patch, 8 bit"][0]
 
 
-def test_unknown_side_data_does_not_hide_the_rotation() -> None:
+def test_unknown_side_data_does_not_hide_the_rotation(monkeypatch: pytest.MonkeyPatch) -> None:
     class WithExif:
         rotation = -90
 
-        @property
-        def side_data(self) -> Any:
-            raise ValueError("31 is not a valid Type")
+    def unknown(frame: WithExif) -> Any:
+        raise ValueError("31 is not a valid Type")
 
+    monkeypatch.setattr("vidgraph.stages.av_picture.SideDataContainer", unknown)
     assert display_orientation(WithExif()) == Orientation(90)  # type: ignore[arg-type]
 
 
