@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from . import bench_boxes, bench_pixels
+from . import bench_boxes, bench_detections, bench_masks, bench_pixels
 from .harness import measure, report, save
 from .optional import optional
 
@@ -21,7 +21,8 @@ def main() -> None:
         cv2.setNumThreads(1)
     if torch:
         torch.set_num_threads(1)
-    timings = measure([*bench_pixels.cases(), *bench_boxes.cases()], rounds=options.rounds)
+    files = (bench_pixels, bench_boxes, bench_detections, bench_masks)
+    timings = measure([case for file in files for case in file.cases()], rounds=options.rounds)
     print("one thread each")
     print(report(timings))
     if options.output:

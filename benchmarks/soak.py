@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from ..models.base import Model, load_model
-from ..models.run import run, split_model
+from ..models.run import named_model, run
 from ..pipeline.frame_result import FrameResult
 from .harness import save
 
@@ -140,7 +140,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--video", action="store_true", help="write an annotated video too")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="also write the figures as JSON")
     options = parser.parse_args(arguments)
-    name, weights = split_model(options.model)
+    name, weights = named_model(options.model)
     outputs = ("out.jsonl", "out.mp4") if options.video else ("out.jsonl",)
     with load_model(name, weights=weights, size=options.size) as model:
         seen = soak(options.source, model, frames=options.frames, warm_up=options.warm_up, outputs=outputs)

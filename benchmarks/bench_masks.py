@@ -1,0 +1,223 @@
+"""Masks from prototypes, overlay and RLE beside torch, NumPy and OpenCV, at 1920x1080."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..kernels import assemble_masks, draw_masks, rle_counts
+from ..kernels.assemble_masks.reference import mask_probabilities_reference, resize_reference
+from .harness import Case
+from .optional import optional
+
+SIZE = (1080, 1920)
+ALPHA = 0.45
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """Prototypes [138, 138, 32], coefficients [N, 32], relative boxes [N, 4], colours uint8 [N, 3], frame RGB."""
+
+    proto: NDArray[np.float32]
+    coeff: NDArray[np.float32]
+    boxes: NDArray[np.float32]
+    colors: NDArray[np.uint8]
+    frame: NDArray[np.uint8]
+
+
+def cases() -> Iterator[Case]:
+    """All cases of this file."""
+    for count, frames in ((20, 1.0), (100, 6.8)):
+        scene = random_scene(count, frames)
+        yield from _mask_cases(scene)
+        yield from _overlay_cases(scene)
+    yield from _rle_cases(random_scene(20, 1.0))
+
+
+def random_scene(count: int, frames: float) -> Scene:
+    """Objects with a coarse outline; the boxes together cover so many frames."""
+    random = np.random.default_rng(count)
+    coarse = random.normal(size=(32, 15, 15))
+    proto = np.maximum(resize_reference(resize_reference(coarse, 138, 1), 138, 2), 0).transpose(1, 2, 0)
+    width = np.minimum(np.sqrt(frames / count) * random.uniform(0.7, 1.4, count), 1)
+    height = np.minimum(frames / count / width, 1)
+    x, y = random.uniform(0, 1 - width), random.uniform(0, 1 - height)
+    boxes = np.stack([x, y, x + width, y + height], axis=1)
+    coeff = np.tanh(random.normal(size=(count, 32)))
+    colors, frame = random.integers(0, 256, (count, 3), np.uint8), random.integers(0, 256, (*SIZE, 3), np.uint8)
+    f32 = [np.ascontiguousarray(array, np.float32) for array in (proto, coeff, boxes)]
+    return Scene(f32[0], f32[1], f32[2], colors, frame)
+
+
+def _mask_cases(scene: Scene) -> Iterator[Case]:
+    task = f"{len(scene.boxes)} masks of 1920x1080"
+    runs: list[tuple[str, Callable[[], Any]]] = [("vidgraph", partial(_ours, scene))]
+    cv2, torch = optional("cv2"), optional("torch")
+    if cv2:
+        runs.append(("opencv", partial(_opencv_masks, cv2, scene)))
+    if torch:
+        runs.append(("torch", partial(_torch_masks, torch, scene)))
+    for name, run in runs:
+        yield Case(task, name, run, partial(_check_masks, run, scene), scene.proto.nbytes)
+
+
+def _ours(scene: Scene) -> Any:
+    return assemble_masks(scene.proto, scene.coeff, scene.boxes, size=SIZE)
+
+
+def _check_masks(run: Callable[[], Any], scene: Scene) -> None:
+    """Every pixel of every twentieth mask, but for those near 1/2."""
+    found = run()
+    for row in range(0, len(scene.boxes), 20):
+        one = slice(row, row + 1)
+        (exact,) = mask_probabilities_reference(scene.proto, scene.coeff[one], scene.boxes[one], SIZE)
+        wrong = (_full(found, row) != (exact > 0.5)) & (np.abs(exact - 0.5) > 1e-5)
+        assert not wrong.any(), f"mask {row} differs in {wrong.sum()} pixels"
+
+
+def _full(found: Any, row: int) -> NDArray[np.bool_]:
+    if not isinstance(found, tuple):
+        return np.asarray(found[row])
+    boxes, bits, offsets = found
+    x1, y1, x2, y2 = boxes[row].tolist()
+    packed = bits[offsets[row] : offsets[row + 1]].reshape(y2 - y1, (x2 - x1 + 7) // 8)
+    full = np.zeros(SIZE, np.bool_)
+    full[y1:y2, x1:x2] = np.unpackbits(packed, axis=1, count=x2 - x1)
+    return full
+
+
+def _edges(scene: Scene, row: int) -> tuple[int, int, int, int]:
+    """The crop in prototype pixels: x1, y1, x2, y2."""
+    low = np.maximum(scene.boxes[row, :2] * np.float32(138) - 1, 0)
+    high = np.minimum(scene.boxes[row, 2:] * np.float32(138) + 1, 138)
+    x1, y1, x2, y2 = np.ceil(np.concatenate([low, high])).astype(int).tolist()
+    return x1, y1, x2, y2
+
+
+def _opencv_masks(cv2: Any, scene: Scene) -> list[NDArray[np.bool_]]:
+    logits = scene.proto.reshape(-1, 32) @ scene.coeff.T
+    maps = (1 / (1 + np.exp(-logits))).reshape(138, 138, -1)
+    masks = []
+    for row in range(len(scene.boxes)):
+        x1, y1, x2, y2 = _edges(scene, row)
+        cropped = np.zeros((138, 138), np.float32)
+        cropped[y1:y2, x1:x2] = maps[y1:y2, x1:x2, row]
+        masks.append(cv2.resize(cropped, SIZE[::-1], interpolation=cv2.INTER_LINEAR) > 0.5)
+    return masks
+
+
+def _torch_masks(torch: Any, scene: Scene) -> Any:
+    """As the published code writes it."""
+    maps = torch.sigmoid(torch.from_numpy(scene.proto) @ torch.from_numpy(scene.coeff).t())
+    boxes, at = torch.from_numpy(scene.boxes), torch.arange(138, dtype=torch.float32)
+    low, high = (boxes[:, :2] * 138 - 1).clamp(min=0), (boxes[:, 2:] * 138 + 1).clamp(max=138)
+    x_in = (at[:, None] >= low[None, :, 0]) & (at[:, None] < high[None, :, 0])
+    y_in = (at[:, None] >= low[None, :, 1]) & (at[:, None] < high[None, :, 1])
+    maps = (maps * (y_in[:, None] & x_in[None]).float()).permute(2, 0, 1).contiguous()
+    interpolate = torch.nn.functional.interpolate
+    return interpolate(maps[None], SIZE, mode="bilinear", align_corners=False)[0].gt_(0.5)
+
+
+def _overlay_cases(scene: Scene) -> Iterator[Case]:
+    task = f"{len(scene.boxes)} masks, drawn on 1920x1080 RGB"
+    expected = _torchless_overlay(scene)
+    frame = scene.frame.copy()
+    runs: list[tuple[str, Callable[[], Any]]] = [("vidgraph", partial(_our_overlay, scene, frame))]
+    cv2, torch = optional("cv2"), optional("torch")
+    if cv2:
+        runs.append(("opencv", partial(_opencv_overlay, cv2, scene)))
+    if torch:
+        runs.append(("torch", partial(_torch_overlay, torch, scene)))
+    for name, run in runs:
+        check = partial(_check_overlay, run, frame, scene, expected)
+        yield Case(task, name, run, check, 2 * scene.frame.nbytes + scene.proto.nbytes)
+
+
+def _torchless_overlay(scene: Scene) -> NDArray[np.float32]:
+    """What is expected, in floats."""
+    picture, found = scene.frame.astype(np.float32), _ours(scene)
+    for row, color in enumerate(scene.colors):
+        mask = _full(found, row)
+        picture[mask] = picture[mask] * np.float32(1 - ALPHA) + color * np.float32(ALPHA)
+    return picture
+
+
+def _check_overlay(run: Callable[[], Any], frame: NDArray[Any], scene: Scene, expected: NDArray[np.float32]) -> None:
+    """Rounding to bytes after every mask adds up to two steps; a few pixels are undecided."""
+    frame[:] = scene.frame
+    off = np.abs(np.asarray(run()).astype(np.float32) - expected) > 2.5
+    assert off.sum() < 1e-4 * off.size
+
+
+def _our_overlay(scene: Scene, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """On one frame again and again, as nothing depends on what is in it."""
+    boxes, bits, offsets = _ours(scene)
+    draw_masks((frame,), "rgb24", boxes, bits, offsets, scene.colors, ALPHA, matrix="bt709", full_range=True)
+    return frame
+
+
+def _opencv_overlay(cv2: Any, scene: Scene) -> NDArray[np.uint8]:
+    """Region by region."""
+    picture = scene.frame.copy()
+    for row, mask in enumerate(_opencv_masks(cv2, scene)):
+        x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
+        region = picture[y : y + height, x : x + width]
+        if region.size:
+            paint = np.empty_like(region)
+            paint[:] = scene.colors[row]
+            mixed = cv2.addWeighted(region, 1 - ALPHA, paint, ALPHA, 0)
+            cv2.copyTo(mixed, mask[y : y + height, x : x + width].view(np.uint8), region)
+    return picture
+
+
+def _torch_overlay(torch: Any, scene: Scene) -> Any:
+    """Mask by mask over the whole frame, in floats, as the published code does where it must save memory."""
+    picture = torch.from_numpy(scene.frame).float()
+    masks, colors = _torch_masks(torch, scene), torch.from_numpy(scene.colors).float()
+    for row in range(len(masks)):
+        mask = masks[row][:, :, None]
+        picture = picture * (1 - ALPHA * mask) + mask * colors[row] * ALPHA
+    return picture
+
+
+def _rle_cases(scene: Scene) -> Iterator[Case]:
+    task = "RLE of 20 masks of 1920x1080"
+    found = _ours(scene)
+    full = [np.asfortranarray(_full(found, row).view(np.uint8)) for row in range(len(scene.boxes))]
+    expected = [_numpy_rle_length(mask) for mask in full]
+    runs: list[tuple[str, Callable[[], Any]]] = [("vidgraph", partial(_our_rles, *found))]
+    coco = optional("pycocotools.mask")
+    if coco:
+        runs.append(("pycocotools", partial(_coco_rles, coco, full)))
+        expected_texts = _coco_rles(coco, full)
+    else:
+        expected_texts = _our_rles(*found)
+    for name, run in runs:
+        yield Case(task, name, run, partial(_check_texts, run, expected_texts, expected), found[1].nbytes)
+
+
+def _our_rles(boxes: Any, bits: Any, offsets: Any) -> list[str]:
+    starts, corners = offsets.tolist(), boxes.tolist()
+    return [rle_counts(bits[starts[row] : starts[row + 1]], box, size=SIZE) for row, box in enumerate(corners)]
+
+
+def _coco_rles(coco: Any, masks: list[NDArray[np.uint8]]) -> list[str]:
+    return [coco.encode(mask)["counts"].decode() for mask in masks]
+
+
+def _numpy_rle_length(mask: NDArray[np.uint8]) -> int:
+    """How many runs there are."""
+    pixels = mask.reshape(-1, order="F")
+    return int(np.count_nonzero(np.diff(pixels, prepend=0))) + 1
+
+
+def _check_texts(run: Callable[[], list[str]], expected: list[str], runs: list[int]) -> None:
+    texts = run()
+    assert texts == expected
+    ends = [sum(not (ord(character) - 48) & 0x20 for character in text) for text in texts]
+    assert ends == runs
