@@ -45,8 +45,14 @@ def decode_points(
     raw: NDArray[np.float32], priors: NDArray[np.float32], variance: float, out: NDArray[np.float32], /
 ) -> None: ...
 def top_scores(scores: NDArray[np.float32], min_score: float, limit: int, out: NDArray[np.int64], /) -> int: ...
-def confident_rows(logits: NDArray[np.float32], min_score: float, limit: int, out: NDArray[np.int64], /) -> int: ...
-def foreground_softmax(logits: NDArray[np.float32], rows: NDArray[np.int64], out: NDArray[np.float32], /) -> None: ...
+def confident_rows(
+    logits: NDArray[np.float32],
+    min_score: float,
+    limit: int,
+    rows: NDArray[np.int64],
+    scores: NDArray[np.float32],
+    /,
+) -> int: ...
 def fast_nms(
     boxes: NDArray[np.float32],
     scores: NDArray[np.float32],

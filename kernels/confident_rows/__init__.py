@@ -49,8 +49,8 @@ def confident_rows(
         )
     if limit < 0:
         raise ValueError(f"confident_rows: limit must not be negative, got {limit}")
-    found = np.empty(len(logits), np.int64)
-    rows = found[: _native.confident_rows(logits, float(min_score), limit, found)].copy()
-    scores = np.empty((len(rows), logits.shape[1] - 1), np.float32)
-    _native.foreground_softmax(logits, rows, scores)
-    return rows, scores
+    classes = logits.shape[1] - 1
+    rows, scores = np.empty(len(logits), np.int64), np.empty((len(logits), classes), np.float32)
+    found = _native.confident_rows(logits, float(min_score), limit, rows, scores)
+    scores.resize((found, classes), refcheck=False)  # memory that was never written costs nothing
+    return rows[:found].copy(), scores

@@ -57,35 +57,27 @@ inline Softmax exponentials(const float* row, int columns, float* __restrict e) 
 }
 
 template <int kColumns>
-int64_t scan(const LogitTable& table, float min_score, float cut, float* workspace, int64_t* found, float* best) {
-  int64_t kept = 0;
+void scan(const LogitTable& table, float min_score, float cut, float* workspace, ConfidentRows* found) {
+  const int classes = table.columns - 1;
   for (int64_t i = 0; i < table.rows; ++i) {
     const float* row = table.data + i * table.stride;
     if (!hopeful<kColumns>(row, table.columns, cut)) continue;
     const Softmax row_of = exponentials(row, table.columns, workspace);
     const float score = row_of.best / row_of.sum;
     if (!(score > min_score)) continue;
-    found[kept] = i;
-    best[kept++] = score;
+    float* __restrict scores = found->scores + found->count * classes;
+    for (int c = 0; c < classes; ++c) scores[c] = workspace[c] / row_of.sum;
+    found->rows[found->count] = i;
+    found->best[found->count++] = score;
   }
-  return kept;
 }
 
 }  // namespace
 
-void find_confident(const LogitTable& table, float min_score, float cut, float* workspace, int64_t* found, float* best,
-                    int64_t* found_count) {
-  *found_count = table.columns == 81   ? scan<81>(table, min_score, cut, workspace, found, best)
-                 : table.columns == 41 ? scan<41>(table, min_score, cut, workspace, found, best)
-                                       : scan<0>(table, min_score, cut, workspace, found, best);
-}
-
-void foreground_softmax(const LogitTable& table, const int64_t* rows, int64_t count, float* workspace, float* out) {
-  for (int64_t i = 0; i < count; ++i) {
-    const Softmax row_of = exponentials(table.data + rows[i] * table.stride, table.columns, workspace);
-    float* __restrict scores = out + i * (table.columns - 1);
-    for (int c = 0; c < table.columns - 1; ++c) scores[c] = workspace[c] / row_of.sum;
-  }
+void confident_rows(const LogitTable& table, float min_score, float cut, float* workspace, ConfidentRows* found) {
+  if (table.columns == 81) return scan<81>(table, min_score, cut, workspace, found);
+  if (table.columns == 41) return scan<41>(table, min_score, cut, workspace, found);
+  scan<0>(table, min_score, cut, workspace, found);
 }
 
 }  // namespace vidgraph::KERNEL_ISA

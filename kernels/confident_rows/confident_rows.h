@@ -23,12 +23,17 @@ KERNEL_HD inline bool is_hopeless(float logit, float background, float cut) { re
 // Floats of scratch memory for a row of `columns`.
 inline size_t softmax_workspace(int columns) { return static_cast<size_t>(columns) + 32; }
 
-// Writes the rows whose best foreground class exceeds `min_score` in rising order, and that best score. `cut` is where
-// `is_hopeless` begins, NaN for nowhere. `found` and `best` may be as long as the table.
-KERNEL_ENTRY(find_confident, const LogitTable& table, float min_score, float cut, float* workspace, int64_t* found,
-             float* best, int64_t* found_count)
-// Writes the softmax of the foreground classes of `count` rows, [count][columns - 1].
-KERNEL_ENTRY(foreground_softmax, const LogitTable& table, const int64_t* rows, int64_t count, float* workspace,
-             float* out)
+// Rows that were found, in rising order.
+struct ConfidentRows {
+  int64_t* rows;
+  float* best;    // the best score of each
+  float* scores;  // [count][columns - 1], softmax of the foreground classes
+  int64_t count;
+};
+
+// Appends the rows whose best foreground class exceeds `min_score` to `found`, which has room for all. `cut` is where
+// `is_hopeless` begins, NaN for nowhere.
+KERNEL_ENTRY(confident_rows, const LogitTable& table, float min_score, float cut, float* workspace,
+             ConfidentRows* found)
 
 }  // namespace vidgraph
