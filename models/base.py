@@ -223,7 +223,7 @@ class Model:
             self.size, given, form.mean, form.std, form.bgr, form.pad, name=f"{prefix}preprocess", pool=self._pool
         )
         infer: Stage
-        if len(self._family.graphs(self.name)) > 1:
+        if len(self.graphs) > 1:
             policy, batch = policy_named(self.propagation.keyframes), self.propagation.batch
             workers = self.engine_choice.requests
             infer = TemporalInfer(
@@ -288,9 +288,14 @@ class Model:
         return replace(self._described, input_size=self.input_size(frame or NOMINAL_FRAME))
 
     @property
+    def graphs(self) -> tuple[str, ...]:
+        """Names of the network's graphs; the first needs nothing but the picture."""
+        return self._family.graphs(self.name)
+
+    @property
     def lookahead(self) -> int:
         """Frames of a file that :meth:`stages` had best be allowed to hold back."""
-        if len(self._family.graphs(self.name)) == 1:
+        if len(self.graphs) == 1:
             return 0
         policy = policy_named(self.propagation.keyframes)("")
         if not isinstance(policy, FixedInterval):
@@ -331,7 +336,7 @@ class Model:
         def open_one(batch: int, graph: str) -> Engine:
             return self.open_engine(input_size, batch, graph)
 
-        graphs, chosen = self._family.graphs(self.name), self.engine_choice
+        graphs, chosen = self.graphs, self.engine_choice
         runner: QueueRunner | TemporalEngines
         if len(graphs) > 1:
             runner = open_temporal(open_one, graphs, batch=self.propagation.batch)

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ..engines.compare import Difference, compare, format_differences
 from ..engines.spec import Engine
 from ..pipeline.errors import UsageError
 from ..pipeline.packet import Packet
 from ..stages.open_source import open_sources
-from .base import load_model
+from ..stages.preprocess import Size
+from .base import Model, load_model
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,23 +63,52 @@ def compare_engines(
         sources[0].open()
         preprocess = models[0].stages()[0]
         worst: dict[str, Difference] = {}
-        engines: dict[tuple[int, int], list[Engine]] = {}
+        pairs: dict[Size, list[_Pair]] = {}
         count = 0
         for frame in sources[0].frames():
             (packet,) = preprocess.process(Packet(frame))
             (given,) = packet.items.values()
-            if given.size not in engines:
-                engines[given.size] = [one.open_engine(given.size) for one in models]
-                for engine in engines[given.size]:
-                    opened.callback(engine.close)
-            pair = engines[given.size]
-            for row in compare(pair[0], pair[1], {pair[0].inputs[0].name: given.tensor}):
+            if given.size not in pairs:
+                pairs[given.size] = _open_pairs(models, given.size, opened)
+            for row in _differences(pairs[given.size], given.tensor):
                 if row.output not in worst or row.worst > worst[row.output].worst:
                     worst[row.output] = row
             given.release()
             count += 1
-        rows = tuple(worst.values())
-        return Compared(rows, count, format_differences(pair[0], pair[1], rows))
+        rows, first = tuple(worst.values()), next(iter(pairs.values()))[0]
+        return Compared(rows, count, format_differences(first.reference, first.other, rows))
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """One graph in both engines."""
+
+    graph: str
+    reference: Engine
+    other: Engine
+
+
+def _open_pairs(models: list[Model], size: Size, opened: ExitStack) -> list[_Pair]:
+    pairs = []
+    for graph in models[0].graphs:
+        engines = [model.open_engine(size, graph=graph) for model in models]
+        for engine in engines:
+            opened.callback(engine.close)
+        pairs.append(_Pair(graph, engines[0], engines[1]))
+    return pairs
+
+
+def _differences(pairs: list[_Pair], image: NDArray[np.float32]) -> Iterator[Difference]:
+    """Every graph on one picture; a graph that needs state gets what the reference's first graph left."""
+    feeds: dict[str, NDArray[Any]] = {pairs[0].reference.inputs[0].name: image}
+    state: dict[str, NDArray[Any]] = {}
+    for pair in pairs:
+        wanted = [spec.name for spec in pair.reference.inputs]
+        given = {name: array for name, array in (feeds | state).items() if name in wanted}
+        for row in compare(pair.reference, pair.other, given):
+            yield replace(row, output=f"{pair.graph}/{row.output}") if len(pairs) > 1 else row
+        if not state and len(pairs) > 1:
+            state = {name: np.array(array) for name, array in pair.reference.run(given).items()}
 
 
 def _engine(text: str) -> tuple[str, str]:

@@ -33,6 +33,7 @@ class InputFormat:
         pad: RGB colour of what the picture does not cover.
         long_side: default length of the longer side, in pixels.
         stretch: the input is a square of that side, and the picture fills it whatever its aspect.
+        single_positions: the official code resizes with PyTorch, see :func:`..kernels.preprocess`.
     """
 
     name: str
@@ -42,6 +43,7 @@ class InputFormat:
     pad: tuple[int, int, int]
     long_side: int
     stretch: bool = False
+    single_positions: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -24,7 +25,8 @@ from ..stages.hold import Hold
 from ..stages.iterate import Iterate
 from ..stages.open_sink import Output
 from ..stages.sample import Sample
-from .base import Model, load_model
+from .base import Model, Propagation, load_model
+from .identify import identify
 from .job import Address, Job, JobOptions, Policy, result_of
 from .registry import MODELS
 
@@ -44,6 +46,9 @@ def run(
     device: str = "auto",
     engine: str = "auto",
     precision: str = "auto",
+    nms: str | None = None,
+    keyframes: int | str | None = None,
+    throughput: bool = False,
     every: int | None = None,
     max_fps: float | None = None,
     start: str | float | None = None,
@@ -69,8 +74,8 @@ def run(
             then hold (``weights`` to ``precision`` cannot be given).
         outputs: addresses (``out.mp4``, ``out.jsonl``, ``frames/%06d.png``, ``-``, ``window``,
             ``http://127.0.0.1:8080``), functions that take each :class:`FrameResult`, or sinks.
-        weights, min_score, nms_iou, max_detections, classes, labels, size, device, engine, precision:
-            as for :func:`load_model`.
+        weights, min_score, nms_iou, max_detections, classes, labels, size, device, engine, precision,
+            nms, keyframes, throughput: as for :func:`load_model`.
         every: run the network on every Nth frame only; the others hold its result.
         max_fps: run the network at most so often per second of video; the others hold its result.
         start, end: seconds, or "1:02.5"; ``end`` itself is not included.
@@ -120,6 +125,9 @@ def run(
         "device": None if device == "auto" else device,
         "engine": None if engine == "auto" else engine,
         "precision": None if precision == "auto" else precision,
+        "nms": nms,
+        "keyframes": keyframes,
+        "throughput": throughput or None,
     }
     chosen = {name: value for name, value in given.items() if value is not None}
     sample = None if every is None and max_fps is None else Sample(every=every, max_fps=max_fps)
@@ -127,7 +135,8 @@ def run(
     job = Job.open(source, _several(outputs), options, **passed)
     try:
         ready = _model(model, chosen, job)
-        stages = ready.stages() if sample is None else _sampled(sample, ready, job)
+        ahead = 0 if any(source.live for source in job.sources) else ready.lookahead
+        stages = ready.stages(ahead=ahead) if sample is None else _sampled(sample, ready, job)
         settings = {**_settings(ready, options), "every": every, "max_fps": max_fps}
         models = [ready.describe(job.frame_size)]
         keys = [ready.result_keys()]
@@ -177,6 +186,17 @@ def split_model(text: str) -> tuple[str, str | None]:
     return name, weights if equals else None
 
 
+def named_model(text: str) -> tuple[str, str | None]:
+    """As :func:`split_model`; a file alone is looked into for the model it belongs to.
+
+    Raises:
+        CheckpointError: the file fits no model, or several.
+    """
+    if "=" in text or not Path(text).is_file():
+        return split_model(text)
+    return identify(Path(text)).name, text
+
+
 def _several(outputs: Sequence[Output] | Output) -> list[Output]:
     return list(outputs) if isinstance(outputs, Sequence) and not isinstance(outputs, str) else [outputs]
 
@@ -196,7 +216,7 @@ def _model(model: str | Model, chosen: dict[str, Any], job: Job) -> Model:
         return tuned
     if not model:
         raise UsageError(f"no model was given; models are {', '.join(MODELS)}")
-    name, weights = split_model(model)
+    name, weights = named_model(model)
     if weights is not None:
         if "weights" in chosen:
             raise UsageError(f"weights are given twice: {weights} with the model, and {chosen['weights']}")
@@ -212,6 +232,8 @@ def _settings(model: Model, options: JobOptions) -> dict[str, Any]:
     return {
         "min_score": choices.min_score,
         "nms_iou": choices.nms_iou,
+        "nms": choices.nms,
+        "keyframes": None if model.propagation == Propagation(1) else str(model.propagation.keyframes),
         "max_detections": choices.max_detections,
         "classes": None if choices.classes is None else list(choices.classes),
         "start": options.start,

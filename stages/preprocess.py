@@ -140,7 +140,7 @@ class Preprocess:
 
     Creates ``key``. Frames that were dropped or that the network skips pass unchanged.
     ``mean`` and ``std`` are of values 0..255 in the order of the channels given (``bgr`` or RGB);
-    ``pad`` is the RGB colour outside the frame.
+    ``pad`` is the RGB colour outside the frame. ``single_positions``: see the kernel.
     """
 
     size: InputSize
@@ -151,6 +151,7 @@ class Preprocess:
     pad: tuple[int, int, int] = (0, 0, 0)
     name: str = "preprocess"
     pool: BufferPool = field(default_factory=BufferPool)
+    single_positions: bool = False
 
     stateless = True
 
@@ -181,6 +182,7 @@ class Preprocess:
             bgr=self.bgr,
             pad=self.pad,
             content=fit.content,
+            single_positions=self.single_positions,
             out=self.pool.take(fit.size),
         )
         return (packet.with_item(self.key, ModelInput(tensor, fit.affine, self.pool)),)

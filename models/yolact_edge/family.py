@@ -119,7 +119,9 @@ class YolactFamily(Family):
     def input_format(self, name: str) -> InputFormat:
         """Normalised RGB, square whatever the aspect of the frame."""
         side = CONFIGS[name].side
-        return InputFormat("image", MEAN_RGB, STD_RGB, bgr=False, pad=(0, 0, 0), long_side=side, stretch=True)
+        return InputFormat(
+            "image", MEAN_RGB, STD_RGB, bgr=False, pad=(0, 0, 0), long_side=side, stretch=True, single_positions=True
+        )
 
     def graph_shape(self, name: str, size: tuple[int, int], batch: int, graph: str = "") -> GraphShape:
         """One row per prior; resizes go to the exact size of a level."""

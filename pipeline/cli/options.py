@@ -114,6 +114,14 @@ DETECTION = (
     _option("--labels", metavar="A,B|FILE", help="names for the classes, or a file with one a line",
             example="vidgraph run in.mp4 --model retinaface --labels visitor -o out.mp4"),
 )
+TEMPORAL = (
+    _option("--nms", metavar="KIND", help="fast, cross-class or traditional, where the model has them",
+            example="vidgraph run in.mp4 --model yolact-edge-resnet50 --nms cross-class -o out.jsonl"),
+    _option("--keyframes", metavar="N", help="video models: every N frames (5), adaptive or all",
+            example="vidgraph run in.mp4 --model yolact-edge-vid-resnet50 --keyframes adaptive -o out.jsonl"),
+    _option("--throughput", action="store_true", help="video models: frames between key frames as one batch",
+            example="vidgraph run in.mp4 --model yolact-edge-vid-resnet50 --throughput -o out.jsonl"),
+)
 RANGE = (
     _option("--start", type=parse_time, metavar="T", help="begin at this time: 12.5 or 1:02:03",
             example="vidgraph run in.mp4 --model retinaface --start 0.2 -o out.jsonl"),
@@ -147,7 +155,7 @@ WEIGHTS = _option("--weights", metavar="FILE", help="the model's weights (as --m
 
 COMMANDS: tuple[Command, ...] = (
     Command("run", "run a model on videos, images or streams", "jobs:run",
-            (SOURCES, MODEL, OUTPUT, OVERWRITE, RESUME, PRESET, *DETECTION, SIZE, DEVICE, ENGINE, PRECISION,
+            (SOURCES, MODEL, OUTPUT, OVERWRITE, RESUME, PRESET, *DETECTION, *TEMPORAL, SIZE, DEVICE, ENGINE, PRECISION,
              *RANGE, *POLICY, THREADS, DETERMINISTIC, STRICT, QUIET, VERBOSE),
             "vidgraph run in.mp4 --model retinaface -o out.mp4 -o out.jsonl"),
     Command("models", "list the models: source, licence, weights, what was verified", "tools:models",

@@ -67,10 +67,10 @@ def export(options: argparse.Namespace) -> int:
     from ...models.export import default_size
     from ...models.export import export as write
     from ...models.registry import find_model
-    from ...models.run import split_model
+    from ...models.run import named_model
     from ...models.weights import Weights
 
-    name, weights = split_model(options.model)
+    name, weights = named_model(options.model)
     row = find_model(name)
     size = options.size or default_size(row)
     if isinstance(size, int):
@@ -84,11 +84,11 @@ def export(options: argparse.Namespace) -> int:
 def compare(options: argparse.Namespace) -> int:
     """Two engines on the same frames."""
     from ...models.compare import compare_engines
-    from ...models.run import split_model
+    from ...models.run import named_model
 
     if not options.model:
         raise UsageError("--model is missing; vidgraph models lists them")
-    name, weights = split_model(options.model)
+    name, weights = named_model(options.model)
     compared = compare_engines(
         options.source,
         name,
@@ -107,11 +107,11 @@ def bench(options: argparse.Namespace) -> int:
     """Measure each part alone, and the whole."""
     from ...benchmarks.harness import save
     from ...benchmarks.parts import bench as measure
-    from ...models.run import split_model
+    from ...models.run import named_model
 
     if not options.model:
         raise UsageError("--model is missing; vidgraph models lists them")
-    name, weights = split_model(options.model)
+    name, weights = named_model(options.model)
     if options.output and Path(options.output).exists() and not options.overwrite:
         raise OutputError(f"{options.output} exists already; -y (overwrite) replaces it, or name another file")
     figures = measure(
