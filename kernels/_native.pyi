@@ -25,6 +25,7 @@ def preprocess(
     std: _Triple,
     pad: _Triple,
     bgr: bool,
+    single_positions: bool,
     out: NDArray[np.float32],
     /,
 ) -> None: ...

@@ -220,8 +220,9 @@ class Model:
         raw = Key(f"{prefix}raw", RawOutputs)
         take = self._family.take(self.name, self.choices)
         preprocess = Preprocess(
-            self.size, given, form.mean, form.std, form.bgr, form.pad, name=f"{prefix}preprocess", pool=self._pool
-        )
+            self.size, given, form.mean, form.std, form.bgr, form.pad, name=f"{prefix}preprocess", pool=self._pool,
+            single_positions=form.single_positions,
+        )  # fmt: skip
         infer: Stage
         if len(self.graphs) > 1:
             policy, batch = policy_named(self.propagation.keyframes), self.propagation.batch

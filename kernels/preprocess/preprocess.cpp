@@ -150,7 +150,7 @@ void prepare_sampler(Sampler& s, const PictureView& p, int index, const Resample
   s.count = r.x2 - r.x1;
   s.row_index[0] = s.row_index[1] = -1;
   for (int j = 0; j < s.count; ++j) {
-    const double position = sample_position(r.x1 + j, r.scale_x, r.offset_x);
+    const double position = sample_position(r.x1 + j, r.scale_x, r.offset_x, r.single_positions);
     const Tap tap = split_position(index > 0 && p.shift_x ? position / 2 : position, s.plane->width);
     s.offsets[j] = tap.index * s.pixel_bytes();
     s.weights[j] = tap.weight;
@@ -181,7 +181,7 @@ RowBlend blend_of_row(Sampler* samplers, const PictureView& p, const Resample& r
   int component = 0;
   for (int index = 0; index < plane_count(p); ++index) {
     Sampler& s = samplers[index];
-    const double position = sample_position(i, r.scale_y, r.offset_y);
+    const double position = sample_position(i, r.scale_y, r.offset_y, r.single_positions);
     const Tap tap = split_position(index > 0 && p.shift_y ? position / 2 - 0.25 : position, s.plane->height);
     const float* low = sampled_row(s, tap.index);
     const float* high = s.plane->height > 1 ? sampled_row(s, tap.index + 1) : low;

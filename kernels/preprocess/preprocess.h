@@ -13,6 +13,7 @@ struct Resample {
   float mean[3], inverse_std[3];  // per OUTPUT channel
   float padding[3];               // normalised, per OUTPUT channel
   bool bgr;
+  bool single_positions;
 };
 
 namespace KERNEL_ISA {
@@ -23,7 +24,12 @@ struct Tap {
 };
 
 // Continuous position, in pixels of the frame, minus half a pixel: the index of a sample and a fraction.
-KERNEL_HD inline double sample_position(int output, double scale, double offset) {
+// `single` computes it in float, as PyTorch does.
+KERNEL_HD inline double sample_position(int output, double scale, double offset, bool single) {
+  if (single) {
+    const float scaled = static_cast<float>(scale) * (static_cast<float>(output) + 0.5f);
+    return (scaled + static_cast<float>(offset)) - 0.5f;
+  }
   return scale * (output + 0.5) + offset - 0.5;
 }
 

@@ -25,11 +25,16 @@ def preprocess_reference(
     bgr: bool,
     pad: Sequence[float],
     content: tuple[int, int, int, int] | None,
+    single_positions: bool = False,
 ) -> NDArray[np.float32]:
     """Sample every component at the output's pixel centres, convert, normalise, pad."""
     height, width = size
-    x = scale[0] * (np.arange(width, dtype=np.float64) + 0.5) + offset[0] - 0.5
-    y = scale[1] * (np.arange(height, dtype=np.float64) + 0.5) + offset[1] - 0.5
+    number = np.float32 if single_positions else np.float64
+    x, y = (
+        (number(scale[axis]) * (np.arange(length).astype(number) + number(0.5)) + number(offset[axis]) - number(0.5))
+        for axis, length in enumerate((width, height))
+    )
+    x, y = x.astype(np.float64), y.astype(np.float64)
     components = []
     for index, plane in enumerate(samples_reference(planes, format)):
         halved_x = index > 0 and ("420" in format or "422" in format or format in ("nv12", "p010le"))

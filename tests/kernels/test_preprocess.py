@@ -49,6 +49,21 @@ def test_matches_reference(device: str, format: str, source: tuple[int, int], ma
     assert_close(result, preprocess_reference(planes, format, **kwargs))
 
 
+def test_positions_in_single_precision() -> None:
+    """A ramp shows where was sampled; both kinds of rounding match the definition, and they differ."""
+    ramp = np.arange(3000, dtype=np.uint16).reshape(1, -1) % 250
+    planes = [np.ascontiguousarray(np.repeat(ramp, 4, axis=0)[..., None].repeat(3, axis=2).astype(np.uint8))]
+    kwargs: dict[str, Any] = {**PLAIN, "size": (4, 1100), "scale": (3000 / 1100, 1.0)}
+    results = {}
+    for single in (False, True):
+        results[single] = preprocess(planes, "rgb24", **kwargs, single_positions=single)
+        expected = preprocess_reference(
+            planes, "rgb24", **kwargs, bgr=False, pad=(0, 0, 0), content=None, single_positions=single
+        )
+        assert_close(results[single], expected)
+    assert 1e-5 < np.abs(results[True] - results[False]).max() < 0.1
+
+
 @pytest.mark.parametrize("format", ["yuv420p", "nv12", "p010le", "rgb24", "gray", "yuv422p10le"])
 @pytest.mark.parametrize("ratio", [0.31, 1.0, 2.0, 3.0, 4.7, 9.5, 19.0])
 def test_matches_reference_at_every_ratio(format: str, ratio: float) -> None:
