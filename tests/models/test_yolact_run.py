@@ -1,0 +1,81 @@
+"""A video model through the whole graph: executors, batches and key-frame choices give what they must."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from vidgraph.models.base import Model, Propagation, load_model
+from vidgraph.models.registry import find_model
+from vidgraph.models.run import named_model, run
+from vidgraph.pipeline.errors import UsageError
+
+pytest.importorskip("torch", reason="seeded weights are made with torch (the extra 'torch')")
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Seeded weights of the smallest video variant that find something; the name of the file says nothing."""
+    import torch
+
+    torch.manual_seed(0)
+    network = find_model("yolact-edge-vid-resnet50").family().network("yolact-edge-vid-resnet50")
+    with torch.no_grad():
+        network.prediction_layers[0].conf_layer.weight *= 300
+        network.prediction_layers[0].mask_layer.weight *= 30
+    path = tmp_path_factory.mktemp("yolact") / "seeded.pth"
+    torch.save(network.state_dict(), path)
+    return path
+
+
+@pytest.fixture
+def load(weights: Path, command_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Model]:
+    """Loads the seeded model at 128x128 in fp32."""
+    monkeypatch.setenv("VIDGRAPH_CACHE", str(command_cache))
+
+    def model(**choices: Any) -> Model:
+        given = {"size": 128, "precision": "fp32", "min_score": 0.0, "max_detections": 5} | choices
+        return load_model("yolact-edge-vid-resnet50", weights=weights, **given)
+
+    return model
+
+
+def lines(model: Model, clip: Path, out: Path, **options: Any) -> list[dict[str, Any]]:
+    """The frames' lines of a run."""
+    with model:
+        run(clip, model=model, outputs=[out], frames=12, **options).wait()
+    return [json.loads(line) for line in out.read_text().splitlines()[1:]]
+
+
+def test_executors_and_batches_give_the_same_masks(load: Callable[..., Model], face_clip: Path, tmp_path: Path) -> None:
+    serial = lines(load(), face_clip, tmp_path / "serial.jsonl", executor="serial")
+    assert len(serial) == 12
+    assert any("mask" in item for line in serial for item in line["objects"])
+    assert lines(load(requests=2), face_clip, tmp_path / "threaded.jsonl") == serial
+    assert lines(load(throughput=True), face_clip, tmp_path / "throughput.jsonl") == serial
+
+
+def test_every_frame_a_key_frame_differs_from_the_published_interval(
+    load: Callable[..., Model], face_clip: Path, tmp_path: Path
+) -> None:
+    by_five = lines(load(), face_clip, tmp_path / "five.jsonl")
+    all_keys = lines(load(keyframes="all"), face_clip, tmp_path / "all.jsonl")
+    same = [a == b for a, b in zip(by_five, all_keys, strict=True)]
+    assert same[::5] == [True] * 3  # frames 0, 5, 10 are key frames either way
+    assert not all(same)
+
+
+def test_a_file_says_which_model_it_is(weights: Path, command_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIDGRAPH_CACHE", str(command_cache))
+    name, file = named_model(str(weights))
+    assert (find_model(name).folder, file) == ("yolact_edge", str(weights))
+
+
+def test_image_models_have_no_key_frames() -> None:
+    row = find_model("retinaface")
+    with pytest.raises(UsageError, match="retinaface is no video model"):
+        Propagation.of(row.family(), row, keyframes=5, throughput=False)
+    assert Propagation.of(row.family(), row, keyframes="all", throughput=False) == Propagation(1)
