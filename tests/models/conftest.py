@@ -58,6 +58,8 @@ CASES = {
     "retinaface": "retinaface_mobilenet0.25_leaky",
     "retinaface-1mb": "retinaface_mobilenet0.25_1mb",
     "retinaface-resnet50": "retinaface_resnet50",
+    "yolact-edge-resnet50": "yolact_edge_resnet50",
+    "yolact-edge-vid-resnet50": "yolact_edge_vid_resnet50",
 }
 
 
@@ -137,3 +139,60 @@ def exported(seeded_checkpoint: Callable[[str], Path], tmp_path_factory: pytest.
 
     path = tmp_path_factory.mktemp("exported") / "slim.onnx"
     return export("retinaface-slim", seeded_checkpoint("retinaface-slim"), (64, 96), path=path)
+
+
+@dataclass(frozen=True)
+class YolactFrame:
+    """One frame of a YolactEdge golden case, computed here by the torch network in fp32.
+
+    ``expected`` is the golden file; ``raw`` are the outputs under the names of the graphs (the state too, on key
+    frames); ``taps`` are the levels on the way, under the names of the golden files.
+    """
+
+    model: str
+    expected: Arrays
+    raw: Arrays
+    taps: Arrays
+
+
+@pytest.fixture(scope="session")
+def yolact_images(shared: Callable[[str], Path], torch: Any) -> Arrays:
+    """The frames (BGR), and their official preprocessing in torch: float32 [3, 3, 550, 550]."""
+    with np.load(shared("golden/inputs.npz")) as file:
+        inputs = {key: file[key] for key in file.files}
+    frames = torch.from_numpy(inputs["frames_bgr_u8"]).permute(0, 3, 1, 2).float()
+    resized = torch.nn.functional.interpolate(frames, size=(550, 550), mode="bilinear", align_corners=False)
+    mean, std = torch.tensor([103.94, 116.78, 123.68]), torch.tensor([57.38, 57.12, 58.40])
+    images = ((resized - mean[:, None, None]) / std[:, None, None]).flip(1)
+    return {**inputs, "images": np.ascontiguousarray(images.numpy())}
+
+
+@pytest.fixture(scope="session")
+def yolact_frames(
+    golden: Callable[[str], Golden], checkpoint: Callable[[str], Path], yolact_images: Arrays, torch: Any
+) -> dict[str, YolactFrame]:
+    """Every frame of every golden case, by case and frame number (``vid/0``, ``nospa/1``, ``image/0``)."""
+    from vidgraph.models import find_model
+    from vidgraph.models.checkpoint import load_network
+
+    probe = runpy.run_path(str(Path(__file__).parent / "yolact_probe.py"))
+    images = [torch.from_numpy(image[None]) for image in yolact_images["images"]]
+    video, still = "yolact-edge-vid-resnet50", "yolact-edge-resnet50"
+    frames: dict[str, YolactFrame] = {}
+    with torch.no_grad():
+        network = load_network(find_model(video), checkpoint(video))
+        raw, taps = probe["key_frame"](network, images[0])
+        state = tuple(torch.from_numpy(raw[name]) for name in ("state_p4", "state_p5", "state_pre"))
+        frames["vid/0"] = YolactFrame(video, golden(video).load("frame0"), raw, taps)
+        for case, folder in (("vid", golden(video).folder), ("nospa", golden(video).folder.with_name(NO_SPA))):
+            if case == "nospa":
+                network.spa = None
+            for index in (1, 2):
+                raw, taps = probe["non_key_frame"](network, images[index], state)
+                frames[f"{case}/{index}"] = YolactFrame(video, Golden(video, folder).load(f"frame{index}"), raw, taps)
+        raw, taps = probe["image"](load_network(find_model(still), checkpoint(still)), images[0])
+        frames["image/0"] = YolactFrame(still, golden(still).load("frame0"), raw, taps)
+    return frames
+
+
+NO_SPA = "yolact_edge_vid_resnet50_nospa"
