@@ -2,28 +2,34 @@
 // on whose side of 1/2 both agree need no arithmetic, so only the words that the outline passes through are mixed.
 #include "assemble_masks.h"
 
+#include "../native/lanes.h"
 #include "../native/pack_bits.h"
 
 namespace vidgraph::KERNEL_ISA {
 namespace {
 
-constexpr int kLanes = 16;
 constexpr float kThreshold = 0.5f;
 
-// The sum runs in sixteen lanes, so that every variant adds in the same order.
+constexpr int kChunk = 64;  // pixels
+
+// Dot products of `count` pixels with the coefficients. Adding up the last four lanes waits until there are many.
 template <int kChannels>
-inline float dot(const float* a, const float* b, int channels) {
-  const int count = kChannels ? kChannels : channels;
-  float lanes[kLanes] = {};
-  int k = 0;
-  for (; k + kLanes <= count; k += kLanes) {
-    for (int l = 0; l < kLanes; ++l) lanes[l] += a[k + l] * b[k + l];
+void dots(const float* pixels, const float* coefficients, int channels, int count, float* __restrict out) {
+  const int length = kChannels ? kChannels : channels, whole = length / kLanes * kLanes;
+  float four[4 * kChunk];
+  for (int start = 0; start < count; start += kChunk) {
+    const int end = count - start < kChunk ? count - start : kChunk;
+    for (int i = 0; i < end; ++i) {
+      const float* pixel = pixels + static_cast<int64_t>(start + i) * length;
+      float lanes[kLanes] = {};
+      for (int k = 0; k < whole; k += kLanes) {
+        for (int l = 0; l < kLanes; ++l) lanes[l] += pixel[k + l] * coefficients[k + l];
+      }
+      for (int l = 0; l < length % kLanes; ++l) lanes[l] += pixel[whole + l] * coefficients[whole + l];
+      add_to_four(lanes, four + 4 * i);
+    }
+    for (int i = 0; i < end; ++i) out[start + i] = sum_of_four(four + 4 * i);
   }
-  for (int l = 0; l < count % kLanes; ++l) lanes[l] += a[k + l] * b[k + l];
-  for (int half = kLanes / 2; half; half /= 2) {
-    for (int l = 0; l < half; ++l) lanes[l] += lanes[l + half];
-  }
-  return lanes[0];
 }
 
 // Probabilities of the crop with a border of one pixel: 0, but the last pixel again at the far edge of the prototypes.
@@ -39,10 +45,7 @@ class ProbabilityMap {
       const int64_t first = static_cast<int64_t>(y) * prototypes.width + crop_.x1;
       const float* pixels = prototypes.data + first * prototypes.channels;
       float* row = at(y);
-      for (int x = 0; x < count; ++x) {
-        row[x + 1] = dot<kChannels>(pixels + static_cast<int64_t>(x) * prototypes.channels, coefficients,
-                                    prototypes.channels);
-      }
+      dots<kChannels>(pixels, coefficients, prototypes.channels, count, row + 1);
       for (int x = 1; x <= count; ++x) row[x] = sigmoid(row[x]);
       row[0] = 0.f;
       row[count + 1] = crop_.x2 == prototypes.width ? row[count] : 0.f;
@@ -67,18 +70,20 @@ struct WideRow {
 
 void widen(const float* row, int first_cell, int end_cell, const AxisTable& columns, int words, WideRow wide) {
   const int x1 = columns.begins[first_cell], count = columns.begins[end_cell] - x1;
-  const float *low = columns.low + x1, *high = columns.high + x1;
+  const float *__restrict low = columns.low + x1, *__restrict high = columns.high + x1;
+  float* __restrict values = wide.values;
   for (int cell = first_cell; cell < end_cell; ++cell, ++row) {
     const int end = columns.begins[cell + 1] - x1;
+    const float left = row[0], right = row[1];
     for (int x = columns.begins[cell] - x1; x < end; x += kLanes) {
-      for (int l = 0; l < kLanes; ++l) wide.values[x + l] = low[x + l] * row[0] + high[x + l] * row[1];
+      for (int l = 0; l < kLanes; ++l) values[x + l] = low[x + l] * left + high[x + l] * right;
     }
   }
-  std::memset(wide.values + count, 0, sizeof(float) * (static_cast<size_t>(words) * 64 - count));
+  std::memset(values + count, 0, sizeof(float) * (static_cast<size_t>(words) * 64 - count));
   for (int w = 0; w < words; ++w) {
     uint64_t bits = 0;
     for (int part = 0; part < 4; ++part) {
-      bits |= static_cast<uint64_t>(bits_above(wide.values + 64 * w + 16 * part, kThreshold)) << 16 * part;
+      bits |= static_cast<uint64_t>(bits_above(values + 64 * w + 16 * part, kThreshold)) << 16 * part;
     }
     wide.above[w] = bits;
   }

@@ -2,17 +2,16 @@
 // exponential.
 #include "confident_rows.h"
 
+#include "../native/lanes.h"
+
 namespace vidgraph::KERNEL_ISA {
 namespace {
 
-constexpr int kLanes = 16;
 constexpr float kNothing = -__builtin_inff();  // its exponential adds nothing that a sum of at least 1 shows
 
 struct Softmax {
   float sum, best;  // of the exponentials, and the largest one of a foreground class
 };
-
-float larger(float a, float b) { return a > b ? a : b; }
 
 template <int kColumns>
 bool hopeful(const float* row, int columns, float cut) {
@@ -23,17 +22,13 @@ bool hopeful(const float* row, int columns, float cut) {
   return any;
 }
 
-// Maximum and sum run in sixteen lanes, so that every variant adds in the same order.
 inline float lane_maximum(const float* values, int padded) {
   float lanes[kLanes];
   for (int l = 0; l < kLanes; ++l) lanes[l] = values[l];
   for (int j = kLanes; j < padded; j += kLanes) {
-    for (int l = 0; l < kLanes; ++l) lanes[l] = larger(values[j + l], lanes[l]);
+    for (int l = 0; l < kLanes; ++l) lanes[l] = larger_of(values[j + l], lanes[l]);
   }
-  for (int half = kLanes / 2; half; half /= 2) {
-    for (int l = 0; l < half; ++l) lanes[l] = larger(lanes[l], lanes[l + half]);
-  }
-  return lanes[0];
+  return largest_of_lanes(lanes);
 }
 
 // Leaves exp(logit - maximum) of the foreground in `e`, which has room for whole lanes. The sum is NaN where a logit is
@@ -42,7 +37,7 @@ inline Softmax exponentials(const float* row, int columns, float* __restrict e) 
   const int classes = columns - 1, padded = (classes + kLanes - 1) / kLanes * kLanes;
   std::memcpy(e, row + 1, sizeof(float) * classes);
   for (int j = classes; j < padded; ++j) e[j] = kNothing;
-  const float best = lane_maximum(e, padded), maximum = larger(best, row[0]);
+  const float best = lane_maximum(e, padded), maximum = larger_of(best, row[0]);
   float lanes[kLanes] = {};
   for (int j = 0; j < padded; j += kLanes) {
     for (int l = 0; l < kLanes; ++l) {
@@ -50,10 +45,7 @@ inline Softmax exponentials(const float* row, int columns, float* __restrict e) 
       lanes[l] += e[j + l];
     }
   }
-  for (int half = kLanes / 2; half; half /= 2) {
-    for (int l = 0; l < half; ++l) lanes[l] += lanes[l + half];
-  }
-  return {lanes[0] + exp_float(row[0] - maximum), exp_float(best - maximum)};
+  return {sum_of_lanes(lanes) + exp_float(row[0] - maximum), exp_float(best - maximum)};
 }
 
 template <int kColumns>
