@@ -32,29 +32,29 @@ class Raw:
 
 def cases() -> Iterator[Case]:
     """All cases of this file."""
-    for candidates in (300, 2000):
-        yield from _suppression_cases(candidates)
+    for candidates, objects in ((300, 40), (2000, 40), (2000, 2000)):
+        yield from _suppression_cases(candidates, objects)
     yield from _warp_cases()
 
 
-def random_raw(candidates: int) -> Raw:
-    """Background, but for about so many priors around 40 objects, each of one class."""
+def random_raw(candidates: int, objects: int) -> Raw:
+    """Background, but for about so many priors around objects, each of one class."""
     random = np.random.default_rng(candidates)
     logits = random.normal(size=(PRIORS, CLASSES))
     logits[:, 0] += 9
-    rows, of = random.choice(PRIORS, candidates, replace=False), random.integers(0, 40, candidates)
+    rows, of = random.choice(PRIORS, candidates, replace=False), random.integers(0, objects, candidates)
     logits[rows, 0] -= 3
-    logits[rows, random.integers(1, CLASSES, 40)[of]] += random.uniform(6, 11, candidates)
+    logits[rows, random.integers(1, CLASSES, objects)[of]] += random.uniform(6, 11, candidates)
     priors = np.concatenate([random.random((PRIORS, 2)), random.uniform(0.05, 0.2, (PRIORS, 2))], axis=1)
-    priors[rows, :2] = random.random((40, 2))[of] + random.normal(0, 0.02, (candidates, 2))
-    priors[rows, 2:] = random.uniform(0.05, 0.25, (40, 2))[of]
+    priors[rows, :2] = random.random((objects, 2))[of] + random.normal(0, 0.02, (candidates, 2))
+    priors[rows, 2:] = random.uniform(0.05, 0.25, (objects, 2))[of]
     loc = random.normal(0, 0.5, (PRIORS, 4))
     return Raw(logits.astype(np.float32), loc.astype(np.float32), priors.astype(np.float32))
 
 
-def _suppression_cases(candidates: int) -> Iterator[Case]:
-    task = f"19248 x 81 logits to boxes, {candidates} candidates"
-    raw = random_raw(candidates)
+def _suppression_cases(candidates: int, objects: int) -> Iterator[Case]:
+    task = f"19248 x 81 logits: {candidates} boxes, {objects} objects"
+    raw = random_raw(candidates, objects)
     fast, greedy = _numpy_fast(raw), _numpy_greedy(raw)
     runs: list[tuple[str, Callable[[], Found], Found]] = [
         ("vidgraph", partial(_ours_fast, raw), fast),

@@ -30,10 +30,10 @@ class Scene:
     frame: NDArray[np.uint8]
 
 
-def cases() -> Iterator[Case]:
-    """All cases of this file."""
-    for count, frames in ((20, 1.0), (100, 6.8)):
-        scene = random_scene(count, frames)
+def cases(counts: tuple[int, ...] = (20, 100)) -> Iterator[Case]:
+    """All cases of this file, with so many detections: 20 boxes cover one frame together, 100 cover 6.8."""
+    for count in counts:
+        scene = random_scene(count, 1.0 if count <= 20 else 6.8)
         yield from _mask_cases(scene)
         yield from _overlay_cases(scene)
     yield from _rle_cases(random_scene(20, 1.0))

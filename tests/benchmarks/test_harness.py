@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from vidgraph.benchmarks import bench_boxes, bench_pixels
+from vidgraph.benchmarks import bench_boxes, bench_detections, bench_masks, bench_pixels
 from vidgraph.benchmarks.harness import Case, measure, report, save
 
 
@@ -50,5 +50,12 @@ def test_figures_are_kept_with_machine_versions_and_commit(tmp_path: Path) -> No
 def test_every_formulation_gives_the_same_answer(file: object) -> None:
     cases = list(file.cases())  # type: ignore[attr-defined]
     assert {case.name for case in cases} >= {"vidgraph", "numpy"}
+    for case in cases:
+        case.check()
+
+
+def test_detections_and_masks_give_the_same_answer_in_every_formulation() -> None:
+    cases = [*bench_detections.cases(), *bench_masks.cases(counts=(20,))]
+    assert {case.name for case in cases} >= {"vidgraph", "vidgraph greedy", "numpy"}
     for case in cases:
         case.check()
