@@ -16,13 +16,14 @@ import numpy as np
 FOLDER = Path(__file__).parent
 SIZE = (70, 101)  # odd on purpose: the pyramid's levels do not divide evenly
 SAMPLES = 2000
+LARGEST = 262139  # values drawn for one tensor, a prime: larger tensors repeat them, and no two rows are alike
 
 
 def seeded(name: str, shape: tuple[int, ...]) -> np.ndarray:
     """Float32 values in [-1, 1) that depend on ``name`` and nothing else; PCG64's raw stream is stable in NumPy."""
     seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "little")
-    raw = np.random.PCG64(seed).random_raw(int(np.prod(shape, dtype=np.int64)))
-    return ((raw >> np.uint64(40)).astype(np.float64) / 2.0**23 - 1.0).astype(np.float32).reshape(shape)
+    raw = np.random.PCG64(seed).random_raw(min(int(np.prod(shape, dtype=np.int64)), LARGEST))
+    return np.resize(((raw >> np.uint64(40)).astype(np.float64) / 2.0**23 - 1.0).astype(np.float32), shape)
 
 
 def seeded_weights(model: str, shapes: dict[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
@@ -54,18 +55,32 @@ def sample_index(name: str, count: int) -> np.ndarray:
     return np.unique((seeded(f"index:{name}", (SAMPLES,)).astype(np.float64) + 1.0) / 2.0 * count).astype(np.int64)
 
 
+def graph_inputs(model: str, graph: str) -> dict[str, np.ndarray]:
+    """Seeded inputs of a graph: the picture, and for non-key frames the state."""
+    from vidgraph.models.registry import find_model
+
+    shapes = find_model(model).family().graph_shape(model, SIZE, 1, graph).inputs
+    return {name: seeded_image() if name == "image" else seeded(name, shape) for name, shape in shapes.items()}
+
+
 def network_outputs(model: str) -> dict[str, np.ndarray]:
-    """Outputs of the network of ``model`` with the seeded weights."""
+    """Outputs of every graph of ``model`` with the seeded weights, as ``output`` or ``graph.output``."""
     import torch
     from vidgraph.models.registry import find_model
 
     torch.set_grad_enabled(False)
-    row = find_model(model)
-    network = row.family().network(row.name)
+    family = find_model(model).family()
+    network = family.network(model)
     shapes = {key: tuple(value.shape) for key, value in network.state_dict().items()}
     network.load_state_dict({key: torch.from_numpy(array) for key, array in seeded_weights(model, shapes).items()})
-    names = row.family().graph_shape(row.name, SIZE, 1).outputs
-    return {name: out.numpy() for name, out in zip(names, network(torch.from_numpy(seeded_image())), strict=True)}
+    outputs = {}
+    for graph in family.graphs(model):
+        shape = family.graph_shape(model, SIZE, 1, graph)
+        given = [*graph_inputs(model, graph).values(), *shape.tables.values()]
+        results = family.traced(network, graph)(*map(torch.from_numpy, given))
+        for name, out in zip(shape.outputs, results, strict=True):
+            outputs[f"{graph}.{name}" if graph else name] = out.numpy()
+    return outputs
 
 
 def main() -> None:
