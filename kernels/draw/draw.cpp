@@ -42,11 +42,37 @@ TileTint tile_tint(Paint paint, uint8_t alpha) {
   return tint;
 }
 
+// For each byte of a mask, which of the bytes of its eight pixels are set: 255 or 0.
+struct ByteMasks {
+  uint8_t of[256][3 * 8];
+};
+
+constexpr ByteMasks byte_masks() {
+  ByteMasks masks{};
+  for (int bits = 0; bits < 256; ++bits) {
+    for (int i = 0; i < 3 * 8; ++i) masks.of[bits][i] = bits >> (7 - i / 3) & 1 ? 255 : 0;
+  }
+  return masks;
+}
+
+constexpr ByteMasks kByteMasks = byte_masks();
+
 // As `blend` of every byte.
+inline uint8_t tinted(uint8_t under, const TileTint& tint, int i) {
+  const auto sum = static_cast<uint16_t>(under * tint.kept + tint.added[i]);
+  return static_cast<uint8_t>(static_cast<uint16_t>(sum + (sum >> 8)) >> 8);
+}
+
 void tint_tile(uint8_t* __restrict row, const TileTint& tint) {
+  for (int i = 0; i < 3 * kTile; ++i) row[i] = tinted(row[i], tint, i);
+}
+
+void tint_tile_where(uint8_t* __restrict row, const TileTint& tint, const uint8_t* bits) {
+  uint8_t mask[3 * kTile];
+  std::memcpy(mask, kByteMasks.of[bits[0]], 3 * 8);
+  std::memcpy(mask + 3 * 8, kByteMasks.of[bits[1]], 3 * 8);
   for (int i = 0; i < 3 * kTile; ++i) {
-    const auto sum = static_cast<uint16_t>(row[i] * tint.kept + tint.added[i]);
-    row[i] = static_cast<uint8_t>(static_cast<uint16_t>(sum + (sum >> 8)) >> 8);
+    row[i] = static_cast<uint8_t>((tinted(row[i], tint, i) & mask[i]) | (row[i] & ~mask[i]));
   }
 }
 
@@ -69,7 +95,6 @@ void unpack_bits(const uint8_t* bits, int first, int count, uint8_t alpha, uint8
 
 // A row of a mask over packed RGB. Most tiles are empty or full.
 void tint_row(const uint8_t* bits, int count, Paint paint, uint8_t alpha, const TileTint& tint, uint8_t* row) {
-  uint8_t alphas[kTile];
   int x = 0;
   for (; x + kTile <= count; x += kTile) {
     uint16_t set;
@@ -78,10 +103,10 @@ void tint_row(const uint8_t* bits, int count, Paint paint, uint8_t alpha, const 
     if (set == 0xffff) {
       tint_tile(row + 3 * x, tint);
     } else {
-      unpack_bits(bits + x / 8, 0, kTile, alpha, alphas);
-      blend_rgb(row + 3 * x, alphas, kTile, paint);
+      tint_tile_where(row + 3 * x, tint, bits + x / 8);
     }
   }
+  uint8_t alphas[kTile];
   unpack_bits(bits + x / 8, 0, count - x, alpha, alphas);
   blend_rgb(row + 3 * x, alphas, count - x, paint);
 }
