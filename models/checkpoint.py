@@ -9,6 +9,7 @@ import hashlib
 import pickle
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -138,9 +139,14 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
 
 def network_shapes(row: ModelRow, family: Family | None = None) -> Shapes:
     """Name and shape of every tensor of the model's state dict; allocates no weights."""
+    return dict(_network_shapes(row, family or row.family()))
+
+
+@lru_cache(maxsize=64)
+def _network_shapes(row: ModelRow, family: Family) -> Shapes:
     torch = import_torch("checking a checkpoint")
     with torch.device("meta"):
-        return shapes_of((family or row.family()).network(row.name).state_dict())
+        return shapes_of(family.network(row.name).state_dict())
 
 
 def compare_shapes_of(row: ModelRow, got: Shapes, family: Family | None = None) -> str:

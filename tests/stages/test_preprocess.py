@@ -59,7 +59,29 @@ def test_fixed_size(frame: tuple[int, int], scale: float, content: tuple[int, in
     assert fit.content == content
 
 
-@pytest.mark.parametrize("wrong", [{}, {"long_side": 0}, {"fixed": (0, 3)}, {"long_side": 3, "fixed": (3, 3)}])
+@pytest.mark.parametrize(
+    ("frame", "scale"), [((720, 1280), (2.0, 3.0)), ((1080, 1920), (3.0, 4.5)), ((1, 640), (1.0, 1 / 240))]
+)
+def test_stretched_size(frame: tuple[int, int], scale: tuple[float, float]) -> None:
+    fit = InputSize(stretch=(240, 640)).fit(frame)
+    assert fit.size == (240, 640)
+    assert fit.affine == Affine(scale)
+    assert fit.content == (0, 0, 240, 640)
+
+
+def test_a_stretched_frame_fills_the_input() -> None:
+    rgb = np.full((4, 4, 3), 200, np.uint8)
+    (packet,) = stage(InputSize(stretch=(3, 8)), pad=(10, 20, 30)).process(packet_of(rgb))
+    np.testing.assert_array_equal(packet[INPUT].tensor, np.full((1, 3, 3, 8), 200, np.float32))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {}, {"long_side": 0}, {"fixed": (0, 3)}, {"long_side": 3, "fixed": (3, 3)}, {"stretch": (0, 3)},
+        {"fixed": (3, 3), "stretch": (3, 3)},
+    ],
+)  # fmt: skip
 def test_impossible_sizes(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="long_side or a fixed size"):
         InputSize(**wrong)  # type: ignore[arg-type]
@@ -68,6 +90,7 @@ def test_impossible_sizes(wrong: dict[str, object]) -> None:
 def test_size_in_words() -> None:
     assert str(InputSize(640)) == "longer side 640"
     assert str(InputSize(fixed=(720, 1280))) == "1280x720"
+    assert str(InputSize(stretch=(550, 540))) == "540x550"
 
 
 def test_affine_maps_to_frame_pixels() -> None:
