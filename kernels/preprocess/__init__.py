@@ -64,8 +64,8 @@ def preprocess(
     Raises:
         ValueError: unknown format or matrix; planes, ``out`` or numbers that do not fit.
 
-    Source: OpenCV ``resize`` with ``INTER_LINEAR`` for the sampling, PyTorch ``interpolate`` for ``single_positions``; ITU-R BT.601-7, BT.709-6,
-    BT.2020-2 for the colours.
+    Source: OpenCV ``resize`` with ``INTER_LINEAR`` for the sampling, PyTorch ``interpolate`` for
+    ``single_positions``; ITU-R BT.601-7, BT.709-6, BT.2020-2 for the colours.
     """
     layout = layout_of(_OWNER, format, planes)
     weights = matrix_weights(_OWNER, layout, matrix)
