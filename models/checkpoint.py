@@ -139,7 +139,8 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
 
 def network_shapes(row: ModelRow, family: Family | None = None) -> Shapes:
     """Name and shape of every tensor of the model's state dict; allocates no weights."""
-    return dict(_network_shapes(row, family or row.family()))
+    hashable: Any = family or row.family()  # families are frozen
+    return dict(_network_shapes(row, hashable))
 
 
 @lru_cache(maxsize=64)

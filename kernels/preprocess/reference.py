@@ -29,7 +29,7 @@ def preprocess_reference(
 ) -> NDArray[np.float32]:
     """Sample every component at the output's pixel centres, convert, normalise, pad."""
     height, width = size
-    number = np.float32 if single_positions else np.float64
+    number: type[np.floating[Any]] = np.float32 if single_positions else np.float64
     x, y = (
         (number(scale[axis]) * (np.arange(length).astype(number) + number(0.5)) + number(offset[axis]) - number(0.5))
         for axis, length in enumerate((width, height))
