@@ -51,7 +51,7 @@ def test_every_row_is_complete() -> None:
     assert len(set(names)) == len(names)
     for row in MODELS.values():
         family = row.family()
-        assert family.class_names(row.name) == ("face",)
+        assert len(set(family.class_names(row.name))) == len(family.class_names(row.name)) > 0
         assert row.status in STATUSES
         assert row.weights
         assert row.licence
