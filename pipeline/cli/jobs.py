@@ -82,7 +82,8 @@ def carry_out(job: Run, *, quiet: bool) -> int:
                 stats = job.join(PROGRESS_S)
                 break
             except TimeoutError:
-                progress.show(progress_line(job.stats))
+                if progress.shown:
+                    progress.show(progress_line(job.stats))
     if not quiet:
         say(stats.table())
     if signals.received is not None:

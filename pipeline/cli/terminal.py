@@ -68,16 +68,20 @@ def _write(text: str) -> None:
 
 
 class Progress:
-    """One line that is written over again and again. Nothing where nobody watches."""
+    """One line that is written over again and again.
+
+    Attributes:
+        shown: somebody watches; otherwise nothing is written.
+    """
 
     _width = 0  # of the line that is there now; there is one terminal
 
     def __init__(self, *, quiet: bool) -> None:
-        self._shown = not quiet and sys.stderr is not None and sys.stderr.isatty()
+        self.shown = not quiet and sys.stderr is not None and sys.stderr.isatty()
 
     def show(self, text: str) -> None:
         """Write the line."""
-        if self._shown:
+        if self.shown:
             _write("\r" + text.ljust(Progress._width))
             Progress._width = len(text)
 
