@@ -26,8 +26,8 @@ results only (`-o -`). An error is one line.
 | 3 | finished, with damaged or skipped frames |
 | 130, 143 | stopped by Ctrl-C or SIGTERM; the outputs are whole |
 
-In the names of models, engines and options `-` and `_` are alike. Each example is a whole command; `retinaface` needs
-its weights in the cache (`vidgraph pull`) or named (`--model retinaface=weights.pth`).
+In the names of models, engines and options `-` and `_` are alike. Each example is a whole command; models need
+their weights in the cache (`vidgraph pull`) or named (`--model retinaface=weights.pth`).
 """
 
 NEED_NETWORK = {"pull"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ...pipeline.errors import UsageError
 from ...pipeline.packet import Key
 from ...stages.infer import RawOutputs
 from ..family import Choices, Family, GraphShape, InputFormat, OutputKeys, Take
@@ -61,7 +62,13 @@ class RetinaFaceFamily(Family):
     def postprocess(
         self, name: str, choices: Choices, *, raw: Key[RawOutputs], keys: OutputKeys, stage_name: str
     ) -> DecodeFaces:
-        """Decode, map to the frame, suppress."""
+        """Decode, map to the frame, suppress.
+
+        Raises:
+            UsageError: another suppression than the model's own is asked for.
+        """
+        if choices.nms is not None:
+            raise UsageError(f"{name} has one kind of suppression; leave out nms (got {choices.nms!r})")
         return DecodeFaces.of(CONFIGS[name], choices, raw=raw, keys=keys, stage_name=stage_name)
 
 
