@@ -102,6 +102,7 @@ class Run:
         self.cancel()
         if self._thread.ident is not None:
             self._wait_for(self._execution.finished)
+            self._thread.join()
 
     def _wait_for(self, event: threading.Event, timeout_s: float | None = None) -> bool:
         try:
