@@ -32,9 +32,9 @@ name. For other files the name decides:
 - `retinaface`, `retinaface-resnet50`: trained with Pytorch_Retinaface;
 - `retinaface-1mb`, `retinaface-slim`, `retinaface-rfb`: trained with Face-Detector-1MB-with-landmark.
 
-A YOLACT or YolactEdge file is recognised by its tensors and its name (`--model yolact_edge_54_800000.pth`), and has as many
-classes as it was trained with. Where several models fit, for example YouTube-VIS and COCO variants trained on classes of
-your own, all are named and you choose one.
+A YOLACT or YolactEdge file is recognised by its tensors and its name (`--model yolact_edge_54_800000.pth`), and has
+as many classes as it was trained with. Where several models fit, for example YouTube-VIS and COCO variants trained on
+classes of your own, all are named and you choose one.
 
 An exported file (`vidgraph export`) carries its configuration; it needs neither the right name by heart nor torch.
 """
