@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from numpy.typing import NDArray
 
-from ..pipeline.packet import DETECTIONS, LANDMARKS, Key
+from ..pipeline.packet import DETECTIONS, LANDMARKS, PANOPTIC, Key
 from ..pipeline.stage import Stage
 from ..stages.infer import RawOutputs
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from ..pipeline.detections import Detections
     from ..pipeline.landmarks import Landmarks
+    from ..pipeline.panoptic import PanopticMap
 
 Arrays = dict[str, NDArray[Any]]
 Take = Callable[[Mapping[str, NDArray[Any]]], Arrays]
@@ -90,6 +91,7 @@ class OutputKeys:
 
     detections: Key[Detections] = DETECTIONS
     landmarks: Key[Landmarks] = LANDMARKS
+    panoptic: Key[PanopticMap] = PANOPTIC
 
 
 class Family(Protocol):
