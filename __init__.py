@@ -24,11 +24,12 @@ if TYPE_CHECKING:
     from .pipeline.graph import Graph
     from .pipeline.landmarks import Landmarks
     from .pipeline.masks import Masks
-    from .pipeline.packet import DETECTIONS, LANDMARKS, PANOPTIC, Frame, Key, Packet
+    from .pipeline.packet import DETECTIONS, LANDMARKS, PANOPTIC, TENSORS, Frame, Key, Packet
     from .pipeline.panoptic import PanopticMap
     from .pipeline.picture import Picture
     from .pipeline.read_results import read_results
     from .pipeline.stats import RunStats
+    from .pipeline.tensors import Tensors
 
 _HOME = {
     "run": "models.run",
@@ -42,6 +43,7 @@ _HOME = {
     "DETECTIONS": "pipeline.packet",
     "LANDMARKS": "pipeline.packet",
     "PANOPTIC": "pipeline.packet",
+    "TENSORS": "pipeline.packet",
     "Picture": "pipeline.picture",
     "Detection": "pipeline.detections",
     "Detections": "pipeline.detections",
@@ -50,6 +52,7 @@ _HOME = {
     "PanopticMap": "pipeline.panoptic",
     "FrameResult": "pipeline.frame_result",
     "RunStats": "pipeline.stats",
+    "Tensors": "pipeline.tensors",
     "VidgraphError": "pipeline.errors",
     "read_results": "pipeline.read_results",
 }
@@ -58,6 +61,7 @@ __all__ = [
     "DETECTIONS",
     "LANDMARKS",
     "PANOPTIC",
+    "TENSORS",
     "Detection",
     "Detections",
     "Frame",
@@ -72,6 +76,7 @@ __all__ = [
     "Picture",
     "Run",
     "RunStats",
+    "Tensors",
     "VidgraphError",
     "__version__",
     "load_model",

@@ -25,11 +25,12 @@ from ..pipeline.stage import EndReason, Stage
 from ..pipeline.threads import available_cores
 from ..stages.draw import draw_rgb
 from ..stages.engine_shelf import EngineShelf
-from ..stages.infer import Infer, RawOutputs
+from ..stages.give_tensors import GiveTensors
+from ..stages.infer import Infer, RawOutputs, copy_all
 from ..stages.key_frames import PUBLISHED_INTERVAL, FixedInterval, policy_named
 from ..stages.preprocess import BufferPool, InputSize, ModelInput, Preprocess, Size
 from ..stages.temporal import TemporalInfer
-from .choices import check_numbers, checked_choices
+from .choices import RAW, check_head, check_numbers, checked_choices
 from .family import Choices, Family, OutputKeys
 from .onnx_export import is_exported
 from .registry import ModelRow, find_model, nearest
@@ -101,6 +102,7 @@ def load_model(
     nms: str | None = None,
     keyframes: int | str | None = None,
     throughput: bool = False,
+    head: str | None = None,
 ) -> Model:
     """Load a model.
 
@@ -126,6 +128,8 @@ def load_model(
         nms: which suppression, where the model has several: ``fast``, ``cross-class``, ``traditional``.
         keyframes: of a video model: every so many frames (5, as published), ``adaptive`` or ``all``.
         throughput: of a video model: the frames between two key frames run as one batch.
+        head: what is made of the network's outputs: None: what the model is for; ``raw``: nothing, results are
+            the tensors themselves (``TENSORS``, ``FrameResult.tensors``).
 
     Raises:
         UsageError: an unknown name or an impossible value.
@@ -134,6 +138,8 @@ def load_model(
     """
     row = find_model(name)
     check_numbers(min_score, nms_iou, max_detections)
+    about_detections = {"min_score": min_score, "nms_iou": nms_iou, "max_detections": max_detections}
+    check_head(row.name, head, about_detections | {"classes": classes, "labels": labels, "nms": nms})
     choose_engine(engine)
     if precision not in PRECISIONS:
         raise UsageError(f"unknown precision {precision!r}; {nearest(precision, PRECISIONS)}")
@@ -150,7 +156,7 @@ def load_model(
     if nms is not None:
         choices = replace(choices, nms=nms)
     propagation = Propagation.of(found.family, row, keyframes=keyframes, throughput=throughput)
-    return Model(row, found, input_size, chosen, choices, propagation=propagation)
+    return Model(row, found, input_size, chosen, choices, propagation=propagation, head=head)
 
 
 def _input_size(row: ModelRow, size: int | Size | None) -> InputSize:
@@ -182,9 +188,10 @@ class Model:
         choices: Choices,
         *,
         propagation: Propagation | None = None,
+        head: str | None = None,
     ) -> None:
         self.row, self.weights, self.size, self.engine_choice, self.choices = row, weights, size, engine, choices
-        self.propagation = propagation or Propagation()
+        self.propagation, self.head = propagation or Propagation(), head
         self._family = weights.family
         self._shelf: EngineShelf[Any] = EngineShelf(self._open_runner)
         self._described: ModelInfo | None = None
@@ -204,21 +211,23 @@ class Model:
         """This model with other threads; it has engines of its own, and is closed by itself."""
         same = self.engine_choice.deterministic if deterministic is None else deterministic
         engine = replace(self.engine_choice, requests=requests, threads=threads, deterministic=same)
-        return Model(self.row, self.weights, self.size, engine, self.choices, propagation=self.propagation)
+        return Model(
+            self.row, self.weights, self.size, engine, self.choices, propagation=self.propagation, head=self.head
+        )
 
     def stages(self, *, prefix: str = "", keys: OutputKeys | None = None, ahead: int = 0) -> list[Stage]:
         """The model as stages of a graph: preprocess, infer, postprocess.
 
         Args:
             prefix: before the names of stages and inner items, so that two models fit into one graph.
-            keys: where the results go; by default ``DETECTIONS`` and ``LANDMARKS``.
+            keys: where the results go; by default ``DETECTIONS`` and ``LANDMARKS``, with the head ``raw`` ``TENSORS``.
             ahead: frames of a stream that a video model may hold back, so that key frames to come fill what
                 waiting for one would leave idle; 0: every frame is waited for.
         """
         form = self._family.input_format(self.name)
         given = Key(f"{prefix}input", ModelInput)
         raw = Key(f"{prefix}raw", RawOutputs)
-        take = self._family.take(self.name, self.choices)
+        take = copy_all if self.head == RAW else self._family.take(self.name, self.choices)
         preprocess = Preprocess(
             self.size, given, form.mean, form.std, form.bgr, form.pad, name=f"{prefix}preprocess", pool=self._pool,
             single_positions=form.single_positions,
@@ -233,10 +242,10 @@ class Model:
             )  # fmt: skip
         else:
             infer = Infer(self._shelf, form.name, given, raw, take, name=f"{prefix}infer")
-        results = keys or OutputKeys()
-        postprocess = self._family.postprocess(
-            self.name, self.choices, raw=raw, keys=results, stage_name=f"{prefix}postprocess"
-        )
+        results, name = keys or OutputKeys(), f"{prefix}postprocess"
+        if self.head == RAW:
+            return [preprocess, infer, GiveTensors(raw, results.tensors, name=name)]
+        postprocess = self._family.postprocess(self.name, self.choices, raw=raw, keys=results, stage_name=name)
         return [preprocess, infer, postprocess]
 
     def __call__(self, image: NDArray[np.uint8]) -> FrameResult:
@@ -306,7 +315,9 @@ class Model:
     def result_keys(self, keys: OutputKeys | None = None) -> ResultKeys:
         """Where results of this model are in a packet, for writers of results."""
         chosen = keys or OutputKeys()
-        return ResultKeys(self.name, chosen.detections, chosen.landmarks)
+        if self.head == RAW:
+            return ResultKeys(self.name, None, None, None, chosen.tensors)
+        return ResultKeys(self.name, chosen.detections, chosen.landmarks, chosen.panoptic, None)
 
     def close(self) -> None:
         """Free the engines; what runs is finished first."""

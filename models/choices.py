@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..pipeline.errors import UsageError
 from .family import Choices
 from .registry import ModelRow, nearest
+
+RAW = "raw"
+"""The head that gives the network's tensors as they are."""
 
 
 def checked_choices(
@@ -30,6 +33,26 @@ def checked_choices(
     names = own if labels is None else _labels(row, own, labels)
     numbers = None if classes is None else tuple(dict.fromkeys(_class_id(row, names, each) for each in classes))
     return Choices(min_score, nms_iou, max_detections, numbers, None if labels is None else names)
+
+
+def check_head(name: str, head: str | None, given: Mapping[str, object]) -> None:
+    """Refuse a head that a model of ours has not, and choices about detections where there are none.
+
+    Args:
+        name: of the model.
+        head: None: the model's own; ``raw``: the network's tensors.
+        given: option -> value, those about detections; None where it is not given.
+
+    Raises:
+        UsageError: with what there is, or what to leave out.
+    """
+    if head is None:
+        return
+    if head != RAW:
+        raise UsageError(f"{name} has no head {head!r}; leave it out for the model's own, or give {RAW!r} for tensors")
+    unused = [option for option, value in given.items() if value is not None]
+    if unused:
+        raise UsageError(f"{', '.join(unused)} cannot be given with head 'raw', which gives tensors and no detections")
 
 
 def check_numbers(min_score: float | None, nms_iou: float | None, max_detections: int | None) -> None:

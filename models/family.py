@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from numpy.typing import NDArray
 
-from ..pipeline.packet import DETECTIONS, LANDMARKS, PANOPTIC, Key
+from ..pipeline.packet import DETECTIONS, LANDMARKS, PANOPTIC, TENSORS, Key
 from ..pipeline.stage import Stage
 from ..stages.infer import RawOutputs
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ..pipeline.detections import Detections
     from ..pipeline.landmarks import Landmarks
     from ..pipeline.panoptic import PanopticMap
+    from ..pipeline.tensors import Tensors
 
 Arrays = dict[str, NDArray[Any]]
 Take = Callable[[Mapping[str, NDArray[Any]]], Arrays]
@@ -92,6 +93,7 @@ class OutputKeys:
     detections: Key[Detections] = DETECTIONS
     landmarks: Key[Landmarks] = LANDMARKS
     panoptic: Key[PanopticMap] = PANOPTIC
+    tensors: Key[Tensors] = TENSORS
 
 
 class Family(Protocol):

@@ -49,6 +49,7 @@ def run(
     nms: str | None = None,
     keyframes: int | str | None = None,
     throughput: bool = False,
+    head: str | None = None,
     every: int | None = None,
     max_fps: float | None = None,
     start: str | float | None = None,
@@ -75,7 +76,7 @@ def run(
         outputs: addresses (``out.mp4``, ``out.jsonl``, ``frames/%06d.png``, ``-``, ``window``,
             ``http://127.0.0.1:8080``), functions that take each :class:`FrameResult`, or sinks.
         weights, min_score, nms_iou, max_detections, classes, labels, size, device, engine, precision,
-            nms, keyframes, throughput: as for :func:`load_model`.
+            nms, keyframes, throughput, head: as for :func:`load_model`.
         every: run the network on every Nth frame only; the others hold its result.
         max_fps: run the network at most so often per second of video; the others hold its result.
         start, end: seconds, or "1:02.5"; ``end`` itself is not included.
@@ -128,6 +129,7 @@ def run(
         "nms": nms,
         "keyframes": keyframes,
         "throughput": throughput or None,
+        "head": head,
     }
     chosen = {name: value for name, value in given.items() if value is not None}
     sample = None if every is None and max_fps is None else Sample(every=every, max_fps=max_fps)
@@ -230,6 +232,7 @@ def _settings(model: Model, options: JobOptions) -> dict[str, Any]:
     """What results depend on, for their header; an empty setting is the model's default."""
     choices = model.choices
     return {
+        "head": model.head,
         "min_score": choices.min_score,
         "nms_iou": choices.nms_iou,
         "nms": choices.nms,
@@ -377,7 +380,8 @@ def _sampled(sample: Sample, model: Model, job: Job) -> list[Stage]:
     """The model on some frames only; a resumed run begins with the result that was held when it was interrupted."""
     stages, results = model.stages(), model.result_keys()
     created = frozenset[Key[Any]]().union(*(keys_of(stage, "creates") for stage in stages))
-    hold = Hold([key for key in (results.detections, results.landmarks, results.panoptic) if key in created])
+    given = (results.detections, results.landmarks, results.panoptic, results.tensors)
+    hold = Hold([key for key in given if key in created])
     for frame in job.take_held():
         packets = [Packet(frame)]
         for stage in stages:

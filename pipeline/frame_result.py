@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -26,7 +26,7 @@ class FrameResult:
 
     Attributes:
         packet: the frame and every item that the stages added; ``result[KEY]`` reads one.
-        keys: one entry for each model; ``detections``, ``landmarks`` and ``panoptic`` are the first one's.
+        keys: one entry for each model; ``detections``, ``landmarks``, ``panoptic`` and ``tensors`` are the first one's.
         drawer: makes the annotated picture, RGB uint8 [H, W, 3], of a packet.
     """
 
@@ -75,6 +75,12 @@ class FrameResult:
         return self._first(self.keys[0].panoptic)
 
     @property
+    def tensors(self) -> Mapping[str, NDArray[Any]] | None:
+        """The network's raw outputs by name, each with a batch axis of one, or None without ``head="raw"``."""
+        found = self._first(self.keys[0].tensors)
+        return None if found is None else found.arrays
+
+    @property
     def held_from(self) -> int | None:
         """Index of the frame whose result this is, where this frame was not looked at itself."""
         return self.packet.get(HELD_FROM)
@@ -95,7 +101,8 @@ class FrameResult:
         parts = [f"{self.stream!r} frame {self.index}", f"{self.time_s:.3f} s", f"{picture.width}x{picture.height}"]
         names = [row.class_name for row in self.detections]
         counts = [f"{names.count(name)} {name}" for name in dict.fromkeys(names)]
-        parts.append(", ".join(counts) or "nothing found")
+        tensors = [f"{name} {list(array.shape)}" for name, array in (self.tensors or {}).items()]
+        parts.append(", ".join(counts + tensors) or "nothing found")
         if self.held_from is not None:
             parts.append(f"held from frame {self.held_from}")
         if self.dropped is not None:

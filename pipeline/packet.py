@@ -12,6 +12,7 @@ from .detections import Detections
 from .landmarks import Landmarks
 from .panoptic import PanopticMap
 from .picture import Picture
+from .tensors import Tensors
 
 T = TypeVar("T")
 
@@ -110,6 +111,7 @@ class Packet:
 DETECTIONS: Key[Detections] = Key("detections", Detections)
 LANDMARKS: Key[Landmarks] = Key("landmarks", Landmarks)
 PANOPTIC: Key[PanopticMap] = Key("panoptic", PanopticMap)
+TENSORS: Key[Tensors] = Key("tensors", Tensors)
 
 SKIPPED: Key[bool] = Key("skipped", bool)
 """True on a frame on which the network does not run (``--every``); it is given the last result instead."""

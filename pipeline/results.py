@@ -23,8 +23,9 @@ from numpy.typing import NDArray
 from .detections import Detections
 from .errors import UsageError, redact
 from .landmarks import Landmarks
-from .packet import DETECTIONS, HELD_FROM, LANDMARKS, PANOPTIC, Key, Packet
+from .packet import DETECTIONS, HELD_FROM, LANDMARKS, PANOPTIC, TENSORS, Key, Packet
 from .panoptic import PanopticMap
+from .tensors import Tensors
 
 FORMAT = "vidgraph.results/1"
 PIXEL_DECIMALS = 3
@@ -50,6 +51,7 @@ class ResultKeys:
     detections: Key[Detections] | None = DETECTIONS
     landmarks: Key[Landmarks] | None = LANDMARKS
     panoptic: Key[PanopticMap] | None = PANOPTIC
+    tensors: Key[Tensors] | None = TENSORS
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,10 +168,13 @@ def frame_record(packet: Packet, keys: Sequence[ResultKeys] = (ResultKeys(),)) -
         detections = None if one.detections is None else packet.get(one.detections)
         landmarks = None if one.landmarks is None else packet.get(one.landmarks)
         panoptic = None if one.panoptic is None else packet.get(one.panoptic)
+        tensors = None if one.tensors is None else packet.get(one.tensors)
         if detections is not None or landmarks is not None:
             record.setdefault("objects", []).extend(named | item for item in _objects(detections, landmarks))
         if panoptic is not None:
             record.setdefault("segments", []).extend(named | item for item in _segments(panoptic))
+        if tensors is not None:
+            record.setdefault("tensors", []).extend(named | item for item in _tensors(tensors))
     return record
 
 
@@ -282,6 +287,13 @@ def _detected(detections: Detections) -> list[Record]:
         for row, item in enumerate(objects):
             item["mask"] = detections.masks.rle(row)
     return objects
+
+
+def _tensors(tensors: Tensors) -> list[Record]:
+    """What the network gave, without the values."""
+    return [
+        {"name": name, "dtype": array.dtype.name, "shape": list(array.shape)} for name, array in tensors.arrays.items()
+    ]
 
 
 def _segments(panoptic: PanopticMap) -> list[Record]:

@@ -192,8 +192,10 @@ def prepare(path: Path, *, existing: Sequence[Path], overwrite: bool, resume: bo
 
 
 def detection_keys(keys: Sequence[ResultKeys]) -> frozenset[Key[Any]]:
-    """The keys of the detections of all models that detect."""
-    return frozenset(one.detections for one in keys if one.detections is not None)
+    """The keys of the detections of all models that detect, and of the tensors of those that give nothing else."""
+    detections = {one.detections for one in keys if one.detections is not None}
+    tensors = {one.tensors for one in keys if one.tensors and not (one.detections or one.landmarks or one.panoptic)}
+    return frozenset(detections | tensors)
 
 
 def shown_picture(packet: Packet, key: Key[Picture] | None) -> Picture | None:

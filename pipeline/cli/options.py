@@ -122,6 +122,8 @@ TEMPORAL = (
     _option("--throughput", action="store_true", help="video models: frames between key frames as one batch",
             example="vidgraph run in.mp4 --model yolact-edge-vid-resnet50 --throughput -o out.jsonl"),
 )
+HEAD = _option("--head", metavar="KIND", help="raw: the network's tensors in place of detections",
+               example="vidgraph run in.mp4 --model retinaface --head raw -o out.jsonl")
 RANGE = (
     _option("--start", type=parse_time, metavar="T", help="begin at this time: 12.5 or 1:02:03",
             example="vidgraph run in.mp4 --model retinaface --start 0.2 -o out.jsonl"),
@@ -155,8 +157,8 @@ WEIGHTS = _option("--weights", metavar="FILE", help="the model's weights (as --m
 
 COMMANDS: tuple[Command, ...] = (
     Command("run", "run a model on videos, images or streams", "jobs:run",
-            (SOURCES, MODEL, OUTPUT, OVERWRITE, RESUME, PRESET, *DETECTION, *TEMPORAL, SIZE, DEVICE, ENGINE, PRECISION,
-             *RANGE, *POLICY, THREADS, DETERMINISTIC, STRICT, QUIET, VERBOSE),
+            (SOURCES, MODEL, OUTPUT, OVERWRITE, RESUME, PRESET, *DETECTION, *TEMPORAL, HEAD, SIZE, DEVICE, ENGINE,
+             PRECISION, *RANGE, *POLICY, THREADS, DETERMINISTIC, STRICT, QUIET, VERBOSE),
             "vidgraph run in.mp4 --model retinaface -o out.mp4 -o out.jsonl"),
     Command("models", "list the models: source, licence, weights, what was verified", "tools:models",
             (_option("name", nargs="?", help="one model, in full", example="vidgraph models retinaface"),),
