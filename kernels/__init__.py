@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from ._native import instruction_set
 from .assemble_masks import assemble_masks
+from .class_nms import class_nms
 from .confident_rows import confident_rows
 from .draw import draw_boxes, draw_labels, draw_masks, draw_points
 from .fast_nms import cross_class_fast_nms, fast_nms, traditional_nms
@@ -27,6 +28,7 @@ __all__ = [
     "PIXEL_FORMATS",
     "PlaneLayout",
     "assemble_masks",
+    "class_nms",
     "confident_rows",
     "cross_class_fast_nms",
     "decode_boxes",

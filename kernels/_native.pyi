@@ -67,6 +67,15 @@ def fast_nms(
     out: NDArray[np.float32],
     /,
 ) -> int: ...
+def class_nms(
+    boxes: NDArray[np.float32],
+    scores: NDArray[np.float32],
+    class_ids: NDArray[np.int32],
+    max_iou: float,
+    limit: int,
+    out: NDArray[np.int64],
+    /,
+) -> int: ...
 def assemble_masks(
     proto: NDArray[np.float32],
     coefficients: NDArray[np.float32],

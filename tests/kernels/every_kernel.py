@@ -73,6 +73,8 @@ def boxes() -> Iterator[tuple[str, Any]]:
     )
     for legacy in (False, True):
         yield f"nms/{legacy}", kernels.nms(decoded, scores, max_iou=0.4, legacy=legacy)
+    class_ids = random.integers(-1, 3, len(priors)).astype(np.int32)
+    yield "class_nms", kernels.class_nms(decoded, scores, class_ids, max_iou=0.4, limit=2000)
 
 
 def instances() -> Iterator[tuple[str, Any]]:
