@@ -1,0 +1,144 @@
+"""From the rows that a YOLO's head keeps to results in displayed pixels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ....kernels import assemble_masks
+from ....pipeline.affine import Affine
+from ....pipeline.detections import Detections
+from ....pipeline.landmarks import Landmarks
+from ....pipeline.masks import Masks
+from ....pipeline.packet import Key
+from ....stages.infer import RawOutputs
+from ....stages.preprocess import Size
+from ...family import Arrays, OutputKeys
+from ..head import HeadResults, check_finite
+from .yolo_rows import Extras
+
+MIN_SCORE, MAX_DETECTIONS = 0.25, 300
+
+
+def created(extras: Extras, keys: OutputKeys) -> frozenset[Key[Any]]:
+    """The keys of what there is a result for."""
+    return frozenset({keys.detections, keys.landmarks} if extras.points else {keys.detections})
+
+
+def kept_rows(
+    name: str, table: NDArray[np.float32], rows: NDArray[np.int64], first_extra: int, extras: Extras
+) -> Arrays:
+    """Box and extras of ``rows`` of the output ``name``, float32 [A, R] of any strides, as arrays of their own.
+
+    Raises:
+        EngineError: there are rows, but in no row of the output a finite box.
+    """
+    boxes = np.ascontiguousarray(table[:, :4][rows])
+    if len(rows) and not np.isfinite(boxes).any():
+        check_finite(name, table[:, :4])
+    behind = slice(first_extra, first_extra + extras.length)
+    return {"boxes": boxes, "extras": np.ascontiguousarray(table[:, behind][rows])}
+
+
+def kept_prototypes(extras: Extras, outputs: Any, rows: NDArray[np.int64]) -> Arrays:
+    """The prototypes, float32 [M, Hp, Wp], where there are rows that need them.
+
+    Raises:
+        EngineError: they have no finite number.
+    """
+    if extras.prototypes is None or not len(rows):
+        return {}
+    prototypes = outputs[extras.prototypes][0]
+    check_finite(extras.prototypes, prototypes)
+    return {"prototypes": prototypes.copy()}
+
+
+def corners(boxes: NDArray[np.float32], order: str, unit: str, size: Size) -> NDArray[np.float32]:
+    """Boxes [K, 4] in the order and unit of a :class:`..description.Description` as (x1, y1, x2, y2), input pixels."""
+    low, high = boxes[:, :2], boxes[:, 2:]
+    if order == "cxcywh":
+        half = high * np.float32(0.5)
+        low, high = low - half, low + half
+    elif order == "xywh":
+        high = low + high
+    made = np.concatenate([low, high], axis=1)
+    return made * _extent(size) if unit == "relative" else made
+
+
+def finite_rows(raw: RawOutputs) -> NDArray[np.int64]:
+    """Rows without NaN and infinity, int64, ascending."""
+    finite = np.isfinite(raw.arrays["boxes"]).all(axis=1) & np.isfinite(raw.arrays["scores"])
+    return np.flatnonzero(finite & np.isfinite(raw.arrays["extras"]).all(axis=1))
+
+
+def results(
+    raw: RawOutputs,
+    frame: Size,
+    *,
+    rows: NDArray[np.int64],
+    boxes: NDArray[np.float32],
+    extras: Extras,
+    unit: str,
+    names: tuple[str, ...],
+) -> HeadResults:
+    """Detections, with masks or points, best first as ``rows`` are.
+
+    A row that lies in the padding of the input, so that it has no area in the frame, is left out.
+    Points are as the network gives them: one of an object at the border may lie outside of the frame.
+
+    Args:
+        raw: ``scores`` float32 [K], ``class_ids`` int32 [K], ``extras`` float32 [K, E], and ``prototypes``.
+        frame: (height, width), displayed pixels.
+        rows: int64 [N], of those K.
+        boxes: float32 [N, 4], (x1, y1, x2, y2), input pixels.
+        extras: what ``raw.arrays["extras"]`` are.
+        unit: of the points: ``pixels`` of the input, or ``relative``.
+        names: of the classes.
+    """
+    placed = np.clip(raw.affine.boxes(boxes), 0, _extent(frame))
+    seen = (placed[:, 2:] > placed[:, :2]).all(axis=1)
+    rows, placed = rows[seen], placed[seen]
+    behind = raw.arrays["extras"][rows]
+    masks = None
+    if extras.prototypes is not None:
+        masks = _masks(raw, frame, placed, behind[:, : extras.coefficients])
+    detections = Detections(placed, raw.arrays["scores"][rows], raw.arrays["class_ids"][rows], names, masks)
+    if extras.points is None:
+        return HeadResults(detections)
+    return HeadResults(detections, _landmarks(raw, placed, behind, extras, unit))
+
+
+def _masks(raw: RawOutputs, frame: Size, boxes: NDArray[np.float32], coefficients: NDArray[np.float32]) -> Masks:
+    if not len(boxes):
+        return Masks(np.zeros((0, 4), np.int32), np.zeros(0, np.uint8), np.zeros(1, np.int64), frame)
+    prototypes = raw.arrays["prototypes"].transpose(1, 2, 0)
+    window = frame_window(raw.affine, raw.size, frame)
+    found = assemble_masks(prototypes, coefficients, boxes / _extent(frame), size=frame, window=window)
+    return Masks(*found, frame)
+
+
+def frame_window(affine: Affine, size: Size, frame: Size) -> tuple[float, float, float, float]:
+    """The part (x1, y1, x2, y2) of an input of ``size`` that ``frame`` covers, relative to the input."""
+    (x_scale, y_scale), (x_offset, y_offset) = affine.scale, affine.offset
+    width, height = x_scale * size[1], y_scale * size[0]
+    return -x_offset / width, -y_offset / height, (frame[1] - x_offset) / width, (frame[0] - y_offset) / height
+
+
+def _landmarks(
+    raw: RawOutputs, boxes: NDArray[np.float32], values: NDArray[np.float32], extras: Extras, unit: str
+) -> Landmarks:
+    count = len(extras.point_names)
+    table = values.reshape(len(boxes), count, values.shape[1] // count)
+    points = table[:, :, :2]
+    if unit == "relative":
+        points = points * _extent(raw.size)[:2]
+    scores = np.clip(table[:, :, 2], 0, 1) if table.shape[2] == 3 else np.ones(table.shape[:2], np.float32)
+    rows = np.arange(len(boxes), dtype=np.int32)
+    return Landmarks(raw.affine.points(points), scores, boxes, extras.point_names, rows, np.full_like(rows, -1))
+
+
+def _extent(size: Size) -> NDArray[np.float32]:
+    """(width, height) twice: what relative boxes are multiplied with."""
+    return np.array((size[1], size[0]) * 2, np.float32)
