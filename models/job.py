@@ -212,6 +212,7 @@ def _output_stream(source: Source, options: JobOptions) -> OutputStream:
         address=address_of(source),
         starts_late=options.start is not None,
         ends_early=options.end is not None or options.frames is not None,
+        frames=min((most for most in (source.expected_frames, options.frames) if most is not None), default=None),
     )
 
 

@@ -137,11 +137,12 @@ def run(
     job = Job.open(source, _several(outputs), options, **passed)
     try:
         ready = _model(model, chosen, job)
+        keys = [ready.result_keys()]
+        job.outputs.refuse_empty(keys)
         ahead = 0 if any(source.live for source in job.sources) else ready.lookahead
         stages = ready.stages(ahead=ahead) if sample is None else _sampled(sample, ready, job)
         settings = {**_settings(ready, options), "every": every, "max_fps": max_fps}
         models = [ready.describe(job.frame_size)]
-        keys = [ready.result_keys()]
         return Run(job, job.graph(stages, models=models, keys=keys, settings=settings), keys, models)
     except BaseException:
         job.close()
@@ -175,7 +176,8 @@ def draw(
     job = Job.open(source, _several(outputs), options)
     try:
         attach = AttachResults(recorded)
-        keys = [ResultKeys(attach.model, attach.detections, attach.landmarks)]
+        keys = [ResultKeys(attach.model, attach.detections, attach.landmarks, tensors=None)]
+        job.outputs.refuse_empty(keys)
         return Run(job, job.graph([attach], models=[], keys=keys, settings={}), keys, [])
     except BaseException:
         job.close()

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .window import Window
     from .write_images import WriteImages
     from .write_results import WriteResults
+    from .write_tensors import WriteTensors
 
 _HOME = {
     "ANNOTATED": "draw",
@@ -39,6 +40,7 @@ _HOME = {
     "Window": "window",
     "WriteImages": "write_images",
     "WriteResults": "write_results",
+    "WriteTensors": "write_tensors",
 }
 
 __all__ = [
@@ -56,6 +58,7 @@ __all__ = [
     "Window",
     "WriteImages",
     "WriteResults",
+    "WriteTensors",
 ]
 
 

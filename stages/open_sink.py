@@ -10,7 +10,7 @@ from typing import Any
 
 from ..pipeline.errors import UsageError
 from ..pipeline.frame_result import FrameResult
-from ..pipeline.packet import Key, Packet
+from ..pipeline.packet import TENSORS, Key, Packet
 from ..pipeline.picture import Picture
 from ..pipeline.read_results import results_end
 from ..pipeline.results import Record, ResultKeys
@@ -18,10 +18,12 @@ from ..pipeline.stage import Sink, keys_of
 from .callback import Callback
 from .draw import ANNOTATED
 from .outputs import (
+    NUMBERED,
     Kind,
     OutputStream,
     http_place,
     kind_of,
+    last_number,
     next_part,
     pattern_files,
     prepare,
@@ -31,6 +33,10 @@ from .outputs import (
 from .window import Window, check_gui
 from .write_images import WriteImages
 from .write_results import WriteResults
+from .write_tensors import WriteTensors
+
+_SHOWN = (Kind.VIDEO, Kind.IMAGES, Kind.WINDOW, Kind.HTTP)
+"""Kinds that show the annotated pictures."""
 
 Output = str | os.PathLike[str] | Callable[[FrameResult], object] | Sink
 
@@ -79,8 +85,7 @@ class Outputs:
         resume: bool = False,
     ) -> None:
         self._outputs, self._overwrite, self._resume = list(outputs), overwrite, resume
-        names = [stream.stream_id for stream in streams]
-        self._files = _files_of(self._outputs, names)
+        self._files = _files_of(self._outputs, streams)
         refuse_shared_files(self._files, streams)
         self._after = _last_frames(self._files) if resume else {}
         self._streams = [
@@ -91,7 +96,7 @@ class Outputs:
             check_gui()
         for address, paths in self._files.items():
             for path in dict.fromkeys(paths.values()):
-                existing = pattern_files(path) if kind_of(address) is Kind.IMAGES else [path] if path.exists() else []
+                existing = pattern_files(path) if kind_of(address) in NUMBERED else [path] if path.exists() else []
                 prepare(path, existing=existing, overwrite=overwrite, resume=resume)
 
     @property
@@ -101,15 +106,31 @@ class Outputs:
     @property
     def annotated(self) -> bool:
         """Whether an output shows the annotated pictures, which a ``Draw`` stage has to make."""
-        shown = (Kind.VIDEO, Kind.IMAGES, Kind.WINDOW, Kind.HTTP)
         given = any(ANNOTATED in keys_of(output, "reads") for output in self._outputs if isinstance(output, Sink))
-        return given or any(kind_of(address) in shown for address in self._addresses)
+        return given or any(kind_of(address) in _SHOWN for address in self._addresses)
+
+    def refuse_empty(self, keys: Sequence[ResultKeys]) -> None:
+        """Refuse outputs that nothing would reach of what the models of ``keys`` give.
+
+        Raises:
+            UsageError: pictures without anything to draw, or files of tensors without tensors.
+        """
+        drawable = any(one.detections or one.landmarks or one.panoptic for one in keys)
+        for address in self._addresses:
+            kind = kind_of(address)
+            if kind in _SHOWN and not drawable:
+                raise UsageError(
+                    f"output {address!r} shows what was found, and the head 'raw' gives tensors only; write them to"
+                    " tensors/%06d.npz, or leave out the head"
+                )
+            if kind is Kind.TENSORS and not any(one.tensors for one in keys):
+                raise UsageError(f"output {address!r} is for raw tensors, which only the head 'raw' gives (--head raw)")
 
     def resume_after(self, stream_id: str) -> int:
         """The last frame of a stream that the results to go on with have; -1: none.
 
-        Where several results files are written, the least of what they have counts: the others leave
-        out what they have already.
+        Where several outputs are written, the least of what they have counts: results leave out what they
+        have already, and files named after their frame are written again.
         """
         return self._after.get(stream_id, -1)
 
@@ -173,13 +194,13 @@ def open_sink(
     return Outputs([output], streams, overwrite=overwrite, resume=resume).sinks(**settings)[0]
 
 
-def _files_of(outputs: Sequence[Output], names: Sequence[str]) -> dict[str, dict[str, Path]]:
+def _files_of(outputs: Sequence[Output], streams: Sequence[OutputStream]) -> dict[str, dict[str, Path]]:
     """The file of each stream, for each address that stands for files."""
     files: dict[str, dict[str, Path]] = {}
     for output in outputs:
         if isinstance(output, str | os.PathLike):
             address = os.fspath(output)
-            paths = _paths(address, names)
+            paths = _paths(address, streams)
             if address in files:
                 raise UsageError(f"output {address!r} is given twice")
             if paths:
@@ -188,24 +209,29 @@ def _files_of(outputs: Sequence[Output], names: Sequence[str]) -> dict[str, dict
 
 
 def _last_frames(files: Mapping[str, Mapping[str, Path]]) -> dict[str, int]:
-    """The last frame of each stream that all results files have."""
+    """The last frame of each stream that all results files have, and all files named after their frame, if any."""
     last: dict[str, int] = {}
     for address, paths in files.items():
         if kind_of(address) is Kind.RESULTS:
             for stream, path in paths.items():
                 written = results_end(path).last_frame if path.exists() and path.stat().st_size else {}
                 last[stream] = min(last.get(stream, written.get(stream, -1)), written.get(stream, -1))
+        if kind_of(address) in NUMBERED:
+            for stream, path in paths.items():
+                number = last_number(path)
+                if number is not None:
+                    last[stream] = min(last.get(stream, number), number)
     if not any(kind_of(address) is Kind.RESULTS for address in files):
         raise UsageError("--resume goes on after the last line of results; name their .jsonl file with -o")
     return last
 
 
-def _paths(address: str, names: Sequence[str]) -> dict[str, Path]:
+def _paths(address: str, streams: Sequence[OutputStream]) -> dict[str, Path]:
     """The file of each stream; empty where the output is no file. Results may hold several streams in one."""
     kind = kind_of(address)
     if kind is Kind.RESULTS and "{stream}" not in address:
-        return {stream: Path(address) for stream in names or ("",)}
-    return stream_paths(address, names) if kind in (Kind.VIDEO, Kind.RESULTS, Kind.IMAGES) else {}
+        return {stream.stream_id: Path(address) for stream in streams} or {"": Path(address)}
+    return stream_paths(address, streams) if kind in (Kind.VIDEO, Kind.RESULTS, *NUMBERED) else {}
 
 
 def _sink(output: Output, files: Mapping[str, dict[str, Path]], settings: _Settings) -> Sink:
@@ -242,6 +268,11 @@ def _images(address: str, paths: dict[str, Path], settings: _Settings) -> Sink:
     return WriteImages(paths, picture=settings.picture, overwrite=settings.overwrite and not settings.resume)
 
 
+def _tensors(address: str, paths: dict[str, Path], settings: _Settings) -> Sink:
+    key = next((one.tensors for one in settings.keys if one.tensors), TENSORS)
+    return WriteTensors(paths, key=key, overwrite=settings.overwrite and not settings.resume)
+
+
 def _window(address: str, paths: dict[str, Path], settings: _Settings) -> Sink:
     return Window(picture=settings.picture)
 
@@ -257,6 +288,7 @@ _MAKERS: dict[Kind, Callable[[str, dict[str, Path], _Settings], Sink]] = {
     Kind.RESULTS: _results,
     Kind.STANDARD_OUTPUT: _results,
     Kind.IMAGES: _images,
+    Kind.TENSORS: _tensors,
     Kind.WINDOW: _window,
     Kind.HTTP: _http,
 }

@@ -19,9 +19,10 @@ from ..pipeline.results import ResultKeys
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv")
 RESULT_SUFFIXES = (".jsonl",)
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
+TENSOR_SUFFIXES = (".npz",)
 KINDS = (
-    "file.mp4 .m4v .mov .mkv (video), file.jsonl (results), folder/%06d.png .jpg (pictures), - (results on"
-    " standard output), window, http://127.0.0.1:8080 (a browser)"
+    "file.mp4 .m4v .mov .mkv (video), file.jsonl (results), folder/%06d.png .jpg (pictures), folder/%06d.npz"
+    " (raw tensors), - (results on standard output), window, http://127.0.0.1:8080 (a browser)"
 )
 _NUMBER = re.compile(r"%0?\d*d")
 _HTTP = re.compile(r"http://(?P<host>\[[^\]/]*\]|[^:/\[\]@]*)(?::(?P<port>\d+))?/?", re.IGNORECASE)
@@ -33,9 +34,14 @@ class Kind(Enum):
     VIDEO = "video"
     RESULTS = "results"
     IMAGES = "images"
+    TENSORS = "tensors"
     STANDARD_OUTPUT = "standard output"
     WINDOW = "window"
     HTTP = "http"
+
+
+NUMBERED = (Kind.IMAGES, Kind.TENSORS)
+"""Kinds that are one file for each frame."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,12 +53,14 @@ class OutputStream:
         address: the file or http address that its video is read from, for copying the audio; "" where there is none.
         starts_late: the first frame that comes is not the first of the file (``--start``, ``--resume``).
         ends_early: the last frame that comes need not be the last of the file (``--end``, ``--frames``).
+        frames: the most frames that can come; None where it is not known.
     """
 
     stream_id: str
     address: str = ""
     starts_late: bool = False
     ends_early: bool = False
+    frames: int | None = None
 
 
 def kind_of(address: str) -> Kind:
@@ -72,6 +80,7 @@ def kind_of(address: str) -> Kind:
         (VIDEO_SUFFIXES, Kind.VIDEO),
         (RESULT_SUFFIXES, Kind.RESULTS),
         (IMAGE_SUFFIXES, Kind.IMAGES),
+        (TENSOR_SUFFIXES, Kind.TENSORS),
     ):
         if suffix in suffixes and "://" not in address:
             return kind
@@ -92,26 +101,30 @@ def http_place(address: str) -> tuple[str, int]:
     return matched["host"].strip("[]") or "127.0.0.1", port
 
 
-def stream_paths(address: str, streams: Sequence[str]) -> dict[str, Path]:
+def stream_paths(address: str, streams: Sequence[OutputStream]) -> dict[str, Path]:
     """The file (or ``%d`` pattern) of each stream; ``{stream}`` becomes the stream's name.
 
     Raises:
-        UsageError: several streams and no ``{stream}``, a name that is no file name, or pictures without a number.
+        UsageError: several streams and no ``{stream}``, a name that is no file name, or pictures or tensors without a
+            number; tensors need none where there is one frame.
     """
-    if kind_of(address) is Kind.IMAGES and len(_NUMBER.findall(Path(address).name)) != 1:
+    names = [stream.stream_id for stream in streams]
+    numbers = len(_NUMBER.findall(Path(address).name))
+    single = kind_of(address) is Kind.TENSORS and numbers == 0 and all(stream.frames == 1 for stream in streams)
+    if kind_of(address) in NUMBERED and numbers != 1 and not single:
         name = Path(address)
         raise UsageError(
             f"output {address!r} needs one frame number, as in {name.with_name(f'{name.stem}-%06d{name.suffix}')}"
         )
-    if "{stream}" not in address and len(streams) > 1:
+    if "{stream}" not in address and len(names) > 1:
         name = Path(address)
         raise UsageError(
-            f"output {address!r} cannot hold {len(streams)} streams ({', '.join(streams)}); put {{stream}} into it, as"
+            f"output {address!r} cannot hold {len(names)} streams ({', '.join(names)}); put {{stream}} into it, as"
             f" in {name.with_name('{stream}-' + name.name)}"
         )
     if "{stream}" not in address:
-        return {stream: Path(address) for stream in streams or ("",)}
-    return {stream: Path(address.replace("{stream}", _file_name(stream))) for stream in streams or ("",)}
+        return {name: Path(address) for name in names or ("",)}
+    return {name: Path(address.replace("{stream}", _file_name(name))) for name in names or ("",)}
 
 
 def _file_name(stream: str) -> str:
@@ -154,14 +167,33 @@ def next_part(path: Path) -> int:
     return number
 
 
+def has_number(pattern: Path) -> bool:
+    """Whether a file name has a place for the frame's number."""
+    return _NUMBER.search(pattern.name) is not None
+
+
+def numbered(pattern: Path, index: int) -> Path:
+    """``frames/%06d.png`` -> ``frames/000041.png``; a name without a number stays as it is."""
+    return pattern.with_name(_NUMBER.sub(lambda place: place[0] % index, pattern.name))
+
+
 def pattern_files(pattern: Path) -> list[Path]:
     """The files in the folder of ``frames/%06d.png`` that fit the pattern."""
-    before, after = (re.escape(part) for part in _NUMBER.split(pattern.name))
-    fits = re.compile(f"{before}\\d+{after}")
+    return [path for _, path in sorted(_numbered_files(pattern))]
+
+
+def last_number(pattern: Path) -> int | None:
+    """The highest number of the files that fit the pattern; None: there is no file, or no number in its name."""
+    return max((number for number, _ in _numbered_files(pattern) if has_number(pattern)), default=None)
+
+
+def _numbered_files(pattern: Path) -> list[tuple[int, Path]]:
+    fits = re.compile(r"(\d+)".join(re.escape(part) for part in _NUMBER.split(pattern.name)))
     try:
-        return sorted(path for path in pattern.parent.iterdir() if fits.fullmatch(path.name))
+        found = [(fits.fullmatch(path.name), path) for path in pattern.parent.iterdir()]
     except OSError:
         return []
+    return [(int(match[1]) if match.groups() else 0, path) for match, path in found if match]
 
 
 def prepare(path: Path, *, existing: Sequence[Path], overwrite: bool, resume: bool) -> None:

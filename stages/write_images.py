@@ -10,7 +10,8 @@ from ..pipeline.packet import Key, Packet
 from ..pipeline.picture import Picture
 from ..pipeline.stage import EndReason
 from .draw import ANNOTATED
-from .outputs import output_error, pattern_files, shown_picture
+from .numbered_files import NumberedFiles
+from .outputs import shown_picture
 
 _OPTIONS: dict[str, dict[str, Any]] = {
     ".png": {"format": "PNG", "compress_level": 1},  # 4 times as fast as the default, 15 % larger
@@ -35,9 +36,14 @@ class WriteImages:
     def __init__(
         self, patterns: Mapping[str, Path], *, picture: Key[Picture] | None = ANNOTATED, overwrite: bool = False
     ) -> None:
-        self.patterns = dict(patterns)
-        self._key, self._overwrite = picture, overwrite
+        self._files = NumberedFiles(patterns, overwrite=overwrite, what="pictures")
+        self._key = picture
         self.reads: frozenset[Key[Any]] = frozenset() if picture is None else frozenset({picture})
+
+    @property
+    def patterns(self) -> Mapping[str, Path]:
+        """The file names of each stream."""
+        return self._files.patterns
 
     def open(self) -> None:
         """Make the folders, and room in them.
@@ -45,16 +51,7 @@ class WriteImages:
         Raises:
             OutputError: a folder cannot be written.
         """
-        for pattern in self.patterns.values():
-            try:
-                pattern.parent.mkdir(parents=True, exist_ok=True)
-                probe = pattern.parent / f".{pattern.stem % 0}.part"
-                probe.touch()
-                probe.unlink()
-                for path in pattern_files(pattern) if self._overwrite else ():
-                    path.unlink()
-            except OSError as error:
-                raise output_error(pattern, error) from error
+        self._files.open()
 
     def write(self, packet: Packet) -> None:
         """Write one picture.
@@ -64,19 +61,14 @@ class WriteImages:
         """
         from PIL import Image
 
-        frame, picture = packet.frame, shown_picture(packet, self._key)
+        picture = shown_picture(packet, self._key)
         if picture is None:
             return
-        pattern = self.patterns.get(frame.stream_id) or self.patterns[""]
         image = Image.fromarray(picture.rgb())
-        path = pattern.with_name(pattern.name % frame.index)
-        unfinished = path.with_name(f".{path.stem}.part")
-        try:
-            image.save(unfinished, **_OPTIONS[path.suffix.lower()])
-            unfinished.replace(path)
-        except OSError as error:
-            unfinished.unlink(missing_ok=True)
-            raise output_error(path, error, kept="the pictures written before are whole") from error
+        self._files.write(packet.frame, lambda path: image.save(path, **_OPTIONS[self._suffix(packet)]))
+
+    def _suffix(self, packet: Packet) -> str:
+        return self._files.pattern(packet.frame).suffix.lower()
 
     def end_stream(self, stream_id: str, reason: EndReason) -> None: ...
 

@@ -82,7 +82,7 @@ SOURCES = _option("sources", metavar="SOURCE", nargs="+",
 MODEL = _option("--model", metavar="NAME[=WEIGHTS]", help="model, with its weights where they are not pulled",
                 example="vidgraph run in.mp4 --model retinaface=mobilenet0.25_Final.pth -o out.mp4")
 OUTPUT = _option("-o", "--output", dest="outputs", metavar="OUT", action="append", default=[],
-                 help="file.mp4 .mkv .jsonl, dir/%%06d.png, -, window, http://…; repeatable",
+                 help="file.mp4 .mkv .jsonl, dir/%%06d.png .npz, -, window, http://…; repeatable",
                  example="vidgraph run in.mp4 --model retinaface -o out.mp4 -o out.jsonl")
 OVERWRITE = _option("-y", "--overwrite", action="store_true", help="overwrite existing outputs",
                     example="vidgraph run in.mp4 --model retinaface -o out.mp4 -y")
@@ -123,7 +123,7 @@ TEMPORAL = (
             example="vidgraph run in.mp4 --model yolact-edge-vid-resnet50 --throughput -o out.jsonl"),
 )
 HEAD = _option("--head", metavar="KIND", help="raw: the network's tensors in place of detections",
-               example="vidgraph run in.mp4 --model retinaface --head raw -o out.jsonl")
+               example="vidgraph run in.mp4 --model retinaface --head raw -o 'tensors/%06d.npz'")
 RANGE = (
     _option("--start", type=parse_time, metavar="T", help="begin at this time: 12.5 or 1:02:03",
             example="vidgraph run in.mp4 --model retinaface --start 0.2 -o out.jsonl"),
