@@ -7,11 +7,15 @@ Source: https://protobuf.dev/programming-guides/encoding and onnx.proto3 (field 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from ..pipeline.errors import EngineError
 
 _GRAPH = 7  # ModelProto.graph
+_NODE = 1  # GraphProto.node
+_OP_TYPE = 4  # NodeProto.op_type
+_QUANTISED = (b"QuantizeLinear", b"QLinearConv", b"QLinearMatMul")
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _LOCATION = b"\n\x08location\x12"  # StringStringEntryProto of key "location", then the tag of its value
 
@@ -62,6 +66,36 @@ def external_files(data: bytes) -> tuple[str, ...]:
             found[data[start : start + length].decode(errors="replace")] = None
         position = data.find(_LOCATION, start)
     return tuple(found)
+
+
+def is_quantised(data: bytes) -> bool:
+    """Whether an ONNX file (whole, as :func:`read_network` gives it) has quantised operators: it computes in int8."""
+    for graph in _messages(data, _GRAPH):
+        for node in _messages(graph, _NODE):
+            if any(kind in _QUANTISED for kind in _messages(node, _OP_TYPE)):
+                return True
+    return False
+
+
+def _messages(data: bytes, wanted: int) -> Iterator[bytes]:
+    """The values of one field of a whole message, where it is text, bytes or a message."""
+    position = 0
+    while position < len(data):
+        tag, position = _varint(data, position)
+        if tag is None:
+            return
+        kind = tag & 7
+        if kind == _VARINT:
+            _, position = _varint(data, position)
+        elif kind == _BYTES:
+            length, position = _varint(data, position)
+            if length is None:
+                return
+            if tag >> 3 == wanted:
+                yield data[position : position + length]
+            position += length
+        else:
+            position += 8 if kind == _FIXED64 else 4
 
 
 def _problem(data: bytes) -> str | None:

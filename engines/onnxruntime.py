@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from ..pipeline.errors import EngineError
-from .network import network_digest, read_network
+from .network import is_quantised, network_digest, read_network
 from .pool import Pool
-from .spec import Array, EngineDescription, EngineOptions, TensorSpec, check_feeds
+from .spec import NOT_QUANTISED, Array, EngineDescription, EngineOptions, TensorSpec, check_feeds, check_quantised
 
 
 def _import_quietly() -> ModuleType:
@@ -46,7 +46,7 @@ _DTYPES = {
 
 def describe() -> EngineDescription:
     """Version, devices and precisions here."""
-    return EngineDescription(str(ort.__version__), ("cpu",), ("fp32",))
+    return EngineDescription(str(ort.__version__), ("cpu",), ("fp32", "int8"))
 
 
 def open_network(path: Path, options: EngineOptions) -> OnnxRuntimeEngine:
@@ -56,12 +56,18 @@ def open_network(path: Path, options: EngineOptions) -> OnnxRuntimeEngine:
         EngineError: the file cannot be read, has an operator it does not know or no fixed shapes, or
             the precision is not the graph's own.
     """
-    network_digest(path, read_network(path))  # says in one line what is wrong with the files
+    data = read_network(path)
+    network_digest(path, data)  # says in one line what is wrong with the files
+    quantised = is_quantised(data)
+    if quantised:
+        check_quantised(path.name, options.precision)
+    elif options.precision == "int8":
+        raise EngineError(NOT_QUANTISED.format(path.name))
     try:
         session = ort.InferenceSession(str(path), _session_options(options), providers=["CPUExecutionProvider"])
     except Exception as error:  # its exceptions have no common base of their own
         raise EngineError(f"cannot open {path.name} with onnxruntime: {_one_line(error)}") from error
-    return OnnxRuntimeEngine(path.name, session, options)
+    return OnnxRuntimeEngine(path.name, session, options, quantised=quantised)
 
 
 def _session_options(options: EngineOptions) -> Any:
@@ -98,11 +104,11 @@ class OnnxRuntimeEngine:
 
     engine = "onnxruntime"
 
-    def __init__(self, name: str, session: Any, options: EngineOptions) -> None:
+    def __init__(self, name: str, session: Any, options: EngineOptions, *, quantised: bool = False) -> None:
         self.name, self.device = name, options.device
         self.inputs = tuple(_spec(name, port) for port in session.get_inputs())
         self.outputs = tuple(_spec(name, port) for port in session.get_outputs())
-        self.precision = "fp16" if any(spec.dtype == np.float16 for spec in self.inputs) else "fp32"
+        self.precision = "int8" if quantised else self._float_precision()
         if options.precision not in ("auto", self.precision):
             raise EngineError(
                 f"{name}: precision {options.precision!r} is not available with onnxruntime, which computes in the "
@@ -110,6 +116,9 @@ class OnnxRuntimeEngine:
             )
         self._output_names = [spec.name for spec in self.outputs]
         self._sessions = Pool(name, [session] * options.requests)  # one session, so many callers at a time
+
+    def _float_precision(self) -> str:
+        return "fp16" if any(spec.dtype == np.float16 for spec in self.inputs) else "fp32"
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """Run the network once.

@@ -29,10 +29,10 @@ import numpy as np
 
 from ..pipeline.errors import EngineError
 from .cache import discard, find_or_build, key_of
-from .network import network_digest, read_network
+from .network import is_quantised, network_digest, read_network
 from .pool import Pool
 from .processor import processor
-from .spec import Array, EngineDescription, EngineOptions, TensorSpec, check_feeds
+from .spec import NOT_QUANTISED, Array, EngineDescription, EngineOptions, TensorSpec, check_feeds, check_quantised
 
 
 def _import_quietly() -> ModuleType:
@@ -90,9 +90,9 @@ def open_network(path: Path, options: EngineOptions) -> OpenVINOEngine:
     Raises:
         EngineError: the file cannot be read or compiled, has no fixed shapes, or the precision is not available.
     """
-    precision = _choose_precision(path.name, options.precision)
-    config = _configuration(precision, options)
     data = read_network(path)
+    precision = _choose_precision(path.name, options.precision, quantised=is_quantised(data))
+    config = _configuration(precision, options)
     key = key_of(
         *(network_digest(path, data), options.device, precision, repr(sorted(config.items()))),
         *("openvino", str(ov.__version__), _own_version(), sys.platform, platform.machine()),
@@ -108,10 +108,15 @@ def _own_version() -> str:
     return __version__
 
 
-def _choose_precision(name: str, asked: str) -> str:
+def _choose_precision(name: str, asked: str, *, quantised: bool) -> str:
     available = available_precisions()
+    if quantised:
+        check_quantised(name, asked)
+        asked = "int8" if "int8" in available else asked
+    elif asked == "int8":
+        raise EngineError(NOT_QUANTISED.format(name))
     if asked == "auto":
-        return "bf16" if "bf16" in available else "fp32"
+        return _best_float()
     if asked not in available:
         raise EngineError(
             f"{name}: precision {asked!r} is not native to this processor ({processor().model}); "
@@ -120,10 +125,14 @@ def _choose_precision(name: str, asked: str) -> str:
     return asked
 
 
+def _best_float() -> str:
+    return "bf16" if "bf16" in available_precisions() else "fp32"
+
+
 def _configuration(precision: str, options: EngineOptions) -> dict[str, Any]:
-    float_precision = precision if precision in _HINTS else _choose_precision("", "auto")
+    rest = _best_float() if precision == "int8" else precision  # what was not quantised
     return {
-        "INFERENCE_PRECISION_HINT": _HINTS[float_precision],
+        "INFERENCE_PRECISION_HINT": _HINTS[rest],
         "EXECUTION_MODE_HINT": "ACCURACY" if precision == "fp32" else "PERFORMANCE",
         "NUM_STREAMS": options.requests,
         "INFERENCE_NUM_THREADS": options.requests * options.threads_per_request,
@@ -158,7 +167,7 @@ def _compile(path: Path, precision: str, config: dict[str, Any]) -> Any:
     started = time.perf_counter()
     try:
         model = _core().read_model(str(path))
-        _check_model(path.name, model, precision)
+        _check_model(path.name, model)
         compiled = _core().compile_model(model, "CPU", config)
     except RuntimeError as error:
         raise EngineError(f"cannot compile {path.name} with openvino: {_one_line(error)}") from error
@@ -166,7 +175,7 @@ def _compile(path: Path, precision: str, config: dict[str, Any]) -> Any:
     return compiled
 
 
-def _check_model(name: str, model: Any, precision: str) -> None:
+def _check_model(name: str, model: Any) -> None:
     for port in (*model.inputs, *model.outputs):
         if port.partial_shape.is_dynamic:
             raise EngineError(
@@ -175,11 +184,6 @@ def _check_model(name: str, model: Any, precision: str) -> None:
             )
         if port.element_type.get_type_name() == "bf16":
             raise EngineError(f"cannot compile {name}: {port.any_name!r} is bfloat16, which NumPy does not have")
-    if precision == "int8" and not any(node.get_type_name() == "FakeQuantize" for node in model.get_ops()):
-        others = ", ".join(other for other in available_precisions() if other != "int8")
-        raise EngineError(
-            f"{name}: precision 'int8' needs a quantised network, and this one is not; it runs in {others}"
-        )
 
 
 def _one_line(error: Exception) -> str:

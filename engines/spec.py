@@ -104,6 +104,25 @@ class Engine(Protocol):
     def close(self) -> None: ...
 
 
+NOT_QUANTISED = (
+    "{}: precision 'int8' needs a quantised network, and this one is not; "
+    "make one with: vidgraph export NAME=WEIGHTS -o FILE.onnx --precision int8 --calibrate VIDEO"
+)
+"""Message of the ``EngineError`` for a network of that name."""
+
+
+def check_quantised(name: str, asked: str) -> None:
+    """Raise where a quantised network is asked to compute in something else than int8.
+
+    Raises:
+        EngineError: ``asked`` is neither ``auto`` nor ``int8``.
+    """
+    if asked not in ("auto", "int8"):
+        raise EngineError(
+            f"{name} is quantised and computes in int8; precision {asked!r} needs the weights it was made of"
+        )
+
+
 def check_feeds(owner: str, specs: tuple[TensorSpec, ...], feeds: Mapping[str, Array]) -> None:
     """Raise unless ``feeds`` has exactly the arrays that ``specs`` ask for.
 

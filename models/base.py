@@ -151,6 +151,7 @@ def load_model(
     )
     input_size = _input_size(row, size)
     found = Weights.find(row, weights)
+    found.check_precision(precision)
     own = found.family.class_names(row.name)
     choices = checked_choices(row, own, min_score, nms_iou, max_detections, classes=classes, labels=labels)
     if nms is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from ..pipeline.errors import OutputError, UsageError
@@ -18,6 +19,9 @@ def export(
     path: str | os.PathLike[str] | None = None,
     *,
     force: bool = False,
+    precision: str = "auto",
+    calibrate: str | os.PathLike[str] | None = None,
+    frames: int | None = None,
 ) -> Path:
     """Write a model as a static-shape ONNX file; a video model as two, ``…-key.onnx`` and ``…-non_key.onnx``.
 
@@ -29,6 +33,10 @@ def export(
         batch: pictures per run.
         path: where to; by default ``MODEL-WIDTHxHEIGHT-bBATCH.onnx`` in the working folder.
         force: replace an existing file.
+        precision: ``int8`` quantises the network, which needs ``calibrate``; ``auto`` and ``fp32`` leave it as it is.
+            What runs it chooses between fp32 and bf16.
+        calibrate: what ``vidgraph run`` takes as a source, with frames like those the model will see.
+        frames: calibrate with at most so many of them, spread evenly; by default 64.
 
     Returns:
         The path of the file, of several the first.
@@ -37,7 +45,8 @@ def export(
         UsageError: unknown model, impossible size or batch, no weights.
         CheckpointError: the weights do not fit the model.
         OutputError: the file exists, or cannot be written.
-        MissingExtraError: torch or onnx is needed and not installed.
+        SourceError: the frames to calibrate with cannot be read.
+        MissingExtraError: torch, onnx or nncf is needed and not installed.
     """
     row = find_model(model)
     size = default_size(row) if size is None else size
@@ -51,9 +60,32 @@ def export(
         if each.exists() and not force:
             raise OutputError(f"{each} exists; choose another name or overwrite it (-y, force=True)")
     found = Weights.find(row, weights)
+    network = _network(found, size, precision, calibrate, frames)
     for graph, each in targets.items():
-        _write_whole(each, found.network(size, batch, graph))
+        _write_whole(each, network(size, batch, graph))
     return next(iter(targets.values()))
+
+
+def _network(
+    found: Weights,
+    size: tuple[int, int],
+    precision: str,
+    calibrate: str | os.PathLike[str] | None,
+    frames: int | None,
+) -> Callable[[tuple[int, int], int, str], bytes]:
+    """What makes the files: of these weights as they are, or of what they become by quantising."""
+    from .calibrate import CALIBRATION_FRAMES, quantised
+
+    if precision not in ("auto", "fp32", "int8"):
+        raise UsageError(
+            f"export writes fp32 or int8, got precision {precision!r}; bf16 and fp16 are chosen where the file is run"
+        )
+    if precision != "int8" and (calibrate is not None or frames is not None):
+        raise UsageError("calibrate and frames are for precision int8, which was not asked for")
+    if calibrate is None:
+        found.check_precision(precision)
+        return found.network
+    return quantised(found, calibrate, size, CALIBRATION_FRAMES if frames is None else frames).network
 
 
 def default_size(row: ModelRow) -> tuple[int, int]:

@@ -64,6 +64,28 @@ class Weights:
         """Names of the exported graphs; the first needs nothing but the picture."""
         return self.family.graphs(self.row.name)
 
+    @property
+    def precision(self) -> str:
+        """``int8`` where the file was quantised, else ``fp32``: of the tensors; engines may compute in less."""
+        return read_metadata(self.path).get("vidgraph.precision", "fp32") if is_exported(self.path) else "fp32"
+
+    def check_precision(self, asked: str) -> None:
+        """Raise where these weights cannot be run in ``asked`` on any machine.
+
+        Raises:
+            UsageError: int8 of weights that are not quantised (with the command that does it), or the reverse.
+        """
+        if asked == "int8" and self.precision != "int8":
+            name = self.row.name
+            raise UsageError(
+                f"{self.path} is not quantised, which precision int8 needs; make a file that is with: "
+                f"vidgraph export {name}={self.path} -o {name}-int8.onnx --precision int8 --calibrate VIDEO"
+            )
+        if asked not in ("auto", "int8") and self.precision == "int8":
+            raise UsageError(
+                f"{self.path} is quantised and runs in int8; for precision {asked} give the weights it was made of"
+            )
+
     def network(self, size: tuple[int, int], batch: int = 1, graph: str | None = None) -> bytes:
         """The ONNX file of a graph (None: the first) for an input of ``size`` (height, width)."""
         graph = self.graphs[0] if graph is None else graph
@@ -75,7 +97,7 @@ class Weights:
         def build(path: Path) -> None:
             path.write_bytes(self.network(size, batch, graph))
 
-        name = Path(f"{self._key()}-{size[1]}x{size[0]}-b{batch}.onnx")
+        name = Path(f"{self.key}-{size[1]}x{size[0]}-b{batch}.onnx")
         return cached_file("models", graph_file(name, self.graphs[0] if graph is None else graph).name, build)
 
     def _template(self, graph: str) -> Path:
@@ -86,7 +108,7 @@ class Weights:
         def build(path: Path) -> None:
             path.write_bytes(export_checkpoint(self.row, self.path, TEMPLATE_SIZE, graph=graph))
 
-        return cached_file("models", graph_file(Path(f"{self._key()}.onnx"), graph).name, build)
+        return cached_file("models", graph_file(Path(f"{self.key}.onnx"), graph).name, build)
 
     def _exported(self, graph: str) -> Path:
         """The exported file of ``graph``, beside the one that was given.
@@ -102,11 +124,16 @@ class Weights:
         other = graph_file(self.path.with_name(name), graph)
         if not other.is_file():
             raise CheckpointError(f"{self.path} is one graph of {self.row.name}; it needs {other.name} beside it")
-        if read_metadata(other).get("vidgraph.weights_sha256") != given.get("vidgraph.weights_sha256"):
+        beside = read_metadata(other)
+        if beside.get("vidgraph.weights_sha256") != given.get("vidgraph.weights_sha256"):
             raise CheckpointError(f"{other} was exported from other weights than {self.path}; export them again")
+        if beside.get("vidgraph.calibration") != given.get("vidgraph.calibration"):
+            raise CheckpointError(f"{other} and {self.path} were not quantised together; export them again")
         return other
 
-    def _key(self) -> str:
+    @property
+    def key(self) -> str:
+        """The model, and a hash of everything that its exported graphs depend on; a file name."""
         settings = json.dumps(self.row.family().settings(self.row.name), sort_keys=True)
         return f"{self.row.name}-{key_of(self.sha256, settings, str(EXPORT_VERSION))[:24]}"
 

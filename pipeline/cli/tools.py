@@ -76,8 +76,19 @@ def export(options: argparse.Namespace) -> int:
     if isinstance(size, int):
         raise UsageError(f"export needs both sides of the input, such as --size {size}x{size * 9 // 16}")
     found = Weights.find(row, weights)
-    path = write(row.name, found.path, size, options.batch, options.output, force=options.overwrite)
-    say(f"{path}: {row.name}, input {size[1]}x{size[0]}, batch {options.batch}")
+    path = write(
+        row.name,
+        found.path,
+        size,
+        options.batch,
+        options.output,
+        force=options.overwrite,
+        precision=options.precision,
+        calibrate=options.calibrate,
+        frames=options.frames,
+    )
+    precision = Weights.find(row, path).precision
+    say(f"{path}: {row.name}, input {size[1]}x{size[0]}, batch {options.batch}, {precision}")
     return 0
 
 
