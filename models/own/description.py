@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from dataclasses import fields as fields_of
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 Triple = tuple[float, float, float]
 LAYOUTS = ("nchw", "nhwc")
@@ -91,3 +93,43 @@ class Description:
     end_to_end: bool | None = None
     sources: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     notes: tuple[str, ...] = ()
+
+
+def merged(base: Description, over: Description) -> Description:
+    """``base`` with everything that ``over`` knows in its place; ``outputs`` are taken role by role."""
+    known = {name: value for name in _FIELDS if (value := getattr(over, name)) is not None}
+    parts = {name: value for name in _INPUT_FIELDS if (value := getattr(over.input, name)) is not None}
+    return replace(
+        base,
+        **known,
+        input=replace(base.input, **parts),
+        outputs=MappingProxyType({**base.outputs, **over.outputs}),
+        sources=MappingProxyType({**base.sources, **over.sources}),
+        notes=(*base.notes, *over.notes),
+    )
+
+
+def from_one_source(source: str, known: Mapping[str, Any], notes: tuple[str, ...] = ()) -> Description:
+    """A description of which everything is known from ``source``.
+
+    Args:
+        source: for people: ``metadata 'imgsz'``, ``config.json``.
+        known: name of a field -> value, those of ``input`` as ``input.size``; None is left out.
+        notes: what was read and is not followed.
+    """
+    given = {name: value for name, value in known.items() if value is not None}
+    parts = {name.removeprefix("input."): value for name, value in given.items() if name.startswith("input.")}
+    fields = {name: value for name, value in given.items() if not name.startswith("input.")}
+    if "outputs" in fields:
+        fields["outputs"] = MappingProxyType(dict(fields["outputs"]))
+    return Description(
+        **fields,
+        input=InputDescription(**parts),
+        sources=MappingProxyType(dict.fromkeys(given, source)),
+        notes=notes,
+    )
+
+
+_SPECIAL = ("input", "outputs", "sources", "notes")
+_FIELDS = tuple(each.name for each in fields_of(Description) if each.name not in _SPECIAL)
+_INPUT_FIELDS = tuple(each.name for each in fields_of(InputDescription))
