@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from ._native import instruction_set
 from .assemble_masks import assemble_masks
+from .best_classes import best_classes
 from .class_nms import class_nms
 from .confident_rows import confident_rows
 from .draw import draw_boxes, draw_labels, draw_masks, draw_points
@@ -28,6 +29,7 @@ __all__ = [
     "PIXEL_FORMATS",
     "PlaneLayout",
     "assemble_masks",
+    "best_classes",
     "class_nms",
     "confident_rows",
     "cross_class_fast_nms",

@@ -54,6 +54,16 @@ def confident_rows(
     scores: NDArray[np.float32],
     /,
 ) -> int: ...
+def best_classes(
+    scores: NDArray[np.float32],
+    objectness: NDArray[np.float32] | None,
+    min_score: float,
+    sigmoid: bool,
+    rows: NDArray[np.int64],
+    class_ids: NDArray[np.int32],
+    out: NDArray[np.float32],
+    /,
+) -> int: ...
 def fast_nms(
     boxes: NDArray[np.float32],
     scores: NDArray[np.float32],

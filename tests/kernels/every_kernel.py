@@ -71,6 +71,12 @@ def boxes() -> Iterator[tuple[str, Any]]:
             kernels.top_scores(scores[::2], min_score=0.9, limit=500),
         ),
     )
+    table = random.normal(size=(1111, 85)).astype(np.float32)
+    for layout, view in (("rows", table), ("columns", np.ascontiguousarray(table.T).T)):
+        yield f"best_classes/{layout}", kernels.best_classes(view[:, 5:], min_score=2.5)
+        for objectness in (None, view[:, 4]):
+            found = kernels.best_classes(view[:, 5:], min_score=0.8, objectness=objectness, sigmoid=True)
+            yield f"best_classes/{layout}/sigmoid/{objectness is None}", found
     for legacy in (False, True):
         yield f"nms/{legacy}", kernels.nms(decoded, scores, max_iou=0.4, legacy=legacy)
     class_ids = random.integers(-1, 3, len(priors)).astype(np.int32)
