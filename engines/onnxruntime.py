@@ -18,7 +18,16 @@ import numpy as np
 from ..pipeline.errors import EngineError
 from .network import is_quantised, network_digest, read_network
 from .pool import Pool
-from .spec import NOT_QUANTISED, Array, EngineDescription, EngineOptions, TensorSpec, check_feeds, check_quantised
+from .spec import (
+    NOT_QUANTISED,
+    Array,
+    EngineDescription,
+    EngineOptions,
+    Port,
+    TensorSpec,
+    check_feeds,
+    check_quantised,
+)
 
 
 def _import_quietly() -> ModuleType:
@@ -68,6 +77,26 @@ def open_network(path: Path, options: EngineOptions) -> OnnxRuntimeEngine:
     except Exception as error:  # its exceptions have no common base of their own
         raise EngineError(f"cannot open {path.name} with onnxruntime: {_one_line(error)}") from error
     return OnnxRuntimeEngine(path.name, session, options, quantised=quantised)
+
+
+def read_ports(path: Path, name: str) -> tuple[Port, ...]:
+    """The outputs of an ONNX file, with the shapes that ONNX Runtime infers.
+
+    Raises:
+        EngineError: the file cannot be read; it is called ``name``.
+    """
+    chosen = _session_options(EngineOptions())
+    chosen.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC  # folds what shapes are made of
+    try:
+        outputs = ort.InferenceSession(str(path), chosen, providers=["CPUExecutionProvider"]).get_outputs()
+    except Exception as error:  # its exceptions have no common base of their own
+        raise EngineError(f"cannot read {name} with onnxruntime: {_one_line(error)}") from error
+    return tuple(Port(port.name, port.type, _lengths(port.shape)) for port in outputs)
+
+
+def _lengths(shape: list[int | str | None]) -> tuple[int | None, ...] | None:
+    """None where it is empty: ONNX Runtime gives that for a shape that it does not know."""
+    return tuple(length if isinstance(length, int) else None for length in shape) or None
 
 
 def _session_options(options: EngineOptions) -> Any:

@@ -12,14 +12,17 @@ from pathlib import Path
 from types import ModuleType
 
 from ..pipeline.errors import EngineError, MissingExtraError, UsageError
-from .spec import Engine, EngineOptions
+from .spec import Engine, EngineOptions, Port
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
 
 
 @dataclass(frozen=True, slots=True)
 class EngineRow:
-    """One engine: a module with ``open_network(path, options) -> Engine`` and ``describe() -> EngineDescription``."""
+    """One engine: a module with ``open_network(path, options) -> Engine`` and ``describe() -> EngineDescription``.
+
+    Where it infers shapes without running, also ``read_ports(path, name) -> tuple[Port, ...]``.
+    """
 
     name: str
     module: str  # relative to this folder, or absolute
@@ -93,6 +96,36 @@ def open_engine(
     options = EngineOptions(chosen, precision, requests, threads, deterministic)
     opened: Engine = row.load().open_network(Path(path), options)
     return opened
+
+
+def read_ports(path: Path, name: str, *, engine: str = "auto") -> tuple[Port, ...]:
+    """The outputs of an ONNX file whose inputs are fixed, with shapes as an engine infers them, without running.
+
+    Args:
+        path: the network.
+        name: what messages call it.
+        engine: the one to ask first; others that are installed are asked where it leaves a length open.
+
+    Raises:
+        UsageError, MissingExtraError: as :func:`choose_engine`.
+        EngineError: no engine can read the file; the message is of the first.
+    """
+    first = choose_engine(engine)
+    refusal: EngineError | None = None
+    best: tuple[Port, ...] | None = None
+    for row in (first, *(row for row in ENGINES.values() if row is not first and row.installed)):
+        read = getattr(row.load(), "read_ports", None)
+        try:
+            ports: tuple[Port, ...] = read(path, name) if read is not None else ()
+        except EngineError as error:
+            refusal = refusal or error
+            continue
+        if ports and all(port.fixed for port in ports):
+            return ports
+        best = best or ports or None
+    if best is None:
+        raise refusal or EngineError(f"cannot read {name}: no installed engine infers shapes")
+    return best
 
 
 def choose_engine(name: str) -> EngineRow:

@@ -32,7 +32,16 @@ from .cache import discard, find_or_build, key_of
 from .network import is_quantised, network_digest, read_network
 from .pool import Pool
 from .processor import processor
-from .spec import NOT_QUANTISED, Array, EngineDescription, EngineOptions, TensorSpec, check_feeds, check_quantised
+from .spec import (
+    NOT_QUANTISED,
+    Array,
+    EngineDescription,
+    EngineOptions,
+    Port,
+    TensorSpec,
+    check_feeds,
+    check_quantised,
+)
 
 
 def _import_quietly() -> ModuleType:
@@ -100,6 +109,26 @@ def open_network(path: Path, options: EngineOptions) -> OpenVINOEngine:
     )
     compiled = _compile_cached(path, precision, config, key)
     return OpenVINOEngine(path.name, compiled, options, precision)
+
+
+def read_ports(path: Path, name: str) -> tuple[Port, ...]:
+    """The outputs of an ONNX file, with the shapes that OpenVINO infers; nothing is compiled.
+
+    Raises:
+        EngineError: the file cannot be read; it is called ``name``.
+    """
+    try:
+        outputs = _core().read_model(str(path)).outputs
+    except RuntimeError as error:
+        raise EngineError(f"cannot read {name} with openvino: {_one_line(error)}") from error
+    return tuple(Port(port.any_name, port.element_type.get_type_name(), _lengths(port)) for port in outputs)
+
+
+def _lengths(port: Any) -> tuple[int | None, ...] | None:
+    shape = port.partial_shape
+    if shape.rank.is_dynamic:
+        return None
+    return tuple(None if length.is_dynamic else length.get_length() for length in shape)
 
 
 def _own_version() -> str:

@@ -37,6 +37,20 @@ class TensorSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class Port:
+    """An output as an engine infers it without running: ``shape`` has None where a length is open."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | None, ...] | None
+
+    @property
+    def fixed(self) -> bool:
+        """Whether every length is known."""
+        return self.shape is not None and None not in self.shape
+
+
+@dataclass(frozen=True, slots=True)
 class EngineOptions:
     """How a network is to run; see :func:`vidgraph.engines.open_engine` for the meaning of each field."""
 
