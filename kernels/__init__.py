@@ -15,6 +15,7 @@ from .class_nms import class_nms
 from .confident_rows import confident_rows
 from .draw import draw_boxes, draw_labels, draw_masks, draw_points
 from .fast_nms import cross_class_fast_nms, fast_nms, traditional_nms
+from .label_map import label_map
 from .mask_codes import encode_runs, mask_outlines, rle_counts
 from .nms import nms
 from .pixel_formats import PIXEL_FORMATS, PlaneLayout
@@ -42,6 +43,7 @@ __all__ = [
     "encode_runs",
     "fast_nms",
     "instruction_set",
+    "label_map",
     "mask_outlines",
     "nms",
     "preprocess",

@@ -95,6 +95,14 @@ def assemble_masks(
     offsets: NDArray[np.int64],
     /,
 ) -> NDArray[np.uint8]: ...
+def label_map(
+    logits: NDArray[np.float32],
+    window: tuple[float, float, float, float],
+    first: int,
+    labels: NDArray[np.int32],
+    counts: NDArray[np.int64],
+    /,
+) -> None: ...
 def rle_counts(
     bits: NDArray[np.uint8], origin: tuple[int, int], width: int, height: int, size: tuple[int, int], /
 ) -> str: ...

@@ -107,6 +107,16 @@ def instances() -> Iterator[tuple[str, Any]]:
     yield "warp_features", kernels.warp_features(feature, flow.astype(np.float32), scale=feature, bias=feature)
 
 
+def labels() -> Iterator[tuple[str, Any]]:
+    random = np.random.default_rng(11)
+    coarse = random.normal(size=(7, 5, 6)).astype(np.float32).repeat(8, axis=1).repeat(8, axis=2)
+    for name, logits in (("noise", random.normal(size=(19, 23, 31)).astype(np.float32)), ("coarse", coarse)):
+        for size in ((61, 333), (23, 31), (11, 17)):
+            yield f"label_map/{name}/{size}", kernels.label_map(logits, size=size, window=(0.1, 0, 1, 0.9), first=1)
+    last = np.ascontiguousarray(coarse.transpose(1, 2, 0)).transpose(2, 0, 1)
+    yield "label_map/last", kernels.label_map(last, size=(100, 100))
+
+
 def codes(boxes: Any, bits: Any, offsets: Any, size: tuple[int, int]) -> np.ndarray:
     parts = [(bits[offsets[row] : offsets[row + 1]], tuple(box)) for row, box in enumerate(boxes.tolist())]
     text = json.dumps([(kernels.rle_counts(*part, size=size), kernels.mask_outlines(*part)) for part in parts])
@@ -120,6 +130,8 @@ def digest(result: Any) -> str:
 
 if __name__ == "__main__":
     hashes = {
-        name: digest(result) for cases in (pictures(), drawings(), boxes(), instances()) for name, result in cases
+        name: digest(result)
+        for cases in (pictures(), drawings(), boxes(), instances(), labels())
+        for name, result in cases
     }
     print(json.dumps({"instruction_set": kernels.instruction_set(), "hashes": hashes}))

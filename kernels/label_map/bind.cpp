@@ -1,0 +1,54 @@
+#include <algorithm>
+#include <cmath>
+
+#include "../native/binding.h"
+#include "label_map.h"
+
+namespace vidgraph {
+namespace {
+
+// The table of one axis, and its memory. Pixel i lies at start + scale * (i + 1/2), in logits.
+class Axis {
+ public:
+  Axis(int logits, int pixels, double start, double end)
+      : pixels_(pixels), cells_(pixels + kLabelOverrun), low_(cells_.size()), high_(cells_.size()) {
+    const auto first = static_cast<float>(start * logits), scale = static_cast<float>((end - start) * logits / pixels);
+    for (int i = 0; i < pixels; ++i) {
+      const float position = scale * (static_cast<float>(i) + 0.5f) + first - 0.5f;
+      const float held = std::min(std::max(position, 0.f), static_cast<float>(logits - 1));
+      cells_[i] = static_cast<int32_t>(held);
+      high_[i] = held - static_cast<float>(cells_[i]);
+      low_[i] = 1.f - high_[i];
+    }
+    std::fill(cells_.begin() + pixels, cells_.end(), cells_[pixels - 1]);
+  }
+
+  LabelAxis table() const { return {cells_.data(), low_.data(), high_.data(), pixels_}; }
+
+ private:
+  int pixels_;
+  std::vector<int32_t> cells_;
+  std::vector<float> low_, high_;
+};
+
+// `window`: x1, y1, x2, y2, relative to the logits.
+void run(const AnyArray& logits, std::array<double, 4> window, int32_t first, Out<int32_t> labels,
+         Out<int64_t> counts) {
+  const LogitMap map{static_cast<const float*>(logits.data()), logits.stride(0),
+                     logits.stride(1),                         logits.stride(2),
+                     static_cast<int>(logits.shape(0)),        static_cast<int>(logits.shape(1)),
+                     static_cast<int>(logits.shape(2))};
+  nb::gil_scoped_release released;
+  const Axis columns(map.width, static_cast<int>(labels.shape(1)), window[0], window[2]);
+  const Axis rows(map.height, static_cast<int>(labels.shape(0)), window[1], window[3]);
+  const auto memory = workspace(label_workspace(map));
+  std::fill_n(counts.data(), map.classes, 0);
+  const LabelPicture picture{labels.data(), counts.data(), first};
+  KERNEL_CALL(label_map)(map, columns.table(), rows.table(), memory.get(), picture);
+}
+
+}  // namespace
+
+void bind_label_map(nb::module_& module) { module.def("label_map", &run); }
+
+}  // namespace vidgraph
