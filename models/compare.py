@@ -1,4 +1,4 @@
-"""``vidgraph compare``: one network in two engines on the frames of a video."""
+"""``vidgraph compare``: one model in two engines, or from two files, on the frames of a video."""
 
 from __future__ import annotations
 
@@ -13,20 +13,31 @@ from numpy.typing import NDArray
 
 from ..engines.compare import Difference, compare, format_differences
 from ..engines.spec import Engine
+from ..pipeline.detections import Detections
 from ..pipeline.errors import UsageError
-from ..pipeline.packet import Packet
+from ..pipeline.packet import DETECTIONS, Frame, Packet
+from ..pipeline.stage import Stage
 from ..stages.open_source import open_sources
 from ..stages.preprocess import Size
 from .base import Model, load_model
+from .compare_results import ResultDifference
 
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """The two engines as text, and for each output the worst element over all frames."""
+    """The two engines as text, for each output the worst element over all frames, and what became of it.
+
+    Attributes:
+        rows: one for each output.
+        frames: how many were compared.
+        table: ``rows`` as text, under a line that names both engines.
+        results: of models that detect: how far the detections are from each other.
+    """
 
     rows: tuple[Difference, ...]
     frames: int
     table: str
+    results: ResultDifference | None
 
 
 def compare_engines(
@@ -34,6 +45,7 @@ def compare_engines(
     model: str,
     *,
     weights: str | os.PathLike[str] | None = None,
+    other_weights: str | os.PathLike[str] | None = None,
     reference: str = "onnxruntime:fp32",
     other: str = "auto",
     size: int | tuple[int, int] | None = None,
@@ -41,9 +53,13 @@ def compare_engines(
 ) -> Compared:
     """Run ``model`` in two engines on the first frames of ``source``.
 
+    The outputs are of the same input in both. The detections are those of two runs: of a video model, each
+    carries its own features along.
+
     Args:
         source: what ``vidgraph run`` takes; the input is made of its frames as in a run.
         model, weights, size: as for :func:`load_model`.
+        other_weights: what the other engine runs, such as a quantised file; by default ``weights``.
         reference, other: ``ENGINE`` or ``ENGINE:PRECISION``.
         frames: how many frames.
 
@@ -53,15 +69,19 @@ def compare_engines(
     """
     with ExitStack() as opened:
         models = [
-            opened.enter_context(load_model(model, weights=weights, size=size, engine=engine, precision=precision))
-            for engine, precision in (_engine(reference), _engine(other))
+            opened.enter_context(load_model(model, weights=file, size=size, engine=engine, precision=precision))
+            for file, (engine, precision) in (
+                (weights, _engine(reference)),
+                (weights if other_weights is None else other_weights, _engine(other)),
+            )
         ]
+        runs = [each.stages() for each in models]
         sources = open_sources([source], frames=frames)
         if len(sources) != 1:
             raise UsageError(f"compare takes one source, {os.fspath(source)} stands for {len(sources)}")
         opened.callback(sources[0].close)
         sources[0].open()
-        preprocess = models[0].stages()[0]
+        preprocess, results = runs[0][0], ResultDifference()
         worst: dict[str, Difference] = {}
         pairs: dict[Size, list[_Pair]] = {}
         count = 0
@@ -74,9 +94,13 @@ def compare_engines(
                 if row.output not in worst or row.worst > worst[row.output].worst:
                     worst[row.output] = row
             given.release()
+            found = [_detections(stages, frame) for stages in runs]
+            if found[0] is not None and found[1] is not None:
+                results.add(found[0], found[1])
             count += 1
         rows, first = tuple(worst.values()), next(iter(pairs.values()))[0]
-        return Compared(rows, count, format_differences(first.reference, first.other, rows))
+        table = format_differences(first.reference, first.other, rows)
+        return Compared(rows, count, table, results if results.frames else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +133,13 @@ def _differences(pairs: list[_Pair], image: NDArray[np.float32]) -> Iterator[Dif
             yield replace(row, output=f"{pair.graph}/{row.output}") if len(pairs) > 1 else row
         if not state and len(pairs) > 1:
             state = {name: np.array(array) for name, array in pair.reference.run(given).items()}
+
+
+def _detections(stages: list[Stage], frame: Frame) -> Detections | None:
+    packets = [Packet(frame)]
+    for stage in stages:
+        packets = [out for packet in packets for out in stage.process(packet)]
+    return packets[-1].get(DETECTIONS)
 
 
 def _engine(text: str) -> tuple[str, str]:

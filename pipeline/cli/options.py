@@ -195,6 +195,8 @@ COMMANDS: tuple[Command, ...] = (
                      example="vidgraph compare --source in.mp4 --model retinaface --a onnxruntime:fp32"),
              _option("--b", default="auto", metavar="ENGINE[:P]", help="compared with it (default auto)",
                      example="vidgraph compare --source in.mp4 --model retinaface --b openvino:bf16"),
+             _option("--other-model", metavar="NAME=WEIGHTS", help="b runs this file instead, such as an int8 export",
+                     example="vidgraph compare --source in.mp4 --model retinaface --other-model face-int8.onnx"),
              SIZE, _option("--frames", type=positive, default=1, metavar="N", help="frames to compare on (default 1)",
                            example="vidgraph compare --source in.mp4 --model retinaface --frames 5"), VERBOSE),
             "vidgraph compare --source in.mp4 --model retinaface --b openvino:bf16"),

@@ -95,21 +95,28 @@ def export(options: argparse.Namespace) -> int:
 def compare(options: argparse.Namespace) -> int:
     """Two engines on the same frames."""
     from ...models.compare import compare_engines
+    from ...models.registry import find_model
     from ...models.run import named_model
 
     if not options.model:
         raise UsageError("--model is missing; vidgraph models lists them")
     name, weights = named_model(options.model)
+    other, other_weights = named_model(options.other_model) if options.other_model else (name, None)
+    if find_model(other) is not find_model(name):
+        raise UsageError(f"compare takes two files of one model, got {name} and {other}")
     compared = compare_engines(
         options.source,
         name,
         weights=weights,
+        other_weights=other_weights,
         reference=options.a,
         other=options.b,
         size=options.size,
         frames=options.frames,
     )
     print(compared.table)
+    if compared.results is not None:
+        print(compared.results)
     say(f"worst of {compared.frames} frame{'s' if compared.frames != 1 else ''}")
     return 0
 
