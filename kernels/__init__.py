@@ -14,8 +14,10 @@ from .best_classes import best_classes
 from .class_nms import class_nms
 from .confident_rows import confident_rows
 from .draw import draw_boxes, draw_labels, draw_masks, draw_points
+from .draw_segments import draw_segments
 from .fast_nms import cross_class_fast_nms, fast_nms, traditional_nms
 from .label_map import label_map
+from .label_runs import label_runs
 from .mask_codes import encode_runs, mask_outlines, rle_counts
 from .nms import nms
 from .pixel_formats import PIXEL_FORMATS, PlaneLayout
@@ -40,10 +42,12 @@ __all__ = [
     "draw_labels",
     "draw_masks",
     "draw_points",
+    "draw_segments",
     "encode_runs",
     "fast_nms",
     "instruction_set",
     "label_map",
+    "label_runs",
     "mask_outlines",
     "nms",
     "preprocess",

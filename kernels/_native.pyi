@@ -170,3 +170,21 @@ def draw_masks(
     alpha: int,
     /,
 ) -> None: ...
+def draw_segments(
+    planes: _Planes,
+    layout: _Layout,
+    weights: _Pair,
+    full_range: bool,
+    segment_ids: NDArray[np.int32],
+    colors: NDArray[np.uint8],
+    alpha: int,
+    /,
+) -> None: ...
+def count_label_runs(labels: NDArray[np.int32], counts: NDArray[np.int64], /) -> None: ...
+def list_label_runs(
+    labels: NDArray[np.int32],
+    next: NDArray[np.int64],
+    starts: NDArray[np.int64],
+    run_labels: NDArray[np.int32],
+    /,
+) -> None: ...

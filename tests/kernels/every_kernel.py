@@ -53,6 +53,9 @@ def drawings() -> Iterator[tuple[str, Any]]:
         kernels.draw_points(planes, format, boxes[:, :2].copy(), colors, **COLOURS, radius=4.2)
         kernels.draw_labels(planes, format, glyphs, whole[:, :2].copy(), colors=colors, text_colors=colors, **COLOURS)
         yield f"draw/{format}", planes
+        ids = random.integers(-1, 21, (91, 133)).astype(np.int32)
+        kernels.draw_segments(planes, format, ids, colors, 0.4, **COLOURS)
+        yield f"draw_segments/{format}", (*planes, *kernels.label_runs(ids))
 
 
 def boxes() -> Iterator[tuple[str, Any]]:
