@@ -13,6 +13,8 @@ from vidgraph.models.registry import find_model
 from vidgraph.models.run import named_model, run
 from vidgraph.pipeline.errors import UsageError
 
+from .raw_outputs import check_tensors
+
 pytest.importorskip("torch", reason="seeded weights are made with torch (the extra 'torch')")
 
 
@@ -37,7 +39,8 @@ def load(weights: Path, command_cache: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("VIDGRAPH_CACHE", str(command_cache))
 
     def model(**choices: Any) -> Model:
-        given = {"size": 128, "precision": "fp32", "min_score": 0.0, "max_detections": 5} | choices
+        about_detections = {} if "head" in choices else {"min_score": 0.0, "max_detections": 5}
+        given = {"size": 128, "precision": "fp32"} | about_detections | choices
         return load_model("yolact-edge-vid-resnet50", weights=weights, **given)
 
     return model
@@ -66,6 +69,10 @@ def test_every_frame_a_key_frame_differs_from_the_published_interval(
     same = [a == b for a, b in zip(by_five, all_keys, strict=True)]
     assert same[::5] == [True] * 3  # frames 0, 5, 10 are key frames either way
     assert not all(same)
+
+
+def test_raw_tensors_of_key_frames_and_of_those_between(load: Callable[..., Model], face_clip: Path) -> None:
+    check_tensors(load(head="raw", threads=1), face_clip, 7)
 
 
 def test_a_file_says_which_model_it_is(weights: Path, command_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
