@@ -55,7 +55,8 @@ def drawings() -> Iterator[tuple[str, Any]]:
         yield f"draw/{format}", planes
         ids = random.integers(-1, 21, (91, 133)).astype(np.int32)
         kernels.draw_segments(planes, format, ids, colors, 0.4, **COLOURS)
-        yield f"draw_segments/{format}", (*planes, *kernels.label_runs(ids))
+        yield f"draw_segments/{format}", planes
+        yield f"label_runs/{format}", kernels.label_runs(ids)
 
 
 def boxes() -> Iterator[tuple[str, Any]]:

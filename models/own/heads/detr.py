@@ -1,0 +1,171 @@
+"""Transformers that give a set of boxes: queries with logits, or labels, boxes and scores of the exported end.
+
+Sources: Carion et al., End-to-End Object Detection with Transformers, ECCV 2020 (softmax, the last column is no
+object); Zhu et al., Deformable DETR, ICLR 2021, Zhao et al., DETRs Beat YOLOs on Real-time Object Detection,
+CVPR 2024 (sigmoid, the best pairs of query and class).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ....engines.spec import TensorSpec
+from ....pipeline.detections import Detections
+from ....pipeline.packet import Key
+from ....stages.infer import RawOutputs
+from ....stages.preprocess import Size
+from ...family import Arrays, Choices, OutputKeys, Take
+from ..description import Description
+from ..head import Head, HeadResults
+from .boxes import BoxForm, best_pairs, class_columns, given_boxes, kept, output_of, softmax, suppressed, wrong_count
+
+MIN_SCORE = 0.5
+"""As the published demonstrations."""
+
+
+@dataclass(frozen=True, slots=True)
+class Queries:
+    """A box and one logit (or score) per class for each query.
+
+    Attributes:
+        logits, boxes: names of the outputs: float32 [1, Q, C] and [1, Q, 4].
+        columns: C.
+        scores: ``softmax``, ``sigmoid`` or ``given``.
+        background: which column is no class.
+        form: of the boxes.
+    """
+
+    logits: str
+    boxes: str
+    columns: int
+    scores: str
+    background: str
+    form: BoxForm
+    kind: str = "detr"
+    task: str = "boxes"
+
+    @property
+    def class_count(self) -> int:
+        """Columns but the one of no object."""
+        return len(range(self.columns)[class_columns(self.columns, self.background)])
+
+    @property
+    def point_names(self) -> tuple[str, ...]:
+        """There are no points."""
+        return ()
+
+    def creates(self, keys: OutputKeys) -> frozenset[Key[Any]]:
+        """Detections."""
+        return frozenset({keys.detections})
+
+    def take(self, choices: Choices) -> Take:
+        """The queries that score enough, best first."""
+
+        def pick(outputs: Mapping[str, NDArray[Any]]) -> Arrays:
+            rows, ids, best = self.candidates(outputs[self.logits][0], choices)
+            return kept(outputs[self.boxes][0][rows], ids, best, outputs, self.logits, self.boxes)
+
+        return pick
+
+    def candidates(
+        self, logits: NDArray[np.float32], choices: Choices
+    ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
+        """Query, class and score of what scores enough; softmax: a query has its best class, else it may have several.
+
+        Args:
+            logits: float32 [Q, C].
+        """
+        min_score = MIN_SCORE if choices.min_score is None else choices.min_score
+        classes = class_columns(self.columns, self.background)
+        if self.scores == "softmax":
+            shares = softmax(logits)[:, classes]
+            others = np.arange(shares.shape[1]) != shares.argmax(axis=1)[:, None]
+            shares[others] = -1
+        else:
+            shares = logits[:, classes]
+        limit = len(logits) if choices.nms_iou is None else shares.size
+        return best_pairs(
+            shares, min_score=min_score, limit=limit, activate=self.scores == "sigmoid", classes=choices.classes
+        )
+
+    def decode(self, raw: RawOutputs, frame: Size, choices: Choices, names: tuple[str, ...]) -> HeadResults:
+        """Detections, best first. Nothing is suppressed unless ``nms_iou`` is given."""
+        boxes = self.form.in_frame(raw.arrays["boxes"], raw)
+        found = Detections(boxes, raw.arrays["scores"], raw.arrays["class_ids"], names)
+        limit = len(found) if choices.max_detections is None else choices.max_detections
+        return HeadResults(detections=suppressed(found, max_iou=choices.nms_iou, limit=limit))
+
+
+def fit(outputs: Sequence[TensorSpec], about: Description, size: Size) -> Head | str | None:
+    """A head for labels, boxes and scores, or for boxes and logits; see :mod:`..head`."""
+    given = given_boxes(outputs, about, kind="detr", unit="pixels")
+    if given is not None:
+        return given
+    pair = _named_pair(outputs, about)
+    if pair is None:
+        return _unnamed(outputs, about)
+    return _queries(*pair, about, roboflow=pair[1].name == "dets")
+
+
+def _named_pair(outputs: Sequence[TensorSpec], about: Description) -> tuple[TensorSpec, TensorSpec] | None:
+    """Logits and boxes by their roles or names."""
+    boxes = output_of(outputs, about, "boxes", ("pred_boxes", "dets"))
+    names = ("labels",) if boxes is not None and boxes.name == "dets" else ("logits", "pred_logits")
+    logits = output_of(outputs, about, "logits", names)
+    if boxes is None and logits is not None:
+        boxes = output_of(outputs, about, "boxes", ("boxes",))
+    return None if logits is None or boxes is None else (logits, boxes)
+
+
+def _unnamed(outputs: Sequence[TensorSpec], about: Description) -> Head | str | None:
+    """Two outputs that are boxes and a table of as many rows: a DETR where the description says so."""
+    tables = [spec for spec in outputs if len(spec.shape) == 3 and spec.dtype.kind == "f"]
+    boxes = [spec for spec in tables if spec.shape[2] == 4]
+    logits = [spec for spec in tables if spec.shape[2] != 4]
+    if len(boxes) != 1 or len(logits) != 1 or boxes[0].shape[1] != logits[0].shape[1]:
+        return None
+    if about.head == "detr":
+        return _queries(logits[0], boxes[0], about, roboflow=False)
+    return (
+        f"outputs {boxes[0].name!r} {boxes[0]} and {logits[0].name!r} {logits[0]} are boxes and scores of a DETR or "
+        "of an SSD; say which (`head`)"
+    )
+
+
+def _queries(logits: TensorSpec, boxes: TensorSpec, about: Description, *, roboflow: bool) -> Head | str:
+    for spec in (logits, boxes):
+        if len(spec.shape) != 3 or spec.shape[0] != 1 or spec.dtype.kind != "f":
+            return f"output {spec.name!r} must be float32 [1, queries, ..], got {spec}"
+    if boxes.shape[2] != 4:
+        return f"output {boxes.name!r} must be boxes [1, queries, 4], got {boxes}"
+    if boxes.shape[1] != logits.shape[1]:
+        return f"outputs {logits.name!r} {logits} and {boxes.name!r} {boxes} must have as many rows"
+    scores = about.scores or ("sigmoid" if roboflow else _scores_of(logits, about))
+    if scores is None:
+        return wrong_count(logits, logits.shape[2], about) or (
+            f"output {logits.name!r} {logits} may be {logits.shape[2]} classes (sigmoid) or {logits.shape[2] - 1} and "
+            "no object (softmax); name the `classes`, or say `scores`"
+        )
+    background = about.background or _background_of(logits, about, scores)
+    form = BoxForm(about.boxes or "cxcywh", about.boxes_unit or "relative")
+    head = Queries(logits.name, boxes.name, logits.shape[2], scores, background, form)
+    return wrong_count(logits, head.class_count, about) or head
+
+
+def _scores_of(logits: TensorSpec, about: Description) -> str | None:
+    """What makes scores of the logits: by the column of no object, or by the number of classes."""
+    if about.background is not None:
+        return "sigmoid" if about.background == "none" else "softmax"
+    named = len(about.classes or ())
+    return {logits.shape[2]: "sigmoid", logits.shape[2] - 1: "softmax"}.get(named) if named else None
+
+
+def _background_of(logits: TensorSpec, about: Description, scores: str) -> str:
+    """With softmax the last column is no object; else it is where one class fewer is named."""
+    one_fewer = about.classes is not None and len(about.classes) == logits.shape[2] - 1
+    return "last" if scores == "softmax" or one_fewer else "none"
