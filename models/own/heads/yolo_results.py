@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil, floor
 from typing import Any
 
 import numpy as np
@@ -113,17 +114,30 @@ def results(
 def _masks(raw: RawOutputs, frame: Size, boxes: NDArray[np.float32], coefficients: NDArray[np.float32]) -> Masks:
     if not len(boxes):
         return Masks(np.zeros((0, 4), np.int32), np.zeros(0, np.uint8), np.zeros(1, np.int64), frame)
+    (x1, y1, x2, y2), window = seen_part(raw.affine, raw.size, frame)
+    size, corner = (y2 - y1, x2 - x1), (x1, y1, x1, y1)
+    relative = (boxes - np.array(corner, np.float32)) / _extent(size)
     prototypes = raw.arrays["prototypes"].transpose(1, 2, 0)
-    window = frame_window(raw.affine, raw.size, frame)
-    found = assemble_masks(prototypes, coefficients, boxes / _extent(frame), size=frame, window=window)
-    return Masks(*found, frame)
+    tight, bits, offsets = assemble_masks(prototypes, coefficients, relative, size=size, window=window)
+    filled = tight[:, 2:] > tight[:, :2]
+    return Masks(tight + np.array(corner, np.int32) * filled.all(axis=1, keepdims=True), bits, offsets, frame)
 
 
-def frame_window(affine: Affine, size: Size, frame: Size) -> tuple[float, float, float, float]:
-    """The part (x1, y1, x2, y2) of an input of ``size`` that ``frame`` covers, relative to the input."""
-    (x_scale, y_scale), (x_offset, y_offset) = affine.scale, affine.offset
-    width, height = x_scale * size[1], y_scale * size[0]
-    return -x_offset / width, -y_offset / height, (frame[1] - x_offset) / width, (frame[0] - y_offset) / height
+def seen_part(
+    affine: Affine, size: Size, frame: Size
+) -> tuple[tuple[int, int, int, int], tuple[float, float, float, float]]:
+    """Which whole pixels (x1, y1, x2, y2) of ``frame`` an input of ``size`` shows, and where they lie in it, in 0..1.
+
+    All of the frame, unless its borders were cut off.
+    """
+    pixels, window = [], []
+    for axis, (scale, offset) in enumerate(zip(affine.scale, affine.offset, strict=True)):
+        shown, length = scale * size[1 - axis], frame[1 - axis]
+        first, last = max(0, ceil(offset - 0.01)), min(length, floor(offset + shown + 0.01))
+        pixels.append((first, last))
+        window.append((max(0.0, (first - offset) / shown), min(1.0, (last - offset) / shown)))
+    ((x1, x2), (y1, y2)), ((left, right), (top, bottom)) = pixels, window
+    return (x1, y1, x2, y2), (left, top, right, bottom)
 
 
 def _landmarks(

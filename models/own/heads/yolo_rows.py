@@ -57,7 +57,7 @@ class Extras:
 
 def shown(spec: TensorSpec) -> str:
     """An output in a message."""
-    return f"output {spec.name!r} ({spec})"
+    return f"output {spec.name!r} {spec}"
 
 
 def row_counts(size: Size) -> dict[int, int]:
