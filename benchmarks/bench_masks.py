@@ -35,6 +35,7 @@ def cases(counts: tuple[int, ...] = (20, 100)) -> Iterator[Case]:
     for count in counts:
         scene = random_scene(count, 1.0 if count <= 20 else 6.8)
         yield from _mask_cases(scene)
+        yield _letterboxed_case(scene)
         yield from _overlay_cases(scene)
     yield from _rle_cases(random_scene(20, 1.0))
 
@@ -42,8 +43,7 @@ def cases(counts: tuple[int, ...] = (20, 100)) -> Iterator[Case]:
 def random_scene(count: int, frames: float) -> Scene:
     """Objects with a coarse outline; the boxes together cover so many frames."""
     random = np.random.default_rng(count)
-    coarse = random.normal(size=(32, 15, 15))
-    proto = np.maximum(resize_reference(resize_reference(coarse, 138, 1), 138, 2), 0).transpose(1, 2, 0)
+    proto = _random_planes(random, 138).transpose(1, 2, 0)
     width = np.minimum(np.sqrt(frames / count) * random.uniform(0.7, 1.4, count), 1)
     height = np.minimum(frames / count / width, 1)
     x, y = random.uniform(0, 1 - width), random.uniform(0, 1 - height)
@@ -52,6 +52,21 @@ def random_scene(count: int, frames: float) -> Scene:
     colors, frame = random.integers(0, 256, (count, 3), np.uint8), random.integers(0, 256, (*SIZE, 3), np.uint8)
     f32 = [np.ascontiguousarray(array, np.float32) for array in (proto, coeff, boxes)]
     return Scene(f32[0], f32[1], f32[2], colors, frame)
+
+
+def _random_planes(random: np.random.Generator, side: int) -> NDArray[np.float32]:
+    """Prototypes [32, side, side] with coarse outlines."""
+    coarse = random.normal(size=(32, 15, 15))
+    return np.maximum(resize_reference(resize_reference(coarse, side, 1), side, 2), 0).astype(np.float32)
+
+
+def _letterboxed_case(scene: Scene) -> Case:
+    """Prototypes as YOLO gives them: planes [32, 160, 160] of a square input, of which the frame covers 160 x 90."""
+    planes, window = _random_planes(np.random.default_rng(3), 160), (0.0, 35 / 160, 1.0, 125 / 160)
+    yolo = Scene(planes.transpose(1, 2, 0), scene.coeff, scene.boxes, scene.colors, scene.frame)
+    run = partial(assemble_masks, yolo.proto, yolo.coeff, yolo.boxes, size=SIZE, window=window)
+    task = f"{len(scene.boxes)} masks of 1920x1080, letterboxed planes"
+    return Case(task, "vidgraph", run, partial(_check_masks, run, yolo, window), planes.nbytes)
 
 
 def _mask_cases(scene: Scene) -> Iterator[Case]:
@@ -70,12 +85,14 @@ def _ours(scene: Scene) -> Any:
     return assemble_masks(scene.proto, scene.coeff, scene.boxes, size=SIZE)
 
 
-def _check_masks(run: Callable[[], Any], scene: Scene) -> None:
+def _check_masks(
+    run: Callable[[], Any], scene: Scene, window: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
+) -> None:
     """Every pixel of every twentieth mask, but for those near 1/2."""
     found = run()
     for row in range(0, len(scene.boxes), 20):
         one = slice(row, row + 1)
-        (exact,) = mask_probabilities_reference(scene.proto, scene.coeff[one], scene.boxes[one], SIZE)
+        (exact,) = mask_probabilities_reference(scene.proto, scene.coeff[one], scene.boxes[one], SIZE, window)
         wrong = (_full(found, row) != (exact > 0.5)) & (np.abs(exact - 0.5) > 1e-5)
         assert not wrong.any(), f"mask {row} differs in {wrong.sum()} pixels"
 

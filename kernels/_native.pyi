@@ -91,6 +91,7 @@ def assemble_masks(
     coefficients: NDArray[np.float32],
     boxes: NDArray[np.float32],
     size: tuple[int, int],
+    window: tuple[float, float, float, float],
     tight: NDArray[np.int32],
     offsets: NDArray[np.int64],
     /,

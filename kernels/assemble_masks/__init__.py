@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _native
-from ..arrays import require
+from ..arrays import require, require_host
 
 _LARGEST_PX = 1 << 20
 
@@ -17,6 +17,7 @@ def assemble_masks(
     boxes: NDArray[np.float32],
     *,
     size: tuple[int, int],
+    window: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0),
 ) -> tuple[NDArray[np.int32], NDArray[np.uint8], NDArray[np.int64]]:
     """Prototypes x coefficients, sigmoid, crop, bilinear resize to the frame and threshold, in one pass.
 
@@ -24,12 +25,28 @@ def assemble_masks(
     a mask may reach up to two prototype pixels beyond its box. Nothing of the size of N frames is ever
     made, nor a frame of floats.
 
+    The prototypes may be the whole of a letterboxed input, of which the frame covers only ``window``. Those
+    beyond it are like any others: cut to the box, they are mixed into the pixels along the frame's border
+    (within half a prototype pixel of it), as if the masks of the whole input were made and the frame cut out
+    of them. At the edges of the prototypes themselves the outermost ones hold.
+
+    Beside ``process_mask`` of Ultralytics with ``upsample=True``, whose frame is the network's input (a default
+    ``window``, ``size`` the input's): the products and the places that are sampled are the same. It cuts to the
+    box without the pixel more, and mixes logits and asks whether they exceed 0 (its first versions:
+    probabilities and 0.5, as here). So a pixel is the same in both if the four prototypes that it mixes lie in
+    the box and have it on one side; outlines move by less than a prototype pixel, and masks that are cut by
+    their box reach up to one (left, top) or two (right, bottom) prototype pixels beyond it here, half a pixel
+    less or more there.
+
     Args:
-        proto: float32 ``[Hp, Wp, K]``, the prototypes, at least one pixel.
+        proto: float32 ``[Hp, Wp, K]`` of any strides, the prototypes, at least one pixel. With the K numbers of
+            a pixel adjacent, or the pixels of a row (a transposed view of ``[K, Hp, Wp]``), it is as fast as it
+            can be. Every layout gives the same bits.
         coeff: float32 ``[N, K]``, each detection's coefficients.
         boxes: float32 ``[N, 4]``, (x1, y1, x2, y2) relative to the frame, not clipped; in any order of
             the corners. A box with a NaN has an empty mask.
         size: (H, W) of the frame, pixels.
+        window: (x1, y1, x2, y2) relative to the prototypes, in 0..1: what the frame covers of them.
 
     Returns:
         boxes: int32 ``[N, 4]``, (x1, y1, x2, y2), frame pixels, the tightest around each mask; all 0
@@ -46,13 +63,27 @@ def assemble_masks(
         ``align_corners=False``.
     """
     owner = "assemble_masks"
-    require(proto, f"{owner}: proto", np.float32, (None, None, None))
+    _check_strided(f"{owner}: proto", proto)
     require(boxes, f"{owner}: boxes", np.float32, (None, 4))
     require(coeff, f"{owner}: coeff", np.float32, (len(boxes), proto.shape[2]))
     height, width = size
     for what, pair in (("size", size), ("proto", proto.shape[:2])):
         if not all(1 <= side <= _LARGEST_PX for side in pair):
             raise ValueError(f"{owner}: {what} must have 1 to {_LARGEST_PX} pixels along each side, got {tuple(pair)}")
+    x1, y1, x2, y2 = map(float, window)
+    if not (0 <= x1 < x2 <= 1 and 0 <= y1 < y2 <= 1):
+        raise ValueError(f"{owner}: window must be (x1, y1, x2, y2) with 0 <= x1 < x2 <= 1, y likewise, got {window}")
     tight, offsets = np.empty((len(boxes), 4), np.int32), np.empty(len(boxes) + 1, np.int64)
-    bits = _native.assemble_masks(proto, coeff, boxes, (height, width), tight, offsets)
+    bits = _native.assemble_masks(proto, coeff, boxes, (height, width), (x1, y1, x2, y2), tight, offsets)
     return tight, bits.copy(), offsets
+
+
+def _check_strided(what: str, proto: NDArray[np.float32]) -> None:
+    require_host(proto, what)
+    if proto.dtype != np.float32 or proto.ndim != 3:
+        raise ValueError(f"{what} must be float32 [N, N, N], got {proto.dtype} {list(proto.shape)}")
+    if any(stride % 4 for stride in proto.strides):
+        raise ValueError(
+            f"{what} must have strides of whole numbers, got {proto.strides} bytes;"
+            " copy it with numpy.ascontiguousarray"
+        )

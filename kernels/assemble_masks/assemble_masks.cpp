@@ -10,17 +10,17 @@ namespace {
 
 constexpr float kThreshold = 0.5f;
 
-constexpr int kChunk = 64;  // pixels
-
-// Dot products of `count` pixels with the coefficients. Adding up the last four lanes waits until there are many.
+// Dot products of `count` pixels, `stride` floats apart, with the coefficients. Adding up the last four lanes waits until
+// there are many.
 template <int kChannels>
-void dots(const float* pixels, const float* coefficients, int channels, int count, float* __restrict out) {
+void dots(const float* pixels, int64_t stride, const float* coefficients, int channels, int count,
+          float* __restrict out) {
   const int length = kChannels ? kChannels : channels, whole = length / kLanes * kLanes;
-  float four[4 * kChunk];
-  for (int start = 0; start < count; start += kChunk) {
-    const int end = count - start < kChunk ? count - start : kChunk;
+  float four[4 * kMaskChunk];
+  for (int start = 0; start < count; start += kMaskChunk) {
+    const int end = count - start < kMaskChunk ? count - start : kMaskChunk;
     for (int i = 0; i < end; ++i) {
-      const float* pixel = pixels + static_cast<int64_t>(start + i) * length;
+      const float* pixel = pixels + (start + i) * stride;
       float lanes[kLanes] = {};
       for (int k = 0; k < whole; k += kLanes) {
         for (int l = 0; l < kLanes; ++l) lanes[l] += pixel[k + l] * coefficients[k + l];
@@ -32,20 +32,78 @@ void dots(const float* pixels, const float* coefficients, int channels, int coun
   }
 }
 
+// A number for each of kLanes adjacent pixels, in registers.
+struct Pixels {
+  Floats parts[kLanes / kRegister];
+};
+
+inline Pixels operator+(const Pixels& a, const Pixels& b) {
+  Pixels sum;
+  for (int i = 0; i < kLanes / kRegister; ++i) sum.parts[i] = a.parts[i] + b.parts[i];
+  return sum;
+}
+
+// What `dots` sums in one lane. A line of the cache is read once: planes often lie so that they share its place there.
+template <int kChannels>
+inline Pixels lane_of_planes(const float* pixels, int64_t plane, const float* coefficients, int channels, int lane) {
+  Pixels sum = {};
+  for (int k = lane; k < (kChannels ? kChannels : channels); k += kLanes) {
+    for (int i = 0; i < kLanes / kRegister; ++i) {
+      sum.parts[i] += load_floats(pixels + k * plane + i * kRegister) * coefficients[k];
+    }
+  }
+  return sum;
+}
+
+// The same dot products, bit by bit, of kLanes adjacent pixels of planes that lie `plane` floats apart.
+template <int kChannels>
+void dots_of_planes(const float* pixels, int64_t plane, const float* coefficients, int channels, float* out) {
+  const auto lane = [&](int l) { return lane_of_planes<kChannels>(pixels, plane, coefficients, channels, l); };
+  const auto four = [&](int l) { return (lane(l) + lane(l + 8)) + (lane(l + 4) + lane(l + 12)); };
+  const Pixels sum = (four(0) + four(2)) + (four(1) + four(3));
+  std::memcpy(out, &sum, sizeof(sum));
+}
+
+// Dot products of pixels x1 to x2 - 1 of row y, whatever the layout of the prototypes.
+template <int kChannels>
+void dots_of_row(const Prototypes& p, const float* coefficients, int y, int x1, int x2, float* scratch, float* out) {
+  const float* row = p.data + y * p.row_stride;
+  if (p.channel_stride == 1) {
+    return dots<kChannels>(row + x1 * p.pixel_stride, p.pixel_stride, coefficients, p.channels, x2 - x1, out);
+  }
+  if (p.pixel_stride == 1 && p.width >= kLanes) {
+    const int past_line = static_cast<int>(reinterpret_cast<uintptr_t>(row + x1) / sizeof(float) % kLanes);
+    for (int from = past_line < x1 ? x1 - past_line : 0; from < x2; from += kLanes) {
+      float sums[kLanes];
+      if (from > p.width - kLanes) from = p.width - kLanes;
+      dots_of_planes<kChannels>(row + from, p.channel_stride, coefficients, p.channels, sums);
+      const int begin = from > x1 ? from : x1, end = from + kLanes < x2 ? from + kLanes : x2;
+      std::memcpy(out + begin - x1, sums + begin - from, sizeof(float) * (end - begin));
+    }
+    return;
+  }
+  for (int start = x1; start < x2; start += kMaskChunk) {
+    const int count = x2 - start < kMaskChunk ? x2 - start : kMaskChunk;
+    for (int i = 0; i < count; ++i) {
+      const float* pixel = row + (start + i) * p.pixel_stride;
+      for (int k = 0; k < p.channels; ++k) scratch[i * p.channels + k] = pixel[k * p.channel_stride];
+    }
+    dots<kChannels>(scratch, p.channels, coefficients, p.channels, count, out + start - x1);
+  }
+}
+
 // Probabilities of the crop with a border of one pixel: 0, but the last pixel again at the far edge of the prototypes.
 class ProbabilityMap {
  public:
   ProbabilityMap(float* data, Region crop) : data_(data), crop_(crop), stride_(crop.x2 - crop.x1 + 2) {}
 
   template <int kChannels>
-  void fill(const Prototypes& prototypes, const float* coefficients) {
+  void fill(const Prototypes& prototypes, const float* coefficients, float* scratch) {
     for (int x = 0; x < stride_; ++x) at(crop_.y1 - 1)[x] = at(crop_.y2)[x] = 0.f;
     const int count = crop_.x2 - crop_.x1;
     for (int y = crop_.y1; y < crop_.y2; ++y) {
-      const int64_t first = static_cast<int64_t>(y) * prototypes.width + crop_.x1;
-      const float* pixels = prototypes.data + first * prototypes.channels;
       float* row = at(y);
-      dots<kChannels>(pixels, coefficients, prototypes.channels, count, row + 1);
+      dots_of_row<kChannels>(prototypes, coefficients, y, crop_.x1, crop_.x2, scratch, row + 1);
       for (int x = 1; x <= count; ++x) row[x] = sigmoid(row[x]);
       row[0] = 0.f;
       row[count + 1] = crop_.x2 == prototypes.width ? row[count] : 0.f;
@@ -133,12 +191,13 @@ void assemble_mask(const Prototypes& prototypes, const float* coefficients, Regi
   WideRow upper{float_memory, word_memory}, lower{float_memory + row_length, word_memory + words};
   uint64_t* columns_set = word_memory + 2 * words;
   std::memset(columns_set, 0, sizeof(uint64_t) * words);
-  const ProbabilityMap map(float_memory + 2 * row_length, crop);
+  float* scratch = float_memory + 2 * row_length;
+  const ProbabilityMap map(scratch + static_cast<size_t>(kMaskChunk) * prototypes.channels, crop);
   ProbabilityMap filled = map;
   if (prototypes.channels == 32) {
-    filled.fill<32>(prototypes, coefficients);
+    filled.fill<32>(prototypes, coefficients, scratch);
   } else {
-    filled.fill<0>(prototypes, coefficients);
+    filled.fill<0>(prototypes, coefficients, scratch);
   }
   const int skipped_x = crop.x1 > 0 ? 0 : 1, first_cell_x = crop.x1 - 1 + skipped_x;
   const int first_cell_y = crop.y1 > 0 ? crop.y1 - 1 : 0;

@@ -8,9 +8,16 @@
 
 namespace vidgraph {
 
+// Prototypes [height][width][channels]; strides count floats and may be negative.
 struct Prototypes {
-  const float* data;  // [height][width][channels]
+  const float* data;
   int height, width, channels;
+  int64_t row_stride, pixel_stride, channel_stride;
+};
+
+// What the frame covers of one axis of the prototypes, in prototype pixels.
+struct Window {
+  float origin, extent;
 };
 
 // Whole pixels: columns x1 to x2 - 1, rows y1 to y2 - 1.
@@ -24,7 +31,8 @@ struct AxisTable {
   const int32_t* begins;    // [prototype pixels + 1], the first frame pixel whose cell is not below this one
 };
 
-constexpr int kOverrun = 64;  // pixels that may be read or written beyond the end of a row
+constexpr int kMaskChunk = 64;  // pixels whose products are summed together
+constexpr int kOverrun = 64;    // pixels that may be read or written beyond the end of a row
 
 // A mask as words of 64 pixels, the leftmost in the lowest bit, `stride` words a row.
 struct MaskWords {
@@ -39,14 +47,15 @@ namespace KERNEL_ISA {
 KERNEL_HD inline float sigmoid(float value) { return 1.f / (1.f + exp_float(-value)); }
 
 // Where the centre of frame pixel `at` lies, in prototype pixels. `scale`: prototype pixels per frame pixel.
-KERNEL_HD inline float source_position(int at, float scale) {
-  const float position = scale * (static_cast<float>(at) + 0.5f) - 0.5f;
+KERNEL_HD inline float source_position(int at, float scale, float origin) {
+  const float position = (scale * (static_cast<float>(at) + 0.5f) + origin) - 0.5f;
   return position > 0.f ? position : 0.f;
 }
 
-// First pixel, or end of the pixels, of a crop that one pixel is added to on both sides; `edge` is relative.
-KERNEL_HD inline int crop_edge(float edge, int size, float padding) {
-  const float padded = edge * static_cast<float>(size) + padding;
+// First pixel, or end of the pixels, of a crop that one pixel is added to on both sides; `edge` is relative to the
+// window.
+KERNEL_HD inline int crop_edge(float edge, Window window, int size, float padding) {
+  const float padded = (edge * window.extent + window.origin) + padding;
   if (!(padded > 0.f)) return 0;
   return padded < static_cast<float>(size) ? static_cast<int>(ceilf(padded)) : size;
 }
@@ -57,7 +66,8 @@ KERNEL_HD inline int crop_edge(float edge, int size, float padding) {
 inline size_t mask_workspace(const Prototypes& prototypes, int width) {
   const size_t map = (prototypes.height + 2) * (static_cast<size_t>(prototypes.width) + 2) + 16;
   const size_t row = static_cast<size_t>(width) + 2 * kOverrun;
-  return sizeof(float) * (map + 2 * row) + sizeof(uint64_t) * 3 * (row / 64 + 1);
+  const size_t chunk = static_cast<size_t>(kMaskChunk) * prototypes.channels;
+  return sizeof(float) * (map + 2 * row + chunk) + sizeof(uint64_t) * 3 * (row / 64 + 1);
 }
 
 // Fills the words of `mask` for its loose region, and finds the tight one. `crop`: prototype pixels, not empty.

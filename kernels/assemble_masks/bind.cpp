@@ -10,32 +10,47 @@ namespace {
 // The table of one axis, and its memory.
 class Axis {
  public:
-  Axis(int cells, int pixels) : low_(pixels + kOverrun), high_(pixels + kOverrun), begins_(cells + 1, pixels) {
-    const float scale = static_cast<float>(cells) / static_cast<float>(pixels);
+  Axis(int cells, int pixels, Window window)
+      : low_(pixels + kOverrun), high_(pixels + kOverrun), begins_(cells + 1, pixels) {
+    const float scale = window.extent / static_cast<float>(pixels);
     for (int i = pixels; i-- > 0;) {
-      const float position = baseline::source_position(i, scale);
+      const float position = baseline::source_position(i, scale, window.origin);
       const int cell = std::min(static_cast<int>(position), cells - 1);
       high_[i] = std::min(position - static_cast<float>(cell), 1.f);
       low_[i] = 1.f - high_[i];
       begins_[cell] = i;
+      first_ = cell;
+      last_ = std::max(last_, cell);
     }
     for (int cell = cells; cell-- > 0;) begins_[cell] = std::min(begins_[cell], begins_[cell + 1]);
   }
 
   AxisTable table() const { return {low_.data(), high_.data(), begins_.data()}; }
 
+  // Narrows first and end of a crop to the prototype pixels that the frame mixes.
+  void narrow(int* first, int* end) const {
+    *first = std::max(*first, first_);
+    *end = std::min(*end, last_ + 2);
+  }
+
  private:
   std::vector<float> low_, high_;
   std::vector<int32_t> begins_;
+  int first_ = 0, last_ = 0;  // cells of the first and the last pixel
 };
 
-Region crop_of(const float* box, const Prototypes& prototypes) {
+// What the frame covers, along x and along y.
+struct Windows {
+  Window x, y;
+};
+
+Region crop_of(const float* box, const Prototypes& prototypes, const Windows& windows) {
   using baseline::crop_edge;
   if (std::isnan(box[0] + box[1] + box[2] + box[3])) return {0, 0, 0, 0};
-  return {crop_edge(std::min(box[0], box[2]), prototypes.width, -1.f),
-          crop_edge(std::min(box[1], box[3]), prototypes.height, -1.f),
-          crop_edge(std::max(box[0], box[2]), prototypes.width, 1.f),
-          crop_edge(std::max(box[1], box[3]), prototypes.height, 1.f)};
+  return {crop_edge(std::min(box[0], box[2]), windows.x, prototypes.width, -1.f),
+          crop_edge(std::min(box[1], box[3]), windows.y, prototypes.height, -1.f),
+          crop_edge(std::max(box[0], box[2]), windows.x, prototypes.width, 1.f),
+          crop_edge(std::max(box[1], box[3]), windows.y, prototypes.height, 1.f)};
 }
 
 // What the crop can reach: cells from the one before it to its last.
@@ -44,19 +59,25 @@ Region reach_of(Region crop, AxisTable columns, AxisTable rows) {
           rows.begins[crop.y2]};
 }
 
+Window window_of(double first, double end, int pixels) {
+  return {static_cast<float>(first * pixels), static_cast<float>((end - first) * pixels)};
+}
+
 bool is_empty(Region region) { return region.x1 >= region.x2 || region.y1 >= region.y2; }
 
 // Packs the masks one after the other into `bits`; `boxes` [N, 4] and `offsets` [N + 1] say where they are.
-void assemble(const Prototypes& prototypes, const float* coefficients, const float* relative, int64_t count, int height,
-              int width, int32_t* boxes, int64_t* offsets, std::vector<uint8_t>* bits) {
-  const Axis x_axis(prototypes.width, width), y_axis(prototypes.height, height);
+void assemble(const Prototypes& prototypes, const Windows& windows, const float* coefficients, const float* relative,
+              int64_t count, int height, int width, int32_t* boxes, int64_t* offsets, std::vector<uint8_t>* bits) {
+  const Axis x_axis(prototypes.width, width, windows.x), y_axis(prototypes.height, height, windows.y);
   const AxisTable columns = x_axis.table(), rows = y_axis.table();
   const auto memory = workspace(mask_workspace(prototypes, width));
   const int64_t stride = width / 64 + 2;
   const auto words = workspace(sizeof(uint64_t) * stride * height);
   offsets[0] = 0;
   for (int64_t i = 0; i < count; ++i) {
-    const Region crop = crop_of(relative + 4 * i, prototypes);
+    Region crop = crop_of(relative + 4 * i, prototypes, windows);
+    x_axis.narrow(&crop.x1, &crop.x2);
+    y_axis.narrow(&crop.y1, &crop.y2);
     MaskWords mask{words.get(), stride, {0, 0, 0, 0}, {0, 0, 0, 0}};
     if (!is_empty(crop)) mask.loose = reach_of(crop, columns, rows);
     if (!is_empty(mask.loose)) {
@@ -73,15 +94,23 @@ void assemble(const Prototypes& prototypes, const float* coefficients, const flo
   bits->resize(offsets[count]);
 }
 
-nb::ndarray<nb::numpy, uint8_t> run(In<float> proto, In<float> coefficients, In<float> boxes, std::array<int, 2> size,
-                                    Out<int32_t> tight, Out<int64_t> offsets) {
-  const Prototypes prototypes{proto.data(), static_cast<int>(proto.shape(0)), static_cast<int>(proto.shape(1)),
-                              static_cast<int>(proto.shape(2))};
+nb::ndarray<nb::numpy, uint8_t> run(const AnyArray& proto, In<float> coefficients, In<float> boxes, std::array<int, 2> size,
+                                    std::array<double, 4> window, Out<int32_t> tight, Out<int64_t> offsets) {
+  const auto height = static_cast<int>(proto.shape(0)), width = static_cast<int>(proto.shape(1));
+  const auto channels = static_cast<int>(proto.shape(2));
+  const Prototypes prototypes{static_cast<const float*>(proto.data()),
+                              height,
+                              width,
+                              channels,
+                              proto.stride(0),
+                              proto.stride(1),
+                              channels > 1 ? proto.stride(2) : 1};
+  const Windows windows{window_of(window[0], window[2], width), window_of(window[1], window[3], height)};
   auto bits = std::make_unique<std::vector<uint8_t>>();
   {
     nb::gil_scoped_release released;
-    assemble(prototypes, coefficients.data(), boxes.data(), static_cast<int64_t>(boxes.shape(0)), size[0], size[1],
-             tight.data(), offsets.data(), bits.get());
+    assemble(prototypes, windows, coefficients.data(), boxes.data(), static_cast<int64_t>(boxes.shape(0)), size[0],
+             size[1], tight.data(), offsets.data(), bits.get());
   }
   std::vector<uint8_t>* owned = bits.release();
   nb::capsule owner(owned, [](void* vector) noexcept { delete static_cast<std::vector<uint8_t>*>(vector); });

@@ -83,26 +83,13 @@ struct LaneClasses {
   int32_t ids[kLanes], missing[kLanes];
 };
 
-// Vectors of a register each, as compilers keep loops over lanes in memory here.
-#if defined(__AVX512F__)
-constexpr int kRegister = 16;
-#elif defined(__AVX2__)
-constexpr int kRegister = 8;
-#else
-constexpr int kRegister = 4;
-#endif
-typedef float Floats __attribute__((vector_size(kRegister * sizeof(float))));
-typedef int32_t Words __attribute__((vector_size(kRegister * sizeof(int32_t))));
-
 inline LaneClasses classes_of_lanes(const float* first, int64_t stride, int columns) {
   LaneClasses lanes;
   for (int l = 0; l < kLanes; l += kRegister) {
-    Floats best;
-    std::memcpy(&best, first + l, sizeof(best));
+    Floats best = load_floats(first + l);
     Words ids = {}, missing = best != best;
     for (int c = 1; c < columns; ++c) {
-      Floats values;
-      std::memcpy(&values, first + l + c * stride, sizeof(values));
+      const Floats values = load_floats(first + l + c * stride);
       const Words better = values > best;
       ids = better ? Words{} + c : ids;
       best = better ? values : best;

@@ -7,6 +7,23 @@ namespace vidgraph::KERNEL_ISA {
 
 constexpr int kLanes = 16;
 
+// Vectors of one register, for loops over lanes that compilers would keep in memory.
+#if defined(__AVX512F__)
+constexpr int kRegister = 16;
+#elif defined(__AVX2__)
+constexpr int kRegister = 8;
+#else
+constexpr int kRegister = 4;
+#endif
+typedef float Floats __attribute__((vector_size(kRegister * sizeof(float))));
+typedef int32_t Words __attribute__((vector_size(kRegister * sizeof(int32_t))));
+
+inline Floats load_floats(const float* from) {
+  Floats values;
+  __builtin_memcpy(&values, from, sizeof(values));
+  return values;
+}
+
 KERNEL_HD inline float larger_of(float a, float b) { return a > b ? a : b; }
 
 // Leaves four partial sums. The steps are written out, as compilers keep them in registers only then.

@@ -107,6 +107,13 @@ def instances() -> Iterator[tuple[str, Any]]:
         masks = kernels.assemble_masks(proto, coeff, corners, size=size)
         yield f"assemble_masks/{channels}", masks
         yield f"mask_codes/{channels}", codes(*masks, size)
+        planes = np.ascontiguousarray(proto.transpose(2, 0, 1)).transpose(1, 2, 0)
+        window = (0.0, 0.21875, 1.0, 0.78125)
+        yield f"assemble_masks/{channels}/planes", kernels.assemble_masks(planes, coeff, corners, size=size)
+        yield (
+            f"assemble_masks/{channels}/window",
+            kernels.assemble_masks(planes, coeff, corners, size=size, window=window),
+        )
     feature, flow = random.normal(size=(9, 35, 33)).astype(np.float32), random.normal(size=(2, 35, 33))
     yield "warp_features", kernels.warp_features(feature, flow.astype(np.float32), scale=feature, bias=feature)
 

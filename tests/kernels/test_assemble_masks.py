@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from vidgraph.kernels import assemble_masks
-from vidgraph.kernels.assemble_masks.reference import mask_probabilities_reference
+from vidgraph.kernels.assemble_masks.reference import mask_probabilities_reference, resize_reference
 
 from ..tolerances import TOLERANCES
 from .cases import all_devices, to_device, to_host
@@ -70,6 +70,98 @@ def test_matches_reference(device: str, shape: tuple[int, int, int], size: tuple
     case = random_case(shape, 6, seed)
     found = assemble_masks(*(to_device(array, device) for array in case), size=size)
     assert_matches(unpacked(found, size), mask_probabilities_reference(*case, size))
+
+
+WINDOWS = [(0.0, 0.21875, 1.0, 0.78125), (0.3, 0.0, 0.55, 1.0), (0.0, 0.0, 0.01, 0.01), (0.7, 0.4, 1.0, 1.0)]
+
+
+@pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.parametrize(("shape", "size"), SIZES)
+def test_a_window_matches_reference(
+    window: tuple[float, float, float, float], shape: tuple[int, int, int], size: tuple[int, int]
+) -> None:
+    case = random_case(shape, 6, seed=5)
+    found = assemble_masks(*case, size=size, window=window)
+    assert_matches(unpacked(found, size), mask_probabilities_reference(*case, size, window))
+
+
+@pytest.mark.parametrize("frame", [(90, 160), (160, 90), (80, 160)])  # landscape, portrait, odd factors
+def test_a_window_is_a_part_of_the_whole_input(frame: tuple[int, int]) -> None:
+    """The masks of a letterboxed input, cut out, are those of the frame, also along its border."""
+    proto, coeff, boxes = random_case((20, 20, 32), 12, seed=6)
+    height, width = frame
+    top, left = (160 - height) // 2, (160 - width) // 2
+    whole = (boxes * (width, height, width, height) + (left, top, left, top)).astype(np.float32) / 160
+    window = (left / 160, top / 160, (left + width) / 160, (top + height) / 160)
+    masks = unpacked(assemble_masks(proto, coeff, boxes, size=frame, window=window), frame)
+    assert masks.any(axis=(1, 2)).sum() > 6
+    probabilities = mask_probabilities_reference(proto, coeff, whole, (160, 160))
+    assert_matches(masks, probabilities[:, top : top + height, left : left + width])
+
+
+def test_beyond_the_window_prototypes_count_as_usual() -> None:
+    """By hand: 4 columns, the frame covers the 2 in the middle; its outer quarters mix in those beside it."""
+    proto = np.array([-9, 1, 1, -9], np.float32).reshape(1, 4, 1)
+    coeff, boxes = np.ones((1, 1), np.float32), np.array([[0, 0, 1, 1]], np.float32)
+    masks = unpacked(assemble_masks(proto, coeff, boxes, size=(1, 16), window=(0.25, 0.0, 0.75, 1.0)), (1, 16))
+    expected = mask_probabilities_reference(proto, coeff, boxes, (1, 16), (0.25, 0.0, 0.75, 1.0)) > 0.5
+    np.testing.assert_array_equal(masks, expected)
+    assert masks[0, 0].tolist() == [False] + [True] * 14 + [False]
+    whole = unpacked(assemble_masks(proto[:, 1:3], coeff, boxes, size=(1, 16)), (1, 16))
+    assert whole.all()
+
+
+def layouts(proto: np.ndarray) -> dict[str, np.ndarray]:
+    """The same prototypes in other orders in memory."""
+    height, width, channels = proto.shape
+    wide = np.full((height, 2 * width, 3 * channels), np.nan, np.float32)
+    wide[:, ::2, ::3] = proto
+    rows = np.full((height + 1, width + 3, channels + 5), np.nan, np.float32)
+    rows[1:, 3:, 5:] = proto
+    planes = np.full((channels, height + 1, width + 7), np.nan, np.float32)
+    planes[:, 1:, 7:] = proto.transpose(2, 0, 1)
+    return {
+        "planes": np.ascontiguousarray(proto.transpose(2, 0, 1)).transpose(1, 2, 0),
+        "part of planes": planes[:, 1:, 7:].transpose(1, 2, 0),
+        "part of rows": rows[1:, 3:, 5:],
+        "strided": wide[:, ::2, ::3],
+        "columns": np.asfortranarray(proto),
+        "backwards": proto[::-1, ::-1, ::-1].copy()[::-1, ::-1, ::-1],
+    }
+
+
+@pytest.mark.parametrize("shape", [(9, 40, 32), (5, 16, 33), (6, 15, 32), (3, 130, 7), (3, 20, 1)])
+def test_every_layout_gives_the_same_bits(shape: tuple[int, int, int]) -> None:
+    proto, coeff, boxes = random_case(shape, 8, seed=7)
+    for window in ((0.0, 0.0, 1.0, 1.0), WINDOWS[0]):
+        expected = assemble_masks(proto, coeff, boxes, size=(90, 160), window=window)
+        assert len(expected[1]) > 0
+        for name, view in layouts(proto).items():
+            found = assemble_masks(view, coeff, boxes, size=(90, 160), window=window)
+            for array, first in zip(found, expected, strict=True):
+                np.testing.assert_array_equal(array, first, err_msg=name)
+
+
+def test_where_process_mask_agrees() -> None:
+    """Logits cut to the box, resized, above 0: the same where all that is mixed lies in the box on one side."""
+    proto, coeff, boxes = random_case((24, 32, 32), 10, seed=8)
+    boxes = np.sort(boxes.reshape(-1, 2, 2), axis=1).reshape(-1, 4)
+    size = (24 * 4, 32 * 4)
+    logits = np.einsum("hwk,nk->nhw", proto.astype(np.float64), coeff.astype(np.float64))
+    inside = np.zeros(logits.shape, np.bool_)
+    for row, (x1, y1, x2, y2) in enumerate(boxes * np.float32([32, 24, 32, 24])):
+        y, x = np.arange(24)[:, None], np.arange(32)
+        inside[row] = (x >= x1) & (x < x2) & (y >= y1) & (y < y2)
+
+    def resized(maps: np.ndarray) -> np.ndarray:
+        return resize_reference(resize_reference(maps.astype(np.float64), size[0], 1), size[1], 2)
+
+    theirs = resized(np.where(inside, logits, 0)) > 0
+    on_one_side = (resized(inside & (logits > 0)) == 1) | (resized(inside & (logits <= 0)) == 1)
+    ours = unpacked(assemble_masks(proto, coeff, boxes, size=size), size)
+    assert on_one_side.mean() > 0.02
+    np.testing.assert_array_equal(ours[on_one_side], theirs[on_one_side])
+    assert (ours != theirs).any()
 
 
 def test_equals_the_torch_formulation_at_full_size() -> None:
@@ -158,6 +250,9 @@ def test_no_detections() -> None:
         ({"boxes": np.zeros((1, 4))}, r"assemble_masks: boxes must be float32 \[N, 4\], got float64"),
         ({"size": (0, 5)}, r"assemble_masks: size must have 1 to 1048576 pixels along each side, got \(0, 5\)"),
         ({"proto": np.zeros((0, 5, 2), np.float32)}, r"assemble_masks: proto must have 1 to .* got \(0, 5\)"),
+        ({"window": (0, 0, 1, 1.5)}, r"assemble_masks: window must be .* got \(0, 0, 1, 1.5\)"),
+        ({"window": (0.5, 0, 0.5, 1)}, r"assemble_masks: window must be"),
+        ({"window": (0, np.nan, 1, 1)}, r"assemble_masks: window must be"),
     ],
 )
 def test_refuses_with_the_reason(change: dict[str, Any], message: str) -> None:
