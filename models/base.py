@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import operator
 import os
 from collections.abc import Sequence
@@ -18,12 +17,10 @@ from ..engines import Engine, open_engine
 from ..engines.open import PRECISIONS, choose_device, choose_engine
 from ..pipeline.errors import CheckpointError, UsageError
 from ..pipeline.frame_result import FrameResult
-from ..pipeline.packet import Frame, Key, Packet
-from ..pipeline.picture import Picture
+from ..pipeline.packet import Key
 from ..pipeline.results import ModelInfo, ResultKeys
-from ..pipeline.stage import EndReason, Stage
+from ..pipeline.stage import Stage
 from ..pipeline.threads import available_cores
-from ..stages.draw import draw_rgb
 from ..stages.engine_shelf import EngineShelf
 from ..stages.give_tensors import GiveTensors
 from ..stages.infer import Infer, RawOutputs, copy_all
@@ -35,6 +32,7 @@ from .family import Choices, Family, OutputKeys
 from .onnx_export import is_exported
 from .registry import ModelRow, find_model, nearest
 from .runners import QueueRunner, open_temporal
+from .stream import ModelStream
 from .temporal_engines import TemporalEngines
 from .weights import Weights
 
@@ -107,12 +105,15 @@ def load_model(
     """Load a model.
 
     Args:
-        name: a name or alias of ``vidgraph models``; ``-``, ``_`` and case do not matter.
+        name: a name or alias of ``vidgraph models``; ``-``, ``_`` and case do not matter. Or an ONNX file of
+            your own, whose outputs are recognised; its results are named by its stem.
         weights: a checkpoint (``.pth``; its first use needs torch) or a file of ``vidgraph export`` (does
-            not); by default what ``vidgraph pull`` has fetched.
+            not); by default what ``vidgraph pull`` has fetched. With a ``name`` that no model has, an ONNX file
+            of your own.
         size: of the network's input: the longer side in pixels (the aspect is that of the frame, and smaller
             frames are enlarged), or (height, width) with padding; by default the model's own longer side.
-            Models whose input is a square take the side, or (height, width), and frames fill it.
+            Models whose input is a square take the side, or (height, width), and frames fill it. An ONNX file
+            of your own takes either where it leaves its size open.
         engine: ``auto``, ``openvino`` or ``onnxruntime``.
         device: ``auto``, ``cpu`` or ``cuda:N``.
         precision: ``auto``, ``fp32``, ``bf16``, ``fp16`` or ``int8``.
@@ -129,17 +130,19 @@ def load_model(
         keyframes: of a video model: every so many frames (5, as published), ``adaptive`` or ``all``.
         throughput: of a video model: the frames between two key frames run as one batch.
         head: what is made of the network's outputs: None: what the model is for; ``raw``: nothing, results are
-            the tensors themselves (``TENSORS``, ``FrameResult.tensors``).
+            the tensors themselves (``TENSORS``, ``FrameResult.tensors``). Of an ONNX file of your own also
+            ``yolo``, ``yolo-end2end``, ``detr``, ``ssd``, ``semantic`` or ``classify``.
 
     Raises:
         UsageError: an unknown name or an impossible value.
         CheckpointError: the weights are damaged or belong to something else.
         MissingExtraError: an optional package is needed for this.
     """
-    row = find_model(name)
+    from .own.open import open_own, own_file
+
     check_numbers(min_score, nms_iou, max_detections)
-    about_detections = {"min_score": min_score, "nms_iou": nms_iou, "max_detections": max_detections}
-    check_head(row.name, head, about_detections | {"classes": classes, "labels": labels, "nms": nms})
+    about_detections: dict[str, object] = {"min_score": min_score, "nms_iou": nms_iou}
+    about_detections |= {"max_detections": max_detections, "classes": classes, "labels": labels, "nms": nms}
     choose_engine(engine)
     if precision not in PRECISIONS:
         raise UsageError(f"unknown precision {precision!r}; {nearest(precision, PRECISIONS)}")
@@ -149,11 +152,20 @@ def load_model(
     chosen = EngineChoice(
         engine, choose_device(device), precision, requests, threads or available_cores(), deterministic, batch
     )
-    input_size = _input_size(row, size)
-    found = Weights.find(row, weights)
+    own = own_file(name, weights)
+    found: Weights
+    if own is None:
+        row = find_model(name)
+        check_head(row.name, head, about_detections)
+        input_size, found = _input_size(row, size), Weights.find(row, weights)
+    else:
+        opened = open_own(*own, size=size, engine=engine, head=head, labels=labels, batch=batch)
+        found, input_size, head = opened.weights, opened.size, opened.own.head.kind
+        row, labels = found.row, None
+        check_head(row.name, RAW if head == RAW else None, about_detections)
     found.check_precision(precision)
-    own = found.family.class_names(row.name)
-    choices = checked_choices(row, own, min_score, nms_iou, max_detections, classes=classes, labels=labels)
+    names = found.family.class_names(row.name)
+    choices = checked_choices(row, names, min_score, nms_iou, max_detections, classes=classes, labels=labels)
     if nms is not None:
         choices = replace(choices, nms=nms)
     propagation = Propagation.of(found.family, row, keyframes=keyframes, throughput=throughput)
@@ -231,7 +243,7 @@ class Model:
         take = copy_all if self.head == RAW else self._family.take(self.name, self.choices)
         preprocess = Preprocess(
             self.size, given, form.mean, form.std, form.bgr, form.pad, name=f"{prefix}preprocess", pool=self._pool,
-            single_positions=form.single_positions,
+            single_positions=form.single_positions, dtype=form.dtype, layout=form.layout,
         )  # fmt: skip
         infer: Stage
         if len(self.graphs) > 1:
@@ -318,7 +330,14 @@ class Model:
         chosen = keys or OutputKeys()
         if self.head == RAW:
             return ResultKeys(self.name, None, None, None, chosen.tensors)
-        return ResultKeys(self.name, chosen.detections, chosen.landmarks, chosen.panoptic, None)
+        given = self._family.gives(self.name, chosen)
+        return ResultKeys(
+            self.name,
+            chosen.detections if chosen.detections in given else None,
+            chosen.landmarks if chosen.landmarks in given else None,
+            chosen.panoptic if chosen.panoptic in given else None,
+            None,
+        )
 
     def close(self) -> None:
         """Free the engines; what runs is finished first."""
@@ -367,36 +386,6 @@ class Model:
             input_size,
             self.class_names,
             self._family.point_names(self.name),
+            self.row.task if self.row.folder == "own" else "",
         )
         return runner
-
-
-class ModelStream:
-    """Calls a model on the pictures of one camera, one after the other."""
-
-    def __init__(self, model: Model, stream_id: str) -> None:
-        self.model, self.stream_id = model, stream_id
-        self._stages = model.stages()
-        self._indices = itertools.count()
-
-    def __call__(self, image: NDArray[np.uint8], *, time_s: float = 0.0, epoch: int = 0) -> FrameResult:
-        """What is in the next picture.
-
-        Args:
-            image: RGB, uint8 [H, W, 3].
-            time_s: when it is shown, in seconds from the start of the stream.
-            epoch: another number than before drops what the model remembers of the stream.
-
-        Raises:
-            ValueError: the array is something else.
-        """
-        frame = Frame(self.stream_id, next(self._indices), epoch, round(time_s * 1e9), 0, Picture.from_rgb(image))
-        packets = [Packet(frame)]
-        for stage in self._stages:
-            packets = [out for packet in packets for out in stage.process(packet)]
-        return FrameResult(packets[-1], (self.model.result_keys(),), draw_rgb)
-
-    def close(self) -> None:
-        """Forget the stream."""
-        for stage in self._stages:
-            list(stage.end_stream(self.stream_id, EndReason.FINISHED))

@@ -64,17 +64,27 @@ def check_numbers(min_score: float | None, nms_iou: float | None, max_detections
         raise UsageError(f"max_detections must be at least 1, got {max_detections}")
 
 
-def _labels(row: ModelRow, own: tuple[str, ...], labels: Sequence[str] | str | os.PathLike[str]) -> tuple[str, ...]:
+def read_labels(labels: Sequence[str] | str | os.PathLike[str]) -> tuple[str, ...]:
+    """Names as given, or of a file that has one a line.
+
+    Raises:
+        UsageError: the file cannot be read.
+    """
     if isinstance(labels, str | os.PathLike):
         try:
             lines = Path(labels).read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or error
             raise UsageError(f"cannot read labels {os.fspath(labels)!r}: {reason}") from error
-        labels = [line.strip() for line in lines if line.strip()]
+        return tuple(line.strip() for line in lines if line.strip())
+    return tuple(labels)
+
+
+def _labels(row: ModelRow, own: tuple[str, ...], labels: Sequence[str] | str | os.PathLike[str]) -> tuple[str, ...]:
+    labels = read_labels(labels)
     if len(labels) != len(own):
         raise UsageError(f"{row.name} has {len(own)} classes ({', '.join(own[:5])}), got {len(labels)} labels")
-    return tuple(labels)
+    return labels
 
 
 def _class_id(row: ModelRow, names: tuple[str, ...], wanted: str | int) -> int:

@@ -26,7 +26,7 @@ Take = Callable[[Mapping[str, NDArray[Any]]], Arrays]
 
 @dataclass(frozen=True, slots=True)
 class InputFormat:
-    """How the network wants its picture: float32 [B, 3, H, W], ``(value - mean) / std``.
+    """How the network wants its picture: ``(value - mean) / std``, [B, 3, H, W].
 
     Attributes:
         name: of the graph's input.
@@ -36,6 +36,8 @@ class InputFormat:
         long_side: default length of the longer side, in pixels.
         stretch: the input is a square of that side, and the picture fills it whatever its aspect.
         single_positions: the official code resizes with PyTorch, see :func:`..kernels.preprocess`.
+        dtype: ``float32``, ``float16`` or ``uint8``.
+        layout: ``nchw``, or ``nhwc``: [B, H, W, 3].
     """
 
     name: str
@@ -46,6 +48,8 @@ class InputFormat:
     long_side: int
     stretch: bool = False
     single_positions: bool = False
+    dtype: str = "float32"
+    layout: str = "nchw"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +155,10 @@ class Family(Protocol):
     def kept_in_float(self, name: str) -> tuple[str, ...]:
         """Patterns (:func:`re.match`) of the names of nodes in exported graphs that quantising leaves as they are."""
         return ()
+
+    def gives(self, name: str, keys: OutputKeys) -> frozenset[Key[Any]]:
+        """Those of ``keys`` under which there may be results."""
+        return frozenset({keys.detections, keys.landmarks, keys.panoptic})
 
     def take(self, name: str, choices: Choices) -> Take:
         """What to keep of the engine's outputs (batch of one), as arrays of their own."""

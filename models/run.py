@@ -25,6 +25,7 @@ from ..stages.hold import Hold
 from ..stages.iterate import Iterate
 from ..stages.open_sink import Output
 from ..stages.sample import Sample
+from ..stages.temporal import TemporalInfer
 from .base import Model, Propagation, load_model
 from .identify import identify
 from .job import Address, Job, JobOptions, Policy, result_of
@@ -140,7 +141,10 @@ def run(
         keys = [ready.result_keys()]
         job.outputs.refuse_empty(keys)
         ahead = 0 if any(source.live for source in job.sources) else ready.lookahead
-        stages = ready.stages(ahead=ahead) if sample is None else _sampled(sample, ready, job)
+        stages = ready.stages(ahead=0 if sample else ahead)
+        before = _done_before(job, stages)
+        if sample is not None:
+            stages = _sampled(sample, stages, keys[0], before)
         settings = {**_settings(ready, options), "every": every, "max_fps": max_fps}
         models = [ready.describe(job.frame_size)]
         return Run(job, job.graph(stages, models=models, keys=keys, settings=settings), keys, models)
@@ -191,13 +195,17 @@ def split_model(text: str) -> tuple[str, str | None]:
 
 
 def named_model(text: str) -> tuple[str, str | None]:
-    """As :func:`split_model`; a file alone is looked into for the model it belongs to.
+    """As :func:`split_model`; a file alone is looked into for the model it belongs to, or stays what it is.
 
     Raises:
         CheckpointError: the file fits no model, or several.
     """
+    from .own.open import own_file
+
     if "=" in text or not Path(text).is_file():
         return split_model(text)
+    if own_file(text, None) is not None:
+        return text, None
     return identify(Path(text)).name, text
 
 
@@ -378,15 +386,23 @@ class Run:
         self._job.close()
 
 
-def _sampled(sample: Sample, model: Model, job: Job) -> list[Stage]:
-    """The model on some frames only; a resumed run begins with the result that was held when it was interrupted."""
-    stages, results = model.stages(), model.result_keys()
-    created = frozenset[Key[Any]]().union(*(keys_of(stage, "creates") for stage in stages))
-    given = (results.detections, results.landmarks, results.panoptic, results.tensors)
-    hold = Hold([key for key in given if key in created])
+def _done_before(job: Job, stages: Sequence[Stage]) -> list[Packet]:
+    """Results of a run that goes on, made again: video models then remember what they did when it was interrupted."""
+    done = []
     for frame in job.take_held():
         packets = [Packet(frame)]
         for stage in stages:
-            packets = [out for packet in packets for out in stage.process(packet)]
-        hold.begin_with(packets[-1])
+            go = stage.begin_with if isinstance(stage, TemporalInfer) else stage.process
+            packets = [out for packet in packets for out in go(packet)]
+        done += packets
+    return done
+
+
+def _sampled(sample: Sample, stages: list[Stage], results: ResultKeys, before: Sequence[Packet]) -> list[Stage]:
+    """A model's stages on some frames only, beginning with the results ``before`` that a run held when interrupted."""
+    created = frozenset[Key[Any]]().union(*(keys_of(stage, "creates") for stage in stages))
+    given = (results.detections, results.landmarks, results.panoptic, results.tensors)
+    hold = Hold([key for key in given if key in created])
+    for packet in before:
+        hold.begin_with(packet)
     return [sample, *stages, hold]

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from .detections import Detections
 from .errors import UsageError, redact
 from .landmarks import Landmarks
-from .packet import DETECTIONS, HELD_FROM, LANDMARKS, PANOPTIC, TENSORS, Key, Packet
+from .packet import DETECTIONS, HELD_FROM, KEY_FRAME, LANDMARKS, PANOPTIC, TENSORS, Key, Packet
 from .panoptic import PanopticMap
 from .tensors import Tensors
 
@@ -67,6 +67,8 @@ class ModelInfo:
         input_size: (height, width) of the network's input.
         class_names: names of the classes, by class id.
         point_names: names of the points, in their order.
+        task: what it finds, for the first line of a run; not in the header.
+        panoptic: it gives panoptic maps.
     """
 
     name: str
@@ -79,6 +81,8 @@ class ModelInfo:
     input_size: tuple[int, int] | None = None
     class_names: tuple[str, ...] = ()
     point_names: tuple[str, ...] = ()
+    task: str = ""
+    panoptic: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +163,9 @@ def frame_record(packet: Packet, keys: Sequence[ResultKeys] = (ResultKeys(),)) -
     held_from = packet.get(HELD_FROM)
     if held_from is not None:
         record["held_from"] = held_from
+    key_frame = packet.get(KEY_FRAME)
+    if key_frame is not None:
+        record["key_frame"] = key_frame
     if packet.drop_cause is not None:
         record["dropped"] = packet.drop_cause
     if frame.damaged:
@@ -213,6 +220,7 @@ def _model_record(model: ModelInfo) -> Record:
         "input_size": size,
         "classes": list(model.class_names),
         "points": list(model.point_names),
+        "panoptic": model.panoptic,
     }
     return {name: value for name, value in known.items() if value}
 
@@ -298,7 +306,7 @@ def _tensors(tensors: Tensors) -> list[Record]:
 
 def _segments(panoptic: PanopticMap) -> list[Record]:
     records = []
-    for segment in panoptic.segments:
+    for segment, mask in zip(panoptic.segments, panoptic.rles(), strict=True):
         record: Record = {
             "id": segment.id,
             "class": segment.class_name,
@@ -310,5 +318,5 @@ def _segments(panoptic: PanopticMap) -> list[Record]:
             record["score"] = round(segment.score, SCORE_DECIMALS)
         if segment.track_id is not None:
             record["track"] = segment.track_id
-        records.append(record)
+        records.append(record | {"mask": mask})
     return records

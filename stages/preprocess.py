@@ -6,6 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,22 +44,29 @@ class InputSize:
             a smaller frame is enlarged). Every frame geometry gets a graph of its own.
         fixed: one input size (height, width) for all frames; the frame lies at the top left and the rest is padded.
         stretch: one input size (height, width) that every frame fills, so that its aspect is not kept.
+        letterbox: as ``fixed``, but the frame lies in the middle (as Ultralytics places it).
+        crop: one input size that the middle of the frame fills; with ``crop_share`` below 1 less than all that
+            would fit: that share of the resized frame's shorter side (as torchvision crops).
 
     Raises:
-        ValueError: not exactly one of the three, or a length below 1.
+        ValueError: not exactly one of the five, a length below 1, or a share that is not in (0, 1].
     """
 
     long_side: int | None = None
     fixed: Size | None = None
     stretch: Size | None = None
+    letterbox: Size | None = None
+    crop: Size | None = None
+    crop_share: float = 1.0
 
     def __post_init__(self) -> None:
         side = None if self.long_side is None else (self.long_side,)
-        given = [each for each in (side, self.fixed, self.stretch) if each is not None]
-        if len(given) != 1 or min(given[0]) < 1:
+        rules = (side, self.fixed, self.stretch, self.letterbox, self.crop)
+        given = [each for each in rules if each is not None]
+        if len(given) != 1 or min(given[0]) < 1 or not 0 < self.crop_share <= 1:
             raise ValueError(
-                "InputSize needs a long_side or a fixed size or one to stretch to, "
-                f"got {self.long_side}, {self.fixed} and {self.stretch}"
+                "InputSize needs a long_side or a size that is fixed, to stretch to, to letterbox or to crop, "
+                f"got {', '.join(map(str, (self.long_side, *rules[1:])))} and a share of {self.crop_share}"
             )
 
     def fit(self, frame: Size) -> Fit:
@@ -66,6 +74,12 @@ class InputSize:
         if self.stretch is not None:
             height, width = self.stretch
             return Fit(self.stretch, Affine((frame[1] / width, frame[0] / height)), (0, 0, height, width))
+        if self.letterbox is not None:
+            ratio = min(length / most for length, most in zip(self.letterbox, frame, strict=True))
+            return _centred(self.letterbox, frame, [max(1, round(length * ratio)) for length in frame])
+        if self.crop is not None:
+            ratio = max(length / most for length, most in zip(self.crop, frame, strict=True)) / self.crop_share
+            return _centred(self.crop, frame, [max(1, int(length * ratio + 1e-6)) for length in frame])
         if self.fixed is not None:
             size = self.fixed
             scale = max(frame[0] / size[0], frame[1] / size[1])
@@ -76,8 +90,23 @@ class InputSize:
         return Fit(size, Affine((scale, scale)), (0, 0, max(height, 1), max(width, 1)))
 
     def __str__(self) -> str:
-        size = self.stretch or self.fixed
+        size = self.stretch or self.fixed or self.letterbox or self.crop
         return f"longer side {self.long_side}" if size is None else f"{size[1]}x{size[0]}"
+
+
+def _centred(size: Size, frame: Size, resized: list[int]) -> Fit:
+    """The frame at ``resized`` (height, width) in the middle of an input of ``size``, which may be the smaller one.
+
+    Source: Ultralytics' ``LetterBox`` and torchvision's ``center_crop`` for the pixel where an odd rest goes.
+    """
+    first = []
+    for whole, length in zip(size, resized, strict=True):
+        rest = (whole - length) / 2
+        first.append(round(rest - 0.1) if rest >= 0 else -round(-rest))
+    (y1, x1), (height, width) = first, resized
+    scale = (frame[1] / width, frame[0] / height)
+    content = (max(y1, 0), max(x1, 0), min(y1 + height, size[0]), min(x1 + width, size[1]))
+    return Fit(size, Affine(scale, (-x1 * scale[0], -y1 * scale[1])), content)
 
 
 class BufferPool:
@@ -87,25 +116,26 @@ class BufferPool:
     """
 
     def __init__(self, limit: int = 8, sizes: int = 8) -> None:
-        self._idle: dict[Size, deque[NDArray[np.float32]]] = {}
+        self._idle: dict[tuple[tuple[int, ...], np.dtype[Any]], deque[NDArray[Any]]] = {}
         self._lock = threading.Lock()
         self._limit, self._sizes = limit, sizes
 
-    def take(self, size: Size) -> NDArray[np.float32]:
-        """A float32 [1, 3, height, width] array with arbitrary content."""
+    def take(self, size: Size, dtype: str = "float32", layout: str = "nchw") -> NDArray[Any]:
+        """An array for one picture of (height, width), with arbitrary content: [1, 3, H, W], or nhwc [1, H, W, 3]."""
+        shape = (1, 3, *size) if layout == "nchw" else (1, *size, 3)
         with self._lock:
-            idle = self._idle.get(size)
+            idle = self._idle.get((shape, np.dtype(dtype)))
             if idle:
                 return idle.pop()
-        return np.empty((1, 3, *size), np.float32)
+        return np.empty(shape, dtype)
 
-    def give(self, tensor: NDArray[np.float32]) -> None:
+    def give(self, tensor: NDArray[Any]) -> None:
         """Hand back an array of :meth:`take` that nobody reads any more."""
-        size = (tensor.shape[2], tensor.shape[3])
+        kind = (tensor.shape, tensor.dtype)
         with self._lock:
-            if size not in self._idle and len(self._idle) >= self._sizes:
+            if kind not in self._idle and len(self._idle) >= self._sizes:
                 self._idle.pop(next(iter(self._idle)))
-            idle = self._idle.setdefault(size, deque())
+            idle = self._idle.setdefault(kind, deque())
             if len(idle) < self._limit:
                 idle.append(tensor)
 
@@ -115,19 +145,22 @@ class ModelInput:
     """What the network gets for one frame.
 
     Attributes:
-        tensor: float32 [1, 3, height, width]; valid until :meth:`release`.
+        tensor: float32 (or float16, uint8) [1, 3, height, width], or nhwc; valid until :meth:`release`.
         affine: from its pixels to frame pixels.
         pool: where the tensor goes back to.
+        layout: ``nchw`` or ``nhwc``.
     """
 
-    tensor: NDArray[np.float32]
+    tensor: NDArray[Any]
     affine: Affine
     pool: BufferPool
+    layout: str = "nchw"
 
     @property
     def size(self) -> Size:
-        """Height and width of the tensor."""
-        return int(self.tensor.shape[2]), int(self.tensor.shape[3])
+        """Height and width of the picture in the tensor."""
+        first = 2 if self.layout == "nchw" else 1
+        return int(self.tensor.shape[first]), int(self.tensor.shape[first + 1])
 
     def release(self) -> None:
         """Give the tensor back; called once, by the stage that has consumed it."""
@@ -140,7 +173,7 @@ class Preprocess:
 
     Creates ``key``. Frames that were dropped or that the network skips pass unchanged.
     ``mean`` and ``std`` are of values 0..255 in the order of the channels given (``bgr`` or RGB);
-    ``pad`` is the RGB colour outside the frame. ``single_positions``: see the kernel.
+    ``pad`` is the RGB colour outside the frame. ``single_positions``, ``dtype`` and ``layout``: see the kernel.
     """
 
     size: InputSize
@@ -152,6 +185,8 @@ class Preprocess:
     name: str = "preprocess"
     pool: BufferPool = field(default_factory=BufferPool)
     single_positions: bool = False
+    dtype: str = "float32"
+    layout: str = "nchw"
 
     stateless = True
 
@@ -183,9 +218,12 @@ class Preprocess:
             pad=self.pad,
             content=fit.content,
             single_positions=self.single_positions,
-            out=self.pool.take(fit.size),
+            out=self.pool.take(fit.size, self.dtype, self.layout),
+            **(
+                {} if (self.dtype, self.layout) == ("float32", "nchw") else {"dtype": self.dtype, "layout": self.layout}
+            ),
         )
-        return (packet.with_item(self.key, ModelInput(tensor, fit.affine, self.pool)),)
+        return (packet.with_item(self.key, ModelInput(tensor, fit.affine, self.pool, self.layout)),)
 
     def end_stream(self, stream_id: str, reason: EndReason) -> Iterable[Packet]:
         """Nothing is kept back."""

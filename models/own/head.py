@@ -12,7 +12,7 @@ look like this head, or None where they do not at all.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -25,6 +25,7 @@ from ...pipeline.errors import EngineError
 from ...pipeline.landmarks import Landmarks
 from ...pipeline.packet import Key
 from ...pipeline.panoptic import PanopticMap
+from ...pipeline.tensors import Tensors
 from ...stages.infer import RawOutputs
 from ...stages.preprocess import Size
 from ..family import Choices, OutputKeys, Take
@@ -37,13 +38,13 @@ class HeadResults:
 
     Attributes:
         detections, landmarks, panoptic: in displayed pixels, float32.
-        tensors: output name -> array, owned, of the head that gives the outputs themselves.
+        tensors: of the head that gives the outputs themselves.
     """
 
     detections: Detections | None = None
     landmarks: Landmarks | None = None
     panoptic: PanopticMap | None = None
-    tensors: Mapping[str, NDArray[Any]] | None = None
+    tensors: Tensors | None = None
 
 
 class Head(Protocol):

@@ -66,10 +66,11 @@ def draw(options: argparse.Namespace) -> int:
 
 
 def first_line(info: ModelInfo) -> str:
-    """Model, what it was trained on, engine, precision, device, input size."""
+    """Model, what it finds, what it was trained on, engine, precision, device, input size."""
     size = "" if info.input_size is None else f", input {info.input_size[1]}x{info.input_size[0]}"
-    trained = f" (trained on: {info.trained_on})" if info.trained_on else ""
-    return f"{info.name}{trained}: {info.engine} {info.precision} on {info.device}{size}"
+    trained = f"trained on: {info.trained_on}" if info.trained_on else ""
+    about = "; ".join(filter(None, (info.task, trained)))
+    return f"{info.name}{f' ({about})' if about else ''}: {info.engine} {info.precision} on {info.device}{size}"
 
 
 def carry_out(job: Run, *, quiet: bool) -> int:

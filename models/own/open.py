@@ -1,0 +1,103 @@
+"""Which files are networks of the user's own, and how one is opened."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...pipeline.errors import UsageError
+from ...stages.preprocess import InputSize, Size
+from ..choices import read_labels
+from ..onnx_export import is_exported
+from ..onnx_file import read_metadata
+from ..registry import find_model
+from .complete import assumptions
+from .description import InputDescription
+from .family import OwnNetwork, OwnWeights, look_through
+from .picture import check_batch
+
+LOG = logging.getLogger("vidgraph")
+
+
+def own_file(name: str, weights: str | os.PathLike[str] | None) -> tuple[str, Path] | None:
+    """Name and path of a network of the user's own, or None where a built-in model is meant.
+
+    Args:
+        name: the path of an ONNX file, or with ``weights`` a name that no built-in model has.
+        weights: the path of an ONNX file.
+
+    Raises:
+        CheckpointError: an ONNX file is missing or damaged.
+    """
+    if weights is None:
+        path = Path(name).expanduser()
+        return (path.stem, path) if is_exported(path) and not written_by_vidgraph(path) else None
+    path = Path(weights).expanduser()
+    if not is_exported(path) or _built_in(name) or written_by_vidgraph(path):
+        return None
+    return name, path
+
+
+def written_by_vidgraph(path: Path) -> bool:
+    """Whether an ONNX file is one of ``vidgraph export``."""
+    return "vidgraph.model" in read_metadata(path)
+
+
+def _built_in(name: str) -> bool:
+    try:
+        find_model(name)
+    except UsageError:
+        return False
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A network of the user's own as :class:`..base.Model` takes it."""
+
+    weights: OwnWeights
+    size: InputSize
+
+    @property
+    def own(self) -> OwnNetwork:
+        """What was found out about it."""
+        return self.weights.own
+
+
+def open_own(
+    name: str,
+    path: Path,
+    *,
+    size: int | Size | None = None,
+    engine: str = "auto",
+    head: str | None = None,
+    labels: Sequence[str] | str | os.PathLike[str] | None = None,
+    batch: int = 1,
+) -> Opened:
+    """Look through a network; what had to be assumed of its picture is logged as a warning.
+
+    Raises:
+        UsageError, CheckpointError, EngineError: see :func:`.family.look_through`.
+    """
+    own = look_through(
+        path, size=size, head=head, engine=engine, labels=None if labels is None else read_labels(labels)
+    )
+    if batch > 1:
+        check_batch(path, own.picture, batch)
+    assumed = assumptions(own.about, own.head)
+    if assumed:
+        LOG.warning("%s does not say how its picture is made; assumed: %s (vidgraph check says more)",
+                    path.name, "; ".join(assumed))  # fmt: skip
+    return Opened(OwnWeights.of(name, own, engine), placement(own.about.input, own.size))
+
+
+def placement(made: InputDescription, size: Size) -> InputSize:
+    """How frames lie in an input of (height, width) ``size``."""
+    if made.fit == "letterbox":
+        return InputSize(letterbox=size)
+    if made.fit == "crop":
+        return InputSize(crop=size, crop_share=made.crop or 1.0)
+    return InputSize(fixed=size) if made.fit == "pad" else InputSize(stretch=size)

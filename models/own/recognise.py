@@ -1,0 +1,54 @@
+"""Which head a network's outputs are of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ...engines.spec import TensorSpec
+from ...pipeline.errors import UsageError
+from ...stages.preprocess import Size
+from ..registry import nearest
+from .description import Description
+from .head import Head
+from .heads import HEADS, fitting
+
+
+def recognise(
+    outputs: Sequence[TensorSpec], about: Description, size: Size, *, name: str = "the network", head: str | None = None
+) -> Head:
+    """The one head that fits.
+
+    Args:
+        outputs: of the network, as heads see them.
+        about: what else is known; a head that it names is the only one asked.
+        size: (height, width) of the input.
+        name: of the file, for messages; its TOML has the same stem.
+        head: as ``about.head``, and before it.
+
+    Raises:
+        UsageError: none fits, or several do; the message has every output and what would settle it.
+    """
+    asked = head or about.head
+    if asked is not None and asked not in HEADS:
+        raise UsageError(f"unknown head {asked!r}; {nearest(asked, HEADS)}")
+    about = replace(about, head=asked)
+    answers = {kind: fitting(kind)(outputs, about, size) for kind in ([asked] if asked else HEADS)}
+    fits = [answer for answer in answers.values() if answer is not None and not isinstance(answer, str)]
+    if len(fits) == 1:
+        return fits[0]
+    seen = ", ".join(f"{spec.name} ({spec.dtype} {list(spec.shape)})" for spec in outputs)
+    toml = f"{name.rpartition('.')[0] or name}.toml"
+    if fits:
+        kinds = [each.kind for each in fits]
+        raise UsageError(
+            f"{name}: its outputs, {seen}, fit {' and '.join(kinds)}; say which it is: --head {kinds[0]} "
+            f'(head="{kinds[0]}"), or head = "{kinds[0]}" in {toml}'
+        )
+    reasons = "; ".join(f"{kind}: {answer}" for kind, answer in answers.items() if isinstance(answer, str))
+    if asked:
+        raise UsageError(f"{name} is not {asked}{f' ({reasons})' if reasons else ''}; its outputs are {seen}")
+    raise UsageError(
+        f"{name}: no head fits its outputs, {seen}{f' ({reasons})' if reasons else ''}; name them in {toml} "
+        f"(vidgraph export --template {name} writes one), or take the tensors with --head raw"
+    )
