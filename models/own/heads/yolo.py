@@ -26,6 +26,7 @@ from ....stages.preprocess import Size
 from ...family import Arrays, Choices, OutputKeys, Take
 from ..description import Description
 from ..head import Head, HeadResults, check_finite
+from .boxes import sigmoid
 from .yolo_results import MAX_DETECTIONS, MIN_SCORE, corners, created, finite_rows, kept_prototypes, kept_rows, results
 from .yolo_rows import ANCHORS, BODY_POINTS, Extras, prototypes_among, read_extras, row_counts, shown
 
@@ -134,11 +135,7 @@ class TakeRows:
     def _objectness(self, table: NDArray[np.float32]) -> NDArray[np.float32] | None:
         if not self.head.objectness:
             return None
-        column = table[:, 4]
-        if not self.head.logits:
-            return column
-        with np.errstate(over="ignore"):
-            return np.asarray(1 / (1 + np.exp(-column)), np.float32)
+        return sigmoid(table[:, 4]) if self.head.logits else table[:, 4]
 
 
 def fit(outputs: Sequence[TensorSpec], about: Description, size: Size) -> Head | str | None:

@@ -18,6 +18,7 @@ from ....stages.infer import RawOutputs
 from ....stages.preprocess import Size
 from ...family import Arrays, OutputKeys
 from ..head import HeadResults, check_finite
+from .boxes import corners_of
 from .yolo_rows import Extras
 
 MIN_SCORE, MAX_DETECTIONS = 0.25, 300
@@ -58,13 +59,7 @@ def kept_prototypes(extras: Extras, outputs: Any, rows: NDArray[np.int64]) -> Ar
 
 def corners(boxes: NDArray[np.float32], order: str, unit: str, size: Size) -> NDArray[np.float32]:
     """Boxes [K, 4] in the order and unit of a :class:`..description.Description` as (x1, y1, x2, y2), input pixels."""
-    low, high = boxes[:, :2], boxes[:, 2:]
-    if order == "cxcywh":
-        half = high * np.float32(0.5)
-        low, high = low - half, low + half
-    elif order == "xywh":
-        high = low + high
-    made = np.concatenate([low, high], axis=1)
+    made = corners_of(boxes, order)
     return made * _extent(size) if unit == "relative" else made
 
 

@@ -65,7 +65,7 @@ def row_counts(size: Size) -> dict[int, int]:
 
     The counts of the usual three maps come last.
     """
-    counts = {}
+    counts: dict[int, int] = {}
     for strides in reversed(LEVELS):
         places = sum(-(-size[0] // stride) * -(-size[1] // stride) for stride in strides)
         counts |= {places * anchors: anchors for anchors in ANCHORS}
