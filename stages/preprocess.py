@@ -65,7 +65,7 @@ class InputSize:
         given = [each for each in rules if each is not None]
         if len(given) != 1 or min(given[0]) < 1 or not 0 < self.crop_share <= 1:
             raise ValueError(
-                "InputSize needs a long_side or a size that is fixed, to stretch to, to letterbox or to crop, "
+                "InputSize needs a long_side or a fixed size or one to stretch to, to letterbox or to crop, "
                 f"got {', '.join(map(str, (self.long_side, *rules[1:])))} and a share of {self.crop_share}"
             )
 

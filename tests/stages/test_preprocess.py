@@ -79,12 +79,47 @@ def test_a_stretched_frame_fills_the_input() -> None:
     "wrong",
     [
         {}, {"long_side": 0}, {"fixed": (0, 3)}, {"long_side": 3, "fixed": (3, 3)}, {"stretch": (0, 3)},
-        {"fixed": (3, 3), "stretch": (3, 3)},
+        {"fixed": (3, 3), "stretch": (3, 3)}, {"letterbox": (3, 0)}, {"crop": (3, 3), "crop_share": 0.0},
     ],
 )  # fmt: skip
 def test_impossible_sizes(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="long_side or a fixed size"):
         InputSize(**wrong)  # type: ignore[arg-type]
+
+
+def test_a_letterboxed_frame_lies_in_the_middle() -> None:
+    fit = InputSize(letterbox=(640, 640)).fit((1080, 1920))
+    assert fit.size == (640, 640)
+    assert fit.content == (140, 0, 500, 640)
+    assert fit.affine.scale == (3.0, 3.0)
+    assert fit.affine.offset == (0.0, -420.0)
+
+
+def test_an_odd_rest_of_a_letterbox_goes_to_the_bottom_and_the_right() -> None:
+    fit = InputSize(letterbox=(64, 65)).fit((64, 64))
+    assert fit.content == (0, 0, 64, 64)
+    fit = InputSize(letterbox=(67, 64)).fit((64, 64))
+    assert fit.content == (1, 0, 65, 64)
+
+
+def test_each_axis_of_a_letterbox_is_scaled_to_whole_pixels() -> None:
+    fit = InputSize(letterbox=(64, 64)).fit((33, 101))  # 33 * 64 / 101 = 20.91
+    assert fit.content == (21, 0, 42, 64)
+    assert fit.affine.scale == (101 / 64, 33 / 21)
+    assert fit.affine.offset == (0.0, -21 * 33 / 21)
+
+
+def test_a_crop_is_the_middle_of_the_shorter_side_resized() -> None:
+    fit = InputSize(crop=(224, 224), crop_share=0.875).fit((512, 1024))
+    assert fit.content == (0, 0, 224, 224)
+    assert fit.affine.scale == (2.0, 2.0)  # 512 -> 256, of which 224
+    assert fit.affine.offset == (144 * 2.0, 16 * 2.0)
+
+
+def test_a_crop_without_a_share_takes_all_of_the_shorter_side() -> None:
+    fit = InputSize(crop=(100, 100)).fit((200, 400))
+    assert fit.affine.scale == (2.0, 2.0)
+    assert fit.affine.offset == (100.0, 0.0)
 
 
 def test_size_in_words() -> None:
@@ -148,7 +183,7 @@ def test_the_pool_is_bounded() -> None:
     for size in ((1, 1), (2, 2), (3, 3)):
         for buffer in [pool.take(size) for _ in range(4)]:
             pool.give(buffer)
-    assert {size: len(idle) for size, idle in pool._idle.items()} == {(2, 2): 2, (3, 3): 2}
+    assert {shape: len(idle) for (shape, _), idle in pool._idle.items()} == {(1, 3, 2, 2): 2, (1, 3, 3, 3): 2}
 
 
 def test_the_pool_never_gives_one_buffer_twice() -> None:
