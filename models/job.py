@@ -6,15 +6,15 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
 from ..pipeline.errors import UsageError
 from ..pipeline.frame_result import FrameResult
 from ..pipeline.graph import Graph
-from ..pipeline.packet import Frame, Packet
+from ..pipeline.packet import Frame, Key, Packet
 from ..pipeline.results import ModelInfo, ResultKeys, SourceInfo, header_record
-from ..pipeline.stage import Source, Stage
+from ..pipeline.stage import Source, Stage, keys_of
 from ..pipeline.threads import ThreadBudget
 from ..stages.draw import Draw, draw_rgb
 from ..stages.open_sink import Output, Outputs
@@ -152,6 +152,8 @@ class Job:
         Raises:
             GraphError, UsageError: the parts do not fit together.
         """
+        created = frozenset[Key[Any]]().union(*(keys_of(stage, "creates") for stage in stages))
+        models = [replace(each, panoptic=one.panoptic in created) for each, one in zip(models, keys, strict=False)]
         header = header_record(models=models, sources=[self._source_info(s) for s in self.sources], settings=settings)
         sinks = self.outputs.sinks(
             header=header,

@@ -180,7 +180,7 @@ def draw(
     job = Job.open(source, _several(outputs), options)
     try:
         attach = AttachResults(recorded)
-        keys = [ResultKeys(attach.model, attach.detections, attach.landmarks, tensors=None)]
+        keys = [ResultKeys(attach.model, attach.detections, attach.landmarks, attach.panoptic, tensors=None)]
         job.outputs.refuse_empty(keys)
         return Run(job, job.graph([attach], models=[], keys=keys, settings={}), keys, [])
     except BaseException:

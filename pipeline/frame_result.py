@@ -102,7 +102,8 @@ class FrameResult:
         names = [row.class_name for row in self.detections]
         counts = [f"{names.count(name)} {name}" for name in dict.fromkeys(names)]
         tensors = [f"{name} {list(array.shape)}" for name, array in (self.tensors or {}).items()]
-        parts.append(", ".join(counts + tensors) or "nothing found")
+        segments = [] if self.panoptic is None else [segment.class_name for segment in self.panoptic.segments]
+        parts.append(", ".join([*counts, *segments, *tensors]) or "nothing found")
         if self.held_from is not None:
             parts.append(f"held from frame {self.held_from}")
         if self.dropped is not None:

@@ -18,6 +18,7 @@ from .detections import Detections
 from .errors import ResultsError
 from .landmarks import Landmarks
 from .masks import Masks
+from .panoptic import PanopticMap, Segment
 from .results import FORMAT, Record
 
 _LOG = logging.getLogger("vidgraph")
@@ -102,6 +103,11 @@ class FrameRecord:
         """The landmarks of the file's one model; see :attr:`detections`."""
         return self.landmarks_of(self._only_model())
 
+    @cached_property
+    def panoptic(self) -> PanopticMap | None:
+        """The panoptic map of the file's one model; None where it gave none of this frame; see :attr:`detections`."""
+        return self.panoptic_of(self._only_model())
+
     def detections_of(self, model: str) -> Detections:
         """The detections of the model of this name in the header."""
         names = tuple(self._model(model).get("classes", ()))
@@ -119,6 +125,19 @@ class FrameRecord:
             return _landmarks(detected, others, names)
         except (KeyError, TypeError, ValueError) as error:
             raise ResultsError(f"{self.where}: damaged points ({_first_line(error)})") from error
+
+    def panoptic_of(self, model: str) -> PanopticMap | None:
+        """The panoptic map of the model of this name in the header; None where it gave none of this frame."""
+        self._model(model)
+        if "segments" not in self.data:
+            return None
+        items = [item for item in self.data["segments"] if item.get("model", model) == model]
+        try:
+            return PanopticMap.from_rles(
+                [_segment(item) for item in items], [item["mask"] for item in items], self.size
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise ResultsError(f"{self.where}: damaged segments ({_first_line(error)})") from error
 
     def _only_model(self) -> str:
         models = [model["name"] for model in self.header["models"]]
@@ -360,6 +379,18 @@ def _landmarks(detected: list[Record], others: list[Record], names: tuple[str, .
         names=names,
         detection_rows=np.array([row for row, _ in rows], np.int32),
         track_ids=np.array([item.get("track", -1) for _, item in rows], np.int32),
+    )
+
+
+def _segment(item: Record) -> Segment:
+    return Segment(
+        int(item["id"]),
+        int(item["class_id"]),
+        str(item["class"]),
+        is_thing=bool(item["is_thing"]),
+        score=item.get("score"),
+        area_px=int(item["area"]),
+        track_id=item.get("track"),
     )
 
 

@@ -10,13 +10,14 @@ import numpy as np
 from ..pipeline.detections import Detections
 from ..pipeline.errors import ResultsError, UsageError
 from ..pipeline.landmarks import Landmarks
-from ..pipeline.packet import DETECTIONS, HELD_FROM, LANDMARKS, Frame, Key, Packet
+from ..pipeline.packet import DETECTIONS, HELD_FROM, LANDMARKS, PANOPTIC, Frame, Key, Packet
+from ..pipeline.panoptic import PanopticMap
 from ..pipeline.read_results import FrameRecord, Results
 from ..pipeline.stage import EndReason
 
 
 class AttachResults:
-    """Recorded detections and landmarks, by stream and frame number, in place of a network.
+    """Recorded detections, landmarks and panoptic maps, by stream and frame number, in place of a network.
 
     Reads the file as the frames come, once for each stream. A frame that the file does not have gets
     empty results. Where the file has one stream and the run too, their names need not agree.
@@ -24,7 +25,8 @@ class AttachResults:
     Args:
         results: an opened results file.
         model: whose results, where the file has several models; one stage for each may stand in a graph.
-        detections, landmarks: the keys to create; landmarks only where the model has points.
+        detections, landmarks, panoptic: the keys to create; landmarks only where the model has points, panoptic
+            only where it gives segments.
 
     Raises:
         UsageError: the file has several models and none was named, or none of that name.
@@ -40,8 +42,9 @@ class AttachResults:
         model: str | None = None,
         detections: Key[Detections] = DETECTIONS,
         landmarks: Key[Landmarks] = LANDMARKS,
+        panoptic: Key[PanopticMap] = PANOPTIC,
     ) -> None:
-        self.results, self.detections, self.landmarks = results, detections, landmarks
+        self.results, self.detections, self.landmarks, self.panoptic = results, detections, landmarks, panoptic
         self.model = _chosen_model(results, model)
         about: dict[str, Any] = next((m for m in results.header["models"] if m["name"] == self.model), {})
         self._no_detections = Detections.empty(tuple(about.get("classes", ())))
@@ -49,6 +52,8 @@ class AttachResults:
         creates: set[Key[Any]] = {detections, HELD_FROM}
         if self._no_landmarks.names:
             creates.add(landmarks)
+        if about.get("panoptic"):
+            creates.add(panoptic)
         self.creates = frozenset(creates)
         self._streams: dict[str, _StreamRecords] = {}
 
@@ -73,6 +78,9 @@ class AttachResults:
         _check_same_video(record, frame)
         if record.held_from is not None:
             packet = packet.with_item(HELD_FROM, record.held_from)
+        found = record.panoptic_of(self.model) if self.panoptic in self.creates else None
+        if found is not None:
+            packet = packet.with_item(self.panoptic, found)
         yield self._with(packet, record.detections_of(self.model), record.landmarks_of(self.model))
 
     def end_stream(self, stream_id: str, reason: EndReason) -> Iterable[Packet]:

@@ -9,16 +9,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..kernels import PIXEL_FORMATS, draw_boxes, draw_labels, draw_masks, draw_points
+from ..kernels import PIXEL_FORMATS, draw_boxes, draw_labels, draw_masks, draw_points, draw_segments
 from ..pipeline.detections import Detections
 from ..pipeline.landmarks import Landmarks
 from ..pipeline.packet import Key, Packet
+from ..pipeline.panoptic import PanopticMap, Segment
 from ..pipeline.picture import Matrix, Picture
 from ..pipeline.results import ResultKeys
 from ..pipeline.stage import EndReason
 from .draw_style import DrawStyle, color_of, colors_of, text_colors_on, text_mask
 from .outputs import detection_keys
 from .picture_pool import PicturePool
+from .segment_style import colored_ids, name_places, segment_colors
 
 ANNOTATED: Key[Picture] = Key("annotated", Picture)
 """The picture with the results drawn on it; the frame's own picture stays as it was."""
@@ -35,7 +37,7 @@ _EIGHT_BITS = {
 
 
 class Draw:
-    """Creates :data:`ANNOTATED`: masks, boxes, points and labels on a copy of the picture.
+    """Creates :data:`ANNOTATED`: segments, masks, boxes, points and labels on a copy of the picture.
 
     YUV stays YUV in its own chroma resolution, RGB stays RGB; more than 8 bits become 8, gray becomes
     ``yuv420p``. A frame without results is passed on as it is, without a copy. The copy's memory is used
@@ -94,15 +96,17 @@ def draw_rgb(
 
 def _has_results(packet: Packet, keys: Sequence[ResultKeys]) -> bool:
     return any(
-        len(detections or ()) + len(landmarks or ()) for detections, landmarks in (_found(packet, one) for one in keys)
+        len(detections or ()) + len(landmarks or ()) + len(panoptic.segments if panoptic else ())
+        for detections, landmarks, panoptic in (_found(packet, one) for one in keys)
     )
 
 
-def _found(packet: Packet, keys: ResultKeys) -> tuple[Detections | None, Landmarks | None]:
+def _found(packet: Packet, keys: ResultKeys) -> tuple[Detections | None, Landmarks | None, PanopticMap | None]:
     """What one model found in the frame."""
     detections = None if keys.detections is None else packet.get(keys.detections)
     landmarks = None if keys.landmarks is None else packet.get(keys.landmarks)
-    return detections, landmarks
+    panoptic = None if keys.panoptic is None else packet.get(keys.panoptic)
+    return detections, landmarks, panoptic
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +136,11 @@ class _Canvas:
         return replace(original, format=self.format, planes=self.planes, matrix=self.matrix, full_range=self.full_range)
 
     def draw(self, packet: Packet, keys: ResultKeys, style: DrawStyle) -> None:
-        """Draw one model's results: masks below boxes below points below labels."""
+        """Draw one model's results: segments below masks below boxes below points below labels."""
         height, width = self.planes[0].shape[:2]
-        detections, landmarks = _found(packet, keys)
+        detections, landmarks, panoptic = _found(packet, keys)
+        if panoptic is not None and style.masks:
+            draw_segments(*self._place, *colored_ids(panoptic), style.mask_opacity, **self._color)
         colors = None if detections is None else colors_of(detections.class_ids)
         if detections is not None and colors is not None and len(detections):
             if style.masks and detections.masks is not None:
@@ -147,6 +153,8 @@ class _Canvas:
                 draw_boxes(*self._place, detections.boxes, colors, thickness=line, **self._color)
         if style.points and landmarks is not None and len(landmarks):
             self._draw_points(landmarks, style, radius=max(1.5, min(height, width) / 360))
+        if style.labels and panoptic is not None:
+            self._draw_names(panoptic, style)
         if style.labels and detections is not None and colors is not None and len(detections):
             self._draw_labels(detections, colors, style)
 
@@ -157,11 +165,29 @@ class _Canvas:
         points = landmarks.points.reshape(-1, 2)[shown]
         draw_points(*self._place, points, colors[shown], radius=radius, **self._color)
 
+    def _draw_names(self, panoptic: PanopticMap, style: DrawStyle) -> None:
+        size = style.text_px(*self.planes[0].shape[:2])
+        places = name_places(panoptic)
+        segments = tuple(panoptic.segments[row] for row, _, _ in places)
+        masks = [text_mask(_segment_text(segment, style), size) for segment in segments]
+        origins = [
+            (x - mask.shape[1] // 2, y - mask.shape[0] // 2) for (_, x, y), mask in zip(places, masks, strict=True)
+        ]
+        self._draw_texts(masks, np.array(origins, np.int32).reshape(-1, 2), segment_colors(segments), style)
+
     def _draw_labels(self, detections: Detections, colors: NDArray[np.uint8], style: DrawStyle) -> None:
         height, width = self.planes[0].shape[:2]
         size = style.text_px(height, width)
         masks = [text_mask(text, size) for text in _texts(detections, style)]
-        origins = _label_origins(detections.boxes, masks, width)
+        self._draw_texts(masks, _label_origins(detections.boxes, masks, width), colors, style)
+
+    def _draw_texts(
+        self,
+        masks: Sequence[NDArray[np.uint8]],
+        origins: NDArray[np.int32],
+        colors: NDArray[np.uint8],
+        style: DrawStyle,
+    ) -> None:
         draw_labels(
             *self._place,
             masks,
@@ -200,11 +226,24 @@ def _texts(detections: Detections, style: DrawStyle) -> list[str]:
     return texts
 
 
+def _segment_text(segment: Segment, style: DrawStyle) -> str:
+    score = "" if segment.score is None or not style.scores else f" {segment.score:.2f}"
+    track = "" if segment.track_id is None or not style.tracks else f" #{segment.track_id}"
+    return segment.class_name + score + track
+
+
 def _label_origins(boxes: NDArray[np.float32], masks: Sequence[NDArray[np.uint8]], width: int) -> NDArray[np.int32]:
-    """Where labels go, int32 [N, 2]: on top of their boxes, inside where there is no room above; within the width."""
+    """Where labels go, int32 [N, 2]: on top of their boxes, inside where there is no room above; within the width.
+
+    Labels of boxes with the same corner stand below each other.
+    """
     sizes = np.array([mask.shape for mask in masks], np.int64).reshape(-1, 2)
     corners = np.clip(np.nan_to_num(boxes[:, :2]), -(1 << 20), 1 << 20).astype(np.int64)
     x = np.maximum(np.minimum(corners[:, 0], width - sizes[:, 1]), 0)
     above = corners[:, 1] - sizes[:, 0]
     y = np.where(above >= 0, above, np.maximum(corners[:, 1], 0))
+    taken: dict[tuple[int, ...], int] = {}
+    for row, corner in enumerate(map(tuple, corners.tolist())):
+        y[row] = taken.get(corner, int(y[row]))
+        taken[corner] = int(y[row] + sizes[row, 0])
     return np.stack([x, y], axis=1).astype(np.int32)

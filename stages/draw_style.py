@@ -19,10 +19,10 @@ class DrawStyle:
     """What to draw, and how large.
 
     Attributes:
-        masks, boxes, labels, points: draw these.
+        masks, boxes, labels, points: draw these; ``masks`` are also segments.
         scores, tracks: show them in the labels.
         min_line_px: lines are never thinner; from 360 rows (or columns) on they grow with the picture.
-        mask_opacity: share of the colour over an object's mask, 0 to 1.
+        mask_opacity: share of the colour over an object's mask or a segment, 0 to 1.
         label_opacity: of the rectangle behind the text, 0 to 1.
         min_point_score: points below it are left out.
     """

@@ -224,10 +224,13 @@ def prepare(path: Path, *, existing: Sequence[Path], overwrite: bool, resume: bo
 
 
 def detection_keys(keys: Sequence[ResultKeys]) -> frozenset[Key[Any]]:
-    """The keys of the detections of all models that detect, and of the tensors of those that give nothing else."""
-    detections = {one.detections for one in keys if one.detections is not None}
-    tensors = {one.tensors for one in keys if one.tensors and not (one.detections or one.landmarks or one.panoptic)}
-    return frozenset(detections | tensors)
+    """The keys of each model's detections; of its panoptic maps, or tensors, where it gives nothing before these."""
+    found: set[Key[Any]] = set()
+    for one in keys:
+        first = one.detections or (None if one.landmarks else one.panoptic or one.tensors)
+        if first is not None:
+            found.add(first)
+    return frozenset(found)
 
 
 def shown_picture(packet: Packet, key: Key[Picture] | None) -> Picture | None:

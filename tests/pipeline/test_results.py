@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from vidgraph.kernels import encode_runs
 from vidgraph.pipeline.detections import Detections
 from vidgraph.pipeline.errors import UsageError
 from vidgraph.pipeline.landmarks import Landmarks
@@ -44,7 +45,9 @@ def panoptic() -> PanopticMap:
         Segment(1, 3, "road", is_thing=False, score=None, area_px=40),
         Segment(2, 0, "car", is_thing=True, score=0.123456789, area_px=8, track_id=5),
     )
-    return PanopticMap(np.ones((48, 64), np.int32), segments)
+    ids = np.zeros((48, 64), np.int32)
+    ids[8:18, 4:8], ids[40:, 63] = 1, 2
+    return PanopticMap(ids, segments)
 
 
 def test_header_has_what_a_reader_needs(check: Any) -> None:
@@ -174,10 +177,11 @@ def test_segments(check: Any, samples: Any) -> None:
     record = frame_record(Packet(samples.frame(0)).with_item(PANOPTIC, panoptic()))
     check(record)
     assert "objects" not in record
-    assert record["segments"] == [
-        {"id": 1, "class": "road", "class_id": 3, "is_thing": False, "area": 40},
-        {"id": 2, "class": "car", "class_id": 0, "is_thing": True, "area": 8, "score": 0.12346, "track": 5},
-    ]
+    runs = [[4 * 48 + 8, 10, 38, 10, 38, 10, 38, 10, 30 + 56 * 48], [64 * 48 - 8, 8]]
+    masks = [{"size": [48, 64], "counts": encode_runs(np.array(each))} for each in runs]
+    stuff = {"id": 1, "class": "road", "class_id": 3, "is_thing": False, "area": 40}
+    thing = {"id": 2, "class": "car", "class_id": 0, "is_thing": True, "area": 8, "score": 0.12346, "track": 5}
+    assert record["segments"] == [stuff | {"mask": masks[0]}, thing | {"mask": masks[1]}]
 
 
 def test_masks_are_coco_rle_of_the_frame(check: Any, samples: Any) -> None:
