@@ -102,7 +102,7 @@ class Job:
         chosen = Outputs(outputs, streams, overwrite=options.overwrite, resume=options.resume)
         job = cls(
             options,
-            [_peeked(source, chosen.resume_after(source.stream_id), pass_over) for source in opened],
+            [_peeked(source, chosen, pass_over) for source in opened],
             budget,
             chosen,
         )
@@ -126,12 +126,12 @@ class Job:
         return next((size for source in self.sources if (size := _peek(source).size) is not None), None)
 
     def take_held(self) -> list[Frame]:
-        """For each stream that goes on with a result from before: the frame it belongs to, no longer kept here."""
+        """For each stream that goes on with results from before: the frames they belong to, no longer kept here."""
         held: list[Frame] = []
         for peek in map(_peek, self.sources):
-            if peek.held is not None and peek.first is not None:
-                held.append(peek.held)
-            peek.held = None
+            if peek.first is not None:
+                held += peek.held
+            peek.held = []
         return held
 
     def graph(
@@ -218,12 +218,13 @@ def _output_stream(source: Source, options: JobOptions) -> OutputStream:
     )
 
 
-def _peeked(source: Source, after: int, pass_over: Callable[[Frame], bool]) -> Source:
+def _peeked(source: Source, outputs: Outputs, pass_over: Callable[[Frame], bool]) -> Source:
     """``source`` with a look at its first frame; a paced one keeps its pace from the second look on."""
+    after, keep = outputs.resume_after(source.stream_id), outputs.needed_before(source.stream_id)
     if isinstance(source, PacedSource):
-        source.source = Peeked(source.source, after=after, pass_over=pass_over)
+        source.source = Peeked(source.source, after=after, keep=keep, pass_over=pass_over)
         return source
-    return Peeked(source, after=after, pass_over=pass_over)
+    return Peeked(source, after=after, keep=keep, pass_over=pass_over)
 
 
 def _peek(source: Source) -> Peeked:

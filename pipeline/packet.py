@@ -117,3 +117,5 @@ SKIPPED: Key[bool] = Key("skipped", bool)
 """True on a frame on which the network does not run (``--every``); it is given the last result instead."""
 HELD_FROM: Key[int] = Key("held_from", int)
 """Index of the frame whose result a skipped frame was given."""
+KEY_FRAME: Key[int] = Key("key_frame", int)
+"""Index of the key frame that a video model's outputs for a frame come from; its own index on a key frame."""

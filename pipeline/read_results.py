@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -273,6 +273,27 @@ def results_end(path: str | os.PathLike[str]) -> ResultsEnd:
     with results.path.open("rb") as file:
         tail = _after_last_line_end(file)
     return ResultsEnd(results.header, last, results.path.stat().st_size - len(tail))
+
+
+def last_key_frames(path: str | os.PathLike[str], up_to: Mapping[str, int]) -> dict[str, tuple[int, int]]:
+    """By stream: the key frame that a video model's last result comes from, and the frame of that result.
+
+    Args:
+        path: of the results.
+        up_to: the last frame of each stream that counts; other streams are left out.
+
+    Returns:
+        For streams with such a result only: indices, the same twice where the last one was a key frame.
+
+    Raises:
+        ResultsError: as :func:`results_end`.
+    """
+    found: dict[str, tuple[int, int]] = {}
+    for record in read_results(path).frames(ended_lines_only=True):
+        key_frame = record.data.get("key_frame")
+        if isinstance(key_frame, int) and record.index <= up_to.get(record.stream, -1):
+            found[record.stream] = key_frame, record.index
+    return found
 
 
 def header_differences(old: Record, new: Record) -> list[str]:

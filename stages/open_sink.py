@@ -12,7 +12,7 @@ from ..pipeline.errors import UsageError
 from ..pipeline.frame_result import FrameResult
 from ..pipeline.packet import TENSORS, Key, Packet
 from ..pipeline.picture import Picture
-from ..pipeline.read_results import results_end
+from ..pipeline.read_results import last_key_frames, results_end
 from ..pipeline.results import Record, ResultKeys
 from ..pipeline.stage import Sink, keys_of
 from .callback import Callback
@@ -88,6 +88,7 @@ class Outputs:
         self._files = _files_of(self._outputs, streams)
         refuse_shared_files(self._files, streams)
         self._after = _last_frames(self._files) if resume else {}
+        self._needed = _needed_frames(self._files, self._after)
         self._streams = [
             replace(stream, starts_late=stream.starts_late or self.resume_after(stream.stream_id) >= 0)
             for stream in streams
@@ -133,6 +134,10 @@ class Outputs:
         have already, and files named after their frame are written again.
         """
         return self._after.get(stream_id, -1)
+
+    def needed_before(self, stream_id: str) -> tuple[int, ...]:
+        """From what a video model goes on after :meth:`resume_after`: its last key frame, and its last frame."""
+        return self._needed.get(stream_id, ())
 
     def sinks(
         self,
@@ -224,6 +229,16 @@ def _last_frames(files: Mapping[str, Mapping[str, Path]]) -> dict[str, int]:
     if not any(kind_of(address) is Kind.RESULTS for address in files):
         raise UsageError("--resume goes on after the last line of results; name their .jsonl file with -o")
     return last
+
+
+def _needed_frames(files: Mapping[str, Mapping[str, Path]], after: Mapping[str, int]) -> dict[str, tuple[int, ...]]:
+    """By stream, the last key frame and the last frame of a video model, where results have them."""
+    needed: dict[str, tuple[int, ...]] = {}
+    for address, paths in files.items() if any(last >= 0 for last in after.values()) else ():
+        for path in set(paths.values()) if kind_of(address) is Kind.RESULTS else ():
+            for stream, frames in last_key_frames(path, after).items():
+                needed[stream] = tuple(dict.fromkeys(frames))
+    return needed
 
 
 def _paths(address: str, streams: Sequence[OutputStream]) -> dict[str, Path]:

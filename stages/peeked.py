@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator
 
 from ..pipeline.packet import Frame
 from ..pipeline.stage import Source
@@ -15,24 +15,31 @@ class Peeked:
 
     Attributes:
         first: the first frame to come, or None where the source has no more than was passed over.
-        held: the last frame passed over whose result those to come may need, or None.
+        held: frames passed over whose results those to come may need, in order.
         size: (height, width) of the source's very first frame; None before ``open``.
         rate: frames per second by the duration of that frame, or None where it is not known.
     """
 
     def __init__(
-        self, source: Source, *, after: int = -1, pass_over: Callable[[Frame], bool] = lambda frame: False
+        self,
+        source: Source,
+        *,
+        after: int = -1,
+        keep: Collection[int] = (),
+        pass_over: Callable[[Frame], bool] = lambda frame: False,
     ) -> None:
         """
         Args:
             source: not opened yet.
             after: pass over frames up to this index (those that an earlier run has already seen).
-            pass_over: is told of each of them, and says whether those behind it need its result.
+            keep: hold these of them.
+            pass_over: is told of each of them, and says whether those behind it need its result; with no ``keep``,
+                the last such one is held.
         """
-        self.source, self.after, self._pass_over = source, after, pass_over
+        self.source, self.after, self._keep, self._pass_over = source, after, frozenset(keep), pass_over
         self.stream_id, self.live = source.stream_id, source.live
         self.first: Frame | None = None
-        self.held: Frame | None = None
+        self.held: list[Frame] = []
         self.size: tuple[int, int] | None = None
         self.rate: float | None = None
         self._rest: Iterator[Frame] | None = None
@@ -54,8 +61,10 @@ class Peeked:
             if frame.index > self.after:
                 self.first = frame
                 return
-            if self._pass_over(frame):
-                self.held = frame
+            if self._pass_over(frame) and not self._keep:
+                self.held = [frame]
+            elif frame.index in self._keep:
+                self.held.append(frame)
 
     def frames(self) -> Iterator[Frame]:
         """The first frame and those after it."""
@@ -67,7 +76,7 @@ class Peeked:
 
     def close(self) -> None:
         """Close the source."""
-        rest, self._rest, self.first, self.held = self._rest, None, None, None
+        rest, self._rest, self.first, self.held = self._rest, None, None, []
         if isinstance(rest, Generator):
             rest.close()
         self.source.close()

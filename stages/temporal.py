@@ -15,16 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..pipeline.errors import EngineError
-from ..pipeline.packet import SKIPPED, Frame, Key, Packet
+from ..pipeline.packet import KEY_FRAME, SKIPPED, Frame, Key, Packet
 from ..pipeline.stage import EndReason
 from .infer import RawOutputs, copy_all
 from .key_frames import KeyPolicy, PolicyOf
 from .preprocess import ModelInput, Size
 
 Arrays = dict[str, NDArray[Any]]
-
-KEY_FRAME: Key[int] = Key("key_frame", int)
-"""Index of the key frame that a frame's outputs come from; its own index on a key frame."""
 
 
 class TemporalRunner(Protocol):
@@ -138,6 +135,26 @@ class TemporalInfer:
         self._streams: dict[str, _Stream] = {}
         self._lock = threading.Lock()
 
+    def begin_with(self, packet: Packet) -> Iterable[Packet]:
+        """Take in a frame of an earlier run that goes on, before ``open``; gives it with its outputs.
+
+        The first such frame of a stream is its key frame; those behind it are computed from that one, whatever the
+        policy says, which is only shown them.
+
+        Raises:
+            BaseException: what the network raised.
+        """
+        stream = self._stream(packet.frame)
+        job = _Job(packet, next(self._places), given=packet[self._input_key])
+        assert job.given is not None
+        if stream.group is None:
+            self._begin_group(stream, job)
+        else:
+            stream.policy.is_key(packet.frame, job.given.tensor, stream.group.index)
+        job.group, stream.last = stream.group, job
+        self._pool.run([job])
+        return (self._finished(job),)
+
     def open(self) -> None:
         """Start the threads."""
         self._pool.open()
@@ -192,13 +209,18 @@ class TemporalInfer:
         if job.is_key:
             if stream.group is not None:
                 self._pool.flush(stream.group)
-            stream.group = _Group(frame.index, given.size, self._batch)
-            stream.epoch = frame.epoch
-            stream.policy.key_taken(frame, given.tensor)
+            self._begin_group(stream, job)
         assert stream.group is not None
         job.group = stream.group
         stream.last = job
         self._pool.submit(job)
+
+    def _begin_group(self, stream: _Stream, job: _Job) -> None:
+        frame, given = job.packet.frame, job.given
+        assert given is not None
+        job.is_key = True
+        stream.group, stream.epoch = _Group(frame.index, given.size, self._batch), frame.epoch
+        stream.policy.key_taken(frame, given.tensor)
 
     def _is_key(self, stream: _Stream, frame: Frame, given: ModelInput) -> bool:
         if stream.policy.wants_evidence and stream.last is not None:
@@ -290,7 +312,7 @@ class _Pool:
                 if not self._ready:
                     return
                 _, jobs = heapq.heappop(self._ready)
-            self._run(jobs)
+            self.run(jobs)
 
     def _work(self) -> None:
         while True:
@@ -300,10 +322,10 @@ class _Pool:
                 if self._closed:
                     return
                 _, jobs = heapq.heappop(self._ready)
-            self._run(jobs)
+            self.run(jobs)
 
-    def _run(self, jobs: list[_Job]) -> None:
-        """Compute ``jobs``: one key frame, or frames of one group."""
+    def run(self, jobs: list[_Job]) -> None:
+        """Compute ``jobs`` on the calling thread: one key frame, or frames of one group whose key frame is done."""
         group = jobs[0].group
         assert group is not None
         try:

@@ -10,8 +10,7 @@ import numpy as np
 import vidgraph
 from numpy.typing import NDArray
 from vidgraph.models.base import Model
-from vidgraph.pipeline.packet import TENSORS, Packet
-from vidgraph.stages.temporal import KEY_FRAME
+from vidgraph.pipeline.packet import KEY_FRAME, TENSORS, Packet
 
 Arrays = dict[str, NDArray[Any]]
 

@@ -71,6 +71,45 @@ def test_every_frame_a_key_frame_differs_from_the_published_interval(
     assert not all(same)
 
 
+@pytest.mark.parametrize(
+    ("choices", "options"),
+    [
+        ({}, {}),
+        ({"keyframes": "adaptive"}, {}),
+        ({"keyframes": 3}, {"every": 2}),
+        ({"throughput": True}, {}),
+    ],
+)
+def test_resumed(
+    choices: dict[str, Any], options: dict[str, Any], load: Callable[..., Model], face_clip: Path, tmp_path: Path
+) -> None:
+    """Whatever frame it was stopped after, the file is in the end what it would have been."""
+    out = tmp_path / "out.jsonl"
+    options = {"frames": 12, "threads": 1, **options}
+    with load(requests=1, threads=1, **choices) as model:  # as the runs have it, so that engines are opened once
+        run(face_clip, model=model, outputs=[out], **options).wait()
+        whole = out.read_text().splitlines(keepends=True)
+        frames = [json.loads(line) for line in whole[1:]]
+        assert len({frame["key_frame"] for frame in frames if "key_frame" in frame}) > 1
+        for kept in (0, 1, 5, 8):
+            out.write_text("".join(whole[: kept + 1]) + whole[kept + 1][:30])
+            run(face_clip, model=model, outputs=[out], resume=True, **options).wait()
+            assert out.read_text().splitlines(keepends=True) == whole, f"after {kept} frames"
+
+
+def test_two_streams_resumed(load: Callable[..., Model], face_clip: Path, tmp_path: Path) -> None:
+    """Streams that have come to different frames, in one file that was killed."""
+    out, sources = tmp_path / "out.jsonl", [f"a={face_clip}", f"b={face_clip}"]
+    with load() as model:
+        run(sources, model=model, outputs=[out], frames=8).wait()
+        header, *lines = out.read_text().splitlines(keepends=True)
+        first = [line for line in lines if '"stream":"a"' in line][:7]
+        second = [line for line in lines if '"stream":"b"' in line][:3]
+        out.write_text("".join([header, *first, *second]))
+        run(sources, model=model, outputs=[out], frames=8, resume=True).wait()
+    assert sorted(out.read_text().splitlines(keepends=True)[1:]) == sorted(lines)
+
+
 def test_raw_tensors_of_key_frames_and_of_those_between(load: Callable[..., Model], face_clip: Path) -> None:
     check_tensors(load(head="raw", threads=1), face_clip, 7)
 

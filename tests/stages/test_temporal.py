@@ -14,13 +14,13 @@ import pytest
 from numpy.typing import NDArray
 from vidgraph.pipeline.affine import Affine
 from vidgraph.pipeline.errors import UsageError
-from vidgraph.pipeline.packet import SKIPPED, Frame, Key, Packet
+from vidgraph.pipeline.packet import KEY_FRAME, SKIPPED, Frame, Key, Packet
 from vidgraph.pipeline.picture import Picture
 from vidgraph.pipeline.stage import EndReason
 from vidgraph.stages.infer import RawOutputs
 from vidgraph.stages.key_frames import Adaptive, FixedInterval, OnRequest, policy_named
 from vidgraph.stages.preprocess import BufferPool, ModelInput
-from vidgraph.stages.temporal import KEY_FRAME, TemporalInfer
+from vidgraph.stages.temporal import TemporalInfer
 
 INPUT, RAW = Key("input", ModelInput), Key("raw", RawOutputs)
 Image = NDArray[np.float32]
@@ -202,6 +202,30 @@ def test_after_a_failed_key_frame_the_next_one_is_a_key_frame() -> None:
     (after,) = stage.process(packet(1))
     stage.close()
     assert (after[KEY_FRAME], float(after[RAW].arrays["value"][0, 0])) == (1, 6.0)
+
+
+@pytest.mark.parametrize("after", range(11))
+@pytest.mark.parametrize("policy", ["fixed", "adaptive"])
+def test_a_run_that_goes_on_after_a_frame_is_as_one_that_was_not_interrupted(after: int, policy: str) -> None:
+    """Only the last key frame and the last frame are seen again; the bad warp of frame 6 may be that last frame."""
+
+    def stage() -> TemporalInfer:
+        made = FixedInterval if policy == "fixed" else lambda: Adaptive(longest=5, cut=1e9, limit=0.5)
+        return TemporalInfer(Shelf(Network()), INPUT, RAW, policy=lambda stream: made(), workers=2, ahead=6)
+
+    def packets(first: int = 0) -> list[Packet]:
+        given = [packet(index, evidence=1.0 if index == 6 else 0.0) for index in range(first, 12)]
+        return [one.dropped("late") if one.frame.index == 4 else one for one in given]
+
+    whole = rows_of(run(stage(), packets()))
+    assert [row[2] for row in whole][-5:] == ([5, 5, 5, 10, 10] if policy == "fixed" else [7, 7, 7, 7, 7])
+    _, last, key, _ = [row for row in whole if row[1] <= after][-1]
+    resumed = stage()
+    again = []
+    for index in dict.fromkeys((key, last)):
+        again += resumed.begin_with(packet(index, evidence=1.0 if index == 6 else 0.0))
+    assert rows_of(again) == [row for row in whole if row[1] in (key, last)]
+    assert rows_of(run(resumed, packets(after + 1))) == [row for row in whole if row[1] > after]
 
 
 def test_a_thousand_streams_leave_nothing_behind() -> None:
