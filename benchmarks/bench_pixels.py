@@ -34,6 +34,7 @@ def cases() -> Iterator[Case]:
     """All cases of this file."""
     planes = smooth_planes()
     yield from _preprocess_cases(planes)
+    yield from _letterbox_cases(planes)
     yield from _rgb_cases(planes)
     yield from _draw_cases(planes)
 
@@ -70,6 +71,23 @@ def _preprocess_cases(planes: Planes) -> Iterator[Case]:
         runs.append(("torch", partial(_torch_input, torch, planes)))
     for name, run in runs:
         yield Case(task, name, run, partial(_near, run, expected), moved)
+
+
+def _letterbox_cases(planes: Planes) -> Iterator[Case]:
+    """What YOLO networks take: a square input in the kinds of numbers and layouts that exported files want."""
+    step, side = FRAME[1] / 640, (640 - round(FRAME[0] * 640 / FRAME[1])) // 2
+    common: dict[str, Any] = {
+        "matrix": "bt601", "full_range": False, "size": (640, 640), "scale": (step, step),
+        "offset": (0.0, -side * step), "content": (side, 0, 640 - side, 640), "pad": (114, 114, 114),
+        "mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0),
+    }  # fmt: skip
+    plain = preprocess(planes, "yuv420p", **common)
+    for dtype, layout in (("float32", "nchw"), ("float32", "nhwc"), ("float16", "nchw"), ("uint8", "nhwc")):
+        expected = plain if layout == "nchw" else plain.transpose(0, 2, 3, 1)
+        out = np.empty(expected.shape, dtype)
+        run = partial(preprocess, planes, "yuv420p", **common, dtype=dtype, layout=layout, out=out)
+        task = f"1080p yuv420p -> letterboxed {dtype} {layout} 640"
+        yield Case(task, "vidgraph", run, partial(_near, run, expected), sum(p.nbytes for p in planes) + out.nbytes)
 
 
 def _numpy_rgb(luma: NDArray[Any], blue: NDArray[Any], red: NDArray[Any]) -> NDArray[np.float32]:

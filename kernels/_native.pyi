@@ -26,7 +26,9 @@ def preprocess(
     pad: _Triple,
     bgr: bool,
     single_positions: bool,
-    out: NDArray[np.float32],
+    element: int,
+    interleaved: bool,
+    out: NDArray[Any],
     /,
 ) -> None: ...
 def rotate_plane(plane: NDArray[Any], pixel_bytes: int, degrees: int, out: NDArray[Any], /) -> None: ...

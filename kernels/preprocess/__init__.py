@@ -14,6 +14,7 @@ from ..arrays import output
 from ..pixel_formats import layout_of, matrix_weights
 
 _OWNER = "preprocess"
+_ELEMENTS = (np.dtype(np.float32), np.dtype(np.float16), np.dtype(np.uint8))
 
 
 def preprocess(
@@ -31,9 +32,11 @@ def preprocess(
     pad: Sequence[float] = (0.0, 0.0, 0.0),
     content: tuple[int, int, int, int] | None = None,
     single_positions: bool = False,
-    out: NDArray[np.float32] | None = None,
-) -> NDArray[np.float32]:
-    """Resize (or letterbox), convert to RGB, normalise: one pass, nothing rounded to 8 bits in between.
+    dtype: str | type[np.generic] | np.dtype[Any] = "float32",
+    layout: str = "nchw",
+    out: NDArray[Any] | None = None,
+) -> NDArray[Any]:
+    """Resize (or letterbox, or crop), convert to RGB, normalise: one pass, nothing rounded in between.
 
     Output pixel (i, j) samples the frame at x = scale_x * (j + 0.5) + offset_x, y likewise, in
     continuous frame pixels. Sampling is bilinear without antialiasing, as OpenCV's ``INTER_LINEAR``;
@@ -56,19 +59,22 @@ def preprocess(
         content: (y1, x1, y2, x2) in output pixels; None for the whole output.
         single_positions: compute where to sample in float32, as PyTorch does, rather than in double: less exact
             (about 1e-5 pixels in a frame of 1000), for networks that are compared with PyTorch to that degree.
-        out: C-contiguous float32 ``[1, 3, h, w]`` to write to instead of a new array.
+        dtype: ``float32``; ``float16``, rounded to nearest, half to even (beyond 65504: infinity); or ``uint8``,
+            rounded likewise and held in 0..255, for which a mean of 0 and a deviation of 1 are meant.
+        layout: ``nchw``, or ``nhwc`` for ``[1, h, w, 3]``.
+        out: C-contiguous array of this dtype and layout to write to instead of a new one.
 
     Returns:
-        float32 ``[1, 3, h, w]``: ``out``, or a new array.
+        ``dtype`` ``[1, 3, h, w]`` or ``[1, h, w, 3]``: ``out``, or a new array.
 
     Raises:
-        ValueError: unknown format or matrix; planes, ``out`` or numbers that do not fit.
+        ValueError: unknown format, matrix, dtype or layout; planes, ``out`` or numbers that do not fit.
 
     Source: OpenCV ``resize`` with ``INTER_LINEAR`` for the sampling, PyTorch ``interpolate`` for
     ``single_positions``; ITU-R BT.601-7, BT.709-6, BT.2020-2 for the colours.
     """
-    layout = layout_of(_OWNER, format, planes)
-    weights = matrix_weights(_OWNER, layout, matrix)
+    samples = layout_of(_OWNER, format, planes)
+    weights = matrix_weights(_OWNER, samples, matrix)
     height, width = size
     if height < 1 or width < 1:
         raise ValueError(f"{_OWNER}: size must be (h, w) of at least one pixel, got {size}")
@@ -78,10 +84,16 @@ def preprocess(
     stds = _numbers("std", std, 3)
     if 0.0 in stds:
         raise ValueError(f"{_OWNER}: std must not be zero, got {std}")
-    result = output(_OWNER, out, np.float32, (1, 3, height, width))
+    element = np.dtype(dtype)
+    if element not in _ELEMENTS:
+        raise ValueError(f"{_OWNER}: dtype must be float32, float16 or uint8, got {element}")
+    if layout not in ("nchw", "nhwc"):
+        raise ValueError(f"{_OWNER}: layout must be 'nchw' or 'nhwc', got {layout!r}")
+    shape = (1, 3, height, width) if layout == "nchw" else (1, height, width, 3)
+    result = output(_OWNER, out, element.type, shape)
     _native.preprocess(
         planes,
-        layout.native,
+        samples.native,
         weights,
         full_range,
         (height, width),
@@ -92,6 +104,8 @@ def preprocess(
         _numbers("pad", pad, 3),
         bgr,
         single_positions,
+        _ELEMENTS.index(element),
+        layout == "nhwc",
         result,
     )
     return result

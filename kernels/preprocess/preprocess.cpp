@@ -4,6 +4,7 @@
 
 #include <cstring>
 
+#include "../native/narrow.h"
 #include "gather.h"
 
 namespace vidgraph::KERNEL_ISA {
@@ -194,12 +195,9 @@ RowBlend blend_of_row(Sampler* samplers, const PictureView& p, const Resample& r
   return blend;
 }
 
-void write_row(const RowBlend& blend, const PictureView& p, const Resample& r, const YuvToRgb& c, int i, float* out) {
-  float* channels[3];  // red, green, blue
-  for (int channel = 0; channel < 3; ++channel) {
-    const size_t place = r.bgr ? 2 - channel : channel;
-    channels[channel] = out + (place * r.height + i) * r.width + r.x1;
-  }
+// `channels`: red, green, blue, from the first pixel of the content.
+void write_row(const RowBlend& blend, const PictureView& p, const Resample& r, const YuvToRgb& c,
+               float* const channels[3]) {
   const int count = r.x2 - r.x1;
   if (p.kind == Kind::planar || p.kind == Kind::semi_planar) {
     write_yuv(blend, r, c, count, channels);
@@ -213,17 +211,75 @@ void write_row(const RowBlend& blend, const PictureView& p, const Resample& r, c
   }
 }
 
+template <typename T>
+void interleave(const T* __restrict first, const T* __restrict second, const T* __restrict third, int count,
+                T* __restrict out) {
+  for (int j = 0; j < count; ++j) {
+    out[3 * j] = first[j];
+    out[3 * j + 1] = second[j];
+    out[3 * j + 2] = third[j];
+  }
+}
+
+void copy_floats(const float* values, int count, float* out) { std::memcpy(out, values, sizeof(float) * count); }
+
+// Writes row `i`, [3][width] in the order of the output, as the output wants it. `narrowed` has room for such a row.
+template <typename T>
+void store_row(const Resample& r, void (*narrow)(const float*, int, T*), const float* row, int i, void* narrowed,
+               void* out) {
+  const int width = r.width;
+  if (r.interleaved) {
+    T* rows = static_cast<T*>(narrowed);
+    narrow(row, 3 * width, rows);
+    interleave(rows, rows + width, rows + 2 * width, width, static_cast<T*>(out) + static_cast<size_t>(i) * width * 3);
+    return;
+  }
+  for (int channel = 0; channel < 3; ++channel) {
+    narrow(row + channel * width, width, static_cast<T*>(out) + (static_cast<size_t>(channel) * r.height + i) * width);
+  }
+}
+
+void store_staged(const Resample& r, float* staged, int i, void* out) {
+  float* narrowed = staged + 3 * r.width;
+  switch (r.element) {
+    case Element::float32: return store_row<float>(r, copy_floats, staged, i, narrowed, out);
+    case Element::float16: return store_row<uint16_t>(r, to_halves, staged, i, narrowed, out);
+    case Element::uint8: return store_row<uint8_t>(r, to_bytes, staged, i, narrowed, out);
+  }
+}
+
+// Leaves the padding beside the content in `staged`.
+void store_padding(const Resample& r, float* staged, void* out) {
+  for (int channel = 0; channel < 3; ++channel) fill(staged + channel * r.width, r.width, r.padding[channel]);
+  for (int i = 0; i < r.height; ++i) {
+    if (i < r.y1 || i >= r.y2 || r.x1 >= r.x2) store_staged(r, staged, i, out);
+  }
+}
+
 }  // namespace
 
-void preprocess(const PictureView& picture, const Resample& resample, const YuvToRgb& colour, void* workspace,
-                float* out) {
-  write_padding(resample, out);
-  if (resample.y2 <= resample.y1 || resample.x2 <= resample.x1) return;
+void preprocess(const PictureView& picture, const Resample& r, const YuvToRgb& colour, void* workspace,
+                void* out) {
+  const bool plain = r.is_plain();
+  auto* staged = reinterpret_cast<float*>(static_cast<uint8_t*>(workspace) + sampler_workspace(r.x2 - r.x1));
+  if (plain) {
+    write_padding(r, static_cast<float*>(out));
+  } else {
+    store_padding(r, staged, out);
+  }
+  if (r.y2 <= r.y1 || r.x2 <= r.x1) return;
   Sampler samplers[kMaxPlanes];
-  place_samplers(samplers, plane_count(picture), resample.x2 - resample.x1, workspace);
-  for (int index = 0; index < plane_count(picture); ++index) prepare_sampler(samplers[index], picture, index, resample);
-  for (int i = resample.y1; i < resample.y2; ++i) {
-    write_row(blend_of_row(samplers, picture, resample, i), picture, resample, colour, i, out);
+  place_samplers(samplers, plane_count(picture), r.x2 - r.x1, workspace);
+  for (int index = 0; index < plane_count(picture); ++index) prepare_sampler(samplers[index], picture, index, r);
+  const size_t step = static_cast<size_t>(plain ? r.height : 1) * r.width;  // from a channel to the next
+  for (int i = r.y1; i < r.y2; ++i) {
+    float* first = plain ? static_cast<float*>(out) + static_cast<size_t>(i) * r.width : staged;
+    float* channels[3];
+    for (int channel = 0; channel < 3; ++channel) {
+      channels[channel] = first + (r.bgr ? 2 - channel : channel) * step + r.x1;
+    }
+    write_row(blend_of_row(samplers, picture, r, i), picture, r, colour, channels);
+    if (!plain) store_staged(r, staged, i, out);
   }
 }
 

@@ -6,6 +6,8 @@
 
 namespace vidgraph {
 
+enum class Element : int { float32, float16, uint8 };  // order of ELEMENTS in __init__.py
+
 struct Resample {
   int height, width;              // of the output
   int y1, x1, y2, x2;             // content, in output pixels; outside is padding
@@ -14,6 +16,11 @@ struct Resample {
   float padding[3];               // normalised, per OUTPUT channel
   bool bgr;
   bool single_positions;
+  Element element;
+  bool interleaved;  // the channels of a pixel are adjacent
+
+  // Rows are written as they are computed, without narrowing or interleaving.
+  bool is_plain() const { return element == Element::float32 && !interleaved; }
 };
 
 namespace KERNEL_ISA {
@@ -48,13 +55,19 @@ KERNEL_HD inline float normalise(float value, float mean, float inverse_std) { r
 constexpr int kMaxComponents = 3;
 constexpr int kRowsPerPlane = 2 + 2 * kMaxComponents;  // offsets, weights, two sampled rows of each component
 
-// Bytes of scratch memory for a content of `width` pixels; aligned to eight bytes.
-inline size_t preprocess_workspace(int width) {
+// Bytes of scratch memory for the samplers of a content of `width` pixels.
+inline size_t sampler_workspace(int width) {
   const size_t rows = static_cast<size_t>(width) * (sizeof(uint64_t) + kMaxPlanes * kRowsPerPlane * sizeof(float));
   return rows + kMaxPlanes * gather_workspace(width);
 }
 
+// Bytes of scratch memory, aligned to eight bytes: for the samplers, and for two output rows of three channels.
+inline size_t preprocess_workspace(const Resample& resample) {
+  const size_t staged = resample.is_plain() ? 0 : static_cast<size_t>(resample.width) * 6 * sizeof(float);
+  return sampler_workspace(resample.x2 - resample.x1) + staged;
+}
+
 KERNEL_ENTRY(preprocess, const PictureView& picture, const Resample& resample, const YuvToRgb& colour, void* workspace,
-             float* out)
+             void* out)
 
 }  // namespace vidgraph

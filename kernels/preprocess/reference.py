@@ -26,8 +26,10 @@ def preprocess_reference(
     pad: Sequence[float],
     content: tuple[int, int, int, int] | None,
     single_positions: bool = False,
-) -> NDArray[np.float32]:
-    """Sample every component at the output's pixel centres, convert, normalise, pad."""
+    dtype: str = "float32",
+    layout: str = "nchw",
+) -> NDArray[Any]:
+    """Sample every component at the output's pixel centres, convert, normalise, pad, round."""
     height, width = size
     number: type[np.floating[Any]] = np.float32 if single_positions else np.float64
     x, y = (
@@ -57,4 +59,7 @@ def preprocess_reference(
         rgb = padded
     ordered = rgb[:, :, ::-1] if bgr else rgb
     normalised = (ordered - np.asarray(mean, np.float64)) / np.asarray(std, np.float64)
-    return normalised.transpose(2, 0, 1)[np.newaxis].astype(np.float32)
+    if dtype == "uint8":
+        normalised = np.clip(np.rint(normalised), 0, 255)
+    ordered = normalised if layout == "nhwc" else normalised.transpose(2, 0, 1)
+    return ordered[np.newaxis].astype(dtype)

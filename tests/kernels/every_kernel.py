@@ -35,6 +35,10 @@ def pictures() -> Iterator[tuple[str, Any]]:
             geometry: dict[str, Any] = {"size": size, "scale": (333 / size[1], 75 / size[0]), "offset": (0.2, -0.1)}
             numbers: dict[str, Any] = {"mean": (104.0, 117.0, 123.0), "std": (57.1, 58.3, 59.7)}
             yield f"preprocess/{format}/{ratio}", kernels.preprocess(planes, format, **COLOURS, **geometry, **numbers)
+            for dtype, layout in (("float32", "nhwc"), ("float16", "nchw"), ("float16", "nhwc"), ("uint8", "nhwc")):
+                kind: dict[str, Any] = {"dtype": dtype, "layout": layout}
+                result = kernels.preprocess(planes, format, **COLOURS, **geometry, **numbers, **kind)
+                yield f"preprocess/{format}/{ratio}/{dtype}/{layout}", result
 
 
 def drawings() -> Iterator[tuple[str, Any]]:

@@ -117,6 +117,61 @@ def test_content_without_pixels_is_all_padding() -> None:
     kwargs: dict[str, Any] = {**PLAIN, "size": (2, 3), "content": (1, 1, 1, 1), "pad": (7.0, 8.0, 9.0)}
     result = preprocess(flat_planes("nv12", 4, 4, (16, 128, 128)), "nv12", **kwargs)
     assert (result == np.array([7, 8, 9], np.float32)[:, None, None]).all()
+    rows = preprocess(flat_planes("nv12", 4, 4, (16, 128, 128)), "nv12", **kwargs, dtype="uint8", layout="nhwc")
+    assert (rows == np.array([7, 8, 9], np.uint8)).all()
+
+
+def rounded(values: np.ndarray, dtype: str, layout: str) -> np.ndarray:
+    """A float32 result as NumPy rounds it, in another order."""
+    if dtype == "uint8":
+        values = np.clip(np.rint(values), 0, 255)
+    with np.errstate(over="ignore"):
+        values = values.astype(dtype)
+    return values if layout == "nchw" else np.ascontiguousarray(values.transpose(0, 2, 3, 1))
+
+
+@pytest.mark.parametrize("device", all_devices())
+@pytest.mark.parametrize("layout", ["nchw", "nhwc"])
+@pytest.mark.parametrize("dtype", ["float32", "float16", "uint8"])
+@pytest.mark.parametrize("format", ["yuv420p", "rgb24", "gray", "p010le"])
+@pytest.mark.parametrize("bgr", [False, True])
+def test_other_numbers_are_the_float32_ones_rounded(
+    device: str, layout: str, dtype: str, format: str, bgr: bool
+) -> None:
+    """Bit by bit, with values beyond float16's ends, among its smallest ones, and below 0 and above 255."""
+    planes = random_planes(format, 37, 53)
+    geometry: dict[str, Any] = {"size": (21, 41), "scale": (53 / 30, 37 / 15), "offset": (-8.1, -7.2)}
+    kwargs: dict[str, Any] = {"matrix": "bt709", "full_range": False, "bgr": bgr, "pad": (114, 1, 250), **geometry}
+    for mean, std in (((0, 0, 0), (1, 1, 1)), ((300, 100, -300), (1, 3, 0.5)), ((9, 1e5, 60), (1e-3, 1e7, 1e9))):
+        for content in (None, (3, 5, 18, 35), (4, 7, 4, 7)):
+            kwargs |= {"mean": mean, "std": std, "content": content}
+            plain = preprocess(planes, format, **kwargs)
+            result = to_host(preprocess(to_device(planes, device), format, **kwargs, dtype=dtype, layout=layout))
+            expected = rounded(plain, dtype, layout)
+            assert (result.dtype, result.shape) == (expected.dtype, expected.shape)
+            np.testing.assert_array_equal(result.view(np.uint8), expected.view(np.uint8))
+
+
+@pytest.mark.parametrize(("dtype", "layout"), [("float16", "nhwc"), ("uint8", "nchw"), ("float32", "nhwc")])
+def test_other_numbers_match_reference(dtype: str, layout: str) -> None:
+    planes = random_planes("nv12", 40, 66)
+    kwargs: dict[str, Any] = {**PLAIN, "size": (21, 37), "scale": (66 / 37, 40 / 21), "dtype": dtype, "layout": layout}
+    expected = preprocess_reference(planes, "nv12", **kwargs, bgr=False, pad=(0, 0, 0), content=None)
+    result = preprocess(planes, "nv12", **kwargs)
+    assert result.dtype == expected.dtype
+    step = 1.0 if dtype == "uint8" else np.spacing(np.float16(255)) if dtype == "float16" else 1e-3
+    np.testing.assert_allclose(result.astype(np.float64), expected.astype(np.float64), rtol=0, atol=step)
+    assert (result == expected).mean() > (0.2 if dtype == "float32" else 0.99)
+
+
+@pytest.mark.parametrize(("dtype", "step"), [("uint8", 1.0), ("float16", 0.125)])
+def test_halves_are_rounded_to_even(dtype: str, step: float) -> None:
+    """By hand: pixels 200, 201, …, half a step added by the mean; float16 has a spacing of 1/8 there."""
+    ramp = np.arange(200, 220, dtype=np.uint8)
+    planes = (np.repeat(ramp[None, :, None], 3, axis=2),)
+    kwargs: dict[str, Any] = {**PLAIN, "size": (1, 20), "mean": (-step / 2,) * 3, "dtype": dtype}
+    expected = ramp + (ramp % 2 if dtype == "uint8" else 0)
+    np.testing.assert_array_equal(preprocess(planes, "rgb24", **kwargs)[0, 0, 0], expected)
 
 
 def test_writes_into_out() -> None:
@@ -124,6 +179,8 @@ def test_writes_into_out() -> None:
     kwargs: dict[str, Any] = {**PLAIN, "size": (3, 4), "scale": (2.0, 2.0)}
     assert preprocess(planes, "nv12", **kwargs, out=out) is out
     np.testing.assert_array_equal(out, preprocess(planes, "nv12", **kwargs))
+    halves = np.empty((1, 3, 4, 3), np.float16)
+    assert preprocess(planes, "nv12", **kwargs, dtype=np.float16, layout="nhwc", out=halves) is halves
 
 
 @pytest.mark.parametrize(
@@ -139,6 +196,12 @@ def test_writes_into_out() -> None:
         ({"content": (2, 0, 1, 4)}, r"preprocess: content must be"),
         ({"matrix": "bt470"}, r"preprocess: the matrix of nv12 must be one of bt601, bt709, bt2020, got 'bt470'"),
         ({"out": np.empty((3, 3, 4), np.float32)}, r"preprocess: out must be float32 \[1, 3, 3, 4\]"),
+        ({"dtype": "float64"}, r"preprocess: dtype must be float32, float16 or uint8, got float64"),
+        ({"layout": "chw"}, r"preprocess: layout must be 'nchw' or 'nhwc', got 'chw'"),
+        (
+            {"dtype": "uint8", "layout": "nhwc", "out": np.empty((1, 3, 4, 3), np.float32)},
+            r"preprocess: out must be uint8 \[1, 3, 4, 3\], got float32",
+        ),
     ],
 )
 def test_refuses_with_the_reason(change: dict[str, Any], message: str) -> None:
