@@ -142,11 +142,11 @@ def eager_side(eager: EagerYolact, frames: int) -> Side:
     return side
 
 
-def our_side(model: Model, frames: int) -> Side:
+def our_side(model: Model, frames: int, threads: int | None) -> Side:
     """:func:`vidgraph.run` with a loaded model, as a user calls it."""
 
     def side(clip: Path, output: Path) -> tuple[int, dict[str, float]]:
-        stats = run(str(clip), model=model, outputs=[output], frames=frames, overwrite=True).wait()
+        stats = run(str(clip), model=model, outputs=[output], frames=frames, threads=threads, overwrite=True).wait()
         return stats.frames, {}
 
     return side
@@ -161,6 +161,7 @@ def bench(
     counts: Sequence[int] = COUNTS,
     precisions: Sequence[str] = PRECISIONS,
     size: int | None = None,
+    threads: int | None = None,
 ) -> list[dict[str, Any]]:
     """One row for each clip and number of detections; see the top of the module.
 
@@ -172,6 +173,7 @@ def bench(
         counts: detections a frame.
         precisions: of vidgraph, fp32 among them.
         size: side of the network's input; None: as published.
+        threads: of either side; None: the cores this process may use.
 
     Raises:
         AssertionError: the two sides find different things, or not so many.
@@ -180,7 +182,7 @@ def bench(
 
     from .eager_yolact import EagerYolact
 
-    budget = ThreadBudget.share_out(None)
+    budget = ThreadBudget.share_out(threads)
     torch.set_num_threads(budget.total)
     rows = []
     for count in counts:
@@ -191,7 +193,9 @@ def bench(
             exact = models["fp32"]
             eager = EagerYolact(exact.network(), count, exact.input_size((1, 1)))
             sides = {"torch fp32": eager_side(eager, frames)}
-            sides |= {f"vidgraph {model.describe().precision}": our_side(model, frames) for model in models.values()}
+            sides |= {
+                f"vidgraph {model.describe().precision}": our_side(model, frames, threads) for model in models.values()
+            }
             for clip in clips:
                 row: dict[str, Any] = {"clip": clip.name, "detections": count, "frames": frames}
                 row |= {"threads": budget.total, **check_agreement(clip, exact, eager, count)}

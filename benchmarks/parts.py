@@ -129,7 +129,7 @@ def bench(
     frames: int = 300,
     preset: str = "veryfast",
     threads: int | None = None,
-    passes: int = PASSES,
+    passes: int | None = None,
     **choices: Any,
 ) -> Figures:
     """Measure a model on a video.
@@ -140,7 +140,7 @@ def bench(
         frames: how many frames of it, from the start.
         preset: of the encoder.
         threads: for the whole; None: the cores this process may use.
-        passes: how often everything is measured in turn.
+        passes: how often everything is measured in turn; None: ``PASSES``.
 
     Raises:
         VidgraphError: as a run.
@@ -154,7 +154,7 @@ def bench(
         _end_to_end(source, whole, Path(folder, "warm.jsonl"), min(frames, 10), preset, threads)
         _parts(source, alone, Path(folder, "warm.mp4"), min(frames, 10), preset)
         figures = Figures(_about(source, alone, budget, frames, preset))
-        for number in range(passes):
+        for number in range(passes or PASSES):
             for name, (cpu, wall) in _parts(source, alone, Path(folder, f"{number}.mp4"), frames, preset).items():
                 times = figures.parts.setdefault(name, PartTimes())
                 times.cpu_ms.append(cpu)
@@ -167,7 +167,7 @@ def bench(
 
 
 def _about(source: str, model: Model, budget: ThreadBudget, frames: int, preset: str) -> dict[str, Any]:
-    info = model.describe()
+    info, propagation = model.describe(), model.propagation
     return {
         "source": Path(source).name,
         "frames": frames,
@@ -176,6 +176,10 @@ def _about(source: str, model: Model, budget: ThreadBudget, frames: int, preset:
         "precision": info.precision,
         "device": info.device,
         "input": None if info.input_size is None else f"{info.input_size[1]}x{info.input_size[0]}",
+        "min_score": model.choices.min_score,
+        "max_detections": model.choices.max_detections,
+        "nms": model.choices.nms,
+        **({"keyframes": str(propagation.keyframes), "batch": propagation.batch} if len(model.graphs) > 1 else {}),
         "preset": preset,
         "threads": budget.total,
     }

@@ -204,7 +204,7 @@ COMMANDS: tuple[Command, ...] = (
             (SOURCE, MODEL, WEIGHTS, BENCH_FRAMES,
              _option("-o", "--output", metavar="FILE", help="also write the figures as JSON",
                      example="vidgraph bench --model retinaface --source in.mp4 -o bench.json"),
-             *DETECTION[:3], SIZE, DEVICE, ENGINE, PRECISION, PRESET, THREADS, OVERWRITE, QUIET, VERBOSE),
+             *DETECTION[:3], *TEMPORAL, SIZE, DEVICE, ENGINE, PRECISION, PRESET, THREADS, OVERWRITE, QUIET, VERBOSE),
             "vidgraph bench --model retinaface --source in.mp4"),
     Command("draw", "draw results on their video, without the network", "jobs:draw",
             (_option("source", metavar="VIDEO", help="the video that was run",

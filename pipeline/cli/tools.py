@@ -146,6 +146,9 @@ def bench(options: argparse.Namespace) -> int:
         min_score=options.min_score,
         nms_iou=options.nms_iou,
         max_detections=options.max_detections,
+        nms=options.nms,
+        keyframes=options.keyframes,
+        throughput=options.throughput,
     )
     print(figures.table())
     if options.output:

@@ -44,7 +44,7 @@ def own_cache(command_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_rows_have_both_sides_and_their_ratio(weights: Path, face_clip: Path) -> None:
-    (row,) = bench_yolact.bench([face_clip], weights, frames=6, passes=1, counts=(COUNT,), size=SIDE)
+    (row,) = bench_yolact.bench([face_clip], weights, frames=6, passes=1, counts=(COUNT,), size=SIDE, threads=1)
     assert (row["clip"], row["detections"], row["frame"]) == ("in.mp4", COUNT, [240, 320])
     assert row["worst_mask_iou"] > bench_yolact.MASK_IOU
     eager = row["sides"]["torch fp32"]
@@ -54,6 +54,21 @@ def test_rows_have_both_sides_and_their_ratio(weights: Path, face_clip: Path) ->
     assert row["torch_beside_official"].keys() == {"key", "non_key"}  # not 100 masks of 1080p
     assert "x torch" in bench_yolact.report([row])
     json.dumps(row)
+
+
+def test_bench_measures_video_models_as_they_would_run(
+    vidgraph: Callable[..., Any], weights: Path, face_clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vidgraph.benchmarks.parts.PASSES", 1)
+    words = ("bench", "--model", f"{bench_yolact.MODEL}={weights}", "--source", face_clip, "--frames", 6)
+    chosen = ("--nms", "cross-class", "--keyframes", 3, "--throughput", "--max-detections", COUNT, "--min-score", 0)
+    ended = vidgraph(*words, *chosen, "--size", SIDE, "-o", "bench.json")
+    assert ended.code == 0, ended.err
+    figures = json.loads(Path("bench.json").read_text())["figures"]
+    about = {name: figures["about"][name] for name in ("nms", "keyframes", "batch", "max_detections", "min_score")}
+    assert about == {"nms": "cross-class", "keyframes": "3", "batch": 2, "max_detections": COUNT, "min_score": 0.0}
+    assert figures["parts"]["infer"]["cpu_ms"] > 0
+    assert figures["whole"]["json"]["fps"] > 0
 
 
 @pytest.fixture(scope="module")
