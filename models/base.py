@@ -17,7 +17,7 @@ from ..engines import Engine, open_engine
 from ..engines.open import PRECISIONS, choose_device, choose_engine
 from ..pipeline.errors import CheckpointError, UsageError
 from ..pipeline.frame_result import FrameResult
-from ..pipeline.packet import Key
+from ..pipeline.packet import KEY_FRAME, Key
 from ..pipeline.results import ModelInfo, ResultKeys
 from ..pipeline.stage import Stage
 from ..pipeline.threads import available_cores
@@ -251,7 +251,7 @@ class Model:
             workers = self.engine_choice.requests
             infer = TemporalInfer(
                 self._shelf, given, raw, policy=policy, take=take, workers=workers, ahead=ahead, batch=batch,
-                name=f"{prefix}infer",
+                name=f"{prefix}infer", key_frame=Key(f"{prefix}{KEY_FRAME}", int),
             )  # fmt: skip
         else:
             infer = Infer(self._shelf, form.name, given, raw, take, name=f"{prefix}infer")

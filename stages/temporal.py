@@ -89,7 +89,7 @@ class _Stream:
 
 
 class TemporalInfer:
-    """Consumes ``input_key``; creates ``key`` and ``KEY_FRAME``. Frames come out in order, each exactly once.
+    """Consumes ``input_key``; creates ``key`` and ``key_frame``. Frames come out in order, each exactly once.
 
     A frame is a key frame if the stream has none yet, after a new epoch or another input size, after a
     key frame that failed, and where the stream's policy says so. A dropped frame drops no state. The
@@ -107,6 +107,7 @@ class TemporalInfer:
         workers: frames in the network at one time, of all streams; each runs on a thread of this stage.
         ahead: frames of a stream that may be held back; 0 (live): each runs at once, on the calling thread.
         batch: frames between two key frames that run as one, where so many are there (1: each alone).
+        key_frame: where the index of a frame's key frame goes.
     """
 
     stateless = False
@@ -124,11 +125,12 @@ class TemporalInfer:
         ahead: int = 0,
         batch: int = 1,
         name: str = "infer",
+        key_frame: Key[int] = KEY_FRAME,
     ) -> None:
         self.name, self.holds = name, ahead
         self.reads: frozenset[Key[Any]] = frozenset({input_key})
-        self.creates: frozenset[Key[Any]] = frozenset({key, KEY_FRAME})
-        self._input_key, self._key, self._policy = input_key, key, policy
+        self.creates: frozenset[Key[Any]] = frozenset({key, key_frame})
+        self._input_key, self._key, self._key_frame, self._policy = input_key, key, key_frame, policy
         self._ahead, self._batch = ahead, batch
         self._pool = _Pool(shelf, take, workers if ahead else 0)
         self._places = itertools.count()
@@ -241,7 +243,7 @@ class TemporalInfer:
         given, arrays = job.result()
         raw = RawOutputs(arrays, given.size, given.affine)
         packet = job.packet.without(self._input_key).with_item(self._key, raw)
-        return packet.with_item(KEY_FRAME, job.group.index)
+        return packet.with_item(self._key_frame, job.group.index)
 
 
 class _Pool:

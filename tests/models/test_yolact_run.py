@@ -8,10 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from vidgraph import Detections, Graph, Key, Packet
+from vidgraph.models import OutputKeys
 from vidgraph.models.base import Model, Propagation, load_model
 from vidgraph.models.registry import find_model
 from vidgraph.models.run import named_model, run
 from vidgraph.pipeline.errors import UsageError
+from vidgraph.pipeline.packet import KEY_FRAME
+from vidgraph.stages.open_source import open_source
 
 from .raw_outputs import check_tensors
 
@@ -112,6 +116,18 @@ def test_two_streams_resumed(load: Callable[..., Model], face_clip: Path, tmp_pa
 
 def test_raw_tensors_of_key_frames_and_of_those_between(load: Callable[..., Model], face_clip: Path) -> None:
     check_tensors(load(head="raw", threads=1), face_clip, 7)
+
+
+def test_two_video_models_in_one_graph(load: Callable[..., Model], face_clip: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    with load() as one, load(keyframes=2) as other:
+        stages = [*one.stages(), *other.stages(prefix="other_", keys=OutputKeys(Key("others", Detections)))]
+
+        def note(packet: Packet) -> None:
+            seen.append((packet[KEY_FRAME], packet[Key("other_key_frame", int)]))
+
+        Graph(open_source(face_clip, frames=6), stages, [note]).run()
+    assert seen == [(0, 0), (0, 0), (0, 2), (0, 2), (0, 4), (5, 4)]
 
 
 def test_a_file_says_which_model_it_is(weights: Path, command_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
