@@ -15,9 +15,10 @@ def class_nms_reference(
 ) -> NDArray[np.int64]:
     """Take the best box that is left, drop those of its class that overlap it."""
     order = np.argsort(-scores, kind="stable")
-    left, kept = order[~np.isnan(scores[order])], []
+    left = order[~np.isnan(scores[order])]
+    kept: list[int] = []
     while len(left) and len(kept) < limit:
-        best, left = left[0], left[1:]
+        best, left = int(left[0]), left[1:]
         kept.append(best)
         overlaps = overlaps_with_reference(boxes[best], boxes[left])
         left = left[(class_ids[left] != class_ids[best]) | (overlaps <= np.float32(max_iou))]

@@ -84,12 +84,16 @@ void masks(const std::vector<WritableArray>& planes, LayoutArgs layout, std::arr
            In<int32_t> boxes, In<uint8_t> bits, In<int64_t> offsets, In<uint8_t> colors, int alpha) {
   const Canvas canvas = canvas_of(planes, layout, weights, full_range);
   nb::gil_scoped_release released;
-  const auto memory = workspace(draw_workspace(canvas.width()));
-  for (size_t i = 0; i < boxes.shape(0); ++i) {
+  std::vector<PixelRect> rects(boxes.shape(0));
+  std::vector<Paint> paints(rects.size());
+  for (size_t i = 0; i < rects.size(); ++i) {
     const int32_t* box = boxes.data() + 4 * i;
-    KERNEL_CALL(draw_bits)(canvas.picture, PixelRect{box[0], box[1], box[2], box[3]}, bits.data() + offsets.data()[i],
-                           canvas.paint(colors.data() + 3 * i), static_cast<uint8_t>(alpha), memory.get());
+    rects[i] = {box[0], box[1], box[2], box[3]};
+    paints[i] = canvas.paint(colors.data() + 3 * i);
   }
+  const MaskList list{rects.data(), bits.data(), static_cast<int64_t>(bits.shape(0)), offsets.data(), paints.data(),
+                      static_cast<int64_t>(rects.size()), static_cast<uint8_t>(alpha)};
+  KERNEL_CALL(draw_masks)(canvas.picture, list);
 }
 
 }  // namespace

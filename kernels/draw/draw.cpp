@@ -4,6 +4,8 @@
 
 #include <cstring>
 
+#include "tint.h"
+
 namespace vidgraph::KERNEL_ISA {
 namespace {
 
@@ -25,94 +27,6 @@ void blend_rgb(uint8_t* __restrict row, const uint8_t* __restrict alpha, int cou
   for (int x = 0; x < count; ++x) {
     for (int c = 0; c < 3; ++c) row[3 * x + c] = blend(row[3 * x + c], paint.value[c], alpha[x]);
   }
-}
-
-constexpr int kTile = 16;  // pixels that are tinted together
-
-// One colour with one alpha over packed RGB: what `blend` adds to each of a tile's bytes, and the share that is kept.
-struct TileTint {
-  uint16_t added[3 * kTile];
-  uint8_t kept;
-};
-
-TileTint tile_tint(Paint paint, uint8_t alpha) {
-  TileTint tint;
-  for (int i = 0; i < 3 * kTile; ++i) tint.added[i] = static_cast<uint16_t>(paint.value[i % 3] * alpha + 128);
-  tint.kept = static_cast<uint8_t>(255 - alpha);
-  return tint;
-}
-
-// For each byte of a mask, which of the bytes of its eight pixels are set: 255 or 0.
-struct ByteMasks {
-  uint8_t of[256][3 * 8];
-};
-
-constexpr ByteMasks byte_masks() {
-  ByteMasks masks{};
-  for (int bits = 0; bits < 256; ++bits) {
-    for (int i = 0; i < 3 * 8; ++i) masks.of[bits][i] = bits >> (7 - i / 3) & 1 ? 255 : 0;
-  }
-  return masks;
-}
-
-constexpr ByteMasks kByteMasks = byte_masks();
-
-// As `blend` of every byte.
-inline uint8_t tinted(uint8_t under, const TileTint& tint, int i) {
-  const auto sum = static_cast<uint16_t>(under * tint.kept + tint.added[i]);
-  return static_cast<uint8_t>(static_cast<uint16_t>(sum + (sum >> 8)) >> 8);
-}
-
-void tint_tile(uint8_t* __restrict row, const TileTint& tint) {
-  for (int i = 0; i < 3 * kTile; ++i) row[i] = tinted(row[i], tint, i);
-}
-
-void tint_tile_where(uint8_t* __restrict row, const TileTint& tint, const uint8_t* bits) {
-  uint8_t mask[3 * kTile];
-  std::memcpy(mask, kByteMasks.of[bits[0]], 3 * 8);
-  std::memcpy(mask + 3 * 8, kByteMasks.of[bits[1]], 3 * 8);
-  for (int i = 0; i < 3 * kTile; ++i) {
-    row[i] = static_cast<uint8_t>((tinted(row[i], tint, i) & mask[i]) | (row[i] & ~mask[i]));
-  }
-}
-
-// Eight pixels of a mask as eight bytes, `alpha` or 0; the first pixel is the highest bit and the lowest address.
-uint64_t spread_byte(uint8_t bits, uint8_t alpha) {
-  const uint64_t single = bits * UINT64_C(0x0101010101010101) & UINT64_C(0x0102040810204080);
-  return ((single + UINT64_C(0x7f7f7f7f7f7f7f7f)) >> 7 & UINT64_C(0x0101010101010101)) * alpha;
-}
-
-void unpack_bits(const uint8_t* bits, int first, int count, uint8_t alpha, uint8_t* __restrict row) {
-  const auto one = [=](int x) { return (bits[(x + first) >> 3] >> (7 - ((x + first) & 7))) & 1 ? alpha : uint8_t{0}; };
-  int x = 0;
-  for (; x < count && (x + first) % 8; ++x) row[x] = one(x);
-  for (; x + 8 <= count; x += 8) {
-    const uint64_t eight = spread_byte(bits[(x + first) >> 3], alpha);
-    std::memcpy(row + x, &eight, sizeof(eight));
-  }
-  for (; x < count; ++x) row[x] = one(x);
-}
-
-// A row of a mask over packed RGB. Most tiles are empty or full.
-void tint_row(const uint8_t* bits, int count, Paint paint, uint8_t alpha, const TileTint& tint, uint8_t* row) {
-  int x = 0;
-  for (; x + kTile <= count; x += kTile) {
-    uint16_t set;
-    std::memcpy(&set, bits + x / 8, sizeof(set));
-    if (!set) continue;
-    if (set == 0xffff) {
-      tint_tile(row + 3 * x, tint);
-    } else {
-      tint_tile_where(row + 3 * x, tint, bits + x / 8);
-    }
-  }
-  uint8_t alphas[kTile];
-  unpack_bits(bits + x / 8, 0, count - x, alpha, alphas);
-  blend_rgb(row + 3 * x, alphas, count - x, paint);
-}
-
-bool lies_inside(const Plane& plane, PixelRect rect) {
-  return rect.x1 >= 0 && rect.y1 >= 0 && rect.x2 <= plane.width && rect.y2 <= plane.height;
 }
 
 uint8_t* row_at(const Plane& plane, int y) { return plane.data + y * plane.stride; }
@@ -189,6 +103,138 @@ void blend_rows(const PictureView& picture, PixelRect rect, Paint paint, RowAlph
   }
 }
 
+constexpr int kBand = 16;  // rows that all masks are drawn on before the next ones
+constexpr int kWord = 64;  // pixels
+
+// The bits of one mask in some rows of the picture.
+class MaskRows {
+ public:
+  // Rows `top` to `bottom` - 1, of which `top` is even.
+  MaskRows(const MaskList& masks, int64_t i, const Plane& plane, int top, int bottom)
+      : bits_(masks.bits),
+        length_(masks.length),
+        first_(masks.offsets[i]),
+        rect_(masks.rects[i]),
+        stride_((static_cast<int64_t>(rect_.x2) - rect_.x1 + 7) / 8),
+        inside_{larger(rect_.x1, 0), larger(rect_.y1, top), smaller(rect_.x2, plane.width), smaller(rect_.y2, bottom)} {}
+
+  bool empty() const { return inside_.x1 >= inside_.x2 || inside_.y1 >= inside_.y2; }
+  PixelRect inside() const { return inside_; }
+  int first_column() const { return inside_.x1 / kWord * kWord; }
+
+  // Pixels x to x + kWord - 1 of row y, the first in the highest bit; 0 outside of the mask and of the picture.
+  uint64_t word(int x, int y) const {
+    if (y < inside_.y1 || y >= inside_.y2) return 0;
+    const int skipped = x - rect_.x1;
+    uint64_t word = word_at(first_ + (y - rect_.y1) * stride_ + (skipped >> 3), skipped & 7);
+    if (x < inside_.x1) word &= ~UINT64_C(0) >> (inside_.x1 - x);
+    if (x + kWord > inside_.x2) word &= ~UINT64_C(0) << (x + kWord - inside_.x2);
+    return word;
+  }
+
+ private:
+  // 64 bits from bit `skipped` of byte `at`. Bytes beyond the row are read too, but not beyond all masks.
+  uint64_t word_at(int64_t at, int skipped) const {
+    uint8_t bytes[9] = {};
+    const bool whole = at >= 0 && at + 9 <= length_;
+    for (int i = 0; i < 9 && !whole; ++i) bytes[i] = at + i >= 0 && at + i < length_ ? bits_[at + i] : 0;
+    const uint8_t* from = whole ? bits_ + at : bytes;
+    uint64_t word;
+    std::memcpy(&word, from, sizeof(word));
+    return __builtin_bswap64(word) << skipped | static_cast<uint64_t>(from[8] >> (8 - skipped));
+  }
+
+  const uint8_t* bits_;
+  int64_t length_, first_;
+  PixelRect rect_;
+  int64_t stride_;
+  PixelRect inside_;
+};
+
+// Calls `change` on `wanted` bytes at `bytes`, of which so many are there.
+template <typename Change>
+void change_bytes(uint8_t* bytes, int there, int wanted, Change change) {
+  if (there >= wanted) return change(bytes);
+  uint8_t held[3 * kUnit] = {};
+  std::memcpy(held, bytes, there);
+  change(held);
+  std::memcpy(bytes, held, there);
+}
+
+// Calls `change` on each unit of a word, with its place and its bits in the highest ones, where any is set.
+template <typename Change>
+void for_units(int x, uint64_t word, Change change) {
+  for (; word; x += kUnit, word = kUnit < kWord ? word << kUnit % kWord : 0) {
+    if (word & kUnitBits) change(x, word & kUnitBits);
+  }
+}
+
+template <int kChannels>
+void tint_pixels(const Plane& plane, int x, int y, uint64_t word, const PixelTint<kChannels>& tint) {
+  uint8_t* row = row_at(plane, y);
+  for_units(x, word, [&](int at, uint64_t bits) {
+    change_bytes(row + kChannels * at, kChannels * (plane.width - at), kChannels * kUnit,
+                 [&](uint8_t* pixels) { tint.apply(bits, pixels); });
+  });
+}
+
+void tint_rgb(const PictureView& picture, const MaskRows& rows, Paint paint, uint8_t alpha) {
+  const PixelTint<3> tint(paint.value, alpha);
+  const PixelRect inside = rows.inside();
+  for (int y = inside.y1; y < inside.y2; ++y) {
+    for (int x = rows.first_column(); x < inside.x2; x += kWord) {
+      tint_pixels(picture.planes[0], x, y, rows.word(x, y), tint);
+    }
+  }
+}
+
+// Chroma samples of kWord pixels; a sample that lies half outside of the picture takes what the pixel inside has.
+void tint_halved(const PictureView& picture, int x, int y, uint64_t word, uint64_t word_below,
+                 const HalvedTint& tint) {
+  const int last = picture.planes[0].width - 1;
+  if (last % 2 == 0 && last < x + kWord) {
+    const uint64_t beyond = UINT64_C(1) << (kWord - 2 - (last - x));
+    word |= word >> 1 & beyond;
+    word_below |= word_below >> 1 & beyond;
+  }
+  uint8_t* first = row_at(picture.planes[1], y);
+  uint8_t* second = picture.kind == Kind::planar ? row_at(picture.planes[2], y) : nullptr;
+  for_units(x, word | word_below, [&](int at, uint64_t) {
+    const Pairs alphas = tint.alphas(word << (at - x), word_below << (at - x));
+    const int there = picture.planes[1].width - at / 2;
+    if (!second) {
+      change_bytes(first + at, 2 * there, kUnit, [&](uint8_t* both) { tint.apply_interleaved(alphas, both); });
+      return;
+    }
+    change_bytes(first + at / 2, there, kUnit / 2, [&](uint8_t* samples) { tint.apply(alphas, 0, samples); });
+    change_bytes(second + at / 2, there, kUnit / 2, [&](uint8_t* samples) { tint.apply(alphas, 1, samples); });
+  });
+}
+
+void tint_yuv(const PictureView& picture, const MaskRows& rows, Paint paint, uint8_t alpha) {
+  const Plane* planes = picture.planes;
+  const PixelTint<1> luma(paint.value, alpha), u(paint.value + 1, alpha), v(paint.value + 2, alpha);
+  const HalvedTint halved(paint.value + 1, alpha, picture.shift_x + picture.shift_y);
+  const PixelRect inside = rows.inside();
+  const int step = 1 << picture.shift_y;
+  for (int y = inside.y1 / step * step; y < inside.y2; y += step) {
+    for (int x = rows.first_column(); x < inside.x2; x += kWord) {
+      const uint64_t word = rows.word(x, y);
+      uint64_t below = step == 2 ? rows.word(x, y + 1) : 0;
+      if (!(word | below)) continue;
+      if (word) tint_pixels(planes[0], x, y, word, luma);
+      if (below) tint_pixels(planes[0], x, y + 1, below, luma);
+      if (picture.shift_x) {
+        if (step == 2 && y + 1 == planes[0].height) below = word;
+        tint_halved(picture, x, y / step, word, below, halved);
+      } else {
+        tint_pixels(planes[1], x, y, word, u);
+        tint_pixels(planes[2], x, y, word, v);
+      }
+    }
+  }
+}
+
 }  // namespace
 
 void draw_rect(const PictureView& picture, PixelRect rect, Paint paint, uint8_t alpha, void* workspace) {
@@ -217,22 +263,16 @@ void draw_alpha(const PictureView& picture, PixelRect rect, const uint8_t* mask,
   blend_rows(picture, rect, paint, row_alpha, workspace);
 }
 
-void draw_bits(const PictureView& picture, PixelRect rect, const uint8_t* bits, Paint paint, uint8_t alpha,
-               void* workspace) {
-  const ptrdiff_t stride = (static_cast<ptrdiff_t>(rect.x2) - rect.x1 + 7) / 8;
-  const Plane& first = picture.planes[0];
-  if (picture.kind == Kind::packed_rgb && lies_inside(first, rect)) {
-    const TileTint tint = tile_tint(paint, alpha);
-    for (int y = rect.y1; y < rect.y2; ++y) {
-      const uint8_t* row_bits = bits + (y - rect.y1) * stride;
-      tint_row(row_bits, rect.x2 - rect.x1, paint, alpha, tint, row_at(first, y) + 3 * static_cast<int64_t>(rect.x1));
+void draw_masks(const PictureView& picture, const MaskList& masks) {
+  for (int top = 0; top < picture.planes[0].height; top += kBand) {
+    const int bottom = smaller(top + kBand, picture.planes[0].height);
+    for (int64_t i = 0; i < masks.count; ++i) {
+      const MaskRows rows(masks, i, picture.planes[0], top, bottom);
+      if (rows.empty()) continue;
+      const auto tint = picture.kind == Kind::packed_rgb ? tint_rgb : tint_yuv;
+      tint(picture, rows, masks.paints[i], masks.alpha);
     }
-    return;
   }
-  const auto row_alpha = [=](PixelRect inside, int y, uint8_t* row) {
-    unpack_bits(bits + (y - rect.y1) * stride, inside.x1 - rect.x1, inside.x2 - inside.x1, alpha, row);
-  };
-  blend_rows(picture, rect, paint, row_alpha, workspace);
 }
 
 }  // namespace vidgraph::KERNEL_ISA

@@ -25,6 +25,17 @@ struct Disc {
   float x, y, radius;  // continuous pixels
 };
 
+// Masks in the order in which they are drawn, with one alpha.
+struct MaskList {
+  const PixelRect* rects;
+  const uint8_t* bits;  // rows of each rectangle, each padded to a byte, first pixel in the highest bit
+  int64_t length;       // bytes in all
+  const int64_t* offsets;
+  const Paint* paints;
+  int64_t count;
+  uint8_t alpha;
+};
+
 namespace KERNEL_ISA {
 
 // Exactly round((under * (255 - alpha) + over * alpha) / 255), in sixteen bits.
@@ -72,8 +83,6 @@ KERNEL_ENTRY(draw_disc, const PictureView& picture, Disc disc, Paint paint, void
 // `mask` [rect height][rect width] alpha, scaled by `alpha` / 255.
 KERNEL_ENTRY(draw_alpha, const PictureView& picture, PixelRect rect, const uint8_t* mask, Paint paint, uint8_t alpha,
              void* workspace)
-// `bits`: rows of the rectangle, each padded to a byte, first pixel in the highest bit.
-KERNEL_ENTRY(draw_bits, const PictureView& picture, PixelRect rect, const uint8_t* bits, Paint paint, uint8_t alpha,
-             void* workspace)
+KERNEL_ENTRY(draw_masks, const PictureView& picture, const MaskList& masks)
 
 }  // namespace vidgraph

@@ -13,7 +13,8 @@ def label_map_reference(
     with np.errstate(invalid="ignore", over="ignore"):
         wide = resized_reference(logits, size[1], 2, window[0], window[2])
         values = resized_reference(wide, size[0], 1, window[1], window[3])
-    return np.where(np.isnan(values), np.float32(-np.inf), values).argmax(axis=0).astype(np.int32)
+    best = np.where(np.isnan(values), np.float32(-np.inf), values).argmax(axis=0)
+    return np.asarray(best, np.int32)
 
 
 def resized_reference(

@@ -139,6 +139,50 @@ def test_wide_masks_with_empty_and_full_stretches(device: str, format: str, left
     )
 
 
+@pytest.mark.parametrize("device", all_devices())
+@pytest.mark.parametrize("format", DRAWABLE)
+@pytest.mark.parametrize("size", [(1, 1), (35, 129), (50, 192), (17, 63), (34, 130)])
+@pytest.mark.parametrize("seed", range(3))
+def test_many_masks_over_one_another_are_exact(device: str, format: str, size: tuple[int, int], seed: int) -> None:
+    """Every place of a box within a byte and a word, inside and across the borders; not one bit differs."""
+    random = np.random.default_rng(seed)
+    corners = random.integers(-20, np.array(size[::-1]) + 20, (30, 2))
+    boxes = np.concatenate([corners, corners + random.integers(0, (150, 40), (30, 2))], axis=1).astype(np.int32)
+    masks = [random.random((b[3] - b[1], b[2] - b[0])) < random.choice([0.0, 0.5, 1.0, 0.98]) for b in boxes]
+    bits, offsets = packed(masks)
+    bits |= padding_of(masks)
+    colors = random_colors(len(boxes))
+    before, drawn = draw(
+        format, size, device, lambda p: draw_masks(p, format, boxes, bits, offsets, colors, 0.45, **COLOURS)
+    )
+    expected = reference.draw_masks_reference(before, format, boxes, masks, colors, 0.45, "bt709", False)
+    for plane, want in zip(drawn, expected, strict=True):
+        np.testing.assert_array_equal(to_host(plane), want)
+
+
+def padding_of(masks: list[np.ndarray]) -> np.ndarray:
+    """The bits that fill the rows up to whole bytes; what they hold must not matter."""
+    full = [np.pad(np.zeros_like(mask), ((0, 0), (0, -mask.shape[1] % 8)), constant_values=True) for mask in masks]
+    return packed(full)[0]
+
+
+@pytest.mark.parametrize("format", DRAWABLE)
+def test_planes_upside_down_and_beyond_their_end_stay_whole(format: str) -> None:
+    """Rows in falling order of memory, with bytes after each row that must not change."""
+    before, planes = random_planes(format, 21, 71, padding=3), random_planes(format, 21, 71, padding=3)
+    whole = [plane.base.copy() for plane in planes]
+    turned = tuple(plane[::-1] for plane in planes)
+    mask = np.random.default_rng(1).random((19, 75)) < 0.8
+    bits, offsets = packed([mask])
+    boxes, colors = np.array([[-2, 1, 73, 20]], np.int32), random_colors(1)
+    draw_masks(turned, format, boxes, bits, offsets, colors, 0.7, **COLOURS)
+    upright = tuple(plane[::-1] for plane in before)
+    expected = reference.draw_masks_reference(upright, format, boxes, [mask], colors, 0.7, "bt709", False)
+    for drawn, want, old in zip(turned, expected, whole, strict=True):
+        np.testing.assert_array_equal(drawn, want)
+        np.testing.assert_array_equal(drawn.base[:, drawn.shape[1] :], old[:, drawn.shape[1] :])
+
+
 @pytest.mark.parametrize("format", DRAWABLE)
 def test_nothing_to_draw_changes_nothing(format: str) -> None:
     before, planes = random_planes(format, 8, 8), random_planes(format, 8, 8)
