@@ -16,7 +16,8 @@ from ..onnx_file import read_metadata
 from ..registry import find_model
 from .complete import assumptions
 from .description import InputDescription
-from .family import OwnNetwork, OwnWeights, look_through
+from .family import OwnWeights
+from .look import OwnNetwork, look_through
 from .picture import check_batch
 
 LOG = logging.getLogger("vidgraph")
@@ -80,7 +81,7 @@ def open_own(
     """Look through a network; what had to be assumed of its picture is logged as a warning.
 
     Raises:
-        UsageError, CheckpointError, EngineError: see :func:`.family.look_through`.
+        UsageError, CheckpointError, EngineError: see :func:`.look.look_through`.
     """
     own = look_through(
         path, size=size, head=head, engine=engine, labels=None if labels is None else read_labels(labels)
