@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,3 +44,25 @@ class Landmarks:
 
     def __len__(self) -> int:
         return len(self.points)
+
+    def __getitem__(self, rows: Any) -> Landmarks:
+        """The landmarks at ``rows``: a slice, a bool array [N] or an index array. They belong to what they did."""
+        return Landmarks(
+            self.points[rows],
+            self.scores[rows],
+            self.boxes[rows],
+            self.names,
+            self.detection_rows[rows],
+            self.track_ids[rows],
+        )
+
+    def of_detections(self, kept: NDArray[np.integer[Any]]) -> Landmarks:
+        """The landmarks of the detections that are kept, in their order, then those that belong to none.
+
+        Args:
+            kept: [M], rows in the frame's detections as they were; ``detection_rows`` of the result count in these.
+        """
+        places, rows = np.nonzero(np.asarray(kept)[:, None] == self.detection_rows)
+        alone = np.flatnonzero(self.detection_rows < 0)
+        detection_rows = np.concatenate([places, np.full(len(alone), -1)]).astype(np.int32)
+        return replace(self[np.concatenate([rows, alone])], detection_rows=detection_rows)

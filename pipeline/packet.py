@@ -8,6 +8,8 @@ from fractions import Fraction
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
+import numpy as np
+
 from .detections import Detections
 from .landmarks import Landmarks
 from .panoptic import PanopticMap
@@ -63,6 +65,19 @@ class Key(Generic[T]):
         return self.name
 
 
+DETECTIONS: Key[Detections] = Key("detections", Detections)
+LANDMARKS: Key[Landmarks] = Key("landmarks", Landmarks)
+PANOPTIC: Key[PanopticMap] = Key("panoptic", PanopticMap)
+TENSORS: Key[Tensors] = Key("tensors", Tensors)
+
+SKIPPED: Key[bool] = Key("skipped", bool)
+"""True on a frame on which the network does not run (``--every``); it is given the last result instead."""
+HELD_FROM: Key[int] = Key("held_from", int)
+"""Index of the frame whose result a skipped frame was given."""
+KEY_FRAME: Key[int] = Key("key_frame", int)
+"""Index of the key frame that a video model's outputs for a frame come from; its own index on a key frame."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Packet:
     """A frame and what is known about it so far; never changed in place.
@@ -103,19 +118,23 @@ class Packet:
         """A new packet that has none of ``keys``: what is large and not needed further on."""
         return replace(self, items=MappingProxyType({k: v for k, v in self.items.items() if k not in keys}))
 
+    def keep_rows(
+        self, rows: Any, *, detections: Key[Detections] = DETECTIONS, landmarks: Key[Landmarks] = LANDMARKS
+    ) -> Packet:
+        """A new packet with the detections at ``rows`` and, if there are any, the landmarks that belong to these.
+
+        Args:
+            rows: a slice, a bool array [N] or an index array, for N detections.
+            detections, landmarks: where they are.
+
+        Raises:
+            KeyError: there are no detections.
+            IndexError: ``rows`` does not fit N detections.
+        """
+        found, points = self[detections], self.get(landmarks)
+        kept = self.with_item(detections, found[rows])
+        return kept if points is None else kept.with_item(landmarks, points.of_detections(np.arange(len(found))[rows]))
+
     def dropped(self, cause: str) -> Packet:
         """A new packet that says why its frame was not processed (``mailbox_full``, ``failed``, …)."""
         return replace(self, drop_cause=cause)
-
-
-DETECTIONS: Key[Detections] = Key("detections", Detections)
-LANDMARKS: Key[Landmarks] = Key("landmarks", Landmarks)
-PANOPTIC: Key[PanopticMap] = Key("panoptic", PanopticMap)
-TENSORS: Key[Tensors] = Key("tensors", Tensors)
-
-SKIPPED: Key[bool] = Key("skipped", bool)
-"""True on a frame on which the network does not run (``--every``); it is given the last result instead."""
-HELD_FROM: Key[int] = Key("held_from", int)
-"""Index of the frame whose result a skipped frame was given."""
-KEY_FRAME: Key[int] = Key("key_frame", int)
-"""Index of the key frame that a video model's outputs for a frame come from; its own index on a key frame."""

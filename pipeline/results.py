@@ -268,7 +268,10 @@ def _objects(detections: Detections | None, landmarks: Landmarks | None) -> list
     boxes = _rounded(landmarks.boxes, PIXEL_DECIMALS).tolist()
     for row, of in enumerate(landmarks.detection_rows.tolist()):
         if of >= len(objects):
-            raise ValueError(f"landmarks row {row} belongs to detection {of}, the frame has {len(objects)}")
+            raise ValueError(
+                f"landmarks row {row} belongs to detection {of}, the frame has {len(objects)};"
+                " a stage that leaves detections out does so with packet.keep_rows(rows)"
+            )
         if of >= 0:
             objects[of]["points"] = points[row]
             continue
