@@ -44,9 +44,12 @@ class InputSize:
             a smaller frame is enlarged). Every frame geometry gets a graph of its own.
         fixed: one input size (height, width) for all frames; the frame lies at the top left and the rest is padded.
         stretch: one input size (height, width) that every frame fills, so that its aspect is not kept.
-        letterbox: as ``fixed``, but the frame lies in the middle (as Ultralytics places it).
-        crop: one input size that the middle of the frame fills; with ``crop_share`` below 1 less than all that
-            would fit: that share of the resized frame's shorter side (as torchvision crops).
+        letterbox: as ``fixed``, but the frame lies in the middle, at a whole number of pixels along each side, so
+            that the two scales may differ a little; smaller frames are enlarged. As Ultralytics' ``LetterBox``
+            with ``auto=False``, ``scaleup=True``.
+        crop: one input size (height, width) that the middle of the frame fills. As torchvision's ``Resize`` of
+            the shorter side to ``crop / crop_share``, without antialiasing, and its ``CenterCrop``.
+        crop_share: the crop's part of the resized frame's shorter side (1: all of it).
 
     Raises:
         ValueError: not exactly one of the five, a length below 1, or a share that is not in (0, 1].
@@ -78,8 +81,7 @@ class InputSize:
             ratio = min(length / most for length, most in zip(self.letterbox, frame, strict=True))
             return _centred(self.letterbox, frame, [max(1, round(length * ratio)) for length in frame])
         if self.crop is not None:
-            ratio = max(length / most for length, most in zip(self.crop, frame, strict=True)) / self.crop_share
-            return _centred(self.crop, frame, [max(1, int(length * ratio + 1e-6)) for length in frame])
+            return _centred(self.crop, frame, _covering([length / self.crop_share for length in self.crop], frame))
         if self.fixed is not None:
             size = self.fixed
             scale = max(frame[0] / size[0], frame[1] / size[1])
@@ -92,6 +94,17 @@ class InputSize:
     def __str__(self) -> str:
         size = self.stretch or self.fixed or self.letterbox or self.crop
         return f"longer side {self.long_side}" if size is None else f"{size[1]}x{size[0]}"
+
+
+def _covering(least: list[float], frame: Size) -> list[int]:
+    """The smallest (height, width) with the aspect of a frame and at least so many pixels along each side.
+
+    Source: torchvision's ``Resize`` for how the longer side is cut to a whole number.
+    """
+    height, width = (int(length + 1e-6) for length in least)  # 224 / (224 / 232) is a little less than 232
+    if height * frame[1] >= width * frame[0]:
+        return [height, int(height * frame[1] / frame[0])]
+    return [int(width * frame[0] / frame[1]), width]
 
 
 def _centred(size: Size, frame: Size, resized: list[int]) -> Fit:
@@ -218,10 +231,9 @@ class Preprocess:
             pad=self.pad,
             content=fit.content,
             single_positions=self.single_positions,
+            dtype=self.dtype,
+            layout=self.layout,
             out=self.pool.take(fit.size, self.dtype, self.layout),
-            **(
-                {} if (self.dtype, self.layout) == ("float32", "nchw") else {"dtype": self.dtype, "layout": self.layout}
-            ),
         )
         return (packet.with_item(self.key, ModelInput(tensor, fit.affine, self.pool, self.layout)),)
 

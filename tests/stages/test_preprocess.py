@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ from vidgraph import Frame, Key, Packet, Picture
 from vidgraph.pipeline.affine import Affine
 from vidgraph.pipeline.packet import SKIPPED
 from vidgraph.stages.preprocess import BufferPool, InputSize, ModelInput, Preprocess
+
+from ..tolerances import TOLERANCES
 
 INPUT = Key("input", ModelInput)
 
@@ -80,6 +83,7 @@ def test_a_stretched_frame_fills_the_input() -> None:
     [
         {}, {"long_side": 0}, {"fixed": (0, 3)}, {"long_side": 3, "fixed": (3, 3)}, {"stretch": (0, 3)},
         {"fixed": (3, 3), "stretch": (3, 3)}, {"letterbox": (3, 0)}, {"crop": (3, 3), "crop_share": 0.0},
+        {"crop": (0, 3)}, {"crop": (3, 3), "crop_share": 1.1}, {"letterbox": (3, 3), "crop": (3, 3)},
     ],
 )  # fmt: skip
 def test_impossible_sizes(wrong: dict[str, object]) -> None:
@@ -87,45 +91,151 @@ def test_impossible_sizes(wrong: dict[str, object]) -> None:
         InputSize(**wrong)  # type: ignore[arg-type]
 
 
-def test_a_letterboxed_frame_lies_in_the_middle() -> None:
-    fit = InputSize(letterbox=(640, 640)).fit((1080, 1920))
-    assert fit.size == (640, 640)
-    assert fit.content == (140, 0, 500, 640)
-    assert fit.affine.scale == (3.0, 3.0)
-    assert fit.affine.offset == (0.0, -420.0)
-
-
-def test_an_odd_rest_of_a_letterbox_goes_to_the_bottom_and_the_right() -> None:
-    fit = InputSize(letterbox=(64, 65)).fit((64, 64))
-    assert fit.content == (0, 0, 64, 64)
-    fit = InputSize(letterbox=(67, 64)).fit((64, 64))
-    assert fit.content == (1, 0, 65, 64)
-
-
-def test_each_axis_of_a_letterbox_is_scaled_to_whole_pixels() -> None:
-    fit = InputSize(letterbox=(64, 64)).fit((33, 101))  # 33 * 64 / 101 = 20.91
-    assert fit.content == (21, 0, 42, 64)
-    assert fit.affine.scale == (101 / 64, 33 / 21)
-    assert fit.affine.offset == (0.0, -21 * 33 / 21)
-
-
-def test_a_crop_is_the_middle_of_the_shorter_side_resized() -> None:
-    fit = InputSize(crop=(224, 224), crop_share=0.875).fit((512, 1024))
-    assert fit.content == (0, 0, 224, 224)
-    assert fit.affine.scale == (2.0, 2.0)  # 512 -> 256, of which 224
-    assert fit.affine.offset == (144 * 2.0, 16 * 2.0)
-
-
-def test_a_crop_without_a_share_takes_all_of_the_shorter_side() -> None:
-    fit = InputSize(crop=(100, 100)).fit((200, 400))
-    assert fit.affine.scale == (2.0, 2.0)
-    assert fit.affine.offset == (100.0, 0.0)
-
-
 def test_size_in_words() -> None:
     assert str(InputSize(640)) == "longer side 640"
     assert str(InputSize(fixed=(720, 1280))) == "1280x720"
     assert str(InputSize(stretch=(550, 540))) == "540x550"
+    assert str(InputSize(letterbox=(384, 640))) == "640x384"
+    assert str(InputSize(crop=(224, 200), crop_share=0.9)) == "200x224"
+
+
+@pytest.mark.parametrize(
+    ("frame", "size", "resized", "first"),
+    [
+        ((1080, 1920), (640, 640), (360, 640), (140, 0)),  # landscape
+        ((1920, 1080), (640, 640), (640, 360), (0, 140)),  # portrait
+        ((1080, 810), (640, 640), (640, 480), (0, 80)),
+        ((375, 500), (640, 640), (480, 640), (80, 0)),  # enlarged
+        ((427, 640), (640, 640), (427, 640), (106, 0)),  # 213 rows of padding: the odd one below
+        ((719, 1281), (640, 640), (359, 640), (140, 0)),  # 359.22 rows, and 281 of padding
+        ((333, 77), (320, 480), (320, 74), (0, 203)),  # 73.99 columns
+        ((480, 640), (384, 640), (384, 512), (0, 64)),
+        ((4, 10_000), (640, 640), (1, 640), (319, 0)),  # a quarter of a row is one
+        ((1, 1), (2, 3), (2, 2), (0, 0)),
+    ],
+)
+def test_letterboxed_size(
+    frame: tuple[int, int], size: tuple[int, int], resized: tuple[int, int], first: tuple[int, int]
+) -> None:
+    """Numbers of LetterBox(size, auto=False, scaleup=True), worked out by hand."""
+    fit = InputSize(letterbox=size).fit(frame)
+    scale = (frame[1] / resized[1], frame[0] / resized[0])
+    assert fit.size == size
+    assert fit.content == (first[0], first[1], first[0] + resized[0], first[1] + resized[1])
+    assert fit.affine.scale == scale
+    assert fit.affine.offset == (-first[1] * scale[0], -first[0] * scale[1])
+    corners = np.array([[first[1], first[0], first[1] + resized[1], first[0] + resized[0]]], np.float32)
+    np.testing.assert_allclose(fit.affine.boxes(corners), [[0, 0, frame[1], frame[0]]], atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("frame", "size", "share", "resized", "first"),
+    [
+        ((1080, 1920), (224, 224), 0.875, (256, 455), (16, 116)),  # 455.1 columns; 115.5 is rounded to even
+        ((1920, 1080), (224, 224), 0.875, (455, 256), (116, 16)),
+        ((480, 640), (224, 224), 1.0, (224, 298), (0, 37)),
+        ((333, 501), (224, 224), 224 / 232, (232, 349), (4, 62)),
+        ((333, 501), (224, 224), 0.95, (235, 353), (6, 64)),  # 235.8 rows; 5.5 and 64.5 to even
+        ((100, 100), (224, 224), 1.0, (224, 224), (0, 0)),  # enlarged
+        ((1080, 1920), (200, 300), 1.0, (200, 355), (0, 28)),  # 27.5 to even
+        ((1080, 1920), (100, 300), 1.0, (168, 300), (34, 0)),
+        ((1, 7), (2, 2), 1.0, (2, 14), (0, 6)),
+    ],
+)
+def test_cropped_size(
+    frame: tuple[int, int], size: tuple[int, int], share: float, resized: tuple[int, int], first: tuple[int, int]
+) -> None:
+    """Numbers of Resize(int(size / share)) and CenterCrop(size), worked out by hand."""
+    fit = InputSize(crop=size, crop_share=share).fit(frame)
+    scale = (frame[1] / resized[1], frame[0] / resized[0])
+    assert fit.size == size
+    assert fit.content == (0, 0, *size)
+    assert fit.affine.scale == scale
+    assert fit.affine.offset == (first[1] * scale[0], first[0] * scale[1])
+
+
+def linear_resize(rgb: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Bilinear, pixel centres at halves, held at the edges; float64."""
+    picture = rgb.astype(np.float64)
+    for axis, count in enumerate(size):
+        length = picture.shape[axis]
+        at = np.clip((np.arange(count) + 0.5) * (length / count) - 0.5, 0, length - 1)
+        low = np.minimum(np.floor(at).astype(int), length - 1)
+        share = (at - low).reshape((count, 1, 1) if axis == 0 else (1, count, 1))
+        high = np.minimum(low + 1, length - 1)
+        picture = picture.take(low, axis) * (1 - share) + picture.take(high, axis) * share
+    return picture
+
+
+def opencv_resize(rgb: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    cv2 = pytest.importorskip("cv2", reason="the comparison needs OpenCV")
+    resized: np.ndarray = cv2.resize(rgb.astype(np.float32), size[::-1], interpolation=cv2.INTER_LINEAR)
+    return resized
+
+
+FRAMES = [(90, 160), (160, 90), (97, 131), (131, 97), (23, 17), (64, 64), (200, 33)]
+
+
+@pytest.mark.parametrize("resize", [linear_resize, opencv_resize])
+@pytest.mark.parametrize("frame", FRAMES)
+@pytest.mark.parametrize("size", [(64, 64), (48, 80)])
+def test_a_letterboxed_frame_is_resized_then_placed(
+    resize: Callable[..., np.ndarray], frame: tuple[int, int], size: tuple[int, int]
+) -> None:
+    rgb = np.random.default_rng(sum(frame)).integers(0, 256, (*frame, 3), np.uint8)
+    (packet,) = stage(InputSize(letterbox=size), pad=(114, 114, 114)).process(packet_of(rgb))
+    ratio = min(size[0] / frame[0], size[1] / frame[1])
+    height, width = round(frame[0] * ratio), round(frame[1] * ratio)
+    top, left = round((size[0] - height) / 2 - 0.1), round((size[1] - width) / 2 - 0.1)
+    expected = np.full((*size, 3), 114.0)
+    expected[top : top + height, left : left + width] = resize(rgb, (height, width))
+    limit = 255 * TOLERANCES["preprocess against OpenCV, of the range"][0]
+    np.testing.assert_allclose(packet[INPUT].tensor[0].transpose(1, 2, 0), expected, rtol=0, atol=limit)
+
+
+@pytest.mark.parametrize("resize", [linear_resize, opencv_resize])
+@pytest.mark.parametrize("frame", FRAMES)
+@pytest.mark.parametrize("share", [1.0, 0.875, 0.6])
+def test_a_cropped_frame_is_resized_then_cut(
+    resize: Callable[..., np.ndarray], frame: tuple[int, int], share: float
+) -> None:
+    rgb = np.random.default_rng(sum(frame)).integers(0, 256, (*frame, 3), np.uint8)
+    (packet,) = stage(InputSize(crop=(56, 56), crop_share=share)).process(packet_of(rgb))
+    shorter, longer = int(56 / share), int(int(56 / share) * max(frame) / min(frame))
+    height, width = (shorter, longer) if frame[0] <= frame[1] else (longer, shorter)
+    top, left = round((height - 56) / 2), round((width - 56) / 2)
+    expected = resize(rgb, (height, width))[top : top + 56, left : left + 56]
+    limit = 255 * TOLERANCES["preprocess against OpenCV, of the range"][0]
+    np.testing.assert_allclose(packet[INPUT].tensor[0].transpose(1, 2, 0), expected, rtol=0, atol=limit)
+
+
+@pytest.mark.parametrize("frame", FRAMES)
+@pytest.mark.parametrize(
+    "rule", [InputSize(letterbox=(64, 80)), InputSize(crop=(40, 56), crop_share=0.7), InputSize(crop=(30, 30))]
+)
+def test_a_place_in_the_input_is_found_in_the_frame(frame: tuple[int, int], rule: InputSize) -> None:
+    """A picture whose colours are places: x in red, y in green."""
+    y, x = np.mgrid[0 : frame[0], 0 : frame[1]].astype(np.uint8)
+    (packet,) = stage(rule).process(packet_of(np.stack([x, y, x], axis=2)))
+    given, content = packet[INPUT], rule.fit(frame).content
+    rows, columns = np.mgrid[content[0] : content[2], content[1] : content[3]]
+    centres = np.stack([columns + 0.5, rows + 0.5], axis=-1).astype(np.float32)
+    colours = given.tensor[0, :2, content[0] : content[2], content[1] : content[3]].transpose(1, 2, 0) + 0.5
+    held = np.clip(given.affine.points(centres), 0.5, (frame[1] - 0.5, frame[0] - 0.5))
+    np.testing.assert_allclose(colours, held, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "layout", "shape"),
+    [("uint8", "nhwc", (1, 4, 6, 3)), ("float16", "nchw", (1, 3, 4, 6)), ("float32", "nhwc", (1, 4, 6, 3))],
+)
+def test_other_numbers_and_layouts(dtype: str, layout: str, shape: tuple[int, ...]) -> None:
+    rgb = np.random.default_rng(0).integers(0, 256, (4, 6, 3), np.uint8)
+    (packet,) = stage(InputSize(6), dtype=dtype, layout=layout).process(packet_of(rgb))
+    given = packet[INPUT]
+    assert (given.tensor.dtype, given.tensor.shape, given.size) == (np.dtype(dtype), shape, (4, 6))
+    picture = given.tensor[0] if layout == "nhwc" else given.tensor[0].transpose(1, 2, 0)
+    np.testing.assert_allclose(picture.astype(np.float64), rgb, atol=1e-4)
 
 
 def test_affine_maps_to_frame_pixels() -> None:
@@ -176,6 +286,16 @@ def test_buffers_are_used_again_only_when_given_back() -> None:
     first.release()
     third = next(iter(preprocess.process(packet_of(rgb))))[INPUT]
     assert third.tensor is first.tensor
+
+
+def test_a_buffer_is_used_again_for_its_kind_only() -> None:
+    pool = BufferPool()
+    buffer = pool.take((4, 6), "uint8", "nhwc")
+    assert (buffer.dtype, buffer.shape) == (np.uint8, (1, 4, 6, 3))
+    pool.give(buffer)
+    assert pool.take((4, 6), "float32", "nhwc").dtype == np.float32
+    assert pool.take((4, 6), "uint8").shape == (1, 3, 4, 6)
+    assert pool.take((4, 6), "uint8", "nhwc") is buffer
 
 
 def test_the_pool_is_bounded() -> None:
