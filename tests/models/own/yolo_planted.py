@@ -173,11 +173,11 @@ def probabilities(
     return np.asarray(sampled)
 
 
-def check_masks(masks: Any, expected: Sequence[np.ndarray]) -> None:
-    """That the masks are where probabilities exceed 1/2; those within 1e-4 of it may fall on either side."""
+def check_masks(masks: Any, expected: Sequence[np.ndarray], *, undecided: float = 1e-4) -> None:
+    """That the masks are where probabilities exceed 1/2; those so near to it may fall on either side."""
     assert len(masks) == len(expected)
     for row, exact in enumerate(expected):
-        wrong = (masks.full(row) != (exact > 0.5)) & (np.abs(exact - 0.5) > 1e-4)
+        wrong = (masks.full(row) != (exact > 0.5)) & (np.abs(exact - 0.5) > undecided)
         assert not wrong.any(), f"mask {row} differs in {wrong.sum()} pixels"
 
 
