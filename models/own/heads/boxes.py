@@ -73,7 +73,7 @@ def best_pairs(
     """Pairs of a row and a class that score more than ``min_score``, best first.
 
     Args:
-        values: float32 [A, C], probabilities, or logits where ``activate``. NaN is above nothing.
+        values: float32 [A, C], probabilities, or logits where ``activate``. Others than finite ones are left out.
         limit: pairs at most.
         classes: only these columns; None: all.
 
@@ -85,6 +85,7 @@ def best_pairs(
     # A hair below the bound, because it is the score, rounded to float32, that has to be above.
     bound = max(logit(min_score) - 1e-3, float(np.finfo(np.float32).min)) if activate else min_score
     found = top_scores(flat, min_score=bound, limit=limit)
+    found = found[np.isfinite(flat[found])]
     scores = sigmoid(flat[found]) if activate else flat[found]
     above = np.flatnonzero(scores > np.float32(min_score))
     found, scores = found[above], np.minimum(scores[above], np.float32(1))
@@ -194,7 +195,7 @@ class GivenBoxes:
             scores = np.ascontiguousarray(outputs[self.scores]).reshape(-1)
             ids = outputs[self.labels].reshape(-1) - self.first_class
             rows = top_scores(scores, min_score=min_score, limit=len(scores))
-            wanted = ids[rows] >= 0
+            wanted = np.isfinite(scores[rows]) & (ids[rows] >= 0)
             if choices.classes is not None:
                 wanted &= np.isin(ids[rows], choices.classes)
             rows = rows[wanted]
