@@ -10,6 +10,7 @@ import numpy as np
 from ...engines.spec import TensorSpec
 from ...pipeline.errors import CheckpointError, UsageError
 from ...stages.preprocess import Size
+from ..family import OutputKeys
 from .complete import completed
 from .description import Description, from_one_source, merged
 from .facts import NetworkFacts, read_facts
@@ -94,6 +95,9 @@ def read(
         about = merged(about, from_one_source("the labels given", {"classes": labels}))
     picture = picture_input(path, facts, about.input)
     chosen = choose_size(path, picture, about.input, size)
+    if about.input.size != chosen or size is not None:
+        source = "the network" if None not in picture.size else "the size given"
+        about = merged(about, from_one_source(source, {"input.size": chosen}))
     file = fixed_file(path, facts, picture, chosen, engine=engine)
     outputs = seen_outputs(path, facts if file == path else read_facts(file))
     return Read(path, facts, about, picture, chosen, file, outputs)
@@ -154,7 +158,8 @@ def _class_names(path: Path, about: Description, head: Head) -> tuple[str, ...]:
     """
     named, count = about.classes, head.class_count
     if named is None:
-        if count is None and head.kind != "raw":
+        keys = OutputKeys()
+        if count is None and keys.detections in head.creates(keys):
             raise UsageError(
                 f"{path}: the outputs of {head.kind} do not say how many classes there are; name them with --labels "
                 f"(labels=), or classes in {toml_path(path).name}"

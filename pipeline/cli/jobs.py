@@ -32,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
         model=options.model,
         outputs=options.outputs,
         classes=None if options.classes is None else [name.strip() for name in options.classes.split(",")],
-        labels=_labels(options.labels),
+        labels=labels(options.labels),
         **{name: getattr(options, name) for name in _PASSED},
     )
     if not options.quiet:
@@ -92,7 +92,7 @@ def carry_out(job: Run, *, quiet: bool) -> int:
     return 0 if stats.complete else 3
 
 
-def _labels(text: str | None) -> Any:
+def labels(text: str | None) -> Any:
     """``a,b`` -> names; a text that looks like a file is one, for the model to read."""
     if text is None or Path(text).is_file() or Path(text).suffix in (".txt", ".names") or "/" in text:
         return text

@@ -79,7 +79,7 @@ rate = number(float, 1e-3, 1e6, "frames per second above 0")
 SOURCES = _option("sources", metavar="SOURCE", nargs="+",
                   help="video, image, folder, glob or - ; NAME=ADDRESS names it",
                   example="vidgraph run in.mp4 door=clips/door.mkv --model retinaface -o '{stream}.jsonl'")
-MODEL = _option("--model", metavar="NAME[=WEIGHTS]", help="model, with its weights where they are not pulled",
+MODEL = _option("--model", metavar="NAME[=FILE]", help="model, with weights that are not pulled; or your own .onnx",
                 example="vidgraph run in.mp4 --model retinaface=mobilenet0.25_Final.pth -o out.mp4")
 OUTPUT = _option("-o", "--output", dest="outputs", metavar="OUT", action="append", default=[],
                  help="file.mp4 .mkv .jsonl, dir/%%06d.png .npz, -, window, http://…; repeatable",
@@ -122,7 +122,7 @@ TEMPORAL = (
     _option("--throughput", action="store_true", help="video models: frames between key frames as one batch",
             example="vidgraph run in.mp4 --model yolact-edge-vid-resnet50 --throughput -o out.jsonl"),
 )
-HEAD = _option("--head", metavar="KIND", help="raw: the network's tensors in place of detections",
+HEAD = _option("--head", metavar="KIND", help="raw: the network's tensors; of your own .onnx: yolo, detr, …",
                example="vidgraph run in.mp4 --model retinaface --head raw -o 'tensors/%06d.npz'")
 RANGE = (
     _option("--start", type=parse_time, metavar="T", help="begin at this time: 12.5 or 1:02:03",
@@ -174,8 +174,10 @@ COMMANDS: tuple[Command, ...] = (
     Command("export", "write a model as an ONNX file", "tools:export",
             (_option("model", metavar="NAME[=WEIGHTS]", help="model and weights",
                      example="vidgraph export retinaface=mobilenet0.25_Final.pth -o face.onnx"),
-             _option("-o", "--output", required=True, metavar="FILE", help="the .onnx file",
+             _option("-o", "--output", metavar="FILE", help="the .onnx file (with --template the .toml)",
                      example="vidgraph export retinaface=mobilenet0.25_Final.pth -o face.onnx"),
+             _option("--template", action="store_true", help="of your own .onnx: the TOML that describes it",
+                     example="vidgraph export --template my.onnx"),
              _option("--size", type=parse_size, metavar="WxH", help="input size (default 640x360, or the model's own)",
                      example="vidgraph export retinaface -o face.onnx --size 640x480"),
              _option("--batch", type=positive, default=1, metavar="N", help="images in one run (default 1)",
@@ -188,6 +190,17 @@ COMMANDS: tuple[Command, ...] = (
                      example="vidgraph export retinaface -o f.onnx --precision int8 --calibrate in.mp4 --frames 32"),
              OVERWRITE, VERBOSE),
             "vidgraph export retinaface=mobilenet0.25_Final.pth -o face.onnx"),
+    Command("check", "look through an ONNX file of your own: head, engines, cost, speed", "own:check",
+            (_option("network", metavar="FILE", help="the .onnx file", example="vidgraph check my.onnx"),
+             _option("--head", metavar="KIND", help="what its outputs are, where they leave it open",
+                     example="vidgraph check my.onnx --head yolo"),
+             _option("--labels", metavar="A,B|FILE", help="names for the classes, or a file with one a line",
+                     example="vidgraph check my.onnx --labels cat,dog,bird"),
+             _option("--size", type=parse_size, metavar="N|WxH", help="network input, where the file leaves it open",
+                     example="vidgraph check my.onnx --size 320"),
+             _option("--engine", default="auto", metavar="E", help="this one only (default: all)",
+                     example="vidgraph check my.onnx --engine openvino"), VERBOSE),
+            "vidgraph check my.onnx"),
     Command("compare", "run two engines on the same input; worst element per output", "tools:compare",
             (SOURCE, MODEL,
              _option("--a", default="onnxruntime:fp32", metavar="ENGINE[:P]",

@@ -63,7 +63,13 @@ def pull(options: argparse.Namespace) -> int:
 
 
 def export(options: argparse.Namespace) -> int:
-    """Write a model as ONNX."""
+    """Write a model as ONNX, or the TOML of a network of the user's own."""
+    if options.template:
+        from .own import template
+
+        return template(options)
+    if options.output is None:
+        raise UsageError("no output was given; -o FILE.onnx")
     from ...models.export import default_size
     from ...models.export import export as write
     from ...models.registry import find_model
@@ -71,6 +77,8 @@ def export(options: argparse.Namespace) -> int:
     from ...models.weights import Weights
 
     name, weights = named_model(options.model)
+    if weights is None and Path(name).suffix.lower() == ".onnx" and Path(name).is_file():
+        raise UsageError(f"{name} is an ONNX file already; --template writes the TOML that describes it")
     row = find_model(name)
     size = options.size or default_size(row)
     if isinstance(size, int):

@@ -1,0 +1,31 @@
+"""The commands about ONNX files of the user's own: check, and export --template."""
+
+from __future__ import annotations
+
+import argparse
+
+from .jobs import labels
+from .terminal import say
+
+PROBLEM = 1
+"""Exit code where a network was looked through but cannot be run."""
+
+
+def check(options: argparse.Namespace) -> int:
+    """What is known of a network, which engines take it, its cost and speed."""
+    from ...models.own.check import check as look
+
+    checked = look(
+        options.network, size=options.size, head=options.head, labels=labels(options.labels), engine=options.engine
+    )
+    print(checked.text())
+    return 0 if checked.works else PROBLEM
+
+
+def template(options: argparse.Namespace) -> int:
+    """Write the TOML of a network."""
+    from ...models.own.template import write_template
+
+    path, unknown = write_template(options.model, options.output, size=options.size, force=options.overwrite)
+    say(f"{path}: {unknown} lines are marked # ? as not known" if unknown else f"{path}: everything is known")
+    return 0
