@@ -111,6 +111,7 @@ class Job:
 
     def _open_sources(self) -> None:
         with ExitStack() as guard:
+            guard.callback(self.outputs.remove_empty_folders)
             for source in self.sources:
                 _open_apart(source)
                 guard.callback(source.close)

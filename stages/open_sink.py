@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -95,10 +96,24 @@ class Outputs:
         ]
         if any(kind_of(address) is Kind.WINDOW for address in self._addresses):
             check_gui()
+        self._made: list[Path] = []
+        try:
+            self._prepare()
+        except BaseException:
+            self.remove_empty_folders()
+            raise
+
+    def _prepare(self) -> None:
         for address, paths in self._files.items():
             for path in dict.fromkeys(paths.values()):
                 existing = pattern_files(path) if kind_of(address) in NUMBERED else [path] if path.exists() else []
-                prepare(path, existing=existing, overwrite=overwrite, resume=resume)
+                prepare(path, self._made, existing=existing, overwrite=self._overwrite, resume=self._resume)
+
+    def remove_empty_folders(self) -> None:
+        """Remove the folders that were made here and that nothing was written to, when the run is over."""
+        while self._made:
+            with suppress(OSError):  # it is in use, or somebody has removed it
+                self._made.pop().rmdir()
 
     @property
     def _addresses(self) -> list[str]:

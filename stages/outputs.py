@@ -196,11 +196,12 @@ def _numbered_files(pattern: Path) -> list[tuple[int, Path]]:
     return [(int(match[1]) if match.groups() else 0, path) for match, path in found if match]
 
 
-def prepare(path: Path, *, existing: Sequence[Path], overwrite: bool, resume: bool) -> None:
+def prepare(path: Path, made: list[Path], *, existing: Sequence[Path], overwrite: bool, resume: bool) -> None:
     """Make the folder of an output file, and refuse what could not be written or must not be overwritten.
 
     Args:
         path: the file to write.
+        made: gets the folders that were made, each before those in it.
         existing: the files that are in the way.
 
     Raises:
@@ -211,12 +212,16 @@ def prepare(path: Path, *, existing: Sequence[Path], overwrite: bool, resume: bo
     if existing and not (overwrite or resume):
         others = f" (and {len(existing) - 1} more)" if len(existing) > 1 else ""
         raise OutputError(f"{existing[0]}{others} exists already; -y (overwrite) replaces it, or name another file")
+    missing: list[Path] = []
     try:
+        missing += (folder for folder in path.parents if not folder.exists())
         path.parent.mkdir(parents=True, exist_ok=True)
     except FileExistsError as error:
         raise OutputError(f"cannot write {path}: {path.parent} is a file, not a folder") from error
     except OSError as error:
         raise output_error(path, error) from error
+    finally:
+        made += (folder for folder in reversed(missing) if folder.is_dir())
     target = path if path.exists() else path.parent
     if not os.access(target, os.W_OK):
         readonly = OSError(errno.EACCES, os.strerror(errno.EACCES))

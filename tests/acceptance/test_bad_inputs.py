@@ -38,6 +38,28 @@ def records(path: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in text.splitlines()][1:]
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("no_such.mp4", "-o", "made/deep/out.jsonl", "-o", "frames/%06d.png"),
+        ("in.mp4", "-o", "made/out.mp4", "-o", "there.jsonl"),
+        ("in.mp4", "-o", "made/out.mp4", "-o", "frames/%06d.png", "--head", "raw"),
+        ("in.mp4", "-o", "made/out.mp4", "--classes", "cat"),
+        ("in.mp4", "-o", "made/%06d.png", "-o", "there.jsonl", "--resume"),
+    ],
+)
+def test_a_run_that_writes_nothing_leaves_no_folder(
+    words: tuple[str, ...], run: Main, face_clip: Path, tmp_path: Path
+) -> None:
+    """Be it the source, an output, an option or the model that does not fit, or results of another video."""
+    shutil.copy(face_clip, tmp_path / "in.mp4")
+    header = {"format": "vidgraph.results/1", "models": [], "sources": [], "settings": {}, "versions": {}}
+    (tmp_path / "there.jsonl").write_text(json.dumps(header) + "\n")
+    ended = run(*words)
+    assert ended.code != 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mp4", "there.jsonl"]
+
+
 def frames_in(path: Path) -> int:
     """Frames of a video that decode, every one of them."""
     with av.open(str(path)) as container:

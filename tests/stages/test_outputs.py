@@ -152,6 +152,19 @@ def test_folders_are_made_and_what_cannot_be_written_is_refused(tmp_path: Path) 
         open_sink(tmp_path / "folder.mp4", overwrite=True)
 
 
+def test_folders_that_were_made_for_nothing_are_removed(tmp_path: Path) -> None:
+    (tmp_path / "old").mkdir()
+    (tmp_path / "there.jsonl").write_text("")
+    with pytest.raises(OutputError, match="exists already"):
+        Outputs([tmp_path / "new" / "deep" / "out.mp4", tmp_path / "there.jsonl"], streams("s"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["old", "there.jsonl"]
+    names = ["a/b/out.jsonl", "a/c/out.jsonl", "old/out.jsonl"]
+    outputs = Outputs([tmp_path / name for name in names], streams("s"))
+    (tmp_path / "a" / "c" / "out.jsonl").write_text("")
+    outputs.remove_empty_folders()
+    assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.glob("**/")) == [".", "a", "a/c", "old"]
+
+
 def test_a_folder_without_permission_is_refused(tmp_path: Path) -> None:
     locked = tmp_path / "locked"
     locked.mkdir(mode=0o500)
