@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from .material import make_clip, make_weights
+from .material import make_clip, make_weights, plain_environment
 from .tolerances import TOLERANCES
 
 PROGRAM = (sys.executable, "-P", "-W", "error", "-m", "vidgraph")
@@ -77,8 +76,7 @@ class Command:
 
     def __init__(self, folder: Path, cache: Path) -> None:
         self.folder = folder
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "VIDGRAPH", "PYTHON"))}
-        self.environment = {**kept, "VIDGRAPH_CACHE": str(cache), "COLUMNS": "120"}
+        self.environment = {**plain_environment(), "VIDGRAPH_CACHE": str(cache), "COLUMNS": "120"}
 
     def start(self, *words: object, program: Sequence[str] = PROGRAM, **settings: object) -> subprocess.Popen[str]:
         """The running process; ``settings`` as for Popen. Its Python makes an error of every warning."""

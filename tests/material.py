@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import av
@@ -10,6 +11,11 @@ from numpy.typing import NDArray
 
 SIZE = (240, 320)
 """Height and width of the pictures."""
+
+
+def plain_environment() -> dict[str, str]:
+    """The environment of a user's shell: nothing in it that these tests, or whoever runs them, set."""
+    return {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "VIDGRAPH", "PYTHON"))}
 
 
 def picture(number: int) -> NDArray[np.uint8]:

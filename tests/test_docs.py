@@ -17,7 +17,7 @@ import pytest
 from vidgraph.pipeline.cli import build_parser, main
 from vidgraph.pipeline.cli.options import COMMANDS
 
-from .material import make_clip, make_photo, make_weights
+from .material import make_clip, make_photo, make_weights, plain_environment
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -170,9 +170,8 @@ def test_a_block_that_fails_is_noticed(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def docs_environment(material: Path) -> dict[str, str]:
     """The environment of a reader: this interpreter's commands first, a cache that has the weights."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "VIDGRAPH", "PYTHON"))}
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    return kept | {"PATH": path, "VIDGRAPH_CACHE": str(material / "cache")}
+    return plain_environment() | {"PATH": path, "VIDGRAPH_CACHE": str(material / "cache")}
 
 
 @pytest.fixture
