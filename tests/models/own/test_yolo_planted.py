@@ -107,8 +107,7 @@ def test_planted_objects_come_out_of_a_file(
         path.with_suffix(".toml").write_text('[input]\nfit = "stretch"\n')
     rule = stretched if fit == "stretch" else usual_letterbox
     image = np.random.default_rng(0)
-    precision = "fp32" if engine == "openvino" else "auto"  # which would be bf16, and not exact
-    with load_model(str(path), engine=engine, precision=precision) as model:
+    with load_model(str(path), engine=engine) as model:
         assert model.class_names == CLASSES
         for frame in FRAMES:
             found = model(image.integers(0, 256, (*frame, 3), np.uint8))
