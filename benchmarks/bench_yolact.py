@@ -162,6 +162,7 @@ def bench(
     precisions: Sequence[str] = PRECISIONS,
     size: int | None = None,
     threads: int | None = None,
+    also: Path | None = None,
 ) -> list[dict[str, Any]]:
     """One row for each clip and number of detections; see the top of the module.
 
@@ -174,6 +175,7 @@ def bench(
         precisions: of vidgraph, fp32 among them.
         size: side of the network's input; None: as published.
         threads: of either side; None: the cores this process may use.
+        also: a file of ``vidgraph export`` that is measured too, such as the same weights in int8.
 
     Raises:
         AssertionError: the two sides find different things, or not so many.
@@ -187,10 +189,14 @@ def bench(
     rows = []
     for count in counts:
         with ExitStack() as opened, tempfile.TemporaryDirectory(prefix="vidgraph-bench-") as folder:
-            choices: dict[str, Any] = {"min_score": 0.0, "max_detections": count, "weights": weights, "size": size}
+            choices: dict[str, Any] = {"min_score": 0.0, "max_detections": count, "size": size}
             choices |= {"requests": budget.requests, "threads": budget.total}
-            models = {each: opened.enter_context(load_model(MODEL, precision=each, **choices)) for each in precisions}
-            exact = models["fp32"]
+            files = [(weights, each) for each in precisions] + [(also, "auto") for _ in range(also is not None)]
+            models = {
+                (file, each): opened.enter_context(load_model(MODEL, weights=file, precision=each, **choices))
+                for file, each in files
+            }
+            exact = models[weights, "fp32"]
             eager = EagerYolact(exact.network(), count, exact.input_size((1, 1)))
             sides = {"torch fp32": eager_side(eager, frames)}
             sides |= {
@@ -251,6 +257,7 @@ def main() -> None:
     parser.add_argument("--weights", required=True, type=Path, help=f"a checkpoint of {MODEL}")
     parser.add_argument("--frames", type=int, default=15, help="frames of each clip (default 15)")
     parser.add_argument("--passes", type=int, default=3, help="passes, in turn (default 3)")
+    parser.add_argument("--also", type=Path, metavar="FILE", help="an exported file to measure too, such as int8")
     parser.add_argument(
         "--precisions", nargs="+", default=PRECISIONS, help="of vidgraph, fp32 among them (default: auto fp32)"
     )
@@ -267,6 +274,7 @@ def main() -> None:
         frames=options.frames,
         passes=options.passes,
         precisions=options.precisions,
+        also=options.also,
     )
     print(report(rows))
     if options.output:
