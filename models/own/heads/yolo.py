@@ -3,7 +3,8 @@
 ``[1, 4 + C, A]`` without objectness (v8, v9, v11, v12) and ``[1, A, 5 + C]`` with it (v5, v6, v7), either of
 them the other way round too, with mask coefficients and prototypes, or with points, behind the classes. How
 many rows A there are follows from the input's size, and tells which way round an output lies, and whether
-the network has anchors, and with them objectness.
+the network has anchors, and with them objectness. Boxes and points must be decoded in the graph: nothing in
+a file tells that they are not (as in the files of YOLOX, unless they are exported with their decoding).
 
 Source: the layouts that Ultralytics, YOLOv6 and YOLOv7 export; suppression as theirs, with their defaults.
 """
@@ -143,11 +144,12 @@ def fit(outputs: Sequence[TensorSpec], about: Description, size: Size) -> Head |
     if about.end_to_end and about.head is None:
         return None
     counts = row_counts(size)
-    near = [spec for spec in _tables(outputs, about) if _sides(spec, counts)]
+    tables = _tables(outputs, about)
+    if tables and about.task == "obb":
+        return f"{shown(tables[0])} has oriented boxes (task obb), which are not supported"
+    near = [spec for spec in tables if _sides(spec, counts)]
     if not near:
         return _why_not(outputs, about, size)
-    if about.task == "obb":
-        return f"{shown(near[0])} has oriented boxes (task obb), which are not supported"
     if len(near) > 1:
         several = ", ".join(shown(spec) for spec in near)
         return f"{several} each look like predictions; say which (`outputs.predictions`)"

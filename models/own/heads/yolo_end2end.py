@@ -132,7 +132,7 @@ def fit(outputs: Sequence[TensorSpec], about: Description, size: Size) -> Head |
     spec = tables[0]
     asked = _asked(about) or (about.task in ("segment", "pose") and spec.shape[2] < spec.shape[1])
     behind = spec.shape[2] - COLUMNS
-    if about.task == "obb":
+    if about.task == "obb" and spec.shape[2] < spec.shape[1]:
         return f"{shown(spec)} has oriented boxes (task obb), which are not supported"
     if len(tables) > 1:
         several = ", ".join(shown(each) for each in tables)

@@ -1,4 +1,4 @@
-"""Heads yolo and yolo-end2end: what they recognise and refuse, and what they make of outputs, in frame pixels."""
+"""Heads yolo and yolo-end2end: what they make of outputs, in frame pixels."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from vidgraph import DETECTIONS, LANDMARKS
 from vidgraph.engines.spec import TensorSpec
-from vidgraph.models.family import Choices, OutputKeys
+from vidgraph.models.family import Choices
 from vidgraph.models.own.description import Description
 from vidgraph.models.own.heads import fitting
 from vidgraph.pipeline.affine import Affine
-from vidgraph.pipeline.errors import EngineError, UsageError
+from vidgraph.pipeline.errors import EngineError
 from vidgraph.stages.infer import RawOutputs
 
 from .yolo_planted import (
@@ -33,10 +32,6 @@ SIZE = (96, 160)
 FRAMES = [(96, 160), (108, 192), (200, 120), (133, 77), (51, 263)]
 MAPPINGS = {"letterboxed": letterboxed, "stretched": stretched}
 POINTS = {"points": (JOINTS, 3), "flat points": (JOINTS, 2)}
-
-
-def spec(*shape: int, name: str = "output0", dtype: type = np.float32) -> TensorSpec:
-    return TensorSpec(name, np.dtype(dtype), shape)
 
 
 def fitted(kind: str, outputs: dict[str, np.ndarray], about: Description, size: tuple[int, int] = SIZE) -> Any:
@@ -251,138 +246,6 @@ def test_scores_may_still_need_their_sigmoid(anchors: int) -> None:
     found = decoded(head, outputs, letterboxed(SIZE, SIZE), SIZE).detections
     np.testing.assert_allclose(found.scores, objects.scores, rtol=1e-6)
     assert found.class_ids.tolist() == objects.class_ids.tolist()
-
-
-def test_what_a_head_says_of_itself() -> None:
-    keys = OutputKeys()
-    boxes = fitting("yolo")([spec(1, 84, 8400)], Description(), (640, 640))
-    assert (boxes.task, boxes.class_count, boxes.point_names) == ("boxes", 80, ())  # type: ignore[union-attr]
-    assert boxes.creates(keys) == {DETECTIONS}  # type: ignore[union-attr]
-    pose = fitting("yolo")([spec(1, 56, 8400)], Description(task="pose"), (640, 640))
-    assert (pose.task, pose.class_count) == ("objects with points", 1)  # type: ignore[union-attr]
-    assert pose.creates(keys) == {DETECTIONS, LANDMARKS}  # type: ignore[union-attr]
-    assert pose.point_names[0] == "nose"  # type: ignore[union-attr]
-    assert len(set(pose.point_names)) == 17  # type: ignore[union-attr]
-    for kind, head in (
-        ("yolo", boxes),
-        ("yolo-end2end", fitting("yolo-end2end")([spec(1, 9, 6)], Description(), SIZE)),
-    ):
-        with pytest.raises(UsageError, match=f"a {kind} head .*nms 'fast'"):
-            head.take(Choices(nms="fast"))  # type: ignore[union-attr]
-
-
-@pytest.mark.parametrize(
-    ("outputs", "about", "task", "classes", "objectness"),
-    [
-        ([spec(1, 84, 8400)], {}, "boxes", 80, False),
-        ([spec(1, 25200, 85)], {}, "boxes", 80, True),
-        ([spec(1, 85, 25200)], {}, "boxes", 80, True),
-        ([spec(1, 5, 34000)], {}, "boxes", 1, False),
-        ([spec(1, 25500, 6)], {}, "boxes", 1, True),
-        ([spec(1, 8400, 8)], {"classes": 3}, "boxes", 3, True),
-        ([spec(1, 8400, 7)], {"classes": 3}, "boxes", 3, False),
-        ([spec(1, 8400, 85)], {"objectness": True}, "boxes", 80, True),
-        ([spec(1, 116, 8400), spec(1, 32, 160, 160, name="p")], {}, "instances with masks", 80, False),
-        ([spec(1, 32, 160, 160, name="p"), spec(1, 25200, 117)], {}, "instances with masks", 80, True),
-        ([spec(1, 20, 8400), spec(1, 8, 80, 80, name="p")], {"classes": 8}, "instances with masks", 8, False),
-        ([spec(1, 56, 8400)], {"classes": 1}, "objects with points", 1, False),
-        ([spec(1, 56, 8400)], {"points": (17, 3)}, "objects with points", 1, False),
-        ([spec(1, 57, 25200)], {"task": "pose"}, "objects with points", 1, True),
-        ([spec(1, 84, 8400), *(spec(1, 144, n, n, name=str(n)) for n in (80, 40, 20))], {}, "boxes", 80, False),
-        ([spec(1, 25200, 85), *(spec(1, 3, n, n, 85, name=str(n)) for n in (80, 40, 20))], {}, "boxes", 80, True),
-        ([spec(1, 84, 8400), spec(1, 84, 8400, name="b")], {"outputs": {"predictions": "b"}}, "boxes", 80, False),
-    ],
-)
-def test_recognised(
-    outputs: list[TensorSpec], about: dict[str, Any], task: str, classes: int, objectness: bool
-) -> None:
-    if "classes" in about:
-        about = {**about, "classes": tuple(f"c{number}" for number in range(about["classes"]))}
-    head = fitting("yolo")(outputs, Description(**about), (640, 640))
-    assert not isinstance(head, str), head
-    assert head is not None
-    assert (head.task, head.class_count, head.objectness) == (task, classes, objectness)  # type: ignore[attr-defined]
-    assert fitting("yolo-end2end")(outputs, Description(**about), (640, 640)) is None
-
-
-NAMES80 = tuple(f"c{number}" for number in range(80))
-
-
-@pytest.mark.parametrize(
-    ("outputs", "about", "why"),
-    [
-        ([spec(1, 84, 8400)], {"task": "obb"}, "'output0' .* oriented boxes .task obb., which are not supported"),
-        ([spec(1, 85, 8400)], {"classes": NAMES80}, "one number more than box and 80 classes: oriented boxes"),
-        ([spec(1, 84, 8400)], {"classes": NAMES80 + NAMES80}, "80 scores, but 160 classes are named"),
-        ([spec(1, 84, 8400)], {"classes": NAMES80[:70]}, "10 numbers follow the classes; say `points`"),
-        ([spec(1, 116, 8400)], {"classes": NAMES80}, r"no output of prototypes \[1, 32, h/4, w/4\]"),
-        ([spec(1, 56, 8400)], {}, "52 classes, or one class and 17 points"),
-        ([spec(1, 11, 8400)], {"classes": ("a",), "task": "pose"}, "2 points of 3 values or 3 points of 2 values"),
-        ([spec(1, 14, 8400)], {"points": (5, 2)}, "10 numbers behind the box, 10 of them no scores: no class is left"),
-        ([spec(1, 9, 8400)], {"classes": ("a",), "points": (5, 3)}, "5 points of 3 values are said"),
-        ([spec(1, 20, 8400)], {"points": (5, 3), "point_names": ("x",)}, "5 points, but 1 names"),
-        ([spec(1, 21, 8400)], {"points": (4, 4)}, "2 or 3 values, not 4"),
-        ([spec(1, 8400, 85)], {}, "81 classes, or objectness and 80 classes; say which"),
-        (
-            [spec(1, 84, 8400), spec(1, 84, 8400, name="b")],
-            {},
-            "'output0' .*, output 'b' .* each look like",
-        ),
-        ([spec(1, 84, 8400, dtype=np.int64)], {}, "int64 .*must be floating-point numbers"),
-        ([spec(1, 84, 8400)], {"scores": "softmax"}, "not a softmax"),
-        ([spec(1, 84, 8401)], {}, "must have 8400 or 25200 rows for an input of 640x640"),
-        ([spec(1, 3, 80, 80, 85)], {}, r"\[1, 3, 80, 80, 85\].* still to be decoded"),
-    ],
-)
-def test_refused(outputs: list[TensorSpec], about: dict[str, Any], why: str) -> None:
-    answer = fitting("yolo")(outputs, Description(**about), (640, 640))
-    assert isinstance(answer, str)
-    assert "\n" not in answer
-    with pytest.raises(UsageError, match=why):
-        raise UsageError(answer)
-
-
-@pytest.mark.parametrize(
-    ("outputs", "about", "why"),
-    [
-        ([spec(1, 300, 7)], {"task": "obb"}, "oriented boxes .task obb."),
-        ([spec(1, 300, 7)], {"end_to_end": True}, "one number more than box, score and class: oriented boxes"),
-        ([spec(1, 300, 38)], {"task": "segment"}, "no output of prototypes"),
-        ([spec(1, 300, 6), spec(1, 200, 6, name="b")], {}, "each look like detections"),
-        ([spec(1, 300, 6, dtype=np.int64)], {}, "must be floating-point numbers"),
-    ],
-)
-def test_refused_rows_of_a_graph_with_its_own_suppression(
-    outputs: list[TensorSpec], about: dict[str, Any], why: str
-) -> None:
-    answer = fitting("yolo-end2end")(outputs, Description(**about), (640, 640))
-    assert isinstance(answer, str)
-    with pytest.raises(UsageError, match=why):
-        raise UsageError(answer)
-
-
-@pytest.mark.parametrize("kind", ["yolo", "yolo-end2end"])
-@pytest.mark.parametrize(
-    "outputs",
-    [
-        [spec(1, 300, 84, name="logits"), spec(1, 300, 4, name="boxes")],
-        [spec(1, 8400, 80, name="scores"), spec(1, 8400, 4, name="boxes")],
-        [spec(1, 300, 84)],
-        [spec(1, 1000)],
-        [spec(1, 21, 160, 160)],
-        [spec(1, 300, 6, name="logits"), spec(1, 300, 4, name="boxes")],
-    ],
-)
-def test_other_networks_are_left_to_other_heads(kind: str, outputs: list[TensorSpec]) -> None:
-    assert fitting(kind)(outputs, Description(), (640, 640)) is None
-
-
-def test_as_many_rows_as_places_are_not_suppressed_yet() -> None:
-    output = [spec(1, 315, 6)]
-    assert fitting("yolo-end2end")(output, Description(), (96, 160)) is None
-    assert not isinstance(fitting("yolo-end2end")(output, Description(), (96, 192)), str | None)
-    assert fitting("yolo")(output, Description(end_to_end=True), (96, 160)) is None
-    assert fitting("yolo-end2end")(output, Description(end_to_end=True), (96, 160)) is not None
 
 
 def test_a_class_without_a_name_is_an_error() -> None:
