@@ -50,7 +50,7 @@ class Outputs:
 
 
 def cases(count: int = 20) -> Iterator[Case]:
-    """All cases of this file; the boxes of the objects cover one frame together."""
+    """All cases of this file; the boxes of the objects, at most 80, cover one frame together."""
     outputs = make_outputs(random_scene(count, 1.0), count)
     task = f"YOLO outputs -> {count} instances of 1920x1080"
     runs: list[tuple[str, Callable[[], Any]]] = [("vidgraph", partial(_ours, outputs.yolo))]
