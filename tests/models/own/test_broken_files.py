@@ -22,11 +22,11 @@ def yolo(classes: int = 3) -> np.ndarray:
     return table
 
 
-def boxes(count: int = 10, dtype: Any = np.float32) -> np.ndarray:
+def boxes(count: int = 100, dtype: Any = np.float32) -> np.ndarray:
     return np.tile(np.array([0.5, 0.5, 0.2, 0.2], dtype), (1, count, 1))
 
 
-def scores(count: int = 10, classes: int = 4) -> np.ndarray:
+def scores(count: int = 100, classes: int = 3) -> np.ndarray:
     return np.zeros((1, count, classes), np.float32)
 
 
@@ -75,11 +75,11 @@ def truncated(path: Path) -> None:
 
 BROKEN: list[tuple[Callable[[Path], None], int, list[str]]] = [
     (no_such_head, 2, ["no head fits", "embedding (float32 [1, 7, 9])", "--head raw"]),
-    (two_possible_heads, 2, ["boxes (float32 [1, 10, 4])", "detr: ", "ssd: ", "say which (`head`)"]),
+    (two_possible_heads, 2, ["boxes (float32 [1, 100, 4])", "detr: ", "ssd: ", "say which (`head`)"]),
     (wrong_class_count, 2, ["output0", "[1, 7, 84]", "5", "classes"]),
     (missing_opset, 1, ["opset", "export the network again"]),
     (external_data_missing, 1, ["weights.bin", "keep both in one folder"]),
-    (int64_boxes, 2, ["boxes (int64 [1, 10, 4])", "float"]),
+    (int64_boxes, 2, ["boxes (int64 [1, 100, 4])", "float"]),
     (nan_outputs, 1, ["output0", "NaN"]),
     (five_axes, 2, ["output0 (float32 [1, 3, 8, 8, 85])"]),
     (truncated, 1, ["damaged"]),
