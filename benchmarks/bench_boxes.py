@@ -1,4 +1,4 @@
-"""Box kernels beside NumPy, OpenCV and torch: thresholds, NMS, SSD decode."""
+"""Box kernels beside NumPy, OpenCV and torch: thresholds, NMS of one class and of many, SSD decode."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..kernels import decode_boxes, nms, ssd_priors, top_scores
+from ..kernels import class_nms, decode_boxes, nms, ssd_priors, top_scores
 from .harness import Case
 from .optional import optional
 
@@ -19,6 +19,8 @@ def cases() -> Iterator[Case]:
     yield from _top_cases()
     for count in (100, 1000):
         yield from _nms_cases(count)
+    for candidates in (1000, 8400):
+        yield from _class_nms_cases(candidates)
     yield from _decode_cases()
 
 
@@ -76,7 +78,7 @@ def _nms_cases(count: int) -> Iterator[Case]:
         yield Case(task, name, run, partial(_same, run, expected))
 
 
-def _numpy_nms(boxes: NDArray[np.float32], scores: NDArray[np.float32]) -> NDArray[np.int64]:
+def _numpy_nms(boxes: NDArray[np.float32], scores: NDArray[np.float32], max_iou: float = 0.4) -> NDArray[np.int64]:
     """The loop of py-faster-rcnn, with continuous widths."""
     areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
     order, kept = np.argsort(-scores, kind="stable"), []
@@ -85,11 +87,11 @@ def _numpy_nms(boxes: NDArray[np.float32], scores: NDArray[np.float32]) -> NDArr
         kept.append(first)
         low, high = np.maximum(boxes[first, :2], boxes[rest, :2]), np.minimum(boxes[first, 2:], boxes[rest, 2:])
         shared = np.prod(np.maximum(high - low, 0), axis=1)
-        order = rest[shared / (areas[first] + areas[rest] - shared) <= 0.4]
+        order = rest[shared / (areas[first] + areas[rest] - shared) <= max_iou]
     return np.array(kept, np.int64)
 
 
-def _torch_nms(torch: Any, boxes: Any, scores: Any) -> Any:
+def _torch_nms(torch: Any, boxes: Any, scores: Any, max_iou: float = 0.4) -> Any:
     areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
     order, kept = torch.argsort(scores, descending=True), []
     while len(order):
@@ -97,8 +99,55 @@ def _torch_nms(torch: Any, boxes: Any, scores: Any) -> Any:
         kept.append(int(first))
         low, high = torch.maximum(boxes[first, :2], boxes[rest, :2]), torch.minimum(boxes[first, 2:], boxes[rest, 2:])
         shared = (high - low).clamp_(min=0).prod(1)
-        order = rest[shared / (areas[first] + areas[rest] - shared) <= 0.4]
+        order = rest[shared / (areas[first] + areas[rest] - shared) <= max_iou]
     return kept
+
+
+CLASSES, LIMIT = 80, 300
+
+
+def _class_nms_cases(count: int) -> Iterator[Case]:
+    task = f"NMS by class of {count} boxes: the {LIMIT} best"
+    random = np.random.default_rng(4)
+    objects = random.uniform(0, 600, (50, 2))[random.integers(0, 50, count)]
+    corner = objects + random.normal(0, 4, (count, 2))
+    boxes = np.concatenate([corner, corner + random.uniform(20, 40, (count, 2))], axis=1).astype(np.float32)
+    scores = ((1 + random.permutation(count)) / count).astype(np.float32)
+    class_ids = random.integers(0, CLASSES, count).astype(np.int32)
+    runs: list[tuple[str, Callable[[], Any]]] = [
+        ("vidgraph", partial(class_nms, boxes, scores, class_ids, max_iou=0.5, limit=LIMIT)),
+        ("numpy", partial(_by_class, partial(_numpy_nms, max_iou=0.5), boxes, scores, class_ids)),
+    ]
+    cv2, torch = optional("cv2"), optional("torch")
+    if cv2:
+        sides = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1).astype(np.float64)
+        runs.append(("opencv", partial(_opencv_by_class, cv2, sides, scores, class_ids)))
+    if torch:
+        runs.append(("torch", partial(_by_class, partial(_torch_nms_of_arrays, torch), boxes, scores, class_ids)))
+    expected = runs[1][1]()
+    for name, run in runs:
+        yield Case(task, name, run, partial(_same, run, expected))
+
+
+def _by_class(
+    suppress: Callable[[NDArray[np.float32], NDArray[np.float32]], NDArray[np.int64]],
+    boxes: NDArray[np.float32],
+    scores: NDArray[np.float32],
+    class_ids: NDArray[np.int32],
+) -> NDArray[np.int64]:
+    rows = [np.flatnonzero(class_ids == class_id) for class_id in np.unique(class_ids)]
+    kept = np.concatenate([of_class[suppress(boxes[of_class], scores[of_class])] for of_class in rows])
+    return np.asarray(kept[np.argsort(-scores[kept], kind="stable")][:LIMIT])
+
+
+def _torch_nms_of_arrays(torch: Any, boxes: NDArray[np.float32], scores: NDArray[np.float32]) -> NDArray[np.int64]:
+    return np.array(_torch_nms(torch, torch.from_numpy(boxes), torch.from_numpy(scores), 0.5), np.int64)
+
+
+def _opencv_by_class(
+    cv2: Any, sides: NDArray[np.float64], scores: NDArray[np.float32], class_ids: NDArray[np.int32]
+) -> NDArray[np.int64]:
+    return np.asarray(cv2.dnn.NMSBoxesBatched(sides, scores, class_ids, 0.0, 0.5))[:LIMIT]
 
 
 def _decode_cases() -> Iterator[Case]:

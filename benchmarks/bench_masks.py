@@ -37,6 +37,7 @@ def cases(counts: tuple[int, ...] = (20, 100)) -> Iterator[Case]:
         yield from _mask_cases(scene)
         yield _letterboxed_case(scene)
         yield from _overlay_cases(scene)
+        yield from _planar_cases(scene)
     yield from _rle_cases(random_scene(20, 1.0))
 
 
@@ -200,6 +201,62 @@ def _torch_overlay(torch: Any, scene: Scene) -> Any:
         mask = masks[row][:, :, None]
         picture = picture * (1 - ALPHA * mask) + mask * colors[row] * ALPHA
     return picture
+
+
+def _planar_cases(scene: Scene) -> Iterator[Case]:
+    """On the planes that a decoder gives and an encoder takes, masks given."""
+    task = f"{len(scene.boxes)} given masks, drawn on 1920x1080 yuv420p"
+    found, paints = _ours(scene), _paints(scene.colors)
+    random = np.random.default_rng(5)
+    before = [random.integers(0, 256, (SIZE[0] // part, SIZE[1] // part), np.uint8) for part in (1, 2, 2)]
+    planes = [plane.copy() for plane in before]
+    expected = _numpy_planar([plane.copy() for plane in before], found, paints)
+    runs: list[tuple[str, Callable[[], Any]]] = [
+        ("vidgraph", partial(_our_planar, planes, found, scene.colors)),
+        ("numpy", partial(_numpy_planar, planes, found, paints)),
+    ]
+    for name, run in runs:
+        check = partial(_check_planar, run, planes, before, expected)
+        yield Case(task, name, run, check, 2 * sum(plane.nbytes for plane in planes))
+
+
+def _paints(colors: NDArray[np.uint8]) -> NDArray[np.uint16]:
+    """The colours in BT.709, full range, [N, 3]."""
+    red, green, blue = (colors[:, c].astype(np.float64) for c in range(3))
+    luma = 0.2126 * red + 0.7152 * green + 0.0722 * blue
+    components = luma, 128 + (blue - luma) / 1.8556, 128 + (red - luma) / 1.5748
+    return np.clip(np.stack(components, axis=1) + 0.5, 0, 255).astype(np.uint16)
+
+
+def _our_planar(planes: list[NDArray[np.uint8]], found: Any, colors: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
+    boxes, bits, offsets = found
+    draw_masks(planes, "yuv420p", boxes, bits, offsets, colors, ALPHA, matrix="bt709", full_range=True)
+    return planes
+
+
+def _numpy_planar(planes: list[NDArray[np.uint8]], found: Any, paints: NDArray[np.uint16]) -> list[NDArray[np.uint8]]:
+    """Region by region, widened to whole chroma samples; these take the mean alpha of their four pixels."""
+    boxes, bits, offsets = found
+    alpha = np.uint16(ALPHA * 255 + 0.5)
+    for row, (x1, y1, x2, y2) in enumerate(boxes.tolist()):
+        packed = bits[offsets[row] : offsets[row + 1]].reshape(y2 - y1, (x2 - x1 + 7) // 8)
+        mask = np.unpackbits(packed, axis=1, count=x2 - x1)
+        alphas = np.pad(mask, ((y1 % 2, y2 % 2), (x1 % 2, x2 % 2))) * alpha
+        height, width = alphas.shape
+        means = (alphas.reshape(height // 2, 2, width // 2, 2).sum(axis=(1, 3), dtype=np.uint16) + 2) >> 2
+        for plane, value, part in zip(planes, paints[row], (1, 2, 2), strict=True):
+            region = plane[y1 // 2 * 2 // part :, x1 // 2 * 2 // part :][: height // part, : width // part]
+            share = alphas if part == 1 else means
+            total = region * (255 - share) + value * share + 128
+            region[:] = (total + (total >> 8)) >> 8
+    return planes
+
+
+def _check_planar(run: Callable[[], Any], planes: Any, before: Any, expected: list[NDArray[np.uint8]]) -> None:
+    for plane, old in zip(planes, before, strict=True):
+        plane[:] = old
+    for plane, want in zip(run(), expected, strict=True):
+        assert np.array_equal(plane, want), f"{(plane != want).sum()} samples differ"
 
 
 def _rle_cases(scene: Scene) -> Iterator[Case]:
