@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ...engines.compare import random_feeds
 from ...engines.open import ENGINES, EngineRow, choose_engine, open_engine
-from ...pipeline.errors import CheckpointError, MissingExtraError, UsageError, VidgraphError
+from ...pipeline.errors import CheckpointError, EngineError, MissingExtraError, UsageError, VidgraphError
 from ...pipeline.threads import available_cores
 from ...stages.preprocess import Size
 from ..choices import read_labels
@@ -101,7 +101,14 @@ def check(
     except UsageError as error:
         problem = error
     speeds = tuple(speed for row in rows for speed in _speeds(row, given.file, runs))
-    return Checked(given, problem, flop_of(given.file, engine=engine or "auto"), speeds)
+    return Checked(given, problem, _flop(given.file, engine or "auto"), speeds)
+
+
+def _flop(file: Path, engine: str) -> int | None:
+    try:
+        return flop_of(file, engine=engine)
+    except EngineError:  # the engines say themselves why
+        return None
 
 
 def _speeds(row: EngineRow, file: Path, runs: int) -> list[Speed]:
