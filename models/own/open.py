@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from ...pipeline.errors import UsageError
@@ -88,11 +89,17 @@ def open_own(
     )
     if batch > 1:
         check_batch(path, own.picture, batch)
-    assumed = assumptions(own.about, own.head)
-    if assumed:
-        LOG.warning("%s does not say how its picture is made; assumed: %s (vidgraph check says more)",
-                    path.name, "; ".join(assumed))  # fmt: skip
+    _warn_once(path, "; ".join(assumptions(own.about, own.head)))
     return Opened(OwnWeights.of(name, own, engine), placement(own.about.input, own.size))
+
+
+@lru_cache(maxsize=64)
+def _warn_once(path: Path, assumed: str) -> None:
+    """However often a process loads the file."""
+    if assumed:
+        LOG.warning(
+            "%s does not say how its picture is made; assumed: %s (vidgraph check says more)", path.name, assumed
+        )
 
 
 def placement(made: InputDescription, size: Size) -> InputSize:

@@ -103,6 +103,7 @@ def export(options: argparse.Namespace) -> int:
 def compare(options: argparse.Namespace) -> int:
     """Two engines on the same frames."""
     from ...models.compare import compare_engines
+    from ...models.own.open import own_file
     from ...models.registry import find_model
     from ...models.run import named_model
 
@@ -110,7 +111,9 @@ def compare(options: argparse.Namespace) -> int:
         raise UsageError("--model is missing; vidgraph models lists them")
     name, weights = named_model(options.model)
     other, other_weights = named_model(options.other_model) if options.other_model else (name, None)
-    if find_model(other) is not find_model(name):
+    if own_file(name, weights) is not None and own_file(other, other_weights) is not None:
+        other_weights = other_weights or other
+    elif find_model(other) is not find_model(name):
         raise UsageError(f"compare takes two files of one model, got {name} and {other}")
     compared = compare_engines(
         options.source,
