@@ -30,13 +30,15 @@ def write_youtube_vis(results: Results, file: TextIO) -> None:
     The score is the mean over the frames in which the object was seen.
 
     Raises:
-        ResultsError: an object has no mask.
+        ResultsError: an object has no mask, or there are segments, which are no objects through a video.
     """
     lengths: dict[str, int] = {}
     tracks: dict[tuple[str, int | str], _Track] = {}
     for record in results:
         place = lengths.get(record.stream, 0)
         lengths[record.stream] = place + 1
+        if "segments" in record.data:
+            raise ResultsError(f"{record.where}: YouTube-VIS results hold no segments; convert these to coco")
         for number, item in enumerate(objects_of(record)):
             if "mask" not in item:
                 raise ResultsError(f"{record.where}: an object has no mask, which YouTube-VIS results need")

@@ -23,7 +23,7 @@ def mask_area(record: FrameRecord, item: Record) -> int:
 
 
 def objects_of(record: FrameRecord) -> Iterator[Record]:
-    """The objects of a frame.
+    """The objects of a frame, then its segments, whose boxes are those around their masks.
 
     Raises:
         ResultsError: one does not fit the format.
@@ -36,3 +36,15 @@ def objects_of(record: FrameRecord) -> Iterator[Record]:
         if shapes not in ([4], [4, 3]):
             raise ResultsError(f"{record.where}: a box has 4 numbers and a point 3, got {shapes}")
         yield item
+    for item in record.data.get("segments", ()):
+        yield _of_segment(record, item)
+
+
+def _of_segment(record: FrameRecord, item: Record) -> Record:
+    """A segment as an object; one without a pixel has an empty box at 0."""
+    try:
+        mask = Masks.from_rles([item["mask"]], record.size)
+        kept = {name: item[name] for name in ("model", "class", "class_id", "score", "track", "mask") if name in item}
+    except (KeyError, TypeError, ValueError) as error:
+        raise ResultsError(f"{record.where}: damaged segment ({error})") from error
+    return kept | {"box": [float(edge) for edge in mask.boxes[0].tolist()]}

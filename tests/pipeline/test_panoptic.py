@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import csv
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from vidgraph.pipeline.convert import convert
 from vidgraph.pipeline.errors import ResultsError
 from vidgraph.pipeline.frame_result import FrameResult
 from vidgraph.pipeline.masks import Masks
@@ -107,3 +110,29 @@ def test_the_result_of_a_frame_names_its_segments(samples: Any) -> None:
     assert result.panoptic is found
     assert "sky, car, road, grass, grass" in repr(result)
     assert [item["class"] for item in result.to_dict()["segments"]] == ["sky", "car", "road", "grass", "grass"]
+
+
+def test_segments_are_annotations_of_coco_and_rows_of_csv(tmp_path: Path, samples: Any) -> None:
+    found = random_map()
+    path = written(tmp_path / "town.jsonl", Packet(samples.frame(0)).with_item(PANOPTIC, found))
+    annotations = json.loads(convert(path, to="coco").read_text())["annotations"]
+    rows = list(csv.DictReader(convert(path, to="csv").read_text().splitlines()))
+    assert len(annotations) == len(rows) == len(found.segments)
+    for annotation, row, segment, mask in zip(annotations, rows, found.segments, found.rles(), strict=True):
+        ys, xs = np.nonzero(found.segment_ids == segment.id)
+        box = [xs.min(), ys.min(), xs.max() + 1, ys.max() + 1] if len(xs) else [0, 0, 0, 0]
+        x, y, width, height = annotation["bbox"]
+        assert [x, y, x + width, y + height] == box
+        assert [float(row[name]) for name in ("x1", "y1", "x2", "y2")] == box
+        assert annotation["segmentation"] == mask
+        assert annotation["area"] == int(row["mask_area"]) == segment.area_px
+        assert annotation["category_id"] == segment.class_id + 1
+        assert (row["class"], row["score"]) == (segment.class_name, "" if segment.score is None else "0.5")
+        assert annotation.get("score") == segment.score
+        assert annotation.get("track_id") == segment.track_id
+
+
+def test_segments_are_no_objects_through_a_video(tmp_path: Path, samples: Any) -> None:
+    path = written(tmp_path / "town.jsonl", Packet(samples.frame(0)).with_item(PANOPTIC, random_map()))
+    with pytest.raises(ResultsError, match="line 2: YouTube-VIS results hold no segments; convert these to coco"):
+        convert(path, to="youtube-vis")

@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import vidgraph
 from vidgraph import DETECTIONS, PANOPTIC
 from vidgraph.engines.spec import TensorSpec
 from vidgraph.models import load_model
 from vidgraph.models.family import Choices, OutputKeys
 from vidgraph.models.own.description import Description
 from vidgraph.models.own.heads import fitting
+from vidgraph.models.run import draw
 from vidgraph.pipeline.affine import Affine
 from vidgraph.pipeline.errors import EngineError, UsageError
 from vidgraph.pipeline.panoptic import PanopticMap
@@ -232,3 +234,34 @@ def test_a_model_creates_a_map_and_no_detections(tmp_path: Path) -> None:
     assert (keys.detections, keys.landmarks, keys.panoptic) == (None, None, PANOPTIC)
     assert created == {PANOPTIC}
     assert DETECTIONS not in created
+
+
+def test_a_video_into_results_and_drawn_again(face_clip: Path, tmp_path: Path) -> None:
+    path = write_network(tmp_path / "town.onnx", {"out": logits()}, size=SIZE, toml=SAID)
+    video, lines, again = (tmp_path / name for name in ("drawn.mp4", "town.jsonl", "again.mp4"))
+    seen: list[PanopticMap] = []
+    with load_model(str(path), precision="fp32") as model:
+        run = vidgraph.run(
+            face_clip, model=model, frames=3, every=2, outputs=[lines, video, lambda r: seen.append(r.panoptic)]
+        )
+        run.wait()
+    results = vidgraph.read_results(lines)
+    assert results.header["models"][0]["panoptic"] is True
+    assert [record.held_from for record in results] == [None, 0, None]
+    for record, found in zip(results, seen, strict=True):
+        assert record.panoptic is not None
+        np.testing.assert_array_equal(record.panoptic.segment_ids, found.segment_ids)
+        assert record.panoptic.segments == found.segments
+    check(seen[0], *best(resized(logits()[0], (240, 320), stretched(SIZE, (240, 320)))))
+    draw(face_clip, lines, outputs=again).wait()
+    with load_model(str(path)) as model:
+        assert "road" in repr(model(picture(LANDSCAPE)))
+    for first, second in zip(frames_of(video), frames_of(again), strict=False):
+        np.testing.assert_array_equal(first, second)
+
+
+def frames_of(path: Path) -> list[np.ndarray]:
+    """The first three pictures of a video, RGB."""
+    av = pytest.importorskip("av")
+    with av.open(str(path)) as container:
+        return [frame.to_ndarray(format="rgb24") for _, frame in zip(range(3), container.decode(video=0), strict=False)]
