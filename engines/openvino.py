@@ -101,13 +101,11 @@ def open_network(path: Path, options: EngineOptions) -> OpenVINOEngine:
     """
     data = read_network(path)
     precision = _choose_precision(path.name, options.precision, quantised=is_quantised(data))
-    config = _configuration(precision, options)
-    key = key_of(
-        *(network_digest(path, data), options.device, precision, repr(sorted(config.items()))),
-        *("openvino", str(ov.__version__), _own_version(), sys.platform, platform.machine()),
-        *(processor().model, *sorted(processor().flags), os.environ.get("ONEDNN_MAX_CPU_ISA", "")),
-    )
-    compiled = _compile_cached(path, precision, config, key)
+    digest = network_digest(path, data)
+    if precision != "int8":
+        compiled = _compile_cached(path, digest, precision, precision, options)
+    else:
+        compiled = _compile_quantised(path, digest, options)
     return OpenVINOEngine(path.name, compiled, options, precision)
 
 
@@ -158,8 +156,7 @@ def _best_float() -> str:
     return "bf16" if "bf16" in available_precisions() else "fp32"
 
 
-def _configuration(precision: str, options: EngineOptions) -> dict[str, Any]:
-    rest = _best_float() if precision == "int8" else precision  # what was not quantised
+def _configuration(precision: str, rest: str, options: EngineOptions) -> dict[str, Any]:
     return {
         "INFERENCE_PRECISION_HINT": _HINTS[rest],
         "EXECUTION_MODE_HINT": "ACCURACY" if precision == "fp32" else "PERFORMANCE",
@@ -169,8 +166,33 @@ def _configuration(precision: str, options: EngineOptions) -> dict[str, Any]:
     }
 
 
-def _compile_cached(path: Path, precision: str, config: dict[str, Any], key: str) -> Any:
-    """The compiled network: compiled here, by another process, or earlier."""
+def _compile_quantised(path: Path, digest: str, options: EngineOptions) -> Any:
+    """A quantised network, with the rest in bf16 where that is native.
+
+    OpenVINO 2026.4 cannot compile every such network ("No suitable implementations": convolutions that share
+    quantised weights, as the levels of a pyramid share their head); with the rest in fp32 it can.
+    """
+    if _best_float() == "bf16":
+        try:
+            return _compile_cached(path, digest, "int8", "bf16", options)
+        except EngineError as error:
+            LOG.debug("%s; compiling it again with fp32 for what is not int8", error)
+    return _compile_cached(path, digest, "int8", "fp32", options)
+
+
+def _compile_cached(path: Path, digest: str, precision: str, rest: str, options: EngineOptions) -> Any:
+    """The compiled network: compiled here, by another process, or earlier.
+
+    Args:
+        digest: of the network's files.
+        rest: floating-point precision of what is not quantised.
+    """
+    config = _configuration(precision, rest, options)
+    key = key_of(
+        *(digest, options.device, precision, repr(sorted(config.items()))),
+        *("openvino", str(ov.__version__), _own_version(), sys.platform, platform.machine()),
+        *(processor().model, *sorted(processor().flags), os.environ.get("ONEDNN_MAX_CPU_ISA", "")),
+    )
     compiled = None
 
     def build(target: Path) -> None:

@@ -37,7 +37,7 @@ class ResultDifference:
         return len(self.box_px)
 
     def add(self, reference: Detections, other: Detections) -> None:
-        """Compare one frame: every detection of the reference, best first, with the best that is left of the other's."""
+        """Compare one frame: each detection of the reference, best first, with the best that is left of the other's."""
         self.frames += 1
         self.reference += len(reference)
         self.other += len(other)

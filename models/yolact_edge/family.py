@@ -37,6 +37,9 @@ KEY, NON_KEY = "key", "non_key"
 
 _CLASSES = "prediction_layers.0.conf_layer.bias"
 
+# What quantising leaves alone; nodes without a folder belong to no layer: the grid, the evidence, the sum of P3.
+_FLOW = (r"/flow_net", r"/warp(_\d+)?/", r"/[A-Z]\w*$")
+
 
 @dataclass(frozen=True)
 class YolactFamily(Family):
@@ -146,6 +149,10 @@ class YolactFamily(Family):
             for field, table in grid_tables(maps, batch).items()
         }
         return GraphShape(inputs | state, outputs | {"evidence": (batch,)}, constants | proto, tables)
+
+    def kept_in_float(self, name: str) -> tuple[str, ...]:
+        """The flow and the warp, whose positions need more than 256 steps; see the README of the folder."""
+        return _FLOW
 
     def class_names(self, name: str) -> tuple[str, ...]:
         """Of the data set, or numbered where the file has another number of classes."""
