@@ -5,7 +5,16 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from . import bench_boxes, bench_detections, bench_labels, bench_masks, bench_own, bench_pixels, bench_scores
+from . import (
+    bench_boxes,
+    bench_detections,
+    bench_labels,
+    bench_masks,
+    bench_own,
+    bench_pixels,
+    bench_scores,
+    bench_segments,
+)
 from .harness import measure, report, save
 from .optional import optional
 
@@ -21,8 +30,8 @@ def main() -> None:
         cv2.setNumThreads(1)
     if torch:
         torch.set_num_threads(1)
-    files = (bench_pixels, bench_boxes, bench_detections, bench_scores, bench_masks, bench_labels, bench_own)
-    timings = measure([case for file in files for case in file.cases()], rounds=options.rounds)
+    files = (bench_pixels, bench_boxes, bench_detections, bench_scores, bench_masks, bench_labels, bench_segments)
+    timings = measure([case for file in (*files, bench_own) for case in file.cases()], rounds=options.rounds)
     print("one thread each")
     print(report(timings))
     if options.output:
