@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -69,3 +70,27 @@ def make_weights(model: str, path: Path) -> Path:
                 values *= gain
     torch.save(network.state_dict(), path)
     return path
+
+
+def make_own_networks(folder: Path) -> None:
+    """ONNX files that find the same whatever they see: ``my.onnx``, ``rtdetr/model.onnx``, ``roads.onnx``."""
+    from .models.own.planted import write_network
+
+    table, prototypes = np.zeros((1, 4 + 3 + 32, 2100), np.float32), np.zeros((1, 32, 80, 80), np.float32)
+    table[0, :4, 7], table[0, 5, 7], table[0, 7, 7] = (160, 160, 80, 60), 0.9, 1.0
+    prototypes[0, 0] = 4.0
+    metadata = {"author": "Ultralytics", "stride": "32", "task": "segment", "imgsz": "[320, 320]"}
+    metadata |= {"names": "{0: 'cat', 1: 'dog', 2: 'bird'}"}
+    outputs = {"output0": table, "output1": prototypes}
+    write_network(folder / "my.onnx", outputs, size=(320, 320), metadata=metadata)
+    logits, boxes = np.full((1, 100, 2), -8, np.float32), np.full((1, 100, 4), 0.5, np.float32)
+    logits[0, 3, 1] = 3
+    (folder / "rtdetr").mkdir()
+    write_network(folder / "rtdetr" / "model.onnx", {"logits": logits, "pred_boxes": boxes}, size=(64, 64))
+    config = {"architectures": ["RTDetrForObjectDetection"], "model_type": "rt_detr", "id2label": {"0": "a", "1": "b"}}
+    (folder / "rtdetr" / "config.json").write_text(json.dumps(config))
+    preprocessor = {"do_normalize": False, "size": {"height": 64, "width": 64}}
+    (folder / "rtdetr" / "preprocessor_config.json").write_text(json.dumps(preprocessor))
+    maps = np.zeros((1, 4, 16, 16), np.float32)
+    maps[0, 1, :8], maps[0, 3, 8:] = 5, 5
+    write_network(folder / "roads.onnx", {"logits": maps}, size=(64, 64))

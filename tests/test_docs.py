@@ -17,7 +17,7 @@ import pytest
 from vidgraph.pipeline.cli import build_parser, main
 from vidgraph.pipeline.cli.options import COMMANDS
 
-from .material import make_clip, make_photo, make_weights, plain_environment
+from .material import make_clip, make_own_networks, make_photo, make_weights, plain_environment
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -62,7 +62,7 @@ def test_pages_are_there() -> None:
     names = {page.relative_to(ROOT).as_posix() for page in PAGES}
     assert names >= {"README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"}
     pages = ("quickstart", "recipes", "cli", "api", "results", "models", "performance", "troubleshooting")
-    assert names >= {f"docs/{name}.md" for name in (*pages, "coming-from", "architecture", "adding")}
+    assert names >= {f"docs/{name}.md" for name in (*pages, "coming-from", "architecture", "adding", "own-networks")}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
@@ -185,6 +185,7 @@ def docs_folder(tmp_path: Path, material: Path) -> Path:
 def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """``folder`` has videos, photos and weights under the names that the pages use; ``cache`` has weights."""
     pytest.importorskip("torch", reason="seeded weights for the examples are made with torch")
+    pytest.importorskip("onnx", reason="networks for the examples are made with onnx")
     root = tmp_path_factory.mktemp("docs")
     folder = root / "folder"
     for name in ("clips", "photos"):
@@ -193,6 +194,7 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
         make_clip(folder / name)
     for name in ("photo.jpg", "photos/a.jpg", "photos/b.jpg"):
         make_photo(folder / name)
+    make_own_networks(folder)
     for model in ("retinaface", "retinaface-1mb"):
         pulled = root / "cache" / "weights" / model / "mobilenet0.25_Final.pth"
         pulled.parent.mkdir(parents=True)
