@@ -81,7 +81,9 @@ def _picture(config: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]
     if config.get("do_resize", True):
         known |= _fit(config)
         if config.get("resample", _BILINEAR) != _BILINEAR:
-            notes.append("preprocessor_config.json asks for another resampling than bilinear; frames are resized so")
+            notes.append(
+                "preprocessor_config.json asks for another resampling than bilinear, which frames are resized with"
+            )
     if known.get("input.fit") == "pad":  # what is padded is padded with zeros, after the normalisation
         known["input.pad"] = tuple(min(255, max(0, round(value))) for value in known["input.mean"])
     return known, tuple(notes)

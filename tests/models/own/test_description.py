@@ -134,7 +134,9 @@ def test_values_that_are_not_rescaled(tmp_path: Path) -> None:
     preprocessor = {"size": 512, "do_rescale": False, "image_mean": [1, 2, 3], "image_std": [4, 5, 6], "resample": 3}
     about = hugging_face(tmp_path, None, preprocessor)
     assert (about.input.mean, about.input.std) == ((1.0, 2.0, 3.0), (4.0, 5.0, 6.0))
-    assert about.notes == ("preprocessor_config.json asks for another resampling than bilinear; frames are resized so",)
+    assert about.notes == (
+        "preprocessor_config.json asks for another resampling than bilinear, which frames are resized with",
+    )
 
 
 def test_a_configuration_that_is_no_json(tmp_path: Path) -> None:
