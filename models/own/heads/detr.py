@@ -75,7 +75,9 @@ class Queries:
     def candidates(
         self, logits: NDArray[np.float32], choices: Choices
     ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
-        """Query, class and score of what scores enough; softmax: a query has its best class, else it may have several.
+        """Query, class and score of what scores enough, at most as many as there are queries.
+
+        With softmax a query has its best class, else it may have several.
 
         Args:
             logits: float32 [Q, C].
@@ -88,9 +90,8 @@ class Queries:
             shares[others] = -1
         else:
             shares = logits[:, classes]
-        limit = len(logits) if choices.nms_iou is None else shares.size
         return best_pairs(
-            shares, min_score=min_score, limit=limit, activate=self.scores == "sigmoid", classes=choices.classes
+            shares, min_score=min_score, limit=len(logits), activate=self.scores == "sigmoid", classes=choices.classes
         )
 
     def decode(self, raw: RawOutputs, frame: Size, choices: Choices, names: tuple[str, ...]) -> HeadResults:

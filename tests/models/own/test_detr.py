@@ -150,9 +150,10 @@ def decoded(
 ABOUT = Description(classes=CLASSES)
 
 
-@pytest.mark.parametrize("kind", ["softmax", "sigmoid"])
+@pytest.mark.parametrize("kind", ["softmax", "sigmoid", "finished"])
 def test_choices(kind: str) -> None:
-    outputs, scores = LAYOUTS[kind](), expected_scores(kind)
+    outputs = LAYOUTS[kind]()
+    scores = outputs["scores"][0, :4] if kind == "finished" else expected_scores(kind)
     place = stretched(SIZE, LANDSCAPE)
     check(decoded(outputs, ABOUT, Choices(classes=(0,))), scores, place, [1, 3])
     check(decoded(outputs, ABOUT, Choices(max_detections=2)), scores, place, slice(2))
@@ -176,6 +177,14 @@ def test_nothing_is_suppressed_unless_it_is_asked_for() -> None:
     outputs = named(queries(4, background=0))
     outputs["logits"][0, 0, 2], outputs["pred_boxes"][0, 0] = 3.5, outputs["pred_boxes"][0, AT[0]]
     assert decoded(outputs, ABOUT).class_ids.tolist() == [2, 0, 2, 3, 0]
+    assert decoded(outputs, ABOUT, Choices(nms_iou=0.9)).class_ids.tolist() == IDS
+
+
+def test_no_more_pairs_than_queries_and_finished_rows_may_be_suppressed_once_more() -> None:
+    assert len(decoded(named(queries(4, background=0)), ABOUT, Choices(min_score=0.0))) == QUERIES
+    outputs = finished()
+    outputs["labels"][0, 4], outputs["scores"][0, 4], outputs["boxes"][0, 4] = IDS[0], 0.5625, PIXELS[0]
+    assert decoded(outputs, ABOUT).class_ids.tolist() == [*IDS, IDS[0]]
     assert decoded(outputs, ABOUT, Choices(nms_iou=0.9)).class_ids.tolist() == IDS
 
 
