@@ -169,9 +169,19 @@ void for_units(int x, uint64_t word, Change change) {
   }
 }
 
+constexpr int kAhead = 4;  // rows
+
+// Asks for what a later row needs; the processor foresees it along a row only, and the rows of a mask are short.
+inline void fetch_ahead(const Plane& plane, int y, int at, int lines) {
+  if (y + kAhead >= plane.height) return;
+  const uint8_t* from = row_at(plane, y + kAhead) + at;
+  for (int i = 0; i < lines; ++i) __builtin_prefetch(from + 64 * i, 1);
+}
+
 template <int kChannels>
 void tint_pixels(const Plane& plane, int x, int y, uint64_t word, const PixelTint<kChannels>& tint) {
   uint8_t* row = row_at(plane, y);
+  fetch_ahead(plane, y, kChannels * x, kChannels);
   for_units(x, word, [&](int at, uint64_t bits) {
     change_bytes(row + kChannels * at, kChannels * (plane.width - at), kChannels * kUnit,
                  [&](uint8_t* pixels) { tint.apply(bits, pixels); });
@@ -199,6 +209,8 @@ void tint_halved(const PictureView& picture, int x, int y, uint64_t word, uint64
   }
   uint8_t* first = row_at(picture.planes[1], y);
   uint8_t* second = picture.kind == Kind::planar ? row_at(picture.planes[2], y) : nullptr;
+  fetch_ahead(picture.planes[1], y, second ? x / 2 : x, 1);
+  if (second) fetch_ahead(picture.planes[2], y, x / 2, 1);
   for_units(x, word | word_below, [&](int at, uint64_t) {
     const Pairs alphas = tint.alphas(word << (at - x), word_below << (at - x));
     const int there = picture.planes[1].width - at / 2;
