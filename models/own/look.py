@@ -95,6 +95,9 @@ def read(
         about = merged(about, from_one_source("the labels given", {"classes": labels}))
     picture = picture_input(path, facts, about.input)
     chosen = choose_size(path, picture, about.input, size)
+    said = about.sources.get("input.size", "")
+    if said == toml_path(path).name and size is None and about.input.size != chosen:
+        raise UsageError(f"{said} says another size than {path} has, {chosen[1]}x{chosen[0]}; correct or remove it")
     if about.input.size != chosen or size is not None:
         source = "the network" if None not in picture.size else "the size given"
         about = merged(about, from_one_source(source, {"input.size": chosen}))

@@ -17,9 +17,10 @@ from ..onnx_file import read_metadata
 from ..registry import find_model
 from .complete import assumptions
 from .description import InputDescription
+from .facts import read_facts
 from .family import OwnWeights
-from .look import OwnNetwork, look_through
-from .picture import check_batch
+from .fixed import fixed_file
+from .look import OwnNetwork, look_through, seen_outputs
 
 LOG = logging.getLogger("vidgraph")
 
@@ -88,9 +89,20 @@ def open_own(
         path, size=size, head=head, engine=engine, labels=None if labels is None else read_labels(labels)
     )
     if batch > 1:
-        check_batch(path, own.picture, batch)
+        _check_outputs(own, batch, engine)
     _warn_once(path, "; ".join(assumptions(own.about, own.head)))
     return Opened(OwnWeights.of(name, own, engine), placement(own.about.input, own.size))
+
+
+def _check_outputs(own: OwnNetwork, batch: int, engine: str) -> None:
+    """Refuse a batch that does not go through to every output."""
+    file = fixed_file(own.path, own.facts, own.picture, own.size, batch=batch, engine=engine)
+    for single, several in zip(own.outputs, seen_outputs(own.path, read_facts(file)), strict=True):
+        if several.shape != (single.shape[0] * batch, *single.shape[1:]):
+            raise UsageError(
+                f"{own.path}: output {single.name!r} is {list(single.shape)} for one picture and {list(several.shape)} "
+                f"for {batch}; leave out batch"
+            )
 
 
 @lru_cache(maxsize=64)

@@ -110,6 +110,20 @@ def test_another_size_than_the_fixed_one_is_refused(tmp_path: Path) -> None:
         look_through(path, size=(96, 128))
 
 
+def test_another_size_in_the_toml_than_the_fixed_one_is_refused(tmp_path: Path) -> None:
+    toml = '[input]\nsize = "32x64"'
+    path = write_network(tmp_path / "my.onnx", {"output0": table()}, size=SIZE, toml=toml)
+    with pytest.raises(UsageError, match=r"my\.toml says another size than .*my\.onnx has, 64x64"):
+        look_through(path)
+
+
+def test_a_batch_that_does_not_reach_the_outputs_is_refused(tmp_path: Path) -> None:
+    path = write_network(tmp_path / "my.onnx", {"output0": table()}, size=SIZE)
+    edited(path, with_input_shape("batch", 3, 64, 64))
+    with pytest.raises(UsageError, match=r"'output0' is \[1, 7, 84\] for one picture and \[1, 7, 84\] for 2"):
+        load_model(str(path), batch=2)
+
+
 def test_another_batch_than_the_fixed_one_is_refused(tmp_path: Path) -> None:
     path = write_network(tmp_path / "my.onnx", {"output0": table()}, size=SIZE)
     with pytest.raises(UsageError, match="fixed at a batch of 1, 4 cannot be run"):
