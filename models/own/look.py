@@ -10,7 +10,6 @@ import numpy as np
 from ...engines.spec import TensorSpec
 from ...pipeline.errors import CheckpointError, UsageError
 from ...stages.preprocess import Size
-from ..family import OutputKeys
 from .complete import completed
 from .description import Description, from_one_source, merged
 from .facts import NetworkFacts, read_facts
@@ -161,8 +160,7 @@ def _class_names(path: Path, about: Description, head: Head) -> tuple[str, ...]:
     """
     named, count = about.classes, head.class_count
     if named is None:
-        keys = OutputKeys()
-        if count is None and keys.detections in head.creates(keys):
+        if count is None and head.kind != "raw":
             raise UsageError(
                 f"{path}: the outputs of {head.kind} do not say how many classes there are; name them with --labels "
                 f"(labels=), or classes in {toml_path(path).name}"

@@ -228,6 +228,14 @@ def test_classes_are_numbered_where_nothing_names_them(tmp_path: Path) -> None:
     assert look_through(path).class_names == ("class 0", "class 1", "class 2")
 
 
+def test_classes_must_be_named_where_the_outputs_do_not_count_them(tmp_path: Path) -> None:
+    path = write_network(tmp_path / "my.onnx", {"output0": np.zeros((1, 100, 6), np.float32)}, size=SIZE)
+    with pytest.raises(UsageError, match=r"outputs of yolo-end2end do not say how many classes .* --labels .*my\.toml"):
+        look_through(path)
+    assert look_through(path, labels=("a", "b")).class_names == ("a", "b")
+    assert look_through(path, head="raw").class_names == ()
+
+
 def test_what_is_assumed_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = write_network(tmp_path / "my.onnx", {"output0": table()}, size=SIZE)
     with caplog.at_level(logging.WARNING, "vidgraph"), load_model(str(path)) as model:
