@@ -1,4 +1,4 @@
-"""docs/adding.md holds: a dummy kernel, stage, engine and model are added in one place and with one line each."""
+"""docs/adding.md holds: a dummy kernel, stage, engine, model and head are added in one place and with one line each."""
 
 from __future__ import annotations
 
@@ -184,12 +184,43 @@ FAMILY = BrightnessFamily()
 """
 
 
+HEAD = """
+from dataclasses import dataclass
+
+import numpy as np
+
+from ....pipeline.detections import Detections
+from ....stages.infer import copy_all
+from ..head import HeadResults
+
+
+@dataclass(frozen=True)
+class Brightest:
+    output: str
+    kind, task, class_count, point_names = "dummy", "the brightest place", 1, ()
+
+    def take(self, choices):
+        return copy_all
+
+    def creates(self, keys):
+        return frozenset({keys.detections})
+
+    def decode(self, raw, frame, choices, names):
+        box = raw.affine.boxes(raw.arrays[self.output])
+        return HeadResults(Detections(box, np.ones(1, np.float32), np.zeros(1, np.int32), names))
+
+
+def fit(outputs, about, size):
+    return Brightest(outputs[0].name) if outputs[0].shape == (1, 4) and outputs[0].name == "brightest" else None
+"""
+
+
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder whose sub-folders kernels, stages, engines and models count as those of the package."""
-    for name in ("kernels", "stages", "engines", "models"):
-        (tmp_path / name).mkdir()
-        module = importlib.import_module(f"vidgraph.{name}")
+    for name in ("kernels", "stages", "engines", "models", "models/own/heads"):
+        (tmp_path / name).mkdir(parents=True)
+        module = importlib.import_module(f"vidgraph.{name.replace('/', '.')}")
         monkeypatch.setattr(module, "__path__", [*module.__path__, str(tmp_path / name)])
     yield tmp_path
     for name in [name for name, module in sys.modules.items() if _lies_in(module, tmp_path)]:
@@ -240,6 +271,23 @@ def test_a_model_is_a_folder_and_a_row(place: Path, monkeypatch: pytest.MonkeyPa
         result = model(np.full((24, 32, 3), 51, np.uint8))
     assert [row.class_name for row in result.detections] == ["bright"]
     np.testing.assert_allclose(result.detections.scores, [0.2], atol=1e-3)
+
+
+def test_a_head_is_a_file_and_a_row(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from vidgraph.models.own.heads import HEADS
+
+    from .models.own.planted import write_network
+
+    (place / "models" / "own" / "heads" / "dummy.py").write_text(HEAD, "utf-8")
+    monkeypatch.setitem(HEADS, "dummy", ".dummy")
+    monkeypatch.setenv("VIDGRAPH_CACHE", str(place / "cache"))
+    box = np.array([[1, 2, 3, 4]], np.float32)
+    toml = '[input]\nfit = "stretch"\nmean = [0, 0, 0]\nstd = [1, 1, 1]'
+    path = write_network(place / "my.onnx", {"brightest": box}, size=(8, 8), toml=toml)
+    with vidgraph.load_model(str(path), head="dummy", labels=["bright"]) as model:
+        result = model(np.zeros((16, 32, 3), np.uint8))
+    assert [row.class_name for row in result.detections] == ["bright"]
+    np.testing.assert_array_equal(result.detections.boxes, [[4, 4, 12, 8]])
 
 
 def test_a_kernel_is_a_folder_and_a_line(tmp_path: Path) -> None:
