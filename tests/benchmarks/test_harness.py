@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from vidgraph.benchmarks import bench_boxes, bench_detections, bench_masks, bench_pixels
+from vidgraph.benchmarks import bench_boxes, bench_detections, bench_labels, bench_masks, bench_pixels
 from vidgraph.benchmarks.harness import Case, measure, report, save
 
 
@@ -52,6 +52,14 @@ def test_every_formulation_gives_the_same_answer(file: object) -> None:
     assert {case.name for case in cases} >= {"vidgraph", "numpy"}
     for case in cases:
         case.check()
+
+
+def test_labels_are_the_same_in_every_formulation_and_wrong_ones_are_refused() -> None:
+    cases = list(bench_labels.cases())
+    for case in cases[:3]:
+        case.check()
+    with pytest.raises(AssertionError, match=r"\d+ labels differ from row 0 on"):
+        bench_labels._check(lambda: cases[0].run() + 1, bench_labels.regions((21, 65, 65)))
 
 
 def test_detections_and_masks_give_the_same_answer_in_every_formulation() -> None:
