@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from vidgraph.models.own.complete import completed
 from vidgraph.models.own.description import Description, from_one_source, merged
 from vidgraph.models.own.hugging_face import from_folder
+from vidgraph.models.own.picture import PictureInput
 from vidgraph.models.own.toml_file import KEYS, from_toml
 from vidgraph.models.own.ultralytics import from_metadata, trained_on
 from vidgraph.pipeline.errors import CheckpointError, UsageError
@@ -197,3 +200,33 @@ def test_what_is_said_later_wins() -> None:
     assert (both.head, both.input.fit, dict(both.outputs)) == ("yolo", "stretch", {"boxes": "c", "scores": "b"})
     assert both.sources == {"head": "metadata", "input.fit": "my.toml", "outputs": "my.toml"}
     assert both.notes == ("note",)
+
+
+def picture_of(dtype: str = "float32") -> PictureInput:
+    return PictureInput("x", dtype, "nchw", 1, (64, 64))
+
+
+def test_what_is_assumed_where_nothing_is_said() -> None:
+    @dataclass(frozen=True)
+    class Stub:
+        kind: str
+        scores: str = "sigmoid"
+
+    def assumed(head: Any, dtype: str = "float32", **known: Any) -> tuple[Any, ...]:
+        about = from_one_source("my.toml", {f"input.{key}": value for key, value in known.items()})
+        made = completed(about, head, picture_of(dtype), "my.onnx").input
+        return made.fit, made.mean, made.std, made.pad
+
+    zero, unit, imagenet = (0.0, 0.0, 0.0), (255.0, 255.0, 255.0), (123.675, 116.28, 103.53)
+    assert assumed(Stub("yolo")) == ("letterbox", zero, unit, (114, 114, 114))
+    assert assumed(Stub("detr")) == ("stretch", zero, unit, (0, 0, 0))
+    assert assumed(Stub("detr", "softmax"))[:2] == ("stretch", imagenet)
+    assert assumed(Stub("classify"))[:2] == ("crop", imagenet)
+    assert assumed(Stub("semantic"))[:2] == ("stretch", imagenet)
+    assert assumed(Stub("yolo"), "uint8")[1:3] == (zero, (1.0, 1.0, 1.0))
+    assert assumed(Stub("classify"), mean=(1.0, 2.0, 3.0))[1:3] == ((1.0, 2.0, 3.0), (1.0, 1.0, 1.0))
+    with pytest.raises(
+        UsageError, match=r"ssd networks differ: say fit .*, mean .*, std .* under \[input\] in my.toml"
+    ):
+        assumed(Stub("ssd"))
+    assert assumed(Stub("ssd"), fit="stretch", mean=zero, std=unit)[:3] == ("stretch", zero, unit)
