@@ -38,7 +38,7 @@ KEY, NON_KEY = "key", "non_key"
 _CLASSES = "prediction_layers.0.conf_layer.bias"
 
 # What quantising leaves alone; nodes without a folder belong to no layer: the grid, the evidence, the sum of P3.
-_FLOW = (r"/flow_net", r"/warp(_\d+)?/", r"/[A-Z]\w*$")
+_FLOW = (r"/flow_net", r"/warp(_\d+)?/", r"/spa/", r"/[A-Z]\w*$")
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ class YolactFamily(Family):
         return GraphShape(inputs | state, outputs | {"evidence": (batch,)}, constants | proto, tables)
 
     def kept_in_float(self, name: str) -> tuple[str, ...]:
-        """The flow and the warp, whose positions need more than 256 steps; see the README of the folder."""
+        """Flow, warp and refinement: positions need more than 256 steps; see the README of the folder."""
         return _FLOW
 
     def class_names(self, name: str) -> tuple[str, ...]:
