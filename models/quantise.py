@@ -37,12 +37,14 @@ def quantise(
 
     Raises:
         MissingExtraError: nncf, onnx or onnxruntime is not installed.
-        CheckpointError: the network has nothing to quantise.
+        CheckpointError: the network has nothing to quantise, or is quantised.
     """
     with _import_quietly() as nncf:
         import onnx
 
         model = onnx.load_from_string(network)
+        if any(node.op_type == "QuantizeLinear" for node in model.graph.node):
+            raise CheckpointError("the network is quantised already; quantise the one it was made of")
         kept = [
             node.name
             for node in model.graph.node

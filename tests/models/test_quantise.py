@@ -138,6 +138,13 @@ def test_the_same_frames_are_not_calibrated_with_twice(
     assert outputs(resized, {"image": np.zeros((2, 3, 64, 96), np.float32)})["loc"].shape[0] == 2
 
 
+def test_a_network_is_quantised_once(faces8: Path) -> None:
+    from vidgraph.models.quantise import quantise
+
+    with pytest.raises(CheckpointError, match="is quantised already"):
+        quantise(faces8.read_bytes(), [{"image": np.zeros((1, 3, 120, 160), np.float32)}])
+
+
 def test_without_nncf_the_extra_is_named(
     exported: Path, face_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
