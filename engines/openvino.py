@@ -169,8 +169,8 @@ def _configuration(precision: str, rest: str, options: EngineOptions) -> dict[st
 def _compile_quantised(path: Path, digest: str, options: EngineOptions) -> Any:
     """A quantised network, with the rest in bf16 where that is native.
 
-    OpenVINO 2026.4 cannot compile every such network ("No suitable implementations": convolutions that share
-    quantised weights, as the levels of a pyramid share their head); with the rest in fp32 it can.
+    OpenVINO 2026.4 cannot compile every such network ("No suitable implementations", for the head of a pyramid
+    that runs on two levels or more); with the rest in fp32 it can.
     """
     if _best_float() == "bf16":
         try:

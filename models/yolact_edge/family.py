@@ -151,7 +151,7 @@ class YolactFamily(Family):
         return GraphShape(inputs | state, outputs | {"evidence": (batch,)}, constants | proto, tables)
 
     def kept_in_float(self, name: str) -> tuple[str, ...]:
-        """Flow, warp and refinement: positions need more than 256 steps; see the README of the folder."""
+        """Flow, warp and refinement; measured in the README of the folder."""
         return _FLOW
 
     def class_names(self, name: str) -> tuple[str, ...]:
