@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
@@ -50,6 +50,8 @@ def compare_engines(
     other: str = "auto",
     size: int | tuple[int, int] | None = None,
     frames: int = 1,
+    head: str | None = None,
+    labels: Sequence[str] | str | os.PathLike[str] | None = None,
 ) -> Compared:
     """Run ``model`` in two engines on the first frames of ``source``.
 
@@ -58,7 +60,7 @@ def compare_engines(
 
     Args:
         source: what ``vidgraph run`` takes; the input is made of its frames as in a run.
-        model, weights, size: as for :func:`load_model`.
+        model, weights, size, head, labels: as for :func:`load_model`.
         other_weights: what the other engine runs, such as a quantised file; by default ``weights``.
         reference, other: ``ENGINE`` or ``ENGINE:PRECISION``.
         frames: how many frames.
@@ -69,7 +71,9 @@ def compare_engines(
     """
     with ExitStack() as opened:
         models = [
-            opened.enter_context(load_model(model, weights=file, size=size, engine=engine, precision=precision))
+            opened.enter_context(
+                load_model(model, weights=file, size=size, engine=engine, precision=precision, head=head, labels=labels)
+            )
             for file, (engine, precision) in (
                 (weights, _engine(reference)),
                 (weights if other_weights is None else other_weights, _engine(other)),

@@ -90,6 +90,12 @@ class Head(Protocol):
         """
 
 
+class NotSupported(str):
+    """An answer of ``fit``: the outputs are this head's, of a kind that it does not read whatever else is said."""
+
+    __slots__ = ()
+
+
 Fitting = Callable[[Sequence[TensorSpec], Description, Size], Head | str | None]
 """The function ``fit`` of a module of ``heads/``."""
 

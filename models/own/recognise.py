@@ -10,7 +10,7 @@ from ...pipeline.errors import UsageError
 from ...stages.preprocess import Size
 from ..registry import nearest
 from .description import Description
-from .head import Head
+from .head import Head, NotSupported
 from .heads import HEADS, fitting
 
 
@@ -45,6 +45,9 @@ def recognise(
             f"{name}: its outputs, {seen}, fit {' and '.join(kinds)}; say which it is: --head {kinds[0]} "
             f'(head="{kinds[0]}"), or head = "{kinds[0]}" in {toml}'
         )
+    final = next((answer for answer in answers.values() if isinstance(answer, NotSupported)), None)
+    if final is not None:
+        raise UsageError(f"{name}: {final}; --head raw gives the tensors; its outputs are {seen}")
     reasons = "; ".join(f"{kind}: {answer}" for kind, answer in answers.items() if isinstance(answer, str))
     if asked:
         raise UsageError(f"{name} is not {asked}{f' ({reasons})' if reasons else ''}; its outputs are {seen}")

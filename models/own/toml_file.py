@@ -113,7 +113,11 @@ def _whole_numbers(value: Any, folder: Path) -> tuple[int, ...]:
 def _lists(value: Any, folder: Path) -> tuple[tuple[float, ...], ...]:
     if not isinstance(value, list) or not value:
         raise ValueError
-    return tuple(tuple(float(each) for each in _whole_numbers(row, folder)) for row in value)
+    if not all(isinstance(row, list) and row for row in value):
+        raise ValueError
+    if not all(type(each) in (int, float) and 0 < each < 1e6 for row in value for each in row):
+        raise ValueError
+    return tuple(tuple(float(each) for each in row) for row in value)
 
 
 KEYS: tuple[KeyRow, ...] = (

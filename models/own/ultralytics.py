@@ -2,7 +2,8 @@
 
 Each value is the text of a Python object: ``names`` a mapping or a list, ``imgsz`` [height, width], ``stride``
 a number, ``task``, ``head`` the class of the last layer, ``kpt_shape`` and ``kpt_names`` of points, ``end2end``
-and ``args`` (``nms``) whether the graph suppresses by itself. Their frames are letterboxed (grey 114), RGB, 0..1.
+and ``args`` (``nms``) whether the graph suppresses by itself. Their frames are letterboxed (grey 114), RGB, 0..1;
+those of RT-DETR are stretched.
 
 Source: the keys as found in exported files and as Ultralytics documents them.
 """
@@ -58,7 +59,8 @@ def _usual(task: str | None, transformer: bool) -> dict[str, Any]:
     if task == "classify":
         return UNIT | {"head": "classify", "scores": "given", "input.fit": "crop", "input.crop": 1.0}
     if transformer:
-        return UNIT | {"boxes": "cxcywh", "boxes_unit": "relative", "scores": "given", "input.fit": "stretch"}
+        boxes = {"boxes": "cxcywh", "boxes_unit": "relative", "scores": "given"}
+        return UNIT | boxes | {"head": "detr", "input.fit": "stretch"}
     return UNIT | {"input.fit": "letterbox", "input.pad": PAD}
 
 

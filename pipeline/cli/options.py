@@ -124,6 +124,10 @@ TEMPORAL = (
 )
 HEAD = _option("--head", metavar="KIND", help="raw: the network's tensors; of your own .onnx: yolo, detr, …",
                example="vidgraph run in.mp4 --model retinaface --head raw -o 'tensors/%06d.npz'")
+OWN_HEAD = _option("--head", metavar="KIND", help="of your own .onnx: yolo, detr, …, raw",
+                   example="vidgraph bench --model my.onnx --head yolo --source in.mp4")
+OWN_LABELS = _option("--labels", metavar="A,B|FILE", help="names for the classes, or a file with one a line",
+                     example="vidgraph bench --model my.onnx --labels cat,dog,bird --source in.mp4")
 RANGE = (
     _option("--start", type=parse_time, metavar="T", help="begin at this time: 12.5 or 1:02:03",
             example="vidgraph run in.mp4 --model retinaface --start 0.2 -o out.jsonl"),
@@ -210,14 +214,16 @@ COMMANDS: tuple[Command, ...] = (
                      example="vidgraph compare --source in.mp4 --model retinaface --b openvino:bf16"),
              _option("--other-model", metavar="NAME=WEIGHTS", help="b runs this file instead, such as an int8 export",
                      example="vidgraph compare --source in.mp4 --model retinaface --other-model face-int8.onnx"),
-             SIZE, _option("--frames", type=positive, default=1, metavar="N", help="frames to compare on (default 1)",
-                           example="vidgraph compare --source in.mp4 --model retinaface --frames 5"), VERBOSE),
+             OWN_HEAD, OWN_LABELS, SIZE,
+             _option("--frames", type=positive, default=1, metavar="N", help="frames to compare on (default 1)",
+                     example="vidgraph compare --source in.mp4 --model retinaface --frames 5"), VERBOSE),
             "vidgraph compare --source in.mp4 --model retinaface --b openvino:bf16"),
     Command("bench", "measure each part alone and end to end", "tools:bench",
             (SOURCE, MODEL, WEIGHTS, BENCH_FRAMES,
              _option("-o", "--output", metavar="FILE", help="also write the figures as JSON",
                      example="vidgraph bench --model retinaface --source in.mp4 -o bench.json"),
-             *DETECTION[:3], *TEMPORAL, SIZE, DEVICE, ENGINE, PRECISION, PRESET, THREADS, OVERWRITE, QUIET, VERBOSE),
+             *DETECTION[:3], *TEMPORAL, OWN_HEAD, OWN_LABELS, SIZE, DEVICE, ENGINE, PRECISION, PRESET, THREADS,
+             OVERWRITE, QUIET, VERBOSE),
             "vidgraph bench --model retinaface --source in.mp4"),
     Command("draw", "draw results on their video, without the network", "jobs:draw",
             (_option("source", metavar="VIDEO", help="the video that was run",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import OutputError, UsageError
+from .jobs import labels
 from .terminal import Progress, say
 
 
@@ -124,6 +125,8 @@ def compare(options: argparse.Namespace) -> int:
         other=options.b,
         size=options.size,
         frames=options.frames,
+        head=options.head,
+        labels=labels(options.labels),
     )
     print(compared.table)
     if compared.results is not None:
@@ -160,6 +163,8 @@ def bench(options: argparse.Namespace) -> int:
         nms=options.nms,
         keyframes=options.keyframes,
         throughput=options.throughput,
+        head=options.head,
+        labels=labels(options.labels),
     )
     print(figures.table())
     if options.output:

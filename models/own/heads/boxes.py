@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -119,31 +119,47 @@ class BoxForm:
         return raw.affine.boxes(corners)
 
 
-def kept(
-    boxes: Floats, ids: NDArray[np.int32], scores: Floats, outputs: Mapping[str, NDArray[Any]], *names: str
-) -> Arrays:
+def kept(boxes: Floats, ids: NDArray[np.int32], scores: Floats, asked: Sequence[tuple[str, NDArray[Any]]]) -> Arrays:
     """What a head of boxes takes: ``boxes`` float32 [K, 4], ``scores`` float32 [K] and ``class_ids`` int32 [K].
 
     Args:
         boxes, ids, scores: of the candidates, [N, 4], [N] and [N]; those whose box is not finite are left out.
-        outputs: of the network, and ``names`` of those of which nothing may be kept only where they hold numbers.
+        asked: names of outputs, and what was looked at of each; nothing may be kept only where it holds numbers.
 
     Raises:
         EngineError: nothing is kept, and one of the outputs has no finite number.
     """
     finite = np.flatnonzero(np.isfinite(boxes).all(axis=1))
     if not len(finite):
-        for name in names:
-            check_finite(name, outputs[name])
+        for name, array in asked:
+            check_finite(name, array)
     return {"boxes": np.ascontiguousarray(boxes[finite]), "scores": scores[finite], "class_ids": ids[finite]}
 
 
-def suppressed(detections: Detections, *, max_iou: float | None, limit: int) -> Detections:
-    """The best detections, best first; with ``max_iou`` those that no better one of their class overlaps by more."""
-    if max_iou is None:
-        return detections[:limit]
-    rows = class_nms(detections.boxes, detections.scores, detections.class_ids, max_iou=max_iou, limit=limit)
-    return detections[rows]
+def clipped(boxes: Floats, frame: Size) -> tuple[Floats, NDArray[np.int64]]:
+    """Boxes float32 [N, 4] within a frame of (height, width), and the rows int64 [K] of those with an area in it.
+
+    The others lie in the padding of the input, or are none.
+    """
+    within: Floats = np.clip(boxes, 0, np.array((frame[1], frame[0]) * 2, np.float32))
+    return within, np.flatnonzero((within[:, 2:] > within[:, :2]).all(axis=1))
+
+
+def finished(detections: Detections, frame: Size, *, max_iou: float | None, limit: int) -> Detections:
+    """The best detections, best first, clipped to the frame; what has no area in it is left out.
+
+    Args:
+        detections: not clipped, in pixels of the frame.
+        frame: (height, width).
+        max_iou: leave out what a better one of its class overlaps by more; None: nothing.
+        limit: how many at most.
+    """
+    rows: Any = slice(limit)
+    if max_iou is not None:
+        rows = class_nms(detections.boxes, detections.scores, detections.class_ids, max_iou=max_iou, limit=limit)
+    best = detections[rows]
+    boxes, seen = clipped(best.boxes, frame)
+    return replace(best, boxes=boxes)[seen]
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +217,8 @@ class GivenBoxes:
             rows = rows[wanted]
             boxes = outputs[self.boxes].reshape(-1, 4)[rows]
             best = np.minimum(scores[rows], np.float32(1))
-            return kept(boxes, ids[rows].astype(np.int32), best, outputs, self.scores, self.boxes)
+            asked = [(name, outputs[name]) for name in (self.scores, self.boxes)]
+            return kept(boxes, ids[rows].astype(np.int32), best, asked)
 
         return pick
 
@@ -220,7 +237,7 @@ class GivenBoxes:
             )
         found = Detections(boxes, raw.arrays["scores"], ids, names)
         limit = len(found) if choices.max_detections is None else choices.max_detections
-        return HeadResults(detections=suppressed(found, max_iou=choices.nms_iou, limit=limit))
+        return HeadResults(detections=finished(found, frame, max_iou=choices.nms_iou, limit=limit))
 
 
 def given_boxes(outputs: Sequence[TensorSpec], about: Description, *, kind: str, unit: str) -> GivenBoxes | str | None:

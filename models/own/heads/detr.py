@@ -1,5 +1,7 @@
 """Transformers that give a set of boxes: queries with logits, or labels, boxes and scores of the exported end.
 
+Ultralytics exports RT-DETR with one output ``[1, Q, 4 + C]``: the box of a query, and its scores.
+
 Sources: Carion et al., End-to-End Object Detection with Transformers, ECCV 2020 (softmax, the last column is no
 object); Zhu et al., Deformable DETR, ICLR 2021, Zhao et al., DETRs Beat YOLOs on Real-time Object Detection,
 CVPR 2024 (sigmoid, the best pairs of query and class).
@@ -22,10 +24,16 @@ from ....stages.preprocess import Size
 from ...family import Arrays, Choices, OutputKeys, Take
 from ..description import Description
 from ..head import Head, HeadResults
-from .boxes import BoxForm, best_pairs, class_columns, given_boxes, kept, output_of, softmax, suppressed, wrong_count
+from .boxes import BoxForm, best_pairs, class_columns, finished, given_boxes, kept, output_of, softmax, wrong_count
+from .yolo_rows import BODY_POINTS, row_counts, shown
 
 MIN_SCORE = 0.5
 """As the published demonstrations."""
+BOX = 4
+FEWEST_QUERIES, MOST_QUERIES = 10, 1000
+"""Of one output that nobody says to be a DETR's."""
+_SUPPRESSED = (2, 2 + BODY_POINTS[0] * BODY_POINTS[1])
+"""Numbers behind the box where a YOLO has suppressed: score and class, and points."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +41,7 @@ class Queries:
     """A box and one logit (or score) per class for each query.
 
     Attributes:
-        logits, boxes: names of the outputs: float32 [1, Q, C] and [1, Q, 4].
+        logits, boxes: names of the outputs: float32 [1, Q, C] and [1, Q, 4], or of one [1, Q, 4 + C] that is both.
         columns: C.
         scores: ``softmax``, ``sigmoid`` or ``given``.
         background: which column is no class.
@@ -67,8 +75,11 @@ class Queries:
         """The queries that score enough, best first."""
 
         def pick(outputs: Mapping[str, NDArray[Any]]) -> Arrays:
-            rows, ids, best = self.candidates(outputs[self.logits][0], choices)
-            return kept(outputs[self.boxes][0][rows], ids, best, outputs, self.logits, self.boxes)
+            logits, boxes = outputs[self.logits][0], outputs[self.boxes][0][:, :BOX]
+            if self.logits == self.boxes:
+                logits = logits[:, BOX:]
+            rows, ids, best = self.candidates(logits, choices)
+            return kept(boxes[rows], ids, best, [(self.logits, logits), (self.boxes, boxes)])
 
         return pick
 
@@ -99,17 +110,17 @@ class Queries:
         boxes = self.form.in_frame(raw.arrays["boxes"], raw)
         found = Detections(boxes, raw.arrays["scores"], raw.arrays["class_ids"], names)
         limit = len(found) if choices.max_detections is None else choices.max_detections
-        return HeadResults(detections=suppressed(found, max_iou=choices.nms_iou, limit=limit))
+        return HeadResults(detections=finished(found, frame, max_iou=choices.nms_iou, limit=limit))
 
 
 def fit(outputs: Sequence[TensorSpec], about: Description, size: Size) -> Head | str | None:
-    """A head for labels, boxes and scores, or for boxes and logits; see :mod:`..head`."""
+    """A head for labels, boxes and scores, for boxes and logits, or for one output of both; see :mod:`..head`."""
     given = given_boxes(outputs, about, kind="detr", unit="pixels")
     if given is not None:
         return given
     pair = _named_pair(outputs, about)
     if pair is None:
-        return _unnamed(outputs, about)
+        return _unnamed(outputs, about) if len(outputs) > 1 else _one_output(outputs[0], about, size)
     return _queries(*pair, about, roboflow=pair[1].name == "dets")
 
 
@@ -136,6 +147,32 @@ def _unnamed(outputs: Sequence[TensorSpec], about: Description) -> Head | str | 
         f"outputs {boxes[0].name!r} {boxes[0]} and {logits[0].name!r} {logits[0]} are boxes and scores of a DETR or "
         "of an SSD; say which (`head`)"
     )
+
+
+def _one_output(spec: TensorSpec, about: Description, size: Size) -> Head | str | None:
+    """Boxes and scores in the rows of one output; of many networks, unless it is said, or no other can be meant."""
+    asked = about.head == "detr"
+    if len(spec.shape) != 3 or spec.shape[0] != 1 or spec.shape[2] <= BOX or spec.dtype.kind != "f":
+        return f"{shown(spec)} must be float32 [1, queries, 4 + classes]" if asked else None
+    queries, columns = spec.shape[1], spec.shape[2] - BOX
+    if not asked and not _looks_like_queries(queries, columns, about, size):
+        return None
+    scores = about.scores or "given"
+    background = about.background or ("last" if scores == "softmax" else "none")
+    form = BoxForm(about.boxes or "cxcywh", about.boxes_unit or "relative")
+    head = Queries(spec.name, spec.name, columns, scores, background, form)
+    return wrong_count(spec, head.class_count, about) or head
+
+
+def _looks_like_queries(queries: int, columns: int, about: Description, size: Size) -> bool:
+    """Whether rows of one output are a DETR's and not a YOLO's, suppressed or not: by their number and classes."""
+    if about.task is not None or about.end_to_end or about.objectness is not None or about.points is not None:
+        return False
+    if not FEWEST_QUERIES <= queries <= MOST_QUERIES or {queries, BOX + columns} & row_counts(size).keys():
+        return False
+    if about.classes is not None:
+        return columns == len(about.classes) and columns not in _SUPPRESSED[:1]
+    return columns not in _SUPPRESSED and BOX + columns < queries
 
 
 def _queries(logits: TensorSpec, boxes: TensorSpec, about: Description, *, roboflow: bool) -> Head | str:

@@ -27,11 +27,11 @@ from .boxes import (
     GivenBoxes,
     best_pairs,
     class_columns,
+    finished,
     given_boxes,
     kept,
     output_of,
     softmax,
-    suppressed,
     wrong_count,
 )
 
@@ -101,7 +101,7 @@ class Anchored:
             chosen = boxes[rows]
             if self.priors is not None:
                 chosen = decode_boxes(np.ascontiguousarray(chosen), self.priors[rows], variances=self.variances)
-            return kept(chosen, ids, best, outputs, self.scores, self.boxes)
+            return kept(chosen, ids, best, [(self.scores, scores), (self.boxes, boxes)])
 
         return pick
 
@@ -111,7 +111,7 @@ class Anchored:
         found = Detections(boxes, raw.arrays["scores"], raw.arrays["class_ids"], names)
         max_iou = NMS_IOU if choices.nms_iou is None else choices.nms_iou
         return HeadResults(
-            detections=suppressed(found, max_iou=max_iou, limit=choices.max_detections or MAX_DETECTIONS)
+            detections=finished(found, frame, max_iou=max_iou, limit=choices.max_detections or MAX_DETECTIONS)
         )
 
 

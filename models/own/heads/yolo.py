@@ -26,7 +26,7 @@ from ....stages.infer import RawOutputs
 from ....stages.preprocess import Size
 from ...family import Arrays, Choices, OutputKeys, Take
 from ..description import Description
-from ..head import Head, HeadResults, check_finite
+from ..head import Head, HeadResults, NotSupported, check_finite
 from .boxes import sigmoid
 from .yolo_results import MAX_DETECTIONS, MIN_SCORE, corners, created, finite_rows, kept_prototypes, kept_rows, results
 from .yolo_rows import ANCHORS, BODY_POINTS, Extras, prototypes_among, read_extras, row_counts, shown
@@ -146,7 +146,7 @@ def fit(outputs: Sequence[TensorSpec], about: Description, size: Size) -> Head |
     counts = row_counts(size)
     tables = _tables(outputs, about)
     if tables and about.task == "obb":
-        return f"{shown(tables[0])} has oriented boxes (task obb), which are not supported"
+        return NotSupported(f"{shown(tables[0])} has oriented boxes (task obb), which are not supported")
     near = [spec for spec in tables if _sides(spec, counts)]
     if not near:
         return _why_not(outputs, about, size)
@@ -216,8 +216,8 @@ def _with_classes(head: YoloHead, columns: int, prototypes: Sequence[TensorSpec]
         return f"its rows have {columns} scores, but {count} classes are named; correct `classes`"
     if behind == 1 and about.points is None:
         return (
-            f"its rows have one number more than box and {count} classes: oriented boxes, which are not supported "
-            "(or correct `classes`)"
+            f"its rows have one number more than box and {count} classes: correct `classes`; if it is the angle of "
+            "oriented boxes, these are not supported"
         )
     extras = read_extras(behind, prototypes, about)
     return extras if isinstance(extras, str) else replace(head, classes=count, extras=extras)
@@ -247,7 +247,7 @@ def _why_not(outputs: Sequence[TensorSpec], about: Description, size: Size) -> s
     """Where no output has the right number of rows."""
     for spec in outputs:
         if len(spec.shape) == 5 and spec.shape[2:4] == (-(-size[0] // 8), -(-size[1] // 8)) and spec.shape[4] > 4:
-            return (
+            return NotSupported(
                 f"{shown(spec)} is a map of a YOLO whose boxes are still to be decoded; export it with its "
                 "decoding, as one output of three dimensions"
             )

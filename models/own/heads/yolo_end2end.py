@@ -23,11 +23,14 @@ from ....stages.infer import RawOutputs
 from ....stages.preprocess import Size
 from ...family import Arrays, Choices, OutputKeys, Take
 from ..description import Description
-from ..head import Head, HeadResults, check_finite
+from ..head import Head, HeadResults, NotSupported, check_finite
+from .yolo import fit as fit_yolo
 from .yolo_results import MAX_DETECTIONS, MIN_SCORE, corners, created, finite_rows, kept_prototypes, kept_rows, results
 from .yolo_rows import Extras, prototypes_among, read_extras, row_counts, shown
 
 COLUMNS = 6
+MOST_ROWS = 1000
+"""A graph leaves no more detections than this, where its rows may be a YOLO's before the suppression too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +136,7 @@ def fit(outputs: Sequence[TensorSpec], about: Description, size: Size) -> Head |
     asked = _asked(about) or (about.task in ("segment", "pose") and spec.shape[2] < spec.shape[1])
     behind = spec.shape[2] - COLUMNS
     if about.task == "obb" and spec.shape[2] < spec.shape[1]:
-        return f"{shown(spec)} has oriented boxes (task obb), which are not supported"
+        return NotSupported(f"{shown(spec)} has oriented boxes (task obb), which are not supported")
     if len(tables) > 1:
         several = ", ".join(shown(each) for each in tables)
         return f"{several} each look like detections; say which (`outputs.predictions`)"
@@ -141,12 +144,26 @@ def fit(outputs: Sequence[TensorSpec], about: Description, size: Size) -> Head |
         return f"{shown(spec)} must be floating-point numbers"
     if behind == 1 and about.points is None:
         why = "has one number more than box, score and class: oriented boxes, which are not supported"
-        return f"{shown(spec)} {why}" if asked else None
+        return NotSupported(f"{shown(spec)} {why}") if asked else None
     extras = read_extras(behind, prototypes_among(outputs, about, size), about)
     if isinstance(extras, str):
         return f"{shown(spec)}: {extras}" if asked else None
     classes = None if about.classes is None else len(about.classes)
-    return YoloEndToEndHead(spec.name, classes, extras, about.boxes or "xyxy", about.boxes_unit or "pixels")
+    head = YoloEndToEndHead(spec.name, classes, extras, about.boxes or "xyxy", about.boxes_unit or "pixels")
+    if asked or spec.shape[1] not in row_counts(size):
+        return head
+    return _where_a_yolo_has_as_many(head, spec, outputs, about, size)
+
+
+def _where_a_yolo_has_as_many(
+    head: YoloEndToEndHead, spec: TensorSpec, outputs: Sequence[TensorSpec], about: Description, size: Size
+) -> Head | str | None:
+    """``head`` of a number of rows that a YOLO has before the suppression, unless that must be meant."""
+    if about.end_to_end is False or about.head is not None or spec.shape[1] > MOST_ROWS:
+        return None
+    if about.classes is None and isinstance(fit_yolo(outputs, about, size), str):
+        return f"{shown(spec)} may be detections as well as one row for each place; say which (`head`, `classes`)"
+    return head
 
 
 def _asked(about: Description) -> bool:
@@ -160,7 +177,7 @@ def _tables(outputs: Sequence[TensorSpec], about: Description, size: Size) -> li
     found = [spec for spec in outputs if named in (None, spec.name) and len(spec.shape) == 3 and spec.shape[0] == 1]
     found = [spec for spec in found if spec.shape[2] >= COLUMNS]
     if not _asked(about):
-        found = [spec for spec in found if not counts.keys() & set(spec.shape[1:])]
+        found = [spec for spec in found if spec.shape[2] not in counts]
     if named is None and any(len(spec.shape) in (2, 3) and spec not in found for spec in outputs):
         return []
     return found

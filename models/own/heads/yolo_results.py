@@ -18,7 +18,7 @@ from ....stages.infer import RawOutputs
 from ....stages.preprocess import Size
 from ...family import Arrays, OutputKeys
 from ..head import HeadResults, check_finite
-from .boxes import corners_of
+from .boxes import clipped, corners_of
 from .yolo_rows import Extras
 
 MIN_SCORE, MAX_DETECTIONS = 0.25, 300
@@ -93,8 +93,7 @@ def results(
         unit: of the points: ``pixels`` of the input, or ``relative``.
         names: of the classes.
     """
-    placed = np.clip(raw.affine.boxes(boxes), 0, _extent(frame))
-    seen = (placed[:, 2:] > placed[:, :2]).all(axis=1)
+    placed, seen = clipped(raw.affine.boxes(boxes), frame)
     rows, placed = rows[seen], placed[seen]
     behind = raw.arrays["extras"][rows]
     masks = None

@@ -88,11 +88,11 @@ def letterboxed(size: tuple[int, int], frame: tuple[int, int]) -> Place:
 PLACES = {"letterbox": letterboxed, "stretch": stretched}
 
 
-def in_frame(boxes: np.ndarray, place: Place) -> np.ndarray:
-    """Boxes [N, 4] in input pixels as boxes in frame pixels, in double precision."""
+def in_frame(boxes: np.ndarray, place: Place, frame: tuple[int, int] | None = None) -> np.ndarray:
+    """Boxes [N, 4] in input pixels as boxes in frame pixels, in double precision; clipped where ``frame`` is given."""
     scale, offset = place
     moved: np.ndarray = boxes.astype(np.float64) * (scale * 2) + offset * 2
-    return moved
+    return moved if frame is None else np.clip(moved, 0, (frame[1], frame[0]) * 2)
 
 
 def picture(frame: tuple[int, int], seed: int = 0) -> Any:

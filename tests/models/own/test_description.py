@@ -162,6 +162,7 @@ WRONG = [
     ('classes = "none.txt"', r"cannot read .*none\.txt: No such file"),
     ('priors = "none.npy"', r"no such file: .*none\.npy"),
     ("prior_sizes = [1]", "prior_sizes must be for each stride"),
+    ("prior_sizes = [[16, -0.5]]", "prior_sizes must be for each stride"),
     ("head = ", r"cannot read .*my\.toml"),
 ]
 
@@ -178,7 +179,7 @@ def test_every_key_of_the_toml_is_read(tmp_path: Path) -> None:
     (tmp_path / "my.toml").write_text(
         'head = "ssd"\nclasses = ["a"]\ntask = "detect"\nboxes = "xyxy"\nboxes_unit = "relative"\nscores = "softmax"\n'
         'objectness = true\nbackground = "first"\nend_to_end = false\npoints = [5, 2]\npoint_names = ["p"]\n'
-        'variances = [0.1, 0.2]\npriors = "priors.npy"\nprior_strides = [8, 16]\nprior_sizes = [[16, 32], [64]]\n'
+        'variances = [0.1, 0.2]\npriors = "priors.npy"\nprior_strides = [8, 16]\nprior_sizes = [[16, 32.5], [64]]\n'
         '[input]\nname = "x"\nsize = "640x384"\nlayout = "nhwc"\ncolor = "bgr"\nmean = [1, 2, 3]\nstd = [4, 5, 6]\n'
         'fit = "pad"\npad = [7, 8, 9]\ncrop = 0.5\n'
         '[outputs]\npredictions = "a"\nprototypes = "b"\nboxes = "c"\nscores = "d"\nlabels = "e"\nlogits = "f"\n'
@@ -189,7 +190,7 @@ def test_every_key_of_the_toml_is_read(tmp_path: Path) -> None:
     assert {name for name in about.sources if name != "outputs"} == read
     assert len(about.outputs) == sum(row.key.startswith("outputs.") for row in KEYS)
     assert about.input.size == (384, 640)
-    assert about.prior_sizes == ((16.0, 32.0), (64.0,))
+    assert about.prior_sizes == ((16.0, 32.5), (64.0,))
     assert about.priors == tmp_path / "priors.npy"
 
 

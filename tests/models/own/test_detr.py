@@ -14,6 +14,7 @@ from vidgraph.models import load_model
 from vidgraph.models.family import Choices, OutputKeys
 from vidgraph.models.own.description import Description
 from vidgraph.models.own.heads import fitting
+from vidgraph.models.own.recognise import recognise
 from vidgraph.pipeline.affine import Affine
 from vidgraph.pipeline.detections import Detections
 from vidgraph.pipeline.errors import EngineError, UsageError
@@ -57,7 +58,7 @@ def queries(columns: int, *, background: float) -> dict[str, np.ndarray]:
 
 def expected_scores(kind: str) -> np.ndarray:
     """Of the planted objects, in double precision."""
-    if kind == "sigmoid":
+    if kind in ("sigmoid", "one output"):
         return 1 / (1 + np.exp(-(5.0 - np.arange(4))))
     logits = queries(5, background=6)["logits"][0, AT].astype(np.float64)
     return np.exp(logits[range(4), IDS]) / np.exp(logits).sum(axis=1)
@@ -71,10 +72,15 @@ def finished() -> dict[str, np.ndarray]:
 
 
 def check(
-    found: Detections, scores: Any, place: Any, rows: slice | list[int] = slice(None), atol: float = 2e-3
+    found: Detections,
+    scores: Any,
+    place: Any,
+    rows: slice | list[int] = slice(None),
+    atol: float = 2e-3,
+    frame: tuple[int, int] = LANDSCAPE,
 ) -> None:
-    """Equal to the planted objects at ``rows``."""
-    np.testing.assert_allclose(found.boxes, in_frame(PIXELS[rows], place), atol=atol)
+    """Equal to the planted objects at ``rows``, within the frame."""
+    np.testing.assert_allclose(found.boxes, in_frame(PIXELS[rows], place, frame), atol=atol)
     assert found.class_ids.tolist() == np.array(IDS)[rows].tolist()
     np.testing.assert_allclose(found.scores, np.asarray(scores)[rows], rtol=2e-3 if atol > 1e-2 else 1e-5)
 
@@ -83,11 +89,19 @@ def named(outputs: dict[str, np.ndarray], logits: str = "logits", boxes: str = "
     return {logits: outputs["logits"], boxes: outputs["boxes"]}
 
 
+def one_output(outputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Boxes and scores in rows [1, 12, 4 + C], three of them without an object: fewer than a YOLO has."""
+    scores = 1 / (1 + np.exp(-outputs["logits"].astype(np.float64)))
+    rows = np.concatenate([outputs["boxes"], scores.astype(np.float32)], axis=2)
+    return {"output0": np.concatenate([rows, np.zeros((1, 3, rows.shape[2]), np.float32)], axis=1)}
+
+
 LAYOUTS: dict[str, Any] = {
     "softmax": lambda: named(queries(5, background=6)),
     "sigmoid": lambda: named(queries(4, background=0)),
     "rf-detr": lambda: named(queries(5, background=-8), "labels", "dets"),
     "finished": finished,
+    "one output": lambda: one_output(queries(4, background=0)),
 }
 
 
@@ -109,7 +123,7 @@ def test_planted_objects_come_out_of_a_file(kind: str, engine: str, dtype: str, 
         assert model.class_names == CLASSES
         for frame in FRAMES:
             found = model(picture(frame)).detections
-            check(found, scores, PLACES[fit](SIZE, frame), atol=half_pixels(kind, dtype))
+            check(found, scores, PLACES[fit](SIZE, frame), atol=half_pixels(kind, dtype), frame=frame)
 
 
 @pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
@@ -119,7 +133,13 @@ def test_the_input_of_sizes_is_fed(engine: str, tmp_path: Path) -> None:
     path = write_network(tmp_path / "own.onnx", outputs, size=SIZE, toml=NAMES, sizes_input=True)
     with load_model(str(path), engine=engine, precision=precision_of(engine), max_detections=3) as model:
         for frame in FRAMES:
-            check(model(picture(frame)).detections, outputs["scores"][0, :3], stretched(SIZE, frame), slice(3))
+            check(
+                model(picture(frame)).detections,
+                outputs["scores"][0, :3],
+                stretched(SIZE, frame),
+                slice(3),
+                frame=frame,
+            )
 
 
 def fitted(outputs: dict[str, np.ndarray], about: Description) -> Any:
@@ -207,7 +227,8 @@ def test_labels_may_begin_with_a_background() -> None:
 @pytest.mark.parametrize("kind", LAYOUTS)
 def test_rows_with_a_number_that_is_none_are_left_out(kind: str) -> None:
     outputs = LAYOUTS[kind]()
-    names = {"finished": ("scores", "boxes"), "rf-detr": ("labels", "dets")}.get(kind, ("logits", "pred_boxes"))
+    special = {"finished": ("scores", "boxes"), "rf-detr": ("labels", "dets"), "one output": ("output0", "output0")}
+    names = special.get(kind, ("logits", "pred_boxes"))
     first, second = (0, 1) if kind == "finished" else AT[:2]
     outputs[names[0]][0, first] = np.nan
     outputs[names[1]][0, second, 2] = np.inf
@@ -216,6 +237,50 @@ def test_rows_with_a_number_that_is_none_are_left_out(kind: str) -> None:
         broken = outputs | {name: np.full_like(outputs[name], np.nan)}
         with pytest.raises(EngineError, match=f"output '{name}' has no finite number"):
             decoded(broken, ABOUT)
+
+
+METADATA = {"description": "Ultralytics rtdetr-l model trained on coco.yaml", "author": "Ultralytics", "stride": "32",
+            "task": "detect", "names": str(dict(enumerate(CLASSES))), "imgsz": str(list(SIZE))}  # fmt: skip
+
+
+def test_the_one_output_of_ultralytics_needs_nothing_said(tmp_path: Path) -> None:
+    """Of as many rows as a YOLO has, too: the metadata say which of the two it is. The frame is stretched."""
+    outputs = one_output(queries(4, background=0))
+    rows = np.zeros((1, 315, 4 + len(CLASSES)), np.float32)
+    rows[:, : outputs["output0"].shape[1]] = outputs["output0"]
+    for number, planted in enumerate((outputs["output0"], rows)):
+        path = write_network(tmp_path / f"{number}.onnx", {"output0": planted}, size=SIZE, metadata=METADATA)
+        with load_model(str(path), precision="fp32") as model:
+            assert model.class_names == CLASSES
+            for frame in FRAMES:
+                found = model(picture(frame)).detections
+                check(found, expected_scores("sigmoid"), stretched(SIZE, frame), frame=frame)
+    said = write_network(tmp_path / "said.onnx", {"output0": rows}, size=SIZE, toml=NAMES)
+    with load_model(str(said), head="detr", precision="fp32") as model:
+        check(model(picture(LANDSCAPE)).detections, expected_scores("sigmoid"), stretched(SIZE, LANDSCAPE))
+
+
+@pytest.mark.parametrize(
+    ("shape", "about", "kind"),
+    [
+        ((1, 300, 84), Description(), "detr"),
+        ((1, 300, 369), Description(classes=tuple(map(str, range(365)))), "detr"),
+        ((1, 300, 6), Description(), "yolo-end2end"),
+        ((1, 300, 6), Description(classes=CLASSES[:2]), "yolo-end2end"),
+        ((1, 300, 57), Description(), "yolo-end2end"),
+        ((1, 300, 57), Description(classes=tuple(map(str, range(53))), head="detr"), "detr"),
+        ((1, 8400, 84), Description(classes=tuple(map(str, range(80)))), "yolo"),
+        ((1, 84, 8400), Description(), "yolo"),
+    ],
+)
+def test_one_output_is_a_detr_s_where_no_yolo_has_it(shape: tuple[int, ...], about: Description, kind: str) -> None:
+    assert recognise([spec("output0", *shape)], about, (640, 640)).kind == kind
+
+
+def test_what_lies_in_the_padding_is_left_out() -> None:
+    outputs = named(queries(4, background=0))
+    outputs["pred_boxes"][0, AT[1]] = (1.5, 0.5, 0.25, 0.25)
+    assert decoded(outputs, ABOUT).class_ids.tolist() == [IDS[0], *IDS[2:]]
 
 
 def test_nothing_found() -> None:

@@ -159,6 +159,20 @@ def test_bench_measures_it(network: Path, vidgraph: Any, face_clip: Path) -> Non
     assert '"model": "my"' in network.with_name("bench.json").read_text()
 
 
+def test_comparing_and_measuring_take_head_and_labels(tmp_path: Path, vidgraph: Any, face_clip: Path) -> None:
+    rows = np.zeros((1, 100, 6), np.float32)
+    rows[0, 0] = 16, 16, 48, 48, 0.9, 1
+    write_network(tmp_path / "rows.onnx", {"output0": rows}, size=SIZE)
+    for command, frames in (("compare", 1), ("bench", 2)):
+        words = (command, "--source", face_clip, "--model", "rows.onnx", "--frames", frames)
+        ended = vidgraph(*words)
+        assert ended.code != 0
+        assert "do not say how many classes there are; name them with --labels" in ended.err
+        assert vidgraph(*words, "--labels", "cat,dog").code == 0
+        assert vidgraph(*words, "--head", "raw").code == 0
+        assert "is not semantic" in vidgraph(*words, "--head", "semantic").err
+
+
 def test_suppressions_of_other_models_are_refused(network: Path, face_clip: Path) -> None:
     with load_model(str(network), nms="fast") as model, pytest.raises(UsageError, match="nms"):
         model.stages()

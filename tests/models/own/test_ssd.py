@@ -70,8 +70,10 @@ def finished(first: int = 1) -> dict[str, np.ndarray]:
     return {"bboxes": boxes, "labels": labels, "scores": scores}
 
 
-def check(found: Detections, place: Any, rows: Any = slice(None), atol: float = 2e-3) -> None:
-    np.testing.assert_allclose(found.boxes, in_frame(PIXELS[rows], place), atol=atol)
+def check(
+    found: Detections, place: Any, rows: Any = slice(None), atol: float = 2e-3, frame: tuple[int, int] = LANDSCAPE
+) -> None:
+    np.testing.assert_allclose(found.boxes, in_frame(PIXELS[rows], place, frame), atol=atol)
     assert found.class_ids.tolist() == np.array(IDS)[rows].tolist()
     np.testing.assert_allclose(found.scores, np.array(SCORES)[rows], rtol=1e-5 if atol < 1e-2 else 2e-3)
 
@@ -99,7 +101,7 @@ def test_planted_objects_come_out_of_a_file(kind: str, engine: str, dtype: str, 
         assert model.class_names == CLASSES
         for frame in FRAMES:
             found = model(picture(frame)).detections
-            check(found, PLACES[fit](SIZE, frame), atol=0.3 if dtype == "float16" else 2e-3)
+            check(found, PLACES[fit](SIZE, frame), atol=0.3 if dtype == "float16" else 2e-3, frame=frame)
 
 
 def decoded(

@@ -99,7 +99,11 @@ NAMES80 = tuple(f"c{number}" for number in range(80))
     [
         ([spec(1, 84, 8400)], {"task": "obb"}, "'output0' .* oriented boxes .task obb., which are not supported"),
         ([spec(1, 20, 21504)], {"task": "obb"}, "oriented boxes"),
-        ([spec(1, 85, 8400)], {"classes": NAMES80}, "one number more than box and 80 classes: oriented boxes"),
+        (
+            [spec(1, 85, 8400)],
+            {"classes": NAMES80},
+            "one number more than box and 80 classes: correct `classes`; .*oriented",
+        ),
         ([spec(1, 84, 8400)], {"classes": NAMES80 + NAMES80}, "80 scores, but 160 classes are named"),
         ([spec(1, 84, 8400)], {"classes": NAMES80[:70]}, "10 numbers follow the classes; say `points`"),
         ([spec(1, 116, 8400)], {"classes": NAMES80}, r"no output of prototypes \[1, 32, h/4, w/4\]"),
@@ -166,7 +170,29 @@ def test_other_networks_are_left_to_other_heads(kind: str, outputs: list[TensorS
 
 def test_as_many_rows_as_places_are_not_suppressed_yet() -> None:
     output = [spec(1, 315, 6)]
-    assert fitting("yolo-end2end")(output, Description(), (96, 160)) is None
+    assert fitting("yolo-end2end")([spec(1, 8400, 6)], Description(), (640, 640)) is None
+    assert fitting("yolo-end2end")(output, Description(end_to_end=False), (96, 160)) is None
     assert not isinstance(fitting("yolo-end2end")(output, Description(), (96, 192)), str | None)
     assert fitting("yolo")(output, Description(end_to_end=True), (96, 160)) is None
     assert fitting("yolo-end2end")(output, Description(end_to_end=True), (96, 160)) is not None
+
+
+def test_classes_tell_rows_of_six_numbers_apart_where_their_number_does_not() -> None:
+    output = [spec(1, 315, 6)]
+    assert recognise(output, Description(classes=NAMES80), SIZE).kind == "yolo-end2end"
+    for classes in (NAMES80[:1], NAMES80[:2]):
+        with pytest.raises(UsageError, match=r"output0 .*, fit yolo and yolo-end2end; say which it is: --head yolo"):
+            recognise(output, Description(classes=classes), SIZE)
+        for kind in ("yolo", "yolo-end2end"):
+            assert recognise(output, Description(classes=classes), SIZE, head=kind).kind == kind
+    with pytest.raises(UsageError, match=r"yolo: .*may have 2 classes.*; yolo-end2end: .*may be detections as well as"):
+        recognise(output, Description(), SIZE)
+
+
+@pytest.mark.parametrize(
+    ("shape", "about"),
+    [((1, 20, 8400), {"task": "obb"}), ((1, 300, 7), {"task": "obb"}), ((1, 3, 80, 80, 85), {"head": "yolo"})],
+)
+def test_what_is_not_supported_is_all_that_is_said(shape: tuple[int, ...], about: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match=r"^my.onnx: output 'output0' .*(not supported|three dimensions); --head raw "):
+        recognise([spec(*shape)], Description(**about), (640, 640), name="my.onnx")
