@@ -18,6 +18,7 @@ from typing import Any
 
 from ..models.base import Model, load_model
 from ..models.run import run
+from ..pipeline.errors import UsageError
 from ..pipeline.packet import Packet
 from ..pipeline.stage import EndReason, Sink, Source, Stage
 from ..pipeline.stats import RunStats
@@ -143,11 +144,14 @@ def bench(
         passes: how often everything is measured in turn; None: ``PASSES``.
 
     Raises:
+        UsageError: the head ``raw``, of which nothing can be drawn.
         VidgraphError: as a run.
     """
     budget = ThreadBudget.share_out(threads)
     with ExitStack() as opened, tempfile.TemporaryDirectory(prefix="vidgraph-bench-") as folder:
         alone = opened.enter_context(load_model(model, weights=weights, requests=1, threads=1, **choices))
+        if alone.head == "raw":
+            raise UsageError("bench draws what is found, and the head 'raw' finds nothing; leave it out, or name another")
         whole = opened.enter_context(
             load_model(model, weights=weights, requests=budget.requests, threads=budget.total, **choices)
         )

@@ -124,7 +124,7 @@ TEMPORAL = (
 )
 HEAD = _option("--head", metavar="KIND", help="raw: the network's tensors; of your own .onnx: yolo, detr, …",
                example="vidgraph run in.mp4 --model retinaface --head raw -o 'tensors/%06d.npz'")
-OWN_HEAD = _option("--head", metavar="KIND", help="of your own .onnx: yolo, detr, …, raw",
+OWN_HEAD = _option("--head", metavar="KIND", help="what the outputs of your own .onnx are: yolo, …",
                    example="vidgraph bench --model my.onnx --head yolo --source in.mp4")
 OWN_LABELS = _option("--labels", metavar="A,B|FILE", help="names for the classes, or a file with one a line",
                      example="vidgraph bench --model my.onnx --labels cat,dog,bird --source in.mp4")
