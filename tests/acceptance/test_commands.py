@@ -116,7 +116,7 @@ def test_export_and_run_without_torch(
     seeded = face_weights.parent / "seeded.pth"
     ended = vidgraph("export", f"retinaface={seeded}", "-o", "face.onnx", "--size", "160x120")
     assert (ended.code, ended.out) == (0, "")
-    assert ended.err == "face.onnx: retinaface, input 160x120, batch 1\n"
+    assert ended.err == "face.onnx: retinaface, input 160x120, batch 1, fp32\n"
     assert vidgraph("export", f"retinaface={seeded}", "-o", "face.onnx").code == 1, "it exists"
     ended = vidgraph("export", f"retinaface={seeded}", "-o", "other.onnx", "--size", "640")
     assert ended.code == 2

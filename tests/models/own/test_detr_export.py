@@ -24,7 +24,6 @@ Rows = tuple[np.ndarray, np.ndarray, np.ndarray]
 def nets(torch: Any) -> Any:
     from . import detr_nets
 
-    torch.set_num_threads(1)
     return detr_nets
 
 

@@ -22,7 +22,6 @@ TOML = f"classes = {list(CLASSES)}\n[input]\nmean = [0, 0, 0]\nstd = [255, 255, 
 def nets(torch: Any) -> Any:
     from . import semantic_nets
 
-    torch.set_num_threads(1)
     return semantic_nets
 
 

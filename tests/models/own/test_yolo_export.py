@@ -51,7 +51,6 @@ FRAMES = {"v8": (96, 160), "v8-pose": (120, 90), "v5": (45, 131)}
 def nets(torch: Any) -> Any:
     from . import yolo_nets
 
-    torch.set_num_threads(1)
     return yolo_nets
 
 

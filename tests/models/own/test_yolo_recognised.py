@@ -107,6 +107,11 @@ NAMES80 = tuple(f"c{number}" for number in range(80))
         ([spec(1, 84, 8400)], {"classes": NAMES80 + NAMES80}, "80 scores, but 160 classes are named"),
         ([spec(1, 84, 8400)], {"classes": NAMES80[:70]}, "10 numbers follow the classes; say `points`"),
         ([spec(1, 116, 8400)], {"classes": NAMES80}, r"no output of prototypes \[1, 32, h/4, w/4\]"),
+        (
+            [spec(1, 116, 8400), spec(1, 32, 160, 160, name="p")],
+            {"classes": NAMES80[:79]},
+            "80 scores and 32 mask coefficients, but 79 classes are named",
+        ),
         ([spec(1, 56, 8400)], {}, "52 classes, or one class and 17 points"),
         ([spec(1, 11, 8400)], {"classes": ("a",), "task": "pose"}, "2 points of 3 values or 3 points of 2 values"),
         ([spec(1, 14, 8400)], {"points": (5, 2)}, "10 numbers behind the box, 10 of them no scores: no class is left"),
