@@ -11,7 +11,7 @@ from ...stages.preprocess import Size
 from ..registry import nearest
 from .description import Description
 from .head import Head, NotSupported
-from .heads import HEADS, fitting
+from .heads import HEADS, WANTED, fitting
 
 
 def recognise(
@@ -48,9 +48,10 @@ def recognise(
     final = next((answer for answer in answers.values() if isinstance(answer, NotSupported)), None)
     if final is not None:
         raise UsageError(f"{name}: {final}; --head raw gives the tensors; its outputs are {seen}")
-    reasons = "; ".join(f"{kind}: {answer}" for kind, answer in answers.items() if isinstance(answer, str))
     if asked:
-        raise UsageError(f"{name} is not {asked}{f' ({reasons})' if reasons else ''}; its outputs are {seen}")
+        reason = answers[asked] or f"that reads {WANTED[asked]}"
+        raise UsageError(f"{name} is not {asked} ({reason}); its outputs are {seen}")
+    reasons = "; ".join(f"{kind}: {answer}" for kind, answer in answers.items() if isinstance(answer, str))
     raise UsageError(
         f"{name}: no head fits its outputs, {seen}{f' ({reasons})' if reasons else ''}; name them in {toml} "
         f"(vidgraph export --template {name} writes one), or take the tensors with --head raw"

@@ -40,9 +40,12 @@ def write_template(
 
     Raises:
         OutputError: the file exists, or cannot be written.
+        UsageError: ``path`` is no ``.toml``.
         CheckpointError, EngineError, UsageError: the network cannot be read.
     """
     target = toml_path(Path(network)) if path is None else Path(path)
+    if target.suffix != ".toml":
+        raise UsageError(f"a template is a .toml file, got {target}; leave out -o, or give {toml_path(target).name}")
     if target.exists() and not force:
         raise OutputError(f"{target} exists already; -y (overwrite) replaces it, or name another file")
     given = read(Path(network), size=size)

@@ -17,6 +17,17 @@ HEADS: dict[str, str] = {
 }
 """Name -> module with ``fit``, imported when a file is looked at; see :mod:`..head`."""
 
+WANTED: dict[str, str] = {
+    "yolo": "one row for each place of its maps, [1, 4 + classes, rows] or [1, rows, 5 + classes]",
+    "yolo-end2end": "rows [1, N, 6] of box, score and class",
+    "detr": "boxes [1, N, 4] and logits [1, N, C], or labels, boxes and scores, or one output [1, N, 4 + C]",
+    "ssd": "boxes [1, P, 4] and scores [1, P, C], or labels, boxes and scores",
+    "semantic": "one map [1, C, h, w]",
+    "classify": "one output [1, C]",
+    "raw": "any",
+}
+"""Name -> the outputs that it reads, for messages."""
+
 
 def fitting(kind: str) -> Fitting:
     """The function ``fit`` of a head by its name, a key of ``HEADS``."""

@@ -220,7 +220,12 @@ def _with_classes(head: YoloHead, columns: int, prototypes: Sequence[TensorSpec]
             "oriented boxes, these are not supported"
         )
     extras = read_extras(behind, prototypes, about)
-    return extras if isinstance(extras, str) else replace(head, classes=count, extras=extras)
+    if isinstance(extras, Extras):
+        return replace(head, classes=count, extras=extras)
+    for coefficients in (spec.shape[1] for spec in prototypes if 0 < columns - spec.shape[1] != count):
+        scores = columns - coefficients
+        return f"its rows have {scores} scores and {coefficients} mask coefficients, but {count} classes are named"
+    return extras
 
 
 def _classes_derived(
