@@ -85,7 +85,8 @@ def kind_of(address: str) -> Kind:
         if suffix in suffixes and "://" not in address:
             return kind
     what = f"suffix {suffix!r}" if suffix else "address"
-    raise UsageError(f"unknown {what} of output {redact(address)!r}; outputs are {KINDS}")
+    converted = "; vidgraph convert makes .csv and .json of a .jsonl" if suffix in (".csv", ".json") else ""
+    raise UsageError(f"unknown {what} of output {redact(address)!r}; outputs are {KINDS}{converted}")
 
 
 def http_place(address: str) -> tuple[str, int]:

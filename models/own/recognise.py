@@ -53,6 +53,6 @@ def recognise(
         raise UsageError(f"{name} is not {asked} ({reason}); its outputs are {seen}")
     reasons = "; ".join(f"{kind}: {answer}" for kind, answer in answers.items() if isinstance(answer, str))
     raise UsageError(
-        f"{name}: no head fits its outputs, {seen}{f' ({reasons})' if reasons else ''}; name them in {toml} "
-        f"(vidgraph export --template {name} writes one), or take the tensors with --head raw"
+        f"{name}: no head fits its outputs, {seen}{f' ({reasons})' if reasons else ''}; say more with "
+        f"--head, --labels or {toml} (vidgraph export --template {name} writes it), or take the tensors with --head raw"
     )

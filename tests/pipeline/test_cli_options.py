@@ -74,6 +74,7 @@ def test_wrong_words(words: tuple[str, ...], parts: list[str], vidgraph: Main) -
         (("--every", "2", "--max-fps", "5"), ["every or max_fps, not both"]),
         (("--start", "2", "--end", "1"), ["end"]),
         (("-o", "out.avi"), ["unknown suffix '.avi' of output 'out.avi'", ".mp4"]),
+        (("-o", "out.csv"), ["unknown suffix '.csv' of output 'out.csv'", "vidgraph convert makes .csv"]),
         (("-o", "out"), ["unknown address of output 'out'"]),
         (("-o", "frames/x.png"), ["needs one frame number", "frames/x-%06d.png"]),
         (("-o", "ftp://host/out.mp4"), ["of output 'ftp://host/out.mp4'"]),

@@ -30,8 +30,8 @@ from .yolo_rows import BODY_POINTS, row_counts, shown
 MIN_SCORE = 0.5
 """As the published demonstrations."""
 BOX = 4
-FEWEST_QUERIES, MOST_QUERIES = 10, 1000
-"""Of one output that nobody says to be a DETR's."""
+FEWEST_QUERIES, MOST_QUERIES, USUAL_QUERIES = 10, 1000, 300
+"""Of one output that nobody says to be a DETR's; the usual ones, RT-DETR's, where its classes are not named either."""
 _SUPPRESSED = (2, 2 + BODY_POINTS[0] * BODY_POINTS[1])
 """Numbers behind the box where a YOLO has suppressed: score and class, and points."""
 
@@ -172,7 +172,7 @@ def _looks_like_queries(queries: int, columns: int, about: Description, size: Si
         return False
     if about.classes is not None:
         return columns == len(about.classes) and columns not in _SUPPRESSED[:1]
-    return columns not in _SUPPRESSED and BOX + columns < queries
+    return queries == USUAL_QUERIES and columns not in _SUPPRESSED and BOX + columns < queries
 
 
 def _queries(logits: TensorSpec, boxes: TensorSpec, about: Description, *, roboflow: bool) -> Head | str:

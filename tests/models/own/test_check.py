@@ -125,7 +125,9 @@ def test_a_template_says_the_same_when_it_is_read(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=r"my\.toml exists already"):
         write_template(path)
     write_template(path, force=True)
-    with pytest.raises(UsageError, match=r"a template is a \.toml file, got .*my\.onnx; leave out -o, or give my\.toml"):
+    with pytest.raises(
+        UsageError, match=r"a template is a \.toml file, got .*my\.onnx; leave out -o, or give my\.toml"
+    ):
         write_template(path, path, force=True)
 
 

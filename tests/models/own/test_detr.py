@@ -347,6 +347,7 @@ def test_refused(outputs: list[TensorSpec], about: Description, why: str) -> Non
 
 
 def test_other_networks_are_left_to_other_heads() -> None:
+    assert fitting("detr")([spec("last_hidden_state", 1, 577, 384)], Description(), SIZE) is None
     for outputs in ([spec("out", 1, 84, 8400)], [spec("x", 1, 1000)], [spec("out", 1, 21, 48, 80)]):
         assert fitting("detr")(outputs, ABOUT, SIZE) is None
 
