@@ -151,7 +151,7 @@ def bench(
     with ExitStack() as opened, tempfile.TemporaryDirectory(prefix="vidgraph-bench-") as folder:
         alone = opened.enter_context(load_model(model, weights=weights, requests=1, threads=1, **choices))
         if alone.head == "raw":
-            raise UsageError("bench draws what is found, and the head 'raw' finds nothing; leave it out or name another")
+            raise UsageError("bench draws what is found, and the head 'raw' finds nothing; leave it out")
         whole = opened.enter_context(
             load_model(model, weights=weights, requests=budget.requests, threads=budget.total, **choices)
         )
