@@ -1,0 +1,1 @@
+"""Data sets: read, written, and the drawn world as one of them."""
