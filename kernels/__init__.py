@@ -23,6 +23,7 @@ from .nms import nms
 from .pixel_formats import PIXEL_FORMATS, PlaneLayout
 from .preprocess import preprocess
 from .rotate import rotate
+from .shade_surfaces import SurfaceTable, shade_surfaces
 from .ssd import decode_boxes, decode_points, ssd_priors
 from .to_rgb import to_rgb
 from .top_scores import top_scores
@@ -31,6 +32,7 @@ from .warp_features import warp_features
 __all__ = [
     "PIXEL_FORMATS",
     "PlaneLayout",
+    "SurfaceTable",
     "assemble_masks",
     "best_classes",
     "class_nms",
@@ -53,6 +55,7 @@ __all__ = [
     "preprocess",
     "rle_counts",
     "rotate",
+    "shade_surfaces",
     "ssd_priors",
     "to_rgb",
     "top_scores",

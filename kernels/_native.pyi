@@ -191,3 +191,19 @@ def list_label_runs(
     run_labels: NDArray[np.int32],
     /,
 ) -> None: ...
+def shade_surfaces(
+    surfaces: NDArray[np.uint16],
+    shadow: NDArray[np.uint8],
+    colours: NDArray[np.float32],
+    inverse: NDArray[np.float32],
+    amplitude: NDArray[np.float32],
+    fade: NDArray[np.float32],
+    texture: NDArray[np.int32],
+    shaded: NDArray[np.uint8],
+    blur: NDArray[np.int32],
+    textures: NDArray[np.uint8],
+    noise: int,
+    seed: int,
+    out: NDArray[np.uint8],
+    /,
+) -> None: ...
