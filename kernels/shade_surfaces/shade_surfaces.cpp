@@ -1,81 +1,143 @@
-// CPU twin: row by row, so that a row is shaded, blurred, softened and given its noise while it is in the cache.
+// CPU twin: row by row, so that a row is shaded, blurred, softened and given its noise while it is in the cache; colours
+// apart from each other until the end, so that loops are vectorised.
 #include "shade_surfaces.h"
 
 namespace vidgraph::KERNEL_ISA {
 namespace {
 
-// Shades the pixels [x, end) of row `y`, all of surface `s`.
-void shade_run(const Surfaces& all, int s, int y, int x, int end, const uint8_t* shadow, uint8_t* row) {
+// Scratch memory of one picture; rows of 16-bit samples have one to spare at both ends.
+struct Rows {
+  int width;
+  float* light;      // [width]
+  int32_t* place;    // [width], texel
+  uint32_t* bits;    // [width], noise
+  uint32_t* sums;    // [width + 1]
+  uint16_t* shaded;  // [3][width + 2]
+  uint16_t* soft;    // [3 rows][3][width]
+  uint8_t* colours;  // [3][width]
+};
+
+Rows rows_in(void* workspace, int width) {
+  Rows rows{};
+  rows.width = width;
+  rows.light = static_cast<float*>(workspace);
+  rows.place = reinterpret_cast<int32_t*>(rows.light + width);
+  rows.bits = reinterpret_cast<uint32_t*>(rows.place + width);
+  rows.sums = rows.bits + width;
+  rows.shaded = reinterpret_cast<uint16_t*>(rows.sums + width + 1);
+  rows.soft = rows.shaded + 3 * (width + 2);
+  rows.colours = reinterpret_cast<uint8_t*>(rows.soft + 9 * width);
+  return rows;
+}
+
+// Texels and how much they count for the pixels [x, end) of row `y`.
+void place_texels(const Surfaces& all, int s, int y, int x, int end, const Rows& rows) {
   const float* m = all.inverse + 9 * s;
-  const float* colour = all.colours + 3 * s;
-  const uint8_t* texture = all.textures + static_cast<size_t>(all.texture[s]) * kTextureSide * kTextureSide;
   const float py = static_cast<float>(y) + 0.5f;
   const float u0 = m[1] * py + m[2], v0 = m[4] * py + m[5], w0 = m[7] * py + m[8];
-  const float amplitude = all.amplitude[s] * (1.f / 128.f), fade = all.fade[s];
-  const bool shaded = all.shaded[s] != 0;
-  for (; x < end; ++x) {
-    const float px = static_cast<float>(x) + 0.5f;
-    float u = m[0] * px + u0, v = m[3] * px + v0, strength = amplitude;
-    if (fade > 0.f) {
-      const float w = m[6] * px + w0, once = 1.f / w, size = w < 0.f ? -w : w;
-      u *= once;
-      v *= once;
-      strength *= clamp_to(size * __builtin_sqrtf(size) * fade, 0.f, 1.f);
+  const float um = m[0], vm = m[3], wm = m[6];
+  const float strength = all.amplitude[s] * (1.f / 128.f), fade = all.fade[s];
+  int32_t* __restrict place = rows.place;
+  float* __restrict light = rows.light;
+  if (!(fade > 0.f)) {
+    for (int i = x; i < end; ++i) {
+      const float px = static_cast<float>(i) + 0.5f;
+      place[i] = texel(vm * px + v0) * kTextureSide + texel(um * px + u0);
+      light[i] = strength;
     }
-    const int value = texture[texel(v) * kTextureSide + texel(u)];
-    float light = 1.f + strength * static_cast<float>(value - 128);
-    if (shaded) light *= static_cast<float>(shadow[x]) * (1.f / 255.f);
-    for (int c = 0; c < 3; ++c) row[3 * x + c] = static_cast<uint8_t>(clamp_to(colour[c] * light, 0.f, 255.f) + 0.5f);
+    return;
+  }
+  for (int i = x; i < end; ++i) {
+    const float px = static_cast<float>(i) + 0.5f;
+    const float w = wm * px + w0, once = 1.f / w, size = w < 0.f ? -w : w;
+    place[i] = texel((vm * px + v0) * once) * kTextureSide + texel((um * px + u0) * once);
+    light[i] = strength * clamp_to(size * __builtin_sqrtf(size) * fade, 0.f, 1.f);
+  }
+}
+
+// Shades the pixels [x, end) of row `y`, all of surface `s`.
+void shade_run(const Surfaces& all, int s, int y, int x, int end, const uint8_t* shadow, const Rows& rows) {
+  float* __restrict light = rows.light;
+  if (all.amplitude[s] != 0.f) {
+    place_texels(all, s, y, x, end, rows);
+    const uint8_t* texture = all.textures + static_cast<size_t>(all.texture[s]) * kTextureSide * kTextureSide;
+    for (int i = x; i < end; ++i) light[i] = 1.f + light[i] * static_cast<float>(texture[rows.place[i]] - 128);
+  } else {
+    for (int i = x; i < end; ++i) light[i] = 1.f;
+  }
+  if (all.shaded[s] != 0) {
+    for (int i = x; i < end; ++i) light[i] *= static_cast<float>(shadow[i]) * (1.f / 255.f);
+  }
+  for (int c = 0; c < 3; ++c) {
+    const float colour = all.colours[3 * s + c];
+    uint16_t* __restrict row = rows.shaded + c * (rows.width + 2) + 1;
+    for (int i = x; i < end; ++i) {
+      row[i] = static_cast<uint16_t>(static_cast<int>(clamp_to(colour * light[i], 0.f, 255.f) + 0.5f));
+    }
   }
 }
 
 // Each pixel becomes the mean of those around it in the row, as far as its surface's blur reaches.
-void blur_row(const Surfaces& all, const uint16_t* map, int width, uint32_t* sums, uint8_t* row) {
-  for (int c = 0; c < 3; ++c) sums[c] = 0;
-  for (int i = 0; i < 3 * width; ++i) sums[i + 3] = sums[i] + row[i];
-  for (int x = 0; x < width; ++x) {
-    const int radius = all.blur[map[x]];
-    if (radius == 0) continue;
-    const int low = x - radius < 0 ? 0 : x - radius, high = x + radius >= width ? width - 1 : x + radius;
-    const uint32_t count = static_cast<uint32_t>(high - low + 1);
-    for (int c = 0; c < 3; ++c) {
-      const uint32_t sum = sums[3 * (high + 1) + c] - sums[3 * low + c];
-      row[3 * x + c] = static_cast<uint8_t>((sum + count / 2) / count);
+void blur_row(const Surfaces& all, const uint16_t* map, const Rows& rows) {
+  const int width = rows.width;
+  for (int c = 0; c < 3; ++c) {
+    uint16_t* row = rows.shaded + c * (width + 2) + 1;
+    rows.sums[0] = 0;
+    for (int x = 0; x < width; ++x) rows.sums[x + 1] = rows.sums[x] + row[x];
+    for (int x = 0; x < width; ++x) {
+      const int radius = all.blur[map[x]];
+      if (radius == 0) continue;
+      const int low = x - radius < 0 ? 0 : x - radius, high = x + radius >= width ? width - 1 : x + radius;
+      const uint32_t count = static_cast<uint32_t>(high - low + 1);
+      row[x] = static_cast<uint16_t>((rows.sums[high + 1] - rows.sums[low] + count / 2) / count);
     }
   }
 }
 
-// A row as it is shaded and blurred, then with weights 1, 2, 1 along it; `row` has a pixel to spare at both ends.
-void make_row(const Surfaces& all, const uint16_t* map, const uint8_t* shadow, int y, int width, uint8_t* row,
-              uint32_t* sums, uint16_t* soft) {
+// A row as it is shaded and blurred, then with weights 1, 2, 1 along it.
+void make_row(const Surfaces& all, const uint16_t* map, const uint8_t* shadow, int y, const Rows& rows) {
+  const int width = rows.width;
   bool blurred = false;
   for (int x = 0; x < width;) {
     const int s = map[x];
     int end = x + 1;
     while (end < width && map[end] == s) ++end;
-    shade_run(all, s, y, x, end, shadow, row);
+    shade_run(all, s, y, x, end, shadow, rows);
     blurred |= all.blur[s] != 0;
     x = end;
   }
-  if (blurred) blur_row(all, map, width, sums, row);
+  if (blurred) blur_row(all, map, rows);
   for (int c = 0; c < 3; ++c) {
-    row[c - 3] = row[c];
-    row[3 * width + c] = row[3 * (width - 1) + c];
+    uint16_t* row = rows.shaded + c * (width + 2) + 1;
+    row[-1] = row[0];
+    row[width] = row[width - 1];
+    uint16_t* __restrict soft = rows.soft + (3 * (y % 3) + c) * width;
+    for (int i = 0; i < width; ++i) soft[i] = static_cast<uint16_t>(row[i - 1] + 2 * row[i] + row[i + 1]);
   }
-  for (int i = 0; i < 3 * width; ++i) soft[i] = static_cast<uint16_t>(row[i - 3] + 2 * row[i] + row[i + 3]);
 }
 
 // Weights 1, 2, 1 down three rows, and noise.
-void finish_row(const uint16_t* above, const uint16_t* here, const uint16_t* below, int y, int width, int noise,
-                uint32_t seed, uint8_t* out) {
-  for (int x = 0; x < width; ++x) {
-    const uint32_t bits = mixed_bits(static_cast<uint32_t>(y * width + x), seed);
-    for (int c = 0; c < 3; ++c) {
-      const int i = 3 * x + c;
-      const int grain = (static_cast<int>((bits >> (8 * c)) & 255u) - 128) * noise / 128;
-      const int value = ((above[i] + 2 * here[i] + below[i] + 8) >> 4) + grain;
-      out[i] = static_cast<uint8_t>(value < 0 ? 0 : value > 255 ? 255 : value);
+void finish_row(int above, int y, int below, int noise, uint32_t seed, const Rows& rows, uint8_t* __restrict out) {
+  const int width = rows.width;
+  const uint32_t start = static_cast<uint32_t>(y) * static_cast<uint32_t>(width);
+  uint32_t* __restrict bits = rows.bits;
+  for (int x = 0; x < width; ++x) bits[x] = mixed_bits(start + static_cast<uint32_t>(x), seed);
+  for (int c = 0; c < 3; ++c) {
+    const uint16_t* high = rows.soft + (3 * (above % 3) + c) * width;
+    const uint16_t* here = rows.soft + (3 * (y % 3) + c) * width;
+    const uint16_t* low = rows.soft + (3 * (below % 3) + c) * width;
+    uint8_t* __restrict colour = rows.colours + c * width;
+    for (int x = 0; x < width; ++x) {
+      const int grain = (static_cast<int>((bits[x] >> (8 * c)) & 255u) - 128) * noise / 128;
+      const int value = ((high[x] + 2 * here[x] + low[x] + 8) >> 4) + grain;
+      colour[x] = static_cast<uint8_t>(value < 0 ? 0 : value > 255 ? 255 : value);
     }
+  }
+  const uint8_t *red = rows.colours, *green = red + width, *blue = green + width;
+  for (int x = 0; x < width; ++x) {
+    out[3 * x] = red[x];
+    out[3 * x + 1] = green[x];
+    out[3 * x + 2] = blue[x];
   }
 }
 
@@ -83,19 +145,15 @@ void finish_row(const uint16_t* above, const uint16_t* here, const uint16_t* bel
 
 void shade_surfaces(const uint16_t* map, const uint8_t* shadow, int height, int width, const Surfaces& surfaces,
                     int noise, uint32_t seed, void* workspace, uint8_t* out) {
-  const size_t samples = static_cast<size_t>(width + 2) * 3;
-  auto* sums = static_cast<uint32_t*>(workspace);
-  auto* ring = reinterpret_cast<uint16_t*>(sums + samples);
-  auto* row = reinterpret_cast<uint8_t*>(ring + 3 * samples) + 3;
-  const auto soft = [&](int y) { return ring + static_cast<size_t>(y % 3) * samples; };
+  const Rows rows = rows_in(workspace, width);
   const auto make = [&](int y) {
     const size_t at = static_cast<size_t>(y) * width;
-    make_row(surfaces, map + at, shadow + at, y, width, row, sums, soft(y));
+    make_row(surfaces, map + at, shadow + at, y, rows);
   };
   if (height > 0) make(0);
   for (int y = 0; y < height; ++y) {
     if (y + 1 < height) make(y + 1);
-    finish_row(soft(y > 0 ? y - 1 : 0), soft(y), soft(y + 1 < height ? y + 1 : y), y, width, noise, seed,
+    finish_row(y > 0 ? y - 1 : 0, y, y + 1 < height ? y + 1 : y, noise, seed, rows,
                out + static_cast<size_t>(y) * width * 3);
   }
 }

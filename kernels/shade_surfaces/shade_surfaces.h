@@ -45,7 +45,7 @@ KERNEL_HD inline uint32_t mixed_bits(uint32_t place, uint32_t seed) {
 }  // namespace KERNEL_ISA
 
 // Bytes of scratch memory.
-inline size_t shade_workspace(int width) { return static_cast<size_t>(width + 2) * 3 * (2 + 4 + 3 * 2) + 64; }
+inline size_t shade_workspace(int width) { return static_cast<size_t>(width + 2) * (16 + 6 + 18 + 3) + 64; }
 
 // `map`, `shadow`: [height, width]; `out`: [height, width, 3].
 KERNEL_ENTRY(shade_surfaces, const uint16_t* map, const uint8_t* shadow, int height, int width,
