@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .environment import environment
+from ..pipeline.environment import environment
 
 
 @dataclass(frozen=True, slots=True)
