@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-
 if __name__ == "__main__":
-    from .pipeline.cli import main
+    from .pipeline.cli import console
 
-    sys.exit(main())
+    console()

@@ -22,7 +22,8 @@ from av.video.stream import VideoStream
 from ..pipeline.errors import SourceError, redact
 
 NETWORK = re.compile(r"https?://", re.IGNORECASE)
-OPEN_TIMEOUT_S, READ_TIMEOUT_S = 8.0, 5.0
+ANSWER_S = 8.0
+"""A server may be silent for so long, when connecting and between any two pieces of data."""
 _BOX_NAMES = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"uuid", b"moof", b"mfra", b"sidx", b"styp"}
 
 
@@ -68,7 +69,11 @@ def open_container(address: str | Path | IO[bytes], name: str) -> InputContainer
             check_file(address)
             return av.open(f"file:{address}", "r", metadata_errors="replace")
         if isinstance(address, str):
-            return av.open(address, "r", timeout=(OPEN_TIMEOUT_S, READ_TIMEOUT_S), metadata_errors="replace")
+            # FFmpeg's own limits. PyAV's (``timeout``) are held by a function that FFmpeg calls ten times a second and
+            # that takes the GIL: in a thread that is left behind at exit, it crashes once the interpreter has gone.
+            silence_us = f"{ANSWER_S * 1e6:.0f}"
+            limits = {"timeout": silence_us, "rw_timeout": silence_us}  # of TCP, and of what else is below
+            return av.open(address, "r", options=limits, metadata_errors="replace")
         return av.open(address, "r", metadata_errors="replace")
     except (FFmpegError, OSError, EOFError, ValueError) as error:
         raise SourceError(f"cannot open {name}: {_reason(error, address)}") from error
@@ -77,8 +82,8 @@ def open_container(address: str | Path | IO[bytes], name: str) -> InputContainer
 def _reason(error: BaseException, address: str | Path | IO[bytes]) -> str:
     if isinstance(address, Path) and _is_mp4_without_index(address):
         return "a cut-off MP4 without its index (moov), as after a recording that was not finished"
-    if isinstance(error, av.error.ExitError):
-        return f"no answer within {OPEN_TIMEOUT_S:g} s"
+    if isinstance(error, av.error.TimeoutError):
+        return f"no answer within {ANSWER_S:g} s"
     if isinstance(error, av.error.InvalidDataError | EOFError):
         return "not a video or image that FFmpeg can read"
     reason = getattr(error, "strerror", None) or str(error)

@@ -6,12 +6,15 @@ This package (and the root) may import every layer, inside functions; nothing el
 from __future__ import annotations
 
 import argparse
+import atexit
 import difflib
 import importlib
 import os
 import re
 import sys
+import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, NoReturn
 
 from ... import __version__
@@ -77,6 +80,24 @@ def _add_command(commands: argparse._SubParsersAction[_Parser], command: Command
     sub.set_defaults(function=command.run)
 
 
+def console() -> NoReturn:
+    """``vidgraph`` and ``python -m vidgraph``: :func:`main`, then the end of the process with its exit code.
+
+    A stopped run may leave daemon threads behind that are inside C code: a source that waits for a server, an
+    inference that takes long. Should one of them call back into Python, or use what a library frees at exit, while the
+    interpreter takes itself down, the process ends with a segmentation fault after all was done well. So where any is
+    left, what is to be done at exit is done here, and then the process ends at once, without taking anything down.
+    """
+    code = main()
+    if not any(thread.daemon for thread in threading.enumerate()):
+        sys.exit(code)
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError, OSError, ValueError):  # there is none, nobody reads it, it is closed
+            stream.flush()
+    os._exit(code)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code. Every error is one line on standard error."""
     verbose = False
@@ -138,7 +159,3 @@ def _reader_left(error: BaseException | None) -> bool:
             return True
         error = error.__cause__
     return False
-
-
-if __name__ == "__main__":
-    sys.exit(main())

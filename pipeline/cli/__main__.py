@@ -1,7 +1,5 @@
 """``python -m vidgraph.pipeline.cli``."""
 
-import sys
+from . import console
 
-from . import main
-
-sys.exit(main())
+console()

@@ -113,14 +113,17 @@ def test_latest_drops_what_is_late(run: Callable[..., Lines], tmp_path: Path) ->
 def test_latest_keeps_the_pace(run: Callable[..., Lines], tmp_path: Path) -> None:
     import time
 
-    clip = make_clip(tmp_path / "slow.mp4", 7, rate=5)
+    clip = make_clip(tmp_path / "slow.mp4", 4, rate=2)
     started = time.monotonic()
     _, *frames = run("--latest", source=clip)
-    assert time.monotonic() - started >= 1.2
+    assert time.monotonic() - started >= 1.5
     assert not any("dropped" in frame for frame in frames)
-    started = time.monotonic()
-    assert run("--lossless", source=clip)[1:] == [{**frame} for frame in frames]
-    assert time.monotonic() - started < 1.2
+    took_s = []
+    for _ in range(3):  # a busy machine may be slow once
+        started = time.monotonic()
+        assert run("--lossless", source=clip)[1:] == frames
+        took_s.append(time.monotonic() - started)
+    assert min(took_s) < 1.5
 
 
 @pytest.mark.parametrize("words", [("--threads", 1), ("--threads", 3), ("--deterministic",), ("--lossless",)])

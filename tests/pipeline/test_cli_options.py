@@ -140,9 +140,11 @@ def test_import_is_quick_and_loads_nothing_heavy() -> None:
     script = (
         "import sys, time; start = time.perf_counter(); import vidgraph; took = time.perf_counter() - start;"
         "heavy = {'av', 'openvino', 'onnxruntime', 'torch', 'PIL', 'cv2', 'numpy'} & set(sys.modules);"
-        "sys.exit(f'{took:.3f} s' if took >= 0.3 else ' '.join(heavy) or 0)"
+        "print(took); sys.exit(' '.join(heavy) or 0)"
     )
-    subprocess.run([sys.executable, "-P", "-c", script], check=True, timeout=60)
+    program = [sys.executable, "-P", "-c", script]
+    runs = [subprocess.run(program, check=True, timeout=60, capture_output=True) for _ in range(3)]
+    assert min(float(run.stdout) for run in runs) < 0.3, "a busy machine may be slow once"
 
 
 def test_both_ways_to_say_it(command: Command, tmp_path: Path) -> None:
