@@ -1,0 +1,107 @@
+"""How a data set is named: ``coco:annotations.json?images=photos``."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote_plus
+
+from ...pipeline.errors import SourceError, UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A data set's files.
+
+    Attributes:
+        kind: the format, a name of ``open.FORMATS``.
+        path: the file or folder.
+        options: what follows the ``?``: folders of images and such.
+        document: the JSON of ``path`` where it was read to find out the kind.
+    """
+
+    kind: str
+    path: Path
+    options: Mapping[str, str]
+    document: Any = None
+
+    @property
+    def name(self) -> str:
+        """For reports: ``coco:annotations.json``."""
+        return f"{self.kind}:{self.path.name}"
+
+    def json(self) -> Any:
+        """The JSON of ``path``.
+
+        Raises:
+            SourceError: it cannot be read or is no JSON.
+        """
+        return read_json(self.path) if self.document is None else self.document
+
+    def folder(self, option: str, default: Path) -> Path:
+        """The folder that ``option`` names, or ``default``.
+
+        Raises:
+            SourceError: there is none.
+        """
+        folder = Path(self.options[option]) if option in self.options else default
+        if not folder.is_dir():
+            raise SourceError(f"{self.name}: there is no folder {folder}; ?{option}=FOLDER names another")
+        return folder
+
+    def choice(self, option: str, default: str, *known: str) -> str:
+        """The value of ``option``, one of ``default`` and ``known``.
+
+        Raises:
+            UsageError: it is none of them.
+        """
+        value = self.options.get(option, default)
+        if value not in (default, *known):
+            raise UsageError(f"{self.name}: {option} must be {' or '.join((default, *known))}, got {value!r}")
+        return value
+
+
+def split_options(text: str) -> tuple[str, dict[str, str]]:
+    """``a.json?images=b`` -> ``a.json`` and its options.
+
+    Raises:
+        UsageError: an option without a value.
+    """
+    path, _, query = text.partition("?")
+    options = {}
+    for part in filter(None, query.split("&")):
+        name, equals, value = part.partition("=")
+        if not equals or not value:
+            raise UsageError(f"data set {text}: the option {name!r} has no value; write ?{name}=VALUE")
+        options[unquote_plus(name)] = unquote_plus(value)
+    return path, options
+
+
+def check_options(kind: str, options: Mapping[str, str], known: tuple[str, ...]) -> None:
+    """
+    Raises:
+        UsageError: an option that data sets of this kind do not have.
+    """
+    for name in options:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known) or 'none'}"
+            raise UsageError(f"data sets of kind {kind} have no option {name!r}; {hint}")
+
+
+def read_json(path: Path) -> Any:
+    """The JSON of a file.
+
+    Raises:
+        SourceError: it cannot be read or is no JSON.
+    """
+    try:
+        return json.loads(path.read_bytes())
+    except OSError as error:
+        raise SourceError(f"cannot read {path}: {error.strerror}") from error
+    except ValueError as error:  # JSON and its text encoding
+        raise SourceError(f"{path} is not JSON: {error}") from error

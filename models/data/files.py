@@ -1,0 +1,115 @@
+"""What the readers of data sets share: frames from image files, errors that name the record they are about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...pipeline.detections import Detections
+from ...pipeline.errors import SourceError
+from ...pipeline.masks import Masks
+from ...pipeline.packet import Frame
+from ...pipeline.truth import Truth
+from ...stages.images import read_image
+from .dataset import Clip, Sample
+
+NANOSECONDS = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FrameFile:
+    """One frame of a data set: its image file and what gives its truth; ``annotated`` as in :class:`Sample`."""
+
+    image: Path
+    truth: Callable[[], Truth]
+    annotated: bool = True
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FileDataset:
+    """A :class:`Dataset` whose frames are image files; ``frames`` has those of each clip, by its name."""
+
+    name: str
+    class_names: tuple[str, ...]
+    stuff_names: tuple[str, ...]
+    clips: tuple[Clip, ...]
+    frames: Mapping[str, Sequence[FrameFile]]
+
+    def samples(self, clip: Clip) -> Iterator[Sample]:
+        """The frames of ``clip``, in order.
+
+        Raises:
+            SourceError: an image is missing, damaged or of another size than the data set says; the truth is damaged.
+        """
+        for index, file in enumerate(self.frames[clip.name]):
+            picture = read_image(file.image)
+            if (picture.height, picture.width) != clip.size:
+                raise SourceError(
+                    f"{self.name}: {file.image} must be {clip.size[1]}x{clip.size[0]},"
+                    f" as the data set says; it is {picture.width}x{picture.height}"
+                )
+            step = NANOSECONDS / clip.rate if clip.rate else 0.0
+            frame = Frame(clip.name, index, 0, round(index * step), round(step), picture)
+            yield Sample(frame, file.truth(), file.annotated)
+
+
+@contextmanager
+def reading(where: str) -> Iterator[None]:
+    """Errors of the Python kind within become one :class:`SourceError` about ``where``."""
+    try:
+        yield
+    except KeyError as error:
+        raise SourceError(f"{where} has no {error}") from error
+    except (TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
+        raise SourceError(f"{where} is damaged: {error}") from error
+
+
+def unique_names(files: Sequence[str]) -> list[str]:
+    """Names for clips of one image each: the files without suffix, or whole where that leaves two alike."""
+    short = [str(Path(file).with_suffix("")) for file in files]
+    return short if len(set(short)) == len(short) else list(files)
+
+
+def boxes_of(corners_and_sizes: Sequence[Sequence[float]]) -> NDArray[np.float32]:
+    """float32 [N, 4], (x1, y1, x2, y2) of N times (x, y, width, height).
+
+    Raises:
+        ValueError: they are not four finite numbers each, or a size is negative.
+    """
+    boxes = np.array([[float(value) for value in box] for box in corners_and_sizes], np.float64).reshape(-1, 4)
+    if len(boxes) != len(corners_and_sizes) or not np.isfinite(boxes).all() or (boxes[:, 2:] < 0).any():
+        raise ValueError(f"boxes must be x, y, width, height, got {list(corners_and_sizes)[:3]}")
+    boxes[:, 2:] += boxes[:, :2]
+    return boxes.astype(np.float32)
+
+
+def things(
+    boxes: NDArray[np.float32],
+    class_ids: Sequence[int],
+    class_names: tuple[str, ...],
+    *,
+    masks: Masks | None = None,
+    track_ids: Sequence[int] | None = None,
+) -> Detections:
+    """Objects as truth has them: all with score 1."""
+    tracks = None if track_ids is None else np.array(track_ids, np.int32)
+    scores = np.ones(len(boxes), np.float32)
+    return Detections(boxes, scores, np.array(class_ids, np.int32), class_names, masks, tracks)
+
+
+def choose_folder(candidates: Sequence[Path], file: str, *, name: str) -> Path:
+    """The first of ``candidates`` that has ``file``; ``name`` is the data set's.
+
+    Raises:
+        SourceError: none has it.
+    """
+    for folder in candidates:
+        if (folder / file).is_file():
+            return folder
+    looked = ", ".join(map(str, candidates))
+    raise SourceError(f"{name}: the image {file} is not in {looked}; ?images=FOLDER names the folder of the images")

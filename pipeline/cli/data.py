@@ -1,0 +1,31 @@
+"""The command about data sets: write one in another format."""
+
+from __future__ import annotations
+
+import argparse
+
+from .terminal import Progress, say
+
+
+def data(options: argparse.Namespace) -> int:
+    """Write a data set, or the drawn world, as another."""
+    from ...models.data.open import open_dataset
+    from ...models.data.write import write_dataset
+
+    dataset = open_dataset(options.address)
+    line = Progress(quiet=options.quiet)
+    written = write_dataset(
+        dataset,
+        options.to,
+        options.output,
+        images=options.images,
+        frames=options.frames,
+        overwrite=options.overwrite,
+        progress=lambda done, total: line.show(f"{done} of {total} frames"),
+    )
+    if not options.quiet:
+        frames = sum(min(clip.frames, options.frames or clip.frames) for clip in dataset.clips)
+        say(f"{dataset.name}: {len(dataset.clips)} clips, {frames} frames, {', '.join(dataset.class_names) or 'faces'}")
+    for path in written:
+        print(path)
+    return 0
