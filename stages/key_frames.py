@@ -73,6 +73,38 @@ class FixedInterval:
 
 
 @dataclass(slots=True)
+class PhasedInterval:
+    """The key frames of every ``interval`` frames, the first of them frame ``phase``; those before it all are one.
+
+    The official evaluation of video models goes over a video once for every phase, so that each frame is seen at each
+    distance from its key frame.
+
+    Raises:
+        UsageError: ``interval`` is less than 1, or ``phase`` is not in [0, interval).
+    """
+
+    interval: int
+    phase: int
+    wants_evidence = False
+
+    def __post_init__(self) -> None:
+        if self.interval < 1 or not 0 <= self.phase < self.interval:
+            raise UsageError(f"a key interval needs a phase from 0 to below it, got {self.interval} and {self.phase}")
+
+    def is_due(self, index: int) -> bool:
+        """Whether the frame with this index is one of the key frames."""
+        return index < self.phase or (index - self.phase) % self.interval == 0
+
+    def is_key(self, frame: Frame, image: NDArray[np.float32], key_index: int) -> bool:
+        last = frame.index if frame.index < self.phase else frame.index - (frame.index - self.phase) % self.interval
+        return key_index < last
+
+    def key_taken(self, frame: Frame, image: NDArray[np.float32]) -> None: ...
+
+    def observe(self, evidence: float) -> None: ...
+
+
+@dataclass(slots=True)
 class Adaptive:
     """A key frame where the picture is cut, where the warp has stopped being good, and at the latest after ``longest``.
 

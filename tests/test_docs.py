@@ -142,7 +142,7 @@ def test_every_option_has_an_example_that_parses() -> None:
 
 
 EXAMPLES = sorted({option.example for command in COMMANDS for option in command.options})
-ELSEWHERE = ("vidgraph pull", "vidgraph bench")  # needs a network; takes long and runs as a block of three pages
+ELSEWHERE = ("vidgraph pull", "vidgraph bench", "vidgraph eval")  # a network; long, in blocks of pages; data sets
 VIDEO_MODELS = "yolact"  # large networks: tests/models/test_yolact_run.py runs these options on smaller input
 
 

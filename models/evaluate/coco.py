@@ -56,9 +56,7 @@ class Objects:
             texts = tuple(masks.rle(row)["counts"].encode("ascii") for row in rows.tolist())
             areas = np.array([masks.area(row) for row in rows.tolist()], np.float64)
         none = np.zeros(len(rows), np.bool_)
-        return cls(
-            boxes, given.scores[rows], class_ids[rows], areas, none if ignored is None else ignored[rows], texts
-        )
+        return cls(boxes, given.scores[rows], class_ids[rows], areas, none if ignored is None else ignored[rows], texts)
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -118,12 +116,6 @@ class CocoAp:
         return len(self._sizes)
 
     @property
-    def has_masks(self) -> bool:
-        """Masks on both sides, in every frame with objects."""
-        sides = [[one for one in side if len(one)] for side in (self._truth, self._found)]
-        return bool(sides[0]) and all(one.masks is not None for side in sides for one in side)
-
-    @property
     def truth_count(self) -> int:
         """Objects there are."""
         return sum(map(len, self._truth))
@@ -131,7 +123,12 @@ class CocoAp:
     @property
     def truth_has_masks(self) -> bool:
         """The data set has masks, wherever it has objects."""
-        return any(len(one) for one in self._truth) and all(one.masks is not None for one in self._truth if len(one))
+        return all(one.masks is not None for one in self._truth if len(one))
+
+    @property
+    def found_has_masks(self) -> bool:
+        """The model gives masks."""
+        return all(one.masks is not None for one in self._found)
 
     def precision(self, kind: Kind, frames: Iterable[int] | None = None) -> Precision:
         """The precision over the frames with these numbers (None: all).
@@ -209,16 +206,16 @@ def precision_of(
 def _precision(precision: Any, recall: Any, class_names: Sequence[str]) -> Precision:
     """Means over COCO's tables: precision [thresholds, recalls, classes, sizes, limits], recall without recalls."""
     best, found = np.asarray(precision)[..., -1], np.asarray(recall)[..., -1]
+    small, medium, large = (_mean(best[..., area]) for area in (1, 2, 3))
     return Precision(
         _mean(best[..., 0]),
         _mean(best[0, ..., 0]),
         _mean(best[5, ..., 0]),
-        *(_mean(best[..., area]) for area in (1, 2, 3)),
+        small,
+        medium,
+        large,
         _mean(found[..., 0]),
-        {
-            name: (_mean(best[:, :, number, 0]), _mean(best[0, :, number, 0]))
-            for number, name in enumerate(class_names)
-        },
+        {name: (_mean(best[:, :, number, 0]), _mean(best[0, :, number, 0])) for number, name in enumerate(class_names)},
     )
 
 

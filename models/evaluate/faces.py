@@ -91,9 +91,7 @@ def _range(found: Sequence[NDArray[np.float64]]) -> tuple[float, float]:
     return (low, high) if high > low else (low - 1.0, low)
 
 
-def _area(
-    scores: NDArray[np.float64], true: NDArray[np.bool_], false: NDArray[np.bool_], faces: int
-) -> float | None:
+def _area(scores: NDArray[np.float64], true: NDArray[np.bool_], false: NDArray[np.bool_], faces: int) -> float | None:
     """The area under precision over recall at :data:`THRESHOLDS` scores; None without faces."""
     if not faces:
         return None

@@ -189,9 +189,9 @@ def _count(pair: FramePair, tallies: dict[int, _Tally]) -> None:
             continue
         union = _area(truth) + _area(found) - count - pair.shared.get((VOID, found_id), 0)
         if count > 0.5 * union:
-            one = tally(truth.class_id)
-            one.iou += count / union
-            one.matched += 1
+            right = tally(truth.class_id)
+            right.iou += count / union
+            right.matched += 1
             matched_truth.add(true_id)
             matched_found.add(found_id)
     crowds = {one.class_id: number for number, one in pair.truth.items() if one.crowd}

@@ -50,9 +50,7 @@ class FacePoints:
     _by_box: list[float] = field(default_factory=list)
     _by_eyes: list[float] = field(default_factory=list)
 
-    def add(
-        self, truth: Landmarks, ignored: NDArray[np.bool_], found: Landmarks, scores: NDArray[np.float32]
-    ) -> None:
+    def add(self, truth: Landmarks, ignored: NDArray[np.bool_], found: Landmarks, scores: NDArray[np.float32]) -> None:
         """Take in a frame; ``scores`` float32 [N] are of the found objects."""
         counting = truth[~ignored]
         for row, other in matches(counting, found, scores):

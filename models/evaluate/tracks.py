@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .coco import Kind, Objects, Precision, coco_library, precision_of
+from .coco import Objects, Precision, coco_library, precision_of
 from .overlap import box_intersection
 
 
@@ -81,7 +81,9 @@ class TrackAp:
         Raises:
             MissingExtraError: faster-coco-eval is not installed.
         """
-        images, truth, found = [], [], []
+        images: list[dict[str, Any]] = []
+        truth: list[dict[str, Any]] = []
+        found: list[dict[str, Any]] = []
         overlaps: dict[tuple[int, int, int], float] = {}
         for number, clip in enumerate(self._clips.values(), 1):
             images.append({"id": number, "height": clip.size[0], "width": clip.size[1]})
@@ -106,8 +108,8 @@ def _row(image: int, track_id: int, track: _Track) -> dict[str, Any]:
 def _evaluator(overlaps: dict[tuple[int, int, int], float]) -> Any:
     """COCO's evaluation with these overlaps of (clip, found track, true track) in place of those of boxes."""
 
-    class Tracks(coco_library().COCOeval_faster):  # type: ignore[misc, name-defined]
-        def computeIoU(self, imgId: int, catId: int) -> NDArray[np.float64] | list[float]:  # noqa: N802, N803
+    class Tracks(coco_library().COCOeval_faster):  # type: ignore[misc]
+        def computeIoU(self, imgId: int, catId: int) -> NDArray[np.float64] | list[float]:
             truth, found = (
                 side.get_instances([imgId], [catId], True)[0][0] for side in (self.gt_dataset, self.dt_dataset)
             )
@@ -139,8 +141,3 @@ def mask_iou(first: Sequence[bytes], second: Sequence[bytes], size: tuple[int, i
         return np.zeros((len(first), len(second)))
     sides = [[{"size": list(size), "counts": text} for text in texts] for texts in (first, second)]
     return np.asarray(coco_library().mask.iou(*sides, [0] * len(second)), np.float64)
-
-
-def kind_of(objects: Objects) -> Kind:
-    """What overlaps of ``objects`` are measured of."""
-    return "box" if objects.masks is None else "mask"

@@ -76,8 +76,8 @@ rate = number(float, 1e-3, 1e6, "frames per second above 0")
 
 # One option, one or two lines: a table, which the formatter would make five times as long.
 # fmt: off
-SOURCES = _option("sources", metavar="SOURCE", nargs="+",
-                  help="video, image, folder, glob or - ; NAME=ADDRESS names it",
+SOURCES = _option("sources", metavar="SOURCE", nargs="*",
+                  help="video, image, folder, glob, - or synth:street; NAME=ADDRESS names it",
                   example="vidgraph run in.mp4 door=clips/door.mkv --model retinaface -o '{stream}.jsonl'")
 MODEL = _option("--model", metavar="NAME[=FILE]", help="model, with weights that are not pulled; or your own .onnx",
                 example="vidgraph run in.mp4 --model retinaface=mobilenet0.25_Final.pth -o out.mp4")
@@ -158,6 +158,8 @@ BENCH_FRAMES = _option("--frames", type=positive, metavar="N", default=300, help
                        example="vidgraph bench --model retinaface --source in.mp4 --frames 30")
 WEIGHTS = _option("--weights", metavar="FILE", help="the model's weights (as --model NAME=FILE)",
                   example="vidgraph bench --model retinaface --weights mobilenet0.25_Final.pth --source in.mp4")
+DATA = _option("--data", metavar="ADDRESS", help="synth:street, coco:FILE, wider:FILE, mot:DIR, …",
+               example="vidgraph eval --model yolact-edge-tiny --data coco:annotations.json")
 
 COMMANDS: tuple[Command, ...] = (
     Command("run", "run a model on videos, images or streams", "jobs:run",
@@ -225,6 +227,28 @@ COMMANDS: tuple[Command, ...] = (
              *DETECTION[:3], *TEMPORAL, OWN_HEAD, OWN_LABELS, SIZE, DEVICE, ENGINE, PRECISION, PRESET, THREADS,
              OVERWRITE, QUIET, VERBOSE),
             "vidgraph bench --model retinaface --source in.mp4"),
+    Command("eval", "judge a model by a data set with truth", "judge:evaluate",
+            (MODEL, DATA,
+             _option("--protocol", default="default", metavar="P", help="default, or official: as its authors do it",
+                     example="vidgraph eval --model yolact-edge-resnet50 --data coco:val.json --protocol official"),
+             _option("-o", "--output", metavar="FILE", help="also write the figures as JSON",
+                     example="vidgraph eval --model yolact-edge-tiny --data synth:street -o figures.json"),
+             _option("--frames", type=positive, metavar="N", help="at most N frames, of all clips together",
+                     example="vidgraph eval --model yolact-edge-tiny --data synth:street --frames 40"),
+             _option("--start-clip", type=number(int, 0, 2**31 - 1, "a whole number from 0"), metavar="N", default=0,
+                     help="the first clip to judge, counted from 0",
+                     example="vidgraph eval --model yolact-edge-tiny --data synth:street --start-clip 2"),
+             _option("--every", type=positive, metavar="N", help="network on every Nth frame; others hold its result",
+                     example="vidgraph eval --model yolact-edge-tiny --data synth:street --every 5 --keyframes all"),
+             _option("--classes", metavar="A,B", help="judge these classes of the data set only",
+                     example="vidgraph eval --model yolact-edge --data synth:street --classes person,car"),
+             _option("--wider-subsets", metavar="DIR", help="WIDER FACE's easy, medium and hard .mat files",
+                     example="vidgraph eval --model retinaface --data wider:val.txt --wider-subsets ground_truth"),
+             *DETECTION[:3], DETECTION[4], *TEMPORAL[:2], OWN_HEAD, SIZE, DEVICE, ENGINE,
+             _option("--precision", metavar="P", help="fp32 (default), auto, bf16, fp16 or int8",
+                     example="vidgraph eval --model yolact-edge-tiny --data synth:street --precision bf16"),
+             THREADS, OVERWRITE, QUIET, VERBOSE),
+            "vidgraph eval --model yolact-edge-tiny --data 'synth:street?split=hard'"),
     Command("draw", "draw results on their video, without the network", "jobs:draw",
             (_option("source", metavar="VIDEO", help="the video that was run",
                      example="vidgraph draw in.mp4 out.jsonl -o drawn.mp4"),

@@ -1,0 +1,74 @@
+"""The command that judges a model: eval."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from ..errors import OutputError, UsageError
+from .jobs import labels
+from .terminal import Progress, say
+
+_PASSED = (
+    "protocol", "every", "frames", "start_clip", "wider_subsets", "size", "engine", "device", "precision", "threads",
+    "min_score", "nms_iou", "max_detections", "nms", "keyframes", "head",
+)  # fmt: skip
+
+
+def evaluate(options: argparse.Namespace) -> int:
+    """``vidgraph eval``: the table on standard output, the JSON where it is asked for."""
+    from ...models.evaluate import evaluate as judge
+    from ...models.run import named_model
+
+    if not options.model:
+        raise UsageError("--model is missing; vidgraph models lists them")
+    if not options.data:
+        raise UsageError("--data is missing; synth:street?split=hard, coco:annotations.json, wider:LIST.txt, …")
+    output = None if options.output is None else Path(options.output)
+    if output is not None and output.exists() and not options.overwrite:
+        raise OutputError(f"{output} exists already; -y (overwrite) replaces it, or name another file")
+    name, weights = named_model(options.model)
+    given = {option: getattr(options, option) for option in _PASSED}
+    report = judge(
+        name,
+        options.data,
+        weights=weights,
+        classes=None if options.classes is None else [one.strip() for one in options.classes.split(",")],
+        progress=_progress(Progress(quiet=options.quiet)),
+        **{option: value for option, value in given.items() if value is not None},
+        **({} if options.labels is None else {"labels": labels(options.labels)}),
+    )
+    Progress.clear()
+    print(report.table())
+    if output is not None:
+        _write(output, report.to_dict())
+        if not options.quiet:
+            say(f"wrote {output}")
+    return 0
+
+
+def _progress(line: Progress) -> Any:
+    """Shows how far it is, at most some times a second."""
+    started = time.monotonic()
+    shown = 0.0
+
+    def show(done: int, total: int) -> None:
+        nonlocal shown
+        now = time.monotonic()
+        if now - shown >= 0.25 or done == total:
+            shown = now
+            rate = done / max(1e-9, now - started)
+            line.show(f"{done}/{total} frames, {1000 / rate:.0f} ms each, {(total - done) / rate:.0f} s left")
+
+    return show
+
+
+def _write(path: Path, record: dict[str, Any]) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
