@@ -87,7 +87,10 @@ class Job:
         """
         addresses = [sources] if isinstance(sources, str | os.PathLike) else list(sources)
         if not addresses:
-            raise UsageError("no source was given; give a video, an image, a folder, a glob or -")
+            raise UsageError(
+                "no source was given; give a video, an image, a folder, a glob or -. "
+                "To see it work, without any of them: vidgraph run synth:street -o out.mp4"
+            )
         budget = ThreadBudget.share_out(options.threads, live=options.policy == "latest", sources=len(addresses))
         opened = open_sources(
             addresses,

@@ -27,6 +27,7 @@ from ..stages.open_sink import Output
 from ..stages.sample import Sample
 from ..stages.temporal import TemporalInfer
 from .base import Model, Propagation, load_model
+from .default_model import default_model
 from .identify import identify
 from .job import Address, Job, JobOptions, Policy, result_of
 from .registry import MODELS
@@ -35,7 +36,7 @@ from .registry import MODELS
 def run(
     source: Address | Iterable[Address],
     *,
-    model: str | Model,
+    model: str | Model | None = None,
     outputs: Sequence[Output] | Output = (),
     weights: str | os.PathLike[str] | None = None,
     min_score: float | None = None,
@@ -71,9 +72,11 @@ def run(
 
     Args:
         source: address or addresses: video or image files, a folder of images, a glob, ``frames/%06d.png``,
-            ``-`` (standard input), an http(s) address; ``NAME=ADDRESS`` names the stream.
+            ``-`` (standard input), an http(s) address, the drawn world (``synth:street``); ``NAME=ADDRESS``
+            names the stream.
         model: a name of ``vidgraph models`` (``NAME=WEIGHTS`` too), or a loaded model, whose own settings
-            then hold (``weights`` to ``precision`` cannot be given).
+            then hold (``weights`` to ``precision`` cannot be given). None: the model that comes with the
+            drawn world, which no other source has.
         outputs: addresses (``out.mp4``, ``out.jsonl``, ``frames/%06d.png``, ``-``, ``window``,
             ``http://127.0.0.1:8080``), functions that take each :class:`FrameResult`, or sinks.
         weights, min_score, nms_iou, max_detections, classes, labels, size, device, engine, precision,
@@ -103,6 +106,8 @@ def run(
     """
     if every is not None and max_fps is not None:
         raise UsageError("give every or max_fps, not both")
+    addresses = [source] if isinstance(source, str | os.PathLike) else list(source)
+    model = default_model(addresses) if model is None else model
     options = JobOptions(
         overwrite=overwrite,
         resume=resume,
@@ -135,7 +140,7 @@ def run(
     chosen = {name: value for name, value in given.items() if value is not None}
     sample = None if every is None and max_fps is None else Sample(every=every, max_fps=max_fps)
     passed = {} if sample is None else {"pass_over": sample.pass_over}
-    job = Job.open(source, _several(outputs), options, **passed)
+    job = Job.open(addresses, _several(outputs), options, **passed)
     try:
         ready = _model(model, chosen, job)
         keys = [ready.result_keys()]

@@ -143,12 +143,16 @@ def graph_file(path: Path, graph: str) -> Path:
     return path.with_name(f"{path.stem}-{graph}{path.suffix}") if graph else path
 
 
+def weights_here(row: ModelRow) -> Path | None:
+    """The file that is taken for ``row`` where none is named, or None where there is none on this machine."""
+    return next((path for each in row.weights if (path := pulled_path(row, each)).is_file()), None)
+
+
 def _pulled(row: ModelRow) -> Path:
     """The pulled file of ``row``."""
-    for each in row.weights:
-        path = pulled_path(row, each)
-        if path.is_file():
-            return path
+    path = weights_here(row)
+    if path is not None:
+        return path
     give = f"give a file: {row.name}=PATH (Python: weights=PATH)"
     if any(each.address for each in row.weights):
         raise UsageError(f"{row.name} has no weights here; get them with: vidgraph pull {row.name}; or {give}")

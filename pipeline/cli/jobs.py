@@ -20,16 +20,15 @@ PROGRESS_S = 0.5
 
 def run(options: argparse.Namespace) -> int:
     """``vidgraph run``: the first line says what runs, the table at the end how it went."""
-    from ...models.registry import MODELS
+    from ...models.default_model import default_model
     from ...models.run import run as make_run
 
-    if not options.model:
-        raise UsageError(f"--model is missing; models are {', '.join(MODELS)}; vidgraph models says more")
-    if not options.outputs:
+    model = options.model or default_model(options.sources)
+    if options.sources and not options.outputs:
         raise UsageError("no output was given; -o out.mp4, -o out.jsonl, -o frames/%06d.png, -o - (standard output)")
     job = make_run(
         options.sources,
-        model=options.model,
+        model=model,
         outputs=options.outputs,
         classes=None if options.classes is None else [name.strip() for name in options.classes.split(",")],
         labels=labels(options.labels),

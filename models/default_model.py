@@ -1,0 +1,44 @@
+"""The model of a run that names none, and what to say where none can be taken."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from ..pipeline.errors import UsageError
+from .registry import MODELS, ModelRow
+from .weights import weights_here
+
+WORLD_MODEL = "yolact-edge-tiny"
+"""It comes with the package, trained on the drawn world."""
+_WORLD = "synth:"
+
+
+def default_model(addresses: Sequence[str | os.PathLike[str]]) -> str:
+    """The name of the model for sources of the drawn world; nothing else has one.
+
+    Args:
+        addresses: of the sources; of none at all, so that what is said is that there are none.
+
+    Raises:
+        UsageError: another kind of source; the message names the models with weights on this machine.
+    """
+    if all(map(_is_world, addresses)):
+        return WORLD_MODEL
+    ready = ", ".join(f"{row.name} (trained on: {row.trained_on})" for row in models_here())
+    here = f"weights on this machine are those of {ready}" if ready else "no weights are on this machine"
+    raise UsageError(
+        f"no model was given (--model NAME, in Python model=NAME); {here}; vidgraph models lists all, and "
+        f"vidgraph pull NAME gets weights. Only the drawn world (synth:street) has a model of its own: "
+        f"trained on it, it would find nothing in real video"
+    )
+
+
+def models_here() -> list[ModelRow]:
+    """The models whose weights are on this machine, in the order of the table."""
+    return [row for row in MODELS.values() if weights_here(row) is not None]
+
+
+def _is_world(address: str | os.PathLike[str]) -> bool:
+    text = os.fspath(address).lower()
+    return text.startswith(_WORLD) or text.partition("=")[2].startswith(_WORLD)  # NAME=ADDRESS names the stream
