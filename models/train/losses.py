@@ -1,0 +1,191 @@
+"""The losses of YOLACT and of RetinaFace, in torch, without a loop over anchors.
+
+Source: Bolya et al., YOLACT, arXiv:1904.02689; Liu et al., SSD, ECCV 2016 (matching, hard negatives);
+Deng et al., RetinaFace, arXiv:1905.00641; Liu et al., YolactEdge, arXiv:2012.12259 (features that match).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from .batches import Anchors, MaskTargets
+from .targets import BACKGROUND, NEUTRAL
+
+Losses = dict[str, Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """What each part counts; as in YOLACT, but for ``flow`` and ``match``, which are of this package.
+
+    Attributes:
+        box, classes, mask, semantic: the parts of :func:`instance_losses`.
+        flow: of the error of the flow, in cells of P4.
+        match: of the distance between warped features and those that the frame itself has.
+        negatives: hard negatives for each positive anchor.
+    """
+
+    box: float = 1.5
+    classes: float = 1.0
+    mask: float = 6.125
+    semantic: float = 1.0
+    flow: float = 0.5
+    match: float = 0.0
+    negatives: int = 3
+
+
+FACE_WEIGHTS = Weights(box=2.0, classes=1.0, negatives=7)
+
+
+def box_loss(loc: Tensor, anchors: Anchors) -> Tensor:
+    """Smooth L1 of the positive anchors, summed.
+
+    Args:
+        loc: float32 [B, P, 4].
+        anchors: what they are to say.
+    """
+    said = loc[_index(anchors.images, loc), _index(anchors.anchors, loc)]
+    return F.smooth_l1_loss(said, torch.from_numpy(anchors.loc).to(loc.device), reduction="sum")
+
+
+def class_loss(logits: Tensor, labels: Tensor, negatives: int) -> Tensor:
+    """Cross entropy of the positive anchors and of the hardest negative ones, summed.
+
+    Of each image ``negatives`` times as many background anchors as positive ones take part, those that say so least;
+    an image without positive ones has as many as if it had one.
+
+    Args:
+        logits: float32 [B, P, C + 1], background first.
+        labels: int64 [B, P], see :mod:`.targets`.
+        negatives: for each positive one.
+    """
+    with torch.no_grad():
+        hardness = logits.logsumexp(2) - logits[..., BACKGROUND]
+        hardness = hardness.masked_fill(labels != BACKGROUND, -1.0)
+        wanted = ((labels > BACKGROUND).sum(1).clamp(min=1) * negatives).clamp(max=labels.shape[1])
+        hardest, places = hardness.topk(int(wanted.max()), dim=1)
+        taken = (torch.arange(hardest.shape[1], device=logits.device) < wanted[:, None]) & (hardest >= 0.0)
+        chosen = torch.zeros_like(labels, dtype=torch.bool).scatter_(1, places, taken) | (labels > BACKGROUND)
+    return F.cross_entropy(logits[chosen], labels[chosen], reduction="sum")
+
+
+def mask_loss(coeff: Tensor, proto: Tensor, anchors: Anchors, targets: MaskTargets) -> Tensor:
+    """Binary cross entropy of the assembled masks within their boxes, over the area of the box, summed over anchors.
+
+    Args:
+        coeff: float32 [B, P, K], after tanh.
+        proto: float32 [B, Hp, Wp, K], after ReLU.
+        anchors: where the positive ones are.
+        targets: the masks.
+    """
+    if not targets.counts:
+        return proto.sum() * 0.0
+    rows = F.embedding(_index(targets.cells, proto), proto.reshape(-1, proto.shape[-1]))
+    said = coeff[_index(anchors.images, coeff), _index(anchors.anchors, coeff)]
+    order = torch.cat([torch.from_numpy(each) for each in targets.anchors]).to(coeff.device)
+    found = [len(each) for each in targets.anchors]
+    objects = zip(rows.split(list(targets.counts)), said[order].split(found), strict=True)
+    masks = torch.cat([(cells @ factors.T).reshape(-1) for cells, factors in objects])
+    repeats = torch.tensor(found, device=proto.device)
+    per_cell = repeats.repeat_interleave(torch.tensor(targets.counts, device=proto.device))
+    truth = torch.from_numpy(targets.values).to(proto.device).repeat_interleave(per_cell)
+    image_of = [int(anchors.images[each[0]]) for each in targets.anchors]
+    scale = torch.from_numpy(targets.weights[image_of]).to(proto.device) / torch.tensor(
+        targets.areas, device=proto.device
+    ).clamp(min=1.0)
+    sizes = repeats * torch.tensor(targets.counts, device=proto.device)
+    return F.binary_cross_entropy_with_logits(masks.float(), truth, scale.repeat_interleave(sizes), reduction="sum")
+
+
+def semantic_loss(logits: Tensor, truth: Tensor) -> Tensor:
+    """Binary cross entropy of every class at every cell, the mean over cells and images, summed over classes.
+
+    Args:
+        logits: float32 [B, C, h, w]; truth: float32, the same shape, 0 or 1.
+    """
+    return F.binary_cross_entropy_with_logits(logits, truth) * logits.shape[1]
+
+
+def flow_loss(said: Tensor, truth: Tensor, unit: float) -> Tensor:
+    """Smooth L1 between flows where the true one is known, in cells of the map.
+
+    Args:
+        said: float32 [B, 2, h, w], (x, y); ``unit`` of it is the whole width (from the first column to the last).
+        truth: float32 [B, 2, H, W] in widths and heights of the input, NaN where it is not known.
+        unit: see ``said``.
+    """
+    height, width = said.shape[2:]
+    if truth.shape[2:] != said.shape[2:]:
+        truth = F.interpolate(truth, size=(height, width), mode="nearest-exact")
+    cells = torch.tensor([width, height], dtype=said.dtype, device=said.device)[:, None, None]
+    offset = said * ((cells - 1) / unit)
+    known = torch.isfinite(truth)
+    error = F.smooth_l1_loss(offset, torch.where(known, truth * cells, offset.detach()), reduction="sum", beta=0.5)
+    return error / known.sum().clamp(min=1)
+
+
+def match_loss(said: Tensor, truth: Tensor) -> Tensor:
+    """One minus the cosine between two feature maps [B, C, h, w], the mean over cells."""
+    return 1.0 - F.cosine_similarity(said, truth, dim=1).mean()
+
+
+def instance_losses(
+    outputs: tuple[Tensor, Tensor, Tensor, Tensor],
+    semantic: Tensor,
+    anchors: Anchors,
+    masks: MaskTargets,
+    *,
+    semantic_truth: Tensor,
+    weights: Weights,
+) -> Losses:
+    """The parts of YOLACT's loss, weighted; their sum is what is trained.
+
+    Args:
+        outputs: loc, logits, coeff and proto.
+        semantic: float32 [B, C, h, w], the logits of the semantic head.
+        anchors, masks, semantic_truth: what they should be.
+        weights: of the parts.
+    """
+    loc, logits, coeff, proto = (each.float() for each in outputs)
+    count = max(len(anchors.anchors), 1)
+    labels = torch.from_numpy(anchors.labels).to(loc.device)
+    return {
+        "box": box_loss(loc, anchors) * (weights.box / count),
+        "class": class_loss(logits, labels, weights.negatives) * (weights.classes / count),
+        "mask": mask_loss(coeff, proto, anchors, masks) * (weights.mask / count),
+        "semantic": semantic_loss(semantic.float(), semantic_truth) * weights.semantic,
+    }
+
+
+def face_losses(
+    outputs: tuple[Tensor, Tensor, Tensor], anchors: Anchors, points: Tensor, pointed: Tensor, weights: Weights
+) -> Losses:
+    """The parts of RetinaFace's loss, weighted.
+
+    Args:
+        outputs: loc [B, P, 4], conf [B, P, 2] (after the softmax) and landm [B, P, 10].
+        anchors: what they should be.
+        points: float32 [N, 10] and pointed: bool [N], of the positive anchors; only where it is set points count.
+        weights: of the parts.
+    """
+    loc, conf, landm = (each.float() for each in outputs)
+    count = max(len(anchors.anchors), 1)
+    labels = torch.from_numpy(anchors.labels).to(loc.device)
+    said = landm[_index(anchors.images, loc), _index(anchors.anchors, loc)]
+    return {
+        "box": box_loss(loc, anchors) * (weights.box / count),
+        # The logarithm of a softmax is as good as logits: it is a softmax's argument again.
+        "class": class_loss(conf.clamp(min=1e-30).log(), labels, weights.negatives) * (weights.classes / count),
+        "points": F.smooth_l1_loss(said[pointed], points[pointed], reduction="sum") / pointed.sum().clamp(min=1),
+    }
+
+
+def _index(values: object, like: Tensor) -> Tensor:
+    return torch.as_tensor(values, device=like.device)
+
+
+assert NEUTRAL < BACKGROUND  # class_loss tells positive anchors by their sign

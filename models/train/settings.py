@@ -1,0 +1,121 @@
+"""What a training is told."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
+
+from ...pipeline.errors import UsageError
+from .augment import Augmentation
+
+Stage = Literal["image", "video"]
+
+OPTIMISERS = ("adamw", "sgd")
+PRECISIONS = ("fp32", "bf16")
+MAY_CHANGE = ("steps", "hours", "checkpoint_minutes", "report", "threads")
+"""Settings that a resumed training may have otherwise than before."""
+DEFAULT_STEPS = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class TrainSettings:
+    """How to train.
+
+    Attributes:
+        stage: ``image``, or ``video``: frames with the key frame before them, flow and warp end to end.
+        steps: the training ends after this many; None: by ``hours`` alone.
+        hours: it ends after this time, counted over all its runs; None: by ``steps`` alone.
+        batch: frames (``video``: pairs of frames) of a step.
+        rate: the learning rate at its highest; None: 1e-3 for ``adamw``, 1e-2 for ``sgd``.
+        optimiser: ``adamw`` or ``sgd`` (momentum 0.9).
+        decay: weight decay of convolutions; None: 0.02 for ``adamw``, 5e-4 for ``sgd``.
+        warmup: steps in which the rate rises.
+        average: decay of the running average of the weights, which is what is kept in the end.
+        clip: greatest norm of the gradient.
+        seed: of weights, order and augmentation.
+        precision: ``fp32``, or ``bf16`` where the processor has it.
+        distance: ``video``: the key frame is at most this many frames before.
+        flow: weight of the flow's error where the data set knows the flow.
+        match: weight of the distance of warped features to the frame's own.
+        freeze_norm: norms keep their statistics.
+        checkpoint_minutes: between two checkpoints.
+        report: steps between two lines of the curve.
+        threads: of torch; None: all cores.
+        augmentation: of the frames.
+    """
+
+    stage: Stage = "image"
+    steps: int | None = None
+    hours: float | None = None
+    batch: int = 16
+    rate: float | None = None
+    optimiser: str = "adamw"
+    decay: float | None = None
+    warmup: int = 300
+    average: float = 0.999
+    clip: float = 10.0
+    seed: int = 0
+    precision: str = "fp32"
+    distance: int = 5
+    flow: float = 0.5
+    match: float = 0.0
+    freeze_norm: bool = False
+    checkpoint_minutes: float = 10.0
+    report: int = 20
+    threads: int | None = None
+    augmentation: Augmentation = field(default_factory=Augmentation)
+
+    def __post_init__(self) -> None:
+        if self.optimiser not in OPTIMISERS:
+            raise UsageError(f"optimiser must be {' or '.join(OPTIMISERS)}, got {self.optimiser!r}")
+        if self.precision not in PRECISIONS:
+            raise UsageError(f"precision of training must be {' or '.join(PRECISIONS)}, got {self.precision!r}")
+        if self.stage not in ("image", "video"):
+            raise UsageError(f"stage must be image or video, got {self.stage!r}")
+        if self.steps is None and self.hours is None:
+            object.__setattr__(self, "steps", DEFAULT_STEPS)
+
+    @property
+    def peak_rate(self) -> float:
+        """The highest learning rate."""
+        return self.rate if self.rate is not None else (1e-3 if self.optimiser == "adamw" else 1e-2)
+
+    @property
+    def weight_decay(self) -> float:
+        """Of convolutions."""
+        return self.decay if self.decay is not None else (0.02 if self.optimiser == "adamw" else 5e-4)
+
+    def done(self, step: int, elapsed_s: float) -> float:
+        """How much of the training lies behind ``step`` steps and ``elapsed_s`` seconds, in [0, 1]."""
+        parts = [step / self.steps] if self.steps is not None else []
+        parts += [elapsed_s / (3600 * self.hours)] if self.hours is not None else []
+        return min(1.0, max(parts))
+
+    def rate_at(self, step: int, elapsed_s: float) -> float:
+        """The learning rate of a step: a short rise, then half a cosine over the whole training.
+
+        It depends on nothing but how far the training is: a resumed training with more steps goes on where a
+        training of that length would be.
+        """
+        rise = min(1.0, (step + 1) / (self.warmup + 1))
+        return self.peak_rate * rise * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * self.done(step, elapsed_s))))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+    def check_resumed(self, before: dict[str, Any], what: str) -> None:
+        """Refuse to go on with a training that was begun with other settings.
+
+        Raises:
+            UsageError: something differs that would make another training of it.
+        """
+        for name, value in self.as_dict().items():
+            if name not in MAY_CHANGE and before.get(name) != value:
+                then = f"{what} was begun with {name} {before.get(name)!r}, not {value!r}"
+                raise UsageError(f"{then}; go on as before, or begin another with -o")
+
+    def with_batch(self, batch: int) -> TrainSettings:
+        """The same with another batch."""
+        return replace(self, batch=batch)

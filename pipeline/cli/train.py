@@ -1,0 +1,81 @@
+"""``vidgraph train``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..cancel import StopOnSignal
+from ..errors import UsageError
+from .terminal import Progress, say
+
+if TYPE_CHECKING:
+    from ...models.train.loop import Report, Trainer
+
+_SETTINGS = (
+    "stage", "steps", "hours", "batch", "rate", "optimiser", "decay", "warmup", "average", "seed", "precision",
+    "distance", "flow", "match", "freeze_norm", "checkpoint_minutes", "report", "threads",
+)  # fmt: skip
+
+
+def train(options: argparse.Namespace) -> int:
+    """Train a model; a first Ctrl-C or SIGTERM ends it in order, to be gone on with by ``--resume``."""
+    from ...models.checkpoint import import_torch
+
+    import_torch("training")
+    from ...models.train.settings import TrainSettings
+    from ...models.train.train import train as carry_out
+
+    if isinstance(options.size, int) or isinstance(options.cache_size, int):
+        raise UsageError("training needs both sides of a size, such as 512x288")
+    given = {name: getattr(options, name) for name in _SETTINGS}
+    settings = TrainSettings(**{name: value for name, value in given.items() if value is not None})
+    trainers: list[Trainer] = []
+
+    def stop(now: bool) -> None:
+        if now or not trainers:
+            raise KeyboardInterrupt
+        trainers[0].stop()
+
+    with StopOnSignal(stop) as signals:
+        trained = carry_out(
+            options.model,
+            options.data,
+            Path(options.output),
+            settings,
+            weights=None if options.weights is None else Path(options.weights),
+            resume=options.resume,
+            overwrite=options.overwrite,
+            size=options.size,
+            cache_size=options.cache_size,
+            processes=options.threads or 2,
+            rendered=_rendered(Progress(quiet=options.quiet)),
+            begun=trainers.append,
+            tell=_told(quiet=options.quiet),
+        )
+    if signals.received is not None:
+        say(f"vidgraph: stopped after step {trained.steps}; the same command with --resume goes on from there")
+        return 128 + signals.received
+    if not options.quiet:
+        say(
+            f"{trained.weights}: {options.model} after {trained.steps} steps; --model {options.model}={trained.weights}"
+        )
+    return 0
+
+
+def _rendered(progress: Progress) -> Any:
+    def tell(done: int, total: int) -> None:
+        progress.show(f"frames of the data set: {done} of {total}")
+        if done == total:
+            Progress.clear()
+
+    return tell
+
+
+def _told(*, quiet: bool) -> Any:
+    def tell(report: Report) -> None:
+        if not quiet:
+            say(report.line())
+
+    return tell
