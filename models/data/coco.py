@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...pipeline.errors import SourceError
 from ...pipeline.landmarks import Landmarks
@@ -232,10 +231,11 @@ def _segmentation(annotation: Record) -> Any:
 def _landmarks(rows: Sequence[Record], names: tuple[str, ...], places: Sequence[int] | None) -> Landmarks:
     """Keypoints x, y, visibility; faces that have none given get points that are not known."""
     nothing = [0] * (3 * len(names))
-    flat = np.array([one.get("keypoints") or nothing for one in rows], np.float32).reshape(len(rows), -1)
-    if flat.size and flat.shape[1] != 3 * len(names):
-        raise ValueError(f"keypoints must be {len(names)} times x, y, visibility, got {flat.shape[1]} numbers")
-    each: NDArray[np.float32] = flat.reshape(len(rows), len(names), 3)
+    several = [one.get("keypoints") or nothing for one in rows]
+    for flat in several:
+        if len(flat) != len(nothing):
+            raise ValueError(f"keypoints must be {len(names)} times x, y, visibility, got {len(flat)} numbers")
+    each = np.array(several, np.float32).reshape(len(rows), len(names), 3)
     alone = np.full(len(rows), -1, np.int32)
     return Landmarks(
         np.ascontiguousarray(each[:, :, :2]),

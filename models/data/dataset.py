@@ -49,10 +49,17 @@ class Dataset(Protocol):
         clips: in order.
     """
 
-    name: str
-    class_names: tuple[str, ...]
-    stuff_names: tuple[str, ...]
-    clips: tuple[Clip, ...]
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def class_names(self) -> tuple[str, ...]: ...
+
+    @property
+    def stuff_names(self) -> tuple[str, ...]: ...
+
+    @property
+    def clips(self) -> tuple[Clip, ...]: ...
 
     def samples(self, clip: Clip) -> Iterator[Sample]:
         """The frames of ``clip``, in order.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -81,9 +82,10 @@ def boxes_of(corners_and_sizes: Sequence[Sequence[float]]) -> NDArray[np.float32
     Raises:
         ValueError: they are not four finite numbers each, or a size is negative.
     """
-    boxes = np.array([[float(value) for value in box] for box in corners_and_sizes], np.float64).reshape(-1, 4)
-    if len(boxes) != len(corners_and_sizes) or not np.isfinite(boxes).all() or (boxes[:, 2:] < 0).any():
-        raise ValueError(f"boxes must be x, y, width, height, got {list(corners_and_sizes)[:3]}")
+    for box in corners_and_sizes:
+        if len(box) != 4 or not all(map(math.isfinite, box)) or min(box[2:]) < 0:
+            raise ValueError(f"a box must be x, y, width, height, got {list(box)}")
+    boxes = np.array(corners_and_sizes, np.float64).reshape(-1, 4)
     boxes[:, 2:] += boxes[:, :2]
     return boxes.astype(np.float32)
 

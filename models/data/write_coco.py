@@ -127,7 +127,7 @@ class CocoWriter:
 def object_record(truth: Truth, row: int) -> Record:
     """Category, box, mask, area and what else is known of one object."""
     objects = truth.objects
-    record = {"category_id": int(objects.class_ids[row]) + 1} | _box(objects.boxes[row])
+    record: Record = {"category_id": int(objects.class_ids[row]) + 1} | _box(objects.boxes[row])
     if objects.masks is not None:
         record |= {"segmentation": objects.masks.rle(row), "area": objects.masks.area(row)}
     record["iscrowd"] = int(truth.ignored[row])

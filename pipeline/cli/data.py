@@ -25,7 +25,8 @@ def data(options: argparse.Namespace) -> int:
     )
     if not options.quiet:
         frames = sum(min(clip.frames, options.frames or clip.frames) for clip in dataset.clips)
-        say(f"{dataset.name}: {len(dataset.clips)} clips, {frames} frames, {', '.join(dataset.class_names) or 'faces'}")
+        clips = f"{len(dataset.clips)} clip{'s' if len(dataset.clips) != 1 else ''}"
+        say(f"{dataset.name}: {clips}, {frames} frames, {', '.join(dataset.class_names) or 'faces'}")
     for path in written:
         print(path)
     return 0

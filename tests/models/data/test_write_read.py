@@ -216,3 +216,34 @@ def test_the_command(tmp_path: Path, vidgraph: Callable[..., Ended]) -> None:
     again = vidgraph(*words)
     assert again.code == 1
     assert "it is not empty" in again.line
+
+
+def test_the_drawn_world_comes_back_whole(tmp_path: Path) -> None:
+    """More than a test of writers: the world's truth is such as the formats can hold."""
+    pytest.importorskip("vidgraph.models.data.world", reason="needs the drawn world")
+    world = open_dataset("synth:street?clips=1&frames=3&size=480x270&seed=5")
+    wanted = [sample.truth for sample in world.samples(world.clips[0])]
+    annotations, faces = write_dataset(world, "coco", tmp_path / "coco", images="png")
+    found = [sample.truth for sample in all_samples(f"coco:{annotations}?faces={faces}")]
+    assert len(found) == len(wanted) == 3
+    assert sum(len(truth.objects) for truth in wanted) > 3
+    for got, want in zip(found, wanted, strict=True):
+        for name in ("boxes", "class_ids", "track_ids"):
+            np.testing.assert_allclose(getattr(got.objects, name), getattr(want.objects, name), atol=2e-3)
+        assert got.objects.masks is not None
+        assert want.objects.masks is not None
+        assert [got.objects.masks.rle(row) for row in range(len(got.objects))] == [
+            want.objects.masks.rle(row) for row in range(len(want.objects))
+        ]
+        np.testing.assert_array_equal(got.ignored, want.ignored)
+        np.testing.assert_allclose(got.hidden, want.hidden, atol=1e-3)
+        if want.faces is not None:
+            assert got.faces is not None
+            np.testing.assert_allclose(got.faces.boxes, want.faces.boxes, atol=2e-3)
+            np.testing.assert_array_equal(got.faces_ignored, want.faces_ignored)
+    (path,) = write_dataset(world, "coco-panoptic", tmp_path / "panoptic", images="png")
+    for sample, want in zip(all_samples(f"coco-panoptic:{path}"), wanted, strict=True):
+        assert sample.truth.panoptic is not None
+        assert want.panoptic is not None
+        np.testing.assert_array_equal(sample.truth.panoptic.segment_ids, want.panoptic.segment_ids)
+        assert sample.truth.panoptic.segments == want.panoptic.segments
