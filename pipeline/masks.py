@@ -79,7 +79,7 @@ class Masks:
         if full.ndim != 3 or full.dtype != np.bool_:
             raise ValueError(f"whole masks must be bool [N, H, W], got {full.dtype} {list(full.shape)}")
         size = (full.shape[1], full.shape[2])
-        return cls._from_crops([_crop(mask, (0, 0)) for mask in full], size)
+        return cls.from_crops([_crop(mask, (0, 0)) for mask in full], size)
 
     @classmethod
     def from_rles(cls, rles: Sequence[Mapping[str, Any]], size: tuple[int, int]) -> Masks:
@@ -103,10 +103,11 @@ class Masks:
             values = np.arange(len(edges) - 1) % 2 == 1
             columns = np.repeat(values, np.diff(edges)).reshape(-1, height)
             crops.append(_crop(columns.T, (first_column, 0)))
-        return cls._from_crops(crops, (height, width))
+        return cls.from_crops(crops, (height, width))
 
     @classmethod
-    def _from_crops(cls, crops: list[tuple[NDArray[np.int32], NDArray[np.bool_]]], size: tuple[int, int]) -> Masks:
+    def from_crops(cls, crops: Sequence[tuple[NDArray[np.int32], NDArray[np.bool_]]], size: tuple[int, int]) -> Masks:
+        """Pack masks within their boxes: (x1, y1, x2, y2) int32 in a frame of ``size``, bool [y2 - y1, x2 - x1]."""
         boxes = np.array([box for box, _ in crops], np.int32).reshape(-1, 4)
         bits = [np.packbits(mask, axis=1).reshape(-1) for _, mask in crops]
         offsets = np.zeros(len(crops) + 1, np.int64)
