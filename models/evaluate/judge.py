@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ...pipeline.detections import Detections
 from ...pipeline.landmarks import Landmarks
-from ...pipeline.packet import HELD_FROM, KEY_FRAME, Packet
+from ...pipeline.packet import HELD_FROM, KEY_FRAME, SKIPPED, Packet
 from ...pipeline.results import ResultKeys
 from ...pipeline.truth import FACE_POINTS, MPII_JOINTS, Truth
 from .classes import FACE, ClassMap
@@ -266,6 +266,8 @@ def _distance(packet: Packet) -> int | None:
     source = packet.get(HELD_FROM)
     if source is None:
         source = packet.get(KEY_FRAME)
+    if source is None and SKIPPED in packet:  # results are held, and this frame has its own
+        source = packet.frame.index
     return None if source is None else packet.frame.index - source
 
 
