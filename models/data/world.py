@@ -9,6 +9,7 @@ from ...pipeline.packet import Frame
 from ...pipeline.picture import Picture
 from ...stages.clock import NANOSECONDS
 from ...stages.world import STUFF, THINGS, WorldRenderer, WorldSettings, parse_world
+from ...stages.world.settings import VERSION
 from ...stages.world.truth import render_with_truth
 from .dataset import Clip, Sample
 
@@ -22,6 +23,7 @@ class WorldDataset:
 
     class_names = THINGS
     stuff_names = STUFF
+    version = VERSION
 
     @property
     def name(self) -> str:
