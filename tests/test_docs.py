@@ -62,7 +62,8 @@ def test_pages_are_there() -> None:
     names = {page.relative_to(ROOT).as_posix() for page in PAGES}
     assert names >= {"README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"}
     pages = ("quickstart", "recipes", "cli", "api", "results", "models", "performance", "troubleshooting")
-    assert names >= {f"docs/{name}.md" for name in (*pages, "coming-from", "architecture", "adding", "own-networks")}
+    more = ("coming-from", "architecture", "adding", "own-networks", "datasets")
+    assert names >= {f"docs/{name}.md" for name in (*pages, *more)}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)

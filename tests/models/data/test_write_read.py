@@ -16,6 +16,7 @@ from vidgraph.pipeline.landmarks import Landmarks
 from vidgraph.pipeline.truth import FACE_POINTS, MPII_JOINTS
 
 from ...conftest import Ended
+from . import fixtures
 from .drawn import SIZE, DrawnDataset, rgb, truth, without_panoptic
 
 ALL = DrawnDataset()
@@ -247,3 +248,26 @@ def test_the_drawn_world_comes_back_whole(tmp_path: Path) -> None:
         assert want.panoptic is not None
         np.testing.assert_array_equal(sample.truth.panoptic.segment_ids, want.panoptic.segment_ids)
         assert sample.truth.panoptic.segments == want.panoptic.segments
+
+
+@pytest.mark.parametrize("make", [fixtures.mot, fixtures.youtube_vis, fixtures.cityscapes_vps, "wider", "mpii"])
+def test_every_format_as_coco(tmp_path: Path, make: Callable[[Path], Path] | str) -> None:
+    """What is read of a format goes through COCO: no masks, no objects but faces, joints without masks."""
+    source = tmp_path / "in"
+    source.mkdir()
+    found = {"wider": lambda root: fixtures.wider(root)[1], "mpii": lambda root: fixtures.mpii(root)[0]}
+    address = str(found[make](source) if isinstance(make, str) else make(source))
+    address = f"wider:{address}" if make == "wider" else address
+    written = write_dataset(open_dataset(address), "coco", tmp_path / "out", images="png")
+    again = f"coco:{written[0]}" + (f"?faces={written[1]}" if len(written) > 1 else "")
+    before, after = all_samples(address), all_samples(again)
+    assert len(before) == len(after)
+    for one, two in zip(before, after, strict=True):
+        np.testing.assert_allclose(two.truth.objects.boxes, one.truth.objects.boxes, atol=1e-3)
+        np.testing.assert_array_equal(two.truth.objects.class_ids, one.truth.objects.class_ids)
+        np.testing.assert_array_equal(two.truth.ignored, one.truth.ignored)
+        assert (two.truth.objects.masks is None) == (one.truth.objects.masks is None)
+        if one.truth.bodies is not None:
+            same_points(two.truth.bodies, one.truth.bodies)
+        if one.truth.faces is not None:
+            same_points(two.truth.faces, one.truth.faces)
