@@ -14,6 +14,7 @@ from ..pipeline.errors import SourceError, UsageError, redact
 from ..pipeline.stage import Source
 from .images import ImageSource, images_in, images_of_pattern, is_image, natural_key
 from .paced import PacedSource
+from .world.settings import NAMES, is_world
 
 _NAMED = re.compile(r"(?P<name>[A-Za-z0-9_][A-Za-z0-9_. -]*)=(?P<address>.+)", re.DOTALL)
 _SCHEME = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):")
@@ -22,7 +23,7 @@ _MAGIC = re.compile(r"[*?[]")
 _CAMERAS = ("rtsp", "rtsps", "rtmp", "rtmps", "srt", "udp", "rtp", "v4l2")
 KINDS = (
     "a video or image file, a folder of images, a glob, numbered images (frames/%06d.png), "
-    "- (standard input), http:// and https:// addresses"
+    f"- (standard input), http:// and https:// addresses, {', '.join(f'synth:{name}' for name in NAMES)} (drawn)"
 )
 
 
@@ -54,6 +55,13 @@ class _Options:
         )
         return PacedSource(source) if self.latest else source
 
+    def world(self, address: str, name: str | None) -> list[Source]:
+        from .world.source import world_sources
+
+        given = {"start": self.start, "end": self.end, "frames": self.frames}
+        sources = world_sources(address, stream_id=name, **given)
+        return [PacedSource(source) if self.latest else source for source in sources]
+
     def images(self, paths: Sequence[Path], name: str) -> Source:
         source = ImageSource(paths, stream_id=name, start=self.start, end=self.end, frames=self.frames)
         return PacedSource(source) if self.latest else source
@@ -78,7 +86,7 @@ def open_source(
     Args:
         address: a video or image file, a folder of images (in natural order), a glob (all images: one
             source; all videos: one source each), numbered images (``frames/%06d.png``), ``-`` for a stream
-            on standard input, an http(s) address; ``NAME=ADDRESS`` names the stream.
+            on standard input, an http(s) address, ``synth:street`` for the drawn world; ``NAME=ADDRESS`` names the stream.
         stream_id: name of the stream; None: NAME, or the stem of the file, or the name of the folder.
         start: first time to deliver, seconds or "1:02.5".
         end: time from which on nothing is delivered.
@@ -105,6 +113,8 @@ def open_source(
         raise UsageError(f"an empty source address; give {KINDS}")
     if text == "-":
         return [options.video(text, stream_id)]
+    if is_world(text):
+        return options.world(text, stream_id)
     if path.is_dir():
         return [options.images(images_in(path), stream_id or path.absolute().name or "images")]
     if path.exists():

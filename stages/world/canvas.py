@@ -11,6 +11,8 @@ from PIL import Image, ImageDraw
 from ...kernels import SurfaceTable
 from .geometry import Look, Matrix, Part, Points
 
+Colour = tuple[float, float, float]
+
 STILL_AMPLITUDE = 0.01
 """A texture that changes colours by less is left out."""
 MAX_BLUR_PX = 12
@@ -49,10 +51,8 @@ class Canvas:
         perspective: bool = False, shaded: bool = False,
     ) -> int:  # fmt: skip
         """A new row of the table; ``frame`` leads from the surface's metres to pixels, ``distance`` is in metres."""
-        colour, reach = self.haze
-        far = 1.0 - 0.5 ** (1.6 * distance / reach)
-        r, g, b = (own + far * (other - own) for own, other in zip(look.colour, colour, strict=True))
-        self.colours.append((r, g, b))
+        far, colour = self._haze(distance)
+        self.colours.append(_mixed(look.colour, colour, far))
         self.frames.append(frame)
         self.scales.append(look.scale)
         self.amplitudes.append(look.amplitude)
@@ -68,16 +68,37 @@ class Canvas:
         """Give the inside of an outline, [N, 2] in pixels, to a surface."""
         self._draw.polygon(points.ravel().tolist(), fill=surface)
 
-    def parts(
-        self, parts: list[Part], base: Matrix, *, owner: int, stuff: int, distance: float, blur: int
-    ) -> None:  # fmt: skip
+    def parts(self, parts: list[Part], base: Matrix, *, owner: int, stuff: int, distance: float, blur: int) -> None:
         """Draw an actor or a piece of scenery; ``base`` leads from its metres to pixels."""
         scale = abs(base[1, 1])
         kept = [part for part in parts if part.detail * scale > 1.5]
-        frames = base @ np.stack([part.frame for part in kept])
-        for part, frame in zip(kept, frames, strict=True):
-            number = self.surface(part.look, frame, owner=owner, stuff=stuff, distance=distance, blur=blur)
-            self.fill(number, part.outline @ frame[:2, :2].T + frame[:2, 2])
+        frames = base @ np.array([part.frame for part in kept])
+        first, count = len(self.colours), len(kept)
+        far, colour = self._haze(distance)
+        self.colours += [_mixed(part.look.colour, colour, far) for part in kept]
+        self.frames += list(frames)
+        self.scales += [part.look.scale for part in kept]
+        self.amplitudes += [part.look.amplitude for part in kept]
+        self.textures += [part.look.texture for part in kept]
+        self.perspective += [False] * count
+        self.shaded += [False] * count
+        self.blur += [min(blur, MAX_BLUR_PX)] * count
+        self.owners += [owner] * count
+        self.stuff += [stuff] * count
+        lengths = [len(part.outline) for part in kept]
+        turns = np.repeat(frames, lengths, axis=0)
+        points = np.concatenate([part.outline for part in kept])[:, None, :]
+        placed = (points @ turns[:, :2, :2].swapaxes(1, 2))[:, 0] + turns[:, :2, 2]
+        numbers = placed.ravel().tolist()
+        end = 0
+        for number, length in enumerate(lengths, first):
+            start, end = end, end + 2 * length
+            self._draw.polygon(numbers[start:end], fill=number)
+
+    def _haze(self, distance: float) -> tuple[float, tuple[float, float, float]]:
+        """How much of the colour of the haze something at ``distance`` metres has, and that colour."""
+        colour, reach = self.haze
+        return 1.0 - 0.5 ** (1.6 * distance / reach), colour
 
     def map(self) -> NDArray[np.uint16]:
         """The map, uint16 [H, W]."""
@@ -101,3 +122,9 @@ class Canvas:
             np.array(self.shaded, np.uint8),
             np.array(self.blur, np.int32),
         )
+
+
+def _mixed(colour: Colour, other: Colour, part: float) -> Colour:
+    """``colour`` with a ``part`` of ``other``."""
+    r, g, b = colour
+    return r + part * (other[0] - r), g + part * (other[1] - g), b + part * (other[2] - b)

@@ -80,7 +80,7 @@ class Casting:
     def fill(self) -> None:
         """Add as many as the shot is to have; in a hard one many stand in each other's way."""
         wanted = int(self.random.integers(14, 23) if self.hard else self.random.integers(6, 12))
-        names, shares = zip(*SHARES, strict=True)
+        names, shares = [name for name, _ in SHARES], [share for _, share in SHARES]
         while len(self.actors) < wanted:
             name = str(self.random.choice(names, p=shares))
             anchor = self.actors[int(self.random.integers(len(self.actors)))] if self.actors else None
@@ -112,7 +112,7 @@ class Casting:
         return 3.0 + self.advance
 
     def _depth(self, name: str) -> float:
-        """Metres along z, so that sizes in the picture are spread over their logarithm, in a hard shot more of them small."""
+        """Metres along z: sizes in the picture are spread over their logarithm, in a hard shot more are small."""
         far = {"ball": 26.0, "animal": 32.0}.get(name, 48.0 if self.hard else 30.0)
         near = {"car": 7.0, "ball": 3.0, "animal": 3.5}.get(name, 4.0) + self.advance
         if not self.hard:

@@ -154,9 +154,9 @@ class Ball:
             parts.append(Part(WHITE, spin, disc(0.2 * r, None, 10), 0.3 * r))
         elif self.kind == "football":
             parts += [
-                Part(self.second, spin @ turned(0.68 * r * sin(n * 1.2566), 0.68 * r * sin(n * 1.2566 + pi / 2), n * 1.2566),
+                Part(self.second, spin @ turned(0.68 * r * sin(a), 0.68 * r * sin(a + pi / 2), a),
                      disc(0.24 * r, None, 5), 0.4 * r)
-                for n in range(5)
+                for a in (n * 1.2566 for n in range(5))
             ]  # fmt: skip
             parts.append(Part(self.second, spin, disc(0.27 * r, None, 5), 0.4 * r))
         elif self.kind == "striped":

@@ -124,8 +124,10 @@ class Person:
         parts.append(Part(self.skin, frame @ turned(shift, 0.42), disc(radius * 0.95, long * 0.86)))
         parts += self._face(frame, h)
         if self.hat:
-            parts.append(Part(self.top, frame, outline(-1.2 * radius, 0.75, 1.6 * radius, 0.75, 1.1 * radius, 0.85,
-                                                       0.8 * radius, 1.12, -0.8 * radius, 1.12, -1.1 * radius, 0.85)))  # fmt: skip
+            wide = (1.2, 0.75, 1.6, 0.75, 1.1, 0.85, 0.8, 1.12, -0.8, 1.12, -1.1, 0.85)
+            brim = [each * (radius if place % 2 == 0 else 1.0) for place, each in enumerate(wide)]
+            brim[0] = -brim[0]
+            parts.append(Part(self.top, frame, outline(*brim)))
         return parts
 
     def _face(self, frame: NDArray[np.float64], h: float) -> list[Part]:

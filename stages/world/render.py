@@ -64,7 +64,7 @@ class Rendered:
     @cached_property
     def owners(self) -> NDArray[np.int32]:
         """Whose each pixel is, int32 [H, W]: the number of an actor, or -1 - the number of a piece of the street."""
-        owners: NDArray[np.int32] = np.array(self.canvas.owners, np.int32)[self.surfaces]
+        owners: NDArray[np.int32] = np.take(np.array(self.canvas.owners, np.int32), self.surfaces)
         return owners
 
     def picture(self) -> NDArray[np.uint8]:
@@ -171,15 +171,12 @@ def _draw_standing(canvas: Canvas, moment: Moment, view: View, shadow: ImageDraw
                 blur = _blur(moment, base, moment.view(1).billboard(piece.x, 0.0, piece.z))
                 canvas.parts(piece.pieces, base, owner=number, stuff=piece.stuff, distance=distance, blur=blur)
             continue
-        base, before = (
-            base_of(actor, view, moment.time_s),
-            base_of(actor, moment.view(1), moment.time_s - moment.step_s),
-        )
-        if base is None or not _visible(base, actor.body.extent, canvas.size):
+        here, before = (base_of(actor, moment.view(n), moment.time_s - n * moment.step_s) for n in (0, 1))
+        if here is None or not _visible(here, actor.body.extent, canvas.size):
             continue
-        _draw_shadow(shadow, base, actor)
-        blur = 0 if before is None else _blur(moment, base, before)
-        canvas.parts(actor.body.parts(moment.time_s), base, owner=actor.number, stuff=-1, distance=distance, blur=blur)
+        _draw_shadow(shadow, here, actor)
+        blur = 0 if before is None else _blur(moment, here, before)
+        canvas.parts(actor.body.parts(moment.time_s), here, owner=actor.number, stuff=-1, distance=distance, blur=blur)
 
 
 def _blur(moment: Moment, base: Matrix, before: Matrix) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from typing import Any
 from urllib.parse import parse_qsl
 
 from ...pipeline.errors import UsageError
@@ -88,7 +89,8 @@ def parse_world(address: str) -> WorldSettings:
         if split not in SPLITS:
             raise UsageError(f"{address}: unknown split {split!r}; known: {', '.join(SPLITS)}")
         settings = SPLITS[split]
-    return replace(settings, **{_FIELDS.get(key, key): _value(address, key, text) for key, text in options.items()})
+    changes: dict[str, Any] = {_FIELDS.get(key, key): _value(address, key, text) for key, text in options.items()}
+    return replace(settings, **changes)
 
 
 _FIELDS = {"shot": "shot_s"}
@@ -103,7 +105,7 @@ def _value(address: str, key: str, text: str) -> object:
         return float(text)
     if key == "size" and (sides := re.fullmatch(r"(\d{2,4})x(\d{2,4})", text)):
         width, height = int(sides[1]), int(sides[2])
-        if _MIN_SIDE <= min(width, height) and max(width, height) <= _MAX_SIDE:
+        if min(width, height) >= _MIN_SIDE and max(width, height) <= _MAX_SIDE:
             return height, width
     if key == "difficulty" and text in DIFFICULTIES:
         return text

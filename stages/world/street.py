@@ -160,7 +160,9 @@ def _house(random: np.random.Generator, paints: Paints, x: float, width: float, 
     for _ in range(int(random.integers(0, 4))):  # signs and posters in the colours of things
         left, low = random.uniform(0, 0.8) * width, random.uniform(0.5, 0.6 * height)
         size = random.uniform(0.4, 2.0)
-        shape = disc(size / 2) + (size / 2, size / 2) if random.random() < 0.3 else box(0, 0, size, 0.6 * size)
+        shape = (
+            disc(size / 2) + np.array((size / 2, size / 2)) if random.random() < 0.3 else box(0, 0, size, 0.6 * size)
+        )
         pieces.append(Part(paints.any(random), turned(left, low), shape))
     return Scenery(pieces, BUILDING, x, z)
 

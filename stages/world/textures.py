@@ -43,7 +43,7 @@ def texture_bank() -> NDArray[np.uint8]:
 
 
 def _noise(random: np.random.Generator, cells: int, stretch: int = 1) -> NDArray[np.float64]:
-    """Smooth noise within about -2 and 2 that repeats: random values at ``cells`` places a side, in between bilinear."""
+    """Smooth noise within about -2 and 2 that repeats: random at ``cells`` places a side, in between bilinear."""
     values = random.normal(size=(max(1, cells // stretch), cells))
     for axis in (0, 1):
         step = TEXTURE_SIDE / values.shape[axis]

@@ -152,14 +152,12 @@ def _panoptic(rendered: Rendered, shown: list[Seen], objects: Detections) -> Pan
         ids[owners == each.actor.number] = 100 + track
         kind = each.actor.body.class_id
         segments.append(Segment(100 + track, kind, THINGS[kind], True, 1.0, each.area, track))
-    full = ids[rendered.surfaces]
-    areas = np.bincount(np.minimum(full.ravel(), len(STUFF) + 1), minlength=len(STUFF) + 2)
-    segments += [
-        Segment(number + 1, len(THINGS) + number, name, False, None, int(areas[number + 1]))
-        for number, name in enumerate(STUFF)
-        if areas[number + 1]
-    ]
-    return PanopticMap(full, tuple(segments))
+    counts = np.bincount(rendered.surfaces.ravel(), minlength=len(stuff))
+    for number, name in enumerate(STUFF):
+        area = int(counts[stuff == number].sum())
+        if area:
+            segments.append(Segment(number + 1, len(THINGS) + number, name, False, None, area))
+    return PanopticMap(np.take(ids, rendered.surfaces), tuple(segments))
 
 
 def _people(
