@@ -22,6 +22,7 @@ from ..stages.open_source import open_sources
 from ..stages.outputs import OutputStream
 from ..stages.paced import PacedSource
 from ..stages.peeked import Peeked
+from .default_model import is_world
 
 Address = str | os.PathLike[str]
 Policy = Literal["lossless", "latest"]
@@ -213,9 +214,10 @@ def address_of(source: Source) -> str:
 
 
 def _output_stream(source: Source, options: JobOptions) -> OutputStream:
+    address = address_of(source)
     return OutputStream(
         stream_id=source.stream_id,
-        address=address_of(source),
+        address="" if address == "-" or is_world(address) else address,  # these have no file with sound
         starts_late=options.start is not None,
         ends_early=options.end is not None or options.frames is not None,
         frames=min((most for most in (source.expected_frames, options.frames) if most is not None), default=None),
