@@ -15,16 +15,13 @@ from .terminal import Progress, say
 
 def models(options: argparse.Namespace) -> int:
     """List the models, or one in full."""
-    from ...models.registry import MODELS, ModelRow, find_model
-    from ...models.weights import pulled_path
-
-    def here(row: ModelRow) -> list[Path]:
-        return [path for each in row.weights if (path := pulled_path(row, each)).is_file()]
+    from ...models.registry import MODELS, find_model
+    from ...models.weights import weights_here
 
     if not options.name:
         print(f"{'model':<22} {'finds':<24} {'weights here':<13} checked")
         for row in MODELS.values():
-            print(f"{row.name:<22} {row.task:<24} {'yes' if here(row) else 'no':<13} {row.status}")
+            print(f"{row.name:<22} {row.task:<24} {'yes' if weights_here(row) else 'no':<13} {row.status}")
         print("\nvidgraph models NAME says where a model and its weights come from; vidgraph pull NAME gets weights")
         return 0
     row = find_model(options.name)
@@ -36,7 +33,7 @@ def models(options: argparse.Namespace) -> int:
         ("licence", row.licence),
         ("trained on", row.trained_on),
         ("checked", f"{row.status}: {row.verification}"),
-        ("weights here", ", ".join(map(str, here(row))) or f"none; use --model {row.name}=FILE"),
+        ("weights here", str(weights_here(row) or f"none; use --model {row.name}=FILE")),
     ]
     for file in row.weights:
         lines += [("file", file.file), ("  SHA-256", file.sha256 or "not known")]
