@@ -1,5 +1,6 @@
 # vidgraph: the two commands of the README, and what contributors use.
 #
+#   make demo [OUT=folder] [ARGS=…]
 #   make demo VIDEO=path [WEIGHTS=path] [MODEL=name] [OUT=folder] [ARGS=…]
 #   make test [TESTS=path] [PYTEST_ARGS=…]
 #
@@ -15,7 +16,7 @@ MODEL ?=
 WEIGHTS ?=
 VIDEO ?=
 OUT ?= out
-ARGS ?= --size 640 --min-score 0.5
+ARGS ?= $(if $(VIDEO),--size 640 --min-score 0.5)
 TESTS ?= tests
 WORKERS ?= 2
 PYTEST_ARGS ?=
@@ -32,6 +33,7 @@ WHEEL = $$(ls build/wheel/vidgraph-*.whl)
 .PHONY: help demo test lint docs wheel install machine video clean
 
 help:
+	@echo 'make demo                            find things in a drawn street: annotated video and JSON lines in out/'
 	@echo 'make demo VIDEO=path [WEIGHTS=path]  run a face detector on a video: annotated video and JSON lines in out/'
 	@echo 'make test                            install the package and run all tests'
 	@echo 'make lint                            format, lint, types and layers'
@@ -47,8 +49,8 @@ machine:
 	@command -v "$${CXX:-c++}" >/dev/null || { echo "make: no C++ compiler ($${CXX:-c++}) here. On Debian: apt install build-essential" >&2; exit 1; }
 
 video: machine
-	@test -n "$$VIDEO" || { echo "make: say which video: make demo VIDEO=path/to/video.mp4 [WEIGHTS=path/to/weights]" >&2; exit 2; }
-	@test -e "$$VIDEO" || { echo "make: no such video: $$VIDEO" >&2; exit 2; }
+	@test -n "$$VIDEO" || test -z "$$WEIGHTS$$MODEL" || { echo "make: say for which video: make demo VIDEO=path/to/video.mp4 MODEL=… WEIGHTS=…" >&2; exit 2; }
+	@test -z "$$VIDEO" || test -e "$$VIDEO" || { echo "make: no such video: $$VIDEO" >&2; exit 2; }
 	@test -z "$$WEIGHTS" || test -e "$$WEIGHTS" || { echo "make: no such weights: $$WEIGHTS" >&2; exit 2; }
 
 $(BIN)/python: | machine
@@ -81,13 +83,18 @@ $(STAMPS)/test-$(HASH): $(STAMPS)/base-$(HASH)
 wheel: $(STAMPS)/wheel-$(HASH)
 install: $(STAMPS)/base-$(HASH)
 
-NEEDS_TORCH := $(if $(filter %.onnx,$(WEIGHTS)),base,torch)
+# The drawn street comes with a model, as ONNX; so may weights for a video.
+NEEDS_TORCH := $(if $(VIDEO),$(if $(filter %.onnx,$(WEIGHTS)),base,torch),base)
 
 demo: video $(STAMPS)/$(NEEDS_TORCH)-$(HASH)
-	@set -e; name=$$(basename "$$VIDEO"); name=$${name%.*}; mkdir -p "$$OUT"; \
-	if [ -n "$$WEIGHTS" ]; then model="$${MODEL:-retinaface}=$$WEIGHTS"; \
-	else model="$${MODEL:-retinaface-1mb}"; $(BIN)/vidgraph pull "$$model"; fi; \
-	$(BIN)/vidgraph run "$$VIDEO" --model "$$model" $(ARGS) -y -o "$$OUT/$$name.mp4" -o "$$OUT/$$name.jsonl"; \
+	@set -e; mkdir -p "$$OUT"; \
+	if [ -z "$$VIDEO" ]; then name=street; set -- synth:street; \
+	else name=$$(basename "$$VIDEO"); name=$${name%.*}; \
+	  if [ -n "$$WEIGHTS" ]; then model="$${MODEL:-retinaface}=$$WEIGHTS"; \
+	  else model="$${MODEL:-retinaface-1mb}"; $(BIN)/vidgraph pull "$$model"; fi; \
+	  set -- "$$VIDEO" --model "$$model"; \
+	fi; \
+	$(BIN)/vidgraph run "$$@" $(ARGS) -y -o "$$OUT/$$name.mp4" -o "$$OUT/$$name.jsonl"; \
 	echo "wrote $$OUT/$$name.mp4 and $$OUT/$$name.jsonl"
 
 test: machine $(STAMPS)/test-$(HASH)
