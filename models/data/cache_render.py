@@ -213,7 +213,8 @@ def render_part(dataset: Dataset, part: Part, size: Size, folder: Path) -> None:
     file.parent.mkdir(exist_ok=True)
     new = file.with_suffix(f".{os.getpid()}.new")
     with new.open("wb") as stream:
-        np.savez(stream, **{name: np.concatenate([row[name] for row in rows]) for name in rows[0]})
+        arrays: dict[str, Any] = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
+        np.savez(stream, **arrays)
     new.replace(file)
 
 
@@ -329,7 +330,8 @@ def cell_edges(low: int, high: int, whole: int, length: int) -> tuple[int, int, 
         the first cell, one past the last, and float64 [cells + 1], in pixels from ``low``.
     """
     first, last = low * length // whole, -(-high * length // whole)
-    return first, last, np.arange(first, last + 1) * (whole / length) - low
+    edges: NDArray[np.float64] = np.arange(first, last + 1, dtype=np.float64) * (whole / length) - low
+    return first, last, edges
 
 
 def covered(mask: NDArray[Any], row_edges: NDArray[np.float64], column_edges: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -347,8 +349,8 @@ def covered(mask: NDArray[Any], row_edges: NDArray[np.float64], column_edges: ND
     if row_edges[1] - row_edges[0] < 1 or column_edges[1] - column_edges[0] < 1:
         rows, columns = (np.floor((edges[1:] + edges[:-1]) / 2).astype(np.int64) for edges in (row_edges, column_edges))
         inside = ((rows >= 0) & (rows < height))[:, None] & ((columns >= 0) & (columns < width))
-        found: NDArray[np.bool_] = mask[np.ix_(rows.clip(0, height - 1), columns.clip(0, width - 1))].astype(bool)
-        return found & inside
+        found: NDArray[np.bool_] = inside & (mask[np.ix_(rows.clip(0, height - 1), columns.clip(0, width - 1))] != 0)
+        return found
     rows, columns = (np.rint(edges).astype(np.int64) for edges in (row_edges, column_edges))
     areas = np.diff(rows)[:, None] * np.diff(columns)
     sums = _running(_running(mask, 0)[rows.clip(0, height)], 1)

@@ -16,6 +16,8 @@ MIN_VISIBLE = 0.3
 """Objects of which less lies in the part are ignored."""
 MIN_SIDE_PX = 2.0
 """Objects that are smaller in the network's input are ignored."""
+SPREAD = 58.0
+"""Standard deviation of the colours of ordinary pictures, of 0..255."""
 MIRRORED_POINTS = (1, 0, 2, 4, 3)
 """Which point of a face is which in a mirror: left and right are those of the picture."""
 
@@ -32,7 +34,7 @@ class Augmentation:
         least: smallest part of each side of the frame that is taken.
         aspect: the part's aspect is at most this many times that of the frame, or its inverse.
         light: greatest change of brightness, in standard deviations of the input.
-        contrast: greatest change of contrast and of saturation, as a part of it.
+        contrast: greatest change of contrast, as a part of it; of single channels a quarter of these.
     """
 
     flip: float = 0.5
@@ -54,15 +56,13 @@ class View:
         box: (x1, y1, x2, y2), pixels of the cached frame.
         mirrored: left and right are swapped, after the part was taken.
         gain: float32 [3], factor of each channel of the input.
-        shift: float32 [3], added to each channel.
-        saturation: factor of the distance to grey.
+        shift: float32 [3], added to each channel, in standard deviations of the colours of ordinary pictures.
     """
 
     box: tuple[float, float, float, float]
     mirrored: bool
     gain: Floats
     shift: Floats
-    saturation: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,21 +93,22 @@ def draw_view(random: np.random.Generator, size: Size, how: Augmentation) -> Vie
     box = (x1 * width, y1 * height, (x1 + sides[0]) * width, (y1 + sides[1]) * height)
     gain = (1 + random.uniform(-how.contrast, how.contrast)) * (1 + random.uniform(-1, 1, 3) * how.contrast / 4)
     shift = random.uniform(-how.light, how.light) + random.uniform(-1, 1, 3) * how.light / 4
-    saturation = 1 + random.uniform(-how.contrast, how.contrast)
     mirrored = bool(random.random() < how.flip)
-    return View(tuple(map(float, box)), mirrored, gain.astype(np.float32), shift.astype(np.float32), float(saturation))  # type: ignore[arg-type]
+    return View(tuple(map(float, box)), mirrored, gain.astype(np.float32), shift.astype(np.float32))  # type: ignore[arg-type]
 
 
 def whole_view(size: Size) -> View:
     """The frame as it is."""
     one, zero = np.ones(3, np.float32), np.zeros(3, np.float32)
-    return View((0.0, 0.0, float(size[1]), float(size[0])), False, one, zero, 1.0)
+    return View((0.0, 0.0, float(size[1]), float(size[0])), False, one, zero)
 
 
 def picture(frame: CachedFrame, view: View, form: InputFormat, out: Floats) -> None:
     """Write the network's input to ``out``: float32 [1, H, W, 3], normalised, channels in the network's order."""
     size = (out.shape[1], out.shape[2])
     x1, y1, x2, y2 = view.box
+    std = np.array(form.std) / view.gain
+    mean = np.array(form.mean) - view.shift * SPREAD / view.gain
     preprocess(
         (frame.image,),
         "rgb24",
@@ -116,8 +117,8 @@ def picture(frame: CachedFrame, view: View, form: InputFormat, out: Floats) -> N
         size=size,
         scale=((x2 - x1) / size[1], (y2 - y1) / size[0]),
         offset=(x1, y1),
-        mean=form.mean,
-        std=form.std,
+        mean=mean.tolist(),
+        std=std.tolist(),
         bgr=form.bgr,
         layout="nhwc",
         out=out,
@@ -143,7 +144,8 @@ def faces_in(frame: CachedFrame, view: View, size: Size) -> tuple[Objects, Float
         points[..., 0] = 1 - points[..., 0]
         points = points[:, list(MIRRORED_POINTS)]
     found = Objects(boxes[rows], np.zeros(len(rows), np.int32), (frame.faces_ignored | ignored)[rows], rows)
-    return found, points.astype(np.float32), frame.face_known[rows].all(axis=1)
+    known = np.asarray(frame.face_known[rows].all(axis=1))
+    return found, points.astype(np.float32), known
 
 
 def _seen(boxes: Floats, view: View, size: Size) -> tuple[Floats, NDArray[np.bool_], NDArray[np.bool_]]:
@@ -178,8 +180,8 @@ def mask_in(
     if view.mirrored:
         left, right = size[1] - right, size[1] - left
     origin = frame.mask_boxes[row]
-    columns = x1 + np.arange(left, right + 1) * ((x2 - x1) / size[1]) - float(origin[0])
-    rows = y1 + np.arange(top, bottom + 1) * ((y2 - y1) / size[0]) - float(origin[1])
+    columns = x1 + np.arange(left, right + 1, dtype=np.float64) * ((x2 - x1) / size[1]) - float(origin[0])
+    rows = y1 + np.arange(top, bottom + 1, dtype=np.float64) * ((y2 - y1) / size[0]) - float(origin[1])
     mask = frame.mask(row)
     if not mask.size or left == right or top == bottom:
         return np.zeros((bottom - top, right - left), np.bool_)
@@ -210,12 +212,13 @@ def flow_in(chain: list[CachedFrame], view: View, size: Size) -> Floats | None:
     for flow in flows:
         assert flow is not None
         height, width = flow.shape[:2]
-        known = np.isfinite(place).all(axis=-1)
-        column, row = np.moveaxis(np.floor(np.where(known[..., None], place, 0) / FLOW_SHRINK).astype(np.int64), -1, 0)
+        known = np.asarray(np.isfinite(place).all(axis=-1))
+        column, row = np.moveaxis(np.floor(np.nan_to_num(place) / FLOW_SHRINK).astype(np.int64), -1, 0)
         inside = known & (column >= 0) & (column < width) & (row >= 0) & (row < height)
         step = flow[row.clip(0, height - 1), column.clip(0, width - 1)].astype(np.float32)
         place = np.where(inside[..., None], place + step, np.float32(np.nan))
-    moved: Floats = (place - start) / np.array([x2 - x1, y2 - y1], np.float32)
+    sides = np.array([x2 - x1, y2 - y1], np.float32)
+    moved: Floats = np.divide(place - start, sides, dtype=np.float32)
     if view.mirrored:
         moved = moved[:, ::-1] * np.array([-1, 1], np.float32)
     return moved

@@ -32,8 +32,6 @@ FACE_RULE = MatchRule(positive=0.35, negative=0.35, best=0.2)
 
 MASK_POSITIVES = 100
 """Anchors of an image whose masks are judged, at most; others are left out by chance."""
-SPREAD = 58.0
-"""Standard deviation of the colours of ordinary pictures, of 0..255: a network may see them unscaled."""
 CROP_MARGIN = 1
 """Cells around a box in which its mask is judged too, as masks are cropped when they are assembled."""
 
@@ -213,9 +211,6 @@ def _pictures(frames: list[CachedFrame], views: list[View], layout: Layout) -> F
     images = np.empty((len(frames), *layout.size, 3), np.float32)
     for place, (frame, view) in enumerate(zip(frames, views, strict=True)):
         picture(frame, view, layout.form, images[place : place + 1])
-        grey = images[place].mean(axis=2, keepdims=True) * np.float32(1 - view.saturation)
-        images[place] *= view.gain * np.float32(view.saturation)
-        images[place] += grey + view.shift * np.float32(SPREAD / np.mean(layout.form.std))
     return images
 
 

@@ -6,15 +6,17 @@ import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from ...pipeline.errors import CheckpointError, VidgraphError
+from .crew import Crew
 from .settings import TrainSettings
 from .state import Average, Curve, save_checkpoint
 from .tasks import Task
@@ -69,14 +71,24 @@ class Trainer:
     an interruption is bit for bit the one that was not interrupted (on one kind of machine, with as many threads).
     """
 
-    def __init__(self, task: Task, settings: TrainSettings, folder: Path) -> None:
+    def __init__(
+        self, task: Task, open_task: Callable[[nn.Module], Task], settings: TrainSettings, folder: Path
+    ) -> None:
+        """Begin.
+
+        Args:
+            task: what is trained.
+            open_task: makes the same of a network, in another process.
+            settings: how.
+            folder: for checkpoints and curve.
+        """
         self.task, self.settings, self._folder = task, settings, folder
+        self._open_task = open_task
         self.step, self.elapsed_s = 0, 0.0
         self.stopped = False
         self._network = task.network.to(memory_format=torch.channels_last)
         self._optimiser = make_optimiser(self._network, settings)
         self._average = Average(self._network, settings.average)
-        self._order: tuple[int, NDArray[np.int64]] = (-1, np.zeros(0, np.int64))
 
     def load(self, checkpoint: dict[str, Any]) -> None:
         """Go on from a checkpoint.
@@ -118,59 +130,39 @@ class Trainer:
             DivergedError: the loss is no number any more; the last checkpoint is from before.
         """
         curve = Curve(self._folder, self.step)
-        self._network.train()
-        if self.settings.freeze_norm:
-            for module in self._network.modules():
-                if isinstance(module, nn.modules.batchnorm._BatchNorm):
-                    module.eval()
+        prepare(self._network, self.settings)
         seen: list[dict[str, float]] = []
         saved_s = reported_s = self.elapsed_s
-        begun = time.monotonic() - self.elapsed_s
-        while not self.stopped and self.settings.done(self.step, self.elapsed_s) < 1.0:
-            seen.append(self._one_step())
-            self.elapsed_s = time.monotonic() - begun
-            if self.step % self.settings.report == 0:
-                report = self._report(seen, self.elapsed_s - reported_s)
-                curve.add(report.as_dict())
-                tell(report)
-                seen, reported_s = [], self.elapsed_s
-            if self.elapsed_s - saved_s >= 60 * self.settings.checkpoint_minutes:
-                self.save()
-                saved_s = self.elapsed_s
+        with Crew(self._network, self.settings.processes, partial(_part, self._open_task, self.settings)) as crew:
+            part = Part(self.task, self.settings)
+            begun = time.monotonic() - self.elapsed_s
+            while not self.stopped and self.settings.done(self.step, self.elapsed_s) < 1.0:
+                seen.append(self._one_step(crew, part))
+                self.elapsed_s = time.monotonic() - begun
+                if self.step % self.settings.report == 0:
+                    report = self._report(seen, self.elapsed_s - reported_s)
+                    curve.add(report.as_dict())
+                    tell(report)
+                    seen, reported_s = [], self.elapsed_s
+                if self.elapsed_s - saved_s >= 60 * self.settings.checkpoint_minutes:
+                    self.save()
+                    saved_s = self.elapsed_s
         self.save()
 
-    def _one_step(self) -> dict[str, float]:
-        batch = self.task.batch(self._numbers(), np.random.default_rng((self.settings.seed, 1, self.step)))
+    def _one_step(self, crew: Crew, part: Part) -> dict[str, float]:
         rate = self.settings.rate_at(self.step, self.elapsed_s)
         for group in self._optimiser.param_groups:
             group["lr"] = rate
         self._optimiser.zero_grad(set_to_none=True)
-        lower = torch.autocast("cpu", torch.bfloat16) if self.settings.precision == "bf16" else contextlib.nullcontext()
-        with lower:
-            losses = self.task.losses(batch)
-        total = torch.stack(list(losses.values())).sum()
-        values = {name: float(value.detach()) for name, value in losses.items()}
-        if not np.isfinite(float(total.detach())):
-            after = f"the loss is {float(total.detach())} after {self.step} steps ({values})"
+        total = float(crew.gradients(self.step, partial(part, self.step, 0)))
+        norm = float(nn.utils.clip_grad_norm_(self._network.parameters(), self.settings.clip))
+        if not np.isfinite((total, norm)).all():
+            after = f"the loss is {total} and its gradient {norm} after {self.step} steps ({part.losses})"
             raise DivergedError(f"{after}; a lower --rate or more --warmup may help")
-        total.backward()
-        norm = nn.utils.clip_grad_norm_(self._network.parameters(), self.settings.clip)
         self._optimiser.step()
         self.step += 1
         self._average.update(self._network, self.step)
-        return {**values, "total": float(total.detach()), "norm": float(norm)}
-
-    def _numbers(self) -> NDArray[np.int64]:
-        """The frames of this step: each frame once in every epoch, in an order of the epoch's own."""
-        count, batch = len(self.task.numbers), self.settings.batch
-        places = np.arange(self.step * batch, (self.step + 1) * batch)
-        return np.array([self._epoch(int(place) // count)[place % count] for place in places], np.int64)
-
-    def _epoch(self, epoch: int) -> NDArray[np.int64]:
-        if self._order[0] != epoch:
-            random = np.random.default_rng((self.settings.seed, 0, epoch))
-            self._order = epoch, random.permutation(self.task.numbers)
-        return self._order[1]
+        return {**part.losses, "total": total, "norm": norm}
 
     def _report(self, seen: list[dict[str, float]], taken_s: float) -> Report:
         means = {name: float(np.mean([each.get(name, 0.0) for each in seen])) for name in seen[-1]}
@@ -180,6 +172,58 @@ class Trainer:
         left_s = self.elapsed_s * (1 - done) / done if done else float("inf")
         rate = self._optimiser.param_groups[0]["lr"]
         return Report(self.step, means, rate, images / max(taken_s, 1e-9), done, left_s, norm)
+
+
+class Part:
+    """What one process computes of a step.
+
+    Attributes:
+        losses: the parts of the last loss.
+    """
+
+    def __init__(self, task: Task, settings: TrainSettings) -> None:
+        self._task, self._settings = task, settings
+        self._order: tuple[int, NDArray[np.int64]] = (-1, np.zeros(0, np.int64))
+        self.losses: dict[str, float] = {}
+
+    def __call__(self, step: int, process: int) -> Tensor:
+        """The loss of the part of ``process`` of the batch of ``step``, on which nothing else has an influence."""
+        random = np.random.default_rng((self._settings.seed, 1, step, process))
+        batch = self._task.batch(self._numbers(step)[process :: self._settings.processes], random)
+        lower: Any = contextlib.nullcontext()
+        if self._settings.precision == "bf16":
+            lower = torch.autocast("cpu", torch.bfloat16)
+        with lower:
+            losses = self._task.losses(batch)
+        self.losses = {name: float(value.detach()) for name, value in losses.items()}
+        return torch.stack(list(losses.values())).sum()
+
+    def _numbers(self, step: int) -> NDArray[np.int64]:
+        """The frames of a step: each frame once in every epoch, in an order of the epoch's own."""
+        count, batch = len(self._task.numbers), self._settings.batch
+        places = range(step * batch, (step + 1) * batch)
+        return np.array([self._epoch(place // count)[place % count] for place in places], np.int64)
+
+    def _epoch(self, epoch: int) -> NDArray[np.int64]:
+        if self._order[0] != epoch:
+            random = np.random.default_rng((self._settings.seed, 0, epoch))
+            self._order = epoch, random.permutation(self._task.numbers)
+        return self._order[1]
+
+
+def _part(open_task: Callable[[nn.Module], Task], settings: TrainSettings, network: nn.Module) -> Part:
+    """The part of another process, whose network has its weights in shared memory."""
+    prepare(network, settings)
+    return Part(open_task(network), settings)
+
+
+def prepare(network: nn.Module, settings: TrainSettings) -> None:
+    """Into the mode of training."""
+    network.train()
+    if settings.freeze_norm:
+        for module in network.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.eval()
 
 
 def make_optimiser(network: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from ...pipeline.errors import UsageError
+from ...pipeline.threads import available_cores
 from .augment import Augmentation
 
 Stage = Literal["image", "video"]
@@ -16,6 +17,8 @@ PRECISIONS = ("fp32", "bf16")
 MAY_CHANGE = ("steps", "hours", "checkpoint_minutes", "report", "threads")
 """Settings that a resumed training may have otherwise than before."""
 DEFAULT_STEPS = 20_000
+LEAST_PART = 4
+"""Frames of a step for each process, at least: norms take their statistics from them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,8 @@ class TrainSettings:
         freeze_norm: norms keep their statistics.
         checkpoint_minutes: between two checkpoints.
         report: steps between two lines of the curve.
-        threads: of torch; None: all cores.
+        threads: cores to use; None: all there are.
+        processes: that share each step; 0: one for each core, but none with fewer than ``LEAST_PART`` frames.
         augmentation: of the frames.
     """
 
@@ -64,6 +68,7 @@ class TrainSettings:
     checkpoint_minutes: float = 10.0
     report: int = 20
     threads: int | None = None
+    processes: int = 0
     augmentation: Augmentation = field(default_factory=Augmentation)
 
     def __post_init__(self) -> None:
@@ -75,6 +80,16 @@ class TrainSettings:
             raise UsageError(f"stage must be image or video, got {self.stage!r}")
         if self.steps is None and self.hours is None:
             object.__setattr__(self, "steps", DEFAULT_STEPS)
+        if self.processes == 0:
+            cores = self.threads or available_cores()
+            object.__setattr__(self, "processes", max(1, min(cores, self.batch // LEAST_PART)))
+        if self.processes > self.batch:
+            raise UsageError(f"a batch of {self.batch} cannot be shared by {self.processes} processes")
+
+    @property
+    def process_threads(self) -> int:
+        """Threads of each process."""
+        return max(1, (self.threads or available_cores()) // self.processes)
 
     @property
     def peak_rate(self) -> float:
@@ -115,7 +130,3 @@ class TrainSettings:
             if name not in MAY_CHANGE and before.get(name) != value:
                 then = f"{what} was begun with {name} {before.get(name)!r}, not {value!r}"
                 raise UsageError(f"{then}; go on as before, or begin another with -o")
-
-    def with_batch(self, batch: int) -> TrainSettings:
-        """The same with another batch."""
-        return replace(self, batch=batch)

@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from ..registry import ModelRow, find_model
 from .loop import Report, Trainer
 from .settings import TrainSettings
 from .state import ABOUT, CHECKPOINT, LABELS, WEIGHTS, read_checkpoint
-from .tasks import new_network, open_task
+from .tasks import Task, new_network, open_task
 
 if TYPE_CHECKING:
     from torch import nn
@@ -92,8 +93,7 @@ def train(
         OutputError: the folder holds a training, or cannot be written to.
         CheckpointError: ``weights`` or the checkpoint are damaged or do not fit.
     """
-    if settings.threads is not None:
-        torch.set_num_threads(settings.threads)
+    torch.set_num_threads(settings.process_threads)
     row = find_model(model)
     checkpoint = read_checkpoint(folder) if resume else None
     if checkpoint is not None:
@@ -106,7 +106,8 @@ def train(
     network = new_network(row, family, settings.seed)
     if weights is not None and checkpoint is None:
         start_from_file(network, row, weights)
-    trainer = Trainer(open_task(row, family, cache, settings, size=size, network=network), settings, folder)
+    opened = partial(_open_task, row, family, cache.folder, settings, size)
+    trainer = Trainer(open_task(row, family, cache, settings, size=size, network=network), opened, settings, folder)
     if checkpoint is not None:
         trainer.load(checkpoint)
     _describe(folder, row, cache, settings, data=data, size=size, weights=weights)
@@ -120,6 +121,12 @@ def train(
     trainer.run(told)
     losses = last[0].losses if last else {}
     return Trained(folder / WEIGHTS, trainer.step, trainer.stopped, losses)
+
+
+def _open_task(
+    row: ModelRow, family: Family, cache: Path, settings: TrainSettings, size: Size, network: nn.Module
+) -> Task:
+    return open_task(row, family, FrameCache(cache), settings, size=size, network=network)
 
 
 def family_for(row: ModelRow, class_names: tuple[str, ...]) -> Family:
@@ -197,6 +204,7 @@ def _describe(
         "started_from": None if weights is None else str(weights),
         "settings": settings.as_dict(),
         "torch": str(torch.__version__),
+        "processes": settings.processes,
         "threads": torch.get_num_threads(),
     }
     (folder / ABOUT).write_text(json.dumps(about, indent=1) + "\n", "utf-8")
