@@ -6,12 +6,12 @@ import os
 from collections.abc import Sequence
 
 from ..pipeline.errors import UsageError
+from ..stages.world.settings import is_world
 from .registry import MODELS, ModelRow
 from .weights import weights_here
 
 WORLD_MODEL = "yolact-edge-tiny"
 """It comes with the package, trained on the drawn world."""
-_WORLD = "synth:"
 
 
 def default_model(addresses: Sequence[str | os.PathLike[str]]) -> str:
@@ -23,7 +23,7 @@ def default_model(addresses: Sequence[str | os.PathLike[str]]) -> str:
     Raises:
         UsageError: another kind of source; the message names the models with weights on this machine.
     """
-    if all(map(is_world, addresses)):
+    if all(map(_world, addresses)):
         return WORLD_MODEL
     ready = ", ".join(f"{row.name} (trained on: {row.trained_on})" for row in models_here())
     here = f"weights on this machine are those of {ready}" if ready else "no weights are on this machine"
@@ -39,7 +39,6 @@ def models_here() -> list[ModelRow]:
     return [row for row in MODELS.values() if weights_here(row) is not None]
 
 
-def is_world(address: str | os.PathLike[str]) -> bool:
-    """Whether an address of a source means the drawn world, without importing what draws it."""
-    text = os.fspath(address).lower()
-    return text.startswith(_WORLD) or text.partition("=")[2].startswith(_WORLD)  # NAME=ADDRESS names the stream
+def _world(address: str | os.PathLike[str]) -> bool:
+    text = os.fspath(address)
+    return is_world(text) or is_world(text.partition("=")[2])  # NAME=ADDRESS names the stream

@@ -22,7 +22,7 @@ from ..stages.open_source import open_sources
 from ..stages.outputs import OutputStream
 from ..stages.paced import PacedSource
 from ..stages.peeked import Peeked
-from .default_model import is_world
+from ..stages.world.settings import is_world
 
 Address = str | os.PathLike[str]
 Policy = Literal["lossless", "latest"]
