@@ -65,3 +65,10 @@ def test_from_python(tmp_path: Path) -> None:
         vidgraph.run(tmp_path / "in.mp4")
     with pytest.raises(UsageError, match=r"no source was given.*vidgraph run synth:street -o out.mp4"):
         vidgraph.run([])
+
+
+def test_a_run_that_names_none(face_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vidgraph.models.default_model.WORLD_MODEL", "retinaface")
+    run = vidgraph.run("synth:street?size=320x180&frames=3", weights=face_weights, size=96)
+    assert [result.index for result in run] == [0, 1, 2]
+    assert run.models[0].name == "retinaface"
