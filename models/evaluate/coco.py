@@ -46,7 +46,11 @@ class Objects:
 
     @classmethod
     def of(cls, given: Detections, class_ids: NDArray[np.int32], ignored: NDArray[np.bool_] | None = None) -> Objects:
-        """The rows of ``given`` whose ``class_ids`` int32 [N] are not negative."""
+        """The rows of ``given`` whose ``class_ids`` int32 [N] are not negative.
+
+        Raises:
+            MissingExtraError: there are masks, and faster-coco-eval is not installed.
+        """
         rows = np.flatnonzero(class_ids >= 0)
         boxes = given.boxes[rows]
         sides = (boxes[:, 2:] - boxes[:, :2]).astype(np.float64)
@@ -54,7 +58,8 @@ class Objects:
         texts = None
         if masks is not None:
             texts = tuple(masks.rle(row)["counts"].encode("ascii") for row in rows.tolist())
-            areas = np.array([masks.area(row) for row in rows.tolist()], np.float64)
+            coded = [{"size": list(masks.size), "counts": text} for text in texts]
+            areas = np.asarray(coco_library().mask.area(coded), np.float64).reshape(len(texts))
         none = np.zeros(len(rows), np.bool_)
         return cls(boxes, given.scores[rows], class_ids[rows], areas, none if ignored is None else ignored[rows], texts)
 

@@ -114,6 +114,7 @@ def evaluate(
     plan = protocol_of(model, protocol, weights=weights)
     if plan.phases is not None and (every is not None or choices.get("keyframes") is not None):
         raise UsageError("the official protocol of a video model sets its key frames; leave keyframes and every out")
+    data = _opened(data)
     settings = {"precision": "fp32", **plan.choices, **choices}
     with load_model(model, weights=weights, **settings) as loaded:
         return _one(loaded, data, Variant(every=every, phases=plan.phases), scope, plan, progress)
