@@ -24,7 +24,7 @@ from ..pipeline.threads import available_cores
 from ..stages.engine_shelf import EngineShelf
 from ..stages.give_tensors import GiveTensors
 from ..stages.infer import Infer, RawOutputs, copy_all
-from ..stages.key_frames import PUBLISHED_INTERVAL, FixedInterval, policy_named
+from ..stages.key_frames import PUBLISHED_INTERVAL, FixedInterval, PolicyOf, policy_named
 from ..stages.preprocess import BufferPool, InputSize, ModelInput, Preprocess, Size
 from ..stages.temporal import TemporalInfer
 from .choices import RAW, check_head, check_numbers, checked_choices
@@ -228,7 +228,9 @@ class Model:
             self.row, self.weights, self.size, engine, self.choices, propagation=self.propagation, head=self.head
         )
 
-    def stages(self, *, prefix: str = "", keys: OutputKeys | None = None, ahead: int = 0) -> list[Stage]:
+    def stages(
+        self, *, prefix: str = "", keys: OutputKeys | None = None, ahead: int = 0, policy: PolicyOf | None = None
+    ) -> list[Stage]:
         """The model as stages of a graph: preprocess, infer, postprocess.
 
         Args:
@@ -236,6 +238,7 @@ class Model:
             keys: where the results go; by default ``DETECTIONS`` and ``LANDMARKS``, with the head ``raw`` ``TENSORS``.
             ahead: frames of a stream that a video model may hold back, so that key frames to come fill what
                 waiting for one would leave idle; 0: every frame is waited for.
+            policy: of a video model: its key frames, in place of those it was loaded with.
         """
         form = self._family.input_format(self.name)
         given = Key(f"{prefix}input", ModelInput)
@@ -247,7 +250,7 @@ class Model:
         )  # fmt: skip
         infer: Stage
         if len(self.graphs) > 1:
-            policy, batch = policy_named(self.propagation.keyframes), self.propagation.batch
+            policy, batch = policy or policy_named(self.propagation.keyframes), self.propagation.batch
             workers = self.engine_choice.requests
             infer = TemporalInfer(
                 self._shelf, given, raw, policy=policy, take=take, workers=workers, ahead=ahead, batch=batch,
