@@ -15,6 +15,7 @@ from vidgraph.models.registry import find_model
 from vidgraph.models.run import named_model, run
 from vidgraph.pipeline.errors import UsageError
 from vidgraph.pipeline.packet import KEY_FRAME
+from vidgraph.stages.key_frames import PhasedInterval
 from vidgraph.stages.open_source import open_source
 
 from .raw_outputs import check_tensors
@@ -128,6 +129,14 @@ def test_two_video_models_in_one_graph(load: Callable[..., Model], face_clip: Pa
 
         Graph(open_source(face_clip, frames=6), stages, [note]).run()
     assert seen == [(0, 0), (0, 0), (0, 2), (0, 2), (0, 4), (5, 4)]
+
+
+def test_key_frames_may_be_others_than_the_model_was_loaded_with(load: Callable[..., Model], face_clip: Path) -> None:
+    seen: list[int] = []
+    with load() as model:
+        stages = model.stages(policy=lambda stream: PhasedInterval(3, 2))
+        Graph(open_source(face_clip, frames=7), stages, [lambda packet: seen.append(packet[KEY_FRAME])]).run()
+    assert seen == [0, 1, 2, 2, 2, 5, 5]
 
 
 def test_a_file_says_which_model_it_is(weights: Path, command_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
