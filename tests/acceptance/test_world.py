@@ -39,7 +39,7 @@ def test_from_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VIDGRAPH_CACHE", str(tmp_path / "cache"))
     run = vidgraph.run([f"synth:street?{SMALL}", f"b=synth:street?seed=1&{SMALL}"], frames=2)
     with run:
-        assert sorted((result.stream_id, result.index) for result in run) == [
+        assert sorted((result.stream, result.index) for result in run) == [
             ("b", 0), ("b", 1), ("street", 0), ("street", 1),
         ]  # fmt: skip
     assert run.models[0].name == WORLD_MODEL
