@@ -129,6 +129,7 @@ class Layout:
         form: of the input.
         priors: float32 [P, 4], (cx, cy, w, h), relative.
         variances: of boxes.
+        rule: how anchors are given objects.
         classes: how many.
         proto, semantic, flow: (height, width) of the prototypes, of P3 and of P4.
     """
@@ -137,6 +138,7 @@ class Layout:
     form: InputFormat
     priors: Floats
     variances: tuple[float, float]
+    rule: MatchRule
     classes: int = 1
     proto: Size = (0, 0)
     semantic: Size = (0, 0)
@@ -175,7 +177,7 @@ def face_batch(
     views = [draw_view(random, cache.size, how) for _ in numbers]
     frames = [cache[int(number)] for number in numbers]
     seen = [faces_in(frame, view, layout.size) for frame, view in zip(frames, views, strict=True)]
-    found = [_matched(objects, layout, FACE_RULE) for objects, _, _ in seen]
+    found = [_matched(objects, layout) for objects, _, _ in seen]
     points, pointed = [np.zeros((0, 5, 2), np.float32)], [np.zeros(0, np.bool_)]
     for (_, where, known), each in zip(seen, found, strict=True):
         points.append(encode_points(where[each.rows], layout.priors[each.anchors], layout.variances[0]))
@@ -192,7 +194,7 @@ def _instances(
     frames: list[CachedFrame], views: list[View], layout: Layout, random: np.random.Generator
 ) -> InstanceBatch:
     seen = [objects_in(frame, view, layout.size) for frame, view in zip(frames, views, strict=True)]
-    found = [_matched(objects, layout, YOLACT_RULE) for objects in seen]
+    found = [_matched(objects, layout) for objects in seen]
     semantic = np.zeros((len(frames), layout.classes, *layout.semantic), np.uint8)
     for frame, view, objects, classes in zip(frames, views, seen, semantic, strict=True):
         for row, class_id, box in zip(objects.rows, objects.class_ids, objects.boxes, strict=True):
@@ -214,8 +216,8 @@ def _pictures(frames: list[CachedFrame], views: list[View], layout: Layout) -> F
     return images
 
 
-def _matched(objects: Objects, layout: Layout, rule: MatchRule) -> Matches:
-    return match(layout.priors, objects.boxes, objects.class_ids, objects.ignored, rule)
+def _matched(objects: Objects, layout: Layout) -> Matches:
+    return match(layout.priors, objects.boxes, objects.class_ids, objects.ignored, layout.rule)
 
 
 def _anchors(seen: list[Objects], found: list[Matches], layout: Layout) -> Anchors:

@@ -41,6 +41,7 @@ class TrainSettings:
         distance: ``video``: the key frame is at most this many frames before.
         flow: weight of the flow's error where the data set knows the flow.
         match: weight of the distance of warped features to the frame's own.
+        several: best anchors of each object that find it in any case; 1 as published.
         freeze_norm: norms keep their statistics.
         checkpoint_minutes: between two checkpoints.
         report: steps between two lines of the curve.
@@ -64,6 +65,7 @@ class TrainSettings:
     distance: int = 5
     flow: float = 0.5
     match: float = 0.0
+    several: int = 6
     freeze_norm: bool = False
     checkpoint_minutes: float = 10.0
     report: int = 20

@@ -12,6 +12,9 @@ NEUTRAL, BACKGROUND = -1, 0
 CROWD_OVERLAP = 0.7
 """An anchor of which this part lies in an ignored object takes no part."""
 
+NEARLY = 0.6
+"""See :attr:`MatchRule.several`."""
+
 Floats = NDArray[np.float32]
 
 
@@ -23,11 +26,14 @@ class MatchRule:
         positive: an anchor finds the object that it overlaps (IoU) by at least this.
         negative: below this overlap it is background; in between it takes no part.
         best: the best anchor of an object that overlaps it by at least this finds it in any case.
+        several: so do this many of its best anchors, 1 or more, but for those that overlap it by less than
+            ``NEARLY`` of what the best does. Objects that fit no anchor well need it.
     """
 
     positive: float
     negative: float
     best: float = 0.0
+    several: int = 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,6 +76,10 @@ def match(
     if len(kept):
         overlaps = overlap(boxes[kept], corners)
         found, most = overlaps.argmax(axis=0), overlaps.max(axis=0)
+        if rule.several > 1:
+            near = _near_anchors(overlaps, rule.several)
+            taken = (near.max(axis=0) > 0.0) & (most < rule.positive)
+            found[taken], most[taken] = near[:, taken].argmax(axis=0), rule.positive
         for row, anchor in _best_anchors(overlaps, rule.best):
             found[anchor], most[anchor] = row, 2.0
         labels[most >= rule.negative] = NEUTRAL
@@ -102,6 +112,13 @@ def _best_anchors(overlaps: Floats, least: float) -> list[tuple[int, int]]:
             for other in np.flatnonzero(waiting & (best == anchor)).tolist():
                 best[other] = left[other].argmax()
     return chosen
+
+
+def _near_anchors(overlaps: Floats, several: int) -> Floats:
+    """The overlaps [N, P] of each object's best anchors, and 0 for the others."""
+    last = max(overlaps.shape[1] - several, 0)
+    least = np.maximum(np.partition(overlaps, last, axis=1)[:, last], NEARLY * overlaps.max(axis=1))
+    return np.where((overlaps >= least[:, None]) & (overlaps > 0.0), overlaps, np.float32(0.0))
 
 
 def overlap(boxes: Floats, corners: Floats, *, of_anchor: bool = False) -> Floats:

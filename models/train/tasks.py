@@ -14,7 +14,17 @@ from torch import Tensor, nn
 
 from ...pipeline.errors import UsageError
 from ..data.cache import FrameCache, Size
-from .batches import FaceBatch, InstanceBatch, Layout, PairBatch, face_batch, instance_batch, pair_batch
+from .batches import (
+    FACE_RULE,
+    YOLACT_RULE,
+    FaceBatch,
+    InstanceBatch,
+    Layout,
+    PairBatch,
+    face_batch,
+    instance_batch,
+    pair_batch,
+)
 from .initialise import initialise_faces, initialise_instances
 from .losses import FACE_WEIGHTS, Losses, Weights, face_losses, flow_loss, instance_losses, match_loss
 from .settings import TrainSettings
@@ -84,6 +94,7 @@ class InstanceTask:
             family.input_format(row.name),
             priors_of(config, size),
             VARIANCES,
+            replace(YOLACT_RULE, several=settings.several),
             classes=len(config.class_names),
             proto=config.proto_size(size),
             semantic=map_size(size, 8),
@@ -176,7 +187,8 @@ class FaceTask:
             np.linspace(0, len(without) - 1, min(len(without), int(EMPTY_SHARE * len(with_faces)))).astype(int)
         ]
         self.numbers = np.sort(np.concatenate([with_faces, some]))
-        self.layout = Layout(size, family.input_format(row.name), priors_of(config, size), config.variances)
+        rule = replace(FACE_RULE, several=settings.several)
+        self.layout = Layout(size, family.input_format(row.name), priors_of(config, size), config.variances, rule)
 
     def batch(self, numbers: NDArray[np.int64], random: np.random.Generator) -> FaceBatch:
         """See :class:`Task`."""

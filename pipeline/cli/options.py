@@ -283,6 +283,8 @@ COMMANDS: tuple[Command, ...] = (
                      example=_TRAIN + " --average 0.9995"),
              _option("--freeze-norm", action="store_true", help="norms keep their statistics",
                      example=_TRAIN + " --weights runs/image/last.pth --freeze-norm"),
+             _option("--several", type=positive, metavar="N", help="anchors that an object takes (6; published 1)",
+                     example=_TRAIN + " --several 1"),
              _option("--distance", type=positive, metavar="N", help="video: key frame 1 to N frames before (default 5)",
                      example=_TRAIN + " --stage video --distance 10"),
              _option("--flow", type=number(float, 0.0, 1e3, "a number from 0"), metavar="W",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _SETTINGS = (
     "stage", "steps", "hours", "batch", "rate", "optimiser", "decay", "warmup", "average", "seed", "precision",
-    "distance", "flow", "match", "freeze_norm", "checkpoint_minutes", "report", "threads",
+    "distance", "flow", "match", "several", "freeze_norm", "checkpoint_minutes", "report", "threads",
 )  # fmt: skip
 
 
