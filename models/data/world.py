@@ -16,10 +16,9 @@ from .dataset import Clip, Sample
 
 @dataclass(frozen=True, slots=True)
 class WorldDataset:
-    """Every frame of it is annotated. ``flow``: with flow, for which every frame is drawn twice."""
+    """Every frame of it is annotated."""
 
     settings: WorldSettings
-    flow: bool = False
 
     class_names = THINGS
     stuff_names = STUFF
@@ -47,7 +46,7 @@ class WorldDataset:
 
     def sample(self, clip: int, index: int) -> Sample:
         """One frame of the clip with this number."""
-        rendered, truth = render_with_truth(WorldRenderer(self.settings, clip), index, flow=self.flow)
+        rendered, truth = render_with_truth(WorldRenderer(self.settings, clip), index, flow=self.settings.flow)
         step = NANOSECONDS / self.settings.rate
         picture = Picture.from_rgb(rendered.picture())
         name = f"{self.settings.name}-{clip}"

@@ -34,6 +34,7 @@ class WorldSettings:
         clips: how many.
         first: number of the first clip.
         shot_s: mean seconds between scene cuts.
+        flow: the truth has the flow too, for which every frame is drawn twice.
     """
 
     name: str = "street"
@@ -45,6 +46,7 @@ class WorldSettings:
     clips: int = 1
     first: int = 0
     shot_s: float = 4.0
+    flow: bool = False
 
     @property
     def address(self) -> str:
@@ -53,6 +55,7 @@ class WorldSettings:
         return (
             f"synth:{self.name}?seed={self.seed}&size={width}x{height}&frames={self.frames}&rate={self.rate:g}"
             f"&difficulty={self.difficulty}&clips={self.clips}&first={self.first}&shot={self.shot_s:g}"
+            f"{'&flow=1' if self.flow else ''}"
         )
 
 
@@ -109,13 +112,16 @@ def _value(address: str, key: str, text: str) -> object:
             return height, width
     if key == "difficulty" and text in DIFFICULTIES:
         return text
-    if key not in (*_WHOLE, "rate", "shot", "size", "difficulty"):
+    if key == "flow" and text in ("0", "1"):
+        return text == "1"
+    if key not in (*_WHOLE, "rate", "shot", "size", "difficulty", "flow"):
         raise UsageError(
-            f"{address}: unknown option {key!r}; known: seed, size, frames, rate, difficulty, clips, first, shot, split"
+            f"{address}: unknown option {key!r}; known: seed, size, frames, rate, difficulty, clips, first, shot, flow, split"
         )
     wanted = {
         "size": f"WIDTHxHEIGHT, each side from {_MIN_SIDE} to {_MAX_SIDE}",
         "difficulty": ", ".join(DIFFICULTIES),
+        "flow": "0 or 1",
         "rate": "frames per second from 0.1 to 1000",
         "shot": "seconds from 0.1 to 1000",
     }.get(key, f"a whole number from {_WHOLE.get(key, 0)}")
