@@ -20,6 +20,10 @@ from .person import Person
 from .render import Rendered, WorldRenderer, plane_frame, sky_frame
 from .settings import STUFF, THINGS
 
+# Joints and face points where a mirrored person has the others: what is drawn on the right lies on the left then.
+_OTHER_JOINTS = (5, 4, 3, 2, 1, 0, 6, 7, 8, 9, 15, 14, 13, 12, 11, 10)
+_OTHER_POINTS = (1, 0, 2, 4, 3)
+
 MIN_AREA_PX = 100
 """Of a 720 rows high picture: what shows less of itself is no object, and its pixels are void."""
 MAX_HIDDEN = 0.85
@@ -169,10 +173,12 @@ def _people(
         if not isinstance(each.actor.body, Person):
             continue
         time_s = rendered.moment.time_s
-        joints.append((row, *_points(rendered, each, each.actor.body.joints(time_s))))
+        mirrored = each.actor.facing < 0
+        placed = each.actor.body.joints(time_s)
+        joints.append((row, *_points(rendered, each, placed[list(_OTHER_JOINTS)] if mirrored else placed)))
         face = each.actor.body.face(time_s)
         if face is not None:
-            points, scores = _points(rendered, each, face[0])
+            points, scores = _points(rendered, each, face[0][list(_OTHER_POINTS)] if mirrored else face[0])
             box, ignored = _face_box(rendered, each, face[1], scores, scale)
             if box is not None:
                 faces.append((row, points, scores, box, ignored))
