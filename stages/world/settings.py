@@ -116,8 +116,8 @@ def _value(address: str, key: str, text: str) -> object:
         return text == "1"
     if key not in (*_WHOLE, "rate", "shot", "size", "difficulty", "flow"):
         raise UsageError(
-            f"{address}: unknown option {key!r}; known: seed, size, frames, rate, difficulty, clips, first, shot, flow, "
-            "split"
+            f"{address}: unknown option {key!r}; known: seed, size, frames, rate, difficulty, clips, first, shot, "
+            "flow, split"
         )
     wanted = {
         "size": f"WIDTHxHEIGHT, each side from {_MIN_SIDE} to {_MAX_SIDE}",
