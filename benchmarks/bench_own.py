@@ -15,7 +15,7 @@ from ..models.family import Choices, OutputKeys
 from ..models.own.heads.yolo import YoloHead
 from ..models.own.heads.yolo_rows import Extras
 from ..models.registry import find_model
-from ..models.yolact_edge.config import VARIANCES
+from ..models.yolact_edge.config import CONFIGS, VARIANCES
 from ..models.yolact_edge.postprocess import DecodeInstances
 from ..models.yolact_edge.priors import priors_of
 from ..pipeline.affine import Affine
@@ -97,7 +97,7 @@ def _yolo_outputs(random: Any, scene: Scene, boxes: Any, scores: Any, of: Any) -
 
 def _yolact_outputs(random: Any, scene: Scene, boxes: Any, scores: Any, of: Any) -> Arrays:
     """Logits of the scores, and offsets from the priors in whose rows the objects are."""
-    priors = priors_of(YOLACT_SIZE)
+    priors = priors_of(CONFIGS[YOLACT], YOLACT_SIZE)
     rows = random.choice(len(priors), len(boxes), replace=False)
     logits = random.normal(size=(len(priors), CLASSES + 1)).astype(np.float32)
     logits[:, 0] += 12

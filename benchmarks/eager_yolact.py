@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..models.yolact_edge.config import MEAN_RGB, SIZE, STD_RGB, VARIANCES, Size
+from ..models.yolact_edge.config import CONFIGS, MEAN_RGB, SIZE, STD_RGB, VARIANCES, Size
 from ..models.yolact_edge.priors import priors_of
 from .optional import optional
 
@@ -82,7 +82,7 @@ class EagerYolact:
 
     def __init__(self, network: nn.Module, limit: int, size: Size = (SIZE, SIZE)) -> None:
         self.network, self.limit, self.size = network, limit, size
-        self.priors = torch.from_numpy(priors_of(size).copy())
+        self.priors = torch.from_numpy(priors_of(CONFIGS["yolact-edge-vid"], size).copy())
         self._state: tuple[Tensor, Tensor, Tensor] | None = None
 
     def predict(self, image: Tensor, *, key: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -175,7 +175,7 @@ def load_model(
 def _input_size(row: ModelRow, size: int | Size | None) -> InputSize:
     form = row.family().input_format(row.name)
     if size is None:
-        size = form.long_side
+        size = form.size or form.long_side
     try:
         if isinstance(size, int):
             return InputSize(stretch=(size, size)) if form.stretch else InputSize(size)

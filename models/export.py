@@ -91,7 +91,7 @@ def _network(
 def default_size(row: ModelRow) -> tuple[int, int]:
     """Height and width of the input that is exported where none is named."""
     form = row.family().input_format(row.name)
-    return (form.long_side, form.long_side) if form.stretch else (360, 640)
+    return form.size or ((form.long_side, form.long_side) if form.stretch else (360, 640))
 
 
 def _write_whole(path: Path, content: bytes) -> None:

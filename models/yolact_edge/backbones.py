@@ -6,7 +6,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..layers import bottlenecks, conv_norm
-from .config import Backbone
+from .compact import CompactNet
+from .config import YolactConfig
 
 RESNET_BLOCKS = {"resnet50": (3, 4, 6, 3), "resnet101": (3, 4, 23, 3), "resnet152": (3, 8, 36, 3)}
 
@@ -16,9 +17,11 @@ MOBILENET_STAGES = (
 """Expansion, channels, blocks, stride; stages 1 to 7, between the stem and the last 1x1."""
 
 
-def build_backbone(name: Backbone) -> ResNet | MobileNetV2:
-    """The backbone ``name`` with fresh weights."""
-    return MobileNetV2() if name == "mobilenetv2" else ResNet(RESNET_BLOCKS[name])
+def build_backbone(config: YolactConfig) -> ResNet | MobileNetV2 | CompactNet:
+    """The backbone of ``config`` with fresh weights."""
+    if config.backbone == "compact":
+        return CompactNet(config)
+    return MobileNetV2() if config.backbone == "mobilenetv2" else ResNet(RESNET_BLOCKS[config.backbone])
 
 
 class ResNet(nn.Module):

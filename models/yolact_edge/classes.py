@@ -1,4 +1,4 @@
-"""The classes of the two data sets, in the order of the network's foreground columns."""
+"""The classes of the data sets, in the order of the network's foreground columns."""
 
 from __future__ import annotations
 
@@ -26,6 +26,9 @@ YOUTUBE_VIS = tuple(
     """.strip().replace("\n    ", " ").split(", ")
 )  # fmt: skip
 """YouTube-VIS 2019: 40 classes; the category ids of its files are 1 to 40 in this order."""
+
+STREET = ("person", "car", "bicycle", "ball", "animal")
+"""The things of the drawn street."""
 
 
 def numbered(count: int) -> tuple[str, ...]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Literal
 
-from .classes import COCO, YOUTUBE_VIS, numbered
+from .classes import COCO, STREET, YOUTUBE_VIS, numbered
 
-Backbone = Literal["resnet50", "resnet101", "resnet152", "mobilenetv2"]
+Backbone = Literal["resnet50", "resnet101", "resnet152", "mobilenetv2", "compact"]
 Size = tuple[int, int]
 """Height and width."""
 
@@ -18,17 +18,6 @@ MEAN_RGB = (123.68, 116.78, 103.94)
 STD_RGB = (58.40, 57.12, 57.38)
 """Of values 0..255. The official code lists them as blue, green, red and swaps the channels after it has used them."""
 
-CHANNELS = 256
-"""Of every pyramid level."""
-FLOW_CHANNELS = 64
-"""Of the map that the flow network compares between two frames."""
-COEFFICIENTS = 32
-"""Prototypes, and coefficients of each row."""
-LEVELS = ("P3", "P4", "P5", "P6", "P7")
-STRIDES = (8, 16, 32, 64, 128)
-SCALES_PX = (24, 48, 96, 192, 384)
-"""Side of the square anchor of each level, in pixels of a 550x550 input."""
-ASPECTS = (1.0, 0.5, 2.0)
 VARIANCES = (0.1, 0.2)
 
 
@@ -41,7 +30,21 @@ class YolactConfig:
         class_names: the foreground classes it was trained on; column 0 of the logits is the background.
         flow: non-key frames take their deep features from the last key frame, warped by a flow network.
         spa: warped features are refined with those of the frame itself.
-        side: of the square input that it was trained at, in pixels; nothing in a file tells.
+        side: the longer side of the input that it was trained at, in pixels; nothing in a file tells.
+        height: the other side, where the input is not square.
+        channels: of every pyramid level, and of what is computed from them.
+        coefficients: prototypes, and coefficients of each row.
+        strides: input pixels per cell of each level; the levels above P5 are made of the one below.
+        scales_px: side of the square anchor of each level, in pixels of the input that it was trained at.
+        aspects: width over height of the anchors of a cell.
+        flow_widths: channels of the map that the flow network compares, and of its three stages.
+        compact: what is spatial is depthwise convolutions with norms (:mod:`.compact`); prototypes also see the
+            map at stride 4; flow is found at stride 16; anchors are as narrow or flat as their aspect says.
+        widths: of the compact backbone, at stride 2, 4, 8, 16 and 32.
+        depths: its blocks at stride 4, 8, 16 and 32.
+        head_depth: convolutions before those that give boxes, classes and coefficients.
+        slim_depth: of a second head, for non-key frames; None: they have the same.
+        carry_protos: non-key frames take the prototypes too from the last key frame.
     """
 
     backbone: Backbone
@@ -49,37 +52,60 @@ class YolactConfig:
     flow: bool = False
     spa: bool = False
     side: int = SIZE
+    height: int | None = None
+    channels: int = 256
+    coefficients: int = 32
+    strides: tuple[int, ...] = (8, 16, 32, 64, 128)
+    scales_px: tuple[float, ...] = (24, 48, 96, 192, 384)
+    aspects: tuple[float, ...] = (1.0, 0.5, 2.0)
+    flow_widths: tuple[int, int, int, int] = (64, 64, 128, 256)
+    compact: bool = False
+    widths: tuple[int, ...] = ()
+    depths: tuple[int, ...] = ()
+    head_depth: int = 1
+    slim_depth: int | None = None
+    carry_protos: bool = False
 
     @property
     def columns(self) -> int:
         """Of the logits: the classes and the background."""
         return len(self.class_names) + 1
 
+    @property
+    def size(self) -> Size:
+        """Height and width of the input that it was trained at."""
+        return self.height or self.side, self.side
+
     def with_classes(self, count: int) -> YolactConfig:
         """The same network for ``count`` foreground classes, numbered unless they are its own."""
         names = self.class_names if count == len(self.class_names) else numbered(count)
         return replace(self, class_names=names)
 
+    def prior_count(self, size: Size) -> int:
+        """Rows of ``loc``, ``logits`` and ``coeff`` for an input of ``size``."""
+        maps = (map_size(size, stride) for stride in self.strides)
+        return sum(height * width for height, width in maps) * len(self.aspects)
+
+    def proto_size(self, size: Size) -> Size:
+        """Height and width of the prototypes for an input of ``size``."""
+        if self.compact:
+            return map_size(size, 4)
+        height, width = map_size(size, self.strides[0])
+        return 2 * height, 2 * width
+
     def as_metadata(self) -> dict[str, object]:
-        """The variant as plain values, for an exported file; classes as their number."""
-        return {**asdict(self), "class_names": len(self.class_names), "scales_px": SCALES_PX, "variances": VARIANCES}
+        """The variant as plain values, for an exported file: what all had from the start, and what is not as usual."""
+        usual = {each.name: each.default for each in fields(self)}
+        values = {name: value for name, value in asdict(self).items() if name in _ALWAYS or value != usual[name]}
+        return {**values, "class_names": len(self.class_names), "variances": VARIANCES}
+
+
+_ALWAYS = ("backbone", "flow", "spa", "side", "scales_px")
 
 
 def map_size(size: Size, stride: int) -> Size:
     """Height and width of the level with ``stride`` for an input of ``size``."""
     return -(-size[0] // stride), -(-size[1] // stride)
-
-
-def prior_count(size: Size) -> int:
-    """Rows of ``loc``, ``logits`` and ``coeff`` for an input of ``size``."""
-    maps = (map_size(size, stride) for stride in STRIDES)
-    return sum(height * width for height, width in maps) * len(ASPECTS)
-
-
-def proto_size(size: Size) -> Size:
-    """Height and width of the prototypes for an input of ``size``."""
-    height, width = map_size(size, STRIDES[0])
-    return 2 * height, 2 * width
 
 
 CONFIGS: dict[str, YolactConfig] = {
@@ -96,4 +122,21 @@ CONFIGS: dict[str, YolactConfig] = {
     "yolact-im700": YolactConfig("resnet101", COCO, side=700),
     "yolact-resnet50": YolactConfig("resnet50", COCO),
     "yolact-resnet152": YolactConfig("resnet152", COCO),
+    "yolact-edge-tiny": YolactConfig(
+        "compact",
+        STREET,
+        flow=True,
+        spa=True,
+        side=512,
+        height=288,
+        channels=48,
+        coefficients=16,
+        scales_px=(9, 20, 44, 96, 200),
+        aspects=(1.0, 0.45, 2.0),
+        flow_widths=(32, 32, 32, 48),
+        compact=True,
+        widths=(8, 24, 48, 96, 128),
+        depths=(1, 2, 6, 5),
+        head_depth=2,
+    ),
 }

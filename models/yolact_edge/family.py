@@ -10,19 +10,13 @@ from ...pipeline.packet import Key
 from ...stages.infer import RawOutputs
 from ..family import Choices, Family, GraphShape, InputFormat, OutputKeys, Take
 from .config import (
-    ASPECTS,
-    CHANNELS,
-    COEFFICIENTS,
     CONFIGS,
-    FLOW_CHANNELS,
     MEAN_RGB,
     SIZE,
     STD_RGB,
     Size,
     YolactConfig,
     map_size,
-    prior_count,
-    proto_size,
 )
 from .grid import grid_tables
 from .postprocess import DecodeInstances, TakeRows
@@ -78,13 +72,14 @@ class YolactFamily(Family):
         """The semantic head, and what no frame's outputs depend on."""
         config = CONFIGS[name]
         stages = ("backbone.layers.7.", "backbone.layers.8.") if config.backbone == "mobilenetv2" else ()
-        flow = ("flow_net.pred1.", "flow_net.upfeat2.", "flow_net.upflow2.") if config.flow else ()
+        whole = config.flow and not config.compact
+        flow = ("flow_net.pred1.", "flow_net.upfeat2.", "flow_net.upflow2.") if whole else ()
         return ("semantic_seg_conv.", *stages, *flow)
 
     def for_shapes(self, name: str, shapes: Mapping[str, tuple[int, ...]]) -> Family:
         """With as many classes as the file has logits."""
         (columns,) = shapes.get(_CLASSES, (0,))
-        classes, odd = divmod(columns, len(ASPECTS))
+        classes, odd = divmod(columns, len(CONFIGS[name].aspects))
         if odd or classes < 2 or classes == CONFIGS[name].columns:
             return FAMILY
         return YolactFamily(classes - 1)
@@ -120,32 +115,41 @@ class YolactFamily(Family):
         return self.config(name).as_metadata()
 
     def input_format(self, name: str) -> InputFormat:
-        """Normalised RGB, square whatever the aspect of the frame."""
-        side = CONFIGS[name].side
+        """Normalised RGB, of one shape (most: square) whatever the aspect of the frame."""
+        config = CONFIGS[name]
+        size = None if config.height is None else config.size
         return InputFormat(
-            "image", MEAN_RGB, STD_RGB, bgr=False, pad=(0, 0, 0), long_side=side, stretch=True, single_positions=True
-        )
+            "image", MEAN_RGB, STD_RGB, bgr=False, pad=(0, 0, 0), long_side=config.side, stretch=True,
+            single_positions=not config.compact, size=size,
+        )  # fmt: skip
 
     def graph_shape(self, name: str, size: tuple[int, int], batch: int, graph: str = "") -> GraphShape:
         """One row per prior; resizes go to the exact size of a level."""
         config = self.config(name)
+        channels, coefficients, protos = config.channels, config.coefficients, config.proto_size(size)
         at_8, at_16, at_32 = (map_size(size, stride) for stride in (8, 16, 32))
-        count, (height, width) = prior_count(size), proto_size(size)
+        count = config.prior_count(size)
         inputs: Shapes = {"image": (batch, 3, *size)}
         outputs: Shapes = {"loc": (batch, count, 4), "logits": (batch, count, config.columns)}
-        outputs |= {"coeff": (batch, count, COEFFICIENTS), "proto": (batch, height, width, COEFFICIENTS)}
-        state: Shapes = {"state_p4": (batch, CHANNELS, *at_16), "state_p5": (batch, CHANNELS, *at_32)}
-        state |= {"state_pre": (batch, FLOW_CHANNELS, *at_8)}
-        pyramid: Shapes = {"fpn.size_at_16": (batch, CHANNELS, *at_16), "fpn.size_at_8": (batch, CHANNELS, *at_8)}
-        proto: Shapes = {"proto.size": (batch, CHANNELS, height, width)}
+        outputs |= {"coeff": (batch, count, coefficients), "proto": (batch, *protos, coefficients)}
+        state: Shapes = {"state_p4": (batch, channels, *at_16), "state_p5": (batch, channels, *at_32)}
+        state |= {"state_pre": (batch, config.flow_widths[0], *(at_16 if config.compact else at_8))}
+        if config.carry_protos:
+            state |= {"state_proto": outputs["proto"]}
+        pyramid: Shapes = {"fpn.size_at_16": (batch, channels, *at_16), "fpn.size_at_8": (batch, channels, *at_8)}
+        proto: Shapes = {"proto.size": (batch, config.widths[1] if config.compact else channels, *protos)}
         if graph != NON_KEY:
             return GraphShape(inputs, outputs | (state if graph == KEY else {}), pyramid | proto)
-        constants = _flow_sizes(batch, at_16) | {"fpn.size_at_8": pyramid["fpn.size_at_8"]}
+        constants = _flow_sizes(config, batch, at_16) | {"fpn.size_at_8": pyramid["fpn.size_at_8"]}
         if config.spa:
-            constants |= {f"spa.size_at_{stride}": (batch, CHANNELS, *map_size(size, stride)) for stride in (16, 32)}
+            constants |= {f"spa.size_at_{stride}": (batch, channels, *map_size(size, stride)) for stride in (16, 32)}
+        warped = {"p4": at_16, "p5": at_32}
+        if config.carry_protos:
+            proto = {"proto.size": (batch, 2, *protos)}
+            warped |= {"proto": protos}
         tables = {
             f"warp_{level}.{field}": table
-            for level, maps in (("p4", at_16), ("p5", at_32))
+            for level, maps in warped.items()
             for field, table in grid_tables(maps, batch).items()
         }
         return GraphShape(inputs | state, outputs | {"evidence": (batch,)}, constants | proto, tables)
@@ -173,8 +177,9 @@ class YolactFamily(Family):
         return DecodeInstances.of(self.config(name), choices, raw=raw, keys=keys, stage_name=stage_name)
 
 
-def _flow_sizes(batch: int, at_16: Size) -> Shapes:
-    channels = {"features": 256, "flow": 2, "target": FLOW_CHANNELS, "key": FLOW_CHANNELS}
+def _flow_sizes(config: YolactConfig, batch: int, at_16: Size) -> Shapes:
+    compared, deep = config.flow_widths[0], config.flow_widths[3]
+    channels = {"features": deep, "flow": 2} | ({} if config.compact else {"target": compared, "key": compared})
     return {f"flow.{name}_size": (batch, count, *at_16) for name, count in channels.items()}
 
 

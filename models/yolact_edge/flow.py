@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .config import CHANNELS, FLOW_CHANNELS, Size
+from .compact import separable
+from .config import Size, YolactConfig
 from .grid import grid_tables
 
 
@@ -18,7 +19,7 @@ class Motion(NamedTuple):
     Attributes:
         flow: [B, 2, h, w], (x, y) from this frame back to the key frame, in ``1 / FLOW_UNIT`` of the map
             (:data:`.grid.FLOW_UNIT`).
-        scale, bias: [B, 256, h, w], applied to the warped features.
+        scale, bias: [B, channels, h, w], applied to the warped features.
     """
 
     flow: Tensor
@@ -82,7 +83,7 @@ class Warp(nn.Module):
     """:func:`warp`, then scale and bias."""
 
     def forward(self, features: Tensor, motion: Motion, grid: WarpGrid) -> Tensor:
-        """Map [B, 256, h, w] to the same shape."""
+        """Map [B, channels, h, w] to the same shape."""
         return warp(features, motion.flow, grid) * motion.scale + motion.bias
 
 
@@ -92,14 +93,15 @@ def leaky_conv(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
 
 
 class PreConvs(nn.Module):
-    """From the lateral of a frame to the map that the flow network compares."""
+    """From the lateral of a frame to the map that the flow network compares, at stride 8 (compact: 16)."""
 
-    def __init__(self) -> None:
+    def __init__(self, config: YolactConfig) -> None:
         super().__init__()
-        self.convs = nn.ModuleList([leaky_conv(CHANNELS, FLOW_CHANNELS)])
+        stride = 2 if config.compact else 1
+        self.convs = nn.ModuleList([leaky_conv(config.channels, config.flow_widths[0], stride)])
 
     def forward(self, lateral: Tensor) -> Tensor:
-        """Map [B, 256, h, w] to [B, 64, h, w]."""
+        """From [B, channels, h, w] to [B, 64, h, w] or what ``flow_widths`` says."""
         y: Tensor = self.convs[0](lateral)
         return y
 
@@ -107,11 +109,11 @@ class PreConvs(nn.Module):
 class Prediction(nn.Module):
     """Flow, scale and bias from a map."""
 
-    def __init__(self, inputs: int) -> None:
+    def __init__(self, inputs: int, channels: int) -> None:
         super().__init__()
         self.conv = nn.Conv2d(inputs, 2, 3, padding=1, bias=False)
-        self.scale = nn.Conv2d(inputs, CHANNELS, 1)
-        self.bias = nn.Conv2d(inputs, CHANNELS, 1)
+        self.scale = nn.Conv2d(inputs, channels, 1)
+        self.bias = nn.Conv2d(inputs, channels, 1)
 
     def forward(self, x: Tensor) -> Motion:
         """Map [B, inputs, h, w] to a motion of the same height and width."""
@@ -121,22 +123,25 @@ class Prediction(nn.Module):
 class FlowNet(nn.Module):
     """Motion of P4 and P5 between two frames.
 
-    The files also hold a prediction for P3 (``pred1``, ``upfeat2``, ``upflow2``), which no published
+    The published files also hold a prediction for P3 (``pred1``, ``upfeat2``, ``upflow2``), which no published
     configuration warps: it has its place here and is not computed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, config: YolactConfig) -> None:
         super().__init__()
-        self.conv1 = nn.Sequential(leaky_conv(2 * FLOW_CHANNELS, 64), leaky_conv(64, 64))
-        self.conv2 = nn.Sequential(leaky_conv(64, 128, 2), leaky_conv(128, 128))
-        self.conv3 = nn.Sequential(leaky_conv(128, 256, 2), leaky_conv(256, 256))
-        self.pred3 = Prediction(256)
-        self.upfeat3 = _plain_conv(256, 128)
+        compared, at_8, at_16, at_32 = config.flow_widths
+        channels = config.channels
+        self.conv1 = nn.Sequential(leaky_conv(2 * compared, at_8), leaky_conv(at_8, at_8))
+        self.conv2 = nn.Sequential(leaky_conv(at_8, at_16, 1 if config.compact else 2), leaky_conv(at_16, at_16))
+        self.conv3 = nn.Sequential(leaky_conv(at_16, at_32, 2), leaky_conv(at_32, at_32))
+        self.pred3 = Prediction(at_32, channels)
+        self.upfeat3 = _plain_conv(at_32, at_16)
         self.upflow3 = _plain_conv(2, 2)
-        self.pred2 = Prediction(128 + 128 + 2)
-        self.upfeat2 = _plain_conv(128 + 128 + 2, 64)
-        self.upflow2 = _plain_conv(2, 2)
-        self.pred1 = Prediction(64 + 64 + 2)
+        self.pred2 = Prediction(2 * at_16 + 2, channels)
+        if not config.compact:
+            self.upfeat2 = _plain_conv(2 * at_16 + 2, at_8)
+            self.upflow2 = _plain_conv(2, 2)
+            self.pred1 = Prediction(2 * at_8 + 2, channels)
 
     def forward(self, target: Tensor, key: Tensor) -> tuple[Motion, Motion]:
         """From the two maps of :class:`PreConvs` to the motions of P4 and P5."""
@@ -155,9 +160,16 @@ def _plain_conv(inputs: int, outputs: int) -> nn.Conv2d:
 class Refine(nn.Module):
     """Warped P4 and P5, refined with what the frame itself shows at C3."""
 
-    def __init__(self) -> None:
+    def __init__(self, config: YolactConfig) -> None:
         super().__init__()
-        self.refine_convs = nn.ModuleList([leaky_conv(2 * CHANNELS, CHANNELS) for _ in range(2)])
+        both, channels = 2 * config.channels, config.channels
+
+        def refine() -> nn.Sequential:
+            if config.compact:
+                return nn.Sequential(separable(both, channels), nn.LeakyReLU(0.1))
+            return leaky_conv(both, channels)
+
+        self.refine_convs = nn.ModuleList([refine() for _ in range(2)])
 
     def forward(self, lateral: Tensor, levels: list[Tensor]) -> list[Tensor]:
         """``levels`` with what their convolution makes of them and of the shrunk ``lateral`` added."""

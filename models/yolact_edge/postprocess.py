@@ -43,7 +43,8 @@ class TakeRows:
 
     Rows that score less could only suppress rows that score less still, so that leaving them out changes no
     result above ``min_score``. Calling it gives ``index`` int64 [K] (the prior, ascending), ``scores`` float32
-    [K, classes], ``loc`` float32 [K, 4], ``coeff`` float32 [K, 32] and ``proto`` float32 [Hp, Wp, 32], all owned.
+    [K, classes], ``loc`` float32 [K, 4], ``coeff`` float32 [K, 32] and ``proto`` float32 [Hp, Wp, 32] (32 or what the
+    variant has), all owned.
     """
 
     min_score: float = MIN_CONFIDENCE
@@ -141,7 +142,7 @@ class DecodeInstances:
 
     def decode(self, raw: RawOutputs, frame: Size) -> Detections:
         """Instances in a frame of (height, width) ``frame`` from what :class:`TakeRows` kept."""
-        boxes = relative_boxes(raw)
+        boxes = relative_boxes(self.config, raw)
         rows, class_ids, scores = self.suppress(boxes, raw.arrays["scores"], raw.size)
         boxes = boxes[rows]
         masks = assemble_masks(raw.arrays["proto"], raw.arrays["coeff"][rows], boxes, size=frame)
@@ -188,9 +189,9 @@ class DecodeInstances:
         """Nothing to close."""
 
 
-def relative_boxes(raw: RawOutputs) -> NDArray[np.float32]:
+def relative_boxes(config: YolactConfig, raw: RawOutputs) -> NDArray[np.float32]:
     """Boxes of all rows, float32 [K, 4], (x1, y1, x2, y2) relative to the input (and so to the frame), not clipped."""
-    return decode_boxes(raw.arrays["loc"], priors_of(raw.size)[raw.arrays["index"]], variances=VARIANCES)
+    return decode_boxes(raw.arrays["loc"], priors_of(config, raw.size)[raw.arrays["index"]], variances=VARIANCES)
 
 
 def frame_boxes(boxes: NDArray[np.float32], frame: Size) -> NDArray[np.float32]:

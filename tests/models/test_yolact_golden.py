@@ -57,7 +57,9 @@ def check_outputs(raw: Arrays, expected: Arrays, tolerance: Tolerance) -> None:
     for name in ("loc", "coeff"):
         assert_within(raw[name][0, rows], expected[name], tolerance("yolact outputs"), relative, name)
     assert_within(softmax(raw["logits"][0, rows]), expected["conf"], tolerance("yolact probabilities"), 0, "conf")
-    boxes = decode_boxes(raw["loc"][0, rows], priors_of(SIZE)[rows], variances=VARIANCES)
+    boxes = decode_boxes(
+        raw["loc"][0, rows], priors_of(CONFIGS["yolact-edge-resnet50"], SIZE)[rows], variances=VARIANCES
+    )
     assert_within(boxes, expected["boxes"], tolerance("yolact boxes"), 0, "boxes")
     proto = raw["proto"][0]
     assert proto.shape == (138, 138, 32)
@@ -171,7 +173,7 @@ def test_detections_and_masks(frame: Any, nms: str, tolerance: Tolerance) -> Non
     """All of them, as sets: one may be missing where a prior or the end of the list changed sides."""
     kind, expected = KINDS[nms], frame.expected
     raw, decode = rows_of(frame.raw), stage(frame.model, nms)
-    boxes = relative_boxes(raw)
+    boxes = relative_boxes(CONFIGS[frame.model], raw)
     rows, classes, scores = decode.suppress(boxes, raw.arrays["scores"], raw.size)
     assert len(rows) == len(expected[f"{kind}.score"])
     assert (np.diff(scores) <= 0).all()
@@ -197,7 +199,7 @@ def test_detections_and_masks(frame: Any, nms: str, tolerance: Tolerance) -> Non
 @every_frame
 def test_pixels_of_masks(frame: Any, tolerance: Tolerance) -> None:
     raw, decode = rows_of(frame.raw), stage(frame.model, "fast")
-    boxes = relative_boxes(raw)
+    boxes = relative_boxes(CONFIGS[frame.model], raw)
     rows, classes, _ = decode.suppress(boxes, raw.arrays["scores"], raw.size)
     detections = decode.decode(raw, FRAME)
     full = np.unpackbits(frame.expected["post.fast_nms.mask_bits_top20"], axis=-1).astype(bool)

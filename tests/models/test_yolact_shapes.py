@@ -14,7 +14,7 @@ from vidgraph.models.checkpoint import load_network
 from vidgraph.models.family import Choices
 from vidgraph.models.onnx_file import read_metadata
 from vidgraph.models.weights import Weights
-from vidgraph.models.yolact_edge.config import CONFIGS, prior_count, proto_size
+from vidgraph.models.yolact_edge.config import CONFIGS
 from vidgraph.models.yolact_edge.family import FAMILY
 from vidgraph.models.yolact_edge.postprocess import DecodeInstances, TakeRows, frame_boxes
 from vidgraph.models.yolact_edge.priors import priors_of
@@ -28,7 +28,7 @@ STATE = ("state_p4", "state_p5", "state_pre")
 
 
 def test_priors_by_hand() -> None:
-    priors = priors_of((550, 550))
+    priors = priors_of(CONFIGS[VIDEO], (550, 550))
     assert priors.shape == (19248, 4)
     assert not priors.flags.writeable
     side = np.float64(24) / 550
@@ -41,13 +41,13 @@ def test_priors_by_hand() -> None:
 
 @pytest.mark.parametrize(("side", "smallest"), [(400, 17), (700, 30), (550, 24)])
 def test_anchors_of_other_sizes_are_whole_pixels(side: int, smallest: int) -> None:
-    assert priors_of((side, side))[0, 2] == np.float32(smallest / side)
+    assert priors_of(CONFIGS[VIDEO], (side, side))[0, 2] == np.float32(smallest / side)
 
 
 def test_sizes_that_are_not_square() -> None:
-    priors = priors_of((270, 480))
-    assert len(priors) == prior_count((270, 480)) == 3 * (34 * 60 + 17 * 30 + 9 * 15 + 5 * 8 + 3 * 4)
-    assert proto_size((270, 480)) == (68, 120)
+    priors = priors_of(CONFIGS[VIDEO], (270, 480))
+    assert len(priors) == CONFIGS[VIDEO].prior_count((270, 480)) == 3 * (34 * 60 + 17 * 30 + 9 * 15 + 5 * 8 + 3 * 4)
+    assert CONFIGS[VIDEO].proto_size((270, 480)) == (68, 120)
     np.testing.assert_array_equal(priors[0, 2:], np.array([20 / 480, 11 / 270], np.float32))
 
 

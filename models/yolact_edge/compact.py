@@ -1,0 +1,106 @@
+"""The parts of the compact variant; needs torch.
+
+On a CPU without wide vectors a depthwise 3x3 with a 1x1 costs a fifth of a dense 3x3 of the same width, so what is
+spatial is separable, but for what changes the resolution (few, and where the network gets its capacity from).
+"""
+
+from __future__ import annotations
+
+from math import log
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..layers import conv_norm
+from .config import YolactConfig
+
+FOREGROUND = 0.01
+"""Probability of all classes together that training starts with."""
+
+
+def separable(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
+    """Depthwise 3x3, then 1x1, each with a norm, and a ReLU between them.
+
+    Source: Howard et al., MobileNets, arXiv:1704.04861.
+    """
+    depthwise = conv_norm(inputs, inputs, 3, stride=stride, groups=inputs)
+    return nn.Sequential(*depthwise, nn.ReLU(), *conv_norm(inputs, outputs, 1))
+
+
+class Residual(nn.Module):
+    """Separable, ReLU, separable, and the shortcut."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first, self.second = separable(channels, channels), separable(channels, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map [B, channels, H, W] to the same shape."""
+        return F.relu(x + self.second(F.relu(self.first(x))))
+
+
+class CompactNet(nn.Module):
+    """Dense 3x3 convolutions that halve the map, and between them residual separable ones: C2, C3, C4 and C5."""
+
+    def __init__(self, config: YolactConfig) -> None:
+        super().__init__()
+        first, *others = config.widths
+        self.stem = _halved(3, first)
+        stages, inputs = [], first
+        for outputs, depth in zip(others, config.depths, strict=True):
+            stages.append(nn.Sequential(*_halved(inputs, outputs), *(Residual(outputs) for _ in range(depth))))
+            inputs = outputs
+        self.layers = nn.ModuleList(stages)
+        self.channels = tuple(others[1:])
+
+    def forward(self, image: Tensor, taps: int = 3) -> list[Tensor]:
+        """The map at stride 4 and the first ``taps`` at stride 8, 16 and 32; deeper layers are not computed."""
+        x, maps = self.stem(image), []
+        for layer in self.layers[: taps + 1]:
+            x = layer(x)
+            maps.append(x)
+        return maps
+
+
+class FinePrototypes(nn.Module):
+    """Prototypes at stride 4, of P3 and of C2: small objects are a few cells of P3."""
+
+    def __init__(self, config: YolactConfig) -> None:
+        super().__init__()
+        width = config.widths[1]
+        self.coarse = nn.Sequential(*conv_norm(config.channels, width, 1))
+        self.fine = nn.Sequential(*conv_norm(width, width, 1))
+        self.mixed = separable(width, width)
+        self.out = nn.Conv2d(width, config.coefficients, 1)
+
+    def forward(self, p3: Tensor, c2: Tensor) -> Tensor:
+        """From [B, channels, h, w] and [B, width, Hp, Wp] to [B, Hp, Wp, coefficients]."""
+        coarse = F.interpolate(self.coarse(p3), size=c2.shape[2:], mode="bilinear", align_corners=False)
+        x = F.relu(self.mixed(F.relu(self.fine(c2) + coarse)))
+        return F.relu(self.out(x)).permute(0, 2, 3, 1)
+
+
+def start_from(network: nn.Module) -> None:
+    """Sensible weights to start training from, in place.
+
+    He initialisation; every anchor says background, but for 1 %; the warp moves nothing and changes nothing.
+    """
+    for name, each in network.named_modules():
+        if not isinstance(each, nn.Conv2d):
+            continue
+        nn.init.kaiming_normal_(each.weight, mode="fan_in", nonlinearity="relu")
+        if each.bias is not None:
+            nn.init.zeros_(each.bias)
+        if name.startswith("prediction_layers") and name.endswith("_layer"):
+            nn.init.normal_(each.weight, std=0.01)
+        if name.endswith("conf_layer") and each.bias is not None:
+            columns = each.bias.view(-1, network.prediction_layers[0].columns)
+            nn.init.constant_(columns[:, 0], log((columns.shape[1] - 1) * (1 - FOREGROUND) / FOREGROUND))
+        if name.startswith("flow_net.pred"):
+            nn.init.zeros_(each.weight)
+        if name.endswith(".scale") and each.bias is not None:
+            nn.init.ones_(each.bias)
+
+
+def _halved(inputs: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(*conv_norm(inputs, outputs, 3, stride=2), nn.ReLU())
