@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 LOG = logging.getLogger("vidgraph")
 CACHED_OVER_INPUT = 1.25
 """Sides of cached frames over those of the network's input: room to take a part of a frame."""
-CACHE_STEP = 16
+CACHE_STEP = 8
 """Sides of cached frames are multiples of this."""
 
 
