@@ -84,12 +84,11 @@ class Crew:
         loss = own()
         loss.backward()
         self._wait(self._end)
-        mean = self._table[1:].sum(0)
+        others = self._table[1:].sum(0)
         start = 0
         for each in self._parameters:
-            rest = mean[start : start + each.numel()].view(each.shape)
-            each.grad = rest.clone() if each.grad is None else each.grad.add_(rest)
-            each.grad /= self.size
+            if each.grad is not None:  # else no process has one: all compute the same graph
+                each.grad.add_(others[start : start + each.numel()].view(each.shape)).div_(self.size)
             start += each.numel()
         return loss.detach()
 
@@ -145,7 +144,8 @@ def _help(number: int, network: nn.Module, part_of: Callable[[nn.Module], Part],
             start = 0
             for each in parameters:
                 view = row[start : start + each.numel()].view(each.shape)
-                view.zero_() if each.grad is None else view.copy_(each.grad)
+                if each.grad is not None:
+                    view.copy_(each.grad)
                 start += each.numel()
             end.wait()
     except BrokenBarrierError:

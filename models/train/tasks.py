@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -111,16 +109,16 @@ class InstanceTask:
 
     def losses(self, batch: Batch) -> Losses:
         """Of the pictures; or of key frames and of the frames after them, each with its own share."""
+        network: Any = self.network
         if isinstance(batch, InstanceBatch):
-            with _recorded(self.network.fpn_phase_2) as levels:
-                outputs = self.network(as_input(batch.images))
-            return self._instances(outputs, levels[0][0], batch)
+            return self._instances(network.look(as_input(batch.images)), batch)
         return self._pairs(batch)
 
-    def _instances(self, outputs: Any, p3: Tensor, batch: InstanceBatch) -> Losses:
+    def _instances(self, look: Any, batch: InstanceBatch) -> Losses:
+        network: Any = self.network
         return instance_losses(
-            outputs[:4],
-            self.network.semantic_seg_conv(p3),
+            look.outputs,
+            network.semantic(look.levels),
             batch.anchors,
             batch.masks,
             semantic_truth=torch.from_numpy(batch.semantic).float(),
@@ -128,20 +126,16 @@ class InstanceTask:
         )
 
     def _pairs(self, batch: PairBatch) -> Losses:
-        from ..yolact_edge.network import grids_of
-
         network: Any = self.network
         image = as_input(batch.frame.images)
-        with _recorded(network.fpn_phase_2) as levels:
-            key_outputs, state = network.key(as_input(batch.key.images))
-        follow = network.follow(image, state, grids_of(state, len(image)))
-        key = self._instances(key_outputs, levels[0][0], batch.key)
-        frame = self._instances(follow.outputs, follow.levels[0], batch.frame)
+        first = network.look(as_input(batch.key.images))
+        follow = network.follow(image, first.state)
+        key, frame = self._instances(first, batch.key), self._instances(follow, batch.frame)
         parts = {name: (key[name] + frame[name]) / 2 for name in key}
         if self._weights.flow and np.isfinite(batch.flow).any():
             parts["flow"] = self._flow(follow.motions, batch.flow) * self._weights.flow
         if self._weights.match:
-            parts["match"] = self._match(image, follow.warped) * self._weights.match
+            parts["match"] = self._match(image, follow.inner) * self._weights.match
         return parts
 
     def _flow(self, motions: Any, truth: NDArray[np.float32]) -> Tensor:
@@ -212,18 +206,3 @@ def new_network(row: ModelRow, family: Family, seed: int) -> nn.Module:
     network = family.network(row.name)
     (initialise_faces if row.folder == "retinaface" else initialise_instances)(network)
     return network
-
-
-@contextmanager
-def _recorded(module: nn.Module) -> Iterator[list[Any]]:
-    """Within it, what ``module`` gives at each call is added to the list."""
-    given: list[Any] = []
-
-    def record(module: nn.Module, inputs: Any, output: Any) -> None:
-        given.append(output)
-
-    handle = module.register_forward_hook(record)
-    try:
-        yield given
-    finally:
-        handle.remove()
