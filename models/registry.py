@@ -25,11 +25,13 @@ class WeightsFile:
         file: its name.
         sha256: its hash in hexadecimal, or None where none is known.
         address: where it is downloaded from, or None where only a person can fetch it.
+        shipped: it comes with the package, in the folder ``shipped`` beside the model's code.
     """
 
     file: str
     sha256: str | None
     address: str | None
+    shipped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,15 @@ _RETINAFACE = "github.com/biubug6/Pytorch_Retinaface @ b984b4b775b2c4dced95c1ead
 _1MB_COMMIT = "2b075657aef954b9426f938ac7fce100b6910fe6"
 _1MB = f"github.com/biubug6/Face-Detector-1MB-with-landmark @ {_1MB_COMMIT}"
 _1MB_FOLDER = f"https://raw.githubusercontent.com/biubug6/Face-Detector-1MB-with-landmark/{_1MB_COMMIT}/weights/"
+
+
+_OWN, _OWN_LICENCE = "vidgraph", "Apache-2.0"
+_SYNTH = "synth:street, the drawn world"
+_NO_OTHERS = "no published network to hold it against"
+
+
+def _shipped(file: str) -> tuple[WeightsFile, ...]:
+    return (WeightsFile(file, None, None, shipped=True),)
 
 
 def _pinned(file: str, sha256: str) -> tuple[WeightsFile, ...]:
@@ -132,6 +143,9 @@ _YOLACT_ROWS = (
     _yolact("yolact-resnet50", (), _YOLACT, _COCO, "yolact_resnet50_54_800000.pth",
             _SHARED.format("yolact-edge-resnet50")),
     _yolact("yolact-resnet152", (), _YOLACT, _COCO, None, _SHARED.format("yolact-base")),
+    ModelRow("yolact-edge-tiny", (), "yolact_edge", "instances with masks", _OWN, _OWN_LICENCE, _SYNTH,
+             _shipped("yolact-edge-tiny-key.onnx"), False,
+             f"{_NO_OTHERS}; warp and post-processing are those of yolact-edge-vid-resnet50"),
 )  # fmt: skip
 
 _ROWS = (
@@ -170,6 +184,18 @@ _ROWS = (
         _pinned("mobilenet0.25_Final.pth", "ed6fa7d45a5179f03cb5ce82c73b0c6711372968e53782e88395acee88d319e1"),
         True,
         "raw outputs, decode and detections, with real weights",
+    ),
+    ModelRow(
+        "retinaface-tiny",
+        (),
+        "retinaface",
+        _FACES,
+        _OWN,
+        _OWN_LICENCE,
+        _SYNTH,
+        _shipped("retinaface-tiny.onnx"),
+        False,
+        f"{_NO_OTHERS}; the parts are those of retinaface-1mb",
     ),
     ModelRow(
         "retinaface-slim",

@@ -17,7 +17,9 @@ from .registry import ModelRow, WeightsFile, model_of_file
 
 
 def pulled_path(row: ModelRow, weights: WeightsFile) -> Path:
-    """Where ``vidgraph pull`` puts a file; it may not be there."""
+    """Where ``vidgraph pull`` puts a file, or where the package has it; it may not be there."""
+    if weights.shipped:
+        return Path(__file__).parent / row.folder / "shipped" / weights.file
     return cache_root() / "weights" / row.name / weights.file
 
 
@@ -154,6 +156,10 @@ def _pulled(row: ModelRow) -> Path:
     if path is not None:
         return path
     give = f"give a file: {row.name}=PATH (Python: weights=PATH)"
+    for each in row.weights:
+        if each.shipped:
+            missing = pulled_path(row, each)
+            raise UsageError(f"{row.name} comes with the package, but {missing} is missing; install again, or {give}")
     if any(each.address for each in row.weights):
         raise UsageError(f"{row.name} has no weights here; get them with: vidgraph pull {row.name}; or {give}")
     raise UsageError(f"{row.name} has no weights here, and no address to pull them from; {give}. Source: {row.source}")

@@ -1,4 +1,4 @@
-"""RetinaFace: faces with five points, in five variants."""
+"""RetinaFace: faces with five points, in six variants."""
 
 from __future__ import annotations
 

@@ -55,12 +55,14 @@ class RetinaFaceConfig:
 
 _LARGE_ANCHORS = ((16, 32), (64, 128), (256, 512))
 _SMALL_ANCHORS = ((10, 20), (32, 64), (128, 256))
+_TINY_ANCHORS = ((8, 16), (32, 64), (128, 256))
 _SSD_ANCHORS = ((10, 16, 24), (32, 48), (64, 96), (128, 192, 256))
 
 CONFIGS: dict[str, RetinaFaceConfig] = {
     "retinaface": RetinaFaceConfig("mobilenet0.25", 0.1, 64, (8, 16, 32), _LARGE_ANCHORS),
     "retinaface-resnet50": RetinaFaceConfig("resnet50", 0.0, 256, (8, 16, 32), _LARGE_ANCHORS),
     "retinaface-1mb": RetinaFaceConfig("mobilenet0.25", 0.0, 64, (8, 16, 32), _SMALL_ANCHORS),
+    "retinaface-tiny": RetinaFaceConfig("mobilenet0.25", 0.0, 32, (8, 16, 32), _TINY_ANCHORS),
     "retinaface-slim": RetinaFaceConfig("slim", 0.0, 0, (8, 16, 32, 64), _SSD_ANCHORS),
     "retinaface-rfb": RetinaFaceConfig("rfb", 0.0, 0, (8, 16, 32, 64), _SSD_ANCHORS),
 }

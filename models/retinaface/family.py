@@ -1,4 +1,4 @@
-"""What this folder gives to :mod:`..base`: networks, shapes and stages of the five variants."""
+"""What this folder gives to :mod:`..base`: networks, shapes and stages of all variants."""
 
 from __future__ import annotations
 

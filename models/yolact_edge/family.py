@@ -93,7 +93,7 @@ class YolactFamily(Family):
     def likely(self, names: list[str], keys: Iterable[str]) -> list[str]:
         """YOLACT and YolactEdge give the pyramid different names; other input sizes are told by a file's name only."""
         edge = not any(key.startswith("fpn.") for key in keys)
-        names = [name for name in names if CONFIGS[name].side == SIZE]
+        names = [name for name in names if CONFIGS[name].side == SIZE] or names
         return [name for name in names if name.startswith("yolact-edge") == edge] or names
 
     def traced(self, network: nn.Module, graph: str) -> nn.Module:

@@ -19,9 +19,11 @@ def models(options: argparse.Namespace) -> int:
     from ...models.weights import weights_here
 
     if not options.name:
-        print(f"{'model':<22} {'finds':<24} {'weights here':<13} checked")
+        print(f"{'model':<32} {'finds':<22} {'trained on':<17} {'weights here':<13} checked")
         for row in MODELS.values():
-            print(f"{row.name:<22} {row.task:<24} {'yes' if weights_here(row) else 'no':<13} {row.status}")
+            trained_on = row.trained_on.partition(",")[0]
+            here = "yes" if weights_here(row) else "no"
+            print(f"{row.name:<32} {row.task:<22} {trained_on:<17} {here:<13} {row.status}")
         print("\nvidgraph models NAME says where a model and its weights come from; vidgraph pull NAME gets weights")
         return 0
     row = find_model(options.name)
@@ -37,7 +39,8 @@ def models(options: argparse.Namespace) -> int:
     ]
     for file in row.weights:
         lines += [("file", file.file), ("  SHA-256", file.sha256 or "not known")]
-        lines += [("  address", file.address or "none to download from; see the source")]
+        missing = "comes with the package" if file.shipped else "none to download from; see the source"
+        lines += [("  address", file.address or missing)]
     for name, value in lines:
         print(f"{name:<14} {value}")
     return 0

@@ -1,0 +1,162 @@
+"""``yolact-edge-tiny``: the compact network, its graphs in every engine, and where the package keeps its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from vidgraph.engines import ENGINES, open_engine
+from vidgraph.models import MODELS, export, find_model, load_model
+from vidgraph.models.checkpoint import load_network
+from vidgraph.models.pull import pull
+from vidgraph.models.weights import Weights, pulled_path, weights_here
+from vidgraph.models.yolact_edge.config import CONFIGS
+from vidgraph.models.yolact_edge.family import FAMILY
+from vidgraph.models.yolact_edge.priors import priors_of
+from vidgraph.pipeline.errors import UsageError
+
+TINY = "yolact-edge-tiny"
+CONFIG = CONFIGS[TINY]
+STATE = ("state_p4", "state_p5", "state_pre")
+VARIANTS = {
+    "as shipped": CONFIG,
+    "carried prototypes": replace(CONFIG, carry_protos=True),
+    "slim": replace(CONFIG, slim_depth=0, spa=False),
+    "four levels": replace(CONFIG, strides=(8, 16, 32, 64), scales_px=(9, 20, 44, 96)),
+}
+
+
+@pytest.fixture(params=list(VARIANTS))
+def variant(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of a variant of the compact network."""
+    monkeypatch.setitem(CONFIGS, request.param, VARIANTS[request.param])
+    return str(request.param)
+
+
+def test_anchors_have_their_aspect() -> None:
+    priors = priors_of(CONFIG, CONFIG.size)
+    assert len(priors) == CONFIG.prior_count(CONFIG.size) == 3 * (36 * 64 + 18 * 32 + 9 * 16 + 5 * 8 + 3 * 4)
+    pixels = priors[:3, 2:] * np.array(CONFIG.size[::-1])
+    np.testing.assert_allclose(pixels[:, 0] / pixels[:, 1], CONFIG.aspects, rtol=1e-6)
+    np.testing.assert_allclose(pixels.prod(axis=1), 9 * 9, rtol=1e-6)
+    twice = priors_of(CONFIG, (2 * CONFIG.size[0], 2 * CONFIG.size[1]))
+    np.testing.assert_array_equal(twice[:3, 2:], priors[:3, 2:])
+
+
+@pytest.mark.parametrize("size", [(96, 160), (33, 70)])
+def test_shapes_are_those_of_the_network(variant: str, size: tuple[int, int], torch: Any) -> None:
+    with torch.device("meta"):
+        network = FAMILY.network(variant)
+    for graph in FAMILY.graphs(variant):
+        shape = FAMILY.graph_shape(variant, size, 2, graph)
+        given = [torch.zeros(dims, device="meta") for dims in shape.inputs.values()]
+        given += [torch.from_numpy(table).to("meta") for table in shape.tables.values()]
+        with torch.no_grad():
+            outputs = FAMILY.traced(network, graph)(*given)
+        assert {name: tuple(out.shape) for name, out in zip(shape.outputs, outputs, strict=True)} == shape.outputs
+
+
+@pytest.mark.parametrize("engine", [name for name, each in ENGINES.items() if each.installed])
+@pytest.mark.parametrize(("size", "batch"), [((70, 101), 2)])
+def test_engines_agree_with_the_network(
+    engine: str, size: tuple[int, int], batch: int, seeded_checkpoint: Callable[[str], Path], tmp_path: Path,
+    torch: Any, tolerance: Callable[[str], float],
+) -> None:  # fmt: skip
+    """Both graphs, from one export at another size; the state of the key frame goes into the other."""
+    weights = Weights.find(find_model(TINY), seeded_checkpoint(TINY))
+    network: Any = load_network(find_model(TINY), seeded_checkpoint(TINY))
+    random = np.random.default_rng(0)
+    first, second = random.normal(size=(2, batch, 3, *size)).astype(np.float32)
+    with torch.no_grad():
+        outputs, state = network.key(torch.from_numpy(first))
+        after, evidence = network.non_key(torch.from_numpy(second), state)
+    given = dict(zip(STATE, (each.numpy() for each in state), strict=True))
+    cases = {
+        "key": ({"image": first}, (*outputs, *state)),
+        "non_key": ({"image": second, **given}, (*after, evidence)),
+    }
+    for graph, (feeds, expected) in cases.items():
+        file = tmp_path / f"{graph}.onnx"
+        file.write_bytes(weights.network(size, batch, graph))
+        opened = open_engine(file, engine=engine, precision="fp32", threads=2)
+        try:
+            for array, want in zip(opened.run(feeds).values(), expected, strict=True):
+                limit = tolerance("parity, engine fp32") * np.abs(want.numpy()).max()
+                assert np.abs(array - want.numpy()).max() <= limit
+        finally:
+            opened.close()
+
+
+def test_training_reaches_every_weight(variant: str, torch: Any) -> None:
+    """A key frame and one that follows it, end to end; what the start has at zero moves after two steps."""
+    network: Any = FAMILY.network(variant).train()
+    images = torch.randn((2, 2, 3, 64, 96), generator=torch.Generator().manual_seed(0))
+    optimiser = torch.optim.SGD(network.parameters(), lr=1e-3)
+    for _ in range(3):
+        optimiser.zero_grad()
+        key = network.look(images[0])
+        after = network.follow(images[1], key.state)
+        outputs = (*key.outputs, *after.outputs, network.semantic(key.levels), after.motions[1].flow + 1)
+        sum(each.square().mean() for each in outputs).backward()
+        optimiser.step()
+    assert [name for name, each in network.named_parameters() if each.grad is None or not each.grad.any()] == []
+
+
+def test_a_fresh_network_carries_features_unchanged(torch: Any) -> None:
+    network: Any = FAMILY.network(TINY)
+    image = torch.randn((1, 3, 64, 96), generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        key = network.look(image)
+        after = network.follow(image, key.state)
+    assert all(not motion.flow.any() for motion in after.motions)
+    assert after.evidence.item() == 0
+    assert torch.equal(network.warp(key.state.p4, after.motions[0], grid(key.state.p4)), key.state.p4)
+    logits = network.train()(image)[1]  # with norms of this picture
+    assert 0.98 < logits.softmax(-1)[..., 0].mean() < 0.995
+
+
+def grid(features: Any) -> Any:
+    from vidgraph.models.yolact_edge.flow import WarpGrid
+
+    return WarpGrid.of((features.shape[2], features.shape[3]), len(features))
+
+
+def test_other_classes(torch: Any, tmp_path: Path) -> None:
+    """A file with classes of its own is known, runs and exports; the default input is that of the config."""
+    network = FAMILY.for_settings(TINY, {"class_names": 2}).network(TINY)
+    path = tmp_path / "two.pth"
+    torch.save(network.state_dict(), path)
+    exported = export(TINY, path, path=tmp_path / "two.onnx")
+    for weights in (path, exported):
+        with load_model(TINY, weights=weights, min_score=0.001, precision="fp32") as model:
+            assert model.class_names == ("class_0", "class_1")
+            assert model.input_size((1080, 1920)) == model.input_size((480, 480)) == (288, 512)
+    with load_model(TINY, weights=exported, size=128, precision="fp32", min_score=0.001, keyframes=2) as model:
+        assert model.input_size((1080, 1920)) == (128, 128)
+        stream = model.stream()
+        for _ in range(3):
+            assert stream(np.zeros((90, 160, 3), np.uint8)).detections is not None
+
+
+@pytest.mark.parametrize("name", [TINY, "retinaface-tiny"])
+def test_weights_come_with_the_package(
+    name: str, seeded_checkpoint: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = MODELS[name]
+    (file,) = row.weights
+    assert pulled_path(row, file).parent.name == "shipped"
+    assert pulled_path(row, file).parent.parent.name == row.folder
+    with pytest.raises(UsageError, match=f"{name} comes with the package; there is nothing to pull"):
+        pull(name)
+    monkeypatch.setattr("vidgraph.models.weights.pulled_path", lambda row, each: tmp_path / each.file)
+    assert weights_here(row) is None
+    with pytest.raises(UsageError, match=f"{name} comes with the package, but .* is missing; install again, or give"):
+        load_model(name)
+    export(name, seeded_checkpoint(name), (64, 96), path=tmp_path / f"{name}.onnx")
+    assert weights_here(row) == tmp_path / file.file
+    with load_model(name, size=(64, 96)) as model:
+        assert model.describe().trained_on.startswith("synth")
