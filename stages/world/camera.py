@@ -37,8 +37,8 @@ class View:
         return np.array(((scale * facing, 0.0, left), (0.0, -scale, top), (0.0, 0.0, 1.0)))
 
     def plane(self, origin: NDArray[np.float64], u: NDArray[np.float64], v: NDArray[np.float64]) -> Matrix:
-        """From metres along ``u`` and ``v`` from ``origin`` to pixels, in perspective."""
-        columns = np.stack([u, v, origin - (self.x, self.y, self.z)], axis=1)
+        """From metres along ``u`` and ``v`` from ``origin`` to pixels, in perspective; vectors [3] or [N, 3]."""
+        columns = np.stack([u, v, origin - (self.x, self.y, self.z)], axis=-1)
         cx, cy = self.centre
         return np.array(((self.focal, 0.0, cx), (0.0, -self.focal, cy), (0.0, 0.0, 1.0))) @ columns
 

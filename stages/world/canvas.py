@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +20,29 @@ STILL_AMPLITUDE = 0.01
 MAX_BLUR_PX = 12
 
 
+class Standing(NamedTuple):
+    """An actor or a piece of scenery to draw: ``base`` leads from the metres of its parts to pixels."""
+
+    parts: Sequence[Part]
+    base: Matrix
+    owner: int
+    stuff: int
+    distance: float
+    blur: int
+
+
+def drawing_on(pixels: NDArray[np.uint16] | NDArray[np.uint8]) -> ImageDraw.ImageDraw:
+    """What draws right into an array [H, W], which must outlive it."""
+    height, width = pixels.shape
+    mode = "L" if pixels.dtype == np.uint8 else "I;16"
+    image = Image.frombuffer(mode, (width, height), pixels, "raw", mode, 0, 1)
+    image.readonly = 0  # it is our own memory
+    return ImageDraw.Draw(image)
+
+
 @dataclass(slots=True, eq=False)
 class Canvas:
-    """Draws from the farthest to the nearest.
+    """Draws from the farthest to the nearest; before that, everything is surface 0.
 
     ``owners``: for each surface the number of its actor, or -1 - the number of its piece of the street; ``stuff``: its
     class of stuff, -1 for actors.
@@ -28,7 +50,7 @@ class Canvas:
 
     size: tuple[int, int]
     haze: tuple[tuple[float, float, float], float]
-    image: Image.Image = field(init=False)
+    map: NDArray[np.uint16] = field(init=False)
     colours: list[tuple[float, float, float]] = field(default_factory=list)
     frames: list[Matrix] = field(default_factory=list)
     scales: list[float] = field(default_factory=list)
@@ -42,9 +64,8 @@ class Canvas:
     _draw: ImageDraw.ImageDraw = field(init=False)
 
     def __post_init__(self) -> None:
-        height, width = self.size
-        self.image = Image.new("I;16", (width, height))
-        self._draw = ImageDraw.Draw(self.image)
+        self.map = np.zeros(self.size, np.uint16)
+        self._draw = drawing_on(self.map)
 
     def surface(
         self, look: Look, frame: Matrix, *, owner: int, stuff: int, distance: float, blur: int = 0,
@@ -68,41 +89,50 @@ class Canvas:
         """Give the inside of an outline, [N, 2] in pixels, to a surface."""
         self._draw.polygon(points.ravel().tolist(), fill=surface)
 
-    def parts(self, parts: list[Part], base: Matrix, *, owner: int, stuff: int, distance: float, blur: int) -> None:
-        """Draw an actor or a piece of scenery; ``base`` leads from its metres to pixels."""
-        scale = abs(base[1, 1])
-        kept = [part for part in parts if part.detail * scale > 1.5]
-        frames = base @ np.array([part.frame for part in kept])
-        first, count = len(self.colours), len(kept)
-        far, colour = self._haze(distance)
-        self.colours += [_mixed(part.look.colour, colour, far) for part in kept]
+    def standing(self, all_of_them: Sequence[Standing]) -> None:
+        """Draw actors and scenery, the farthest first."""
+        kept: list[Part] = []
+        counts = []
+        for one in all_of_them:
+            scale = abs(float(one.base[1, 1]))
+            drawn = [part for part in one.parts if part.detail * scale > 1.5]
+            kept += drawn
+            counts.append(len(drawn))
+            self._rows(one, drawn)
+        if not kept:
+            return
+        bases = np.repeat(np.array([one.base for one in all_of_them]), counts, axis=0)
+        frames = bases @ np.array([part.frame for part in kept])
+        first = len(self.frames)
         self.frames += list(frames)
-        self.scales += [part.look.scale for part in kept]
-        self.amplitudes += [part.look.amplitude for part in kept]
-        self.textures += [part.look.texture for part in kept]
-        self.perspective += [False] * count
-        self.shaded += [False] * count
-        self.blur += [min(blur, MAX_BLUR_PX)] * count
-        self.owners += [owner] * count
-        self.stuff += [stuff] * count
         lengths = [len(part.outline) for part in kept]
-        turns = np.repeat(frames, lengths, axis=0)
-        points = np.concatenate([part.outline for part in kept])[:, None, :]
-        placed = (points @ turns[:, :2, :2].swapaxes(1, 2))[:, 0] + turns[:, :2, 2]
+        m = np.repeat(frames[:, :2], lengths, axis=0)
+        x, y = np.concatenate([part.outline for part in kept]).T
+        placed = np.stack([x * m[:, row, 0] + y * m[:, row, 1] + m[:, row, 2] for row in (0, 1)], axis=1)
         numbers = placed.ravel().tolist()
         end = 0
         for number, length in enumerate(lengths, first):
             start, end = end, end + 2 * length
             self._draw.polygon(numbers[start:end], fill=number)
 
+    def _rows(self, one: Standing, parts: list[Part]) -> None:
+        """Rows of the table for parts of something, but for their frames."""
+        count = len(parts)
+        far, colour = self._haze(one.distance)
+        self.colours += [_mixed(part.look.colour, colour, far) for part in parts]
+        self.scales += [part.look.scale for part in parts]
+        self.amplitudes += [part.look.amplitude for part in parts]
+        self.textures += [part.look.texture for part in parts]
+        self.perspective += [False] * count
+        self.shaded += [False] * count
+        self.blur += [min(one.blur, MAX_BLUR_PX)] * count
+        self.owners += [one.owner] * count
+        self.stuff += [one.stuff] * count
+
     def _haze(self, distance: float) -> tuple[float, tuple[float, float, float]]:
         """How much of the colour of the haze something at ``distance`` metres has, and that colour."""
         colour, reach = self.haze
         return 1.0 - 0.5 ** (1.6 * distance / reach), colour
-
-    def map(self) -> NDArray[np.uint16]:
-        """The map, uint16 [H, W]."""
-        return np.asarray(self.image)
 
     def table(self) -> SurfaceTable:
         """The table for :func:`..kernels.shade_surfaces`."""

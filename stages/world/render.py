@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from bisect import bisect_right
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +13,12 @@ from PIL import Image, ImageDraw
 
 from ...kernels import shade_surfaces
 from .camera import NEAR_M, View
-from .canvas import Canvas
+from .canvas import Canvas, Standing, drawing_on
 from .cast import Actor, base_of
 from .geometry import Matrix, Points
 from .scene import Shot, make_shot, shot_starts
 from .settings import WorldSettings
-from .street import SKY, Plane
+from .street import SKY, Plane, Street
 from .textures import texture_bank
 
 SHADOW = 150
@@ -95,21 +95,14 @@ class WorldRenderer:
 
     def draw(self, moment: Moment) -> Rendered:
         """Draw it."""
-        size, shot, view = self.settings.size, moment.shot, moment.view()
-        canvas = Canvas(size, shot.haze)
-        shadow = Image.new("L", (size[1], size[0]), 255)
-        _draw_sky(canvas, moment)
-        for number, plane in enumerate(shot.street.planes):
-            _draw_plane(canvas, moment, plane, -2 - number)
-        _draw_standing(canvas, moment, view, ImageDraw.Draw(shadow))
-        return Rendered(moment, canvas.map(), canvas, np.asarray(shadow), self.settings.seed * 1000 + self.clip)
-
-
-def _draw_sky(canvas: Canvas, moment: Moment) -> None:
-    height, width = canvas.size
-    frame = sky_frame(moment.view())
-    number = canvas.surface(moment.shot.street.sky, frame, owner=-1, stuff=SKY, distance=0)
-    canvas.fill(number, np.array(((0, 0), (width, 0), (width, height), (0, height)), np.float64))
+        size, shot = self.settings.size, moment.shot
+        canvas, view = Canvas(size, shot.haze), moment.view()
+        # The sky is surface 0, and everywhere where nothing else is.
+        canvas.surface(shot.street.sky, sky_frame(view), owner=-1, stuff=SKY, distance=0)
+        _draw_planes(canvas, moment, view)
+        shadow = np.full(size, 255, np.uint8)
+        canvas.standing(_standing(moment, view, size, drawing_on(shadow)))
+        return Rendered(moment, canvas.map, canvas, shadow, self.settings.seed * 1000 + self.clip)
 
 
 def sky_frame(view: View) -> Matrix:
@@ -122,21 +115,40 @@ def plane_frame(plane: Plane, view: View) -> Matrix:
     return view.plane(plane.origin, plane.u, plane.v)
 
 
-def _draw_plane(canvas: Canvas, moment: Moment, plane: Plane, owner: int) -> None:
-    frame = plane_frame(plane, moment.view())
-    homogeneous = np.concatenate([plane.outline, np.ones((len(plane.outline), 1))], axis=1) @ frame.T
-    points = _before_camera(homogeneous)
-    if len(points) < 3:
-        return
+@lru_cache(maxsize=8)
+def _stacked(street: Street) -> tuple[NDArray[np.float64], ...]:
+    """Of all planes: origins, u and v [N, 3], and corners [N, 4, 3], homogeneous."""
+    planes = street.planes
+    corners = np.array([plane.outline for plane in planes])
+    corners = np.concatenate([corners, np.ones((*corners.shape[:2], 1))], axis=2)
+    origins, us, vs = (np.array([getattr(plane, name) for plane in planes]) for name in ("origin", "u", "v"))
+    return origins, us, vs, corners
+
+
+def _draw_planes(canvas: Canvas, moment: Moment, view: View) -> None:
+    """The flat pieces of the street, in their order."""
     height, width = canvas.size
-    if points[:, 0].max() < 0 or points[:, 0].min() > width or points[:, 1].min() > height:
-        return
-    distance = float(np.mean(np.clip(homogeneous[:, 2], NEAR_M, 60)))
-    blur = round(abs(moment.shot.camera.speed[0]) * moment.step_s * moment.shot.camera.focal / distance
-                 * moment.shot.shutter / 2)  # fmt: skip
-    number = canvas.surface(plane.look, frame, owner=owner, stuff=plane.stuff, distance=min(distance, 25), blur=blur,
-                            perspective=True, shaded=plane.shaded)  # fmt: skip
-    canvas.fill(number, np.clip(points, -20000, 20000))
+    *axes, corners = _stacked(moment.shot.street)
+    frames = view.plane(*axes)
+    homogeneous = corners @ frames.swapaxes(1, 2)
+    depths = homogeneous[..., 2]
+    distances = np.mean(np.clip(depths, NEAR_M, 60), axis=1).tolist()
+    ahead = depths >= NEAR_M
+    whole = ahead.all(axis=1).tolist()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        pixels = homogeneous[..., :2] / homogeneous[..., 2:]
+    camera = moment.shot.camera
+    for number in np.flatnonzero(ahead.any(axis=1)).tolist():
+        points = pixels[number] if whole[number] else _before_camera(homogeneous[number])
+        (left, top), right = points.min(axis=0).tolist(), float(points[:, 0].max())
+        if right < 0 or left > width or top > height:
+            continue
+        plane, distance = moment.shot.street.planes[number], distances[number]
+        blur = round(abs(camera.speed[0]) * moment.step_s * camera.focal / distance * moment.shot.shutter / 2)
+        surface = canvas.surface(plane.look, frames[number], owner=-2 - number, stuff=plane.stuff,
+                                 distance=min(distance, 25), blur=blur, perspective=True,
+                                 shaded=plane.shaded)  # fmt: skip
+        canvas.fill(surface, np.clip(points, -20000, 20000))
 
 
 def _before_camera(points: Points) -> Points:
@@ -152,31 +164,34 @@ def _before_camera(points: Points) -> Points:
     return np.asarray(cut[:, :2] / cut[:, 2:])
 
 
-def _draw_standing(canvas: Canvas, moment: Moment, view: View, shadow: ImageDraw.ImageDraw) -> None:
-    """Scenery and actors, from the farthest to the nearest."""
-    shot = moment.shot
+def _standing(moment: Moment, view: View, size: tuple[int, int], shadow: ImageDraw.ImageDraw) -> list[Standing]:
+    """Scenery and actors that may show, from the farthest to the nearest; draws the shadows of the actors."""
+    shot, before = moment.shot, moment.view(1)
     planes = len(shot.street.planes)
-    standing: list[tuple[float, int, Actor | None]] = [
+    order: list[tuple[float, int, Actor | None]] = [
         (-piece.z, -2 - planes - number, None) for number, piece in enumerate(shot.street.scenery)
     ]
-    standing += [(-actor.place(moment.time_s)[1], actor.number, actor) for actor in shot.actors]
-    for depth, number, actor in sorted(standing, key=lambda each: each[:2]):
+    order += [(-actor.place(moment.time_s)[1], actor.number, actor) for actor in shot.actors]
+    found = []
+    for depth, number, actor in sorted(order, key=lambda each: each[:2]):
         distance = -depth - view.z
         if distance < 0.6:
             continue
         if actor is None:
             piece = shot.street.scenery[-2 - planes - number]
-            base = view.billboard(piece.x, 0.0, piece.z)
-            if _visible(base, (-2.5, -0.2, 18, 20), canvas.size):
-                blur = _blur(moment, base, moment.view(1).billboard(piece.x, 0.0, piece.z))
-                canvas.parts(piece.pieces, base, owner=number, stuff=piece.stuff, distance=distance, blur=blur)
+            here = view.billboard(piece.x, 0.0, piece.z)
+            if _visible(here, (-2.5, -0.2, 18, 20), size):
+                blur = _blur(moment, here, before.billboard(piece.x, 0.0, piece.z))
+                found.append(Standing(piece.pieces, here, number, piece.stuff, distance, blur))
             continue
-        here, before = (base_of(actor, moment.view(n), moment.time_s - n * moment.step_s) for n in (0, 1))
-        if here is None or not _visible(here, actor.body.extent, canvas.size):
+        base = base_of(actor, view, moment.time_s)
+        if base is None or not _visible(base, actor.body.extent, size):
             continue
-        _draw_shadow(shadow, here, actor)
-        blur = 0 if before is None else _blur(moment, here, before)
-        canvas.parts(actor.body.parts(moment.time_s), here, owner=actor.number, stuff=-1, distance=distance, blur=blur)
+        _draw_shadow(shadow, base, actor)
+        was = base_of(actor, before, moment.time_s - moment.step_s)
+        blur = 0 if was is None else _blur(moment, base, was)
+        found.append(Standing(actor.body.parts(moment.time_s), base, actor.number, -1, distance, blur))
+    return found
 
 
 def _blur(moment: Moment, base: Matrix, before: Matrix) -> int:
@@ -185,9 +200,12 @@ def _blur(moment: Moment, base: Matrix, before: Matrix) -> int:
 
 def _visible(base: Matrix, extent: tuple[float, float, float, float], size: tuple[int, int]) -> bool:
     """Whether the box ``extent`` (metres) is at least in part within the picture."""
-    xs = sorted((base[0, 0] * extent[0] + base[0, 2], base[0, 0] * extent[2] + base[0, 2]))
-    top, bottom = base[1, 1] * extent[3] + base[1, 2], base[1, 1] * extent[1] + base[1, 2]
-    return bool(xs[1] > 0 and xs[0] < size[1] and bottom > 0 and top < size[0])
+    (across, _, left), (_, down, top), _ = base.tolist()
+    first, last = across * extent[0] + left, across * extent[2] + left
+    return bool(
+        max(first, last) > 0 and min(first, last) < size[1]
+        and down * extent[1] + top > 0 and down * extent[3] + top < size[0]
+    )  # fmt: skip
 
 
 def _draw_shadow(shadow: ImageDraw.ImageDraw, base: Matrix, actor: Actor) -> None:
