@@ -77,19 +77,56 @@ void shade_run(const Surfaces& all, int s, int y, int x, int end, const uint8_t*
   }
 }
 
+// Means of the pixels [x, end) with those around them as far as `radius`; all of these lie within the row.
+void blur_inside(const uint32_t* sums, int x, int end, int radius, uint16_t* __restrict row) {
+  const uint32_t count = static_cast<uint32_t>(2 * radius + 1);
+  const uint32_t* low = sums - radius;
+  const uint32_t* high = sums + radius + 1;
+  if (count > 1024) {
+    for (int i = x; i < end; ++i) row[i] = static_cast<uint16_t>((high[i] - low[i] + count / 2) / count);
+    return;
+  }
+  // The quotient lies at least 1 / (2 * count) from the next whole number, far more than a float's error.
+  const float once = 1.f / static_cast<float>(count), half = static_cast<float>(count / 2) + 0.5f;
+  for (int i = x; i < end; ++i) {
+    const float sum = static_cast<float>(static_cast<int>(high[i] - low[i]));
+    row[i] = static_cast<uint16_t>(static_cast<int>((sum + half) * once));
+  }
+}
+
+// The same where it may reach over the row's ends; what lies beyond them does not count.
+void blur_at_end(const uint32_t* sums, int x, int end, int radius, int width, uint16_t* row) {
+  for (int i = x; i < end; ++i) {
+    const int low = i - radius < 0 ? 0 : i - radius, high = i + radius >= width ? width - 1 : i + radius;
+    const uint32_t count = static_cast<uint32_t>(high - low + 1);
+    row[i] = static_cast<uint16_t>((sums[high + 1] - sums[low] + count / 2) / count);
+  }
+}
+
+int within(int value, int low, int high) { return value < low ? low : value > high ? high : value; }
+
 // Each pixel becomes the mean of those around it in the row, as far as its surface's blur reaches.
 void blur_row(const Surfaces& all, const uint16_t* map, const Rows& rows) {
   const int width = rows.width;
   for (int c = 0; c < 3; ++c) {
     uint16_t* row = rows.shaded + c * (width + 2) + 1;
-    rows.sums[0] = 0;
-    for (int x = 0; x < width; ++x) rows.sums[x + 1] = rows.sums[x] + row[x];
+    uint32_t sum = 0, *sums = rows.sums;
+    *sums = 0;
     for (int x = 0; x < width; ++x) {
+      sum += row[x];
+      sums[x + 1] = sum;
+    }
+    for (int x = 0; x < width;) {
       const int radius = all.blur[map[x]];
-      if (radius == 0) continue;
-      const int low = x - radius < 0 ? 0 : x - radius, high = x + radius >= width ? width - 1 : x + radius;
-      const uint32_t count = static_cast<uint32_t>(high - low + 1);
-      row[x] = static_cast<uint16_t>((rows.sums[high + 1] - rows.sums[low] + count / 2) / count);
+      int end = x + 1;
+      while (end < width && all.blur[map[end]] == radius) ++end;
+      if (radius > 0) {
+        const int first = within(radius, x, end), last = within(width - radius, first, end);
+        blur_at_end(sums, x, first, radius, width, row);
+        blur_inside(sums, first, last, radius, row);
+        blur_at_end(sums, last, end, radius, width, row);
+      }
+      x = end;
     }
   }
 }
@@ -116,21 +153,35 @@ void make_row(const Surfaces& all, const uint16_t* map, const uint8_t* shadow, i
   }
 }
 
-// Weights 1, 2, 1 down three rows, and noise.
+// Weights 1, 2, 1 down three rows, and noise. All of it fits 16 bits, so that a vector holds twice as many.
 void finish_row(int above, int y, int below, int noise, uint32_t seed, const Rows& rows, uint8_t* __restrict out) {
   const int width = rows.width;
   const uint32_t start = static_cast<uint32_t>(y) * static_cast<uint32_t>(width);
   uint32_t* __restrict bits = rows.bits;
-  for (int x = 0; x < width; ++x) bits[x] = mixed_bits(start + static_cast<uint32_t>(x), seed);
+  if (noise != 0) {
+    for (int x = 0; x < width; ++x) bits[x] = mixed_bits(start + static_cast<uint32_t>(x), seed);
+  }
   for (int c = 0; c < 3; ++c) {
     const uint16_t* high = rows.soft + (3 * (above % 3) + c) * width;
     const uint16_t* here = rows.soft + (3 * (y % 3) + c) * width;
     const uint16_t* low = rows.soft + (3 * (below % 3) + c) * width;
     uint8_t* __restrict colour = rows.colours + c * width;
+    if (noise == 0) {
+      for (int x = 0; x < width; ++x) colour[x] = static_cast<uint8_t>((high[x] + 2 * here[x] + low[x] + 8) >> 4);
+      continue;
+    }
+    const int16_t most = static_cast<int16_t>(noise);
+    const int shift = 8 * c;
     for (int x = 0; x < width; ++x) {
-      const int grain = (static_cast<int>((bits[x] >> (8 * c)) & 255u) - 128) * noise / 128;
-      const int value = ((high[x] + 2 * here[x] + low[x] + 8) >> 4) + grain;
-      colour[x] = static_cast<uint8_t>(value < 0 ? 0 : value > 255 ? 255 : value);
+      const int16_t bit = static_cast<int16_t>(static_cast<int16_t>((bits[x] >> shift) & 255u) - 128);
+      const int16_t product = static_cast<int16_t>(bit * most);
+      // Divided by 128 towards zero: a negative number gets 127 first.
+      const int16_t rounded = static_cast<int16_t>(product + ((product >> 15) & 127));
+      const int16_t grain = static_cast<int16_t>(rounded >> 7);
+      const uint16_t sum = static_cast<uint16_t>(high[x] + 2 * here[x] + low[x] + 8);
+      const int16_t value = static_cast<int16_t>(static_cast<int16_t>(sum >> 4) + grain);
+      const int16_t least = value < 0 ? static_cast<int16_t>(0) : value;
+      colour[x] = static_cast<uint8_t>(least > 255 ? static_cast<int16_t>(255) : least);
     }
   }
   const uint8_t *red = rows.colours, *green = red + width, *blue = green + width;

@@ -134,7 +134,7 @@ def _draw_planes(canvas: Canvas, moment: Moment, view: View) -> None:
     depths = homogeneous[..., 2]
     distances = np.mean(np.clip(depths, NEAR_M, 60), axis=1).tolist()
     ahead = depths >= NEAR_M
-    whole = ahead.all(axis=1).tolist()
+    whole = np.all(ahead, axis=1).tolist()
     with np.errstate(divide="ignore", invalid="ignore"):
         pixels = homogeneous[..., :2] / homogeneous[..., 2:]
     camera = moment.shot.camera

@@ -70,3 +70,12 @@ def test_what_does_not_fit_is_refused() -> None:
         shade_surfaces(surfaces, shadow[:4], table, textures)
     with pytest.raises(ValueError, match="noise must be from 0 to 127"):
         shade_surfaces(surfaces, shadow, table, textures, noise=128)
+
+
+@pytest.mark.parametrize("radius", [3, 12, 511, 512, 2000])
+def test_wide_motion_blur_is_exact(radius: int) -> None:
+    surfaces, shadow, table, textures = random_case(3, 1100, 5, 7)
+    blurred = replace(table, blur=np.array([radius, 0, radius, radius, 1], np.int32))
+    got = shade_surfaces(surfaces, shadow, blurred, textures, noise=127, seed=9)
+    expected = shade_surfaces_reference(surfaces, shadow, blurred, textures, noise=127, seed=9)
+    np.testing.assert_array_equal(got, expected)
