@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from ..kernels import class_nms
 from ..models.data.dataset import Dataset, Sample
-from ..models.data.open import open_dataset
+from ..models.data.world import open_world
 from ..models.evaluate.coco import CocoAp, Objects, Precision
 from ..pipeline.detections import Detections
 from ..pipeline.masks import Masks
@@ -258,10 +258,10 @@ def _region_label(region: Region, sample: Sample, background: int) -> int:
 
 
 def samples_of(address: str, every: int = 1) -> Iterator[Sample]:
-    """Every so many frames of each clip."""
-    dataset = open_dataset(address)
-    for clip in dataset.clips:
-        yield from (sample for sample in dataset.samples(clip) if sample.frame.index % every == 0)
+    """Every so many frames of each clip of the drawn world."""
+    world = open_world(address)
+    for clip in range(world.settings.first, world.settings.first + world.settings.clips):
+        yield from (world.sample(clip, index) for index in range(0, world.settings.frames, every))
 
 
 def judged(baseline: Baseline, samples: Iterable[Sample]) -> tuple[Precision, int]:
@@ -288,7 +288,7 @@ def main() -> None:
     options = parser.parse_args()
     started = time.process_time()
     learnt = list(samples_of(options.train))
-    baseline = Baseline.learnt(open_dataset(options.train), learnt)
+    baseline = Baseline.learnt(open_world(options.train), learnt)
     precision, frames = judged(baseline, samples_of(options.data, options.every))
     figures: dict[str, Any] = {
         "data": options.data, "judged_frames": frames, "one_frame_in": options.every,
