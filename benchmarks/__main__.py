@@ -14,6 +14,7 @@ from . import (
     bench_pixels,
     bench_scores,
     bench_segments,
+    bench_world,
 )
 from .harness import measure, report, save
 from .optional import optional
@@ -31,7 +32,8 @@ def main() -> None:
     if torch:
         torch.set_num_threads(1)
     files = (bench_pixels, bench_boxes, bench_detections, bench_scores, bench_masks, bench_labels, bench_segments)
-    timings = measure([case for file in (*files, bench_own) for case in file.cases()], rounds=options.rounds)
+    cases = [case for file in (*files, bench_own, bench_world) for case in file.cases()]
+    timings = measure(cases, rounds=options.rounds)
     print("one thread each")
     print(report(timings))
     if options.output:
