@@ -132,6 +132,27 @@ def labels() -> Iterator[tuple[str, Any]]:
     yield "label_map/last", kernels.label_map(last, size=(100, 100))
 
 
+def surfaces() -> Iterator[tuple[str, Any]]:
+    random, count = np.random.default_rng(12), 9
+    numbers = random.integers(0, count, (9, 40), dtype=np.uint16).repeat(5, axis=0).repeat(7, axis=1)
+    inverse = random.normal(0, 2, (count, 3, 3)).astype(np.float32)
+    inverse[:, 2] = (0, 0.01, 0.5)
+    table = kernels.SurfaceTable(
+        random.uniform(0, 255, (count, 3)).astype(np.float32),
+        inverse,
+        random.uniform(0, 1.5, count).astype(np.float32),
+        np.array([0, 0.5, 3.0] * 3, np.float32),
+        random.integers(0, 3, count, dtype=np.int32),
+        random.integers(0, 2, count, dtype=np.uint8),
+        np.array([0, 0, 0, 1, 2, 3, 5, 12, 40], np.int32),
+    )
+    shadow = random.integers(0, 256, numbers.shape, dtype=np.uint8)
+    textures = random.integers(0, 256, (3, 256, 256), dtype=np.uint8)
+    for noise in (0, 17, 127):
+        result = kernels.shade_surfaces(numbers, shadow, table, textures, noise=noise, seed=3)
+        yield f"shade_surfaces/{noise}", result
+
+
 def codes(boxes: Any, bits: Any, offsets: Any, size: tuple[int, int]) -> np.ndarray:
     parts = [(bits[offsets[row] : offsets[row + 1]], tuple(box)) for row, box in enumerate(boxes.tolist())]
     text = json.dumps([(kernels.rle_counts(*part, size=size), kernels.mask_outlines(*part)) for part in parts])
@@ -146,7 +167,7 @@ def digest(result: Any) -> str:
 if __name__ == "__main__":
     hashes = {
         name: digest(result)
-        for cases in (pictures(), drawings(), boxes(), instances(), labels())
+        for cases in (pictures(), drawings(), boxes(), instances(), labels(), surfaces())
         for name, result in cases
     }
     print(json.dumps({"instruction_set": kernels.instruction_set(), "hashes": hashes}))
