@@ -352,15 +352,16 @@ def covered(mask: NDArray[Any], row_edges: NDArray[np.float64], column_edges: ND
         found: NDArray[np.bool_] = inside & (mask[np.ix_(rows.clip(0, height - 1), columns.clip(0, width - 1))] != 0)
         return found
     rows, columns = (np.rint(edges).astype(np.int64) for edges in (row_edges, column_edges))
-    areas = np.diff(rows)[:, None] * np.diff(columns)
-    sums = _running(_running(mask, 0)[rows.clip(0, height)], 1)
-    return 2 * np.diff(np.diff(sums[:, columns.clip(0, width)], axis=0), axis=1) >= areas
+    areas = (rows[1:] - rows[:-1])[:, None] * (columns[1:] - columns[:-1])
+    strips = _sums_between(mask, np.minimum(np.maximum(rows, 0), height))
+    sums = _sums_between(strips.T, np.minimum(np.maximum(columns, 0), width)).T
+    return 2 * sums >= areas
 
 
-def _running(values: NDArray[Any], axis: int) -> NDArray[np.int32]:
-    """Sums of everything before each place along ``axis``, which becomes longer by 1."""
-    shape = list(values.shape)
-    shape[axis] += 1
-    sums = np.zeros(shape, np.int32)
-    np.cumsum(values, axis=axis, out=sums[1:] if axis == 0 else sums[:, 1:])
-    return sums
+def _sums_between(values: NDArray[Any], edges: NDArray[np.int64]) -> NDArray[np.int32]:
+    """Sums of the rows from each of ``edges`` (ascending) up to the next one: int32 [edges - 1, columns]."""
+    first = int(edges[0])
+    before = np.zeros((int(edges[-1]) - first + 1, values.shape[1]), np.int32)
+    np.cumsum(values[first : int(edges[-1])], axis=0, out=before[1:])
+    chosen = before[edges - first]
+    return chosen[1:] - chosen[:-1]

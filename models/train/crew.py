@@ -4,7 +4,8 @@ The weights lie in shared memory. The process that trains says which step begins
 into its own row of a shared table, and the trainer takes the mean and changes the weights. One process with one thread
 on each core is faster here than one process with threads on all of them: most operations of a small network end too
 soon to be divided, and a thread that waits for a core that another program has stops all others (measured on two
-cores, 8 pictures forward and back: 1.1 s in one thread; with two threads 2.9 s beside another program).
+cores, 8 pictures forward and back: 1.1 s in one thread; with two threads 2.9 s beside another program). While a process
+waits for the others, it makes ready what it needs for the next step.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import time
 from collections.abc import Callable
 from threading import BrokenBarrierError
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -28,8 +29,15 @@ PARENT_LOOKED_AT_S = 2.0
 HELPER_WAITED_FOR_S = 600.0
 _LEAVE = -1
 
-Part = Callable[[int, int], Tensor]
-"""From a step and the number of a process to the loss of its part of the batch."""
+
+class Part(Protocol):
+    """What a process computes."""
+
+    def __call__(self, step: int, process: int) -> Tensor:
+        """The loss of the part of ``process`` of the batch of ``step``."""
+
+    def prepare(self, step: int, process: int) -> None:
+        """Begin, in a thread, what the next call with these arguments would wait for."""
 
 
 class CrewError(VidgraphError):
@@ -69,20 +77,22 @@ class Crew:
             helper.start()
             self._helpers.append(helper)
 
-    def gradients(self, step: int, own: Callable[[], Tensor]) -> Tensor:
-        """Leave the mean gradient of all parts of a step in the weights' ``grad``; the loss of ``own`` is given back.
+    def gradients(self, step: int, part: Part) -> Tensor:
+        """Leave the mean gradient of all parts of a step in the weights' ``grad``; the loss of part 0 is given back.
 
         Raises:
             CrewError: a helping process died.
         """
         if self.size == 1:
-            loss = own()
+            loss = part(step, 0)
+            part.prepare(step + 1, 0)
             loss.backward()
             return loss.detach()
         self._step[0] = step
         self._wait(self._begin)
-        loss = own()
+        loss = part(step, 0)
         loss.backward()
+        part.prepare(step + 1, 0)
         self._wait(self._end)
         others = self._table[1:].sum(0)
         start = 0
@@ -125,7 +135,6 @@ def _help(number: int, network: nn.Module, part_of: Callable[[nn.Module], Part],
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the trainer ends in order, and tells
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     threading.Thread(target=_leave_with, args=(os.getppid(),), daemon=True).start()
-    torch.set_num_threads(1)
     table, current, begin, end = shared
     for module in network.modules():  # statistics of norms are this process's own
         for name, value in module.named_buffers(recurse=False):
@@ -141,6 +150,7 @@ def _help(number: int, network: nn.Module, part_of: Callable[[nn.Module], Part],
                 return
             network.zero_grad(set_to_none=True)
             part(step, number).backward()
+            part.prepare(step + 1, number)
             start = 0
             for each in parameters:
                 view = row[start : start + each.numel()].view(each.shape)

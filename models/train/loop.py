@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,7 +20,7 @@ from ...pipeline.errors import CheckpointError, VidgraphError
 from .crew import Crew
 from .settings import TrainSettings
 from .state import Average, Curve, save_checkpoint
-from .tasks import Task
+from .tasks import Batch, Task
 
 LOWEST_GROUP = 2
 """Weights with fewer dimensions (norms, biases) do not decay."""
@@ -154,7 +155,7 @@ class Trainer:
         for group in self._optimiser.param_groups:
             group["lr"] = rate
         self._optimiser.zero_grad(set_to_none=True)
-        total = float(crew.gradients(self.step, partial(part, self.step, 0)))
+        total = float(crew.gradients(self.step, part))
         norm = float(nn.utils.clip_grad_norm_(self._network.parameters(), self.settings.clip))
         if not np.isfinite((total, norm)).all():
             after = f"the loss is {total} and its gradient {norm} after {self.step} steps ({part.losses})"
@@ -184,12 +185,14 @@ class Part:
     def __init__(self, task: Task, settings: TrainSettings) -> None:
         self._task, self._settings = task, settings
         self._order: tuple[int, NDArray[np.int64]] = (-1, np.zeros(0, np.int64))
+        self._thread = ThreadPoolExecutor(1, "batches")
+        self._ready: dict[tuple[int, int], Future[Batch]] = {}
         self.losses: dict[str, float] = {}
 
     def __call__(self, step: int, process: int) -> Tensor:
         """The loss of the part of ``process`` of the batch of ``step``, on which nothing else has an influence."""
-        random = np.random.default_rng((self._settings.seed, 1, step, process))
-        batch = self._task.batch(self._numbers(step)[process :: self._settings.processes], random)
+        self.prepare(step, process)
+        batch = self._ready.pop((step, process)).result()
         lower: Any = contextlib.nullcontext()
         if self._settings.precision == "bf16":
             lower = torch.autocast("cpu", torch.bfloat16)
@@ -197,6 +200,15 @@ class Part:
             losses = self._task.losses(batch)
         self.losses = {name: float(value.detach()) for name, value in losses.items()}
         return torch.stack(list(losses.values())).sum()
+
+    def prepare(self, step: int, process: int) -> None:
+        """Begin to make the batch of a later call in a thread: it is the same whenever it is made."""
+        if (step, process) not in self._ready:
+            self._ready[step, process] = self._thread.submit(self._batch, step, process)
+
+    def _batch(self, step: int, process: int) -> Batch:
+        random = np.random.default_rng((self._settings.seed, 1, step, process))
+        return self._task.batch(self._numbers(step)[process :: self._settings.processes], random)
 
     def _numbers(self, step: int) -> NDArray[np.int64]:
         """The frames of a step: each frame once in every epoch, in an order of the epoch's own."""
@@ -213,6 +225,7 @@ class Part:
 
 def _part(open_task: Callable[[nn.Module], Task], settings: TrainSettings, network: nn.Module) -> Part:
     """The part of another process, whose network has its weights in shared memory."""
+    torch.set_num_threads(settings.process_threads)
     prepare(network, settings)
     return Part(open_task(network), settings)
 
