@@ -1,6 +1,6 @@
 """How far colours, textures and connected components come on the drawn world, without a network.
 
-    python -m vidgraph.benchmarks.baseline_segments -o benchmarks/results/baseline_hard.json
+    python -m vidgraph.benchmarks.baseline_segments --every 10 -o benchmarks/results/baseline_hard.json
 
 A world where this finds the objects would be too easy to tell anything about models. Regions are connected
 components of four maps of a frame: its colours and textures quantised into few and into many kinds by k-means, the
@@ -30,7 +30,7 @@ from ..pipeline.detections import Detections
 from ..pipeline.masks import Masks
 from .harness import save
 
-TRAIN = "synth:street?split=train&difficulty=hard&frames=1&clips=60"
+TRAIN = "synth:street?split=train&difficulty=hard&frames=1&clips=40"
 JUDGED = "synth:street?split=hard"
 
 KINDS = (10, 28)
