@@ -37,7 +37,7 @@ def test_names_are_read_kindly(name: str) -> None:
     [
         ("retinafce", "did you mean retinaface"),
         ("retinaface-resnet", "retinaface-resnet50"),
-        ("zebra", "known: retinaface, retinaface-resnet50, retinaface-1mb, retinaface-slim, retinaface-rfb"),
+        ("zebra", "known: retinaface, retinaface-resnet50, retinaface-1mb, retinaface-tiny, retinaface-slim"),
     ],
 )
 def test_unknown_names(name: str, hint: str) -> None:
