@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 
+from ...pipeline.errors import SourceError, UsageError
 from ...pipeline.packet import Frame
 from ...pipeline.picture import Picture
 from ..clock import NANOSECONDS, check_range, parse_time
@@ -43,7 +44,7 @@ class WorldSource:
             UsageError: times or counts that make no sense.
         """
         self.settings, self.clip, self.stream_id = settings, clip, stream_id
-        self.address = f"{settings.address}"
+        self.address = settings.address
         start_ns = None if start is None else parse_time(start, "start")
         end_ns = None if end is None else parse_time(end, "end")
         check_range(start_ns, end_ns, frames)
@@ -79,8 +80,6 @@ class WorldSource:
         Raises:
             SourceError: there is no frame in what was asked for.
         """
-        from ...pipeline.errors import SourceError
-
         renderer = WorldRenderer(self.settings, self.clip)
         if not self._indices:
             raise SourceError(f"{self.label}: there is no frame in the time that was asked for")
@@ -106,8 +105,6 @@ def world_sources(
     Raises:
         UsageError: an unknown world or option, or a name for several clips.
     """
-    from ...pipeline.errors import UsageError
-
     settings = parse_world(address)
     if stream_id is not None and settings.clips > 1:
         raise UsageError(f"the name {stream_id!r} is for one stream, but {address} has {settings.clips} clips")
