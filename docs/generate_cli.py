@@ -30,7 +30,12 @@ In the names of models, engines and options `-` and `_` are alike. Each example 
 their weights in the cache (`vidgraph pull`) or named (`--model retinaface=weights.pth`).
 """
 
-NEED_NETWORK = {"pull"}
+NEEDS = {
+    "pull": "a network connection",
+    "eval": "the extra 'eval', and some minutes",
+    "train": "a data set, and some hours",
+}
+"""What a command's example needs, so that the tests of the pages do not run it."""
 
 
 def cli_page() -> str:
@@ -55,7 +60,7 @@ def _section(command: Command, parser: argparse.ArgumentParser) -> str:
         example = examples[tuple(action.option_strings) or (action.dest,)]
         rows.append(f"| {_name(action)} | {_help(action)} | `{_cell(example)}` |")
     head = f"## vidgraph {command.name}\n\n{command.help[0].upper()}{command.help[1:]}.\n"
-    marker = ["<!-- needs: a network connection -->"] if command.name in NEED_NETWORK else []
+    marker = [f"<!-- needs: {NEEDS[command.name]} -->"] if command.name in NEEDS else []
     return "\n".join([head, *marker, "```bash", command.example, "```", "", *rows, ""])
 
 

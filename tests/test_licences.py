@@ -19,6 +19,7 @@ ALLOWED = re.compile(f"({PERMISSIVE}|{LESSER})", re.IGNORECASE)
 # Neither, and why it may be depended on all the same. Nothing of these is changed or shipped by vidgraph.
 BY_HAND = {
     "certifi": "MPL-2.0: a list of certificates, used unchanged, by way of test tools",
+    "faster-coco-eval": "Apache-2.0 by its licence file, which its metadata does not name; to evaluate only",
     "hypothesis": "MPL-2.0: tests only",
     "pathspec": "MPL-2.0: mypy's, tests only",
     "tqdm": "MPL-2.0 and MIT: used unchanged, by way of optional packages",
