@@ -10,8 +10,8 @@ TOLERANCES: dict[str, tuple[float, str]] = {
     "engine bf16, one convolution": (2e-2, "8 significant bits in inputs, weights and output of magnitude up to 4"),
     "retinaface raw, torch fp32": (
         2e-5,
-        "of the largest magnitude; by so much the official code differs from itself with another convolution algorithm, "
-        "and ResNet-50 with AVX2 by 1.3e-5 from what AVX-512 recorded",
+        "of the largest magnitude; by so much the official code differs from itself with another convolution "
+        "algorithm, and ResNet-50 with AVX2 by 1.3e-5 from what AVX-512 recorded",
     ),
     "retinaface raw, engine fp32": (2e-4, "of the largest magnitude; fused kernels sum in another order"),
     "retinaface raw, resized photo": (2e-4, "as the engine; resizing differs by rounding of float32 weights only"),
@@ -19,7 +19,10 @@ TOLERANCES: dict[str, tuple[float, str]] = {
     "retinaface decode": (1e-6, "of the largest magnitude; float32 exp in another library"),
     "retinaface detections, px": (1e-3, "decode of saved raw outputs, on pictures of up to 1000 px"),
     "int8, trained faces found again": (0.93, "part of the faces; 8 bits of weights and activations"),
-    "int8, trained faces found again, without VNNI": (0.85, "sums of two products saturate at 16 bits before they add up"),
+    "int8, trained faces found again, without VNNI": (
+        0.85,
+        "sums of two products saturate at 16 bits before they add up",
+    ),
     "yolact preprocess": (1e-5, "float32 blends in another order, of values up to 3"),
     "yolact preprocess, mean and std": (1e-5, "of the whole input"),
     "yolact outputs": (

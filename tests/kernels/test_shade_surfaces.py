@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-
 from vidgraph.kernels import SurfaceTable, shade_surfaces
 from vidgraph.kernels.shade_surfaces.reference import shade_surfaces_reference
 
@@ -44,7 +43,8 @@ def test_matches_reference(size: tuple[int, int], noise: int, seed: int) -> None
 
 def test_a_plain_surface_has_its_colour_and_nothing_else() -> None:
     surfaces, shadow, table, textures = random_case(6, 6, 1, 0)
-    plain = replace(table, amplitude=np.zeros(1, np.float32), shaded=np.zeros(1, np.uint8), fade=np.zeros(1, np.float32))
+    nothing = np.zeros(1, np.float32)
+    plain = replace(table, amplitude=nothing, shaded=np.zeros(1, np.uint8), fade=nothing)
     colour = np.array([[10, 200, 255]], np.float32)
     got = shade_surfaces(surfaces, shadow, replace(plain, colours=colour), textures)
     np.testing.assert_array_equal(got, np.broadcast_to(np.array([10, 200, 255], np.uint8), (6, 6, 3)))
