@@ -58,8 +58,7 @@ class _Options:
     def world(self, address: str, name: str | None) -> list[Source]:
         from .world.source import world_sources
 
-        given = {"start": self.start, "end": self.end, "frames": self.frames}
-        sources = world_sources(address, stream_id=name, **given)
+        sources = world_sources(address, stream_id=name, start=self.start, end=self.end, frames=self.frames)
         return [PacedSource(source) if self.latest else source for source in sources]
 
     def images(self, paths: Sequence[Path], name: str) -> Source:

@@ -59,4 +59,4 @@ def _grain(height: int, width: int, seed: int) -> NDArray[np.int64]:
         h = (h * np.uint64(factor)) & np.uint64(0xFFFFFFFF)
         h ^= h >> np.uint64(shift)
     bits = h.astype(np.int64).reshape(height, width, 1)
-    return ((bits >> np.array([0, 8, 16])) & 255) - 128
+    return np.asarray(((bits >> np.array([0, 8, 16])) & 255) - 128)
