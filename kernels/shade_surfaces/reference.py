@@ -36,7 +36,7 @@ def shade_surfaces_reference(
     soft = _softened(_softened(_blurred(row, table.blur[surfaces]), 1), 0)
     grain = _grain(height, width, seed) * noise
     grain = np.sign(grain) * (np.abs(grain) // 128)
-    return np.clip(((soft + 8) >> 4) + grain, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(((soft + 8) >> 4) + grain, 0, 255), np.uint8)
 
 
 def _blurred(image: NDArray[np.uint8], radius: NDArray[np.int32]) -> NDArray[np.int64]:
