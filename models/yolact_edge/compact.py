@@ -27,6 +27,25 @@ def separable(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
     return nn.Sequential(*depthwise, nn.ReLU(), *conv_norm(inputs, outputs, 1))
 
 
+class SharedSeparable(nn.Module):
+    """As :func:`separable`, one for all levels of a pyramid, but each level has norms of its own.
+
+    What levels hold differs in its statistics: a norm that all share has, once it is fixed, those of none of them.
+    """
+
+    def __init__(self, channels: int, levels: int) -> None:
+        super().__init__()
+        self.depthwise = nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False)
+        self.pointwise = nn.Conv2d(channels, channels, 1, bias=False)
+        self.first, self.second = (nn.ModuleList(nn.BatchNorm2d(channels) for _ in range(levels)) for _ in range(2))
+
+    def forward(self, x: Tensor, level: int) -> Tensor:
+        """Map [B, channels, H, W] of a level to the same shape."""
+        x = F.relu(self.first[level](self.depthwise(x)))
+        y: Tensor = self.second[level](self.pointwise(x))
+        return y
+
+
 class Residual(nn.Module):
     """Separable, ReLU, separable, and the shortcut."""
 

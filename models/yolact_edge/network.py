@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .backbones import build_backbone
-from .compact import FinePrototypes, separable, start_from
+from .compact import FinePrototypes, SharedSeparable, separable, start_from
 from .config import YolactConfig
 from .flow import FlowNet, Motion, PreConvs, Refine, Warp, WarpGrid, resize_to, warp
 
@@ -146,7 +146,11 @@ class Head(nn.Module):
     def __init__(self, config: YolactConfig, depth: int) -> None:
         super().__init__()
         self.columns, self.coefficients, self.compact = config.columns, config.coefficients, config.compact
-        self.upfeature = nn.Sequential(*(spatial(config) for _ in range(depth)))
+        convolutions = (
+            SharedSeparable(config.channels, len(config.strides)) if config.compact else spatial(config)
+            for _ in range(depth)
+        )
+        self.upfeature = nn.Sequential(*convolutions)
         kernel = 1 if config.compact else 3
         self.bbox_layer, self.conf_layer, self.mask_layer = (
             nn.Conv2d(config.channels, len(config.aspects) * each, kernel, padding=kernel // 2)
@@ -155,16 +159,16 @@ class Head(nn.Module):
 
     def forward(self, levels: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """From [B, channels, h, w] of every level to [B, P, 4], [B, P, columns], [B, P, coefficients]."""
-        shared = [self.shared(x) for x in levels]
+        shared = [self.shared(x, level) for level, x in enumerate(levels)]
         loc = torch.cat([flatten_rows(self.bbox_layer(x), 4) for x in shared], 1)
         logits = torch.cat([flatten_rows(self.conf_layer(x), self.columns) for x in shared], 1)
         coeff = torch.cat([flatten_rows(self.mask_layer(x), self.coefficients) for x in shared], 1)
         return loc, logits, coeff / (1 + coeff.abs()) if self.compact else coeff.tanh()
 
-    def shared(self, x: Tensor) -> Tensor:
-        """Map [B, channels, h, w] to the same shape."""
+    def shared(self, x: Tensor, level: int) -> Tensor:
+        """Map [B, channels, h, w] of a level to the same shape."""
         for conv in self.upfeature:
-            x = F.relu(conv(x))
+            x = F.relu(conv(x, level) if self.compact else conv(x))
         return x
 
 
