@@ -22,7 +22,8 @@ import numpy as np
 
 from ..kernels import shade_surfaces
 from ..kernels.shade_surfaces.reference import shade_surfaces_reference
-from ..stages.world import WorldRenderer, parse_world
+from ..stages.world.render import WorldRenderer
+from ..stages.world.settings import parse_world
 from ..stages.world.textures import texture_bank
 from .harness import Case, save
 

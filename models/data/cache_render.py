@@ -335,7 +335,14 @@ def cell_edges(low: int, high: int, whole: int, length: int) -> tuple[int, int, 
 
 
 def covered(mask: NDArray[Any], row_edges: NDArray[np.float64], column_edges: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Of which cells at least half is set.
+    """Of which cells at least half is set; see :func:`coverage`."""
+    return coverage(mask, row_edges, column_edges) >= 0.5
+
+
+def coverage(
+    mask: NDArray[Any], row_edges: NDArray[np.float64], column_edges: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """Which part of each cell is set.
 
     Args:
         mask: bool or uint8 0 and 1 [H, W]; 0 beyond it.
@@ -343,19 +350,19 @@ def covered(mask: NDArray[Any], row_edges: NDArray[np.float64], column_edges: ND
             cell smaller than a pixel is what lies at its middle.
 
     Returns:
-        bool [rows, columns].
+        float32 [rows, columns], in [0, 1].
     """
     height, width = mask.shape
     if row_edges[1] - row_edges[0] < 1 or column_edges[1] - column_edges[0] < 1:
         rows, columns = (np.floor((edges[1:] + edges[:-1]) / 2).astype(np.int64) for edges in (row_edges, column_edges))
         inside = ((rows >= 0) & (rows < height))[:, None] & ((columns >= 0) & (columns < width))
-        found: NDArray[np.bool_] = inside & (mask[np.ix_(rows.clip(0, height - 1), columns.clip(0, width - 1))] != 0)
-        return found
-    rows, columns = (np.rint(edges).astype(np.int64) for edges in (row_edges, column_edges))
+        found = inside & (mask[np.ix_(rows.clip(0, height - 1), columns.clip(0, width - 1))] != 0)
+        return found.astype(np.float32)
+    rows, columns = (np.floor(edges + 0.5).astype(np.int64) for edges in (row_edges, column_edges))
     areas = (rows[1:] - rows[:-1])[:, None] * (columns[1:] - columns[:-1])
     strips = _sums_between(mask, np.minimum(np.maximum(rows, 0), height))
     sums = _sums_between(strips.T, np.minimum(np.maximum(columns, 0), width)).T
-    return 2 * sums >= areas
+    return np.divide(sums, areas, dtype=np.float32)
 
 
 def _sums_between(values: NDArray[Any], edges: NDArray[np.int64]) -> NDArray[np.int32]:

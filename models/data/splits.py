@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ...stages.world import WorldRenderer
+from ...stages.world.render import WorldRenderer
 from ...stages.world.settings import SPLITS
 
 FROZEN = Path(__file__).with_name("splits.json")

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from ...pipeline.packet import Frame
 from ...pipeline.picture import Picture
 from ...stages.clock import NANOSECONDS
-from ...stages.world import STUFF, THINGS, WorldRenderer, WorldSettings, parse_world
-from ...stages.world.settings import VERSION
+from ...stages.world.render import WorldRenderer
+from ...stages.world.settings import STUFF, THINGS, VERSION, WorldSettings, parse_world
 from ...stages.world.truth import render_with_truth
 from .dataset import Clip, Sample
 

@@ -9,9 +9,11 @@ from numpy.typing import NDArray
 
 from ...kernels import preprocess
 from ..data.cache import FLOW_SHRINK, MASK_SHRINK, CachedFrame, Size
-from ..data.cache_render import covered
+from ..data.cache_render import coverage
 from ..family import InputFormat
 
+MOST = 1.4
+"""See :attr:`Augmentation.least`."""
 MIN_VISIBLE = 0.3
 """Objects of which less lies in the part are ignored."""
 MIN_SIDE_PX = 2.0
@@ -30,14 +32,17 @@ class Augmentation:
 
     Attributes:
         flip: probability of a mirrored frame.
-        zoom: probability that a part fills the input rather than the whole frame.
-        least: smallest part of each side of the frame that is taken.
+        part: of each side of the frame that fills the input: less than 1 to train on an input that is smaller than the
+            one which the network will have, and on which things are as large as they will be.
+        zoom: probability that another part is taken.
+        least: the smallest part of each side is this times ``part``; the largest ``MOST`` times, or the whole frame.
         aspect: the part's aspect is at most this many times that of the frame, or its inverse.
         light: greatest change of brightness, in standard deviations of the input.
         contrast: greatest change of contrast, as a part of it; of single channels a quarter of these.
     """
 
     flip: float = 0.5
+    part: float = 1.0
     zoom: float = 0.6
     least: float = 0.5
     aspect: float = 1.25
@@ -85,10 +90,11 @@ class Objects:
 def draw_view(random: np.random.Generator, size: Size, how: Augmentation) -> View:
     """A view of a frame of ``size`` (height, width), by chance."""
     height, width = size
-    sides = np.ones(2)
+    sides = np.full(2, how.part)
     if random.random() < how.zoom:
-        scale, stretch = random.uniform(how.least, 1.0), np.exp(random.uniform(-1, 1) * np.log(how.aspect) / 2)
-        sides = np.clip([scale * stretch, scale / stretch], how.least, 1.0)
+        least, most = how.part * how.least, min(how.part * MOST, 1.0)
+        scale, stretch = random.uniform(least, most), np.exp(random.uniform(-1, 1) * np.log(how.aspect) / 2)
+        sides = np.clip([scale * stretch, scale / stretch], least, 1.0)
     x1, y1 = random.uniform(0, 1, 2) * (1 - sides)
     box = (x1 * width, y1 * height, (x1 + sides[0]) * width, (y1 + sides[1]) * height)
     gain = (1 + random.uniform(-how.contrast, how.contrast)) * (1 + random.uniform(-1, 1, 3) * how.contrast / 4)
@@ -162,10 +168,8 @@ def _seen(boxes: Floats, view: View, size: Size) -> tuple[Floats, NDArray[np.boo
     return clipped, (after > 0).all(axis=1), small | (visible < MIN_VISIBLE)
 
 
-def mask_in(
-    frame: CachedFrame, row: int, view: View, cells: tuple[int, int, int, int], size: Size
-) -> NDArray[np.bool_]:
-    """The mask of an object of the frame in some cells of a map over the view.
+def mask_in(frame: CachedFrame, row: int, view: View, cells: tuple[int, int, int, int], size: Size) -> Floats:
+    """How much an object of the frame has of some cells of a map over the view.
 
     Args:
         row: of the frame's objects.
@@ -173,7 +177,7 @@ def mask_in(
         size: (height, width) of the map.
 
     Returns:
-        bool [y2 - y1, x2 - x1]: at least half of the cell is the object's.
+        float32 [y2 - y1, x2 - x1], in [0, 1].
     """
     left, top, right, bottom = cells
     x1, y1, x2, y2 = (each / MASK_SHRINK for each in view.box)
@@ -184,8 +188,8 @@ def mask_in(
     rows = y1 + np.arange(top, bottom + 1, dtype=np.float64) * ((y2 - y1) / size[0]) - float(origin[1])
     mask = frame.mask(row)
     if not mask.size or left == right or top == bottom:
-        return np.zeros((bottom - top, right - left), np.bool_)
-    found = covered(mask, rows, columns)
+        return np.zeros((bottom - top, right - left), np.float32)
+    found = coverage(mask, rows, columns)
     return found[:, ::-1] if view.mirrored else found
 
 

@@ -44,12 +44,14 @@ class Anchors:
         labels: int64 [B, P], see :mod:`.targets`.
         images, anchors: int64 [N], where the positive ones are.
         loc: float32 [N, 4], what they say of their boxes.
+        variances: of ``loc``.
     """
 
     labels: Longs
     images: Longs
     anchors: Longs
     loc: Floats
+    variances: tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,7 +60,7 @@ class MaskTargets:
 
     Attributes:
         cells: int64 [sum of counts], places in the prototypes of the batch, [B * Hp * Wp]; object after object.
-        values: float32, 0 or 1, for each of them.
+        values: float32, in [0, 1], for each of them: how much of the cell is the object's.
         counts: for each object, how many cells.
         areas: for each object, the area of its box in cells.
         anchors: for each object, int64, the rows of :class:`Anchors` that find it.
@@ -199,7 +201,7 @@ def _instances(
     for frame, view, objects, classes in zip(frames, views, seen, semantic, strict=True):
         for row, class_id, box in zip(objects.rows, objects.class_ids, objects.boxes, strict=True):
             x1, y1, x2, y2 = cells_of(box, layout.semantic, margin=0)
-            classes[class_id, y1:y2, x1:x2] |= mask_in(frame, int(row), view, (x1, y1, x2, y2), layout.semantic)
+            classes[class_id, y1:y2, x1:x2] |= mask_in(frame, int(row), view, (x1, y1, x2, y2), layout.semantic) >= 0.5
     return InstanceBatch(
         _pictures(frames, views, layout),
         _anchors(seen, found, layout),
@@ -231,6 +233,7 @@ def _anchors(seen: list[Objects], found: list[Matches], layout: Layout) -> Ancho
         np.concatenate(images),
         np.concatenate([each.anchors for each in found]),
         np.concatenate(loc),
+        layout.variances,
     )
 
 
@@ -265,7 +268,7 @@ def _masks(
             inside = mask_in(frame, number, view, (x1, y1, x2, y2), layout.proto)
             place_of = (place * height + np.arange(y1, y2))[:, None] * width + np.arange(x1, x2)
             cells.append(place_of.reshape(-1))
-            values.append(inside.reshape(-1).astype(np.float32))
+            values.append(inside.reshape(-1))
             areas.append(float((box[2] - box[0]) * width * (box[3] - box[1]) * height))
             anchors.append(first + judged[each.rows[judged] == row])
         first += count

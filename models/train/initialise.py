@@ -1,21 +1,13 @@
-"""The weights that training starts from."""
+"""The weights from which training of faces starts."""
 
 from __future__ import annotations
 
 from math import log
-from typing import Any
 
 from torch import nn
 
 FOREGROUND = 0.01
 """Probability of a face that training starts with."""
-
-
-def initialise_instances(network: Any) -> None:
-    """Of YOLACT and YolactEdge; see :func:`..yolact_edge.compact.start_from`."""
-    from ..yolact_edge.compact import start_from
-
-    start_from(network)
 
 
 def initialise_faces(network: nn.Module) -> None:

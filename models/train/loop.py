@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from ...pipeline.errors import CheckpointError, VidgraphError
 from .crew import Crew
+from .muon import Muon
 from .settings import TrainSettings
 from .state import Average, Curve, save_checkpoint
 from .tasks import Batch, Task
@@ -153,7 +154,7 @@ class Trainer:
     def _one_step(self, crew: Crew, part: Part) -> dict[str, float]:
         rate = self.settings.rate_at(self.step, self.elapsed_s)
         for group in self._optimiser.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group.get("factor", 1.0)
         self._optimiser.zero_grad(set_to_none=True)
         total = float(crew.gradients(self.step, part))
         norm = float(nn.utils.clip_grad_norm_(self._network.parameters(), self.settings.clip))
@@ -246,6 +247,8 @@ def make_optimiser(network: nn.Module, settings: TrainSettings) -> torch.optim.O
         {"params": [each for each in trained if each.ndim >= LOWEST_GROUP], "weight_decay": settings.weight_decay},
         {"params": [each for each in trained if each.ndim < LOWEST_GROUP], "weight_decay": 0.0},
     ]
+    if settings.optimiser == "muon":
+        return Muon(network, settings.peak_rate, settings.weight_decay)
     if settings.optimiser == "sgd":
         return torch.optim.SGD(groups, lr=settings.peak_rate, momentum=0.9)
     return torch.optim.AdamW(groups, lr=settings.peak_rate)

@@ -1,7 +1,8 @@
 """The losses of YOLACT and of RetinaFace, in torch, without a loop over anchors.
 
 Source: Bolya et al., YOLACT, arXiv:1904.02689; Liu et al., SSD, ECCV 2016 (matching, hard negatives);
-Deng et al., RetinaFace, arXiv:1905.00641; Liu et al., YolactEdge, arXiv:2012.12259 (features that match).
+Deng et al., RetinaFace, arXiv:1905.00641; Liu et al., YolactEdge, arXiv:2012.12259 (features that match);
+Rezatofighi et al., Generalized Intersection over Union, arXiv:1902.09630.
 """
 
 from __future__ import annotations
@@ -20,12 +21,16 @@ Losses = dict[str, Tensor]
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """What each part counts; as in YOLACT, but for ``flow`` and ``match``, which are of this package.
+    """What each part counts; as in YOLACT, but for ``inside``, ``flow`` and ``match``, which are of this package.
 
     Attributes:
         box, classes, mask, semantic: the parts of :func:`instance_losses`.
+        inside: of cells of an object in the loss of masks, over cells beside it. Where a network is not sure of the
+            edge, masks overlap their objects most if cells count as the object's from less than even chances on:
+            2 means from a third on.
         flow: of the error of the flow, in cells of P4.
         match: of the distance between warped features and those that the frame itself has.
+        giou: of boxes where their loss is the generalised IoU rather than smooth L1.
         negatives: hard negatives for each positive anchor.
     """
 
@@ -33,23 +38,61 @@ class Weights:
     classes: float = 1.0
     mask: float = 6.125
     semantic: float = 1.0
+    inside: float = 1.0
     flow: float = 0.5
     match: float = 0.0
+    giou: float | None = None
     negatives: int = 3
 
 
+INSIDE = 2.0
+"""See :attr:`Weights.inside`; the optimum for the overlap is a threshold of half the overlap that is reached (Lipton
+et al., Optimal thresholding of classifiers to maximize F1 measure, arXiv:1402.1892)."""
+GIOU = 3.0
+"""Weight of the loss by generalised IoU: at the end of a training boxes then count as much as classes."""
+LARGEST_OFFSET = 20.0
+"""Offsets of sides are looked at up to here: more than 50 times an anchor's, where the exponential is still finite."""
 FACE_WEIGHTS = Weights(box=2.0, classes=1.0, negatives=7)
 
 
-def box_loss(loc: Tensor, anchors: Anchors) -> Tensor:
-    """Smooth L1 of the positive anchors, summed.
+def box_loss(loc: Tensor, anchors: Anchors, weights: Weights) -> Tensor:
+    """Of the positive anchors, weighted and summed: smooth L1 of offsets, or one minus the generalised IoU.
 
     Args:
         loc: float32 [B, P, 4].
         anchors: what they are to say.
+        weights: of the losses; which of the two it is.
     """
     said = loc[_index(anchors.images, loc), _index(anchors.anchors, loc)]
-    return F.smooth_l1_loss(said, torch.from_numpy(anchors.loc).to(loc.device), reduction="sum")
+    truth = torch.from_numpy(anchors.loc).to(loc.device)
+    if weights.giou is None:
+        return F.smooth_l1_loss(said, truth, reduction="sum") * weights.box
+    return giou_loss(said, truth, anchors.variances).sum() * weights.giou
+
+
+def giou_loss(said: Tensor, truth: Tensor, variances: tuple[float, float]) -> Tensor:
+    """One minus the generalised IoU of boxes given as offsets from the same anchors.
+
+    Both are divided by the anchor's sides, which changes no ratio of areas.
+
+    Args:
+        said, truth: float32 [N, 4], see :func:`.targets.encode_boxes`.
+        variances: of centres and of sides.
+
+    Returns:
+        float32 [N], in [0, 2].
+    """
+    (low, high), (true_low, true_high) = (_corners(each, variances) for each in (said, truth))
+    shared = (torch.minimum(high, true_high) - torch.maximum(low, true_low)).clamp(min=0.0).prod(1)
+    union = (high - low).prod(1) + (true_high - true_low).prod(1) - shared
+    hull = (torch.maximum(high, true_high) - torch.minimum(low, true_low)).prod(1)
+    return 1.0 - shared / union + (hull - union) / hull
+
+
+def _corners(loc: Tensor, variances: tuple[float, float]) -> tuple[Tensor, Tensor]:
+    """Corners [N, 2] of boxes in sides of their anchors, from its centre."""
+    centre, half = loc[:, :2] * variances[0], (loc[:, 2:].clamp(max=LARGEST_OFFSET) * variances[1]).exp() / 2
+    return centre - half, centre + half
 
 
 def class_loss(logits: Tensor, labels: Tensor, negatives: int) -> Tensor:
@@ -73,7 +116,7 @@ def class_loss(logits: Tensor, labels: Tensor, negatives: int) -> Tensor:
     return F.cross_entropy(logits[chosen], labels[chosen], reduction="sum")
 
 
-def mask_loss(coeff: Tensor, proto: Tensor, anchors: Anchors, targets: MaskTargets) -> Tensor:
+def mask_loss(coeff: Tensor, proto: Tensor, anchors: Anchors, targets: MaskTargets, *, inside: float = 1.0) -> Tensor:
     """Binary cross entropy of the assembled masks within their boxes, over the area of the box, summed over anchors.
 
     Args:
@@ -81,6 +124,7 @@ def mask_loss(coeff: Tensor, proto: Tensor, anchors: Anchors, targets: MaskTarge
         proto: float32 [B, Hp, Wp, K], after ReLU.
         anchors: where the positive ones are.
         targets: the masks.
+        inside: what a cell of the object counts, where one beside it counts 1.
     """
     if not targets.counts:
         return proto.sum() * 0.0
@@ -98,7 +142,13 @@ def mask_loss(coeff: Tensor, proto: Tensor, anchors: Anchors, targets: MaskTarge
         targets.areas, device=proto.device
     ).clamp(min=1.0)
     sizes = repeats * torch.tensor(targets.counts, device=proto.device)
-    return F.binary_cross_entropy_with_logits(masks.float(), truth, scale.repeat_interleave(sizes), reduction="sum")
+    return F.binary_cross_entropy_with_logits(
+        masks.float(),
+        truth,
+        scale.repeat_interleave(sizes),
+        reduction="sum",
+        pos_weight=torch.tensor(inside, device=proto.device),
+    )
 
 
 def semantic_loss(logits: Tensor, truth: Tensor) -> Tensor:
@@ -154,9 +204,9 @@ def instance_losses(
     count = max(len(anchors.anchors), 1)
     labels = torch.from_numpy(anchors.labels).to(loc.device)
     return {
-        "box": box_loss(loc, anchors) * (weights.box / count),
+        "box": box_loss(loc, anchors, weights) / count,
         "class": class_loss(logits, labels, weights.negatives) * (weights.classes / count),
-        "mask": mask_loss(coeff, proto, anchors, masks) * (weights.mask / count),
+        "mask": mask_loss(coeff, proto, anchors, masks, inside=weights.inside) * (weights.mask / count),
         "semantic": semantic_loss(semantic.float(), semantic_truth) * weights.semantic,
     }
 
@@ -177,7 +227,7 @@ def face_losses(
     labels = torch.from_numpy(anchors.labels).to(loc.device)
     said = landm[_index(anchors.images, loc), _index(anchors.anchors, loc)]
     return {
-        "box": box_loss(loc, anchors) * (weights.box / count),
+        "box": box_loss(loc, anchors, weights) / count,
         # The logarithm of a softmax is as good as logits: it is a softmax's argument again.
         "class": class_loss(conf.clamp(min=1e-30).log(), labels, weights.negatives) * (weights.classes / count),
         "points": F.smooth_l1_loss(said[pointed], points[pointed], reduction="sum") / pointed.sum().clamp(min=1),

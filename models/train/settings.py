@@ -12,8 +12,10 @@ from .augment import Augmentation
 
 Stage = Literal["image", "video"]
 
-OPTIMISERS = ("adamw", "sgd")
+OPTIMISERS = ("muon", "adamw", "sgd")
+BOX_LOSSES = ("giou", "smooth-l1")
 PRECISIONS = ("fp32", "bf16")
+PEAK_RATES = {"muon": 5e-3, "adamw": 1e-3, "sgd": 1e-2}
 MAY_CHANGE = ("steps", "hours", "checkpoint_minutes", "report", "threads")
 """Settings that a resumed training may have otherwise than before."""
 DEFAULT_STEPS = 20_000
@@ -30,9 +32,10 @@ class TrainSettings:
         steps: the training ends after this many; None: by ``hours`` alone.
         hours: it ends after this time, counted over all its runs; None: by ``steps`` alone.
         batch: frames (``video``: pairs of frames) of a step.
-        rate: the learning rate at its highest; None: 1e-3 for ``adamw``, 1e-2 for ``sgd``.
-        optimiser: ``adamw`` or ``sgd`` (momentum 0.9).
-        decay: weight decay of convolutions; None: 0.02 for ``adamw``, 5e-4 for ``sgd``.
+        rate: the learning rate at its highest; None: 5e-3 for ``muon``, 1e-3 for ``adamw``, 1e-2 for ``sgd``.
+        optimiser: ``muon`` (see :mod:`.muon`), ``adamw`` or ``sgd`` (momentum 0.9).
+        decay: weight decay of convolutions; None: 5e-4 for ``sgd``, 0.02 for the others.
+        boxes: their loss: ``giou``, or ``smooth-l1`` as published.
         warmup: steps in which the rate rises.
         average: decay of the running average of the weights, which is what is kept in the end.
         clip: greatest norm of the gradient.
@@ -45,6 +48,9 @@ class TrainSettings:
         freeze_norm: norms keep their statistics.
         checkpoint_minutes: between two checkpoints.
         report: steps between two lines of the curve.
+        part: of each side of a frame that fills the input, as :attr:`.augment.Augmentation.part`; None: as much as
+            makes things as large as in the input that the model has by itself, for compact variants of YolactEdge,
+            whose anchors have the same pixels in any input; else all.
         threads: cores to use; None: all there are.
         processes: that share each step; 0: one for each core, but none with fewer than ``LEAST_PART`` frames.
         augmentation: of the frames.
@@ -55,8 +61,9 @@ class TrainSettings:
     hours: float | None = None
     batch: int = 16
     rate: float | None = None
-    optimiser: str = "adamw"
+    optimiser: str = "muon"
     decay: float | None = None
+    boxes: str = "giou"
     warmup: int = 300
     average: float = 0.999
     clip: float = 10.0
@@ -69,6 +76,7 @@ class TrainSettings:
     freeze_norm: bool = False
     checkpoint_minutes: float = 10.0
     report: int = 20
+    part: float | None = None
     threads: int | None = None
     processes: int = 0
     augmentation: Augmentation = field(default_factory=Augmentation)
@@ -76,6 +84,8 @@ class TrainSettings:
     def __post_init__(self) -> None:
         if self.optimiser not in OPTIMISERS:
             raise UsageError(f"optimiser must be {' or '.join(OPTIMISERS)}, got {self.optimiser!r}")
+        if self.boxes not in BOX_LOSSES:
+            raise UsageError(f"boxes must be {' or '.join(BOX_LOSSES)}, got {self.boxes!r}")
         if self.precision not in PRECISIONS:
             raise UsageError(f"precision of training must be {' or '.join(PRECISIONS)}, got {self.precision!r}")
         if self.stage not in ("image", "video"):
@@ -96,12 +106,12 @@ class TrainSettings:
     @property
     def peak_rate(self) -> float:
         """The highest learning rate."""
-        return self.rate if self.rate is not None else (1e-3 if self.optimiser == "adamw" else 1e-2)
+        return self.rate if self.rate is not None else PEAK_RATES[self.optimiser]
 
     @property
     def weight_decay(self) -> float:
         """Of convolutions."""
-        return self.decay if self.decay is not None else (0.02 if self.optimiser == "adamw" else 5e-4)
+        return self.decay if self.decay is not None else (5e-4 if self.optimiser == "sgd" else 0.02)
 
     def done(self, step: int, elapsed_s: float) -> float:
         """How much of the training lies behind ``step`` steps and ``elapsed_s`` seconds, in [0, 1]."""

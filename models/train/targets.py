@@ -116,8 +116,11 @@ def _best_anchors(overlaps: Floats, least: float) -> list[tuple[int, int]]:
 
 def _near_anchors(overlaps: Floats, several: int) -> Floats:
     """The overlaps [N, P] of each object's best anchors, and 0 for the others."""
-    last = max(overlaps.shape[1] - several, 0)
-    least = np.maximum(np.partition(overlaps, last, axis=1)[:, last], NEARLY * overlaps.max(axis=1))
+    least = NEARLY * overlaps.max(axis=1)
+    for row, each in enumerate(overlaps):
+        near = each[each > least[row]]  # few, so that sorting all anchors is saved
+        if len(near) > several:
+            least[row] = np.partition(near, -several)[-several]
     return np.where((overlaps >= least[:, None]) & (overlaps > 0.0), overlaps, np.float32(0.0))
 
 

@@ -23,8 +23,8 @@ from .batches import (
     instance_batch,
     pair_batch,
 )
-from .initialise import initialise_faces, initialise_instances
-from .losses import FACE_WEIGHTS, Losses, Weights, face_losses, flow_loss, instance_losses, match_loss
+from .initialise import initialise_faces
+from .losses import FACE_WEIGHTS, GIOU, INSIDE, Losses, Weights, face_losses, flow_loss, instance_losses, match_loss
 from .settings import TrainSettings
 
 if TYPE_CHECKING:
@@ -98,11 +98,13 @@ class InstanceTask:
             semantic=map_size(size, 8),
             flow=map_size(size, 16),
         )
-        self._weights = replace(Weights(), flow=settings.flow, match=settings.match)
+        self._augmentation = replace(settings.augmentation, part=part_of_frame(row, size, settings))
+        giou = GIOU if settings.boxes == "giou" else None
+        self._weights = Weights(flow=settings.flow, match=settings.match, inside=INSIDE, giou=giou)
 
     def batch(self, numbers: NDArray[np.int64], random: np.random.Generator) -> Batch:
         """See :class:`Task`."""
-        how = self._settings.augmentation
+        how = self._augmentation
         if self._settings.stage == "image":
             return instance_batch(self._cache, numbers, self.layout, how, random)
         return pair_batch(self._cache, numbers, self.layout, how, random, distance=self._settings.distance)
@@ -172,7 +174,7 @@ class FaceTask:
         if settings.stage != "image":
             raise UsageError(f"{row.name} finds faces frame by frame; --stage image trains it")
         config = CONFIGS[row.name]
-        self.network, self._cache, self._settings = network, cache, settings
+        self.network, self._cache = network, cache
         with_faces = np.flatnonzero(cache.annotated & (cache.face_counts > 0))
         if not len(with_faces):
             raise UsageError(f"{cache.folder.name} has no faces, which {row.name} is trained on")
@@ -183,16 +185,27 @@ class FaceTask:
         self.numbers = np.sort(np.concatenate([with_faces, some]))
         rule = replace(FACE_RULE, several=settings.several)
         self.layout = Layout(size, family.input_format(row.name), priors_of(config, size), config.variances, rule)
+        self._augmentation = replace(settings.augmentation, part=part_of_frame(row, size, settings))
+        self._weights = replace(FACE_WEIGHTS, giou=GIOU) if settings.boxes == "giou" else FACE_WEIGHTS
 
     def batch(self, numbers: NDArray[np.int64], random: np.random.Generator) -> FaceBatch:
         """See :class:`Task`."""
-        return face_batch(self._cache, numbers, self.layout, self._settings.augmentation, random)
+        return face_batch(self._cache, numbers, self.layout, self._augmentation, random)
 
     def losses(self, batch: FaceBatch) -> Losses:
         """See :func:`.losses.face_losses`."""
         outputs = self.network(as_input(batch.images))
         points, pointed = torch.from_numpy(batch.points), torch.from_numpy(batch.pointed)
-        return face_losses(outputs, batch.anchors, points, pointed, FACE_WEIGHTS)
+        return face_losses(outputs, batch.anchors, points, pointed, self._weights)
+
+
+def part_of_frame(row: ModelRow, size: Size, settings: TrainSettings) -> float:
+    """See :attr:`.settings.TrainSettings.part`, for an input of ``size``."""
+    if settings.part is not None or row.folder != "yolact_edge":
+        return settings.part or 1.0
+    family: Any = row.family()
+    config = family.config(row.name)
+    return min(size[1] / config.side, 1.0) if config.compact else 1.0
 
 
 def as_input(images: NDArray[np.float32]) -> Tensor:
@@ -202,7 +215,12 @@ def as_input(images: NDArray[np.float32]) -> Tensor:
 
 def new_network(row: ModelRow, family: Family, seed: int) -> nn.Module:
     """The network with fresh weights, as training from nothing wants them."""
+    from ..yolact_edge.compact import start_from
+
     torch.manual_seed(seed)
     network = family.network(row.name)
-    (initialise_faces if row.folder == "retinaface" else initialise_instances)(network)
+    if row.folder == "retinaface":
+        initialise_faces(network)
+    else:
+        start_from(network)
     return network

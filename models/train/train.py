@@ -21,7 +21,7 @@ from ..registry import ModelRow, find_model
 from .loop import Report, Trainer
 from .settings import TrainSettings
 from .state import ABOUT, CHECKPOINT, LABELS, WEIGHTS, read_checkpoint
-from .tasks import Task, new_network, open_task
+from .tasks import Task, new_network, open_task, part_of_frame
 
 if TYPE_CHECKING:
     from torch import nn
@@ -101,7 +101,13 @@ def train(
     else:
         _prepare(folder, overwrite=overwrite)
     size = size or input_size(row)
-    cache = frame_cache(data, cache_size or cached_size(size), processes=processes, dataset=dataset, progress=rendered)
+    cache = frame_cache(
+        data,
+        cache_size or cached_size(size, part_of_frame(row, size, settings)),
+        processes=processes,
+        dataset=dataset,
+        progress=rendered,
+    )
     family = family_for(row, cache.class_names)
     network = new_network(row, family, settings.seed)
     if weights is not None and checkpoint is None:
@@ -149,9 +155,9 @@ def input_size(row: ModelRow) -> Size:
     return int(side * 9 / 16) // 32 * 32, int(side)
 
 
-def cached_size(size: Size) -> Size:
-    """(height, width) of the frames that are kept for an input of ``size``."""
-    height, width = (-(-int(side * CACHED_OVER_INPUT) // CACHE_STEP) * CACHE_STEP for side in size)
+def cached_size(size: Size, part: float = 1.0) -> Size:
+    """(height, width) of the frames that are kept for an input of ``size`` that a part of the frame fills."""
+    height, width = (-(-int(side * CACHED_OVER_INPUT / part) // CACHE_STEP) * CACHE_STEP for side in size)
     return height, width
 
 

@@ -1,7 +1,7 @@
 """The parts of the compact variant; needs torch.
 
-On a CPU without wide vectors a depthwise 3x3 with a 1x1 costs a fifth of a dense 3x3 of the same width, so what is
-spatial is separable, but for what changes the resolution (few, and where the network gets its capacity from).
+Everything spatial is a dense 3x3 convolution with a norm. Separable ones need less than half of the operations in all,
+but where vectors are wide (AVX-512) a step of training took as long.
 """
 
 from __future__ import annotations
@@ -18,40 +18,34 @@ FOREGROUND = 0.01
 """Probability of all classes together that training starts with."""
 
 
-def separable(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
-    """Depthwise 3x3, then 1x1, each with a norm, and a ReLU between them.
-
-    Source: Howard et al., MobileNets, arXiv:1704.04861.
-    """
-    depthwise = conv_norm(inputs, inputs, 3, stride=stride, groups=inputs)
-    return nn.Sequential(*depthwise, nn.ReLU(), *conv_norm(inputs, outputs, 1))
+def dense(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
+    """A 3x3 convolution with a norm."""
+    return nn.Sequential(*conv_norm(inputs, outputs, 3, stride=stride))
 
 
-class SharedSeparable(nn.Module):
-    """As :func:`separable`, one for all levels of a pyramid, but each level has norms of its own.
+class SharedConv(nn.Module):
+    """As :func:`dense`, one for all levels of a pyramid, but each level has a norm of its own.
 
     What levels hold differs in its statistics: a norm that all share has, once it is fixed, those of none of them.
     """
 
     def __init__(self, channels: int, levels: int) -> None:
         super().__init__()
-        self.depthwise = nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False)
-        self.pointwise = nn.Conv2d(channels, channels, 1, bias=False)
-        self.first, self.second = (nn.ModuleList(nn.BatchNorm2d(channels) for _ in range(levels)) for _ in range(2))
+        self.conv = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.norms = nn.ModuleList(nn.BatchNorm2d(channels) for _ in range(levels))
 
     def forward(self, x: Tensor, level: int) -> Tensor:
         """Map [B, channels, H, W] of a level to the same shape."""
-        x = F.relu(self.first[level](self.depthwise(x)))
-        y: Tensor = self.second[level](self.pointwise(x))
+        y: Tensor = self.norms[level](self.conv(x))
         return y
 
 
 class Residual(nn.Module):
-    """Separable, ReLU, separable, and the shortcut."""
+    """Two convolutions and the shortcut."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.first, self.second = separable(channels, channels), separable(channels, channels)
+        self.first, self.second = dense(channels, channels), dense(channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [B, channels, H, W] to the same shape."""
@@ -59,7 +53,7 @@ class Residual(nn.Module):
 
 
 class CompactNet(nn.Module):
-    """Dense 3x3 convolutions that halve the map, and between them residual separable ones: C2, C3, C4 and C5."""
+    """Convolutions that halve the map, and between them residual ones: C2, C3, C4 and C5."""
 
     def __init__(self, config: YolactConfig) -> None:
         super().__init__()
@@ -89,7 +83,7 @@ class FinePrototypes(nn.Module):
         width = config.widths[1]
         self.coarse = nn.Sequential(*conv_norm(config.channels, width, 1))
         self.fine = nn.Sequential(*conv_norm(width, width, 1))
-        self.mixed = separable(width, width)
+        self.mixed = dense(width, width)
         self.out = nn.Conv2d(width, config.coefficients, 1)
 
     def forward(self, p3: Tensor, c2: Tensor) -> Tensor:
@@ -122,4 +116,4 @@ def start_from(network: nn.Module) -> None:
 
 
 def _halved(inputs: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(*conv_norm(inputs, outputs, 3, stride=2), nn.ReLU())
+    return nn.Sequential(*dense(inputs, outputs, 2), nn.ReLU())

@@ -38,7 +38,7 @@ class YolactConfig:
         scales_px: side of the square anchor of each level, in pixels of the input that it was trained at.
         aspects: width over height of the anchors of a cell.
         flow_widths: channels of the map that the flow network compares, and of its three stages.
-        compact: what is spatial is depthwise convolutions with norms (:mod:`.compact`); prototypes also see the
+        compact: what is spatial is convolutions with norms (:mod:`.compact`); prototypes also see the
             map at stride 4; flow is found at stride 16; anchors are as narrow or flat as their aspect says.
         widths: of the compact backbone, at stride 2, 4, 8, 16 and 32.
         depths: its blocks at stride 4, 8, 16 and 32.
@@ -127,16 +127,16 @@ CONFIGS: dict[str, YolactConfig] = {
         STREET,
         flow=True,
         spa=True,
-        side=512,
-        height=288,
+        side=640,
+        height=352,
         channels=48,
         coefficients=16,
-        scales_px=(9, 20, 44, 96, 200),
+        scales_px=(11, 24, 52, 112, 230),
         aspects=(1.0, 0.45, 2.0),
         flow_widths=(32, 32, 32, 48),
         compact=True,
-        widths=(8, 24, 48, 96, 128),
-        depths=(1, 2, 6, 5),
+        widths=(16, 32, 48, 96, 128),
+        depths=(0, 1, 2, 1),
         head_depth=2,
     ),
 }

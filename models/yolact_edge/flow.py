@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .compact import separable
+from .compact import dense
 from .config import Size, YolactConfig
 from .grid import grid_tables
 
@@ -166,7 +166,7 @@ class Refine(nn.Module):
 
         def refine() -> nn.Sequential:
             if config.compact:
-                return nn.Sequential(separable(both, channels), nn.LeakyReLU(0.1))
+                return nn.Sequential(dense(both, channels), nn.LeakyReLU(0.1))
             return leaky_conv(both, channels)
 
         self.refine_convs = nn.ModuleList([refine() for _ in range(2)])

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .backbones import build_backbone
-from .compact import FinePrototypes, SharedSeparable, separable, start_from
+from .compact import FinePrototypes, SharedConv, dense, start_from
 from .config import YolactConfig
 from .flow import FlowNet, Motion, PreConvs, Refine, Warp, WarpGrid, resize_to, warp
 
@@ -147,7 +147,7 @@ class Head(nn.Module):
         super().__init__()
         self.columns, self.coefficients, self.compact = config.columns, config.coefficients, config.compact
         convolutions = (
-            SharedSeparable(config.channels, len(config.strides)) if config.compact else spatial(config)
+            SharedConv(config.channels, len(config.strides)) if config.compact else spatial(config)
             for _ in range(depth)
         )
         self.upfeature = nn.Sequential(*convolutions)
@@ -175,7 +175,7 @@ class Head(nn.Module):
 def spatial(config: YolactConfig, stride: int = 1) -> nn.Module:
     """A 3x3 convolution between maps of the pyramid's width, without activation."""
     if config.compact:
-        return separable(config.channels, config.channels, stride)
+        return dense(config.channels, config.channels, stride)
     return nn.Conv2d(config.channels, config.channels, 3, stride, 1)
 
 

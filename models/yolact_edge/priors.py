@@ -18,7 +18,7 @@ def priors_of(config: YolactConfig, size: Size) -> NDArray[np.float32]:
     Anchors of the published variants are as high as they are wide, whatever their aspect: the official code has
     it so, and the weights are trained with it. For another size than 550x550 the side of an anchor is
     ``int(scale * length / 550)`` pixels along each axis, as in the official configurations of other sizes, which
-    are all square. Those of compact variants have their aspect, and are the same part of an input of any size.
+    are all square. Those of compact variants have their aspect, and as many pixels whatever the input's size.
 
     Returns:
         float32 [P, 4], (cx, cy, w, h), relative to the input; read-only.
@@ -28,7 +28,7 @@ def priors_of(config: YolactConfig, size: Size) -> NDArray[np.float32]:
     for stride, scale in zip(config.strides, config.scales_px, strict=True):
         height, width = map_size(size, stride)
         if config.compact:
-            side_h, side_w = (scale / length for length in config.size)
+            side_h, side_w = (scale / length for length in size)
         else:
             side_h, side_w = (int(scale * length / SIZE) / length for length in size)
         level = np.empty((height, width, len(roots), 4), np.float64)

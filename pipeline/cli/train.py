@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from ...models.train.loop import Report, Trainer
 
 _SETTINGS = (
-    "stage", "steps", "hours", "batch", "rate", "optimiser", "decay", "warmup", "average", "seed", "precision",
-    "distance", "flow", "match", "several", "freeze_norm", "checkpoint_minutes", "report", "threads",
+    "stage", "steps", "hours", "batch", "rate", "optimiser", "boxes", "decay", "warmup", "average", "seed", "precision",
+    "distance", "flow", "match", "several", "freeze_norm", "part", "checkpoint_minutes", "report", "threads",
 )  # fmt: skip
 
 

@@ -26,7 +26,7 @@ VARIANTS = {
     "as shipped": CONFIG,
     "carried prototypes": replace(CONFIG, carry_protos=True),
     "slim": replace(CONFIG, slim_depth=0, spa=False),
-    "four levels": replace(CONFIG, strides=(8, 16, 32, 64), scales_px=(9, 20, 44, 96)),
+    "four levels": replace(CONFIG, strides=(8, 16, 32, 64), scales_px=(11, 24, 52, 112)),
 }
 
 
@@ -39,12 +39,12 @@ def variant(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_anchors_have_their_aspect() -> None:
     priors = priors_of(CONFIG, CONFIG.size)
-    assert len(priors) == CONFIG.prior_count(CONFIG.size) == 3 * (36 * 64 + 18 * 32 + 9 * 16 + 5 * 8 + 3 * 4)
+    assert len(priors) == CONFIG.prior_count(CONFIG.size) == 3 * (44 * 80 + 22 * 40 + 11 * 20 + 6 * 10 + 3 * 5)
     pixels = priors[:3, 2:] * np.array(CONFIG.size[::-1])
     np.testing.assert_allclose(pixels[:, 0] / pixels[:, 1], CONFIG.aspects, rtol=1e-6)
-    np.testing.assert_allclose(pixels.prod(axis=1), 9 * 9, rtol=1e-6)
+    np.testing.assert_allclose(pixels.prod(axis=1), 11 * 11, rtol=1e-6)
     twice = priors_of(CONFIG, (2 * CONFIG.size[0], 2 * CONFIG.size[1]))
-    np.testing.assert_array_equal(twice[:3, 2:], priors[:3, 2:])
+    np.testing.assert_allclose(2 * twice[:3, 2:], priors[:3, 2:], rtol=1e-6)
 
 
 @pytest.mark.parametrize("size", [(96, 160), (33, 70)])
@@ -134,7 +134,7 @@ def test_other_classes(torch: Any, tmp_path: Path) -> None:
     for weights in (path, exported):
         with load_model(TINY, weights=weights, min_score=0.001, precision="fp32") as model:
             assert model.class_names == ("class_0", "class_1")
-            assert model.input_size((1080, 1920)) == model.input_size((480, 480)) == (288, 512)
+            assert model.input_size((1080, 1920)) == model.input_size((480, 480)) == (352, 640)
     with load_model(TINY, weights=exported, size=128, precision="fp32", min_score=0.001, keyframes=2) as model:
         assert model.input_size((1080, 1920)) == (128, 128)
         stream = model.stream()

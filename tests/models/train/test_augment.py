@@ -15,6 +15,7 @@ from vidgraph.models.data.cache import CachedFrame, FrameCache  # noqa: E402
 from vidgraph.models.data.cache_render import covered, frame_cache  # noqa: E402
 from vidgraph.models.family import InputFormat  # noqa: E402
 from vidgraph.models.train.augment import (  # noqa: E402
+    MOST,
     NO_AUGMENTATION,
     Augmentation,
     View,
@@ -140,6 +141,17 @@ def test_views_are_within_the_frame_and_repeatable() -> None:
     assert (plain.gain.tolist(), plain.shift.tolist(), plain.mirrored) == ([1] * 3, [0] * 3, False)
 
 
+def test_a_smaller_input_shows_a_part_in_which_things_are_as_large() -> None:
+    how = Augmentation(part=0.5, zoom=0.7, least=0.6)
+    boxes = np.array([draw_view(np.random.default_rng(seed), SIZE, how).box for seed in range(300)])
+    sides = (boxes[:, 2:] - boxes[:, :2]) / (SIZE[1], SIZE[0])
+    assert 60 < (np.abs(sides - 0.5) < 1e-9).all(axis=1).sum() < 120
+    assert sides.min() >= 0.3 - 1e-9
+    assert 0.65 < sides.max() <= 0.5 * MOST * np.sqrt(how.aspect)
+    assert boxes.min() >= 0
+    assert (boxes[:, 2:] <= np.array(SIZE[::-1]) + 1e-9).all()
+
+
 def masks_of(cache: FrameCache, row: int) -> np.ndarray:
     """The mask of an object of the first frame over the whole frame, two pixels a cell."""
     x1, y1, x2, y2 = cache[0].mask_boxes[row]
@@ -154,7 +166,7 @@ def test_masks_follow_the_part(mirrored: bool, cache: FrameCache) -> None:
     seen = view((80, 44, 240, 132), mirrored=mirrored)
     for row in range(len(cache[0].boxes)):
         part = masks_of(cache, row)[22:66, 40:120]
-        wanted = part.reshape(11, 4, 20, 4).sum((1, 3)) >= 8
+        wanted = part.reshape(11, 4, 20, 4).sum((1, 3)) / 16
         wanted = wanted[:, ::-1] if mirrored else wanted
         np.testing.assert_array_equal(mask_in(cache[0], row, seen, (0, 0, 20, 11), (11, 20)), wanted)
         np.testing.assert_array_equal(mask_in(cache[0], row, seen, (3, 2, 9, 10), (11, 20)), wanted[2:10, 3:9])
@@ -203,7 +215,7 @@ def test_flow_adds_up_over_frames() -> None:
 def test_a_batch_says_where_the_objects_are(cache: FrameCache) -> None:
     """Frames as they are: cells of the prototypes against the masks, and the semantic map where it is plain."""
     row = find_model("yolact-edge-tiny")
-    settings = TrainSettings(augmentation=NO_AUGMENTATION)
+    settings = TrainSettings(augmentation=NO_AUGMENTATION, part=1.0)
     task = open_task(row, row.family(), cache, settings, size=SIZE, network=torch.nn.Identity())
     assert isinstance(task, InstanceTask)
     batch = task.batch(np.array([0, 6]), np.random.default_rng(0))
@@ -220,7 +232,7 @@ def test_a_batch_says_where_the_objects_are(cache: FrameCache) -> None:
             place
             for place in range(len(cache[0].boxes))
             for sums in [masks_of(cache, place).reshape(height, step, width, step).sum((1, 3))]
-            if np.array_equal(values, (2 * sums >= step * step).reshape(-1)[cells])
+            if np.array_equal(values, (sums / step**2).reshape(-1)[cells])
         }
         seen.add(number)
         labels = batch.anchors.labels[batch.anchors.images[rows], batch.anchors.anchors[rows]]

@@ -15,6 +15,7 @@ from vidgraph.models.train.losses import (  # noqa: E402
     class_loss,
     face_losses,
     flow_loss,
+    giou_loss,
     instance_losses,
     mask_loss,
     match_loss,
@@ -33,9 +34,9 @@ def cross_entropy(logits: np.ndarray, label: int) -> float:
     return float(np.log(np.exp(logits.astype(np.float64)).sum()) - logits[label])
 
 
-def binary_cross_entropy(logit: float, truth: float) -> float:
+def binary_cross_entropy(logit: float, truth: float, inside: float = 1.0) -> float:
     probability = 1 / (1 + np.exp(-float(logit)))
-    return float(-truth * np.log(probability) - (1 - truth) * np.log(1 - probability))
+    return float(-inside * truth * np.log(probability) - (1 - truth) * np.log(1 - probability))
 
 
 def normal(*shape: int, seed: int = 0) -> np.ndarray:
@@ -50,7 +51,7 @@ def anchors() -> Anchors:
     labels[1, 7] = 3
     labels[:, 30:33] = -1
     images, places = np.nonzero(labels > 0)
-    return Anchors(labels, images, places, 2 * normal(len(images), 4, seed=1))
+    return Anchors(labels, images, places, 2 * normal(len(images), 4, seed=1), (0.1, 0.2))
 
 
 def hard_negatives(logits: np.ndarray, labels: np.ndarray, ratio: int) -> float:
@@ -70,7 +71,42 @@ def test_boxes(anchors: Anchors) -> None:
         for image, place, row in zip(anchors.images, anchors.anchors, anchors.loc, strict=True)
         for said, truth in zip(loc[image, place], row, strict=True)
     )
-    assert float(box_loss(torch.from_numpy(loc), anchors)) == pytest.approx(wanted, rel=1e-5)
+    found = box_loss(torch.from_numpy(loc), anchors, Weights(box=2.0))
+    assert float(found) == pytest.approx(2 * wanted, rel=1e-5)
+
+
+def corners(loc: np.ndarray, prior: np.ndarray) -> tuple[float, float, float, float]:
+    """The box of an anchor (cx, cy, w, h) as corners, as networks of SSD are decoded."""
+    cx, cy = prior[:2] + 0.1 * loc[:2] * prior[2:]
+    w, h = prior[2:] * np.exp(0.2 * loc[2:])
+    return cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2
+
+
+def giou(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> float:
+    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+    shared = max(width, 0.0) * max(height, 0.0)
+    union = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared
+    hull = (max(a[2], b[2]) - min(a[0], b[0])) * (max(a[3], b[3]) - min(a[1], b[1]))
+    return shared / union - (hull - union) / hull
+
+
+def test_boxes_by_their_generalised_overlap(anchors: Anchors) -> None:
+    """Boxes that meet and boxes far apart, of anchors of any size: the loss does not depend on it."""
+    loc = 6 * normal(IMAGES, PRIORS, 4)
+    priors = np.abs(normal(PRIORS, 4, seed=5)) + 0.1
+    wanted = sum(
+        1 - giou(corners(loc[image, place], priors[place]), corners(row, priors[place]))
+        for image, place, row in zip(anchors.images, anchors.anchors, anchors.loc, strict=True)
+    )
+    found = box_loss(torch.from_numpy(loc), anchors, Weights(giou=3.0))
+    assert float(found) == pytest.approx(3 * wanted, rel=1e-4)
+
+
+def test_no_box_is_too_large_for_a_loss() -> None:
+    said = torch.full((2, 4), 1000.0, requires_grad=True)
+    giou_loss(said, torch.zeros(2, 4), (0.1, 0.2)).sum().backward()
+    assert said.grad is not None
+    assert torch.isfinite(said.grad).all()
 
 
 @pytest.mark.parametrize("ratio", [1, 3, 100])
@@ -110,8 +146,9 @@ def mask_targets() -> tuple[MaskTargets, list[tuple[np.ndarray, np.ndarray, floa
     return targets, parts
 
 
-def test_masks(anchors: Anchors) -> None:
-    """An area below one cell counts as one."""
+@pytest.mark.parametrize("inside", [1.0, 2.0])
+def test_masks(inside: float, anchors: Anchors) -> None:
+    """An area below one cell counts as one; cells of the object may count more than others."""
     coeff, proto = np.tanh(normal(IMAGES, PRIORS, FACTORS)), np.abs(normal(IMAGES, *PROTO, FACTORS, seed=2))
     targets, parts = mask_targets()
     wanted = 0.0
@@ -119,9 +156,9 @@ def test_masks(anchors: Anchors) -> None:
         for row in rows:
             image, place = anchors.images[row], anchors.anchors[row]
             logits = proto.reshape(-1, FACTORS)[cells] @ coeff[image, place]
-            judged = sum(binary_cross_entropy(each, truth) for each, truth in zip(logits, values, strict=True))
+            judged = sum(binary_cross_entropy(each, truth, inside) for each, truth in zip(logits, values, strict=True))
             wanted += judged / max(area, 1.0) * targets.weights[image]
-    found = mask_loss(torch.from_numpy(coeff), torch.from_numpy(proto), anchors, targets)
+    found = mask_loss(torch.from_numpy(coeff), torch.from_numpy(proto), anchors, targets, inside=inside)
     assert float(found) == pytest.approx(wanted, rel=1e-5)
 
 
@@ -185,14 +222,14 @@ def test_the_parts_are_weighted_and_divided_by_the_positive_anchors(anchors: Anc
     loc, logits, coeff, proto = outputs
     targets, _ = mask_targets()
     semantic, truth = torch.from_numpy(normal(IMAGES, CLASSES, 2, 2)), torch.ones(IMAGES, CLASSES, 2, 2)
-    weights = Weights(box=2.0, classes=3.0, mask=5.0, semantic=7.0)
+    weights = Weights(box=2.0, classes=3.0, mask=5.0, semantic=7.0, inside=1.5)
     found = instance_losses(outputs, semantic, anchors, targets, semantic_truth=truth, weights=weights)
     labels = torch.from_numpy(anchors.labels)
     assert {name: float(value) for name, value in found.items()} == pytest.approx(
         {
-            "box": 2 * float(box_loss(loc, anchors)) / 4,
+            "box": float(box_loss(loc, anchors, weights)) / 4,
             "class": 3 * float(class_loss(logits, labels, 3)) / 4,
-            "mask": 5 * float(mask_loss(coeff, proto, anchors, targets)) / 4,
+            "mask": 5 * float(mask_loss(coeff, proto, anchors, targets, inside=1.5)) / 4,
             "semantic": 7 * float(semantic_loss(semantic, truth)),
         }
     )
@@ -201,7 +238,7 @@ def test_the_parts_are_weighted_and_divided_by_the_positive_anchors(anchors: Anc
 def test_faces(anchors: Anchors) -> None:
     """The network gives probabilities; points count where all of a face are known."""
     labels = np.minimum(anchors.labels, 1)
-    faces = Anchors(labels, anchors.images, anchors.anchors, anchors.loc)
+    faces = Anchors(labels, anchors.images, anchors.anchors, anchors.loc, anchors.variances)
     loc, logits, landm = normal(IMAGES, PRIORS, 4), normal(IMAGES, PRIORS, 2), normal(IMAGES, PRIORS, 10)
     points, pointed = normal(4, 10, seed=3), np.array([True, False, True, True])
     outputs = torch.from_numpy(loc), torch.from_numpy(logits).softmax(2), torch.from_numpy(landm)
@@ -209,7 +246,7 @@ def test_faces(anchors: Anchors) -> None:
     errors = landm[anchors.images, anchors.anchors][pointed] - points[pointed]
     assert {name: float(value) for name, value in found.items()} == pytest.approx(
         {
-            "box": FACE_WEIGHTS.box * float(box_loss(outputs[0], faces)) / 4,
+            "box": float(box_loss(outputs[0], faces, FACE_WEIGHTS)) / 4,
             "class": hard_negatives(logits, labels, FACE_WEIGHTS.negatives) / 4,
             "points": sum(map(smooth_l1, errors.ravel().tolist())) / 3,
         },

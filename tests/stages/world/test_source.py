@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from vidgraph.pipeline.errors import SourceError, UsageError
 from vidgraph.stages.open_source import open_source, open_sources
-from vidgraph.stages.world import WorldRenderer, WorldSource, parse_world
-from vidgraph.stages.world.settings import SPLITS
+from vidgraph.stages.world.render import WorldRenderer
+from vidgraph.stages.world.settings import SPLITS, parse_world
+from vidgraph.stages.world.source import WorldSource
 
 SMALL = "synth:street?size=160x96&frames=50&rate=10&seed=4&shot=1"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from vidgraph.models.data.splits import JUDGED, clip_hash, frozen
-from vidgraph.stages.world import THINGS, WorldRenderer
-from vidgraph.stages.world.settings import SPLITS
+from vidgraph.stages.world.render import WorldRenderer
+from vidgraph.stages.world.settings import SPLITS, THINGS
 from vidgraph.stages.world.truth import render_with_truth
 
 

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from vidgraph.pipeline.truth import FACE_POINTS, Truth
-from vidgraph.stages.world import Rendered, WorldRenderer, parse_world
 from vidgraph.stages.world.camera import View
 from vidgraph.stages.world.cast import Actor
 from vidgraph.stages.world.creatures import Ball
 from vidgraph.stages.world.geometry import Look
-from vidgraph.stages.world.render import Moment
+from vidgraph.stages.world.render import Moment, Rendered, WorldRenderer
+from vidgraph.stages.world.settings import parse_world
 from vidgraph.stages.world.street import PAVEMENT, ROAD
 from vidgraph.stages.world.truth import render_with_truth, truth_of
 
