@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim.adamw import AdamW
 
 MOMENTUM = 0.95
 ITERATIONS = 5
@@ -21,7 +22,7 @@ LEAST_SIDE = 8
 """Convolutions with fewer outputs, or fewer inputs to each, are left to AdamW."""
 
 
-class Muon(torch.optim.AdamW):
+class Muon(AdamW):
     """For networks of convolutions: those without bias (which have a norm after them) and without groups."""
 
     def __init__(self, network: nn.Module, rate: float, decay: float) -> None:
@@ -42,14 +43,14 @@ class Muon(torch.optim.AdamW):
         ]
         super().__init__([group for group in groups if group["params"]], lr=rate)
 
-    @torch.no_grad()
-    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+    def step(self, closure: Any = None) -> None:
         """Change the weights; gradients of convolutions are gone afterwards."""
         assert closure is None
-        for group in self.param_groups:
-            if "factor" in group:
-                for weight in group["params"]:
-                    self._step_orthogonal(weight, group["lr"], group["weight_decay"])
+        with torch.no_grad():
+            for group in self.param_groups:
+                if "factor" in group:
+                    for weight in group["params"]:
+                        self._step_orthogonal(weight, group["lr"], group["weight_decay"])
         super().step()  # weights without gradient are left alone
 
     def _step_orthogonal(self, weight: Tensor, rate: float, decay: float) -> None:
