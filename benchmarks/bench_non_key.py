@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ..models.base import load_model
-from ..models.checkpoint import read_state_dict
+from ..models.checkpoint import _network_shapes, read_state_dict
 from ..models.evaluate import Scope, Variant, evaluate_variants
 from ..models.export import export
 from ..models.yolact_edge.config import CONFIGS, YolactConfig
@@ -45,10 +45,12 @@ def configured(config: YolactConfig) -> Iterator[None]:
     """The model has another configuration meanwhile."""
     own = CONFIGS[MODEL]
     CONFIGS[MODEL] = config
+    _network_shapes.cache_clear()
     try:
         yield
     finally:
         CONFIGS[MODEL] = own
+        _network_shapes.cache_clear()
 
 
 def measure(weights: Path, data: str, config: YolactConfig, *, frames: int | None, precision: str) -> dict[str, Any]:
