@@ -356,7 +356,8 @@ def coverage(
     if row_edges[1] - row_edges[0] < 1 or column_edges[1] - column_edges[0] < 1:
         rows, columns = (np.floor((edges[1:] + edges[:-1]) / 2).astype(np.int64) for edges in (row_edges, column_edges))
         inside = ((rows >= 0) & (rows < height))[:, None] & ((columns >= 0) & (columns < width))
-        found = inside & (mask[np.ix_(rows.clip(0, height - 1), columns.clip(0, width - 1))] != 0)
+        at = np.ix_(rows.clip(0, height - 1), columns.clip(0, width - 1))
+        found: NDArray[np.bool_] = inside & (mask[at] != 0)
         return found.astype(np.float32)
     rows, columns = (np.floor(edges + 0.5).astype(np.int64) for edges in (row_edges, column_edges))
     areas = (rows[1:] - rows[:-1])[:, None] * (columns[1:] - columns[:-1])
