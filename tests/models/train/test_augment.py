@@ -29,7 +29,7 @@ from vidgraph.models.train.augment import (  # noqa: E402
 )
 from vidgraph.models.train.batches import InstanceBatch  # noqa: E402
 from vidgraph.models.train.settings import TrainSettings  # noqa: E402
-from vidgraph.models.train.tasks import InstanceTask, open_task  # noqa: E402
+from vidgraph.models.train.tasks import InstanceTask, open_task, part_of_frame  # noqa: E402
 
 from .shapes import Shapes  # noqa: E402
 
@@ -150,6 +150,17 @@ def test_a_smaller_input_shows_a_part_in_which_things_are_as_large() -> None:
     assert 0.65 < sides.max() <= 0.5 * MOST * np.sqrt(how.aspect)
     assert boxes.min() >= 0
     assert (boxes[:, 2:] <= np.array(SIZE[::-1]) + 1e-9).all()
+
+
+def test_the_part_follows_from_the_anchors() -> None:
+    """Those of the compact network have the same pixels in any input, and so should things."""
+    instances, faces = find_model("yolact-edge-tiny"), find_model("retinaface-tiny")
+    assert part_of_frame(instances, (224, 384), TrainSettings()) == pytest.approx(384 / 640)
+    assert part_of_frame(instances, (704, 1280), TrainSettings()) == 1.0
+    assert part_of_frame(instances, (224, 384), TrainSettings(part=1.0)) == 1.0
+    assert part_of_frame(find_model("yolact-resnet50"), (224, 384), TrainSettings()) == 1.0
+    assert part_of_frame(faces, (224, 384), TrainSettings()) == 1.0
+    assert part_of_frame(faces, (224, 384), TrainSettings(part=0.7)) == 0.7
 
 
 def masks_of(cache: FrameCache, row: int) -> np.ndarray:
