@@ -19,10 +19,8 @@ from numpy.typing import NDArray
 
 from ...pipeline.errors import SourceError
 
-FORMAT = 1
+FORMAT = 2
 """Version of the layout of the files."""
-MASK_SHRINK = 2
-"""Pixels of a cached frame for each pixel of its masks, along each axis."""
 FLOW_SHRINK = 8
 """Pixels of a cached frame for each vector of its flow, along each axis."""
 DESCRIPTION = "cache.json"
@@ -44,7 +42,7 @@ class CachedFrame:
         class_ids: int32 [N].
         track_ids: int32 [N], -1 where there is none.
         ignored: bool [N], objects that are neither to be found nor to be called background.
-        mask_boxes: int32 [N, 4], in pixels of the masks (``MASK_SHRINK`` pixels of the frame each).
+        mask_boxes: int32 [N, 4], in whole pixels.
         bits: the packed rows of each mask within its box, uint8 [B_i] for each of N.
         face_boxes: float32 [F, 4].
         face_points: float32 [F, 5, 2].

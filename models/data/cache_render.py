@@ -28,7 +28,6 @@ from .cache import (
     FLOW_SHRINK,
     FORMAT,
     FRAME_ARRAYS,
-    MASK_SHRINK,
     OBJECT_ARRAYS,
     FrameCache,
     Size,
@@ -245,8 +244,7 @@ def _row(sample: Sample, size: Size, clip: int, place: int, *, has_flow: bool) -
     masks = objects.masks
     shrunk = [(np.zeros(4, np.int32), np.zeros(0, np.uint8))] * len(objects)
     if masks is not None:
-        mask_size = size[0] // MASK_SHRINK, size[1] // MASK_SHRINK
-        shrunk = [shrunk_mask(masks, row, mask_size) for row in range(len(objects))]
+        shrunk = [shrunk_mask(masks, row, size) for row in range(len(objects))]
     count = 0 if faces is None else len(faces)
     nobody = np.zeros((0, 4), np.float32), np.zeros((0, 5, 2), np.float32), np.zeros((0, 5), np.bool_)
     boxes, points, known = nobody if faces is None else (faces.boxes, faces.points, faces.scores > 0)

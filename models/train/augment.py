@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...kernels import preprocess
-from ..data.cache import FLOW_SHRINK, MASK_SHRINK, CachedFrame, Size
+from ..data.cache import FLOW_SHRINK, CachedFrame, Size
 from ..data.cache_render import coverage
 from ..family import InputFormat
 
@@ -48,6 +48,11 @@ class Augmentation:
     aspect: float = 1.25
     light: float = 0.4
     contrast: float = 0.3
+
+    def at(self, strength: float) -> Augmentation:
+        """With this part of the zoom's probability and of the changes of light; frames are still mirrored."""
+        zoom, light, contrast = (strength * each for each in (self.zoom, self.light, self.contrast))
+        return replace(self, zoom=zoom, light=light, contrast=contrast)
 
 
 NO_AUGMENTATION = Augmentation(flip=0.0, zoom=0.0, light=0.0, contrast=0.0)
@@ -180,7 +185,7 @@ def mask_in(frame: CachedFrame, row: int, view: View, cells: tuple[int, int, int
         float32 [y2 - y1, x2 - x1], in [0, 1].
     """
     left, top, right, bottom = cells
-    x1, y1, x2, y2 = (each / MASK_SHRINK for each in view.box)
+    x1, y1, x2, y2 = view.box
     if view.mirrored:
         left, right = size[1] - right, size[1] - left
     origin = frame.mask_boxes[row]

@@ -2,7 +2,8 @@
 
 Source: Bolya et al., YOLACT, arXiv:1904.02689; Liu et al., SSD, ECCV 2016 (matching, hard negatives);
 Deng et al., RetinaFace, arXiv:1905.00641; Liu et al., YolactEdge, arXiv:2012.12259 (features that match);
-Rezatofighi et al., Generalized Intersection over Union, arXiv:1902.09630.
+Rezatofighi et al., Generalized Intersection over Union, arXiv:1902.09630; Li et al., Generalized Focal Loss,
+arXiv:2006.04388 (scores that say how well a box fits).
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ class Weights:
         match: of the distance between warped features and those that the frame itself has.
         giou: of boxes where their loss is the generalised IoU rather than smooth L1.
         negatives: hard negatives for each positive anchor.
+        fit: scores learn how well their boxes fit, see :func:`class_loss`.
     """
 
     box: float = 1.5
@@ -43,6 +45,7 @@ class Weights:
     match: float = 0.0
     giou: float | None = None
     negatives: int = 3
+    fit: bool = False
 
 
 INSIDE = 2.0
@@ -82,11 +85,36 @@ def giou_loss(said: Tensor, truth: Tensor, variances: tuple[float, float]) -> Te
     Returns:
         float32 [N], in [0, 2].
     """
+    shared, union, hull = _areas(said, truth, variances)
+    return 1.0 - shared / union + (hull - union) / hull
+
+
+def box_fit(loc: Tensor, anchors: Anchors) -> Tensor:
+    """The root of the IoU of each positive anchor's box with the true one, and 1 for all others.
+
+    The root, as scores are to tell objects from background too, and half of a small one is much.
+
+    Args:
+        loc: float32 [B, P, 4]; gets no gradient.
+        anchors: what they are to say.
+
+    Returns:
+        float32 [B, P], in [0, 1].
+    """
+    place = _index(anchors.images, loc), _index(anchors.anchors, loc)
+    with torch.no_grad():
+        shared, union, _ = _areas(loc[place], torch.from_numpy(anchors.loc).to(loc.device), anchors.variances)
+        fit = torch.ones(loc.shape[:2], device=loc.device)
+        fit[place] = (shared / union).sqrt()
+    return fit
+
+
+def _areas(said: Tensor, truth: Tensor, variances: tuple[float, float]) -> tuple[Tensor, Tensor, Tensor]:
+    """What boxes share, cover together, and the least box around both: float32 [N] each."""
     (low, high), (true_low, true_high) = (_corners(each, variances) for each in (said, truth))
     shared = (torch.minimum(high, true_high) - torch.maximum(low, true_low)).clamp(min=0.0).prod(1)
     union = (high - low).prod(1) + (true_high - true_low).prod(1) - shared
-    hull = (torch.maximum(high, true_high) - torch.minimum(low, true_low)).prod(1)
-    return 1.0 - shared / union + (hull - union) / hull
+    return shared, union, (torch.maximum(high, true_high) - torch.minimum(low, true_low)).prod(1)
 
 
 def _corners(loc: Tensor, variances: tuple[float, float]) -> tuple[Tensor, Tensor]:
@@ -95,7 +123,7 @@ def _corners(loc: Tensor, variances: tuple[float, float]) -> tuple[Tensor, Tenso
     return centre - half, centre + half
 
 
-def class_loss(logits: Tensor, labels: Tensor, negatives: int) -> Tensor:
+def class_loss(logits: Tensor, labels: Tensor, negatives: int, fit: Tensor | None = None) -> Tensor:
     """Cross entropy of the positive anchors and of the hardest negative ones, summed.
 
     Of each image ``negatives`` times as many background anchors as positive ones take part, those that say so least;
@@ -105,6 +133,8 @@ def class_loss(logits: Tensor, labels: Tensor, negatives: int) -> Tensor:
         logits: float32 [B, P, C + 1], background first.
         labels: int64 [B, P], see :mod:`.targets`.
         negatives: for each positive one.
+        fit: float32 [B, P], in [0, 1]: the probability of its class that a positive anchor is to give, the rest being
+            the background's; None: 1, as published. With :func:`box_fit` detections whose boxes fit come first.
     """
     with torch.no_grad():
         hardness = logits.logsumexp(2) - logits[..., BACKGROUND]
@@ -113,7 +143,11 @@ def class_loss(logits: Tensor, labels: Tensor, negatives: int) -> Tensor:
         hardest, places = hardness.topk(int(wanted.max()), dim=1)
         taken = (torch.arange(hardest.shape[1], device=logits.device) < wanted[:, None]) & (hardest >= 0.0)
         chosen = torch.zeros_like(labels, dtype=torch.bool).scatter_(1, places, taken) | (labels > BACKGROUND)
-    return F.cross_entropy(logits[chosen], labels[chosen], reduction="sum")
+    if fit is None:
+        return F.cross_entropy(logits[chosen], labels[chosen], reduction="sum")
+    said, share = logits[chosen].log_softmax(1), fit[chosen]
+    own = said.gather(1, labels[chosen][:, None]).squeeze(1)
+    return -(share * own + (1 - share) * said[:, BACKGROUND]).sum()
 
 
 def mask_loss(coeff: Tensor, proto: Tensor, anchors: Anchors, targets: MaskTargets, *, inside: float = 1.0) -> Tensor:
@@ -203,9 +237,10 @@ def instance_losses(
     loc, logits, coeff, proto = (each.float() for each in outputs)
     count = max(len(anchors.anchors), 1)
     labels = torch.from_numpy(anchors.labels).to(loc.device)
+    fit = box_fit(loc, anchors) if weights.fit else None
     return {
         "box": box_loss(loc, anchors, weights) / count,
-        "class": class_loss(logits, labels, weights.negatives) * (weights.classes / count),
+        "class": class_loss(logits, labels, weights.negatives, fit) * (weights.classes / count),
         "mask": mask_loss(coeff, proto, anchors, masks, inside=weights.inside) * (weights.mask / count),
         "semantic": semantic_loss(semantic.float(), semantic_truth) * weights.semantic,
     }

@@ -14,6 +14,7 @@ Stage = Literal["image", "video"]
 
 OPTIMISERS = ("muon", "adamw", "sgd")
 BOX_LOSSES = ("giou", "smooth-l1")
+SCORES = ("fit", "class")
 PRECISIONS = ("fp32", "bf16")
 PEAK_RATES = {"muon": 5e-3, "adamw": 1e-3, "sgd": 1e-2}
 MAY_CHANGE = ("steps", "hours", "checkpoint_minutes", "report", "threads")
@@ -36,6 +37,7 @@ class TrainSettings:
         optimiser: ``muon`` (see :mod:`.muon`), ``adamw`` or ``sgd`` (momentum 0.9).
         decay: weight decay of convolutions; None: 5e-4 for ``sgd``, 0.02 for the others.
         boxes: their loss: ``giou``, or ``smooth-l1`` as published.
+        scores: of instances: ``fit``, they also say how well the box fits, or ``class`` as published.
         warmup: steps in which the rate rises.
         average: decay of the running average of the weights, which is what is kept in the end.
         clip: greatest norm of the gradient.
@@ -53,6 +55,7 @@ class TrainSettings:
             whose anchors have the same pixels in any input; else all.
         threads: cores to use; None: all there are.
         processes: that share each step; 0: one for each core, but none with fewer than ``LEAST_PART`` frames.
+        augment: how much of the augmentation frames get, in [0, 1]; see :meth:`.augment.Augmentation.at`.
         augmentation: of the frames.
     """
 
@@ -64,6 +67,7 @@ class TrainSettings:
     optimiser: str = "muon"
     decay: float | None = None
     boxes: str = "giou"
+    scores: str = "fit"
     warmup: int = 300
     average: float = 0.999
     clip: float = 10.0
@@ -79,6 +83,7 @@ class TrainSettings:
     part: float | None = None
     threads: int | None = None
     processes: int = 0
+    augment: float = 1.0
     augmentation: Augmentation = field(default_factory=Augmentation)
 
     def __post_init__(self) -> None:
@@ -86,6 +91,8 @@ class TrainSettings:
             raise UsageError(f"optimiser must be {' or '.join(OPTIMISERS)}, got {self.optimiser!r}")
         if self.boxes not in BOX_LOSSES:
             raise UsageError(f"boxes must be {' or '.join(BOX_LOSSES)}, got {self.boxes!r}")
+        if self.scores not in SCORES:
+            raise UsageError(f"scores must be {' or '.join(SCORES)}, got {self.scores!r}")
         if self.precision not in PRECISIONS:
             raise UsageError(f"precision of training must be {' or '.join(PRECISIONS)}, got {self.precision!r}")
         if self.stage not in ("image", "video"):

@@ -98,9 +98,11 @@ class InstanceTask:
             semantic=map_size(size, 8),
             flow=map_size(size, 16),
         )
-        self._augmentation = replace(settings.augmentation, part=part_of_frame(row, size, settings))
-        giou = GIOU if settings.boxes == "giou" else None
-        self._weights = Weights(flow=settings.flow, match=settings.match, inside=INSIDE, giou=giou)
+        self._augmentation = replace(
+            settings.augmentation.at(settings.augment), part=part_of_frame(row, size, settings)
+        )
+        giou, fit = GIOU if settings.boxes == "giou" else None, settings.scores == "fit"
+        self._weights = Weights(flow=settings.flow, match=settings.match, inside=INSIDE, giou=giou, fit=fit)
 
     def batch(self, numbers: NDArray[np.int64], random: np.random.Generator) -> Batch:
         """See :class:`Task`."""
@@ -185,7 +187,9 @@ class FaceTask:
         self.numbers = np.sort(np.concatenate([with_faces, some]))
         rule = replace(FACE_RULE, several=settings.several)
         self.layout = Layout(size, family.input_format(row.name), priors_of(config, size), config.variances, rule)
-        self._augmentation = replace(settings.augmentation, part=part_of_frame(row, size, settings))
+        self._augmentation = replace(
+            settings.augmentation.at(settings.augment), part=part_of_frame(row, size, settings)
+        )
         self._weights = replace(FACE_WEIGHTS, giou=GIOU) if settings.boxes == "giou" else FACE_WEIGHTS
 
     def batch(self, numbers: NDArray[np.int64], random: np.random.Generator) -> FaceBatch:

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from ...models.train.loop import Report, Trainer
 
 _SETTINGS = (
-    "stage", "steps", "hours", "batch", "rate", "optimiser", "boxes", "decay", "warmup", "average", "seed", "precision",
-    "distance", "flow", "match", "several", "freeze_norm", "part", "checkpoint_minutes", "report", "threads",
+    "stage", "steps", "hours", "batch", "rate", "optimiser", "boxes", "scores", "decay", "warmup", "average", "seed",
+    "precision", "distance", "flow", "match", "several", "freeze_norm", "part", "augment", "checkpoint_minutes",
+    "report", "threads",
 )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +153,13 @@ def test_a_smaller_input_shows_a_part_in_which_things_are_as_large() -> None:
     assert (boxes[:, 2:] <= np.array(SIZE[::-1]) + 1e-9).all()
 
 
+def test_a_weaker_augmentation_changes_frames_less() -> None:
+    how = Augmentation().at(0.25)
+    assert (how.zoom, how.light, how.contrast) == pytest.approx((0.15, 0.1, 0.075))
+    assert replace(how, zoom=0.6, light=0.4, contrast=0.3) == Augmentation()
+    assert Augmentation().at(1.0) == Augmentation()
+
+
 def test_the_part_follows_from_the_anchors() -> None:
     """Those of the compact network have the same pixels in any input, and so should things."""
     instances, faces = find_model("yolact-edge-tiny"), find_model("retinaface-tiny")
@@ -164,20 +172,20 @@ def test_the_part_follows_from_the_anchors() -> None:
 
 
 def masks_of(cache: FrameCache, row: int) -> np.ndarray:
-    """The mask of an object of the first frame over the whole frame, two pixels a cell."""
+    """The mask of an object of the first frame over the whole frame."""
     x1, y1, x2, y2 = cache[0].mask_boxes[row]
-    full = np.zeros((SIZE[0] // 2, SIZE[1] // 2), np.uint8)
+    full = np.zeros(SIZE, np.uint8)
     full[y1:y2, x1:x2] = cache[0].mask(row)
     return full
 
 
 @pytest.mark.parametrize("mirrored", [False, True])
 def test_masks_follow_the_part(mirrored: bool, cache: FrameCache) -> None:
-    """A map of 11x20 cells over the frame's middle: each is 4x4 pixels of the mask, at least 8 of which are set."""
+    """A map of 11x20 cells over the frame's middle: each is 8x8 pixels of the mask."""
     seen = view((80, 44, 240, 132), mirrored=mirrored)
     for row in range(len(cache[0].boxes)):
-        part = masks_of(cache, row)[22:66, 40:120]
-        wanted = part.reshape(11, 4, 20, 4).sum((1, 3)) / 16
+        part = masks_of(cache, row)[44:132, 80:240]
+        wanted = part.reshape(11, 8, 20, 8).sum((1, 3)) / 64
         wanted = wanted[:, ::-1] if mirrored else wanted
         np.testing.assert_array_equal(mask_in(cache[0], row, seen, (0, 0, 20, 11), (11, 20)), wanted)
         np.testing.assert_array_equal(mask_in(cache[0], row, seen, (3, 2, 9, 10), (11, 20)), wanted[2:10, 3:9])
@@ -232,7 +240,7 @@ def test_a_batch_says_where_the_objects_are(cache: FrameCache) -> None:
     batch = task.batch(np.array([0, 6]), np.random.default_rng(0))
     assert isinstance(batch, InstanceBatch)
     height, width = task.layout.proto
-    step = SIZE[0] // height // 2
+    step = SIZE[0] // height
     ends = np.cumsum(batch.masks.counts)
     seen = set()
     for count, end, rows in zip(batch.masks.counts, ends, batch.masks.anchors, strict=True):
@@ -249,10 +257,8 @@ def test_a_batch_says_where_the_objects_are(cache: FrameCache) -> None:
         labels = batch.anchors.labels[batch.anchors.images[rows], batch.anchors.anchors[rows]]
         assert (labels == cache[0].class_ids[number] + 1).all()
     assert seen == set(range(len(cache[0].boxes)))
-    step = SIZE[0] // task.layout.semantic[0] // 2
-    sums = np.array(
-        [masks_of(cache, place).reshape(-1, step, SIZE[1] // 2 // step, step) for place in range(len(seen))]
-    )
+    step = SIZE[0] // task.layout.semantic[0]
+    sums = np.array([masks_of(cache, place).reshape(-1, step, SIZE[1] // step, step) for place in range(len(seen))])
     sums = sums.sum((2, 4))
     for class_id, found in enumerate(batch.semantic[0]):
         most = sums[cache[0].class_ids == class_id].max(axis=0, initial=0)

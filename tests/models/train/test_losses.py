@@ -11,6 +11,7 @@ from vidgraph.models.train.batches import Anchors, MaskTargets  # noqa: E402
 from vidgraph.models.train.losses import (  # noqa: E402
     FACE_WEIGHTS,
     Weights,
+    box_fit,
     box_loss,
     class_loss,
     face_losses,
@@ -82,12 +83,24 @@ def corners(loc: np.ndarray, prior: np.ndarray) -> tuple[float, float, float, fl
     return cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2
 
 
-def giou(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> float:
+Corners = tuple[float, float, float, float]
+
+
+def iou(a: Corners, b: Corners) -> float:
     width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
     shared = max(width, 0.0) * max(height, 0.0)
-    union = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared
+    return shared / (area(a) + area(b) - shared)
+
+
+def area(box: Corners) -> float:
+    return (box[2] - box[0]) * (box[3] - box[1])
+
+
+def giou(a: Corners, b: Corners) -> float:
+    shared = iou(a, b) / (1 + iou(a, b)) * (area(a) + area(b))
+    union = area(a) + area(b) - shared
     hull = (max(a[2], b[2]) - min(a[0], b[0])) * (max(a[3], b[3]) - min(a[1], b[1]))
-    return shared / union - (hull - union) / hull
+    return iou(a, b) - (hull - union) / hull
 
 
 def test_boxes_by_their_generalised_overlap(anchors: Anchors) -> None:
@@ -115,6 +128,30 @@ def test_classes_with_the_hardest_negatives(ratio: int, anchors: Anchors) -> Non
     logits = 3 * normal(IMAGES, PRIORS, CLASSES + 1)
     found = class_loss(torch.from_numpy(logits), torch.from_numpy(anchors.labels), ratio)
     assert float(found) == pytest.approx(hard_negatives(logits, anchors.labels, ratio), rel=1e-5)
+
+
+@pytest.mark.parametrize("ratio", [1, 3])
+def test_scores_that_say_how_well_boxes_fit(ratio: int, anchors: Anchors) -> None:
+    """What a positive anchor does not give its class it is to give the background; others are as ever."""
+    logits, loc = 3 * normal(IMAGES, PRIORS, CLASSES + 1), 3 * normal(IMAGES, PRIORS, 4, seed=2)
+    fit = box_fit(torch.from_numpy(loc), anchors)
+    found = class_loss(torch.from_numpy(logits), torch.from_numpy(anchors.labels), ratio, fit)
+    wanted = hard_negatives(logits, anchors.labels, ratio)
+    prior = np.array([0.4, 0.6, 0.2, 0.3], np.float32)
+    for image, place, row in zip(anchors.images, anchors.anchors, anchors.loc, strict=True):
+        shared = iou(corners(loc[image, place], prior), corners(row, prior)) ** 0.5
+        assert float(fit[image, place]) == pytest.approx(shared, abs=1e-5)
+        own, background = logits[image, place, anchors.labels[image, place]], logits[image, place, 0]
+        wanted += (1 - shared) * (own - background)
+    assert float(found) == pytest.approx(wanted, rel=1e-4)
+    rest = fit.clone()
+    rest[anchors.images, anchors.anchors] = 1.0
+    assert torch.equal(rest, torch.ones(IMAGES, PRIORS))
+
+
+def test_a_fit_gives_boxes_no_gradient(anchors: Anchors) -> None:
+    loc = torch.from_numpy(normal(IMAGES, PRIORS, 4)).requires_grad_()
+    assert not box_fit(loc, anchors).requires_grad
 
 
 def test_only_the_chosen_anchors_get_a_gradient(anchors: Anchors) -> None:
@@ -222,13 +259,13 @@ def test_the_parts_are_weighted_and_divided_by_the_positive_anchors(anchors: Anc
     loc, logits, coeff, proto = outputs
     targets, _ = mask_targets()
     semantic, truth = torch.from_numpy(normal(IMAGES, CLASSES, 2, 2)), torch.ones(IMAGES, CLASSES, 2, 2)
-    weights = Weights(box=2.0, classes=3.0, mask=5.0, semantic=7.0, inside=1.5)
+    weights = Weights(box=2.0, classes=3.0, mask=5.0, semantic=7.0, inside=1.5, fit=True)
     found = instance_losses(outputs, semantic, anchors, targets, semantic_truth=truth, weights=weights)
     labels = torch.from_numpy(anchors.labels)
     assert {name: float(value) for name, value in found.items()} == pytest.approx(
         {
             "box": float(box_loss(loc, anchors, weights)) / 4,
-            "class": 3 * float(class_loss(logits, labels, 3)) / 4,
+            "class": 3 * float(class_loss(logits, labels, 3, box_fit(loc, anchors))) / 4,
             "mask": 5 * float(mask_loss(coeff, proto, anchors, targets, inside=1.5)) / 4,
             "semantic": 7 * float(semantic_loss(semantic, truth)),
         }
