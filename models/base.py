@@ -65,7 +65,7 @@ class Propagation:
 
     @classmethod
     def of(cls, family: Family, row: ModelRow, *, keyframes: int | str | None, throughput: bool) -> Propagation:
-        """The caller's choice, or what was published.
+        """The caller's choice, or the model's own.
 
         Raises:
             UsageError: the model has no key frames, or ``keyframes`` is none of what is possible.
@@ -74,7 +74,7 @@ class Propagation:
             if keyframes not in (None, "all", 1, "1") or throughput:
                 raise UsageError(f"{row.name} is no video model: it looks at every frame by itself, without key frames")
             return cls(1)
-        chosen = PUBLISHED_INTERVAL if keyframes is None else keyframes
+        chosen = (row.key_interval or PUBLISHED_INTERVAL) if keyframes is None else keyframes
         policy = policy_named(chosen)("")
         interval = policy.interval if isinstance(policy, FixedInterval) else PUBLISHED_INTERVAL
         return cls(chosen, max(1, interval - 1) if throughput else 1)
@@ -127,7 +127,8 @@ def load_model(
         deterministic: the same bits every time.
         batch: most pictures in one run of the network, from any stream.
         nms: which suppression, where the model has several: ``fast``, ``cross-class``, ``traditional``.
-        keyframes: of a video model: every so many frames (5, as published), ``adaptive`` or ``all``.
+        keyframes: of a video model: every so many frames (5, as published; yolact-edge-tiny 2), ``adaptive``
+            or ``all``.
         throughput: of a video model: the frames between two key frames run as one batch.
         head: what is made of the network's outputs: None: what the model is for; ``raw``: nothing, results are
             the tensors themselves (``TENSORS``, ``FrameResult.tensors``). Of an ONNX file of your own also

@@ -49,6 +49,7 @@ class ModelRow:
         weights: published files; the first is the one that ``pull`` takes.
         verified: its outputs are held against recorded outputs of the official code.
         verification: how, or why not.
+        key_interval: of a video model: a key frame every so many frames, unless asked otherwise; None: 5, as published.
     """
 
     name: str
@@ -61,6 +62,7 @@ class ModelRow:
     weights: tuple[WeightsFile, ...]
     verified: bool
     verification: str
+    key_interval: int | None = None
 
     @property
     def status(self) -> str:
@@ -145,7 +147,7 @@ _YOLACT_ROWS = (
     _yolact("yolact-resnet152", (), _YOLACT, _COCO, None, _SHARED.format("yolact-base")),
     ModelRow("yolact-edge-tiny", (), "yolact_edge", "instances with masks", _OWN, _OWN_LICENCE, _SYNTH,
              _shipped("yolact-edge-tiny-key.onnx"), False,
-             f"{_NO_OTHERS}; warp and post-processing are those of yolact-edge-vid-resnet50"),
+             f"{_NO_OTHERS}; warp and post-processing are those of yolact-edge-vid-resnet50", key_interval=2),
 )  # fmt: skip
 
 _ROWS = (

@@ -76,21 +76,25 @@ class CompactNet(nn.Module):
 
 
 class FinePrototypes(nn.Module):
-    """Prototypes at stride 4, of P3 and of C2: small objects are a few cells of P3."""
+    """Prototypes at stride 2, of P3 and of C2: small objects are a few cells of P3, and what is thin is lost at 4.
+
+    Computed at stride 4, where a convolution costs a quarter; each cell then says what its four quarters are
+    (Shi et al., sub-pixel convolution, arXiv:1609.05158).
+    """
 
     def __init__(self, config: YolactConfig) -> None:
         super().__init__()
         width = config.widths[1]
         self.coarse = nn.Sequential(*conv_norm(config.channels, width, 1))
         self.fine = nn.Sequential(*conv_norm(width, width, 1))
-        self.mixed = dense(width, width)
-        self.out = nn.Conv2d(width, config.coefficients, 1)
+        self.mixed = dense(width, config.channels)
+        self.out = nn.Conv2d(config.channels, 4 * config.coefficients, 1)
 
     def forward(self, p3: Tensor, c2: Tensor) -> Tensor:
-        """From [B, channels, h, w] and [B, width, Hp, Wp] to [B, Hp, Wp, coefficients]."""
+        """From [B, channels, h, w] and [B, width, Hp / 2, Wp / 2] to [B, Hp, Wp, coefficients]."""
         coarse = F.interpolate(self.coarse(p3), size=c2.shape[2:], mode="bilinear", align_corners=False)
         x = F.relu(self.mixed(F.relu(self.fine(c2) + coarse)))
-        return F.relu(self.out(x)).permute(0, 2, 3, 1)
+        return F.pixel_shuffle(F.relu(self.out(x)), 2).permute(0, 2, 3, 1)
 
 
 def start_from(network: nn.Module) -> None:

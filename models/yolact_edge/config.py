@@ -44,6 +44,7 @@ class YolactConfig:
         depths: its blocks at stride 4, 8, 16 and 32.
         head_depth: convolutions before those that give boxes, classes and coefficients.
         slim_depth: of a second head, for non-key frames; None: they have the same.
+        slim_levels: of non-key frames, the finest so many, 3 or more; None: all.
         carry_protos: non-key frames take the prototypes too from the last key frame.
     """
 
@@ -64,6 +65,7 @@ class YolactConfig:
     depths: tuple[int, ...] = ()
     head_depth: int = 1
     slim_depth: int | None = None
+    slim_levels: int | None = None
     carry_protos: bool = False
 
     @property
@@ -81,16 +83,17 @@ class YolactConfig:
         names = self.class_names if count == len(self.class_names) else numbered(count)
         return replace(self, class_names=names)
 
-    def prior_count(self, size: Size) -> int:
-        """Rows of ``loc``, ``logits`` and ``coeff`` for an input of ``size``."""
-        maps = (map_size(size, stride) for stride in self.strides)
+    def prior_count(self, size: Size, levels: int | None = None) -> int:
+        """Rows of ``loc``, ``logits`` and ``coeff`` for an input of ``size``, of the finest ``levels`` (None: all)."""
+        maps = (map_size(size, stride) for stride in self.strides[:levels])
         return sum(height * width for height, width in maps) * len(self.aspects)
 
     def proto_size(self, size: Size) -> Size:
         """Height and width of the prototypes for an input of ``size``."""
         if self.compact:
-            return map_size(size, 4)
-        height, width = map_size(size, self.strides[0])
+            height, width = map_size(size, 4)
+        else:
+            height, width = map_size(size, self.strides[0])
         return 2 * height, 2 * width
 
     def as_metadata(self) -> dict[str, object]:
@@ -127,8 +130,8 @@ CONFIGS: dict[str, YolactConfig] = {
         STREET,
         flow=True,
         spa=True,
-        side=640,
-        height=352,
+        side=800,
+        height=448,
         channels=48,
         coefficients=16,
         scales_px=(11, 24, 52, 112, 230),

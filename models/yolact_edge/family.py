@@ -128,7 +128,7 @@ class YolactFamily(Family):
         config = self.config(name)
         channels, coefficients, protos = config.channels, config.coefficients, config.proto_size(size)
         at_8, at_16, at_32 = (map_size(size, stride) for stride in (8, 16, 32))
-        count = config.prior_count(size)
+        count = config.prior_count(size, config.slim_levels if graph == NON_KEY else None)
         inputs: Shapes = {"image": (batch, 3, *size)}
         outputs: Shapes = {"loc": (batch, count, 4), "logits": (batch, count, config.columns)}
         outputs |= {"coeff": (batch, count, coefficients), "proto": (batch, *protos, coefficients)}
@@ -137,7 +137,8 @@ class YolactFamily(Family):
         if config.carry_protos:
             state |= {"state_proto": outputs["proto"]}
         pyramid: Shapes = {"fpn.size_at_16": (batch, channels, *at_16), "fpn.size_at_8": (batch, channels, *at_8)}
-        proto: Shapes = {"proto.size": (batch, config.widths[1] if config.compact else channels, *protos)}
+        mixed = (config.widths[1], *map_size(size, 4)) if config.compact else (channels, *protos)
+        proto: Shapes = {"proto.size": (batch, *mixed)}
         if graph != NON_KEY:
             return GraphShape(inputs, outputs | (state if graph == KEY else {}), pyramid | proto)
         constants = _flow_sizes(config, batch, at_16) | {"fpn.size_at_8": pyramid["fpn.size_at_8"]}

@@ -115,10 +115,11 @@ class PyramidOutput(nn.Module):
         self.pred_layers = nn.ModuleList([spatial(config) for _ in range(3)])
         self.downsample_layers = nn.ModuleList([spatial(config, 2) for _ in range(above)])
 
-    def forward(self, levels: list[Tensor]) -> list[Tensor]:
-        """From P3, P4, P5 to P3 .. P7; those above P5 have no activation."""
+    def forward(self, levels: list[Tensor], count: int | None = None) -> list[Tensor]:
+        """From P3, P4, P5 to P3 .. P7, or the finest ``count``, 3 or more; those above P5 have no activation."""
         outputs = [F.relu(conv(x)) for conv, x in zip(reversed(self.pred_layers), levels, strict=True)]
-        for conv in self.downsample_layers:
+        above = None if count is None else count - len(outputs)
+        for conv in self.downsample_layers[:above]:
             outputs.append(conv(outputs[-1]))
         return outputs
 
@@ -218,7 +219,7 @@ class YolactVideo(Yolact):
 
     def __init__(self, config: YolactConfig) -> None:
         super().__init__(config)
-        self.carry_protos, self.compact = config.carry_protos, config.compact
+        self.carry_protos, self.compact, self.slim_levels = config.carry_protos, config.compact, config.slim_levels
         self.flow_net_pre_convs = PreConvs(config)
         self.flow_net = FlowNet(config)
         self.warp = Warp()
@@ -263,7 +264,7 @@ class YolactVideo(Yolact):
         p3 = lateral + resize_to(p4, lateral)  # of P4 as it is before the refinement
         if self.spa is not None:
             p4, p5 = self.spa(lateral, [p4, p5])
-        levels = self.fpn_phase_2([p3, p4, p5])
+        levels = self.fpn_phase_2([p3, p4, p5], self.slim_levels)
         if isinstance(state, StateWithProtos):
             proto = carried(state.proto, motions[0].flow, grids[2])
         else:

@@ -18,7 +18,8 @@ def priors_of(config: YolactConfig, size: Size) -> NDArray[np.float32]:
     Anchors of the published variants are as high as they are wide, whatever their aspect: the official code has
     it so, and the weights are trained with it. For another size than 550x550 the side of an anchor is
     ``int(scale * length / 550)`` pixels along each axis, as in the official configurations of other sizes, which
-    are all square. Those of compact variants have their aspect, and as many pixels whatever the input's size.
+    are all square. Those of compact variants have their aspect, as many pixels whatever the input's size, and lie
+    where the convolutions have the middles of their cells, also where a stride does not divide the input.
 
     Returns:
         float32 [P, 4], (cx, cy, w, h), relative to the input; read-only.
@@ -29,11 +30,13 @@ def priors_of(config: YolactConfig, size: Size) -> NDArray[np.float32]:
         height, width = map_size(size, stride)
         if config.compact:
             side_h, side_w = (scale / length for length in size)
+            step_h, step_w = (stride / length for length in size)
         else:
+            step_h, step_w = 1 / height, 1 / width
             side_h, side_w = (int(scale * length / SIZE) / length for length in size)
         level = np.empty((height, width, len(roots), 4), np.float64)
-        level[..., 0] = ((np.arange(width) + 0.5) / width)[None, :, None]
-        level[..., 1] = ((np.arange(height) + 0.5) / height)[:, None, None]
+        level[..., 0] = ((np.arange(width) + 0.5) * step_w)[None, :, None]
+        level[..., 1] = ((np.arange(height) + 0.5) * step_h)[:, None, None]
         level[..., 2] = [side_w * root for root in roots]
         level[..., 3] = [side_h / root if config.compact else side_h * root for root in roots]
         levels.append(level.reshape(-1, 4))

@@ -117,7 +117,7 @@ DETECTION = (
 TEMPORAL = (
     _option("--nms", metavar="KIND", help="fast, cross-class or traditional, where the model has them",
             example="vidgraph run in.mp4 --model yolact-edge-resnet50 --nms cross-class -o out.jsonl"),
-    _option("--keyframes", metavar="N", help="video models: every N frames (5), adaptive or all",
+    _option("--keyframes", metavar="N", help="video models: every N frames (5, tiny 2), adaptive or all",
             example="vidgraph run in.mp4 --model yolact-edge-vid-resnet50 --keyframes adaptive -o out.jsonl"),
     _option("--throughput", action="store_true", help="video models: frames between key frames as one batch",
             example="vidgraph run in.mp4 --model yolact-edge-vid-resnet50 --throughput -o out.jsonl"),

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import pytest
 from vidgraph.benchmarks.bench_non_key import MODEL, configured, graphs, table
 from vidgraph.models.yolact_edge.config import CONFIGS
 
 
 def test_the_graphs() -> None:
-    found = {name: (each.carry_protos, each.spa) for name, each in graphs().items()}
+    own = asdict(CONFIGS[MODEL])
+    found = {
+        name: {field: value for field, value in asdict(each).items() if value != own[field]}
+        for name, each in graphs().items()
+    }
     assert found == {
-        "as it is": (False, True),
-        "prototypes carried": (True, True),
-        "no refinement": (False, False),
-        "both": (True, False),
+        "as it is": {},
+        "prototypes carried": {"carry_protos": True},
+        "no refinement": {"spa": False},
+        "both": {"carry_protos": True, "spa": False},
+        "P3 to P6": {"slim_levels": 4},
+        "P3 to P5": {"slim_levels": 3},
+        "a second head": {"slim_depth": 2},
+        "a head with one convolution": {"slim_depth": 1},
+        "a head with none": {"slim_depth": 0},
     }
 
 

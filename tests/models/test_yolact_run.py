@@ -145,6 +145,13 @@ def test_a_file_says_which_model_it_is(weights: Path, command_cache: Path, monke
     assert (find_model(name).folder, file) == ("yolact_edge", str(weights))
 
 
+def test_key_frames_unless_asked_otherwise() -> None:
+    published, tiny = find_model("yolact-edge-vid-resnet50"), find_model("yolact-edge-tiny")
+    assert Propagation.of(published.family(), published, keyframes=None, throughput=True) == Propagation(5, 4)
+    assert Propagation.of(tiny.family(), tiny, keyframes=None, throughput=True) == Propagation(2, 1)
+    assert Propagation.of(tiny.family(), tiny, keyframes=7, throughput=True) == Propagation(7, 6)
+
+
 def test_image_models_have_no_key_frames() -> None:
     row = find_model("retinaface")
     with pytest.raises(UsageError, match="retinaface is no video model"):

@@ -26,6 +26,7 @@ VARIANTS = {
     "as shipped": CONFIG,
     "carried prototypes": replace(CONFIG, carry_protos=True),
     "slim": replace(CONFIG, slim_depth=0, spa=False),
+    "three levels between key frames": replace(CONFIG, slim_levels=3),
     "four levels": replace(CONFIG, strides=(8, 16, 32, 64), scales_px=(11, 24, 52, 112)),
 }
 
@@ -39,12 +40,38 @@ def variant(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_anchors_have_their_aspect() -> None:
     priors = priors_of(CONFIG, CONFIG.size)
-    assert len(priors) == CONFIG.prior_count(CONFIG.size) == 3 * (44 * 80 + 22 * 40 + 11 * 20 + 6 * 10 + 3 * 5)
+    assert len(priors) == CONFIG.prior_count(CONFIG.size) == 3 * (56 * 100 + 28 * 50 + 14 * 25 + 7 * 13 + 4 * 7)
     pixels = priors[:3, 2:] * np.array(CONFIG.size[::-1])
     np.testing.assert_allclose(pixels[:, 0] / pixels[:, 1], CONFIG.aspects, rtol=1e-6)
     np.testing.assert_allclose(pixels.prod(axis=1), 11 * 11, rtol=1e-6)
     twice = priors_of(CONFIG, (2 * CONFIG.size[0], 2 * CONFIG.size[1]))
     np.testing.assert_allclose(2 * twice[:3, 2:], priors[:3, 2:], rtol=1e-6)
+
+
+def test_anchors_lie_in_the_middle_of_their_cells_where_a_stride_does_not_divide_the_input() -> None:
+    size = (90, 150)
+    levels = np.split(priors_of(CONFIG, size), np.cumsum([3 * 12 * 19, 3 * 6 * 10, 3 * 3 * 5, 3 * 2 * 3]))
+    for stride, level in zip(CONFIG.strides, levels, strict=True):
+        pixels = level[:, :2].astype(np.float64) * size[::-1]
+        np.testing.assert_allclose(pixels[0], (stride / 2, stride / 2), rtol=1e-6)
+        np.testing.assert_allclose(pixels[-1] % stride, (stride / 2, stride / 2), rtol=1e-5)
+        np.testing.assert_allclose(pixels[3] - pixels[0], (stride, 0) if len(level) > 3 else pixels[3], rtol=1e-5)
+
+
+def test_prototypes_are_quarters_of_cells(torch: Any) -> None:
+    """The rows of the last convolution are the prototypes, and of each the quarters (row, column)."""
+    network: Any = FAMILY.network(TINY)
+    image = torch.randn((1, 3, 96, 160), generator=torch.Generator().manual_seed(0))
+    seen: list[Any] = []
+    network.proto_net.out.register_forward_hook(lambda module, given, out: seen.append(out))
+    with torch.no_grad():
+        proto = network(image)[3]
+    (cells,) = seen
+    assert proto.shape == (1, *CONFIG.proto_size((96, 160)), 16) == (1, 48, 80, 16)
+    for row in range(2):
+        for column in range(2):
+            quarter = cells[:, 2 * row + column :: 4].relu().permute(0, 2, 3, 1)
+            assert torch.equal(proto[:, row::2, column::2], quarter)
 
 
 @pytest.mark.parametrize("size", [(96, 160), (33, 70)])
@@ -134,7 +161,7 @@ def test_other_classes(torch: Any, tmp_path: Path) -> None:
     for weights in (path, exported):
         with load_model(TINY, weights=weights, min_score=0.001, precision="fp32") as model:
             assert model.class_names == ("class_0", "class_1")
-            assert model.input_size((1080, 1920)) == model.input_size((480, 480)) == (352, 640)
+            assert model.input_size((1080, 1920)) == model.input_size((480, 480)) == (448, 800)
     with load_model(TINY, weights=exported, size=128, precision="fp32", min_score=0.001, keyframes=2) as model:
         assert model.input_size((1080, 1920)) == (128, 128)
         stream = model.stream()
