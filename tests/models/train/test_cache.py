@@ -58,7 +58,7 @@ def test_a_cache_holds_the_frames_and_their_truth(tmp_path: Path) -> None:
         assert (frame.flow is None) == (truth.flow is None)
         assert truth.objects.masks is not None
         for row in range(len(frame.boxes)):
-            whole, kept = truth.objects.masks.crop(row).sum() / 16, frame.mask(row).sum()
+            whole, kept = truth.objects.masks.crop(row).sum() / 4, frame.mask(row).sum()
             assert kept == pytest.approx(whole, rel=0.2, abs=4)
 
 
