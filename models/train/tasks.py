@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ...pipeline.errors import UsageError
 from ..data.cache import FrameCache, Size
+from .augment import Augmentation
 from .batches import (
     FACE_RULE,
     YOLACT_RULE,
@@ -98,9 +99,7 @@ class InstanceTask:
             semantic=map_size(size, 8),
             flow=map_size(size, 16),
         )
-        self._augmentation = replace(
-            settings.augmentation.at(settings.augment), part=part_of_frame(row, size, settings)
-        )
+        self._augmentation = augmentation_of(row, size, settings)
         giou, fit = GIOU if settings.boxes == "giou" else None, settings.scores == "fit"
         self._weights = Weights(flow=settings.flow, match=settings.match, inside=INSIDE, giou=giou, fit=fit)
 
@@ -187,9 +186,7 @@ class FaceTask:
         self.numbers = np.sort(np.concatenate([with_faces, some]))
         rule = replace(FACE_RULE, several=settings.several)
         self.layout = Layout(size, family.input_format(row.name), priors_of(config, size), config.variances, rule)
-        self._augmentation = replace(
-            settings.augmentation.at(settings.augment), part=part_of_frame(row, size, settings)
-        )
+        self._augmentation = augmentation_of(row, size, settings)
         self._weights = replace(FACE_WEIGHTS, giou=GIOU) if settings.boxes == "giou" else FACE_WEIGHTS
 
     def batch(self, numbers: NDArray[np.int64], random: np.random.Generator) -> FaceBatch:
@@ -201,6 +198,11 @@ class FaceTask:
         outputs = self.network(as_input(batch.images))
         points, pointed = torch.from_numpy(batch.points), torch.from_numpy(batch.pointed)
         return face_losses(outputs, batch.anchors, points, pointed, self._weights)
+
+
+def augmentation_of(row: ModelRow, size: Size, settings: TrainSettings) -> Augmentation:
+    """What is done to the frames, for an input of ``size``."""
+    return replace(settings.augmentation.at(settings.augment), part=part_of_frame(row, size, settings))
 
 
 def part_of_frame(row: ModelRow, size: Size, settings: TrainSettings) -> float:

@@ -55,7 +55,7 @@ def test_anchors_lie_in_the_middle_of_their_cells_where_a_stride_does_not_divide
         pixels = level[:, :2].astype(np.float64) * size[::-1]
         np.testing.assert_allclose(pixels[0], (stride / 2, stride / 2), rtol=1e-6)
         np.testing.assert_allclose(pixels[-1] % stride, (stride / 2, stride / 2), rtol=1e-5)
-        np.testing.assert_allclose(pixels[3] - pixels[0], (stride, 0) if len(level) > 3 else pixels[3], rtol=1e-5)
+        np.testing.assert_allclose(pixels[3] - pixels[0], (stride, 0), rtol=1e-5)
 
 
 def test_prototypes_are_quarters_of_cells(torch: Any) -> None:
