@@ -10,8 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..kernels import assemble_masks, draw_masks, rle_counts
-from ..kernels.assemble_masks.reference import mask_probabilities_reference, resize_reference
+from ..kernels import assemble_masks, draw_masks, expected_mask_iou, rle_counts
+from ..kernels.assemble_masks.reference import (
+    expected_mask_iou_reference,
+    mask_probabilities_reference,
+    resize_reference,
+)
 from .harness import Case
 from .optional import optional
 
@@ -36,6 +40,7 @@ def cases(counts: tuple[int, ...] = (20, 100)) -> Iterator[Case]:
         scene = random_scene(count, 1.0 if count <= 20 else 6.8)
         yield from _mask_cases(scene)
         yield _letterboxed_case(scene)
+        yield from _overlap_cases(scene)
         yield from _overlay_cases(scene)
         yield from _planar_cases(scene)
     yield from _rle_cases(random_scene(20, 1.0))
@@ -139,6 +144,33 @@ def _torch_masks(torch: Any, scene: Scene) -> Any:
     maps = (maps * (y_in[:, None] & x_in[None]).float()).permute(2, 0, 1).contiguous()
     interpolate = torch.nn.functional.interpolate
     return interpolate(maps[None], SIZE, mode="bilinear", align_corners=False)[0].gt_(0.5)
+
+
+def _overlap_cases(scene: Scene) -> Iterator[Case]:
+    task = f"expected overlaps of {len(scene.boxes)} masks"
+    runs: list[tuple[str, Callable[[], Any]]] = [
+        ("vidgraph", partial(expected_mask_iou, scene.proto, scene.coeff, scene.boxes)),
+        ("numpy", partial(_numpy_overlaps, scene)),
+    ]
+    for name, run in runs:
+        yield Case(task, name, run, partial(_check_overlaps, run, scene), scene.proto.nbytes)
+
+
+def _numpy_overlaps(scene: Scene) -> list[float]:
+    """Box by box."""
+    overlaps = []
+    for row, coefficients in enumerate(scene.coeff):
+        x1, y1, x2, y2 = _edges(scene, row)
+        inside = 1 / (1 + np.exp(-(scene.proto[y1:y2, x1:x2] @ coefficients)))
+        mask = inside > 0.5
+        pixels, shared = int(mask.sum()), float(inside[mask].sum())
+        overlaps.append(shared / (pixels + float(inside.sum()) - shared) if pixels else 0.0)
+    return overlaps
+
+
+def _check_overlaps(run: Callable[[], Any], scene: Scene) -> None:
+    expected = expected_mask_iou_reference(scene.proto, scene.coeff, scene.boxes)
+    assert np.abs(np.asarray(run()) - expected).max() < 1e-4
 
 
 def _overlay_cases(scene: Scene) -> Iterator[Case]:

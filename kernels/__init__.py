@@ -9,7 +9,7 @@ environment caps it.
 from __future__ import annotations
 
 from ._native import instruction_set
-from .assemble_masks import assemble_masks
+from .assemble_masks import assemble_masks, expected_mask_iou
 from .best_classes import best_classes
 from .class_nms import class_nms
 from .confident_rows import confident_rows
@@ -46,6 +46,7 @@ __all__ = [
     "draw_points",
     "draw_segments",
     "encode_runs",
+    "expected_mask_iou",
     "fast_nms",
     "instruction_set",
     "label_map",

@@ -98,6 +98,13 @@ def assemble_masks(
     offsets: NDArray[np.int64],
     /,
 ) -> NDArray[np.uint8]: ...
+def expected_mask_iou(
+    proto: NDArray[np.float32],
+    coefficients: NDArray[np.float32],
+    boxes: NDArray[np.float32],
+    iou: NDArray[np.float32],
+    /,
+) -> None: ...
 def label_map(
     logits: NDArray[np.float32],
     window: tuple[float, float, float, float],

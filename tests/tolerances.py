@@ -67,6 +67,7 @@ TOLERANCES: dict[str, tuple[float, str]] = {
     "softmax, relative": (2e-6, "differences of logits up to 16 are rounded to float32 before the exponential"),
     "softmax far below the best, relative": (6e-6, "as above, with differences up to 90"),
     "mask probability": (1e-5, "float32 sum of 32 products, exponential and two blends, against float64"),
+    "expected IoU of a mask": (1e-5, "as above, and sums of up to a few thousand pixels in sixteen lanes of float32"),
     "warp, of the largest magnitude": (2e-5, "positions on up to 69 pixels and weights in float32"),
     "stored probabilities, float16": (2.5e-4, "half a unit of float16 below 0.5"),
     "drawn from results, share of values": (5e-3, "boxes rounded to 0.001 px round to other pixels now and then"),

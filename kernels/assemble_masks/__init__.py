@@ -63,19 +63,57 @@ def assemble_masks(
         ``align_corners=False``.
     """
     owner = "assemble_masks"
-    _check_strided(f"{owner}: proto", proto)
-    require(boxes, f"{owner}: boxes", np.float32, (None, 4))
-    require(coeff, f"{owner}: coeff", np.float32, (len(boxes), proto.shape[2]))
+    _check(owner, proto, coeff, boxes)
+    _check_sides(f"{owner}: size", size)
     height, width = size
-    for what, pair in (("size", size), ("proto", proto.shape[:2])):
-        if not all(1 <= side <= _LARGEST_PX for side in pair):
-            raise ValueError(f"{owner}: {what} must have 1 to {_LARGEST_PX} pixels along each side, got {tuple(pair)}")
     x1, y1, x2, y2 = map(float, window)
     if not (0 <= x1 < x2 <= 1 and 0 <= y1 < y2 <= 1):
         raise ValueError(f"{owner}: window must be (x1, y1, x2, y2) with 0 <= x1 < x2 <= 1, y likewise, got {window}")
     tight, offsets = np.empty((len(boxes), 4), np.int32), np.empty(len(boxes) + 1, np.int64)
     bits = _native.assemble_masks(proto, coeff, boxes, (height, width), (x1, y1, x2, y2), tight, offsets)
     return tight, bits.copy(), offsets
+
+
+def expected_mask_iou(
+    proto: NDArray[np.float32], coeff: NDArray[np.float32], boxes: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """How well masks may be expected to overlap the true ones, from the probabilities of their pixels alone.
+
+    If every prototype pixel belongs to the object with its probability p, the mask (p above 0.5, cut to the box with
+    one pixel more on each side, as :func:`assemble_masks` does) shares ``sum of p in the mask`` pixels with it on
+    average, and they cover ``pixels of the mask + sum of p beside it`` together: the quotient says how sure the
+    network is of the outline. A score times this ranks detections by the quality of their masks too, without a
+    network for it.
+
+    Args:
+        proto, coeff, boxes: as for :func:`assemble_masks`, the frame being all of the prototypes.
+
+    Returns:
+        float32 ``[N]``, in [0, 1]; 0 for a mask without a pixel. Owned. Every layout of ``proto`` and every
+        instruction set gives the same bits.
+
+    Raises:
+        ValueError: a dtype, shape or device does not fit the above.
+
+    Source: after the maskness of Wang et al., SOLO: A Simple Framework for Instance Segmentation, arXiv:2106.15947
+        (the mean probability within the mask), which does not count what the mask may have missed.
+    """
+    _check("expected_mask_iou", proto, coeff, boxes)
+    found = np.empty(len(boxes), np.float32)
+    _native.expected_mask_iou(proto, coeff, boxes, found)
+    return found
+
+
+def _check(owner: str, proto: NDArray[np.float32], coeff: NDArray[np.float32], boxes: NDArray[np.float32]) -> None:
+    _check_strided(f"{owner}: proto", proto)
+    require(boxes, f"{owner}: boxes", np.float32, (None, 4))
+    require(coeff, f"{owner}: coeff", np.float32, (len(boxes), proto.shape[2]))
+    _check_sides(f"{owner}: proto", proto.shape[:2])
+
+
+def _check_sides(what: str, pair: tuple[int, ...]) -> None:
+    if not all(1 <= side <= _LARGEST_PX for side in pair):
+        raise ValueError(f"{what} must have 1 to {_LARGEST_PX} pixels along each side, got {tuple(pair)}")
 
 
 def _check_strided(what: str, proto: NDArray[np.float32]) -> None:

@@ -97,8 +97,20 @@ class ProbabilityMap {
  public:
   ProbabilityMap(float* data, Region crop) : data_(data), crop_(crop), stride_(crop.x2 - crop.x1 + 2) {}
 
-  template <int kChannels>
   void fill(const Prototypes& prototypes, const float* coefficients, float* scratch) {
+    if (prototypes.channels == 32) {
+      fill_of<32>(prototypes, coefficients, scratch);
+    } else {
+      fill_of<0>(prototypes, coefficients, scratch);
+    }
+  }
+
+  // Row y, from one pixel before the crop.
+  float* at(int y) const { return data_ + static_cast<int64_t>(y - crop_.y1 + 1) * stride_; }
+
+ private:
+  template <int kChannels>
+  void fill_of(const Prototypes& prototypes, const float* coefficients, float* scratch) {
     for (int x = 0; x < stride_; ++x) at(crop_.y1 - 1)[x] = at(crop_.y2)[x] = 0.f;
     const int count = crop_.x2 - crop_.x1;
     for (int y = crop_.y1; y < crop_.y2; ++y) {
@@ -111,10 +123,6 @@ class ProbabilityMap {
     if (crop_.y2 == prototypes.height) std::memcpy(at(crop_.y2), at(crop_.y2 - 1), sizeof(float) * stride_);
   }
 
-  // Row y, from one pixel before the crop.
-  float* at(int y) const { return data_ + static_cast<int64_t>(y - crop_.y1 + 1) * stride_; }
-
- private:
   float* data_;
   Region crop_;
   int stride_;
@@ -192,13 +200,8 @@ void assemble_mask(const Prototypes& prototypes, const float* coefficients, Regi
   uint64_t* columns_set = word_memory + 2 * words;
   std::memset(columns_set, 0, sizeof(uint64_t) * words);
   float* scratch = float_memory + 2 * row_length;
-  const ProbabilityMap map(scratch + static_cast<size_t>(kMaskChunk) * prototypes.channels, crop);
-  ProbabilityMap filled = map;
-  if (prototypes.channels == 32) {
-    filled.fill<32>(prototypes, coefficients, scratch);
-  } else {
-    filled.fill<0>(prototypes, coefficients, scratch);
-  }
+  ProbabilityMap map(scratch + static_cast<size_t>(kMaskChunk) * prototypes.channels, crop);
+  map.fill(prototypes, coefficients, scratch);
   const int skipped_x = crop.x1 > 0 ? 0 : 1, first_cell_x = crop.x1 - 1 + skipped_x;
   const int first_cell_y = crop.y1 > 0 ? crop.y1 - 1 : 0;
   const auto widened = [&](int y, WideRow into) {
@@ -219,6 +222,30 @@ void assemble_mask(const Prototypes& prototypes, const float* coefficients, Regi
     lower = swapped;
   }
   mask->tight = tight_region(mask->loose, first_row, end_row, columns_set, words);
+}
+
+void expected_mask_iou(const Prototypes& prototypes, const float* coefficients, Region crop, void* workspace,
+                       float* iou) {
+  auto* scratch = static_cast<float*>(workspace);
+  ProbabilityMap map(scratch + static_cast<size_t>(kMaskChunk) * prototypes.channels, crop);
+  map.fill(prototypes, coefficients, scratch);
+  float inside[kLanes] = {}, outside[kLanes] = {}, pixels[kLanes] = {};
+  const auto add = [&](const float* values, int lane) {
+    const bool in_mask = values[lane] > kThreshold;
+    inside[lane] += in_mask ? values[lane] : 0.f;
+    outside[lane] += in_mask ? 0.f : values[lane];
+    pixels[lane] += in_mask ? 1.f : 0.f;
+  };
+  const int count = crop.x2 - crop.x1, whole = count / kLanes * kLanes;
+  for (int y = crop.y1; y < crop.y2; ++y) {
+    const float* row = map.at(y) + 1;
+    for (int x = 0; x < whole; x += kLanes) {
+      for (int l = 0; l < kLanes; ++l) add(row + x, l);
+    }
+    for (int l = 0; l < count - whole; ++l) add(row + whole, l);
+  }
+  const float expected = sum_of_lanes(inside) / (sum_of_lanes(pixels) + sum_of_lanes(outside));
+  *iou = expected > 0.f ? expected : 0.f;
 }
 
 void pack_tight(const MaskWords& mask, uint8_t* out) {

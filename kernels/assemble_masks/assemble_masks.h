@@ -73,6 +73,10 @@ inline size_t mask_workspace(const Prototypes& prototypes, int width) {
 // Fills the words of `mask` for its loose region, and finds the tight one. `crop`: prototype pixels, not empty.
 KERNEL_ENTRY(assemble_mask, const Prototypes& prototypes, const float* coefficients, Region crop, AxisTable columns,
              AxisTable rows, void* workspace, MaskWords* mask)
+// What the mask in the crop, which is not empty, is expected to share with the true one, over what they cover together:
+// the probabilities of its pixels, over their number and the probabilities of the others. 0 where it has no pixel.
+KERNEL_ENTRY(expected_mask_iou, const Prototypes& prototypes, const float* coefficients, Region crop, void* workspace,
+             float* iou)
 // Writes the tight rows, each padded to a byte, first pixel in the highest bit. Up to 8 bytes beyond are overwritten.
 KERNEL_ENTRY(pack_tight, const MaskWords& mask, uint8_t* out)
 

@@ -94,18 +94,39 @@ void assemble(const Prototypes& prototypes, const Windows& windows, const float*
   bits->resize(offsets[count]);
 }
 
+Prototypes prototypes_of(const AnyArray& proto) {
+  const auto channels = static_cast<int>(proto.shape(2));
+  return {static_cast<const float*>(proto.data()),
+          static_cast<int>(proto.shape(0)),
+          static_cast<int>(proto.shape(1)),
+          channels,
+          proto.stride(0),
+          proto.stride(1),
+          channels > 1 ? proto.stride(2) : 1};
+}
+
+Windows windows_of(const Prototypes& prototypes, const std::array<double, 4>& window) {
+  return {window_of(window[0], window[2], prototypes.width), window_of(window[1], window[3], prototypes.height)};
+}
+
+void run_expected_iou(const AnyArray& proto, In<float> coefficients, In<float> boxes, Out<float> iou) {
+  const Prototypes prototypes = prototypes_of(proto);
+  const Windows whole = windows_of(prototypes, {0, 0, 1, 1});
+  nb::gil_scoped_release released;
+  const auto memory = workspace(mask_workspace(prototypes, 0));
+  for (size_t i = 0; i < boxes.shape(0); ++i) {
+    const Region crop = crop_of(boxes.data() + 4 * i, prototypes, whole);
+    iou.data()[i] = 0.f;
+    if (is_empty(crop)) continue;
+    KERNEL_CALL(expected_mask_iou)(prototypes, coefficients.data() + i * prototypes.channels, crop, memory.get(),
+                                   iou.data() + i);
+  }
+}
+
 nb::ndarray<nb::numpy, uint8_t> run(const AnyArray& proto, In<float> coefficients, In<float> boxes, std::array<int, 2> size,
                                     std::array<double, 4> window, Out<int32_t> tight, Out<int64_t> offsets) {
-  const auto height = static_cast<int>(proto.shape(0)), width = static_cast<int>(proto.shape(1));
-  const auto channels = static_cast<int>(proto.shape(2));
-  const Prototypes prototypes{static_cast<const float*>(proto.data()),
-                              height,
-                              width,
-                              channels,
-                              proto.stride(0),
-                              proto.stride(1),
-                              channels > 1 ? proto.stride(2) : 1};
-  const Windows windows{window_of(window[0], window[2], width), window_of(window[1], window[3], height)};
+  const Prototypes prototypes = prototypes_of(proto);
+  const Windows windows = windows_of(prototypes, window);
   auto bits = std::make_unique<std::vector<uint8_t>>();
   {
     nb::gil_scoped_release released;
@@ -119,6 +140,9 @@ nb::ndarray<nb::numpy, uint8_t> run(const AnyArray& proto, In<float> coefficient
 
 }  // namespace
 
-void bind_assemble_masks(nb::module_& module) { module.def("assemble_masks", &run); }
+void bind_assemble_masks(nb::module_& module) {
+  module.def("assemble_masks", &run);
+  module.def("expected_mask_iou", &run_expected_iou);
+}
 
 }  // namespace vidgraph

@@ -46,6 +46,8 @@ class YolactConfig:
         slim_depth: of a second head, for non-key frames; None: they have the same.
         slim_levels: of non-key frames, the finest so many, 3 or more; None: all.
         carry_protos: non-key frames take the prototypes too from the last key frame.
+        mask_scores: scores are multiplied by what their masks are expected to overlap
+            (:func:`vidgraph.kernels.expected_mask_iou`).
     """
 
     backbone: Backbone
@@ -67,6 +69,7 @@ class YolactConfig:
     slim_depth: int | None = None
     slim_levels: int | None = None
     carry_protos: bool = False
+    mask_scores: bool = False
 
     @property
     def columns(self) -> int:
@@ -141,5 +144,6 @@ CONFIGS: dict[str, YolactConfig] = {
         widths=(16, 32, 48, 96, 128),
         depths=(0, 1, 2, 1),
         head_depth=2,
+        mask_scores=True,
     ),
 }

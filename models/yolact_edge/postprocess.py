@@ -14,6 +14,7 @@ from ...kernels import (
     confident_rows,
     cross_class_fast_nms,
     decode_boxes,
+    expected_mask_iou,
     fast_nms,
     traditional_nms,
 )
@@ -144,15 +145,20 @@ class DecodeInstances:
         """Instances in a frame of (height, width) ``frame`` from what :class:`TakeRows` kept."""
         boxes = relative_boxes(self.config, raw)
         rows, class_ids, scores = self.suppress(boxes, raw.arrays["scores"], raw.size)
-        boxes = boxes[rows]
-        masks = assemble_masks(raw.arrays["proto"], raw.arrays["coeff"][rows], boxes, size=frame)
+        boxes, coeff, proto = boxes[rows], raw.arrays["coeff"][rows], raw.arrays["proto"]
+        if self.config.mask_scores:
+            scores = scores * expected_mask_iou(proto, coeff, boxes)
+            order = np.argsort(-scores, kind="stable")
+            order = order[scores[order] > self.min_score]
+            boxes, coeff, class_ids, scores = boxes[order], coeff[order], class_ids[order], scores[order]
+        masks = assemble_masks(proto, coeff, boxes, size=frame)
         names = self.class_names or self.config.class_names
         return Detections(frame_boxes(boxes, frame), scores, class_ids, names, Masks(*masks, frame))
 
     def suppress(
         self, boxes: NDArray[np.float32], scores: NDArray[np.float32], size: Size
     ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
-        """Rows, classes and scores of the detections, best first.
+        """Rows, classes and scores of the detections, best first; the scores are those of the classes alone.
 
         Args:
             boxes: float32 [K, 4], relative to the network's input.

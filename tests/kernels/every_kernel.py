@@ -118,6 +118,7 @@ def instances() -> Iterator[tuple[str, Any]]:
             f"assemble_masks/{channels}/window",
             kernels.assemble_masks(planes, coeff, corners, size=size, window=window),
         )
+        yield f"assemble_masks/{channels}/expected_iou", kernels.expected_mask_iou(proto, coeff, corners)
     feature, flow = random.normal(size=(9, 35, 33)).astype(np.float32), random.normal(size=(2, 35, 33))
     yield "warp_features", kernels.warp_features(feature, flow.astype(np.float32), scale=feature, bias=feature)
 

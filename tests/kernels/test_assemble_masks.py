@@ -6,8 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from vidgraph.kernels import assemble_masks
-from vidgraph.kernels.assemble_masks.reference import mask_probabilities_reference, resize_reference
+from vidgraph.kernels import assemble_masks, expected_mask_iou
+from vidgraph.kernels.assemble_masks.reference import (
+    expected_mask_iou_reference,
+    mask_probabilities_reference,
+    resize_reference,
+)
 
 from ..tolerances import TOLERANCES
 from .cases import all_devices, to_device, to_host
@@ -140,6 +144,10 @@ def test_every_layout_gives_the_same_bits(shape: tuple[int, int, int]) -> None:
             found = assemble_masks(view, coeff, boxes, size=(90, 160), window=window)
             for array, first in zip(found, expected, strict=True):
                 np.testing.assert_array_equal(array, first, err_msg=name)
+    overlaps = expected_mask_iou(proto, coeff, boxes)
+    assert overlaps.any()
+    for name, view in layouts(proto).items():
+        np.testing.assert_array_equal(expected_mask_iou(view, coeff, boxes), overlaps, err_msg=name)
 
 
 def test_where_process_mask_agrees() -> None:
@@ -260,3 +268,53 @@ def test_refuses_with_the_reason(change: dict[str, Any], message: str) -> None:
     arguments |= {"boxes": np.zeros((1, 4), np.float32), "size": (5, 5)}
     with pytest.raises(ValueError, match=message):
         assemble_masks(**{**arguments, **change})
+
+
+@pytest.mark.parametrize("device", all_devices())
+@pytest.mark.parametrize("shape", [shape for shape, _ in SIZES])
+@pytest.mark.parametrize("seed", range(3))
+def test_expected_overlaps_match_reference(device: str, shape: tuple[int, int, int], seed: int) -> None:
+    case = random_case(shape, 6, seed)
+    found = to_host(expected_mask_iou(*(to_device(array, device) for array in case)))
+    assert (found.dtype, found.base) == (np.float32, None)
+    np.testing.assert_allclose(
+        found, expected_mask_iou_reference(*case), rtol=0, atol=TOLERANCES["expected IoU of a mask"][0]
+    )
+
+
+def test_an_expected_overlap_by_hand() -> None:
+    """Probabilities 0.9, 0.6 and 0.25 of three pixels: the mask is two of them."""
+    odds = np.log(np.array([0.9 / 0.1, 0.6 / 0.4, 0.25 / 0.75], np.float32))
+    proto, whole = odds.reshape(1, 3, 1), np.array([[0, 0, 1, 1]], np.float32)
+    expected = (0.9 + 0.6) / (2 + 0.25)
+    assert expected_mask_iou(proto, np.ones((1, 1), np.float32), whole)[0] == pytest.approx(expected, abs=1e-6)
+    surer = expected_mask_iou(proto, np.full((1, 1), 20, np.float32), whole)[0]
+    assert expected < surer < 1
+
+
+def test_expected_overlap_is_how_well_masks_overlap_truth_drawn_from_their_probabilities() -> None:
+    random = np.random.default_rng(3)
+    proto, coeff, _ = random_case((40, 50, 32), 1, seed=11)
+    proto *= 0.3
+    probabilities = 1 / (1 + np.exp(-(proto @ coeff[0])))
+    truths, mask = random.random((400, 40, 50)) < probabilities, probabilities > 0.5
+    overlaps = (truths & mask).sum(axis=(1, 2)) / (truths | mask).sum(axis=(1, 2))
+    found = expected_mask_iou(proto, coeff, np.array([[0, 0, 1, 1]], np.float32))[0]
+    assert found == pytest.approx(overlaps.mean(), abs=4 * overlaps.std() / np.sqrt(len(overlaps)))
+
+
+@pytest.mark.parametrize("box", [[np.nan, 0, 1, 1], [2, 0, 3, 1], [np.inf, 0, np.inf, 1]])
+def test_nothing_is_expected_of_an_empty_mask(box: list[float]) -> None:
+    proto, boxes = np.ones((6, 6, 2), np.float32), np.array([[0, 0, 1, 1], box, [0, 0, 1, 1]], np.float32)
+    coeff = np.array([[9, 9], [9, 9], [-9, -9]], np.float32)
+    assert expected_mask_iou(proto, coeff, boxes).tolist() == [pytest.approx(1), 0, 0]
+    assert expected_mask_iou(np.full_like(proto, np.nan), coeff, boxes).tolist() == [0, 0, 0]
+    assert expected_mask_iou(proto, coeff[:0], boxes[:0]).shape == (0,)
+
+
+def test_expected_overlap_refuses_with_the_reason() -> None:
+    proto, coeff, boxes = np.ones((6, 6, 2), np.float32), np.ones((1, 2), np.float32), np.zeros((1, 4), np.float32)
+    with pytest.raises(ValueError, match=r"expected_mask_iou: coeff must be float32 \[1, 2\], got float32 \[1, 1\]"):
+        expected_mask_iou(proto, coeff[:, :1], boxes)
+    with pytest.raises(ValueError, match=r"expected_mask_iou: proto must have 1 to .* got \(0, 6\)"):
+        expected_mask_iou(proto[:0], coeff, boxes)

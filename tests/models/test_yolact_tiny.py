@@ -12,12 +12,18 @@ import pytest
 from vidgraph.engines import ENGINES, open_engine
 from vidgraph.models import MODELS, export, find_model, load_model
 from vidgraph.models.checkpoint import load_network
+from vidgraph.models.family import Choices, OutputKeys
 from vidgraph.models.pull import pull
 from vidgraph.models.weights import Weights, pulled_path, weights_here
-from vidgraph.models.yolact_edge.config import CONFIGS
+from vidgraph.models.yolact_edge.config import CONFIGS, YolactConfig
 from vidgraph.models.yolact_edge.family import FAMILY
+from vidgraph.models.yolact_edge.postprocess import DecodeInstances
 from vidgraph.models.yolact_edge.priors import priors_of
+from vidgraph.pipeline.affine import Affine
+from vidgraph.pipeline.detections import Detections
 from vidgraph.pipeline.errors import UsageError
+from vidgraph.pipeline.packet import Key
+from vidgraph.stages.infer import RawOutputs
 
 TINY = "yolact-edge-tiny"
 CONFIG = CONFIGS[TINY]
@@ -150,6 +156,36 @@ def grid(features: Any) -> Any:
     from vidgraph.models.yolact_edge.flow import WarpGrid
 
     return WarpGrid.of((features.shape[2], features.shape[3]), len(features))
+
+
+def test_scores_count_how_sure_the_mask_is() -> None:
+    """By hand: the mask of the best row is the least sure, and one has no pixel; published models do without."""
+    size = (96, 160)
+    priors = priors_of(CONFIG, size)
+    rows = np.array([0, 45, 90, 135])  # anchors that do not overlap
+    proto = np.zeros((*CONFIG.proto_size(size), 16), np.float32)
+    proto[..., 0] = 1
+    coeff, scores = np.zeros((4, 16), np.float32), np.zeros((4, 5), np.float32)
+    inside = np.array([0.6, 0.9, 0.75, 1e-4])  # the probability of every pixel
+    coeff[:, 0] = np.log(inside / (1 - inside))
+    scores[:, 2] = (0.9, 0.8, 0.6, 0.7)
+    arrays = {"index": rows, "scores": scores, "loc": np.zeros((4, 4), np.float32), "coeff": coeff, "proto": proto}
+    raw = RawOutputs(arrays, size, Affine((1.0, 1.0)))
+    assert len(priors) > rows.max()
+
+    def found(config: YolactConfig, least: float) -> Detections:
+        choices, key = Choices(min_score=least), Key("raw", RawOutputs)
+        return DecodeInstances.of(config, choices, raw=key, keys=OutputKeys(), stage_name="decode").decode(raw, size)
+
+    sure = found(CONFIG, 0.01)
+    np.testing.assert_allclose(sure.scores, [0.8 * 0.9, 0.9 * 0.6, 0.6 * 0.75], rtol=1e-5)
+    assert found(CONFIG, 0.6).scores.tolist() == sure.scores[:1].tolist()
+    plain = found(replace(CONFIG, mask_scores=False), 0.01)
+    np.testing.assert_array_equal(plain.scores, np.sort(scores[:, 2])[::-1])
+    np.testing.assert_array_equal(sure.boxes, plain.boxes[[1, 0, 3]])
+    assert sure.masks is not None
+    assert all(sure.masks.area(row) > 0 for row in range(3))
+    assert [name for name, config in CONFIGS.items() if config.mask_scores] == [TINY]
 
 
 def test_other_classes(torch: Any, tmp_path: Path) -> None:
