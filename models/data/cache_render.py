@@ -22,6 +22,7 @@ from ...kernels import preprocess
 from ...pipeline.errors import OutputError, SourceError
 from ...pipeline.masks import Masks
 from ...pipeline.picture import Picture
+from ...pipeline.threads import end_with_parent
 from .cache import (
     DESCRIPTION,
     FACE_ARRAYS,
@@ -58,7 +59,7 @@ def frame_cache(
         size: (height, width) of the frames, pixels; even. Frames fill it whatever their aspect.
         processes: that render at the same time; 1 renders in this one.
         folder: where it is kept; by default below ``frames`` of the package's cache, by the data set and ``size``.
-        dataset: what ``address`` opens, where that is not to be opened again; needs ``processes`` to be 1.
+        dataset: what ``address`` opens, where it is open already; with several ``processes`` each opens it again.
         progress: is told frames done and frames in all.
 
     Raises:
@@ -160,6 +161,7 @@ _opened: list[Dataset] = []  # of a rendering process: the data set, which is op
 def _start(address: str) -> None:
     from .open import open_dataset
 
+    end_with_parent()
     _opened.append(open_dataset(address))
 
 

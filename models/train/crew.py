@@ -10,10 +10,7 @@ waits for the others, it makes ready what it needs for the next step.
 
 from __future__ import annotations
 
-import os
 import signal
-import threading
-import time
 from collections.abc import Callable
 from threading import BrokenBarrierError
 from types import TracebackType
@@ -24,8 +21,8 @@ import torch
 from torch import Tensor, nn
 
 from ...pipeline.errors import VidgraphError
+from ...pipeline.threads import end_with_parent
 
-PARENT_LOOKED_AT_S = 2.0
 HELPER_WAITED_FOR_S = 600.0
 _LEAVE = -1
 
@@ -134,7 +131,7 @@ def _help(number: int, network: nn.Module, part_of: Callable[[nn.Module], Part],
     """What a helping process does until it is told to leave, or the trainer is no more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the trainer ends in order, and tells
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    threading.Thread(target=_leave_with, args=(os.getppid(),), daemon=True).start()
+    end_with_parent()
     table, current, begin, end = shared
     for module in network.modules():  # statistics of norms are this process's own
         for name, value in module.named_buffers(recurse=False):
@@ -164,9 +161,3 @@ def _help(number: int, network: nn.Module, part_of: Callable[[nn.Module], Part],
         begin.abort()
         end.abort()
         raise
-
-
-def _leave_with(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(PARENT_LOOKED_AT_S)
-    os._exit(1)

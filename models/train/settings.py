@@ -95,6 +95,8 @@ class TrainSettings:
             raise UsageError(f"scores must be {' or '.join(SCORES)}, got {self.scores!r}")
         if self.precision not in PRECISIONS:
             raise UsageError(f"precision of training must be {' or '.join(PRECISIONS)}, got {self.precision!r}")
+        if not 0.0 <= self.augment <= 1.0:
+            raise UsageError(f"augment must be between 0 and 1, got {self.augment}")
         if self.stage not in ("image", "video"):
             raise UsageError(f"stage must be image or video, got {self.stage!r}")
         if self.steps is None and self.hours is None:

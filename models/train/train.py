@@ -16,6 +16,7 @@ from ...pipeline.errors import OutputError
 from ..checkpoint import load_network, read_state_dict
 from ..data.cache import FrameCache, Size
 from ..data.cache_render import frame_cache
+from ..data.open import open_dataset
 from ..family import Family
 from ..registry import ModelRow, find_model
 from .loop import Report, Trainer
@@ -101,19 +102,20 @@ def train(
     else:
         _prepare(folder, overwrite=overwrite)
     size = size or input_size(row)
+    opened = dataset if dataset is not None else open_dataset(data)
+    family = family_for(row, opened.class_names)
+    network = new_network(row, family, settings.seed)
+    if weights is not None and checkpoint is None:
+        start_from_file(network, row, weights)  # before frames are rendered: a wrong file is refused at once
     cache = frame_cache(
         data,
         cache_size or cached_size(size, part_of_frame(row, size, settings)),
         processes=processes,
-        dataset=dataset,
+        dataset=opened,
         progress=rendered,
     )
-    family = family_for(row, cache.class_names)
-    network = new_network(row, family, settings.seed)
-    if weights is not None and checkpoint is None:
-        start_from_file(network, row, weights)
-    opened = partial(_open_task, row, family, cache.folder, settings, size)
-    trainer = Trainer(open_task(row, family, cache, settings, size=size, network=network), opened, settings, folder)
+    task_of = partial(_open_task, row, family, cache.folder, settings, size)
+    trainer = Trainer(open_task(row, family, cache, settings, size=size, network=network), task_of, settings, folder)
     if checkpoint is not None:
         trainer.load(checkpoint)
     _describe(folder, row, cache, settings, data=data, size=size, weights=weights)

@@ -55,6 +55,38 @@ def two_steps(vidgraph: Callable[..., Ended]) -> tuple[object, ...]:
     return words
 
 
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="finds child processes in /proc, as Linux has it")
+def test_processes_that_render_end_with_the_one_that_began_them(command: Command, tmp_path: Path) -> None:
+    many = ("--data", "synth:street?clips=500&frames=20&size=320x180", "--size", "96x64", "--threads", 2)
+    environment = {**command.environment, "VIDGRAPH_CACHE": str(tmp_path / "cache")}
+    with command.start("train", MODEL, *many, "-o", "run", env=environment) as process:
+        rendering = ()
+        try:
+            end = time.monotonic() + WAITED_FOR_S
+            while time.monotonic() < end and not any((tmp_path / "cache").glob("frames/*/parts/*.npz")):
+                assert process.poll() is None
+                time.sleep(0.05)
+            rendering = children_of(process.pid)
+            assert len(rendering) >= 2
+        finally:
+            process.kill()
+    end = time.monotonic() + WAITED_FOR_S
+    while time.monotonic() < end and any(map(runs, rendering)):
+        time.sleep(0.1)
+    assert [pid for pid in rendering if runs(pid)] == []
+
+
+def children_of(pid: int) -> tuple[int, ...]:
+    return tuple(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+
+
+def runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes() != b""  # of one that ended and was not waited for it is empty
+    except OSError:
+        return False
+
+
 def test_a_training_is_not_written_over_nor_continued_by_mistake(
     two_steps: tuple[object, ...], vidgraph: Callable[..., Ended], tmp_path: Path
 ) -> None:

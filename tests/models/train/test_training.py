@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,11 @@ torch = pytest.importorskip("torch", reason="needs torch (the extra 'torch')")
 
 from vidgraph.models import find_model  # noqa: E402
 from vidgraph.models.checkpoint import load_network  # noqa: E402
+from vidgraph.models.data.dataset import Clip, Sample  # noqa: E402
 from vidgraph.models.train.loop import Trainer  # noqa: E402
 from vidgraph.models.train.settings import TrainSettings  # noqa: E402
 from vidgraph.models.train.train import Trained, train  # noqa: E402
+from vidgraph.pipeline.errors import CheckpointError, UsageError  # noqa: E402
 
 from .shapes import Shapes  # noqa: E402
 
@@ -50,6 +53,21 @@ def assert_same(first: Any, second: Any, where: str = "") -> None:
             assert_same(left, right, f"{where}[{place}]")
     else:
         assert first == second, where
+
+
+def test_a_wrong_file_of_weights_is_refused_before_frames_are_rendered(tmp_path: Path) -> None:
+    class Unread(Shapes):
+        def samples(self, clip: Clip) -> Iterator[Sample]:
+            raise AssertionError(f"{clip.name} was read")
+
+    (tmp_path / "text.pth").write_text("no tensors")
+    with pytest.raises(CheckpointError, match=r"text\.pth"):
+        trained(tmp_path / "run", TrainSettings(steps=1), data=Unread(), weights=tmp_path / "text.pth")
+
+
+def test_augmentation_is_a_part_of_all() -> None:
+    with pytest.raises(UsageError, match=r"^augment must be between 0 and 1, got 1\.5$"):
+        TrainSettings(augment=1.5)
 
 
 @pytest.mark.parametrize("processes", [1, 2])
