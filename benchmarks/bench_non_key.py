@@ -32,7 +32,7 @@ from .harness import save
 
 MODEL = "yolact-edge-tiny"
 INTERVAL = 5
-TRAINING, CACHED = "synth:street?split=train&flow=1", (414, 736)
+TRAINING, CACHED = "synth:street?split=train&flow=1", (450, 800)
 """What heads are trained on, and (height, width) of the frames as the model's own training kept them."""
 OWN_HEAD, KEY_HEAD = "prediction_layers.1.", "prediction_layers.0."
 

@@ -22,7 +22,7 @@ from .registry import MODELS, ModelRow
 if TYPE_CHECKING:
     from torch import nn
 
-EXPORT_VERSION = 2
+EXPORT_VERSION = 3
 """Part of the key of cached exports: raised whenever exported graphs change."""
 
 OPSET = 17
@@ -117,6 +117,7 @@ def export_graph(network: nn.Module, shape: GraphShape, metadata: dict[str, str]
             output_names=list(shape.outputs), opset_version=OPSET, dynamo=False,
         )  # fmt: skip
     graph = onnx.load_from_string(buffer.getvalue())
+    _blocks_first(graph.graph)
     _free_of_size(graph.graph, shape)
     graph.producer_name, graph.producer_version = "vidgraph", package_version()
     onnx.helper.set_model_props(graph, metadata)
@@ -153,6 +154,33 @@ def _free_of_size(graph: Any, shape: GraphShape) -> None:
         graph.input.remove(each)
     del graph.value_info[:]
     _remove_unused(graph)
+
+
+def _blocks_first(graph: Any) -> None:
+    """Have the convolution before each DepthToSpace give the channels of a place in a block side by side.
+
+    torch's pixel shuffle wants them far apart (``CRD``), and engines that keep channels innermost then move numbers one
+    by one; with the rows of the convolution in another order (``DCR``) they move vectors, to the same result.
+    """
+    import numpy as np
+    from onnx import helper, numpy_helper
+
+    makers = {name: each for each in graph.node for name in each.output}
+    constants = {each.name: each for each in graph.initializer}
+    for node in [each for each in graph.node if each.op_type == "DepthToSpace"]:
+        block = next(each.i for each in node.attribute if each.name == "blocksize")
+        source = makers[node.input[0]]
+        while source.op_type == "Relu":
+            source = makers[source.input[0]]
+        if source.op_type != "Conv":
+            raise AssertionError(f"before {node.name} comes {source.op_type}, not a convolution")
+        for place, name in enumerate(source.input[1:], 1):  # copies: equal constants may be shared
+            rows = numpy_helper.to_array(constants[name])
+            moved = rows.reshape(-1, block * block, *rows.shape[1:]).swapaxes(0, 1).reshape(rows.shape)
+            source.input[place] = f"{name}.blocks_first"
+            graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(moved), source.input[place]))
+        del node.attribute[:]
+        node.attribute.extend([helper.make_attribute("blocksize", block), helper.make_attribute("mode", "DCR")])
 
 
 def _reshape_target(graph: Any, node: Any) -> list[int]:

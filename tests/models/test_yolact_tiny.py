@@ -46,7 +46,7 @@ def variant(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_anchors_have_their_aspect() -> None:
     priors = priors_of(CONFIG, CONFIG.size)
-    assert len(priors) == CONFIG.prior_count(CONFIG.size) == 3 * (56 * 100 + 28 * 50 + 14 * 25 + 7 * 13 + 4 * 7)
+    assert len(priors) == CONFIG.prior_count(CONFIG.size) == 3 * (54 * 96 + 27 * 48 + 14 * 24 + 7 * 12 + 4 * 6)
     pixels = priors[:3, 2:] * np.array(CONFIG.size[::-1])
     np.testing.assert_allclose(pixels[:, 0] / pixels[:, 1], CONFIG.aspects, rtol=1e-6)
     np.testing.assert_allclose(pixels.prod(axis=1), 11 * 11, rtol=1e-6)
@@ -78,6 +78,19 @@ def test_prototypes_are_quarters_of_cells(torch: Any) -> None:
         for column in range(2):
             quarter = cells[:, 2 * row + column :: 4].relu().permute(0, 2, 3, 1)
             assert torch.equal(proto[:, row::2, column::2], quarter)
+
+
+def test_exported_quarters_lie_side_by_side(seeded_checkpoint: Callable[[str], Path], torch: Any) -> None:
+    """Which engines are quicker at; that the prototypes are the same, the engines' own test says."""
+    onnx = pytest.importorskip("onnx", reason="reads an exported file with onnx (the extra 'torch')")
+    weights = Weights.find(find_model(TINY), seeded_checkpoint(TINY))
+    for graph in ("key", "non_key"):
+        nodes = onnx.load_from_string(weights.network((96, 160), 1, graph)).graph.node
+        (shuffle,) = [node for node in nodes if node.op_type == "DepthToSpace"]
+        assert {each.name: onnx.helper.get_attribute_value(each) for each in shuffle.attribute} == {
+            "blocksize": 2,
+            "mode": b"DCR",
+        }
 
 
 @pytest.mark.parametrize("size", [(96, 160), (33, 70)])
@@ -197,7 +210,7 @@ def test_other_classes(torch: Any, tmp_path: Path) -> None:
     for weights in (path, exported):
         with load_model(TINY, weights=weights, min_score=0.001, precision="fp32") as model:
             assert model.class_names == ("class_0", "class_1")
-            assert model.input_size((1080, 1920)) == model.input_size((480, 480)) == (448, 800)
+            assert model.input_size((1080, 1920)) == model.input_size((480, 480)) == (432, 768)
     with load_model(TINY, weights=exported, size=128, precision="fp32", min_score=0.001, keyframes=2) as model:
         assert model.input_size((1080, 1920)) == (128, 128)
         stream = model.stream()

@@ -163,7 +163,7 @@ def test_a_weaker_augmentation_changes_frames_less() -> None:
 def test_the_part_follows_from_the_anchors() -> None:
     """Those of the compact network have the same pixels in any input, and so should things."""
     instances, faces = find_model("yolact-edge-tiny"), find_model("retinaface-tiny")
-    assert part_of_frame(instances, (224, 384), TrainSettings()) == pytest.approx(384 / 800)
+    assert part_of_frame(instances, (224, 384), TrainSettings()) == pytest.approx(384 / 768)
     assert part_of_frame(instances, (704, 1280), TrainSettings()) == 1.0
     assert part_of_frame(instances, (224, 384), TrainSettings(part=1.0)) == 1.0
     assert part_of_frame(find_model("yolact-resnet50"), (224, 384), TrainSettings()) == 1.0
