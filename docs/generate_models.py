@@ -14,9 +14,8 @@ vidgraph models retinaface-1mb
 ```
 
 *Verified* means that outputs of ours are held, in tests, against recorded outputs of the official code. What is not
-verified is built from the same parts and runs, but nothing has compared it with the official code yet. Licences are
-what the sources state; weights may be under other terms than code, and data sets under others again: check them for
-your use.
+verified has no official code to compare with. Licences are what the sources state; weights may be under other terms
+than code, and data sets under others again: check them for your use.
 
 | model | finds | trained on | licence | checked |
 |---|---|---|---|---|

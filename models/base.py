@@ -29,6 +29,7 @@ from ..stages.preprocess import BufferPool, InputSize, ModelInput, Preprocess, S
 from ..stages.temporal import TemporalInfer
 from .choices import RAW, check_head, check_numbers, checked_choices
 from .family import Choices, Family, OutputKeys
+from .identify import identify
 from .onnx_export import is_exported
 from .registry import ModelRow, find_model, nearest
 from .runners import QueueRunner, open_temporal
@@ -105,8 +106,9 @@ def load_model(
     """Load a model.
 
     Args:
-        name: a name or alias of ``vidgraph models``; ``-``, ``_`` and case do not matter. Or an ONNX file of
-            your own, whose outputs are recognised; its results are named by its stem.
+        name: a name or alias of ``vidgraph models``; ``-``, ``_`` and case do not matter. Or a file: a checkpoint or
+            an exported file, whose content says which model it is, or an ONNX file of your own, whose outputs are
+            recognised and whose results are named by its stem.
         weights: a checkpoint (``.pth``; its first use needs torch) or a file of ``vidgraph export`` (does
             not); by default what ``vidgraph pull`` has fetched. With a ``name`` that no model has, an ONNX file
             of your own.
@@ -136,7 +138,7 @@ def load_model(
 
     Raises:
         UsageError: an unknown name or an impossible value.
-        CheckpointError: the weights are damaged or belong to something else.
+        CheckpointError: the weights are damaged or belong to something else, or to no model, or to several.
         MissingExtraError: an optional package is needed for this.
     """
     from .own.open import open_own, own_file
@@ -156,6 +158,8 @@ def load_model(
     own = own_file(name, weights)
     found: Weights
     if own is None:
+        if weights is None and Path(name).is_file():
+            name, weights = identify(Path(name)).name, name
         row = find_model(name)
         check_head(row.name, head, about_detections)
         input_size, found = _input_size(row, size), Weights.find(row, weights)

@@ -79,7 +79,7 @@ def load_fitted(row: ModelRow, path: Path) -> tuple[Family, nn.Module]:
     expected = network_shapes(row, family)
     differences = compare_shapes_of(row, shapes, family)
     others = fitting_rows(shapes) if differences or family is not row.family() else []
-    names = [each.name for each in others if each is not row and (differences or not compare_shapes_of(each, shapes))]
+    names = [each.name for each in others if each is not row and (differences or _is_own(each, shapes))]
     if not differences and names:
         differences = compare_shapes_of(row, shapes)  # the number of classes is that of another model
     if differences:
@@ -88,6 +88,11 @@ def load_fitted(row: ModelRow, path: Path) -> tuple[Family, nn.Module]:
     network = family.network(row.name)
     network.load_state_dict({key: value for key, value in renamed(row, state).items() if key in expected}, strict=False)
     return family, network
+
+
+def _is_own(row: ModelRow, shapes: Shapes) -> bool:
+    """Whether a file with these tensors, its number of classes included, is taken for ``row``."""
+    return row.family().told_by_tensors(row.name) and not compare_shapes_of(row, shapes)
 
 
 def renamed(row: ModelRow, tensors: Mapping[str, Named]) -> dict[str, Named]:
@@ -103,9 +108,8 @@ def shapes_of(state: Mapping[str, Tensor]) -> Shapes:
 
 def fitting_rows(shapes: Shapes) -> list[ModelRow]:
     """The models that a file with these tensors fits: with their own classes, or if there are none, with others."""
-    exact = [row for row in MODELS.values() if not compare_shapes_of(row, shapes)]
-    if exact:
-        return exact
+    if any(_is_own(row, shapes) for row in MODELS.values()):
+        return [row for row in MODELS.values() if not compare_shapes_of(row, shapes)]
     fitted = ((row, row.family().for_shapes(row.name, renamed(row, shapes))) for row in MODELS.values())
     return [row for row, family in fitted if not compare_shapes_of(row, shapes, family)]
 

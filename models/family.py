@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -128,8 +128,12 @@ class Family(Protocol):
         """This family for an exported file with these settings."""
         return self
 
-    def likely(self, names: list[str], keys: Iterable[str]) -> list[str]:
-        """Of ``names`` that all fit a file, those that the file's own names of tensors (``keys``) speak for."""
+    def told_by_tensors(self, name: str) -> bool:
+        """Whether a file with the tensors of this model is taken for it; else its name, or the caller, must say so."""
+        return True
+
+    def likely(self, names: list[str], shapes: Mapping[str, tuple[int, ...]]) -> list[str]:
+        """Of ``names`` that all fit a file, those that its tensors, with their own names, speak for."""
         return names
 
     def traced(self, network: nn.Module, graph: str) -> nn.Module:

@@ -6,7 +6,7 @@ from itertools import groupby
 from pathlib import Path
 
 from ..pipeline.errors import CheckpointError
-from .checkpoint import fitting_rows, read_state_dict, sha256_of, shapes_of
+from .checkpoint import Shapes, fitting_rows, read_state_dict, sha256_of, shapes_of
 from .onnx_export import is_exported
 from .onnx_file import read_metadata
 from .registry import MODELS, ModelRow, model_of_file, plain_name
@@ -54,12 +54,12 @@ def identify_checkpoint(path: Path) -> list[str]:
     return [
         name
         for _, same_folder in groupby(rows, key=lambda row: row.folder)
-        for name in _likely(list(same_folder), list(shapes))
+        for name in _likely(list(same_folder), shapes)
     ]
 
 
-def _likely(rows: list[ModelRow], keys: list[str]) -> list[str]:
-    return rows[0].family().likely([row.name for row in rows], keys)
+def _likely(rows: list[ModelRow], shapes: Shapes) -> list[str]:
+    return rows[0].family().likely([row.name for row in rows], shapes)
 
 
 def _named_by_file(rows: list[ModelRow], path: Path) -> ModelRow | None:

@@ -96,14 +96,16 @@ def _pinned(file: str, sha256: str) -> tuple[WeightsFile, ...]:
 
 
 _EDGE = "github.com/haotian-liu/yolact_edge @ 873fceb3883a2d3fac8481230b6f34346142719a"
-_YOLACT = "github.com/dbolya/yolact"
+_YOLACT = "github.com/dbolya/yolact @ 902073d414728280b496c5f0a59a8e8285b3c13c"
 _COCO = "COCO 2017"
+_PASCAL = "Pascal VOC 2012 with SBD"
 _YOUTUBE_VIS = "YouTube-VIS 2019, the authors' part of it for training"
 _RECORDED = "outputs, detections and masks, with random weights"
+_OUTPUTS = "raw outputs, with random weights"
 
 
 def _yolact(
-    name: str, aliases: tuple[str, ...], source: str, trained_on: str, file: str | None, verification: str
+    name: str, aliases: tuple[str, ...], source: str, trained_on: str, file: str | None, verification: str = _OUTPUTS
 ) -> ModelRow:
     """A row of the YOLACT family; its official configuration is an alias. The name of a ``file`` may be unknown."""
     official = name.replace("-", "_")
@@ -117,34 +119,27 @@ def _yolact(
         "MIT",
         trained_on,
         weights,
-        verification == _RECORDED,
+        True,
         verification,
     )
 
 
-_SHARED = "no golden outputs; the parts are those of {}"
 _YOLACT_ROWS = (
-    _yolact("yolact-edge", ("yolact-edge-resnet101",), _EDGE, _COCO, "yolact_edge_54_800000.pth",
-            _SHARED.format("yolact-edge-resnet50")),
+    _yolact("yolact-edge", ("yolact-edge-resnet101",), _EDGE, _COCO, "yolact_edge_54_800000.pth"),
     _yolact("yolact-edge-resnet50", (), _EDGE, _COCO, "yolact_edge_resnet50_54_800000.pth", _RECORDED),
-    _yolact("yolact-edge-mobilenetv2", (), _EDGE, _COCO, "yolact_edge_mobilenetv2_54_800000.pth",
-            "no golden outputs of the backbone; the rest is that of yolact-edge-resnet50"),
-    _yolact("yolact-edge-youtubevis", (), _EDGE, _YOUTUBE_VIS, None, _SHARED.format("yolact-edge-resnet50")),
-    _yolact("yolact-edge-youtubevis-resnet50", (), _EDGE, _YOUTUBE_VIS, None,
-            _SHARED.format("yolact-edge-vid-resnet50")),
-    _yolact("yolact-edge-vid", ("yolact-edge-vid-resnet101",), _EDGE, _YOUTUBE_VIS, "yolact_edge_vid_847_50000.pth",
-            _SHARED.format("yolact-edge-vid-resnet50")),
+    _yolact("yolact-edge-mobilenetv2", (), _EDGE, _COCO, "yolact_edge_mobilenetv2_54_800000.pth"),
+    _yolact("yolact-edge-youtubevis", (), _EDGE, _YOUTUBE_VIS, None),
+    _yolact("yolact-edge-youtubevis-resnet50", (), _EDGE, _YOUTUBE_VIS, None),
+    _yolact("yolact-edge-vid", ("yolact-edge-vid-resnet101",), _EDGE, _YOUTUBE_VIS, "yolact_edge_vid_847_50000.pth"),
     _yolact("yolact-edge-vid-resnet50", (), _EDGE, _YOUTUBE_VIS, None, _RECORDED),
-    _yolact("yolact-edge-vid-minimal", (), _EDGE, _YOUTUBE_VIS, None,
-            "no golden outputs of the backbone; warp and heads are held with ResNet-50"),
-    _yolact("yolact-base", ("yolact", "yolact-resnet101"), _YOLACT, _COCO, "yolact_base_54_800000.pth",
-            _SHARED.format("yolact-edge-resnet50")),
-    _yolact("yolact-im400", (), _YOLACT, _COCO, None, "no golden outputs; yolact-base at 400x400"),
-    _yolact("yolact-im700", (), _YOLACT, _COCO, "yolact_im700_54_800000.pth",
-            "no golden outputs; yolact-base at 700x700"),
-    _yolact("yolact-resnet50", (), _YOLACT, _COCO, "yolact_resnet50_54_800000.pth",
-            _SHARED.format("yolact-edge-resnet50")),
-    _yolact("yolact-resnet152", (), _YOLACT, _COCO, None, _SHARED.format("yolact-base")),
+    _yolact("yolact-edge-vid-minimal", (), _EDGE, _YOUTUBE_VIS, None),
+    _yolact("yolact-base", ("yolact", "yolact-resnet101"), _YOLACT, _COCO, "yolact_base_54_800000.pth"),
+    _yolact("yolact-im400", (), _YOLACT, _COCO, None),
+    _yolact("yolact-im700", (), _YOLACT, _COCO, "yolact_im700_54_800000.pth"),
+    _yolact("yolact-resnet50", (), _YOLACT, _COCO, "yolact_resnet50_54_800000.pth"),
+    _yolact("yolact-resnet50-pascal", (), _YOLACT, _PASCAL, None),
+    _yolact("yolact-resnet152", (), _EDGE, _COCO, None),
+    _yolact("yolact-darknet53", (), _YOLACT, _COCO, "yolact_darknet53_54_800000.pth"),
     ModelRow("yolact-edge-tiny", (), "yolact_edge", "instances with masks", _OWN, _OWN_LICENCE, _SYNTH,
              _shipped("yolact-edge-tiny-key.onnx"), False,
              f"{_NO_OTHERS}; warp and post-processing are those of yolact-edge-vid-resnet50", key_interval=2),
@@ -208,8 +203,8 @@ _ROWS = (
         "MIT",
         "WIDER FACE, at 300 pixels",
         _pinned("slim_Final.pth", "76cdb587b2cf5f91b3836b66a652a0f7a91891758cd4fb0b07e4b7527af1c651"),
-        False,
-        "no golden outputs",
+        True,
+        "raw outputs, with random weights",
     ),
     ModelRow(
         "retinaface-rfb",
@@ -220,8 +215,8 @@ _ROWS = (
         "MIT",
         "WIDER FACE, at 300 pixels",
         _pinned("RBF_Final.pth", "b22c45855bff5c4eb84e9973e2ee8a980639aa194ec66f33a87ce712f9d44c28"),
-        False,
-        "no golden outputs",
+        True,
+        "raw outputs, with random weights",
     ),
 )
 

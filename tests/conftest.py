@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -12,6 +13,11 @@ import pytest
 
 from .material import make_clip, make_weights, plain_environment
 from .tolerances import TOLERANCES
+
+# What a shell starts in the background ignores SIGINT, and so does what that starts: tests of Ctrl-C would wait for
+# what never comes.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 PROGRAM = (sys.executable, "-P", "-W", "error", "-m", "vidgraph")
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared"

@@ -54,6 +54,8 @@ PUBLISHED: dict[str, tuple[Published, ...]] = {
     ),
     "yolact-im700": _mask(0.312, "COCO test-dev", _YOLACT),
     "yolact-resnet50": _mask(0.282, "COCO test-dev", _YOLACT),
+    "yolact-resnet50-pascal": (Published("mask AP50", 0.723, "Pascal SBD validation", _YOLACT),),
+    "yolact-darknet53": _mask(0.287, "COCO test-dev", _YOLACT),
     "retinaface": _faces(0.9070, 0.8816, 0.7382),
     "retinaface-resnet50": _faces(0.9548, 0.9404, 0.8443),
 }

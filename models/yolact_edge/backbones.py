@@ -16,11 +16,15 @@ MOBILENET_STAGES = (
 )  # fmt: skip
 """Expansion, channels, blocks, stride; stages 1 to 7, between the stem and the last 1x1."""
 
+DARKNET_BLOCKS = (1, 2, 8, 8, 4)
 
-def build_backbone(config: YolactConfig) -> ResNet | MobileNetV2 | CompactNet:
+
+def build_backbone(config: YolactConfig) -> ResNet | MobileNetV2 | DarkNet | CompactNet:
     """The backbone of ``config`` with fresh weights."""
     if config.backbone == "compact":
         return CompactNet(config)
+    if config.backbone == "darknet53":
+        return DarkNet()
     return MobileNetV2() if config.backbone == "mobilenetv2" else ResNet(RESNET_BLOCKS[config.backbone])
 
 
@@ -95,6 +99,51 @@ class MobileNetV2(nn.Module):
             if index in self._taps:
                 maps.append(x)
         return maps
+
+
+class DarkNetBlock(nn.Module):
+    """1x1 to half the width, 3x3 back, and the shortcut."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv1 = _conv_norm_leaky(channels, channels // 2, 1)
+        self.conv2 = _conv_norm_leaky(channels // 2, channels, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map [B, C, H, W] to the same shape."""
+        y: Tensor = self.conv2(self.conv1(x))
+        return x + y
+
+
+class DarkNet(nn.Module):
+    """DarkNet-53 without its classifier: the ends of stages 3, 4 and 5.
+
+    Source: Redmon and Farhadi, YOLOv3, arXiv:1804.02767, table 1.
+    """
+
+    channels = (256, 512, 1024)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._preconv = _conv_norm_leaky(3, 32, 3)
+        stages: list[nn.Module] = []
+        for index, count in enumerate(DARKNET_BLOCKS):
+            width = 64 << index
+            blocks = (DarkNetBlock(width) for _ in range(count))
+            stages.append(nn.Sequential(_conv_norm_leaky(width // 2, width, 3, stride=2), *blocks))
+        self.layers = nn.ModuleList(stages)
+
+    def forward(self, image: Tensor, taps: int = 3) -> list[Tensor]:
+        """The first ``taps`` of the maps at stride 8, 16 and 32; deeper layers are not computed."""
+        x, maps = self._preconv(image), []
+        for layer in self.layers[: taps + 2]:
+            x = layer(x)
+            maps.append(x)
+        return maps[2:]
+
+
+def _conv_norm_leaky(inputs: int, outputs: int, kernel: int, *, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(*conv_norm(inputs, outputs, kernel, stride=stride), nn.LeakyReLU(0.1))
 
 
 def _conv_norm_relu6(inputs: int, outputs: int, kernel: int, *, stride: int = 1, groups: int = 1) -> nn.Sequential:

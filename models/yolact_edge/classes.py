@@ -27,6 +27,14 @@ YOUTUBE_VIS = tuple(
 )  # fmt: skip
 """YouTube-VIS 2019: 40 classes; the category ids of its files are 1 to 40 in this order."""
 
+PASCAL = tuple(
+    """
+    aeroplane, bicycle, bird, boat, bottle, bus, car, cat, chair, cow, diningtable, dog, horse, motorbike, person,
+    pottedplant, sheep, sofa, train, tvmonitor
+    """.strip().replace("\n    ", " ").split(", ")
+)  # fmt: skip
+"""Pascal VOC 2012, and SBD: 20 classes."""
+
 STREET = ("person", "car", "bicycle", "ball", "animal")
 """The things of the drawn street."""
 

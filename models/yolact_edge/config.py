@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Literal
 
-from .classes import COCO, STREET, YOUTUBE_VIS, numbered
+from .classes import COCO, PASCAL, STREET, YOUTUBE_VIS, numbered
 
-Backbone = Literal["resnet50", "resnet101", "resnet152", "mobilenetv2", "compact"]
+Backbone = Literal["resnet50", "resnet101", "resnet152", "mobilenetv2", "darknet53", "compact"]
 Size = tuple[int, int]
 """Height and width."""
 
@@ -17,6 +17,9 @@ SIZE = 550
 MEAN_RGB = (123.68, 116.78, 103.94)
 STD_RGB = (58.40, 57.12, 57.38)
 """Of values 0..255. The official code lists them as blue, green, red and swaps the channels after it has used them."""
+
+DARKNET_MEAN, DARKNET_STD = (0.0, 0.0, 0.0), (255.0, 255.0, 255.0)
+"""DarkNet-53 takes values 0..1."""
 
 VARIANCES = (0.1, 0.2)
 
@@ -37,9 +40,10 @@ class YolactConfig:
         strides: input pixels per cell of each level; the levels above P5 are made of the one below.
         scales_px: side of the square anchor of each level, in pixels of the input that it was trained at.
         aspects: width over height of the anchors of a cell.
+        true_aspects: anchors have their aspect; those of most published variants are as high as they are wide.
         flow_widths: channels of the map that the flow network compares, and of its three stages.
         compact: what is spatial is convolutions with norms (:mod:`.compact`); prototypes also see the
-            map at stride 4; flow is found at stride 16; anchors are as narrow or flat as their aspect says.
+            map at stride 4; flow is found at stride 16; anchors have their aspect.
         widths: of the compact backbone, at stride 2, 4, 8, 16 and 32.
         depths: its blocks at stride 4, 8, 16 and 32.
         head_depth: convolutions before those that give boxes, classes and coefficients.
@@ -61,6 +65,7 @@ class YolactConfig:
     strides: tuple[int, ...] = (8, 16, 32, 64, 128)
     scales_px: tuple[float, ...] = (24, 48, 96, 192, 384)
     aspects: tuple[float, ...] = (1.0, 0.5, 2.0)
+    true_aspects: bool = False
     flow_widths: tuple[int, int, int, int] = (64, 64, 128, 256)
     compact: bool = False
     widths: tuple[int, ...] = ()
@@ -80,6 +85,17 @@ class YolactConfig:
     def size(self) -> Size:
         """Height and width of the input that it was trained at."""
         return self.height or self.side, self.side
+
+    @property
+    def normalisation(self) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+        """Mean and spread of red, green and blue, of values 0..255, that the backbone was trained with."""
+        return (DARKNET_MEAN, DARKNET_STD) if self.backbone == "darknet53" else (MEAN_RGB, STD_RGB)
+
+    @property
+    def usual_anchors(self) -> bool:
+        """It has those of most variants: a file's tensors cannot tell others."""
+        usual = CONFIGS["yolact-base"]
+        return (self.side, self.scales_px, self.true_aspects) == (usual.side, usual.scales_px, usual.true_aspects)
 
     def with_classes(self, count: int) -> YolactConfig:
         """The same network for ``count`` foreground classes, numbered unless they are its own."""
@@ -127,7 +143,9 @@ CONFIGS: dict[str, YolactConfig] = {
     "yolact-im400": YolactConfig("resnet101", COCO, side=400),
     "yolact-im700": YolactConfig("resnet101", COCO, side=700),
     "yolact-resnet50": YolactConfig("resnet50", COCO),
+    "yolact-resnet50-pascal": YolactConfig("resnet50", PASCAL, scales_px=(32, 64, 128, 256, 512), true_aspects=True),
     "yolact-resnet152": YolactConfig("resnet152", COCO),
+    "yolact-darknet53": YolactConfig("darknet53", COCO),
     "yolact-edge-tiny": YolactConfig(
         "compact",
         STREET,

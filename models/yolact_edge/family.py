@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +11,7 @@ from ...stages.infer import RawOutputs
 from ..family import Choices, Family, GraphShape, InputFormat, OutputKeys, Take
 from .config import (
     CONFIGS,
-    MEAN_RGB,
     SIZE,
-    STD_RGB,
     Size,
     YolactConfig,
     map_size,
@@ -90,10 +88,20 @@ class YolactFamily(Family):
         own = len(CONFIGS[name].class_names)
         return YolactFamily(classes) if isinstance(classes, int) and 0 < classes != own else FAMILY
 
-    def likely(self, names: list[str], keys: Iterable[str]) -> list[str]:
-        """YOLACT and YolactEdge give the pyramid different names; other input sizes are told by a file's name only."""
-        edge = not any(key.startswith("fpn.") for key in keys)
-        names = [name for name in names if CONFIGS[name].side == SIZE] or names
+    def told_by_tensors(self, name: str) -> bool:
+        """Not where only the anchors are others, which no tensor tells."""
+        config = CONFIGS[name]
+        return config.compact or config.usual_anchors
+
+    def likely(self, names: list[str], shapes: Mapping[str, tuple[int, ...]]) -> list[str]:
+        """YOLACT and YolactEdge give the pyramid different names; other anchors may have classes of their own."""
+        edge = not any(key.startswith("fpn.") for key in shapes)
+
+        def possible(name: str) -> bool:
+            own_classes = self.for_shapes(name, shapes) is FAMILY
+            return self.told_by_tensors(name) or (own_classes and CONFIGS[name].side == SIZE)
+
+        names = [name for name in names if possible(name)]
         return [name for name in names if name.startswith("yolact-edge") == edge] or names
 
     def traced(self, network: nn.Module, graph: str) -> nn.Module:
@@ -118,8 +126,9 @@ class YolactFamily(Family):
         """Normalised RGB, of one shape (most: square) whatever the aspect of the frame."""
         config = CONFIGS[name]
         size = None if config.height is None else config.size
+        mean, std = config.normalisation
         return InputFormat(
-            "image", MEAN_RGB, STD_RGB, bgr=False, pad=(0, 0, 0), long_side=config.side, stretch=True,
+            "image", mean, std, bgr=False, pad=(0, 0, 0), long_side=config.side, stretch=True,
             single_positions=not config.compact, size=size,
         )  # fmt: skip
 

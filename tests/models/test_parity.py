@@ -1,4 +1,4 @@
-"""Every model against the project's own parity file: works in a clone with nothing beside it."""
+"""Every model against its parity file (see ``parity/make.py``): works in a clone with nothing beside it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from vidgraph.engines import ENGINES, open_engine
 from vidgraph.models import MODELS, find_model
+from vidgraph.models.registry import ModelRow
 from vidgraph.models.weights import Weights
 
 SMALL = ("retinaface", "retinaface-1mb", "retinaface-slim", "retinaface-rfb", "yolact-edge-mobilenetv2")
@@ -31,7 +32,8 @@ def test_torch_network(model: str, parity: dict[str, Any], tolerance: Callable[[
     with torch.no_grad():
         outputs = parity["network_outputs"](model)
     with np.load(FOLDER / f"{model}.npz") as stored:
-        assert set(outputs) == {name for name in stored.files if not name.endswith("_shape")}
+        about = {"source", "recorded"}
+        assert set(outputs) == {name for name in stored.files if not name.endswith("_shape")} - about
     check(outputs, model, parity, tolerance("parity, torch fp32"))
 
 
@@ -50,6 +52,18 @@ def test_exported_network(
         check(opened.run({"image": parity["seeded_image"]()}), model, parity, tolerance("parity, engine fp32"))
     finally:
         opened.close()
+
+
+@pytest.mark.parametrize("row", MODELS.values(), ids=list(MODELS))
+def test_a_model_is_verified_where_its_source_has_computed_the_outputs(row: ModelRow, parity: dict[str, Any]) -> None:
+    official = parity["official_outputs"](FOLDER / f"{row.name}.npz")
+    assert row.verified == bool(official)
+    if official:
+        assert str(official["source"]) == row.source
+        graphs = row.family().graphs(row.name)
+        shapes = {graph: row.family().graph_shape(row.name, parity["SIZE"], 1, graph) for graph in graphs}
+        names = {f"{graph}.{name}" if graph else name for graph in graphs for name in shapes[graph].outputs}
+        assert set(official["recorded"].tolist()) == names - {"non_key.evidence"}  # which is our own
 
 
 def test_files_are_small_and_there_for_every_model() -> None:

@@ -20,7 +20,7 @@ from vidgraph.models.yolact_edge.family import YolactFamily
 from vidgraph.pipeline.errors import CheckpointError
 
 EDGE = [name for name in CONFIGS if name.startswith("yolact-edge")]
-BASE = ["yolact-base", "yolact-resnet50", "yolact-resnet152"]
+BASE = ["yolact-base", "yolact-resnet50", "yolact-resnet152", "yolact-darknet53"]
 State = dict[str, Any]
 
 
@@ -137,6 +137,9 @@ def test_base_files_are_known_by_their_tensors(model: str, hollow: Any, save: An
         ("yolact_resnet50_54_800000.pth", "yolact-resnet50", "yolact-resnet50"),
         ("yolact_edge_resnet50_54_800000.pth", "yolact-resnet50", "yolact-edge-resnet50"),
         ("yolact_edge_youtubevis_1_2.pth", "yolact-edge-youtubevis", "yolact-edge-youtubevis"),
+        ("yolact_darknet53_54_800000.pth", "yolact-darknet53", "yolact-darknet53"),
+        ("yolact_resnet50_pascal_105_120000.pth", "yolact-resnet50-pascal", "yolact-resnet50-pascal"),
+        ("yolact_resnet50_9_9.pth", "yolact-resnet50-pascal", "yolact-resnet50"),  # with 20 classes of its own
     ],
 )  # fmt: skip
 def test_the_file_name_decides_between_those_that_fit(
@@ -151,6 +154,19 @@ def test_two_that_fit_are_both_named(hollow: Any, save: Any) -> None:
     assert identify_checkpoint(path) == both
     with pytest.raises(CheckpointError, match=f"fits {both[0]} and {both[1]}: use --model {both[0]}=.*mine.pth"):
         identify(path)
+
+
+def test_other_anchors_are_told_by_nothing_but_the_name(hollow: Any, save: Any) -> None:
+    """Twenty classes may be Pascal's or somebody's own, and the anchors are others: nothing is guessed."""
+    pascal, own = "yolact-resnet50-pascal", "yolact-resnet50"
+    path = save(as_base(hollow(pascal)), "mine.pth")
+    with pytest.raises(CheckpointError, match=f"mine.pth fits {own} and {pascal}: use --model"):
+        identify(path)
+    assert load_fitted(find_model(own), path)[0].class_names(own) == tuple(f"class_{each}" for each in range(20))
+    assert load_fitted(find_model(pascal), path)[0].class_names(pascal)[-1] == "tvmonitor"
+    assert identify(save(as_base(hollow(pascal, 3)), "three.pth")).name == own
+    assert identify(save(as_base(hollow(pascal, 3)), "yolact_resnet50_pascal_1_2.pth")).name == pascal
+    assert "it fits yolact-edge-resnet50 and yolact-resnet50: " in refused(pascal, save(as_base(hollow(own))))
 
 
 def test_nothing_fits(save: Any, torch: Any) -> None:
@@ -239,4 +255,4 @@ def test_classes_of_a_file_reach_results_and_exports(hollow: Any, save: Any, tmp
 def test_every_row_has_its_configuration() -> None:
     rows = {name: row for name, row in MODELS.items() if row.folder == "yolact_edge"}
     assert set(rows) == set(CONFIGS)
-    assert {name for name, row in rows.items() if row.verified} == {"yolact-edge-resnet50", "yolact-edge-vid-resnet50"}
+    assert {name for name, row in rows.items() if not row.verified} == {"yolact-edge-tiny"}

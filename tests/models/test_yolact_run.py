@@ -143,6 +143,8 @@ def test_a_file_says_which_model_it_is(weights: Path, command_cache: Path, monke
     monkeypatch.setenv("VIDGRAPH_CACHE", str(command_cache))
     name, file = named_model(str(weights))
     assert (find_model(name).folder, file) == ("yolact_edge", str(weights))
+    with load_model(str(weights), size=64) as model:
+        assert (model.name, model.weights.path) == (name, weights)
 
 
 def test_key_frames_unless_asked_otherwise() -> None:

@@ -39,6 +39,18 @@ def test_priors_by_hand() -> None:
     np.testing.assert_array_equal(priors[-1], np.array(last, np.float32))
 
 
+def test_anchors_with_their_aspect() -> None:
+    """Those trained on Pascal are as narrow or flat as their aspect says."""
+    priors = priors_of(CONFIGS["yolact-resnet50-pascal"], (550, 550))
+    sides = [(32 * root, 32 / root) for root in (1.0, 0.5**0.5, 2.0**0.5)]
+    np.testing.assert_array_equal(priors[:3, 2:], np.array(sides, np.float64).astype(np.float32) / np.float32(550))
+
+
+def test_darknet_takes_values_up_to_one() -> None:
+    form = find_model("yolact-darknet53").family().input_format("yolact-darknet53")
+    assert (form.mean, form.std, form.bgr) == ((0, 0, 0), (255, 255, 255), False)
+
+
 @pytest.mark.parametrize(("side", "smallest"), [(400, 17), (700, 30), (550, 24)])
 def test_anchors_of_other_sizes_are_whole_pixels(side: int, smallest: int) -> None:
     assert priors_of(CONFIGS[VIDEO], (side, side))[0, 2] == np.float32(smallest / side)
@@ -53,7 +65,7 @@ def test_sizes_that_are_not_square() -> None:
 
 @pytest.mark.parametrize("size", [(550, 550), (96, 160), (33, 70), (400, 400)])
 def test_shapes_are_those_of_the_network(size: tuple[int, int], torch: Any) -> None:
-    for model in (VIDEO, "yolact-edge-mobilenetv2"):
+    for model in (VIDEO, "yolact-edge-mobilenetv2", "yolact-darknet53"):
         with torch.device("meta"):
             network = FAMILY.network(model)
         for graph in FAMILY.graphs(model):

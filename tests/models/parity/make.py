@@ -1,7 +1,9 @@
-"""Makes the parity files: sampled outputs of our fp32 networks on seeded weights and a seeded picture.
+"""Makes the parity files: sampled outputs of fp32 networks on seeded weights and a seeded picture.
 
-They hold the networks to themselves: a change that moves an output is found in a clone that has
-nothing else to compare with. Run this only after an intended change, with the goldens passing:
+Where a file names its ``source``, the outputs in ``recorded`` were computed by that code (unmodified, on a CPU, with
+the weights and the picture of this module), and hold ours to it; they stay as they are. The others hold our
+networks to themselves: a change that moves an output is found. Run this only after an intended change, with the
+goldens passing:
 
     python tests/models/parity/make.py
 """
@@ -83,16 +85,30 @@ def network_outputs(model: str) -> dict[str, np.ndarray]:
     return outputs
 
 
+def official_outputs(file: Path) -> dict[str, np.ndarray]:
+    """What official code computed of a parity file, with ``source`` and ``recorded``; empty: nothing."""
+    with np.load(file) as stored:
+        if "source" not in stored:
+            return {}
+        names = [str(name) for name in stored["recorded"]]
+        return {key: stored[key] for name in names for key in (name, f"{name}_shape")} | {
+            key: stored[key] for key in ("source", "recorded")
+        }
+
+
 def main() -> None:
     from vidgraph.models.registry import MODELS
 
     for model in MODELS:
-        kept = {}
+        file = FOLDER / f"{model}.npz"
+        kept = official_outputs(file) if file.exists() else {}
         for name, array in network_outputs(model).items():
+            if name in kept:
+                continue
             kept[name] = array.reshape(-1)[sample_index(name, array.size)]
             kept[f"{name}_shape"] = np.array(array.shape)
             print(model, name, array.shape, f"max {np.abs(array).max():.3g} std {array.std():.3g}")
-        np.savez_compressed(FOLDER / f"{model}.npz", **kept)
+        np.savez_compressed(file, **kept)
 
 
 if __name__ == "__main__":
