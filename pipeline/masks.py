@@ -66,7 +66,7 @@ class Masks:
         if wrong.any():
             row = int(np.flatnonzero(wrong.any(axis=1))[0])
             raise ValueError(f"Masks.boxes[{row}] must lie within {width}x{height}, got {boxes[row].tolist()}")
-        ends = np.concatenate([[0], np.cumsum(_packed_bytes(boxes))])
+        ends = np.concatenate([[0], np.cumsum(packed_bytes(boxes))])
         if not np.array_equal(self.offsets, ends) or len(self.bits) != ends[-1]:
             raise ValueError(
                 f"Masks.offsets must be {ends.tolist()[:8]} for these boxes and bits of that length,"
@@ -159,8 +159,8 @@ class Masks:
         return self.bits[self.offsets[row] : self.offsets[row + 1]], (x1, y1, x2, y2)
 
 
-def _packed_bytes(boxes: NDArray[np.int32]) -> NDArray[np.int64]:
-    """Bytes of packed bits for each box, int64 [N]."""
+def packed_bytes(boxes: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Bytes of the packed bits of a mask in each of ``boxes`` int32 [N, 4]: int64 [N]."""
     widths, heights = (boxes[:, 2:] - boxes[:, :2]).astype(np.int64).T
     needed: NDArray[np.int64] = (widths + 7) // 8 * heights
     return needed

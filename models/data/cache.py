@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...pipeline.errors import SourceError
+from ...pipeline.masks import packed_bytes
 
 FORMAT = 2
 """Version of the layout of the files."""
@@ -158,10 +159,3 @@ def starts(counts: NDArray[Any]) -> NDArray[np.int64]:
     places = np.zeros(len(counts) + 1, np.int64)
     np.cumsum(counts, out=places[1:])
     return places
-
-
-def packed_bytes(boxes: NDArray[np.int32]) -> NDArray[np.int64]:
-    """Bytes of the packed bits of a mask in each of ``boxes`` int32 [N, 4]: int64 [N]."""
-    widths, heights = (boxes[:, 2:] - boxes[:, :2]).astype(np.int64).T
-    needed: NDArray[np.int64] = (widths + 7) // 8 * heights
-    return needed

@@ -200,7 +200,7 @@ def _instances(
     semantic = np.zeros((len(frames), layout.classes, *layout.semantic), np.uint8)
     for frame, view, objects, classes in zip(frames, views, seen, semantic, strict=True):
         for row, class_id, box in zip(objects.rows, objects.class_ids, objects.boxes, strict=True):
-            x1, y1, x2, y2 = cells_of(box, layout.semantic, margin=0)
+            x1, y1, x2, y2 = cells_of(box, layout.semantic, margin=1)
             classes[class_id, y1:y2, x1:x2] |= mask_in(frame, int(row), view, (x1, y1, x2, y2), layout.semantic) >= 0.5
     return InstanceBatch(
         _pictures(frames, views, layout),
