@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from ..pipeline.errors import UsageError
+from ..pipeline.errors import CheckpointError, UsageError
 
 if TYPE_CHECKING:
     from .family import Family
@@ -229,16 +229,22 @@ def plain_name(name: str) -> str:
     return name.strip().lower().replace("_", "-")
 
 
+_FILES = (".pth", ".pt", ".onnx")
+
+
 def find_model(name: str) -> ModelRow:
     """The row that ``name`` or an alias means.
 
     Raises:
         UsageError: there is none; the message has the nearest names.
+        CheckpointError: likewise, and ``name`` is that of a file of weights.
     """
     wanted = plain_name(name)
     known = {plain_name(each): row for row in MODELS.values() for each in (row.name, *row.aliases)}
     if wanted in known:
         return known[wanted]
+    if wanted.endswith(_FILES):
+        raise CheckpointError(f"no such weights file: {name}")
     near = list(dict.fromkeys(known[each].name for each in get_close_matches(wanted, known, n=3, cutoff=0.5)))
     raise UsageError(f"unknown model {name!r}; {_suggest(near, MODELS)}")
 

@@ -219,6 +219,7 @@ def test_functions_as_outputs(face_clip: Path, options: dict[str, Any]) -> None:
         ({"source": "no.mp4"}, SourceError, "no such file: no.mp4"),
         ({"model": ""}, UsageError, "no model was given; models are retinaface"),
         ({"model": "zebra"}, UsageError, "unknown model 'zebra'"),
+        ({"model": "sub/no.pth"}, CheckpointError, "no such weights file: sub/no.pth"),
         ({"model": "retinaface=a.pth"}, UsageError, "weights are given twice: a.pth with the model, and"),
         ({"weights": "no.pth"}, CheckpointError, "no such weights file: no.pth"),
         ({"every": 2, "max_fps": 2}, UsageError, "every or max_fps, not both"),
