@@ -112,9 +112,10 @@ def compare(options: argparse.Namespace) -> int:
         raise UsageError("--model is missing; vidgraph models lists them")
     name, weights = named_model(options.model)
     other, other_weights = named_model(options.other_model) if options.other_model else (name, None)
-    if own_file(name, weights) is not None and own_file(other, other_weights) is not None:
+    own = [own_file(*each) is not None for each in ((name, weights), (other, other_weights))]
+    if all(own):
         other_weights = other_weights or other
-    elif find_model(other) is not find_model(name):
+    elif any(own) or find_model(other) is not find_model(name):
         raise UsageError(f"compare takes two files of one model, got {name} and {other}")
     compared = compare_engines(
         options.source,

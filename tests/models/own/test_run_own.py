@@ -150,7 +150,10 @@ def test_engines_are_compared(network: Path, vidgraph: Any, face_clip: Path) -> 
     words = ("--model", "my.onnx", "--other-model", "other.onnx")
     assert vidgraph("compare", "--source", face_clip, *words).code == 0
     ended = vidgraph("compare", "--source", face_clip, "--model", "my.onnx", "--other-model", "retinaface")
-    assert ended.code == 2
+    assert (ended.code, ended.err) == (
+        2,
+        "vidgraph: compare takes two files of one model, got my.onnx and retinaface\n",
+    )
 
 
 def test_bench_measures_it(network: Path, vidgraph: Any, face_clip: Path) -> None:
