@@ -1,7 +1,8 @@
 """Makes the parity files: sampled outputs of fp32 networks on seeded weights and a seeded picture.
 
-Where a file names its ``source``, the outputs in ``recorded`` were computed by that code (unmodified, on a CPU, with
-the weights and the picture of this module), and hold ours to it; they stay as they are. The others hold our
+Where a file names its ``source``, the outputs in ``recorded`` were computed by that code (on a CPU, its missing
+imports replaced, with the weights and the picture of this module; logits before their softmax), and hold ours to it;
+they stay as they are. The others hold our
 networks to themselves: a change that moves an output is found. Run this only after an intended change, with the
 goldens passing:
 
