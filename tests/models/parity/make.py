@@ -2,9 +2,8 @@
 
 Where a file names its ``source``, the outputs in ``recorded`` were computed by that code (on a CPU, its missing
 imports replaced, with the weights and the picture of this module; logits before their softmax), and hold ours to it;
-they stay as they are. The others hold our
-networks to themselves: a change that moves an output is found. Run this only after an intended change, with the
-goldens passing:
+they stay as they are. The others hold our networks to themselves: a change that moves an output is found. Run this
+only after an intended change, with the goldens passing:
 
     python tests/models/parity/make.py
 """
