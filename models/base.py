@@ -29,7 +29,7 @@ from ..stages.preprocess import BufferPool, InputSize, ModelInput, Preprocess, S
 from ..stages.temporal import TemporalInfer
 from .choices import RAW, check_head, check_numbers, checked_choices
 from .family import Choices, Family, OutputKeys
-from .identify import identify
+from .identify import name_and_weights
 from .onnx_export import is_exported
 from .registry import ModelRow, find_model, nearest
 from .runners import QueueRunner, open_temporal
@@ -138,7 +138,7 @@ def load_model(
 
     Raises:
         UsageError: an unknown name or an impossible value.
-        CheckpointError: the weights are damaged or belong to something else, or to no model, or to several.
+        CheckpointError: the weights are missing or damaged, or belong to something else, or to no model, or to several.
         MissingExtraError: an optional package is needed for this.
     """
     from .own.open import open_own, own_file
@@ -158,8 +158,8 @@ def load_model(
     own = own_file(name, weights)
     found: Weights
     if own is None:
-        if weights is None and Path(name).is_file():
-            name, weights = identify(Path(name)).name, name
+        if weights is None:
+            name, weights = name_and_weights(name)
         row = find_model(name)
         check_head(row.name, head, about_detections)
         input_size, found = _input_size(row, size), Weights.find(row, weights)

@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from ..pipeline.errors import CheckpointError, UsageError
+from ..pipeline.errors import UsageError
 
 if TYPE_CHECKING:
     from .family import Family
@@ -204,7 +204,7 @@ _ROWS = (
         "WIDER FACE, at 300 pixels",
         _pinned("slim_Final.pth", "76cdb587b2cf5f91b3836b66a652a0f7a91891758cd4fb0b07e4b7527af1c651"),
         True,
-        "raw outputs, with random weights",
+        _OUTPUTS,
     ),
     ModelRow(
         "retinaface-rfb",
@@ -216,7 +216,7 @@ _ROWS = (
         "WIDER FACE, at 300 pixels",
         _pinned("RBF_Final.pth", "b22c45855bff5c4eb84e9973e2ee8a980639aa194ec66f33a87ce712f9d44c28"),
         True,
-        "raw outputs, with random weights",
+        _OUTPUTS,
     ),
 )
 
@@ -229,22 +229,16 @@ def plain_name(name: str) -> str:
     return name.strip().lower().replace("_", "-")
 
 
-_FILES = (".pth", ".pt", ".onnx")
-
-
 def find_model(name: str) -> ModelRow:
     """The row that ``name`` or an alias means.
 
     Raises:
         UsageError: there is none; the message has the nearest names.
-        CheckpointError: likewise, and ``name`` is that of a file of weights.
     """
     wanted = plain_name(name)
     known = {plain_name(each): row for row in MODELS.values() for each in (row.name, *row.aliases)}
     if wanted in known:
         return known[wanted]
-    if wanted.endswith(_FILES):
-        raise CheckpointError(f"no such weights file: {name}")
     near = list(dict.fromkeys(known[each].name for each in get_close_matches(wanted, known, n=3, cutoff=0.5)))
     raise UsageError(f"unknown model {name!r}; {_suggest(near, MODELS)}")
 

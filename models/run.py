@@ -7,7 +7,6 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -28,7 +27,7 @@ from ..stages.sample import Sample
 from ..stages.temporal import TemporalInfer
 from .base import Model, Propagation, load_model
 from .default_model import default_model
-from .identify import identify
+from .identify import name_and_weights
 from .job import Address, Job, JobOptions, Policy, result_of
 from .registry import MODELS
 
@@ -203,15 +202,13 @@ def named_model(text: str) -> tuple[str, str | None]:
     """As :func:`split_model`; a file alone is looked into for the model it belongs to, or stays what it is.
 
     Raises:
-        CheckpointError: the file fits no model, or several.
+        CheckpointError: the file is missing, or fits no model, or several.
     """
     from .own.open import own_file
 
-    if "=" in text or not Path(text).is_file():
+    if "=" in text:
         return split_model(text)
-    if own_file(text, None) is not None:
-        return text, None
-    return identify(Path(text)).name, text
+    return (text, None) if own_file(text, None) is not None else name_and_weights(text)
 
 
 def _several(outputs: Sequence[Output] | Output) -> list[Output]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from ...pipeline.errors import CheckpointError, UsageError
+from ...pipeline.errors import UsageError
 from ...stages.preprocess import InputSize, Size
 from ..choices import read_labels
 from ..onnx_export import is_exported
@@ -52,7 +52,7 @@ def written_by_vidgraph(path: Path) -> bool:
 def _built_in(name: str) -> bool:
     try:
         find_model(name)
-    except (UsageError, CheckpointError):
+    except UsageError:
         return False
     return True
 

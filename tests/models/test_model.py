@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from vidgraph import DETECTIONS, LANDMARKS, Detections, Frame, Key, Landmarks, Packet, Picture
 from vidgraph.models import MODELS, Model, OutputKeys, find_model, load_model
-from vidgraph.pipeline.errors import MissingExtraError, UsageError
+from vidgraph.pipeline.errors import CheckpointError, MissingExtraError, UsageError
 
 STATUSES = {"verified against golden outputs", "unverified"}
 
@@ -44,6 +44,11 @@ def test_unknown_names(name: str, hint: str) -> None:
     with pytest.raises(UsageError, match=f"unknown model '{name}'") as caught:
         load_model(name)
     assert hint in str(caught.value)
+
+
+def test_a_missing_file_is_no_unknown_model() -> None:
+    with pytest.raises(CheckpointError, match=r"no such weights file: sub/no\.pth"):
+        load_model("sub/no.pth")
 
 
 def test_every_row_is_complete() -> None:
@@ -261,7 +266,6 @@ def test_closed_models_say_so(load: Callable[..., Model], image: np.ndarray) -> 
 def test_the_torch_network_is_at_hand(
     seeded_checkpoint: Callable[[str], Path], load: Callable[..., Model], torch: Any
 ) -> None:
-    from vidgraph.pipeline.errors import CheckpointError
 
     with load_model("retinaface-slim", weights=seeded_checkpoint("retinaface-slim")) as model:
         assert isinstance(model.network(), torch.nn.Module)
