@@ -2,8 +2,10 @@
 
 Where a file names its ``source``, the outputs in ``recorded`` were computed by that code (on a CPU, its missing
 imports replaced, with the weights and the picture of this module; logits before their softmax), and hold ours to it;
-they stay as they are. The others hold our networks to themselves: a change that moves an output is found. Run this
-only after an intended change, with the goldens passing:
+they stay as they are. The others hold our networks to themselves: a change that moves an output is found. Beside each
+output stands ``…_rounding``: how far what was recorded in float32 lies from our network in float64 (largest difference
+over largest magnitude). Float64 gives that figure on every processor, float32 sums in as many orders as there are
+processors. Run this only after an intended change, with the goldens passing:
 
     python tests/models/parity/make.py
 """
@@ -65,8 +67,8 @@ def graph_inputs(model: str, graph: str) -> dict[str, np.ndarray]:
     return {name: seeded_image() if name == "image" else seeded(name, shape) for name, shape in shapes.items()}
 
 
-def network_outputs(model: str) -> dict[str, np.ndarray]:
-    """Outputs of every graph of ``model`` with the seeded weights, as ``output`` or ``graph.output``."""
+def network_outputs(model: str, dtype: str = "float32") -> dict[str, np.ndarray]:
+    """Outputs of every graph of ``model`` with the seeded weights, as ``output`` or ``graph.output``, in ``dtype``."""
     import torch
     from vidgraph.models.registry import find_model
 
@@ -75,14 +77,26 @@ def network_outputs(model: str) -> dict[str, np.ndarray]:
     network = family.network(model)
     shapes = {key: tuple(value.shape) for key, value in network.state_dict().items()}
     network.load_state_dict({key: torch.from_numpy(array) for key, array in seeded_weights(model, shapes).items()})
+    network.to(getattr(torch, dtype))
     outputs = {}
     for graph in family.graphs(model):
         shape = family.graph_shape(model, SIZE, 1, graph)
         given = [*graph_inputs(model, graph).values(), *shape.tables.values()]
-        results = family.traced(network, graph)(*map(torch.from_numpy, given))
+        tensors = [torch.from_numpy(array if array.dtype.kind == "i" else array.astype(dtype)) for array in given]
+        results = family.traced(network, graph)(*tensors)
         for name, out in zip(shape.outputs, results, strict=True):
             outputs[f"{graph}.{name}" if graph else name] = out.numpy()
     return outputs
+
+
+def sampled(name: str, array: np.ndarray) -> np.ndarray:
+    """The values of an output that parity files keep, in one row."""
+    return array.reshape(-1)[sample_index(name, array.size)]
+
+
+def distance(got: np.ndarray, expected: np.ndarray) -> float:
+    """Largest difference over the largest magnitude of ``expected``."""
+    return float(np.abs(got.astype(np.float64) - expected).max() / np.abs(expected).max())
 
 
 def official_outputs(file: Path) -> dict[str, np.ndarray]:
@@ -102,12 +116,13 @@ def main() -> None:
     for model in MODELS:
         file = FOLDER / f"{model}.npz"
         kept = official_outputs(file) if file.exists() else {}
+        exact = network_outputs(model, "float64")
         for name, array in network_outputs(model).items():
-            if name in kept:
-                continue
-            kept[name] = array.reshape(-1)[sample_index(name, array.size)]
-            kept[f"{name}_shape"] = np.array(array.shape)
-            print(model, name, array.shape, f"max {np.abs(array).max():.3g} std {array.std():.3g}")
+            if name not in kept:
+                kept[name] = sampled(name, array)
+                kept[f"{name}_shape"] = np.array(array.shape)
+            kept[f"{name}_rounding"] = np.array(distance(sampled(name, exact[name]), kept[name]))
+            print(model, name, array.shape, f"max {np.abs(array).max():.3g} rounding {kept[f'{name}_rounding']:.2g}")
         np.savez_compressed(file, **kept)
 
 
