@@ -266,9 +266,7 @@ class Results:
             what_is_it = "it is empty" if not line else "its first line is no header"
             raise ResultsError(f"{self.path} is not a vidgraph results file: {what_is_it}") from error
         if version != FORMAT:
-            raise ResultsError(
-                f"{self.path} is written as {shown(version).strip("'")}; this version of vidgraph reads {FORMAT}"
-            )
+            raise ResultsError(f"{self.path} is written as {shown(version)}; this version of vidgraph reads {FORMAT}")
         if not is_header(header):
             raise ResultsError(
                 f"{self.path}, line 1: the header is damaged: it must have models and sources with names"
