@@ -8,6 +8,8 @@ from .av_picture import UPRIGHT, Orientation
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _ORIENTATION_TAG, _WIDTH_TAG, _HEIGHT_TAG = 0x0112, 0x0100, 0x0101
+_PACKED = (b"zTXt", b"iCCP")
+_MOST_PACKED = 1 << 16  # bytes: they come to a thousand times as many at most
 _LONG = 4  # kind of a TIFF value: 32 bits
 _HEAD = 1 << 18  # bytes in which the data of a JPEG is looked for; it stands before the pixels
 
@@ -49,6 +51,25 @@ def is_cut_off(data: bytes) -> bool:
     if data[:8] == _PNG:
         return b"IEND" not in data
     return data[:4] == b"RIFF" and int.from_bytes(data[4:8], "little") + 8 > len(data)
+
+
+def without_packed_notes(data: bytes) -> bytes:
+    """A PNG file without compressed texts and colour profile where these are long: FFmpeg unpacks them, whatever they
+    come to, and nothing here reads them. Other files as they are.
+
+    Source: PNG third edition, 11.3.2.3 (iCCP) and 11.3.3.3 (zTXt).
+    """
+    if data[:8] != _PNG or not any(kind in data for kind in _PACKED):
+        return data
+    kept, packed, place = [data[:8]], 0, 8
+    while place + 8 <= len(data):
+        end = place + 12 + int.from_bytes(data[place : place + 4], "big")
+        if data[place + 4 : place + 8] in _PACKED:
+            packed += end - place
+        else:
+            kept.append(data[place:end])
+        place = end
+    return b"".join(kept) if packed > _MOST_PACKED else data
 
 
 def announced_size(data: bytes) -> tuple[int, int] | None:

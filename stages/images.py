@@ -86,10 +86,10 @@ def _decode(path: Path, max_pixels: int) -> tuple[Picture, bool]:
 
     from .av_open import check_file, choose_stream, limit_pixels, open_container, stated_size
     from .av_picture import PictureReader
-    from .image_bytes import announced_size, exif_orientation, is_cut_off
+    from .image_bytes import announced_size, exif_orientation, is_cut_off, without_packed_notes
 
     check_file(path)
-    data = path.read_bytes()
+    data = without_packed_notes(path.read_bytes())
     with closing(open_container(io.BytesIO(data), str(path), max_pixels=max_pixels)) as container:
         stream = choose_stream(container, None, str(path))
         limit_pixels(stream, str(path), max_pixels)
