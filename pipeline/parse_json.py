@@ -11,15 +11,21 @@ def _refuse(constant: str) -> NoReturn:
 
 
 _DECODER = json.JSONDecoder(parse_constant=_refuse)
+_LENIENT = json.JSONDecoder()
 
 
-def parse_json(data: bytes) -> Any:
+def parse_json(data: bytes, *, constants: bool = False) -> Any:
     """The document in ``data``, UTF-8 with or without a byte-order mark.
 
+    Args:
+        data: the text.
+        constants: NaN and Infinity, which are no JSON, are read where a number may be.
+
     Raises:
-        ValueError: it is no text or no JSON, has NaN or Infinity in place of a number, or is nested too deeply.
+        ValueError: it is no text or no JSON, or is nested too deeply.
     """
+    decoder = _LENIENT if constants else _DECODER
     try:
-        return _DECODER.decode(data.decode().removeprefix("\ufeff"))
+        return decoder.decode(data.decode().removeprefix("\ufeff"))
     except RecursionError:
         raise ValueError("lists or objects are nested too deeply") from None

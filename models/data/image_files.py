@@ -83,6 +83,9 @@ def read_ids(path: Path, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.int32]:
     Raises:
         SourceError: not a file, no image, or one of more than ``max_pixels``.
     """
-    colours = read_image(path, max_pixels=max_pixels).rgb().astype(np.int32)
-    ids: NDArray[np.int32] = colours[:, :, 0] | colours[:, :, 1] << 8 | colours[:, :, 2] << 16
+    colours = read_image(path, max_pixels=max_pixels).rgb()
+    ids: NDArray[np.int32] = colours[:, :, 2].astype(np.int32)
+    for channel in (1, 0):
+        ids <<= 8
+        ids |= colours[:, :, channel]
     return ids
