@@ -19,6 +19,7 @@ from typing import Any
 from ..models.base import Model, load_model
 from ..models.run import run
 from ..pipeline.errors import UsageError
+from ..pipeline.limits import MAX_PIXELS
 from ..pipeline.packet import Packet
 from ..pipeline.stage import EndReason, Sink, Source, Stage
 from ..pipeline.stats import RunStats
@@ -131,6 +132,7 @@ def bench(
     preset: str = "veryfast",
     threads: int | None = None,
     passes: int | None = None,
+    max_pixels: int = MAX_PIXELS,
     **choices: Any,
 ) -> Figures:
     """Measure a model on a video.
@@ -142,6 +144,7 @@ def bench(
         preset: of the encoder.
         threads: for the whole; None: the cores this process may use.
         passes: how often everything is measured in turn; None: ``PASSES``.
+        max_pixels: larger pictures are refused.
 
     Raises:
         UsageError: the head ``raw``, of which nothing can be drawn.
@@ -155,17 +158,19 @@ def bench(
         whole = opened.enter_context(
             load_model(model, weights=weights, requests=budget.requests, threads=budget.total, **choices)
         )
-        _end_to_end(source, whole, Path(folder, "warm.jsonl"), min(frames, 10), preset, threads)
-        _parts(source, alone, Path(folder, "warm.mp4"), min(frames, 10), preset)
+        run_whole = partial(_end_to_end, source, whole, preset=preset, threads=threads, max_pixels=max_pixels)
+        run_parts = partial(_parts, source, alone, preset=preset, max_pixels=max_pixels)
+        run_whole(Path(folder, "warm.jsonl"), min(frames, 10))
+        run_parts(Path(folder, "warm.mp4"), min(frames, 10))
         figures = Figures(_about(source, alone, budget, frames, preset))
         for number in range(passes or PASSES):
-            for name, (cpu, wall) in _parts(source, alone, Path(folder, f"{number}.mp4"), frames, preset).items():
+            for name, (cpu, wall) in run_parts(Path(folder, f"{number}.mp4"), frames).items():
                 times = figures.parts.setdefault(name, PartTimes())
                 times.cpu_ms.append(cpu)
                 times.wall_ms.append(wall)
             for output in ("json", "video"):
                 suffix = {"json": ".jsonl", "video": "-whole.mp4"}[output]
-                stats = _end_to_end(source, whole, Path(folder, f"{number}{suffix}"), frames, preset, threads)
+                stats = run_whole(Path(folder, f"{number}{suffix}"), frames)
                 figures.whole.setdefault(output, []).append(stats)
         return figures
 
@@ -189,15 +194,18 @@ def _about(source: str, model: Model, budget: ThreadBudget, frames: int, preset:
     }
 
 
-def _end_to_end(source: str, model: Model, path: Path, frames: int, preset: str, threads: int | None) -> RunStats:
-    return run(source, model=model, outputs=[path], frames=frames, preset=preset, threads=threads).wait()
+def _end_to_end(
+    source: str, model: Model, path: Path, frames: int, *, preset: str, threads: int | None, max_pixels: int
+) -> RunStats:
+    choices: dict[str, Any] = {"preset": preset, "threads": threads, "max_pixels": max_pixels}
+    return run(source, model=model, outputs=[path], frames=frames, **choices).wait()
 
 
-def _parts(source: str, model: Model, path: Path, frames: int, preset: str) -> Samples:
+def _parts(source: str, model: Model, path: Path, frames: int, *, preset: str, max_pixels: int) -> Samples:
     """One pass, frame by frame, every part on one thread after the other: part -> (CPU ms, wall ms)."""
     samples: Samples = {}
     with ExitStack() as opened:
-        video: Source = open_source(source, frames=frames, threads=1)[0]
+        video: Source = open_source(source, frames=frames, threads=1, max_pixels=max_pixels)[0]
         stages: list[Stage] = [*model.stages(), Draw([model.result_keys()])]
         about = OutputStream(stream_id=video.stream_id, address=source, ends_early=True)
         sink = open_sink(path, streams=[about], preset=preset)

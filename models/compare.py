@@ -15,6 +15,7 @@ from ..engines.compare import Difference, compare, format_differences
 from ..engines.spec import Engine
 from ..pipeline.detections import Detections
 from ..pipeline.errors import UsageError
+from ..pipeline.limits import MAX_PIXELS
 from ..pipeline.packet import DETECTIONS, Frame, Packet
 from ..pipeline.stage import Stage
 from ..stages.open_source import open_sources
@@ -52,6 +53,7 @@ def compare_engines(
     frames: int = 1,
     head: str | None = None,
     labels: Sequence[str] | str | os.PathLike[str] | None = None,
+    max_pixels: int = MAX_PIXELS,
 ) -> Compared:
     """Run ``model`` in two engines on the first frames of ``source``.
 
@@ -64,6 +66,7 @@ def compare_engines(
         other_weights: what the other engine runs, such as a quantised file; by default ``weights``.
         reference, other: ``ENGINE`` or ``ENGINE:PRECISION``.
         frames: how many frames.
+        max_pixels: larger pictures are refused.
 
     Raises:
         UsageError: unknown names, or several sources.
@@ -80,7 +83,7 @@ def compare_engines(
             )
         ]
         runs = [each.stages() for each in models]
-        sources = open_sources([source], frames=frames)
+        sources = open_sources([source], frames=frames, max_pixels=max_pixels)
         if len(sources) != 1:
             raise UsageError(f"compare takes one source, {os.fspath(source)} stands for {len(sources)}")
         opened.callback(sources[0].close)

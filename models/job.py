@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 from ..pipeline.errors import UsageError
 from ..pipeline.frame_result import FrameResult
 from ..pipeline.graph import Graph
+from ..pipeline.limits import MAX_PIXELS
 from ..pipeline.packet import Frame, Key, Packet
 from ..pipeline.results import ModelInfo, ResultKeys, SourceInfo, header_record
 from ..pipeline.stage import Source, Stage, keys_of
@@ -45,6 +46,7 @@ class JobOptions:
     deterministic: bool = False
     strict: bool = False
     executor: str = "threaded"
+    max_pixels: int = MAX_PIXELS
 
     def __post_init__(self) -> None:
         if self.policy not in (None, *get_args(Policy)):
@@ -101,6 +103,7 @@ class Job:
             latest=options.policy == "latest",
             deterministic=options.deterministic,
             threads=budget.decoder,
+            max_pixels=options.max_pixels,
         )
         streams = [_output_stream(source, options) for source in opened]
         chosen = Outputs(outputs, streams, overwrite=options.overwrite, resume=options.resume)

@@ -13,6 +13,7 @@ from typing import Any
 from ..pipeline.errors import UsageError, VidgraphError
 from ..pipeline.frame_result import FrameResult
 from ..pipeline.graph import Graph
+from ..pipeline.limits import MAX_PIXELS
 from ..pipeline.packet import Key, Packet
 from ..pipeline.read_results import read_results
 from ..pipeline.results import ModelInfo, ResultKeys
@@ -64,6 +65,7 @@ def run(
     deterministic: bool = False,
     strict: bool = False,
     executor: str = "threaded",
+    max_pixels: int = MAX_PIXELS,
 ) -> Run:
     """Run a model on one or more sources.
 
@@ -93,6 +95,7 @@ def run(
         deterministic: the same bits every time, of damaged video too; slower.
         strict: the first bad frame ends the run.
         executor: "threaded", or "serial": one frame at a time, with the same results.
+        max_pixels: larger pictures are refused before memory is asked for; 8192x8192 by default.
 
     Returns:
         a :class:`Run`: iterate it, or call its ``wait``.
@@ -119,6 +122,7 @@ def run(
         deterministic=deterministic,
         strict=strict,
         executor=executor,
+        max_pixels=max_pixels,
     )
     given = {
         "weights": weights,
@@ -166,21 +170,22 @@ def draw(
     overwrite: bool = False,
     preset: str = "veryfast",
     threads: int | None = None,
+    max_pixels: int = MAX_PIXELS,
 ) -> Run:
     """Draw recorded results on the video they were made from, without running the network.
 
     Args:
         source: the video.
         results: its ``.jsonl`` results.
-        outputs, overwrite, preset, threads: as for :func:`run`.
+        outputs, overwrite, preset, threads, max_pixels: as for :func:`run`.
         start: as it was given to the run that made the results.
 
     Raises:
         ResultsError: the file is damaged, or of another version or video.
         VidgraphError: as :func:`run`.
     """
-    recorded = read_results(results)
-    options = JobOptions(overwrite=overwrite, preset=preset, threads=threads, start=start)
+    recorded = read_results(results, max_pixels=max_pixels)
+    options = JobOptions(overwrite=overwrite, preset=preset, threads=threads, start=start, max_pixels=max_pixels)
     job = Job.open(source, _several(outputs), options)
     try:
         attach = AttachResults(recorded)

@@ -7,6 +7,7 @@ import difflib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TextIO
@@ -14,7 +15,7 @@ from typing import Any, TextIO
 from .convert_video import write_youtube_vis
 from .errors import OutputError, ResultsError, UsageError
 from .read_results import FrameRecord, Results, read_results
-from .recorded_objects import mask_area, objects_of
+from .recorded_objects import mask_of, objects_of
 from .results import PIXEL_DECIMALS, Record, dumps
 
 CSV_COLUMNS = (
@@ -22,6 +23,8 @@ CSV_COLUMNS = (
     "score", "x1", "y1", "x2", "y2", "track", "mask_area",
 )  # fmt: skip
 """Columns of the CSV; for each point ``p1_x, p1_y, p1_score, p2_x, …`` follow."""
+_ABOUT_FRAME = CSV_COLUMNS.index("model")
+"""The columns before it say which frame it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +67,24 @@ def convert(
         _check_free(target, results.path, overwrite)
         try:
             with part.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-                converter.write(results, file)
+                _write(converter, results, file)
             part.replace(target)
         finally:
             part.unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"cannot write {target}: {error.strerror}") from error
     return target
+
+
+def _write(converter: Converter, results: Results, file: TextIO) -> None:
+    """
+    Raises:
+        ResultsError: the results are damaged.
+    """
+    try:
+        converter.write(results, file)
+    except ValueError as error:  # a number or a text beyond what JSON or UTF-8 can hold
+        raise ResultsError(f"{results.path} holds what cannot be written: {error}") from error
 
 
 def _check_free(target: Path, source: Path, overwrite: bool) -> None:
@@ -95,22 +109,30 @@ def _write_csv(results: Results, file: TextIO) -> None:
     """One row for each object."""
     point_count = max((len(model.get("points", ())) for model in results.header["models"]), default=0)
     points = [f"p{number}_{part}" for number in range(1, point_count + 1) for part in ("x", "y", "score")]
+    columns = len(CSV_COLUMNS) + len(points)
     only_model = results.models[0] if len(results.models) == 1 else ""
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow([*CSV_COLUMNS, *points])
     for record in results:
         height, width = record.size
-        about_frame = record.data | {"model": only_model, "width": width, "height": height}
+        values = record.data | {"width": width, "height": height}
+        about_frame = [values.get(column, "") for column in CSV_COLUMNS[:_ABOUT_FRAME]]
         for item in objects_of(record):
-            x1, y1, x2, y2 = item["box"]
-            values = about_frame | item | {"x1": x1, "y1": y1, "x2": x2, "y2": y2}
-            if "mask" in item:
-                values["mask_area"] = mask_area(record, item)
-            row = [values.get(column, "") for column in CSV_COLUMNS]
-            flat = [number for point in item.get("points", ()) for number in point]
-            if len(flat) > len(points):
-                raise ResultsError(f"{record.where}: {len(flat) // 3} points, the header names {point_count}")
-            writer.writerow(row + flat + [""] * (len(points) - len(flat)))
+            about_object = [item.get(column, "") for column in ("class", "class_id", "score")]
+            area = mask_of(record, item)[1] if "mask" in item else ""
+            row = [
+                *about_frame,
+                item.get("model", only_model),
+                *about_object,
+                *item["box"],
+                item.get("track", ""),
+                area,
+            ]
+            row += chain.from_iterable(item.get("points", ()))
+            missing = columns - len(row)
+            if missing < 0:
+                raise ResultsError(f"{record.where}: {len(item['points'])} points, the header names {point_count}")
+            writer.writerow(row + [""] * missing if missing else row)
 
 
 def _write_coco(results: Results, file: TextIO) -> None:
@@ -192,12 +214,13 @@ def _coco_annotation(record: FrameRecord, item: Record) -> Record:
     width, height = round(x2 - x1, PIXEL_DECIMALS), round(y2 - y1, PIXEL_DECIMALS)
     annotation: dict[str, Any] = {"bbox": [x1, y1, width, height], "area": round(width * height, PIXEL_DECIMALS)}
     if "mask" in item:
-        annotation |= {"segmentation": item["mask"], "area": mask_area(record, item)}
+        annotation["segmentation"], annotation["area"] = mask_of(record, item)
     annotation["iscrowd"] = 0
     if "points" in item:
-        seen = [score > 0 for _, _, score in item["points"]]
-        flat = [(x, y, 2) if ok else (0, 0, 0) for (x, y, _), ok in zip(item["points"], seen, strict=True)]
-        annotation |= {"keypoints": [number for point in flat for number in point], "num_keypoints": sum(seen)}
+        flat: list[float] = []
+        for x, y, score in item["points"]:
+            flat += (x, y, 2) if score > 0 else (0, 0, 0)
+        annotation |= {"keypoints": flat, "num_keypoints": flat[2::3].count(2)}
     if "score" in item:
         annotation["score"] = item["score"]
     if "track" in item:

@@ -8,7 +8,7 @@ from typing import TextIO
 
 from .errors import ResultsError
 from .read_results import Results
-from .recorded_objects import mask_area, objects_of
+from .recorded_objects import mask_of, objects_of
 from .results import SCORE_DECIMALS, Record, dumps
 
 
@@ -42,15 +42,16 @@ def write_youtube_vis(results: Results, file: TextIO) -> None:
         for number, item in enumerate(objects_of(record)):
             if "mask" not in item:
                 raise ResultsError(f"{record.where}: an object has no mask, which YouTube-VIS results need")
-            mask_area(record, item)
             name: int | str = item.get("track", f"{place}.{number}")
             category = int(item.get("class_id", 0)) + 1
             track = tracks.setdefault((record.stream, name), _Track(record.stream, category))
             track.scores.append(float(item.get("score", 1.0)))
-            track.masks[place] = item["mask"]
+            track.masks[place] = mask_of(record, item)[0]
     numbers = {stream: number for number, stream in enumerate(lengths, start=1)}
-    lines = (_line(track, numbers[track.stream], lengths[track.stream]) for track in tracks.values())
-    file.write("[" + ",\n".join(lines) + "]\n")
+    file.write("[")
+    for place, track in enumerate(tracks.values()):
+        file.write((",\n" if place else "") + _line(track, numbers[track.stream], lengths[track.stream]))
+    file.write("]\n")
 
 
 def _line(track: _Track, number: int, length: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..kernels import mask_outlines, rle_counts
+from .limits import MAX_MASK_BYTES
 from .rle import runs_of_rle
 
 
@@ -86,33 +87,26 @@ class Masks:
         """Pack COCO RLE masks, compressed (text or bytes) or as lists of runs, of a frame of ``size`` (height, width).
 
         Raises:
-            ValueError: an RLE is damaged or of another size.
+            ValueError: an RLE is damaged or of another size, or packed they would take more than 256 MiB.
         """
-        height, width = size
-        crops = []
-        for row, rle in enumerate(rles):
-            if tuple(rle["size"]) != (height, width):
-                raise ValueError(f"mask {row} must have size [{height}, {width}], got {list(rle['size'])}")
-            changes = np.cumsum(runs_of_rle(rle["counts"], size))[:-1]
-            if not len(changes) or not height * width:
-                crops.append(_crop(np.zeros((0, 0), np.bool_), (0, 0)))
-                continue
-            last = int(changes[-1]) if len(changes) % 2 == 0 else height * width  # one past the last pixel set
-            first_column, end_column = int(changes[0]) // height, -(-last // height)
-            edges = np.clip([0, *changes, height * width], first_column * height, end_column * height)
-            values = np.arange(len(edges) - 1) % 2 == 1
-            columns = np.repeat(values, np.diff(edges)).reshape(-1, height)
-            crops.append(_crop(columns.T, (first_column, 0)))
-        return cls.from_crops(crops, (height, width))
+        return cls.from_crops(_crops_of(rles, size), size)
 
     @classmethod
-    def from_crops(cls, crops: Sequence[tuple[NDArray[np.int32], NDArray[np.bool_]]], size: tuple[int, int]) -> Masks:
-        """Pack masks within their boxes: (x1, y1, x2, y2) int32 in a frame of ``size``, bool [y2 - y1, x2 - x1]."""
-        boxes = np.array([box for box, _ in crops], np.int32).reshape(-1, 4)
-        bits = [np.packbits(mask, axis=1).reshape(-1) for _, mask in crops]
-        offsets = np.zeros(len(crops) + 1, np.int64)
-        np.cumsum([len(part) for part in bits], out=offsets[1:])
-        return cls(boxes, np.concatenate([np.zeros(0, np.uint8), *bits]), offsets, size)
+    def from_crops(cls, crops: Iterable[tuple[NDArray[np.int32], NDArray[np.bool_]]], size: tuple[int, int]) -> Masks:
+        """Pack masks within their boxes: (x1, y1, x2, y2) int32 in a frame of ``size``, bool [y2 - y1, x2 - x1].
+
+        Raises:
+            ValueError: a box does not fit.
+        """
+        corners: list[NDArray[np.int32]] = []
+        bits: list[NDArray[np.uint8]] = [np.zeros(0, np.uint8)]
+        for box, mask in crops:  # one at a time: whole ones take eight times as much
+            corners.append(box)
+            bits.append(np.packbits(mask, axis=1).reshape(-1))
+        boxes = np.array(corners, np.int32).reshape(-1, 4)
+        offsets = np.zeros(len(bits), np.int64)
+        np.cumsum([len(part) for part in bits[1:]], out=offsets[1:])
+        return cls(boxes, np.concatenate(bits), offsets, size)
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -164,6 +158,38 @@ def packed_bytes(boxes: NDArray[np.int32]) -> NDArray[np.int64]:
     widths, heights = (boxes[:, 2:] - boxes[:, :2]).astype(np.int64).T
     needed: NDArray[np.int64] = (widths + 7) // 8 * heights
     return needed
+
+
+def _crops_of(
+    rles: Sequence[Mapping[str, Any]], size: tuple[int, int]
+) -> Iterator[tuple[NDArray[np.int32], NDArray[np.bool_]]]:
+    """The box and the mask within it of each RLE, as long as there is room for them: a short text may fill a frame."""
+    total = 0
+    for row, rle in enumerate(rles):
+        box, mask = _crop_of(row, rle, size)
+        total += mask.size // 8
+        if total > MAX_MASK_BYTES:
+            raise ValueError(f"the masks of one frame take more than {MAX_MASK_BYTES >> 20} MiB")
+        yield box, mask
+
+
+def _crop_of(row: int, rle: Mapping[str, Any], size: tuple[int, int]) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+    """The box and the mask within it of one RLE."""
+    height, width = size
+    if tuple(rle["size"]) != (height, width):
+        raise ValueError(f"mask {row} must have size [{height}, {width}], got {list(rle['size'])}")
+    changes = np.cumsum(runs_of_rle(rle["counts"], size))[:-1]
+    if not len(changes) or not height * width:
+        return _crop(np.zeros((0, 0), np.bool_), (0, 0))
+    last = int(changes[-1]) if len(changes) % 2 == 0 else height * width  # one past the last pixel set
+    first_column, end_column = int(changes[0]) // height, -(-last // height)
+    edges = np.empty(len(changes) + 2, np.int64)
+    edges[0], edges[1:-1], edges[-1] = 0, changes, height * width
+    np.minimum(np.maximum(edges, first_column * height), end_column * height, out=edges)
+    values = np.zeros(len(edges) - 1, np.bool_)
+    values[1::2] = True
+    columns = np.repeat(values, np.diff(edges)).reshape(-1, height)
+    return _crop(columns.T, (first_column, 0))
 
 
 def _crop(mask: NDArray[np.bool_], origin: tuple[int, int]) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:

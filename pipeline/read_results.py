@@ -11,26 +11,30 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import numpy as np
-from numpy.typing import NDArray
-
+from .check_results import frame_problem, is_header, shown, whole_numbers
 from .detections import Detections
 from .errors import ResultsError
+from .from_records import DAMAGE, check_pixels, detections_from, landmarks_from, segment_from, what
 from .landmarks import Landmarks
-from .masks import Masks
-from .panoptic import PanopticMap, Segment
+from .limits import MAX_LINE_BYTES, MAX_PIXELS
+from .panoptic import PanopticMap
+from .parse_json import parse_json
 from .results import FORMAT, Record
 
 _LOG = logging.getLogger("vidgraph")
 
 
-def read_results(path: str | os.PathLike[str]) -> Results:
+def read_results(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Results:
     """Open a results file; only its header is read yet.
+
+    Args:
+        path: of the file.
+        max_pixels: masks and segments of a larger frame are refused when they are asked for.
 
     Raises:
         ResultsError: no such file, not a results file, or one of another version.
     """
-    return Results(Path(path))
+    return Results(Path(path), max_pixels=max_pixels)
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,11 +45,13 @@ class FrameRecord:
         data: the line as it was read; ``docs/results.md`` explains the fields.
         header: the header of the file.
         where: file and line, for messages.
+        max_pixels: as for :func:`read_results`.
     """
 
     data: Record
     header: Record
     where: str
+    max_pixels: int = MAX_PIXELS
 
     @property
     def stream(self) -> str:
@@ -89,6 +95,11 @@ class FrameRecord:
     def damaged(self) -> bool:
         return bool(self.data.get("damaged", False))
 
+    @property
+    def class_counts(self) -> Mapping[str, int]:
+        """By the name of a model, how many classes the header names; 0: none."""
+        return {model["name"]: len(model.get("classes", ())) for model in self.header["models"]}
+
     @cached_property
     def detections(self) -> Detections:
         """The detections of the file's one model; none where nothing looked at the frame.
@@ -110,34 +121,34 @@ class FrameRecord:
 
     def detections_of(self, model: str) -> Detections:
         """The detections of the model of this name in the header."""
-        names = tuple(self._model(model).get("classes", ()))
+        about = self._model(model)
         try:
-            return _detections(self._detected(model), names, self.size)
-        except (KeyError, TypeError, ValueError, IndexError) as error:
-            raise ResultsError(f"{self.where}: damaged objects ({_first_line(error)})") from error
+            return detections_from(self._objects(model)[0], tuple(about.get("classes", ())), self.size, self.max_pixels)
+        except DAMAGE as error:
+            raise ResultsError(f"{self.where}: damaged objects ({what(error)})") from error
 
     def landmarks_of(self, model: str) -> Landmarks:
         """The landmarks of the model of this name in the header."""
         names = tuple(self._model(model).get("points", ()))
         try:
-            detected = self._detected(model)
-            others = [item for item in self._objects(model) if "class_id" not in item]
-            return _landmarks(detected, others, names)
-        except (KeyError, TypeError, ValueError) as error:
-            raise ResultsError(f"{self.where}: damaged points ({_first_line(error)})") from error
+            return landmarks_from(*self._objects(model), names)
+        except DAMAGE as error:
+            raise ResultsError(f"{self.where}: damaged points ({what(error)})") from error
 
     def panoptic_of(self, model: str) -> PanopticMap | None:
         """The panoptic map of the model of this name in the header; None where it gave none of this frame."""
-        self._model(model)
+        known = len(self._model(model).get("classes", ()))
         if "segments" not in self.data:
             return None
         items = [item for item in self.data["segments"] if item.get("model", model) == model]
         try:
+            check_pixels(self.size, self.max_pixels)
+            whole_numbers("id", [item["id"] for item in items], 1)
             return PanopticMap.from_rles(
-                [_segment(item) for item in items], [item["mask"] for item in items], self.size
+                [segment_from(item, known) for item in items], [item["mask"] for item in items], self.size
             )
-        except (KeyError, TypeError, ValueError) as error:
-            raise ResultsError(f"{self.where}: damaged segments ({_first_line(error)})") from error
+        except DAMAGE as error:
+            raise ResultsError(f"{self.where}: damaged segments ({what(error)})") from error
 
     def _only_model(self) -> str:
         models = [model["name"] for model in self.header["models"]]
@@ -157,12 +168,16 @@ class FrameRecord:
         known = ", ".join(model["name"] for model in models) or "none"
         raise ResultsError(f"{self.where}: the file has no model {name!r}; it has {known}")
 
-    def _objects(self, model: str) -> list[Record]:
-        items: list[Record] = self.data.get("objects", [])
-        return [item for item in items if item.get("model", model) == model]
-
-    def _detected(self, model: str) -> list[Record]:
-        return [item for item in self._objects(model) if "class_id" in item]
+    def _objects(self, model: str) -> tuple[list[Record], list[Record]]:
+        """The objects of a model that were detected, and the others."""
+        kept: dict[str, tuple[list[Record], list[Record]]] = self.__dict__.setdefault("_of_models", {})
+        found = kept.get(model)
+        if found is None:
+            mine = [item for item in self.data.get("objects", ()) if item.get("model", model) == model]
+            others = [item for item in mine if "class_id" not in item]
+            detected = [item for item in mine if "class_id" in item] if others else mine
+            found = kept[model] = detected, others
+        return found
 
 
 class Results:
@@ -172,12 +187,11 @@ class Results:
     by a kill or a full disk, is left out and reported in the log; ``torn_bytes`` says how long it is.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, *, max_pixels: int = MAX_PIXELS) -> None:
+        self.path, self.max_pixels, self._name = path, max_pixels, str(path)
         with self._open() as file:
-            first = file.readline()
-            self.header = self._header(first)
-            self.torn_bytes = _torn_bytes(file)
+            self.header = self._header(self._line(file, 1))
+            self.torn_bytes = _torn_bytes(self._tail(file))
         if self.torn_bytes:
             _LOG.warning("%s: the last line was cut off after %d bytes and is left out", path, self.torn_bytes)
 
@@ -187,14 +201,24 @@ class Results:
     def frames(self, *, ended_lines_only: bool = False) -> Generator[FrameRecord, None, None]:
         """The frames in order; with ``ended_lines_only`` not a last line that is whole but has no line end."""
         with self._open() as file:
-            file.readline()
-            for number, line in enumerate(file, start=2):
+            self._line(file, 1)
+            number = 2
+            while line := self._line(file, number):
                 if ended_lines_only and not line.endswith(b"\n"):
                     return
-                record = self._record(line, number)
+                where = f"{self._name}, line {number}"
+                record = _record(line, where)
                 if record is None:
                     return
-                yield FrameRecord(record, self.header, f"{self.path}, line {number}")
+                yield FrameRecord(record, self.header, where, self.max_pixels)
+                number += 1
+
+    def end(self) -> ResultsEnd:
+        """How far the file got; see :func:`results_end`."""
+        last = {record.stream: record.index for record in self.frames(ended_lines_only=True)}
+        with self._open() as file:
+            tail = self._tail(file)
+        return ResultsEnd(self.header, last, self.path.stat().st_size - len(tail))
 
     def __repr__(self) -> str:
         return f"Results({str(self.path)!r}, models={self.models}, streams={self.streams})"
@@ -215,35 +239,63 @@ class Results:
         except OSError as error:
             raise ResultsError(f"cannot read results {self.path}: {error.strerror}") from error
 
+    def _line(self, file: BinaryIO, number: int) -> bytes:
+        """The next line, with its end; nothing at the end of the file."""
+        line = file.readline(MAX_LINE_BYTES + 1)
+        if len(line) > MAX_LINE_BYTES:
+            raise ResultsError(f"{self.path}, line {number}: {_TOO_LONG}")
+        return line
+
+    def _tail(self, file: BinaryIO) -> bytes:
+        """What stands in the last line if that has no line end."""
+        end, tail = file.seek(0, os.SEEK_END), b""
+        block = 1 << 16
+        while len(tail) < end and b"\n" not in tail:
+            if len(tail) > MAX_LINE_BYTES:
+                raise ResultsError(f"{self.path}, the last line: {_TOO_LONG}")
+            length = min(end, block)
+            file.seek(end - length)
+            tail, block = file.read(length), 4 * block
+        return tail.rpartition(b"\n")[2]
+
     def _header(self, line: bytes) -> Record:
         try:
-            header = json.loads(line)
+            header = parse_json(line)
             version = header["format"]
         except (ValueError, KeyError, TypeError) as error:
-            what = "it is empty" if not line else "its first line is no header"
-            raise ResultsError(f"{self.path} is not a vidgraph results file: {what}") from error
+            what_is_it = "it is empty" if not line else "its first line is no header"
+            raise ResultsError(f"{self.path} is not a vidgraph results file: {what_is_it}") from error
         if version != FORMAT:
-            raise ResultsError(f"{self.path} is written as {version}; this version of vidgraph reads {FORMAT}")
-        if not _is_header(header):
+            raise ResultsError(f"{self.path} is written as {shown(version)}; this version of vidgraph reads {FORMAT}")
+        if not is_header(header):
             raise ResultsError(
                 f"{self.path}, line 1: the header is damaged: it must have models and sources with names"
             )
         return dict(header)
 
-    def _record(self, line: bytes, number: int) -> Record | None:
-        """One line's frame, or None for a last line that was cut off."""
-        where = f"{self.path}, line {number}"
-        try:
-            record = json.loads(line)
-        except ValueError as error:
-            if not line.endswith(b"\n"):
-                return None
-            raise ResultsError(f"{where}: not JSON ({_first_line(error)})") from error
-        if isinstance(record, dict) and "format" in record:
-            raise ResultsError(f"{where}: a second header; files of several runs are read one by one")
-        if not _is_frame(record):
-            raise ResultsError(f"{where}: not a frame: it must have stream, frame, time_s, epoch and size")
-        return dict(record)
+
+_TOO_LONG = f"it is longer than {MAX_LINE_BYTES >> 20} MiB, which no frame is"
+
+
+def _record(line: bytes, where: str) -> Record | None:
+    """One line's frame, or None for a last line that was cut off.
+
+    Raises:
+        ResultsError: the line is no frame.
+    """
+    try:
+        record = parse_json(line)
+    except ValueError as error:
+        if not line.endswith(b"\n"):
+            return None
+        raise ResultsError(f"{where}: not JSON ({what(error)})") from error
+    problem = frame_problem(record)
+    if problem and isinstance(record, dict) and "format" in record:
+        raise ResultsError(f"{where}: a second header; files of several runs are read one by one")
+    if problem:
+        raise ResultsError(f"{where}: not a frame: {problem}")
+    found: Record = record
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,11 +320,7 @@ def results_end(path: str | os.PathLike[str]) -> ResultsEnd:
     Raises:
         ResultsError: as :func:`read_results`, or a damaged line before the last.
     """
-    results = read_results(path)
-    last = {record.stream: record.index for record in results.frames(ended_lines_only=True)}
-    with results.path.open("rb") as file:
-        tail = _after_last_line_end(file)
-    return ResultsEnd(results.header, last, results.path.stat().st_size - len(tail))
+    return read_results(path).end()
 
 
 def last_key_frames(path: str | os.PathLike[str], up_to: Mapping[str, int]) -> dict[str, tuple[int, int]]:
@@ -323,97 +371,10 @@ def _by_name(part: Any) -> Any:
     return {item.get("name", item.get("stream")): item for item in part}
 
 
-def _after_last_line_end(file: BinaryIO) -> bytes:
-    """What stands in the last line if that has no line end."""
-    end, block, tail = file.seek(0, os.SEEK_END), 1 << 16, b""
-    while end > 0 and b"\n" not in tail:
-        start = max(0, end - block)
-        file.seek(start)
-        tail, end = file.read(end - start) + tail, start
-    return tail.rpartition(b"\n")[2]
-
-
-def _torn_bytes(file: BinaryIO) -> int:
+def _torn_bytes(tail: bytes) -> int:
     """Length of a last line that has neither a line end nor whole JSON."""
-    tail = _after_last_line_end(file)
     try:
-        json.loads(tail or b"{}")
+        parse_json(tail or b"{}")
     except ValueError:
         return len(tail)
     return 0
-
-
-def _is_header(header: Any) -> bool:
-    try:
-        return all(isinstance(model["name"], str) for model in header["models"]) and all(
-            isinstance(source["stream"], str) for source in header["sources"]
-        )
-    except (KeyError, TypeError):
-        return False
-
-
-def _is_frame(record: Any) -> bool:
-    try:
-        width, height = record["size"]
-        numbers = (record["frame"], record["epoch"], width, height)
-        return (
-            isinstance(record["stream"], str) and all(isinstance(n, int) for n in numbers) and record["time_s"] > -1e9
-        )
-    except (KeyError, TypeError, ValueError):
-        return False
-
-
-def _array(values: list[Any], shape: tuple[int, ...]) -> NDArray[np.float32]:
-    return np.array(values, np.float32).reshape(len(values), *shape)
-
-
-def _detections(items: list[Record], class_names: tuple[str, ...], size: tuple[int, int]) -> Detections:
-    names = list(class_names)
-    for item in items:  # a header without classes: the objects have the names
-        if item["class_id"] < 0:
-            raise ValueError(f"class_id {item['class_id']}")
-        names += ["?"] * (item["class_id"] + 1 - len(names))
-        names[item["class_id"]] = item["class"]
-    nothing = {"size": list(size), "counts": [size[0] * size[1]]}
-    with_masks = any("mask" in item for item in items)
-    with_tracks = any("track" in item for item in items)
-    return Detections(
-        boxes=_array([item["box"] for item in items], (4,)),
-        scores=_array([item["score"] for item in items], ()),
-        class_ids=np.array([item["class_id"] for item in items], np.int32),
-        class_names=tuple(names),
-        masks=Masks.from_rles([item.get("mask", nothing) for item in items], size) if with_masks else None,
-        track_ids=np.array([item.get("track", -1) for item in items], np.int32) if with_tracks else None,
-    )
-
-
-def _landmarks(detected: list[Record], others: list[Record], names: tuple[str, ...]) -> Landmarks:
-    rows = [(row, item) for row, item in enumerate(detected) if "points" in item]
-    rows += [(-1, item) for item in others if "points" in item]
-    if not names and rows:
-        names = tuple(str(number) for number in range(len(rows[0][1]["points"])))
-    points = _array([item["points"] for _, item in rows], (len(names), 3))
-    return Landmarks(
-        points=points[..., :2].copy(),
-        scores=points[..., 2].copy(),
-        boxes=_array([item["box"] for _, item in rows], (4,)),
-        names=names,
-        detection_rows=np.array([row for row, _ in rows], np.int32),
-        track_ids=np.array([item.get("track", -1) for _, item in rows], np.int32),
-    )
-
-
-def _segment(item: Record) -> Segment:
-    return Segment(
-        int(item["id"]),
-        int(item["class_id"]),
-        str(item["class"]),
-        is_thing=bool(item["is_thing"]),
-        score=item.get("score"),
-        area_px=int(item["area"]),
-        track_id=item.get("track"),
-    )
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]

@@ -4,22 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+from numpy.typing import NDArray
+
+from .check_results import check_labels, check_objects, scores
 from .errors import ResultsError
-from .masks import Masks
+from .from_records import DAMAGE, what
 from .read_results import FrameRecord
 from .results import Record
+from .rle import box_of_runs, runs_of_rle
 
 
-def mask_area(record: FrameRecord, item: Record) -> int:
-    """Pixels of an object's mask.
+def mask_of(record: FrameRecord, item: Record) -> tuple[Record, int]:
+    """An object's mask as COCO has it, and its pixels.
 
     Raises:
         ResultsError: the mask is damaged.
     """
+    runs = _runs(record, item)
+    return {"size": list(record.size), "counts": item["mask"]["counts"]}, int(runs[1::2].sum())
+
+
+def _runs(record: FrameRecord, item: Record) -> NDArray[np.int64]:
     try:
-        return Masks.from_rles([item["mask"]], record.size).area(0)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ResultsError(f"{record.where}: damaged mask ({error})") from error
+        mask = item["mask"]
+        if tuple(mask["size"]) != record.size:
+            raise ValueError(f"it must have size {list(record.size)}, got {list(mask['size'])}")
+        return runs_of_rle(mask["counts"], record.size)
+    except DAMAGE as error:
+        raise ResultsError(f"{record.where}: damaged mask ({what(error)})") from error
 
 
 def objects_of(record: FrameRecord) -> Iterator[Record]:
@@ -28,23 +41,26 @@ def objects_of(record: FrameRecord) -> Iterator[Record]:
     Raises:
         ResultsError: one does not fit the format.
     """
-    for item in record.data.get("objects", ()):
-        try:
-            shapes = [len(item["box"]), *{len(point) for point in item.get("points", ())}]
-        except (KeyError, TypeError) as error:
-            raise ResultsError(f"{record.where}: an object without a box") from error
-        if shapes not in ([4], [4, 3]):
-            raise ResultsError(f"{record.where}: a box has 4 numbers and a point 3, got {shapes}")
-        yield item
-    for item in record.data.get("segments", ()):
+    items = record.data.get("objects", ())
+    try:
+        check_objects(items, record.class_counts)
+    except DAMAGE as error:
+        raise ResultsError(f"{record.where}: damaged objects ({what(error)})") from error
+    yield from items
+    segments = record.data.get("segments")
+    if not segments:
+        return
+    try:
+        check_labels(segments, record.class_counts)
+        scores([item["score"] for item in segments if "score" in item])
+    except DAMAGE as error:
+        raise ResultsError(f"{record.where}: damaged segments ({what(error)})") from error
+    for item in segments:
         yield _of_segment(record, item)
 
 
 def _of_segment(record: FrameRecord, item: Record) -> Record:
     """A segment as an object; one without a pixel has an empty box at 0."""
-    try:
-        mask = Masks.from_rles([item["mask"]], record.size)
-        kept = {name: item[name] for name in ("model", "class", "class_id", "score", "track", "mask") if name in item}
-    except (KeyError, TypeError, ValueError) as error:
-        raise ResultsError(f"{record.where}: damaged segment ({error})") from error
-    return kept | {"box": [float(edge) for edge in mask.boxes[0].tolist()]}
+    box = box_of_runs(_runs(record, item), record.size[0])
+    kept = {name: item[name] for name in ("model", "class", "class_id", "score", "track", "mask") if name in item}
+    return kept | {"box": [float(edge) for edge in box]}

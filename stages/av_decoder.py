@@ -11,7 +11,8 @@ from typing import IO, TYPE_CHECKING
 
 from av.error import FFmpegError
 
-from .av_open import choose_stream, frame_rate, open_container, stated_end
+from ..pipeline.limits import MAX_PIXELS
+from .av_open import choose_stream, frame_rate, limit_pixels, open_container, stated_end
 from .clock import NANOSECONDS, to_ticks
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class Decoder:
         video_stream: int | None = None,
         sliced: bool = False,
         threads: int = 0,
+        max_pixels: int = MAX_PIXELS,
     ) -> None:
         """
         Args:
@@ -54,14 +56,17 @@ class Decoder:
             sliced: threads within a picture only: no delay, and damage decodes the same every time;
                 otherwise several pictures are decoded at once.
             threads: 0: FFmpeg's choice.
+            max_pixels: larger pictures are refused; where a stream comes to them later, as damage.
 
         Raises:
-            SourceError: it cannot be opened or has no such stream.
+            SourceError: it cannot be opened, has no such stream, or one of larger pictures.
         """
         self._address, self._name, self._video_stream = address, name, video_stream
-        self.container: InputContainer = open_container(address, name)
+        self._max_pixels = max_pixels
+        self.container: InputContainer = open_container(address, name, max_pixels=max_pixels)
         try:
             self.stream: VideoStream = choose_stream(self.container, video_stream, name)
+            limit_pixels(self.stream, name, max_pixels)
         except BaseException:
             self.container.close()
             raise
@@ -175,7 +180,14 @@ class Decoder:
         if self._sliced or latest is None or not missing:
             return
         if isinstance(self._address, Path):
-            again = Decoder(self._address, self._name, video_stream=self._video_stream, sliced=True, threads=1)
+            again = Decoder(
+                self._address,
+                self._name,
+                video_stream=self._video_stream,
+                sliced=True,
+                threads=1,
+                max_pixels=self._max_pixels,
+            )
             with closing(again):
                 for frame in again.frames_from(latest):
                     if frame.pts is not None and frame.pts > latest:

@@ -20,6 +20,7 @@ from av.stream import Discard, Disposition
 from av.video.stream import VideoStream
 
 from ..pipeline.errors import SourceError, redact
+from ..pipeline.limits import MAX_PIXELS, too_large
 
 NETWORK = re.compile(r"https?://", re.IGNORECASE)
 ANSWER_S = 8.0
@@ -53,28 +54,30 @@ def _nearest(path: Path) -> str:
     return f" (is it {near[0]}?)" if near else ""
 
 
-def open_container(address: str | Path | IO[bytes], name: str) -> InputContainer:
+def open_container(address: str | Path | IO[bytes], name: str, *, max_pixels: int = MAX_PIXELS) -> InputContainer:
     """Open a file, an http(s) address or a binary stream for reading.
 
     Args:
         address: a path is a path, whatever characters it has; a stream is read from where it stands.
         name: what errors call it.
+        max_pixels: larger pictures are not decoded to find out what is in it; see :func:`limit_pixels`.
 
     Raises:
         SourceError: it cannot be opened; one line that begins with or contains ``name``.
     """
     name = redact(name)
+    limits = {"max_pixels": str(max_pixels)}
     try:
         if isinstance(address, Path):
             check_file(address)
-            return av.open(f"file:{address}", "r", metadata_errors="replace")
+            return av.open(f"file:{address}", "r", options=limits, metadata_errors="replace")
         if isinstance(address, str):
             # FFmpeg's own limits. PyAV's (``timeout``) are held by a function that FFmpeg calls ten times a second and
             # that takes the GIL: in a thread that is left behind at exit, it crashes once the interpreter has gone.
             silence_us = f"{ANSWER_S * 1e6:.0f}"
-            limits = {"timeout": silence_us, "rw_timeout": silence_us}  # of TCP, and of what else is below
+            limits |= {"timeout": silence_us, "rw_timeout": silence_us}  # of TCP, and of what else is below
             return av.open(address, "r", options=limits, metadata_errors="replace")
-        return av.open(address, "r", metadata_errors="replace")
+        return av.open(address, "r", options=limits, metadata_errors="replace")
     except (FFmpegError, OSError, EOFError, ValueError) as error:
         raise SourceError(f"cannot open {name}: {_reason(error, address)}") from error
 
@@ -141,6 +144,30 @@ def choose_stream(container: InputContainer, which: int | None, name: str) -> Vi
         if other is not stream:
             other.discard = Discard.all
     return stream
+
+
+def limit_pixels(stream: VideoStream, name: str, max_pixels: int) -> None:
+    """Have the decoder of ``stream`` refuse larger pictures, before it asks for their memory.
+
+    Raises:
+        SourceError: the container says already that they are larger.
+    """
+    context = stream.codec_context
+    if context.width * context.height > max_pixels:
+        raise too_large(name, (context.height, context.width), max_pixels)
+    context.options = {**context.options, "max_pixels": str(max_pixels)}
+
+
+def stated_size(address: Path | IO[bytes]) -> tuple[int, int] | None:
+    """(height, width) as the container of a file says, asked of no decoder; None where it does not say."""
+    try:
+        place = f"file:{address}" if isinstance(address, Path) else address
+        with av.open(place, "r", options={"codec_whitelist": "none"}, metadata_errors="replace") as container:
+            context = container.streams.video[0].codec_context
+            size = (context.height, context.width)
+    except (FFmpegError, OSError, EOFError, ValueError, IndexError, AttributeError):
+        return None
+    return size if min(size) > 0 else None
 
 
 def frame_rate(stream: VideoStream) -> Fraction | None:

@@ -12,16 +12,19 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from ..pipeline.errors import SourceError, redact
+from ..pipeline.limits import MAX_PIXELS, check_max_pixels, too_large
 from ..pipeline.packet import Frame
 from .av_decoder import Decoder
-from .av_open import NETWORK
+from .av_open import NETWORK, stated_size
 from .av_picture import PictureReader
 from .clock import NANOSECONDS, StreamClock, check_range, frames_between, parse_time, to_ns, to_ticks
+from .image_bytes import announced_size
 from .standard_input import StandardInput
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
 
+_HEAD_BYTES = 1 << 16
 _RECORDED_AT = "com.apple.quicktime.creationdate"
 
 
@@ -55,6 +58,7 @@ class VideoSource:
         deterministic: bool = False,
         threads: int | None = None,
         standard_input: IO[bytes] | None = None,
+        max_pixels: int = MAX_PIXELS,
     ) -> None:
         """
         Args:
@@ -69,6 +73,7 @@ class VideoSource:
             deterministic: one thread, so that damage decodes to the same pixels every time.
             threads: of the decoder; None: one per available core.
             standard_input: read instead of ``sys.stdin.buffer``.
+            max_pixels: larger pictures are refused before memory is asked for.
 
         Raises:
             UsageError: times or counts that make no sense.
@@ -78,6 +83,8 @@ class VideoSource:
         self._start_ns = None if start is None else parse_time(start, "start")
         self._end_ns = None if end is None else parse_time(end, "end")
         check_range(self._start_ns, self._end_ns, frames)
+        check_max_pixels(max_pixels)
+        self._max_pixels = max_pixels
         self._limit = frames
         self._video_stream = video_stream
         self._sliced = sliced or deterministic
@@ -109,6 +116,7 @@ class VideoSource:
             video_stream=self._video_stream,
             sliced=self._sliced,
             threads=self._threads,
+            max_pixels=self._max_pixels,
         )
         self._expected = self._expect(self._decoder)
 
@@ -205,8 +213,19 @@ class VideoSource:
         if seen and self._start_ns:
             raise SourceError(f"{self.label}: there is no frame at or after start = {self._start_ns / NANOSECONDS:g} s")
         if not seen and not (self._input is not None and self._input.interrupted):
+            self._refuse_too_large()
             lost = f"; {decoder.errors} of {decoder.packets} packets are damaged" if decoder.errors else ""
             raise SourceError(f"{self.label}: no frame could be decoded{lost}")
+
+    def _refuse_too_large(self) -> None:
+        """Say so where a file could not be decoded because its pictures are too large: decoders forget their size."""
+        path = Path(self.address)
+        if self.address == "-" or not path.is_file():
+            return
+        with path.open("rb") as file:
+            size = announced_size(file.read(_HEAD_BYTES)) or stated_size(path)
+        if size is not None and size[0] * size[1] > self._max_pixels:
+            raise too_large(self.label, size, self._max_pixels)
 
     def _first_capture(self, decoder: Decoder) -> int | None:
         """Wall-clock time of pts_ns = 0, in ns since 1970, where the source knows it."""

@@ -7,7 +7,10 @@ import struct
 from .av_picture import UPRIGHT, Orientation
 
 _PNG = b"\x89PNG\r\n\x1a\n"
-_ORIENTATION_TAG = 0x0112
+_ORIENTATION_TAG, _WIDTH_TAG, _HEIGHT_TAG = 0x0112, 0x0100, 0x0101
+_PACKED = (b"zTXt", b"iCCP")
+_MOST_PACKED = 1 << 16  # bytes: they come to a thousand times as many at most
+_LONG = 4  # kind of a TIFF value: 32 bits
 _HEAD = 1 << 18  # bytes in which the data of a JPEG is looked for; it stands before the pixels
 
 # Source: Exif 2.32 (CIPA DC-008), 4.6.4 A, tag Orientation; 5 and 7 are the transpositions.
@@ -50,6 +53,65 @@ def is_cut_off(data: bytes) -> bool:
     return data[:4] == b"RIFF" and int.from_bytes(data[4:8], "little") + 8 > len(data)
 
 
+def without_packed_notes(data: bytes) -> bytes:
+    """A PNG file without compressed texts and colour profile where these are long: FFmpeg unpacks them, whatever they
+    come to, and nothing here reads them. Other files as they are.
+
+    Source: PNG third edition, 11.3.2.3 (iCCP) and 11.3.3.3 (zTXt).
+    """
+    if data[:8] != _PNG or not any(kind in data for kind in _PACKED):
+        return data
+    kept, packed, place = [data[:8]], 0, 8
+    while place + 8 <= len(data):
+        end = place + 12 + int.from_bytes(data[place : place + 4], "big")
+        if data[place + 4 : place + 8] in _PACKED:
+            packed += end - place
+        else:
+            kept.append(data[place:end])
+        place = end
+    return b"".join(kept) if packed > _MOST_PACKED else data
+
+
+def announced_size(data: bytes) -> tuple[int, int] | None:
+    """(height, width) as the head of a PNG, JPEG, GIF, BMP, WebP or TIFF file says, not turned; None: not known.
+
+    Source: PNG third edition 11.2.1, ITU-T T.81 B.2.2, GIF89a 18, BITMAPINFOHEADER, RFC 9649 2.5 to 2.7,
+    TIFF 6.0 section 8.
+    """
+    try:
+        width, height = _announced(data)
+    except (struct.error, IndexError):  # cut off in the middle
+        return None
+    return (height, width) if width > 0 and height > 0 else None
+
+
+def _announced(data: bytes) -> tuple[int, int]:
+    if data[:8] == _PNG:
+        return struct.unpack_from(">II", data, 16)
+    if data[:4] == b"GIF8":
+        return struct.unpack_from("<HH", data, 6)
+    if data[:2] == b"BM":
+        width, height = struct.unpack_from("<ii", data, 18)
+        return width, abs(height)
+    if data[:4] == b"RIFF" and data[12:16] == b"VP8X":
+        return int.from_bytes(data[24:27], "little") + 1, int.from_bytes(data[27:30], "little") + 1
+    if data[:4] == b"RIFF" and data[12:16] == b"VP8L":
+        bits = int.from_bytes(data[21:25], "little")
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    if data[:4] == b"RIFF" and data[12:16] == b"VP8 ":
+        width, height = struct.unpack_from("<HH", data, 26)
+        return width & 0x3FFF, height & 0x3FFF
+    if data[:4] in (b"II*\0", b"MM\0*"):
+        return _first_value(data, _WIDTH_TAG), _first_value(data, _HEIGHT_TAG)
+    place = 2
+    while data[:2] == b"\xff\xd8" and data[place] == 0xFF:  # the segments of a JPEG
+        if 0xC0 <= data[place + 1] <= 0xCF and data[place + 1] not in (0xC4, 0xC8, 0xCC):
+            height, width = struct.unpack_from(">HH", data, place + 5)
+            return width, height
+        place += 2 + struct.unpack_from(">H", data, place + 2)[0]
+    return 0, 0
+
+
 def _exif_block(data: bytes) -> bytes:
     """The TIFF structure with the Exif data, or nothing."""
     if data[:4] in (b"II*\0", b"MM\0*"):
@@ -79,13 +141,18 @@ def _chunk(
 
 def _orientation_value(block: bytes) -> int:
     """The value of the tag in the first directory of a TIFF structure; 1 where it has none."""
+    return _first_value(block, _ORIENTATION_TAG) or 1
+
+
+def _first_value(block: bytes, wanted: int) -> int:
+    """The value of a tag in the first directory of a TIFF structure, one of 16 or 32 bits; 0 where it has none."""
     order = {b"II": "<", b"MM": ">"}.get(block[:2])
     if order is None:
-        return 1
+        return 0
     (place,) = struct.unpack_from(f"{order}I", block, 4)
     (count,) = struct.unpack_from(f"{order}H", block, place)
     for entry in range(place + 2, place + 2 + 12 * count, 12):
-        tag, _, _, value = struct.unpack_from(f"{order}HHIH", block, entry)
-        if tag == _ORIENTATION_TAG:
-            return int(value)
-    return 1
+        tag, kind, _, value = struct.unpack_from(f"{order}HHIH", block, entry)
+        if tag == wanted:
+            return int(value) if kind != _LONG else int(struct.unpack_from(f"{order}I", block, entry + 8)[0])
+    return 0

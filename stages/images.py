@@ -10,6 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from ..pipeline.errors import SourceError, redact
+from ..pipeline.limits import MAX_PIXELS, check_max_pixels, too_large
 from ..pipeline.packet import Frame
 from ..pipeline.picture import Picture
 from .clock import NANOSECONDS, check_range, frames_between, parse_time, to_ns
@@ -66,31 +67,39 @@ def images_of_pattern(pattern: str) -> list[Path]:
     return [path for _, path in sorted(numbered)]
 
 
-def read_image(path: Path) -> Picture:
+def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> Picture:
     """Decode one image file, turned as its Exif data says; of an animation, the first picture.
 
+    Args:
+        path: of the file.
+        max_pixels: a larger image is refused before memory is asked for.
+
     Raises:
-        SourceError: not a file, or not an image that can be decoded.
+        SourceError: not a file, or not an image that can be decoded, or one that is too large.
     """
-    return _decode(path)[0]
+    return _decode(path, max_pixels)[0]
 
 
-def _decode(path: Path) -> tuple[Picture, bool]:
+def _decode(path: Path, max_pixels: int) -> tuple[Picture, bool]:
     """The picture, and whether it is damaged."""
     from av.error import FFmpegError
 
-    from .av_open import check_file, choose_stream, open_container
+    from .av_open import check_file, choose_stream, limit_pixels, open_container, stated_size
     from .av_picture import PictureReader
-    from .image_bytes import exif_orientation, is_cut_off
+    from .image_bytes import announced_size, exif_orientation, is_cut_off, without_packed_notes
 
     check_file(path)
-    data = path.read_bytes()
-    with closing(open_container(io.BytesIO(data), str(path))) as container:
+    data = without_packed_notes(path.read_bytes())
+    with closing(open_container(io.BytesIO(data), str(path), max_pixels=max_pixels)) as container:
         stream = choose_stream(container, None, str(path))
+        limit_pixels(stream, str(path), max_pixels)
         stream.codec_context.thread_count = 1
         try:
             frame = next(container.decode(stream))
         except (FFmpegError, StopIteration) as error:
+            size = announced_size(data) or stated_size(io.BytesIO(data))
+            if size is not None and size[0] * size[1] > max_pixels:
+                raise too_large(str(path), size, max_pixels) from error
             raise SourceError(f"{path} is damaged: no image could be decoded") from error
         picture = PictureReader().read(frame, orientation=exif_orientation(data))
         return picture, frame.is_corrupt or is_cut_off(data)
@@ -114,6 +123,7 @@ class ImageSource:
         start: str | float | None = None,
         end: str | float | None = None,
         frames: int | None = None,
+        max_pixels: int = MAX_PIXELS,
     ) -> None:
         """
         Args:
@@ -122,6 +132,7 @@ class ImageSource:
             start: first time to deliver, in seconds at 25 images per second.
             end: time from which on nothing is delivered.
             frames: deliver at most so many.
+            max_pixels: larger images are refused before memory is asked for.
 
         Raises:
             UsageError: a time or a count makes no sense.
@@ -131,6 +142,8 @@ class ImageSource:
         start_ns = None if start is None else parse_time(start, "start")
         end_ns = None if end is None else parse_time(end, "end")
         check_range(start_ns, end_ns, frames)
+        check_max_pixels(max_pixels)
+        self._max_pixels = max_pixels
         rate = Fraction(IMAGE_RATE)
         count = frames_between(len(self.paths), rate, start_ns, end_ns)
         self._first = frames_between(len(self.paths), rate, None, start_ns) if start_ns else 0
@@ -173,7 +186,7 @@ class ImageSource:
         for index in range(self._count):
             number = self._first + index
             try:
-                picture, damaged = _decode(self.paths[number])
+                picture, damaged = _decode(self.paths[number], self._max_pixels)
             except SourceError:
                 if self._count == 1 or (index == self._count - 1 and not delivered):
                     raise

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..pipeline.errors import SourceError, UsageError, redact
+from ..pipeline.limits import MAX_PIXELS
 from ..pipeline.stage import Source
 from .images import ImageSource, images_in, images_of_pattern, is_image, natural_key
 from .paced import PacedSource
@@ -38,6 +39,7 @@ class _Options:
     deterministic: bool
     threads: int | None
     video_stream: int | None
+    max_pixels: int
 
     def video(self, address: str, name: str | None) -> Source:
         from .decode import VideoSource
@@ -52,6 +54,7 @@ class _Options:
             sliced=self.latest,
             deterministic=self.deterministic,
             threads=self.threads,
+            max_pixels=self.max_pixels,
         )
         return PacedSource(source) if self.latest else source
 
@@ -62,7 +65,14 @@ class _Options:
         return [PacedSource(source) if self.latest else source for source in sources]
 
     def images(self, paths: Sequence[Path], name: str) -> Source:
-        source = ImageSource(paths, stream_id=name, start=self.start, end=self.end, frames=self.frames)
+        source = ImageSource(
+            paths,
+            stream_id=name,
+            start=self.start,
+            end=self.end,
+            frames=self.frames,
+            max_pixels=self.max_pixels,
+        )
         return PacedSource(source) if self.latest else source
 
 
@@ -77,6 +87,7 @@ def open_source(
     deterministic: bool = False,
     threads: int | None = None,
     video_stream: int | None = None,
+    max_pixels: int = MAX_PIXELS,
 ) -> list[Source]:
     """The sources that an address stands for; usually one, several for a glob that matches videos.
 
@@ -95,6 +106,7 @@ def open_source(
         deterministic: decode damage to the same pixels every time (one thread).
         threads: of the decoder; None: one per available core.
         video_stream: which of several video streams of a file, from 0; None: the best.
+        max_pixels: larger pictures are refused before memory is asked for.
 
     Returns:
         sources that are not opened yet, but whose file or folder exists.
@@ -107,7 +119,7 @@ def open_source(
     named = None if Path(text).exists() else _NAMED.fullmatch(text)
     if named:
         text, stream_id = named["address"], stream_id or named["name"]
-    options = _Options(start, end, frames, latest, deterministic, threads, video_stream)
+    options = _Options(start, end, frames, latest, deterministic, threads, video_stream, max_pixels)
     path = Path(text)
     if not text:
         raise UsageError(f"an empty source address; give {KINDS}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,11 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 from ...pipeline.errors import SourceError, UsageError
+from ...pipeline.limits import MAX_PIXELS
+from ...pipeline.parse_json import parse_json
+
+COMMON_OPTIONS = ("max-pixels", "outside")
+"""Options of all kinds of data sets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,23 @@ class Address:
     def name(self) -> str:
         """For reports: ``coco:annotations.json``."""
         return f"{self.kind}:{self.path.name}"
+
+    @property
+    def max_pixels(self) -> int:
+        """The option ``max-pixels``: larger images are refused.
+
+        Raises:
+            UsageError: it is no whole number from 1.
+        """
+        text = self.options.get("max-pixels", str(MAX_PIXELS))
+        if not text.isascii() or not text.isdigit() or len(text) > 18 or int(text) < 1:
+            raise UsageError(f"{self.name}: max-pixels must be a whole number from 1, got {text[:40]!r}")
+        return int(text)
+
+    @property
+    def outside(self) -> bool:
+        """The option ``outside``: whether pictures may be named that are not inside of their folder."""
+        return self.choice("outside", "no", "yes") == "yes"
 
     def json(self) -> Any:
         """The JSON of ``path``.
@@ -100,7 +121,7 @@ def read_json(path: Path) -> Any:
         SourceError: it cannot be read or is no JSON.
     """
     try:
-        return json.loads(path.read_bytes())
+        return parse_json(path.read_bytes(), constants=True)
     except OSError as error:
         raise SourceError(f"cannot read {path}: {error.strerror}") from error
     except ValueError as error:  # JSON and its text encoding

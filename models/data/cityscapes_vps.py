@@ -16,7 +16,7 @@ from .address import Address, read_json
 from .coco import Record
 from .coco_panoptic import Segments
 from .dataset import Clip
-from .files import FileDataset, FrameFile, reading
+from .files import FileDataset, FrameFile, picture_path, reading
 
 VIDEO_DIGITS = 4
 FRAMES_PER_SECOND = 17.0
@@ -37,7 +37,7 @@ def open_cityscapes_vps(address: Address) -> FileDataset:
     """
     split = address.choice("split", "val", "train", "test")
     every = address.choice("frames", "annotated", "all") == "all"
-    found = Segments.of(read_json(address.path / f"panoptic_gt_{split}_city_vps.json"), address.name)
+    found = Segments.of(read_json(address.path / f"panoptic_gt_{split}_city_vps.json"), address)
     folder = address.path / split
     videos: dict[str, list[Record]] = {}
     for number, image in enumerate(found.images):
@@ -55,7 +55,7 @@ def open_cityscapes_vps(address: Address) -> FileDataset:
         size = int(images[0]["height"]), int(images[0]["width"])
         rate = FRAMES_PER_SECOND if every else FRAMES_PER_SECOND / STEP
         clips.append(Clip(video, len(frames[video]), size, rate))
-    return FileDataset(address.name, found.class_names, found.stuff_names, tuple(clips), frames)
+    return FileDataset(address.name, found.class_names, found.stuff_names, tuple(clips), frames, address.max_pixels)
 
 
 def _frame_name(image: Record) -> str:
@@ -83,8 +83,10 @@ def _all_of(
     """
     for names in sequences:
         if labelled.keys() <= names.keys():
-            unlabelled = {
-                name: FrameFile(folder / file, found.nothing, annotated=False) for name, file in names.items()
-            }
+            with reading(f"{found.name}: the list of all frames"):
+                unlabelled = {
+                    name: FrameFile(picture_path(folder, file, found.address), found.nothing, annotated=False)
+                    for name, file in names.items()
+                }
             return list((unlabelled | labelled).values())
     raise SourceError(f"{found.name}: the list of all frames has no video with {', '.join(labelled)}")

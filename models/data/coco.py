@@ -6,6 +6,7 @@ Source: Lin et al., ECCV 2014, and the format's description at cocodataset.org. 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,13 +17,28 @@ import numpy as np
 
 from ...pipeline.errors import SourceError
 from ...pipeline.landmarks import Landmarks
+from ...pipeline.limits import MAX_PIXELS, too_large
 from ...pipeline.truth import FACE_POINTS, Truth
 from .address import Address, read_json
 from .dataset import Clip
-from .files import FileDataset, FrameFile, boxes_of, choose_folder, reading, things, unique_names
-from .segmentation import masks_of
+from .files import (
+    FileDataset,
+    FrameFile,
+    boxes_of,
+    choose_folder,
+    finite,
+    known_id,
+    picture_path,
+    reading,
+    things,
+    unique_names,
+)
+from .segmentation import enclosing, masks_of
 
 Record = Mapping[str, Any]
+LOG = logging.getLogger("vidgraph")
+_NAMED = 3
+"""Annotations that are left out are named up to so many."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,10 +58,11 @@ class Annotations:
     of_image: dict[Any, list[Record]]
 
     @classmethod
-    def of(cls, document: Any, name: str) -> Annotations:
+    def of(cls, document: Any, name: str, *, max_pixels: int = MAX_PIXELS) -> Annotations:
         """
         Raises:
-            SourceError: a record is missing or damaged, or an annotation names an image or category that is not there.
+            SourceError: an image has more than ``max_pixels``; a record is missing or damaged, or names what
+                is not there.
         """
         with reading(name):
             images = list(document["images"])
@@ -54,33 +71,39 @@ class Annotations:
             for number, image in enumerate(images):
                 with reading(f"{name}: image {number}"):
                     of_image[image["id"]] = []
-                    check_image(image)
+                    check_image(image, f"{name}: image {number}", max_pixels)
+            annotations = list(document.get("annotations") or ())
         if len(of_image) != len(images):
             raise SourceError(f"{name}: two images have the same id")
-        for number, annotation in enumerate(document.get("annotations", ())):
+        for number, annotation in enumerate(annotations):
             with reading(f"{name}: annotation {number}"):
-                if annotation["image_id"] not in of_image:
-                    raise ValueError(f"there is no image with the id {annotation['image_id']!r}")
-                if annotation["category_id"] not in categories:
-                    raise ValueError(f"there is no category with the id {annotation['category_id']!r}")
-                of_image[annotation["image_id"]].append(annotation)
+                image_id = known_id(of_image, annotation["image_id"], "image")
+                category = known_id(categories, annotation["category_id"], "category")
+                if category != annotation["category_id"]:
+                    annotation = {**annotation, "category_id": category}
+                of_image[image_id].append(annotation)
         return cls(name, images, categories, of_image)
 
 
-def check_image(image: Record) -> None:
+def check_image(image: Record, where: str, max_pixels: int) -> None:
     """
     Raises:
         KeyError, TypeError, ValueError: a COCO image lacks its name or size.
+        SourceError: it has more than ``max_pixels``.
     """
-    if not isinstance(image["file_name"], str) or int(image["width"]) < 1 or int(image["height"]) < 1:
+    height, width = _size(image)
+    if not isinstance(image["file_name"], str) or width < 1 or height < 1:
         raise ValueError("file_name, width and height must be a name and numbers from 1")
+    if width * height > max_pixels:
+        raise too_large(where, (height, width), max_pixels)
 
 
 def open_coco(address: Address) -> FileDataset:
     """Open ``coco:FILE.json``.
 
     Options: ``images=FOLDER``; ``faces=FILE.json``, annotations of faces for the same images, as
-    :mod:`.write_coco` writes them; ``masks=no`` leaves masks out.
+    :mod:`.write_coco` writes them; ``masks=no`` leaves masks out. Where there are masks, annotations whose mask is
+    empty, or a polygon of fewer than three points, are left out, and the log names them.
 
     A category whose keypoints are the five of a face gives ``Truth.faces``; the others are classes, in the order of
     their ids. ``Truth.bodies`` has the keypoints of the first category that has some, and of those with the same.
@@ -89,18 +112,22 @@ def open_coco(address: Address) -> FileDataset:
         SourceError: a file is missing or damaged.
     """
     document = address.json()
-    found = Annotations.of(document, address.name)
+    found = Annotations.of(document, address.name, max_pixels=address.max_pixels)
     faces = None
     if "faces" in address.options:
         path = Path(address.options["faces"])
-        faces = Annotations.of(read_json(path), f"{address.kind}:{path.name}")
+        faces = Annotations.of(read_json(path), f"{address.kind}:{path.name}", max_pixels=address.max_pixels)
     reader = Reader(found, faces, wants_masks=address.choice("masks", "yes", "no") == "yes")
     root = image_folder(address, found.images)
     clips, frames = [], {}
     for clip, images in clips_of(found.images, document.get("videos", ()), address.name):
         clips.append(clip)
-        frames[clip.name] = [FrameFile(root / image["file_name"], partial(reader.truth, image)) for image in images]
-    return FileDataset(address.name, reader.class_names, (), tuple(clips), frames)
+        with reading(f"{address.name}: the images of {clip.name}"):
+            frames[clip.name] = [
+                FrameFile(picture_path(root, image["file_name"], address), partial(reader.truth, image))
+                for image in images
+            ]
+    return FileDataset(address.name, reader.class_names, (), tuple(clips), frames, address.max_pixels)
 
 
 def image_folder(address: Address, images: Sequence[Record]) -> Path:
@@ -112,6 +139,8 @@ def image_folder(address: Address, images: Sequence[Record]) -> Path:
     if "images" in address.options or not images:
         return address.folder("images", address.path.parent)
     folder = address.path.parent
+    with reading(f"{address.name}: the first image"):
+        picture_path(folder, images[0]["file_name"], address)
     split = address.path.stem.rpartition("_")[2]
     usual = [folder, folder / "images", folder / split, folder.parent / "images", folder.parent / split, folder.parent]
     return choose_folder(usual, images[0]["file_name"], name=address.name)
@@ -125,19 +154,23 @@ def clips_of(images: Sequence[Record], videos: Sequence[Record], name: str) -> l
     """
     alone = [image for image in images if image.get("video_id") is None]
     found = []
-    for image, clip_name in zip(alone, unique_names([image["file_name"] for image in alone]), strict=True):
+    with reading(f"{name}: the names of its images"):
+        names = unique_names([image["file_name"] for image in alone])
+    for image, clip_name in zip(alone, names, strict=True):
         found.append((Clip(clip_name, 1, _size(image)), [image]))
     of_video: dict[Any, list[Record]] = {}
-    for image in images:
-        if image.get("video_id") is not None:
-            of_video.setdefault(image["video_id"], []).append(image)
     with reading(f"{name}: the list of videos"):
-        known = {video["id"]: video for video in videos}
+        for image in images:
+            if image.get("video_id") is not None:
+                of_video.setdefault(image["video_id"], []).append(image)
+        known = {video["id"]: video for video in videos or ()}
         for number, members in of_video.items():
-            if number not in known:
-                raise ValueError(f"it has no video with the id {number!r}, which {members[0]['file_name']} names")
+            try:
+                video = known[known_id(known, number, "video")]
+            except ValueError as error:
+                raise ValueError(f"{error}, which {members[0]['file_name']} names") from None
             members.sort(key=lambda image: int(image["frame_id"]))
-            video, sizes = known[number], {_size(image) for image in members}
+            sizes = {_size(image) for image in members}
             if len(sizes) > 1:
                 raise ValueError(f"the images of {number!r} are of different sizes (height, width): {sorted(sizes)}")
             clip = Clip(str(video.get("name", number)), len(members), sizes.pop(), float(video.get("fps", 0)))
@@ -158,12 +191,12 @@ class Reader:
         self._found = found
         faces = found if faces is None else faces
         self._faces = faces
-        self._face_ids = {number for number, one in faces.categories.items() if _points(one) == FACE_POINTS}
-        classes = [number for number, one in found.categories.items() if _points(one) != FACE_POINTS]
-        self._class_of = {number: row for row, number in enumerate(classes)}
         with reading(f"{found.name}: the list of categories"):
+            self._face_ids = {number for number, one in faces.categories.items() if _points(one) == FACE_POINTS}
+            classes = [number for number, one in found.categories.items() if _points(one) != FACE_POINTS]
+            self._class_of = {number: row for row, number in enumerate(classes)}
             self.class_names = tuple(str(found.categories[number]["name"]) for number in classes)
-        named = [_points(found.categories[number]) for number in classes]
+            named = [_points(found.categories[number]) for number in classes]
         self._points = next(filter(None, named), ())
         self._with_points = {
             number for number, names in zip(classes, named, strict=True) if names and names == self._points
@@ -171,6 +204,8 @@ class Reader:
         annotations = [one for several in found.of_image.values() for one in several]
         self._has_masks = wants_masks and any(one.get("segmentation") for one in annotations)
         self._has_tracks = any("track_id" in one for one in annotations)
+        if self._has_masks:
+            self._name_left_out()
 
     def truth(self, image: Record) -> Truth:
         """The truth of one image.
@@ -180,7 +215,7 @@ class Reader:
         """
         where = f"{self._found.name}: the annotations of {image['file_name']}"
         with reading(where):
-            rows = [one for one in self._found.of_image[image["id"]] if one["category_id"] in self._class_of]
+            rows = [one for one in self._objects(image["id"]) if not self._is_left_out(one)]
             truth = Truth(
                 things(
                     boxes_of([one["bbox"] for one in rows]),
@@ -190,9 +225,37 @@ class Reader:
                     track_ids=[int(one.get("track_id", -1)) for one in rows] if self._has_tracks else None,
                 ),
                 np.array([bool(one.get("iscrowd", 0)) for one in rows], np.bool_),
-                np.array([float(one.get("hidden", -1)) for one in rows], np.float32),
+                finite("hidden", [float(one.get("hidden", -1)) for one in rows]),
             )
             return self._with_faces(self._with_bodies(truth, rows), image)
+
+    def _objects(self, image_id: Any) -> list[Record]:
+        return [one for one in self._found.of_image[image_id] if one["category_id"] in self._class_of]
+
+    def _is_left_out(self, annotation: Record) -> bool:
+        """Whether a mask is wanted, and it has one that encloses nothing."""
+        return self._has_masks and "segmentation" in annotation and enclosing(annotation["segmentation"]) is None
+
+    def _name_left_out(self) -> None:
+        """Say which annotations are not used."""
+        files = {image["id"]: image["file_name"] for image in self._found.images}
+        left_out = [
+            f"{one.get('id')} of {files[number]}"
+            for number in files
+            for one in self._objects(number)
+            if self._is_left_out(one)
+        ]
+        if left_out:
+            more = ", …" if len(left_out) > _NAMED else ""
+            LOG.warning(
+                "%s: %d annotation%s left out, for the mask is empty or a polygon of fewer than three points:"
+                " %s%s; ?masks=no reads boxes only, of all",
+                self._found.name,
+                len(left_out),
+                " is" if len(left_out) == 1 else "s are",
+                ", ".join(left_out[:_NAMED]),
+                more,
+            )
 
     def _with_bodies(self, truth: Truth, rows: Sequence[Record]) -> Truth:
         if not self._points:
@@ -225,7 +288,7 @@ def _segmentation(annotation: Record) -> Any:
     """
     if not annotation.get("segmentation"):
         raise ValueError(f"annotation {annotation.get('id')} has no mask, though others do; ?masks=no reads boxes only")
-    return annotation["segmentation"]
+    return enclosing(annotation["segmentation"])
 
 
 def _landmarks(rows: Sequence[Record], names: tuple[str, ...], places: Sequence[int] | None) -> Landmarks:
@@ -235,7 +298,7 @@ def _landmarks(rows: Sequence[Record], names: tuple[str, ...], places: Sequence[
     for flat in several:
         if len(flat) != len(nothing):
             raise ValueError(f"keypoints must be {len(names)} times x, y, visibility, got {len(flat)} numbers")
-    each = np.array(several, np.float32).reshape(len(rows), len(names), 3)
+    each = finite("keypoints", several).reshape(len(rows), len(names), 3)
     alone = np.full(len(rows), -1, np.int32)
     return Landmarks(
         np.ascontiguousarray(each[:, :, :2]),

@@ -20,7 +20,7 @@ from ...pipeline.panoptic import PanopticMap, Segment
 from ...pipeline.truth import Truth
 from .address import Address
 from .coco import Record, check_image, clips_of, image_folder
-from .files import FileDataset, FrameFile, reading, things
+from .files import FileDataset, FrameFile, known_id, picture_path, reading, things
 from .image_files import read_ids
 
 
@@ -29,14 +29,14 @@ class Segments:
     """The records of one panoptic JSON, looked through.
 
     Attributes:
-        name: for messages.
+        address: of the data set.
         images: in their order.
         of_image: image id -> its annotation.
         class_names, stuff_names: in the order of the categories' ids.
         classes: category id -> (class id, name, whether it is a thing). Class ids count things first, then stuff.
     """
 
-    name: str
+    address: Address
     images: list[Record]
     of_image: dict[Any, Record]
     class_names: tuple[str, ...]
@@ -44,39 +44,44 @@ class Segments:
     classes: dict[int, tuple[int, str, bool]]
 
     @classmethod
-    def of(cls, document: Any, name: str) -> Segments:
+    def of(cls, document: Any, address: Address) -> Segments:
         """
         Raises:
-            SourceError: a record is missing or damaged, or an annotation names an image that is not there.
+            SourceError: an image is too large; a record is missing or damaged, or names what is not there.
         """
+        name, max_pixels = address.name, address.max_pixels
         with reading(f"{name}: the list of categories"):
             ordered = sorted(document["categories"], key=lambda one: (not one["isthing"], int(one["id"])))
             classes = {int(c["id"]): (row, str(c["name"]), bool(c["isthing"])) for row, c in enumerate(ordered)}
         with reading(name):
             images = list(document["images"])
-        known = set()
+            annotations = list(document.get("annotations") or ())
+        known: dict[Any, None] = {}
         for number, image in enumerate(images):
             with reading(f"{name}: image {number}"):
-                check_image(image)
-                known.add(image["id"])
+                check_image(image, f"{name}: image {number}", max_pixels)
+                known[image["id"]] = None
         of_image: dict[Any, Record] = {}
-        for number, annotation in enumerate(document.get("annotations", ())):
+        for number, annotation in enumerate(annotations):
             with reading(f"{name}: annotation {number}"):
-                if annotation["image_id"] not in known:
-                    raise ValueError(f"there is no image with the id {annotation['image_id']!r}")
+                image_id = known_id(known, annotation["image_id"], "image")
                 for segment in annotation["segments_info"]:
-                    if segment["category_id"] not in classes:
-                        raise ValueError(f"there is no category with the id {segment['category_id']!r}")
-                of_image[annotation["image_id"]] = annotation
+                    known_id(classes, segment["category_id"], "category")
+                of_image[image_id] = annotation
         things_first = [(thing, label) for _, label, thing in classes.values()]
         return cls(
-            name,
+            address,
             images,
             of_image,
             tuple(label for thing, label in things_first if thing),
             tuple(label for thing, label in things_first if not thing),
             classes,
         )
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+        return self.address.name
 
     def nothing(self) -> Truth:
         """The truth of a frame that nothing is said about."""
@@ -85,17 +90,21 @@ class Segments:
     def frame(self, image: Record, images: Path, pngs: Path, *, tracked: bool) -> FrameFile:
         """The frame of one image; ``tracked``: a segment's id stays with it through the video."""
         annotation = self.of_image.get(image["id"])
-        file = images / image["file_name"]
-        if annotation is None:
-            return FrameFile(file, self.nothing, annotated=False)
-        return FrameFile(file, partial(self._truth, annotation, pngs, tracked))
+        with reading(f"{self.name}: image {image['id']!r}"):
+            file = picture_path(images, image["file_name"], self.address)
+            if annotation is None:
+                return FrameFile(file, self.nothing, annotated=False)
+            size = int(image["height"]), int(image["width"])
+        return FrameFile(file, partial(self._truth, annotation, pngs, tracked, size))
 
-    def _truth(self, annotation: Mapping[str, Any], pngs: Path, tracked: bool) -> Truth:
+    def _truth(self, annotation: Mapping[str, Any], pngs: Path, tracked: bool, size: tuple[int, int]) -> Truth:
         where = f"{self.name}: the segments of image {annotation['image_id']!r}"
         with reading(where):
-            path = pngs / annotation["file_name"]
-        ids = read_ids(path)
+            path = picture_path(pngs, annotation["file_name"], self.address)
+        ids = read_ids(path, max_pixels=self.address.max_pixels)
         with reading(where):
+            if ids.shape != size:
+                raise ValueError(f"{path} must be {size[1]}x{size[0]} as its image, got {ids.shape[1]}x{ids.shape[0]}")
             infos = annotation["segments_info"]
             areas = _areas(ids, [int(info["id"]) for info in infos], path)
             segments = tuple(self._segment(info, areas[int(info["id"])], tracked) for info in infos)
@@ -103,7 +112,7 @@ class Segments:
             return panoptic_truth(PanopticMap(ids, segments), self.class_names, crowd)
 
     def _segment(self, info: Record, area_px: int, tracked: bool) -> Segment:
-        class_id, label, thing = self.classes[info["category_id"]]
+        class_id, label, thing = self.classes[known_id(self.classes, info["category_id"], "category")]
         track = info.get("track_id", info["id"] if tracked else None) if thing else None
         track_id = None if track is None else int(track)
         return Segment(int(info["id"]), class_id, label, thing, 1.0 if thing else None, area_px, track_id)
@@ -153,7 +162,7 @@ def open_coco_panoptic(address: Address) -> FileDataset:
         SourceError: a file is missing or damaged.
     """
     document = address.json()
-    found = Segments.of(document, address.name)
+    found = Segments.of(document, address)
     images, pngs = image_folder(address, found.images), address.folder("pngs", address.path.with_suffix(""))
     clips, frames = [], {}
     for clip, members in clips_of(found.images, document.get("videos", ()), address.name):
@@ -161,4 +170,4 @@ def open_coco_panoptic(address: Address) -> FileDataset:
         frames[clip.name] = [found.frame(image, images, pngs, tracked=False) for image in members]
     if not found.of_image:
         raise SourceError(f"{address.name} has no annotations")
-    return FileDataset(address.name, found.class_names, found.stuff_names, tuple(clips), frames)
+    return FileDataset(address.name, found.class_names, found.stuff_names, tuple(clips), frames, address.max_pixels)

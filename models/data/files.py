@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...pipeline.detections import Detections
 from ...pipeline.errors import SourceError
+from ...pipeline.limits import MAX_PIXELS
 from ...pipeline.masks import Masks
 from ...pipeline.packet import Frame
 from ...pipeline.truth import Truth
 from ...stages.images import read_image
+from .address import Address
 from .dataset import Clip, Sample
 
 NANOSECONDS = 1_000_000_000
+_FARTHEST = 1e9
+"""Pixels of a coordinate: beyond it float32 is of no use."""
+_LONGEST = 400
+"""Characters that a message says of what is damaged."""
+_NAME_BYTES = 255
+"""Of a file's name, on all usual file systems."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,13 +43,17 @@ class FrameFile:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FileDataset:
-    """A :class:`Dataset` whose frames are image files; ``frames`` has those of each clip, by its name."""
+    """A :class:`Dataset` whose frames are image files; ``frames`` has those of each clip, by its name.
+
+    Images of more than ``max_pixels`` are refused.
+    """
 
     name: str
     class_names: tuple[str, ...]
     stuff_names: tuple[str, ...]
     clips: tuple[Clip, ...]
     frames: Mapping[str, Sequence[FrameFile]]
+    max_pixels: int = MAX_PIXELS
 
     def samples(self, clip: Clip) -> Iterator[Sample]:
         """The frames of ``clip``, in order.
@@ -48,7 +62,7 @@ class FileDataset:
             SourceError: an image is missing, damaged or of another size than the data set says; the truth is damaged.
         """
         for index, file in enumerate(self.frames[clip.name]):
-            picture = read_image(file.image)
+            picture = read_image(file.image, max_pixels=self.max_pixels)
             if (picture.height, picture.width) != clip.size:
                 raise SourceError(
                     f"{self.name}: {file.image} must be {clip.size[1]}x{clip.size[0]},"
@@ -65,9 +79,61 @@ def reading(where: str) -> Iterator[None]:
     try:
         yield
     except KeyError as error:
-        raise SourceError(f"{where} has no {error}") from error
+        raise SourceError(f"{where[:_LONGEST]} has no {str(error)[:_LONGEST]}") from error
     except (TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
-        raise SourceError(f"{where} is damaged: {error}") from error
+        raise SourceError(f"{where[:_LONGEST]} is damaged: {' '.join(str(error)[:_LONGEST].split())}") from error
+
+
+def picture_path(folder: Path, name: Any, address: Address) -> Path:
+    """The path of a picture that annotations name.
+
+    Raises:
+        SourceError: it is not inside ``folder``, and the address does not say ``outside=yes``.
+        TypeError, ValueError: ``name`` is no name of a file.
+    """
+    if not isinstance(name, str) or not name:
+        raise TypeError(f"the name of a picture must be a text, got {str(name)[:40]!r}")
+    parts = Path(name).parts
+    if "\0" in name or max(len(os.fsencode(part)) for part in parts or ("",)) > _NAME_BYTES:
+        raise ValueError(f"{name[:40]!r} … is no name of a file")
+    if not address.outside and (Path(name).is_absolute() or ".." in parts):
+        raise SourceError(
+            f"{address.name} names the picture {name[:200]!r}, which is not inside of its folder; "
+            "if that is meant, say ?outside=yes"
+        )
+    return folder / name
+
+
+def known_id(table: Mapping[Any, Any], number: Any, what: str) -> Any:
+    """The key of ``table`` that is ``number``, be one of them written as a text.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if number in table:
+        return number
+    other: Any = str(number) if type(number) is int else number
+    if isinstance(number, str) and number.strip().lstrip("-").isdigit() and len(number) < 20:
+        other = int(number)
+    if other not in table:
+        raise ValueError(
+            f"there is no {what} with the id {number[:40]!r}"
+            if isinstance(number, str)
+            else f"there is no {what} with the id {str(number)[:40]}"
+        )
+    return other
+
+
+def finite(what: str, numbers: Any) -> NDArray[np.float32]:
+    """float32 of numbers, lists of them, or lists of these.
+
+    Raises:
+        ValueError, TypeError: they are something else, or out of all proportion.
+    """
+    found = np.array(numbers, np.float64)
+    if not np.abs(found).max(initial=0) <= _FARTHEST:  # also for NaN
+        raise ValueError(f"{what} must be numbers of at most {_FARTHEST:g}")
+    return found.astype(np.float32)
 
 
 def unique_names(files: Sequence[str]) -> list[str]:
@@ -83,11 +149,15 @@ def boxes_of(corners_and_sizes: Sequence[Sequence[float]]) -> NDArray[np.float32
         ValueError: they are not four finite numbers each, or a size is negative.
     """
     for box in corners_and_sizes:
-        if len(box) != 4 or not all(map(math.isfinite, box)) or min(box[2:]) < 0:
-            raise ValueError(f"a box must be x, y, width, height, got {list(box)}")
+        if len(box) != 4 or not all(map(_is_near, box)) or min(box[2:]) < 0:
+            raise ValueError(f"a box must be x, y, width, height, got {str(list(box))[:80]}")
     boxes = np.array(corners_and_sizes, np.float64).reshape(-1, 4)
     boxes[:, 2:] += boxes[:, :2]
     return boxes.astype(np.float32)
+
+
+def _is_near(number: float) -> bool:
+    return math.isfinite(number) and abs(number) <= _FARTHEST
 
 
 def things(

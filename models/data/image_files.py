@@ -5,6 +5,7 @@ Source: the COCO panoptic format (Kirillov et al., CVPR 2019): the id of a segme
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...pipeline.errors import SourceError
+from ...pipeline.limits import MAX_PIXELS
 from ...stages.images import read_image
 
 IMAGE_KINDS = ("jpg", "png", "none")
@@ -54,10 +56,12 @@ def image_size(path: Path) -> tuple[int, int]:
     from PIL import Image
 
     try:
-        with Image.open(path) as image:
+        with warnings.catch_warnings(action="ignore"), Image.open(path) as image:  # Pillow warns of damage, and of size
             width, height = image.size
             turned = image.getexif().get(_ORIENTATION) in _TURNED
-    except (OSError, ValueError, SyntaxError) as error:
+    except Image.DecompressionBombError as error:
+        raise SourceError(f"cannot read {path}: it says that it has more pixels than any image") from error
+    except Exception as error:  # Pillow documents no types here; a damaged file raises nearly anything
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "no image that can be read"
         raise SourceError(f"cannot read {path}: {reason}") from error
     return (width, height) if turned else (height, width)
@@ -73,12 +77,15 @@ def write_ids(path: Path, ids: NDArray[np.int32]) -> None:
     write_image(path, colours.astype(np.uint8))
 
 
-def read_ids(path: Path) -> NDArray[np.int32]:
+def read_ids(path: Path, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.int32]:
     """The numbers that the colours of a PNG stand for, int32 [H, W].
 
     Raises:
-        SourceError: not a file, or no image.
+        SourceError: not a file, no image, or one of more than ``max_pixels``.
     """
-    colours = read_image(path).rgb().astype(np.int32)
-    ids: NDArray[np.int32] = colours[:, :, 0] | colours[:, :, 1] << 8 | colours[:, :, 2] << 16
+    colours = read_image(path, max_pixels=max_pixels).rgb()
+    ids: NDArray[np.int32] = colours[:, :, 2].astype(np.int32)
+    for channel in (1, 0):
+        ids <<= 8
+        ids |= colours[:, :, channel]
     return ids

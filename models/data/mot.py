@@ -19,11 +19,12 @@ from pathlib import Path
 import numpy as np
 
 from ...pipeline.errors import SourceError
+from ...pipeline.limits import too_large
 from ...pipeline.truth import Truth
 from ...stages.images import images_in, natural_key
 from .address import Address
 from .dataset import Clip
-from .files import FileDataset, FrameFile, boxes_of, reading, things
+from .files import FileDataset, FrameFile, boxes_of, finite, picture_path, reading, things
 from .image_files import image_size
 
 MOT_CLASSES = (
@@ -58,14 +59,14 @@ def open_mot(address: Address) -> FileDataset:
     class_names = _class_names(folders)
     clips, frames = [], {}
     for folder in folders:
-        clip, images = _sequence(folder)
+        clip, images = _sequence(folder, address)
         rows = read_rows(folder / "gt" / "gt.txt", clip.frames, len(class_names))
         clips.append(clip)
         frames[clip.name] = [
             FrameFile(image, partial(_truth, rows.get(number, []), class_names, folder), bool(rows))
             for number, image in enumerate(images, start=1)
         ]
-    return FileDataset(address.name, class_names, (), tuple(clips), frames)
+    return FileDataset(address.name, class_names, (), tuple(clips), frames, address.max_pixels)
 
 
 def sequence_folders(folder: Path) -> list[Path]:
@@ -88,18 +89,31 @@ def _class_names(folders: Sequence[Path]) -> tuple[str, ...]:
     found = set()
     for folder in folders:
         labels = folder / "gt" / "labels.txt"
-        names = labels.read_text("utf-8").splitlines() if labels.is_file() else MOT_CLASSES
+        names = _lines(labels) if labels.is_file() else MOT_CLASSES
         found.add(tuple(name.strip() for name in names if name.strip()))
     if len(found) > 1:
         raise SourceError(f"the sequences in {folders[0].parent} name different classes in gt/labels.txt")
     return found.pop()
 
 
-def _sequence(folder: Path) -> tuple[Clip, list[Path]]:
+def _lines(path: Path) -> list[str]:
+    """The lines of a text.
+
+    Raises:
+        SourceError: it cannot be read, or is no UTF-8.
+    """
+    try:
+        return path.read_text("utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
+        raise SourceError(f"cannot read {path}: {reason}") from error
+
+
+def _sequence(folder: Path, address: Address) -> tuple[Clip, list[Path]]:
     """What ``seqinfo.ini`` says; without one, the images that there are.
 
     Raises:
-        SourceError: it is damaged, or there are no images.
+        SourceError: it is damaged, or there are no images, or fewer than it says.
     """
     info = folder / "seqinfo.ini"
     if not info.is_file():
@@ -108,15 +122,23 @@ def _sequence(folder: Path) -> tuple[Clip, list[Path]]:
     parser = configparser.ConfigParser(interpolation=None)
     with reading(str(info)):
         try:
-            parser.read_string(info.read_text("utf-8"))
+            parser.read_string("\n".join(_lines(info)))
         except configparser.Error as error:
             raise ValueError(" ".join(str(error).split())) from error
         values = parser["Sequence"]
         count, size = int(values["seqLength"]), (int(values["imHeight"]), int(values["imWidth"]))
-        root, suffix = folder / values.get("imDir", "img1"), values.get("imExt", ".jpg")
+        root = picture_path(folder, values.get("imDir", "img1"), address)
+        suffix = picture_path(Path(), values.get("imExt", ".jpg"), address).name
         rate = float(values.get("frameRate", "0"))
         if count < 1 or min(size) < 1 or not 0 <= rate < math.inf:
             raise ValueError("seqLength, imWidth and imHeight must be at least 1, frameRate at least 0")
+        if size[0] * size[1] > address.max_pixels:
+            raise too_large(str(info), size, address.max_pixels)
+        there = sum(1 for _ in root.iterdir()) if root.is_dir() else 0
+        if count > there:
+            names = (f"{number:06d}{suffix}" for number in range(1, there + 2))
+            missing = next(name for name in names if not (root / name).is_file())
+            raise ValueError(f"seqLength is {count}, and {root} has no {missing}")
     return Clip(folder.name, count, size, rate), [root / f"{number:06d}{suffix}" for number in range(1, count + 1)]
 
 
@@ -129,7 +151,7 @@ def read_rows(path: Path, frames: int, classes: int) -> dict[int, list[Row]]:
     rows: dict[int, list[Row]] = {}
     if not path.is_file():
         return rows
-    for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
+    for number, line in enumerate(_lines(path), start=1):
         if not line.strip():
             continue
         with reading(f"{path}:{number}"):
@@ -162,5 +184,5 @@ def _truth(rows: Sequence[Row], class_names: tuple[str, ...], folder: Path) -> T
             track_ids=[row.track for row in rows],
         )
         ignored = np.array([not row.counts for row in rows], np.bool_)
-        hidden = np.array([1 - row.visible if row.visible >= 0 else -1 for row in rows], np.float32)
+        hidden = finite("visibility", [1 - row.visible if row.visible >= 0 else -1 for row in rows])
         return Truth(objects, ignored, hidden)

@@ -21,7 +21,17 @@ from ...pipeline.truth import MPII_JOINTS, Truth
 from .address import Address
 from .coco import Record
 from .dataset import Clip
-from .files import FileDataset, FrameFile, boxes_of, choose_folder, reading, things, unique_names
+from .files import (
+    FileDataset,
+    FrameFile,
+    boxes_of,
+    choose_folder,
+    finite,
+    picture_path,
+    reading,
+    things,
+    unique_names,
+)
 from .image_files import image_size
 
 PERSON_PX = 200.0
@@ -58,6 +68,8 @@ def open_mpii(address: Address) -> FileDataset:
             if split != "all" and bool(record["isValidation"]) != (split == "val"):
                 continue
             person = _person(record)
+            picture_path(address.path.parent, person.image, address)
+            boxes_of([person.box])
             people.setdefault(person.image, []).append(person)
     folder = address.path.parent
     if "images" in address.options or not people:
@@ -66,11 +78,13 @@ def open_mpii(address: Address) -> FileDataset:
         near = [folder / "images", folder.parent / "images", folder]
         root = choose_folder(near, next(iter(people)), name=address.name)
     clips, frames = [], {}
-    for name, (image, several) in zip(unique_names(list(people)), people.items(), strict=True):
+    with reading(f"{address.name}: the names of its images"):
+        names = unique_names(list(people))
+    for name, (image, several) in zip(names, people.items(), strict=True):
         clips.append(Clip(name, 1, image_size(root / image)))
         annotated = all(person.annotated for person in several)
         frames[name] = [FrameFile(root / image, partial(_truth, several), annotated)]
-    return FileDataset(address.name, ("person",), (), tuple(clips), frames)
+    return FileDataset(address.name, ("person",), (), tuple(clips), frames, address.max_pixels)
 
 
 def _person(record: Record) -> Person:
@@ -82,13 +96,15 @@ def _person(record: Record) -> Person:
     joints = np.zeros((len(MPII_JOINTS), 3), np.float32)
     annotated = hourglass or "joints" in record
     if hourglass:
-        given = np.array(record["joint_self"], np.float32)
+        given = finite("joint_self", record["joint_self"])
         known = (given[:, :2] != 0).any(axis=1)
         scores = np.where(given[:, 2] > 0, 1.0, 0.5)
     elif annotated:
-        given = np.array(record["joints"], np.float32)
+        given = finite("joints", record["joints"])
         known, scores = np.array(record["joints_vis"]) > 0, np.ones(len(given))
     if annotated:
+        if given.ndim != 2 or given.shape[1] < 2:
+            raise ValueError("a joint is x, y")
         if len(given) != len(joints) or len(known) != len(joints):
             raise ValueError(f"a person has {len(joints)} joints, got {len(given)}")
         joints[:, :2], joints[:, 2] = given[:, :2] - 1, scores

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ...pipeline.errors import SourceError, UsageError
-from .address import Address, check_options, read_json, split_options
+from .address import COMMON_OPTIONS, Address, check_options, read_json, split_options
 from .dataset import Dataset
 
 WORLD = "synth"
@@ -24,7 +24,7 @@ class Format:
 
     Attributes:
         opener: ``module:function`` of this package; the function makes a :class:`Dataset` of an :class:`Address`.
-        options: what may follow the ``?``.
+        options: what may follow the ``?``, besides those of all formats.
         example: an address.
         description: for the table of formats.
     """
@@ -107,7 +107,7 @@ def open_dataset(address: str) -> Dataset:
         raise UsageError(f"data set {address}: unknown kind {kind!r}; {hint}known: {', '.join((*FORMATS, WORLD))}")
     else:
         found = _recognised(*split_options(address))
-    check_options(found.kind, found.options, FORMATS[found.kind].options)
+    check_options(found.kind, found.options, (*FORMATS[found.kind].options, *COMMON_OPTIONS))
     if not found.path.exists():
         raise SourceError(f"cannot open the data set {address}: there is no {found.path}")
     return FORMATS[found.kind].open(found)
@@ -139,7 +139,8 @@ def _kind_of_json(document: Any, path: Path) -> str:
         videos, annotations = document.get("videos"), document.get("annotations")
         if isinstance(videos, list) and videos and isinstance(videos[0], dict) and "file_names" in videos[0]:
             return "youtube-vis"
-        if isinstance(annotations, list) and annotations and "segments_info" in annotations[0]:
+        first = annotations[0] if isinstance(annotations, list) and annotations else None
+        if isinstance(first, dict) and "segments_info" in first:
             return "coco-panoptic"
         if "images" in document:
             return "coco"

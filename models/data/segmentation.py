@@ -2,11 +2,31 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from ...pipeline.errors import MissingExtraError
 from ...pipeline.masks import Masks
+
+_NUMBERS = {int, float}
+_LONGEST_PX = 2**22
+"""Of the outline of a polygon: pycocotools takes 80 bytes for each of its pixels."""
+
+
+def enclosing(segmentation: Any) -> Any:
+    """``segmentation`` without polygons of fewer than three points, which enclose nothing; None where nothing is left.
+
+    Damage of other kinds is left for :func:`masks_of` to find.
+    """
+    if not isinstance(segmentation, list):
+        return segmentation or None
+    return [one for one in segmentation if not _is_line(one)] or None
+
+
+def _is_line(polygon: Any) -> bool:
+    return isinstance(polygon, list) and len(polygon) in (0, 2, 4) and set(map(type, polygon)) <= _NUMBERS
 
 
 def masks_of(segmentations: Sequence[Any], size: tuple[int, int]) -> Masks:
@@ -32,11 +52,28 @@ def _rle(segmentation: Any, size: tuple[int, int]) -> Mapping[str, Any]:
     if not isinstance(segmentation, list) or not all(isinstance(polygon, list) for polygon in segmentation):
         raise TypeError(f"a segmentation must be run lengths or polygons, got {str(segmentation)[:40]}")
     for polygon in segmentation:
-        if len(polygon) < 6 or len(polygon) % 2 or not all(isinstance(number, int | float) for number in polygon):
+        if len(polygon) < 6 or len(polygon) % 2 or not set(map(type, polygon)) <= _NUMBERS:
             raise ValueError(f"a polygon must be three or more pairs of numbers, got {str(polygon)[:60]}")
+        _check_outline(polygon, size)
     try:
         from pycocotools import mask as coco
     except ImportError as error:
         raise MissingExtraError("filling polygons as COCO does", "eval") from error
     merged: Mapping[str, Any] = coco.merge(coco.frPyObjects(segmentation, *size))
     return merged
+
+
+def _check_outline(polygon: Sequence[float], size: tuple[int, int]) -> None:
+    """
+    Raises:
+        ValueError: filling it would take memory that nothing in a frame of ``size`` needs.
+    """
+    reach = 2 * max(size)  # what lies outside of the frame is cut off
+    if min(polygon) < -reach or max(polygon) > reach or math.isnan(sum(polygon)):
+        raise ValueError(f"a polygon reaches far out of the frame of {size[1]}x{size[0]}: {str(polygon)[:60]}")
+    if len(polygon) * reach < _LONGEST_PX:
+        return
+    points = list(zip(polygon[::2], polygon[1::2], strict=True))
+    sides = (max(abs(x - to_x), abs(y - to_y)) for (x, y), (to_x, to_y) in pairwise([*points, points[0]]))
+    if sum(sides) > _LONGEST_PX:
+        raise ValueError(f"a polygon of {len(points)} points has an outline of more than {_LONGEST_PX} pixels")

@@ -21,7 +21,17 @@ from ...pipeline.landmarks import Landmarks
 from ...pipeline.truth import FACE_POINTS, Truth
 from .address import Address
 from .dataset import Clip
-from .files import FileDataset, FrameFile, boxes_of, choose_folder, reading, things, unique_names
+from .files import (
+    FileDataset,
+    FrameFile,
+    boxes_of,
+    choose_folder,
+    finite,
+    picture_path,
+    reading,
+    things,
+    unique_names,
+)
 from .image_files import image_size
 
 _INVALID = 7  # column of the authors' lists
@@ -48,7 +58,7 @@ def open_wider(address: Address) -> FileDataset:
         SourceError: a file is missing or damaged.
     """
     try:
-        lines = address.path.read_text("utf-8").splitlines()
+        lines = address.path.read_text("utf-8-sig").splitlines()
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no text"
         raise SourceError(f"cannot read {address.path}: {reason}") from error
@@ -56,12 +66,16 @@ def open_wider(address: Address) -> FileDataset:
     faces = dict(parse(lines, str(address.path)))
     if not faces:
         raise SourceError(f"{address.path} names no image")
+    with reading(f"{address.path}: the names of its images"):
+        for file in faces:
+            picture_path(address.path.parent, file, address)
+        names = unique_names(list(faces))
     root = _images(address, next(iter(faces)))
     clips, frames = [], {}
-    for name, (file, found) in zip(unique_names(list(faces)), faces.items(), strict=True):
+    for name, (file, found) in zip(names, faces.items(), strict=True):
         clips.append(Clip(name, 1, image_size(root / file)))
         frames[name] = [FrameFile(root / file, partial(_truth, f"{address.path}: {file}", found))]
-    return FileDataset(address.name, (), (), tuple(clips), frames)
+    return FileDataset(address.name, (), (), tuple(clips), frames, address.max_pixels)
 
 
 def _images(address: Address, first: str) -> Path:
@@ -86,9 +100,9 @@ def _wider_lists(lines: Sequence[str], path: str) -> Iterator[tuple[str, list[Fa
                 raise ValueError(f"{count} faces, and {len(lines) - place - 2} lines are left")
         faces = []
         for number in range(place + 2, place + 2 + max(count, 1)):
-            if count == 0 and (number >= len(lines) or any(map(float, lines[number].split()))):
-                break  # a list without the line of zeros
             with reading(f"{path}:{number + 1}"):
+                if count == 0 and (number >= len(lines) or any(map(float, lines[number].split()))):
+                    break  # a list without the line of zeros
                 values = _numbers(lines[number], 4)
                 faces.append(Face(values[:4], _NOT_KNOWN, len(values) > _INVALID and values[_INVALID] > 0))
         yield name, [face for face in faces if min(face.box[2:]) > 0]
@@ -122,7 +136,7 @@ def _numbers(line: str, at_least: int) -> tuple[float, ...]:
 
 def _truth(where: str, faces: Sequence[Face]) -> Truth:
     with reading(where):
-        each = np.array([face.points for face in faces], np.float32).reshape(len(faces), len(FACE_POINTS), 3)
+        each = finite("points", [face.points for face in faces]).reshape(len(faces), len(FACE_POINTS), 3)
         known = each[:, :, 2] >= 0
         landmarks = Landmarks(
             np.where(known[:, :, None], each[:, :, :2], 0).astype(np.float32),

@@ -57,7 +57,7 @@ class ImageList:
 
 def safe_name(name: str) -> str:
     """``name`` as a path that stays below its folder."""
-    parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".", "..")]
+    parts = [part for part in name.replace("\\", "/").replace("\0", "").split("/") if part not in ("", ".", "..")]
     return "/".join(parts) or "unnamed"
 
 

@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 
 from ...pipeline.errors import SourceError
+from ...pipeline.limits import too_large
 from ...pipeline.truth import Truth
 from .address import Address
 from .coco import Record
 from .dataset import Clip
-from .files import FileDataset, FrameFile, boxes_of, choose_folder, reading, things
-from .segmentation import masks_of
+from .files import FileDataset, FrameFile, boxes_of, choose_folder, known_id, picture_path, reading, things
+from .segmentation import enclosing, masks_of
 
 
 def open_youtube_vis(address: Address) -> FileDataset:
@@ -37,12 +38,20 @@ def open_youtube_vis(address: Address) -> FileDataset:
         class_names = tuple(str(one["name"]) for one in ordered)
         videos = list(document["videos"])
         annotations = document.get("annotations")
+        annotations = None if annotations is None else list(annotations)
     of_video = _by_video(annotations or (), videos, class_of, address.name)
     clips, frames = [], {}
     for number, video in enumerate(videos):
         with reading(f"{address.name}: video {number}"):
             files = [str(name) for name in video["file_names"]]
-            clip = Clip(_clip_name(files), len(files), (int(video["height"]), int(video["width"])))
+            size = int(video["height"]), int(video["width"])
+            if min(size) < 1:
+                raise ValueError("height and width must be from 1")
+            if size[0] * size[1] > address.max_pixels:
+                raise too_large(f"{address.name}: video {number}", size, address.max_pixels)
+            for file in files:
+                picture_path(address.path.parent, file, address)
+            clip = Clip(_clip_name(files), len(files), size)
             objects = of_video[video["id"]]
         if clip.name in frames or not files:
             raise SourceError(f"{address.name}: video {number} has no frames, or the folder of another one")
@@ -59,10 +68,10 @@ def open_youtube_vis(address: Address) -> FileDataset:
             name=address.name,
         )
     files_of = {
-        name: [FrameFile(root / file, truth, annotations is not None) for file, truth in several]
+        name: [FrameFile(picture_path(root, file, address), truth, annotations is not None) for file, truth in several]
         for name, several in frames.items()
     }
-    return FileDataset(address.name, class_names, (), tuple(clips), files_of)
+    return FileDataset(address.name, class_names, (), tuple(clips), files_of, address.max_pixels)
 
 
 def _clip_name(files: Sequence[str]) -> str:
@@ -86,14 +95,12 @@ def _by_video(
             lengths[video["id"]] = len(video["file_names"])
     for number, one in enumerate(annotations):
         with reading(f"{name}: annotation {number}"):
-            if one["video_id"] not in of_video:
-                raise ValueError(f"there is no video with the id {one['video_id']!r}")
-            if one["category_id"] not in class_of:
-                raise ValueError(f"there is no category with the id {one['category_id']!r}")
-            if len(one["segmentations"]) != lengths[one["video_id"]]:
-                raise ValueError(f"{len(one['segmentations'])} masks for {lengths[one['video_id']]} frames")
+            video_id = known_id(of_video, one["video_id"], "video")
+            category = known_id(class_of, one["category_id"], "category")
+            if len(one["segmentations"]) != lengths[video_id]:
+                raise ValueError(f"{len(one['segmentations'])} masks for {lengths[video_id]} frames")
             int(one["id"])
-            of_video[one["video_id"]].append(one)
+            of_video[video_id].append(one if category == one["category_id"] else {**one, "category_id": category})
     return of_video
 
 
@@ -105,10 +112,13 @@ def _truth(
     size: tuple[int, int],
     place: int,
 ) -> Truth:
-    """The objects with a mask in the frame at ``place``; boxes as given, or around the mask."""
+    """The objects with a mask in the frame at ``place``; boxes as given, or around the mask.
+
+    A polygon of fewer than three points encloses nothing: the object is not seen, as where there is none.
+    """
     with reading(f"{where}, frame {place}"):
-        seen = [one for one in objects if one["segmentations"][place]]
-        masks = masks_of([one["segmentations"][place] for one in seen], size)
+        seen = [one for one in objects if enclosing(one["segmentations"][place])]
+        masks = masks_of([enclosing(one["segmentations"][place]) for one in seen], size)
         boxes = masks.boxes.astype(np.float32)
         given = {row: one["bboxes"][place] for row, one in enumerate(seen) if one.get("bboxes")}
         rows = [row for row, box in given.items() if box]

@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
 _PASSED = (
     "min_score", "nms_iou", "max_detections", "size", "device", "engine", "precision", "every", "max_fps", "start",
     "end", "frames", "policy", "overwrite", "resume", "preset", "threads", "deterministic", "strict",
-    "nms", "keyframes", "throughput", "head",
+    "nms", "keyframes", "throughput", "head", "max_pixels",
 )  # fmt: skip
 
 
@@ -60,6 +60,7 @@ def draw(options: argparse.Namespace) -> int:
         overwrite=options.overwrite,
         preset=options.preset,
         threads=options.threads,
+        max_pixels=options.max_pixels,
     )
     return carry_out(job, quiet=options.quiet)
 

@@ -152,6 +152,9 @@ DETERMINISTIC = _option("--deterministic", action="store_true", help="same bits 
                         example="vidgraph run in.mp4 --model retinaface --deterministic -o out.jsonl")
 STRICT = _option("--strict", action="store_true", help="stop at the first bad frame",
                  example="vidgraph run in.mp4 --model retinaface --strict -o out.jsonl")
+MAX_PIXELS = _option("--max-pixels", type=positive, metavar="N", default=2**26,
+                     help="refuse larger pictures (default 67108864, 8192x8192)",
+                     example="vidgraph run in.mp4 --model retinaface --max-pixels 100000000 -o out.jsonl")
 SOURCE = _option("--source", required=True, metavar="VIDEO", help="video to measure on",
                  example="vidgraph bench --model retinaface --source in.mp4")
 BENCH_FRAMES = _option("--frames", type=positive, metavar="N", default=300, help="frames to measure (default 300)",
@@ -166,7 +169,7 @@ _TRAIN = "vidgraph train yolact-edge-tiny --data synth:street -o runs/street"
 COMMANDS: tuple[Command, ...] = (
     Command("run", "run a model on videos, images or streams", "jobs:run",
             (SOURCES, MODEL, OUTPUT, OVERWRITE, RESUME, PRESET, *DETECTION, *TEMPORAL, HEAD, SIZE, DEVICE, ENGINE,
-             PRECISION, *RANGE, *POLICY, THREADS, DETERMINISTIC, STRICT, QUIET, VERBOSE),
+             PRECISION, *RANGE, *POLICY, THREADS, DETERMINISTIC, STRICT, MAX_PIXELS, QUIET, VERBOSE),
             "vidgraph run in.mp4 --model retinaface -o out.mp4 -o out.jsonl"),
     Command("models", "list the models: source, licence, weights, what was verified", "tools:models",
             (_option("name", nargs="?", help="one model, in full", example="vidgraph models retinaface"),),
@@ -220,14 +223,15 @@ COMMANDS: tuple[Command, ...] = (
                      example="vidgraph compare --source in.mp4 --model retinaface --other-model face-int8.onnx"),
              OWN_HEAD, OWN_LABELS, SIZE,
              _option("--frames", type=positive, default=1, metavar="N", help="frames to compare on (default 1)",
-                     example="vidgraph compare --source in.mp4 --model retinaface --frames 5"), VERBOSE),
+                     example="vidgraph compare --source in.mp4 --model retinaface --frames 5"),
+             MAX_PIXELS, VERBOSE),
             "vidgraph compare --source in.mp4 --model retinaface --b openvino:fp32"),
     Command("bench", "measure each part alone and end to end", "tools:bench",
             (SOURCE, MODEL, WEIGHTS, BENCH_FRAMES,
              _option("-o", "--output", metavar="FILE", help="also write the figures as JSON",
                      example="vidgraph bench --model retinaface --source in.mp4 -o bench.json"),
              *DETECTION[:3], *TEMPORAL, OWN_HEAD, OWN_LABELS, SIZE, DEVICE, ENGINE, PRECISION, PRESET, THREADS,
-             OVERWRITE, QUIET, VERBOSE),
+             MAX_PIXELS, OVERWRITE, QUIET, VERBOSE),
             "vidgraph bench --model retinaface --source in.mp4"),
     Command("eval", "judge a model by a data set with truth", "judge:evaluate",
             (MODEL, DATA,
@@ -323,7 +327,7 @@ COMMANDS: tuple[Command, ...] = (
                      example="vidgraph draw in.mp4 out.jsonl -o drawn.mp4"),
              _option("results", metavar="RESULTS", help="its .jsonl results",
                      example="vidgraph draw in.mp4 out.jsonl -o drawn.mp4"),
-             OUTPUT, OVERWRITE, PRESET, THREADS, QUIET, VERBOSE),
+             OUTPUT, OVERWRITE, PRESET, THREADS, MAX_PIXELS, QUIET, VERBOSE),
             "vidgraph draw in.mp4 out.jsonl -o drawn.mp4"),
     Command("convert", "convert results to another format", "tools:convert",
             (_option("results", metavar="RESULTS", help=".jsonl results",

@@ -128,6 +128,7 @@ def compare(options: argparse.Namespace) -> int:
         frames=options.frames,
         head=options.head,
         labels=labels(options.labels),
+        max_pixels=options.max_pixels,
     )
     print(compared.table)
     if compared.results is not None:
@@ -164,6 +165,7 @@ def bench(options: argparse.Namespace) -> int:
         nms=options.nms,
         keyframes=options.keyframes,
         throughput=options.throughput,
+        max_pixels=options.max_pixels,
         head=options.head,
         labels=labels(options.labels),
     )
