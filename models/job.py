@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 from ..pipeline.errors import UsageError
@@ -17,6 +18,7 @@ from ..pipeline.results import ModelInfo, ResultKeys, SourceInfo, header_record
 from ..pipeline.stage import Source, Stage, keys_of
 from ..pipeline.threads import ThreadBudget
 from ..stages.draw import Draw, draw_rgb
+from ..stages.images import ImageSource
 from ..stages.open_sink import Output, Outputs
 from ..stages.open_source import open_sources
 from ..stages.outputs import OutputStream
@@ -115,7 +117,7 @@ class Job:
 
     def _open_sources(self) -> None:
         with ExitStack() as guard:
-            guard.callback(self.outputs.remove_empty_folders)
+            guard.callback(self.outputs.close)
             for source in self.sources:
                 _open_apart(source)
                 guard.callback(source.close)
@@ -218,10 +220,19 @@ def _output_stream(source: Source, options: JobOptions) -> OutputStream:
     return OutputStream(
         stream_id=source.stream_id,
         address="" if address == "-" or is_world(address) else address,  # these have no file with sound
+        files=_files_of(source, address),
         starts_late=options.start is not None,
         ends_early=options.end is not None or options.frames is not None,
         frames=min((most for most in (source.expected_frames, options.frames) if most is not None), default=None),
     )
+
+
+def _files_of(source: Source, address: str) -> list[Path]:
+    """The files that a source reads besides its address."""
+    inner = source.source if isinstance(source, PacedSource) else source
+    if isinstance(inner, ImageSource):
+        return inner.paths
+    return [Path("/dev/stdin")] if address == "-" else []
 
 
 def _peeked(source: Source, outputs: Outputs, pass_over: Callable[[Frame], bool]) -> Source:

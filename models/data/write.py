@@ -12,8 +12,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol
 
+from ...pipeline.claims import NameClaim, output_error
 from ...pipeline.errors import OutputError, UsageError
-from ...stages.outputs import output_error
 from .dataset import Clip, Dataset, Sample
 from .image_files import IMAGE_KINDS, write_image
 
@@ -93,15 +93,18 @@ def write_dataset(
     Raises:
         UsageError: an unknown format or kind of image, or the data set does not have what the format holds.
         SourceError: the data set is damaged.
-        OutputError: the folder is not empty, or cannot be written.
+        OutputError: the folder is not empty, is written by another process, or cannot be written.
     """
     root = Path(folder)
     row = _row(to)
     if images not in IMAGE_KINDS:
         raise UsageError(f"images must be {', '.join(IMAGE_KINDS)}, got {images!r}")
     writer = row.make(root, dataset, ".png" if images == "png" else ".jpg")
+    claim: NameClaim | None = None
     try:
-        _make_folder(root, overwrite)
+        root.mkdir(parents=True, exist_ok=True)
+        claim = NameClaim(root, ".")
+        _check_empty(root, overwrite)
         done, total = 0, sum(min(clip.frames, frames or clip.frames) for clip in dataset.clips)
         for clip in dataset.clips:
             for sample in itertools.islice(dataset.samples(clip), frames):
@@ -113,9 +116,14 @@ def write_dataset(
                 done += 1
                 if progress is not None:
                     progress(done, total)
-        return writer.finish()
+        written = writer.finish()
+        claim.check()
+        return written
     except OSError as error:
         raise output_error(root, error) from error
+    finally:
+        if claim is not None:
+            claim.release()
 
 
 def _row(to: str) -> WriterRow:
@@ -126,13 +134,11 @@ def _row(to: str) -> WriterRow:
     return WRITERS[to]
 
 
-def _make_folder(folder: Path, overwrite: bool) -> None:
+def _check_empty(folder: Path, overwrite: bool) -> None:
     """
     Raises:
         OutputError: there is something in it.
-        OSError: it cannot be made.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     if not overwrite and any(folder.iterdir()):
         raise OutputError(
             f"cannot write {folder}: it is not empty; overwrite it (-y, overwrite=True) or name another one"
