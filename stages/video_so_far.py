@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from ..pipeline.read_results import FrameRecord
 from .outputs import part_path
 from .whole_end import whole_end
 
+log = logging.getLogger("vidgraph")
 _NEAR_S = 0.0015  # times in results and in Matroska are rounded to milliseconds, those in MP4 to finer ticks
 _ANOTHER_S = 1.0
 
@@ -51,23 +53,24 @@ def video_so_far(path: Path, parts: Sequence[Path], lines: Iterable[FrameRecord]
         lines: of the stream, in order.
 
     Raises:
-        OutputError: a part is no video, cannot be read, is missing before another, or is not the video of the results.
+        OutputError: a part is damaged, is missing before another, or is not the video of the results.
     """
     whole_bytes: dict[Path, int] = {}
-    found: list[_Part] = []
+    last, held = -1, 0
+    rest = iter(lines)
     for number, part in enumerate(parts, start=1):
         if part != part_path(path, number):
             raise OutputError(f"cannot go on with {path}: {part} is there without {part_path(path, number).name}")
+        if held + 1 < number:
+            raise OutputError(f"cannot go on with {path}: there is no frame in {parts[held]}, and a part after it")
         read = _read(part, whole_bytes)
-        if read.times:
-            found.append(read)
-        elif part != parts[-1]:
-            raise OutputError(f"cannot go on with {path}: there is no frame in {part}, and a part after it")
-    last = -1
-    rest = iter(lines)
-    for one in found:
-        last = _last_frame(one, rest, last)
-    return VideoSoFar(last, len(found) + 1, whole_bytes)
+        if read is None:
+            log.warning("%s is no video of vidgraph; it stays, and is taken to have the frames of the results", part)
+            last = max((line.index for line in rest), default=last)
+        elif read.times:
+            last = _last_frame(read, rest, last)
+        held += read is None or bool(read.times)
+    return VideoSoFar(last, held + 1, whole_bytes)
 
 
 def _last_frame(part: _Part, lines: Iterator[FrameRecord], before: int) -> int:
@@ -98,8 +101,8 @@ def _fits(part: _Part, line: FrameRecord, time_s: float) -> bool:
     return abs(line.time_s - time_s) <= _ANOTHER_S and part.size == (height + height % 2, width + width % 2)
 
 
-def _read(path: Path, whole_bytes: dict[Path, int]) -> _Part:
-    """The pictures of the whole part of a file."""
+def _read(path: Path, whole_bytes: dict[Path, int]) -> _Part | None:
+    """The pictures of a file as far as it is whole; None: it is another kind of file."""
     import av
     from av.error import FFmpegError, InvalidDataError
 
@@ -107,7 +110,7 @@ def _read(path: Path, whole_bytes: dict[Path, int]) -> _Part:
         with path.open("rb") as file:
             end = whole_end(file.fileno())
             if end is None:
-                raise OutputError(f"cannot go on with {path}: it is no video that vidgraph wrote; name another file")
+                return None
             whole_bytes[path] = end
             if end == 0:
                 return _Part(path, (0, 0), ())
