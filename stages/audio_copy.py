@@ -13,6 +13,7 @@ import av
 from av.bitstream import BitStreamFilterContext
 from av.container import OutputContainer
 from av.error import FFmpegError
+from av.format import Flags
 from av.packet import Packet
 from av.stream import Discard
 
@@ -172,6 +173,7 @@ class _Track:
     def __init__(self, source: Any, target: Any, *, transcode: bool) -> None:
         self.source, self.target, self._transcode = source, target, transcode
         self._last_dts: int | None = None
+        self._last_muxed: int | None = None  # in the target's ticks
         context = source.codec_context
         bare = not transcode and context.name == "aac" and not context.extradata
         # AAC of broadcasts says what it is in every packet, that of files once; the index of an MP4 is put together
@@ -204,7 +206,7 @@ class _Track:
         for frame in self._decoded(packet):
             if frame.pts is not None:
                 frame.pts -= round(shift / Fraction(frame.time_base))
-            output.mux(self.target.encode(frame))
+            self._mux(self.target.encode(frame), output)
 
     def _copy(self, packet: Packet[Any], output: OutputContainer, ticks: int) -> None:
         assert packet.pts is not None
@@ -213,9 +215,22 @@ class _Track:
         if self._last_dts is not None and packet.dts <= self._last_dts:
             return  # a clock that went back: the muxer takes no such packet
         self._last_dts = packet.dts
-        for passed in [packet] if self._filter is None else self._filter.filter(packet):
-            passed.stream = self.target
-            output.mux_one(passed)
+        self._mux([packet] if self._filter is None else self._filter.filter(packet), output)
+
+    def _mux(self, packets: list[Packet[Any]], output: OutputContainer) -> None:
+        """Hand packets to the muxer, whose ticks may be longer: times that become one are kept apart, where need be."""
+        apart = not output.format.flags & Flags.ts_nonstrict.value
+        for packet in packets:
+            packet.stream = self.target
+            if packet.dts is not None and packet.pts is not None:
+                scale = Fraction(packet.time_base) / Fraction(self.target.time_base)
+                dts, late = round(packet.dts * scale), round((packet.pts - packet.dts) * scale)
+                if self._last_muxed is not None:
+                    dts = max(dts, self._last_muxed + apart)
+                self._last_muxed = dts
+                packet.duration = round(packet.duration * scale) if packet.duration else 0
+                packet.pts, packet.dts, packet.time_base = dts + late, dts, self.target.time_base
+            output.mux_one(packet)
 
     def _decoded(self, packet: Packet[Any]) -> list[Any]:
         try:
@@ -225,7 +240,7 @@ class _Track:
 
     def flush(self, output: OutputContainer) -> None:
         if self._transcode:
-            output.mux(self.target.encode(None))
+            self._mux(self.target.encode(None), output)
 
 
 def _family(codec: str) -> str:

@@ -30,7 +30,8 @@ class EncodeVideo:
 
     Each file is H.264 4:2:0 in 8 bits with the source's timestamps and all of its audio streams, copied or,
     where the container cannot hold the codec, transcoded to AAC. Pictures of odd size get one more row or
-    column. A stream whose size, matrix, range or pixel shape changes goes on in a further file,
+    column. A stream whose size, matrix, range or pixel shape changes, or whose time jumps by more than an MP4 can
+    count (half an hour and more), goes on in a further file,
     ``out.part2.mp4``, with the sound from there on, so that nothing is scaled or lost. With the first frame, further
     parts of an earlier video of that name are removed.
 
@@ -188,13 +189,16 @@ class _StreamWriter:
 
     def write(self, frame: Frame, picture: Picture) -> None:
         shape = (picture.height, picture.width, *coded_matrix(picture), picture.sample_aspect)
-        if self._file is not None and shape != self._shape:
+        if self._file is not None and (shape != self._shape or not self._file.reaches(frame)):
             self._file.finish(whole_sound=False)
             self._part = self._files.next_part(self._path, self._part)
             self._file = None
+            change = (
+                f"the picture changes to {picture.width}x{picture.height}" if shape != self._shape else "time jumps"
+            )
             log.warning(
-                "%s: the picture changes to %dx%d at frame %d; the video goes on in %s",
-                self._about.stream_id, picture.width, picture.height, frame.index, self._part_path.name,
+                "%s: %s at frame %d; the video goes on in %s",
+                self._about.stream_id, change, frame.index, self._part_path.name,
             )  # fmt: skip
         if self._file is None:
             self._file = self._open(frame, picture, starts_late=self._about.starts_late or self._part > 1)
@@ -235,7 +239,10 @@ class _StreamWriter:
 
 
 def _shift(first: Frame, origin: Fraction | None) -> Fraction:
-    """Seconds to subtract so that the file begins near 0; none where the source does already."""
+    """Seconds to subtract so that the file begins near 0; none where the source does already.
+
+    No picture may come before 0, where players would leave it out.
+    """
     if origin is None:
         origin = frame_time(first) - Fraction(first.pts_ns, NANOSECONDS)
-    return Fraction(0) if abs(origin) < _KEPT_ORIGIN_S else origin
+    return min(frame_time(first), Fraction(0) if abs(origin) < _KEPT_ORIGIN_S else origin)

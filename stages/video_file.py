@@ -39,6 +39,8 @@ _BUFFER = 1 << 20
 _LONGEST_PRELOAD_S = 2000  # FFmpeg counts microseconds in 31 bits
 _FINEST = 1_000_000  # ticks a second: MP4 counts them in 32 bits
 _COARSEST = 10_000
+_LONGEST_TICKS = 2**31 - 1  # from one frame of an MP4 to the next
+_LONGEST_SIDE_PX = 16_384  # of a picture, in x264
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,11 @@ class VideoFile:
         shift: Fraction = Fraction(0),
         audio_from: Fraction | None = None,
     ) -> None:
+        if max(picture.height, picture.width) > _LONGEST_SIDE_PX:
+            raise OutputError(
+                f"cannot write {claim.path}: H.264 pictures have at most {_LONGEST_SIDE_PX} pixels a side, got"
+                f" {picture.width}x{picture.height}; pictures as files (%06d.png) can be larger"
+            )
         self.path = path = claim.path
         self._claim, self.frames = claim, 0
         self._audio, self._shift = audio, shift
@@ -151,11 +158,17 @@ class VideoFile:
             pts = self._last_pts + 1
         length = Fraction(frame.duration_ns, NANOSECONDS) or self._length
         coded.pts, coded.time_base = pts, self._time_base
-        self._durations[pts] = max(1, round(length / self._time_base))
+        self._durations[pts] = min(max(1, round(length / self._time_base)), _LONGEST_TICKS)
         self._last_pts, self._length = pts, length
         self._end = max(self._end, shown + length)
         self._encode(coded)
         self.frames += 1
+
+    def reaches(self, frame: Frame) -> bool:
+        """Whether the file can hold a frame so long after the one before; MP4 has 31 bits for the time between."""
+        if self._last_pts is None or self.path.suffix.lower() == ".mkv":
+            return True
+        return (frame_time(frame) - self._shift) / self._time_base - self._last_pts < _LONGEST_TICKS
 
     def _encode(self, coded: av.VideoFrame | None) -> None:
         try:
@@ -218,10 +231,8 @@ def frame_time(frame: Frame) -> Fraction:
 
 def _ticks(time_base: Fraction) -> Fraction:
     """A time base for the file that has every time of ``time_base``, within what MP4 can count."""
-    rate = 1 / time_base
-    if rate > _FINEST:
-        return Fraction(1, _FINEST)
-    return time_base / max(1, -(-_COARSEST // max(1, int(rate))))
+    rate = time_base.denominator
+    return Fraction(1, min(_FINEST, rate * -(-_COARSEST // rate)))
 
 
 def _nominal_rate(duration_ns: int) -> Fraction:
