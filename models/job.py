@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections.abc import Callable, Iterable, Sequence
@@ -26,6 +27,7 @@ from ..stages.paced import PacedSource
 from ..stages.peeked import Peeked
 from ..stages.world.settings import is_world
 
+log = logging.getLogger("vidgraph")
 Address = str | os.PathLike[str]
 Policy = Literal["lossless", "latest"]
 LEAVE_S = 1.0
@@ -121,6 +123,11 @@ class Job:
             for source in self.sources:
                 _open_apart(source)
                 guard.callback(source.close)
+                if self.outputs.has_video and address_of(source) == "-" and has_sound(source):
+                    log.warning(
+                        "standard input can be read only once, so its sound is not copied; give a file for video with"
+                        " sound"
+                    )
             self._parts = guard.pop_all()
 
     def own(self, close: Callable[[], object]) -> None:
@@ -206,6 +213,13 @@ def _open_apart(source: Source) -> None:
         raise
     if errors:
         raise errors[0]
+
+
+def has_sound(source: Source) -> bool:
+    """Whether an open source is a video with sound."""
+    while isinstance(source, PacedSource | Peeked):
+        source = source.source
+    return bool(getattr(source, "has_sound", False))
 
 
 def address_of(source: Source) -> str:

@@ -185,14 +185,14 @@ class Claims:
         self._held: dict[str, Claim] = {}
 
     def name(self, path: Path) -> NameClaim:
-        """The claim on the name of a file, or on the pattern of many; its folder exists.
+        """The claim on the name of a file, on the pattern of many, or on a whole folder; the folder exists.
 
         Raises:
             OutputError: another process holds it, or the folder cannot be opened.
         """
         place = os.path.realpath(path)
         if place not in self._names:
-            folder, name = os.path.split(place)
+            folder, name = (place, ".") if path.is_dir() else os.path.split(place)
             try:
                 self._names[place] = NameClaim(Path(folder), name)
             except OSError as error:
@@ -239,6 +239,22 @@ class Claims:
 
 
 @contextmanager
+def alone(*paths: Path) -> Iterator[None]:
+    """Nobody else writes the files ``paths``, or into the folders that they are, as long as this is entered.
+
+    Raises:
+        OutputError: another process does, or a folder is not there.
+    """
+    claims = Claims()
+    try:
+        for path in paths:
+            claims.name(path)
+        yield
+    finally:
+        claims.release()
+
+
+@contextmanager
 def whole_file(path: Path, *, overwrite: bool) -> Iterator[Path]:
     """The name of a hidden file to write, which becomes ``path`` in the end, or is removed after an error or SIGTERM.
 
@@ -257,7 +273,7 @@ def whole_file(path: Path, *, overwrite: bool) -> Iterator[Path]:
         finally:
             claim.release()
     except OSError as error:
-        raise output_error(path, error) from error
+        raise OutputError(f"cannot write {path}: {_reason(error)}") from error
 
 
 def hidden(path: Path, ending: str) -> Path:
@@ -280,13 +296,17 @@ def output_error(path: Path | str, error: Exception, *, kept: str = "") -> Outpu
         path: the file, or what messages call the output.
         kept: what is still there, for the message.
     """
-    reason = getattr(error, "strerror", None) or str(error)
+    reason = _reason(error)
+    return OutputError(f"cannot write {path}: {reason[:1].lower() + reason[1:]}{kept and '; ' + kept}")
+
+
+def _reason(error: Exception) -> str:
     number = getattr(error, "errno", None)
     if number in (errno.ENOSPC, errno.EDQUOT):
-        reason = "the disk is full"
-    elif number == errno.ENAMETOOLONG:
-        reason = "the name is too long; name another file, or the source (NAME=ADDRESS) where {stream} stands for it"
-    return OutputError(f"cannot write {path}: {reason[:1].lower() + reason[1:]}{kept and '; ' + kept}")
+        return "the disk is full"
+    if number == errno.ENAMETOOLONG:
+        return "the name is too long; name another file, or the source (NAME=ADDRESS) where {stream} stands for it"
+    return getattr(error, "strerror", None) or str(error)
 
 
 def _lock(descriptor: int, path: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TextIO
 
+from .claims import output_error, whole_file
 from .convert_video import write_youtube_vis
 from .errors import OutputError, ResultsError, UsageError
 from .read_results import FrameRecord, Results, read_results
@@ -22,6 +23,9 @@ CSV_COLUMNS = (
     "score", "x1", "y1", "x2", "y2", "track", "mask_area",
 )  # fmt: skip
 """Columns of the CSV; for each point ``p1_x, p1_y, p1_score, p2_x, …`` follow."""
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+"""What a cell begins with that spreadsheets take for a formula; the last four are full-width."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,28 +58,24 @@ def convert(
     Raises:
         UsageError: an unknown format.
         ResultsError: ``path`` cannot be read.
-        OutputError: ``out`` exists, or cannot be written.
+        OutputError: ``out`` exists, is written by another process, or cannot be written.
     """
     converter = _converter(to)
     results = read_results(path)
     target = results.path.with_suffix(converter.suffix) if out is None else Path(out)
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        _check_free(target, results.path, overwrite)
-        try:
-            with part.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-                converter.write(results, file)
-            part.replace(target)
-        finally:
-            part.unlink(missing_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot write {target}: {error.strerror}") from error
+    _check_free(target, results.path, overwrite)
+    with whole_file(target, overwrite=overwrite) as part:
+        with part.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+            converter.write(results, file)
     return target
 
 
 def _check_free(target: Path, source: Path, overwrite: bool) -> None:
-    if not target.exists():
-        return
+    try:
+        if not target.exists():
+            return
+    except OSError as error:
+        raise output_error(target, error) from error
     if target.samefile(source):
         raise OutputError(f"cannot write {target}: it is the file being converted; name another one")
     if not overwrite:
@@ -92,7 +92,7 @@ def _converter(to: str) -> Converter:
 
 
 def _write_csv(results: Results, file: TextIO) -> None:
-    """One row for each object."""
+    """One row for each object. Texts that a spreadsheet would run as a formula begin with an apostrophe."""
     point_count = max((len(model.get("points", ())) for model in results.header["models"]), default=0)
     points = [f"p{number}_{part}" for number in range(1, point_count + 1) for part in ("x", "y", "score")]
     only_model = results.models[0] if len(results.models) == 1 else ""
@@ -106,11 +106,16 @@ def _write_csv(results: Results, file: TextIO) -> None:
             values = about_frame | item | {"x1": x1, "y1": y1, "x2": x2, "y2": y2}
             if "mask" in item:
                 values["mask_area"] = mask_area(record, item)
-            row = [values.get(column, "") for column in CSV_COLUMNS]
+            row = [_cell(values.get(column, "")) for column in CSV_COLUMNS]
             flat = [number for point in item.get("points", ()) for number in point]
             if len(flat) > len(points):
                 raise ResultsError(f"{record.where}: {len(flat) // 3} points, the header names {point_count}")
             writer.writerow(row + flat + [""] * (len(points) - len(flat)))
+
+
+def _cell(value: Any) -> Any:
+    """A text that does not begin a formula; other values as they are. Source: OWASP, CSV Injection."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
 def _write_coco(results: Results, file: TextIO) -> None:

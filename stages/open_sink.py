@@ -156,6 +156,11 @@ class Outputs:
         given = any(ANNOTATED in keys_of(output, "reads") for output in self._outputs if isinstance(output, Sink))
         return given or any(kind_of(address) in _SHOWN for address in self._addresses)
 
+    @property
+    def has_video(self) -> bool:
+        """Whether an output is a video, which takes the source's sound."""
+        return any(kind_of(address) is Kind.VIDEO for address in self._addresses)
+
     def refuse_empty(self, keys: Sequence[ResultKeys]) -> None:
         """Refuse outputs that nothing would reach of what the models of ``keys`` give.
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol
 
-from ...pipeline.claims import NameClaim, output_error
+from ...pipeline.claims import alone, output_error
 from ...pipeline.errors import OutputError, UsageError
 from .dataset import Clip, Dataset, Sample
 from .image_files import IMAGE_KINDS, write_image
@@ -100,30 +100,36 @@ def write_dataset(
     if images not in IMAGE_KINDS:
         raise UsageError(f"images must be {', '.join(IMAGE_KINDS)}, got {images!r}")
     writer = row.make(root, dataset, ".png" if images == "png" else ".jpg")
-    claim: NameClaim | None = None
     try:
         root.mkdir(parents=True, exist_ok=True)
-        claim = NameClaim(root, ".")
-        _check_empty(root, overwrite)
-        done, total = 0, sum(min(clip.frames, frames or clip.frames) for clip in dataset.clips)
-        for clip in dataset.clips:
-            for sample in itertools.islice(dataset.samples(clip), frames):
-                if sample.annotated or not writer.skips_unannotated:
-                    file = writer.file(clip, sample.frame.index)
-                    if images != "none":
-                        write_image(root / writer.images / file, sample.frame.picture.rgb())
-                    writer.add(sample, clip, file)
-                done += 1
-                if progress is not None:
-                    progress(done, total)
-        written = writer.finish()
-        claim.check()
-        return written
+        with alone(root):
+            _check_empty(root, overwrite)
+            return _write_all(dataset, writer, root, images=images, frames=frames, progress=progress)
     except OSError as error:
         raise output_error(root, error) from error
-    finally:
-        if claim is not None:
-            claim.release()
+
+
+def _write_all(
+    dataset: Dataset,
+    writer: DatasetWriter,
+    root: Path,
+    *,
+    images: str,
+    frames: int | None,
+    progress: Callable[[int, int], None] | None,
+) -> tuple[Path, ...]:
+    done, total = 0, sum(min(clip.frames, frames or clip.frames) for clip in dataset.clips)
+    for clip in dataset.clips:
+        for sample in itertools.islice(dataset.samples(clip), frames):
+            if sample.annotated or not writer.skips_unannotated:
+                file = writer.file(clip, sample.frame.index)
+                if images != "none":
+                    write_image(root / writer.images / file, sample.frame.picture.rgb())
+                writer.add(sample, clip, file)
+            done += 1
+            if progress is not None:
+                progress(done, total)
+    return writer.finish()
 
 
 def _row(to: str) -> WriterRow:
