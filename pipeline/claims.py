@@ -269,11 +269,24 @@ def whole_file(path: Path, *, overwrite: bool) -> Iterator[Path]:
                 if path.exists() and not overwrite:
                     raise OutputError(exists_already(path))
                 yield part
-                part.replace(path)
+                _put(part, path, overwrite=overwrite)
         finally:
             claim.release()
     except OSError as error:
         raise OutputError(f"cannot write {path}: {_reason(error)}") from error
+
+
+def _put(part: Path, path: Path, *, overwrite: bool) -> None:
+    """Give a file its name; what got that name meanwhile stays without ``overwrite``."""
+    if not overwrite:
+        try:
+            path.hardlink_to(part)
+            return
+        except FileExistsError as error:
+            raise OutputError(exists_already(path)) from error
+        except OSError:
+            log.debug("%s: its file system has no hard links", path)
+    part.replace(path)
 
 
 def hidden(path: Path, ending: str) -> Path:

@@ -16,7 +16,6 @@ import av
 import pytest
 
 from ..conftest import Command
-from ..material import make_own_networks
 from ..stages.clips import make_clip, read_number
 
 KILLS, SEED = int(os.environ.get("KILLS", "4")), int(os.environ.get("SEED", "0"))
@@ -24,13 +23,10 @@ FRAMES = 400
 
 
 @pytest.fixture(scope="module")
-def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """``in.mkv`` with sound, whose pictures carry their numbers, and ``my.onnx``, which finds one thing in each."""
-    pytest.importorskip("onnx", reason="the network is made with onnx (the extra 'torch')")
-    folder = tmp_path_factory.mktemp("material")
-    make_own_networks(folder)
-    make_clip(folder / "in.mkv", frames=FRAMES, size=(240, 320), audio=True, options={"preset": "ultrafast"})
-    return folder
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A video with sound, whose pictures carry their numbers."""
+    path = tmp_path_factory.mktemp("clip") / "in.mkv"
+    return make_clip(path, frames=FRAMES, size=(240, 320), audio=True, options={"preset": "ultrafast"})
 
 
 def numbers(folder: Path, suffix: str) -> list[int]:
@@ -50,8 +46,10 @@ def remove_outputs(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
-def test_killed_at_random_and_resumed(suffix: str, material: Path, command: Command, tmp_path: Path) -> None:
-    words = ("run", material / "in.mkv", "--model", material / "my.onnx", "-o", f"out{suffix}", "-o", "out.jsonl", "-q")
+def test_killed_at_random_and_resumed(
+    suffix: str, clip: Path, own_network: Path, command: Command, tmp_path: Path
+) -> None:
+    words = ("run", clip, "--model", own_network, "-o", f"out{suffix}", "-o", "out.jsonl", "-q")
     begun = time.monotonic()
     assert command(*words).code == 0
     lasts_s = time.monotonic() - begun
