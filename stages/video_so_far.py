@@ -118,8 +118,9 @@ def _read(path: Path, whole_bytes: dict[Path, int]) -> _Part | None:
                 (stream,) = container.streams.video
                 times = [float(p.pts * p.time_base) for p in container.demux(stream) if p.size and p.pts is not None]
                 return _Part(path, (stream.height, stream.width), times)
-    except (FFmpegError, OSError, ValueError) as error:
-        reason = "it is damaged" if isinstance(error, InvalidDataError | ValueError) else error.strerror
+    except (FFmpegError, OSError, ValueError, AttributeError) as error:  # without a codec, streams have no height
+        found = error.strerror if isinstance(error, OSError) and not isinstance(error, InvalidDataError) else None
+        reason = (found or "it is damaged").lower()
         raise OutputError(f"cannot go on with {path}: {reason}; name another file, or begin again with -y") from error
 
 
