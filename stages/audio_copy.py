@@ -12,7 +12,7 @@ from typing import Any
 import av
 from av.bitstream import BitStreamFilterContext
 from av.container import OutputContainer
-from av.error import ArgumentError, FFmpegError, InvalidDataError
+from av.error import FFmpegError
 from av.packet import Packet
 from av.stream import Discard
 
@@ -180,7 +180,7 @@ class AudioCopy:
         left_out = sum(track.left_out for track in self._tracks.values())
         if left_out:
             log.warning(
-                "%s: %d packets of sound are damaged or go back in time, and are left out", self._label, left_out
+                "%s: packets of sound left out, which are damaged or go back in time: %d", self._label, left_out
             )
 
     def close(self) -> None:
@@ -251,7 +251,7 @@ class _Track:
         self._last_dts = packet.dts
         try:
             packets = [packet] if self._filter is None else self._filter.filter(packet)
-        except InvalidDataError:
+        except FFmpegError:
             self.left_out += 1
             return
         self._mux(packets, output)
@@ -271,8 +271,10 @@ class _Track:
                 packet.pts, packet.dts, packet.time_base = dts + late, dts, self.target.time_base
             try:
                 output.mux_one(packet)
-            except (InvalidDataError, ArgumentError):  # the video goes on without this piece of sound
-                self.left_out += 1
+            except FFmpegError as error:
+                if isinstance(error, OSError):
+                    raise
+                self.left_out += 1  # the video goes on without this piece of sound
 
     def _decoded(self, packet: Packet[Any]) -> list[Any]:
         try:
