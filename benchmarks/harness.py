@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..pipeline.claims import whole_file
 from ..pipeline.environment import environment
 
 
@@ -105,8 +106,13 @@ def report(timings: Iterable[Timing]) -> str:
     return "\n".join(lines)
 
 
-def save(path: Path, kind: str, figures: Any) -> None:
-    """Write figures as JSON together with the machine, versions and commit they belong to."""
+def save(path: Path, kind: str, figures: Any, *, overwrite: bool = True) -> None:
+    """Write figures as JSON together with the machine, versions and commit they belong to.
+
+    Raises:
+        OutputError: the file exists and is not to be overwritten, or cannot be written.
+    """
     record = {"kind": kind, **environment(), "figures": figures}
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(record, indent=1) + "\n")
+    with whole_file(path, overwrite=overwrite) as part:
+        part.write_text(json.dumps(record, indent=1) + "\n")

@@ -19,6 +19,7 @@ import hashlib
 import logging
 import os
 import re
+import secrets
 import shutil
 import tempfile
 import time
@@ -178,13 +179,16 @@ def _use(entry: Path) -> bool:
 
 
 def _make(entry: Path, build: Callable[[Path], None]) -> None:
-    """Build under a temporary name, then rename: first the file, then the digest that makes it count."""
-    handle, name = tempfile.mkstemp(dir=entry.parent, prefix=".part-", suffix=entry.suffix)
-    os.close(handle)
-    part = Path(name)
+    """Build under a temporary name, then rename: first the file, then the digest that makes it count.
+
+    Nothing is there under that name before ``build`` has something to write: compiling can take long, and nothing must
+    be left where the process is ended meanwhile.
+    """
+    part = entry.with_name(f".part-{secrets.token_hex(8)}{entry.suffix}")
     digest = _beside(part, ".sha256")
     try:
         build(part)
+        part.chmod(0o600)
         digest.write_text(_sha256(part))
         part.replace(entry)
         digest.replace(_beside(entry, ".sha256"))

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from ..pipeline.claims import alone, whole_file
 from ..pipeline.errors import OutputError, UsageError
 from .registry import ModelRow, find_model
 from .weights import Weights, graph_file
@@ -44,7 +45,7 @@ def export(
     Raises:
         UsageError: unknown model, impossible size or batch, no weights.
         CheckpointError: the weights do not fit the model.
-        OutputError: the file exists, or cannot be written.
+        OutputError: the file exists, is written by another process, or cannot be written.
         SourceError: the frames to calibrate with cannot be read.
         MissingExtraError: torch, onnx or nncf is needed and not installed.
     """
@@ -56,13 +57,15 @@ def export(
         )
     target = Path(path) if path is not None else Path(f"{row.name}-{size[1]}x{size[0]}-b{batch}.onnx")
     targets = {graph: graph_file(target, graph) for graph in row.family().graphs(row.name)}
-    for each in targets.values():
-        if each.exists() and not force:
-            raise OutputError(f"{each} exists; choose another name or overwrite it (-y, force=True)")
-    found = Weights.find(row, weights)
-    network = _network(found, size, precision, calibrate, frames)
-    for graph, each in targets.items():
-        _write_whole(each, network(size, batch, graph))
+    with alone(*targets.values()):
+        for each in targets.values():
+            if each.exists() and not force:
+                raise OutputError(f"{each} exists; choose another name or overwrite it (-y, force=True)")
+        found = Weights.find(row, weights)
+        network = _network(found, size, precision, calibrate, frames)
+        for graph, each in targets.items():
+            with whole_file(each, overwrite=force) as part:
+                part.write_bytes(network(size, batch, graph))
     return next(iter(targets.values()))
 
 
@@ -92,18 +95,3 @@ def default_size(row: ModelRow) -> tuple[int, int]:
     """Height and width of the input that is exported where none is named."""
     form = row.family().input_format(row.name)
     return form.size or ((form.long_side, form.long_side) if form.stretch else (360, 640))
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    """Write ``path`` so that it is there whole or not at all.
-
-    Raises:
-        OutputError: it cannot be written.
-    """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.write_bytes(content)
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error

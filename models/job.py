@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 from ..pipeline.errors import UsageError
@@ -18,6 +20,7 @@ from ..pipeline.results import ModelInfo, ResultKeys, SourceInfo, header_record
 from ..pipeline.stage import Source, Stage, keys_of
 from ..pipeline.threads import ThreadBudget
 from ..stages.draw import Draw, draw_rgb
+from ..stages.images import ImageSource
 from ..stages.open_sink import Output, Outputs
 from ..stages.open_source import open_sources
 from ..stages.outputs import OutputStream
@@ -25,6 +28,7 @@ from ..stages.paced import PacedSource
 from ..stages.peeked import Peeked
 from ..stages.world.settings import is_world
 
+log = logging.getLogger("vidgraph")
 Address = str | os.PathLike[str]
 Policy = Literal["lossless", "latest"]
 LEAVE_S = 1.0
@@ -118,10 +122,15 @@ class Job:
 
     def _open_sources(self) -> None:
         with ExitStack() as guard:
-            guard.callback(self.outputs.remove_empty_folders)
+            guard.callback(self.outputs.close)
             for source in self.sources:
                 _open_apart(source)
                 guard.callback(source.close)
+                if self.outputs.has_video and address_of(source) == "-" and has_sound(source):
+                    log.warning(
+                        "standard input can be read only once, so its sound is not copied; give a file for video with"
+                        " sound"
+                    )
             self._parts = guard.pop_all()
 
     def own(self, close: Callable[[], object]) -> None:
@@ -209,6 +218,13 @@ def _open_apart(source: Source) -> None:
         raise errors[0]
 
 
+def has_sound(source: Source) -> bool:
+    """Whether an open source is a video with sound."""
+    while isinstance(source, PacedSource | Peeked):
+        source = source.source
+    return bool(getattr(source, "has_sound", False))
+
+
 def address_of(source: Source) -> str:
     """The address a source was opened from; "" where it has none (images)."""
     while isinstance(source, PacedSource | Peeked):
@@ -221,10 +237,19 @@ def _output_stream(source: Source, options: JobOptions) -> OutputStream:
     return OutputStream(
         stream_id=source.stream_id,
         address="" if address == "-" or is_world(address) else address,  # these have no file with sound
+        files=_files_of(source, address),
         starts_late=options.start is not None,
         ends_early=options.end is not None or options.frames is not None,
         frames=min((most for most in (source.expected_frames, options.frames) if most is not None), default=None),
     )
+
+
+def _files_of(source: Source, address: str) -> list[Path]:
+    """The files that a source reads besides its address."""
+    inner = source.source if isinstance(source, PacedSource) else source
+    if isinstance(inner, ImageSource):
+        return inner.paths
+    return [Path("/dev/stdin")] if address == "-" else []
 
 
 def _peeked(source: Source, outputs: Outputs, pass_over: Callable[[Frame], bool]) -> Source:

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TextIO
 
+from .claims import output_error, whole_file
 from .convert_video import write_youtube_vis
 from .errors import OutputError, ResultsError, UsageError
 from .read_results import FrameRecord, Results, read_results
@@ -25,6 +26,9 @@ CSV_COLUMNS = (
 """Columns of the CSV; for each point ``p1_x, p1_y, p1_score, p2_x, …`` follow."""
 _ABOUT_FRAME = CSV_COLUMNS.index("model")
 """The columns before it say which frame it is."""
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+"""What a cell begins with that spreadsheets take for a formula; the last four are full-width."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,22 +61,15 @@ def convert(
     Raises:
         UsageError: an unknown format.
         ResultsError: ``path`` cannot be read.
-        OutputError: ``out`` exists, or cannot be written.
+        OutputError: ``out`` exists, is written by another process, or cannot be written.
     """
     converter = _converter(to)
     results = read_results(path)
     target = results.path.with_suffix(converter.suffix) if out is None else Path(out)
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        _check_free(target, results.path, overwrite)
-        try:
-            with part.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-                _write(converter, results, file)
-            part.replace(target)
-        finally:
-            part.unlink(missing_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot write {target}: {error.strerror}") from error
+    _check_free(target, results.path, overwrite)
+    with whole_file(target, overwrite=overwrite) as part:
+        with part.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+            _write(converter, results, file)
     return target
 
 
@@ -88,8 +85,11 @@ def _write(converter: Converter, results: Results, file: TextIO) -> None:
 
 
 def _check_free(target: Path, source: Path, overwrite: bool) -> None:
-    if not target.exists():
-        return
+    try:
+        if not target.exists():
+            return
+    except OSError as error:
+        raise output_error(target, error) from error
     if target.samefile(source):
         raise OutputError(f"cannot write {target}: it is the file being converted; name another one")
     if not overwrite:
@@ -106,7 +106,7 @@ def _converter(to: str) -> Converter:
 
 
 def _write_csv(results: Results, file: TextIO) -> None:
-    """One row for each object."""
+    """One row for each object. Texts that a spreadsheet would run as a formula begin with an apostrophe."""
     point_count = max((len(model.get("points", ())) for model in results.header["models"]), default=0)
     points = [f"p{number}_{part}" for number in range(1, point_count + 1) for part in ("x", "y", "score")]
     columns = len(CSV_COLUMNS) + len(points)
@@ -120,19 +120,18 @@ def _write_csv(results: Results, file: TextIO) -> None:
         for item in objects_of(record):
             about_object = [item.get(column, "") for column in ("class", "class_id", "score")]
             area = mask_of(record, item)[1] if "mask" in item else ""
-            row = [
-                *about_frame,
-                item.get("model", only_model),
-                *about_object,
-                *item["box"],
-                item.get("track", ""),
-                area,
-            ]
+            texts = [*about_frame, item.get("model", only_model), *about_object]
+            row = [*map(_cell, texts), *item["box"], item.get("track", ""), area]
             row += chain.from_iterable(item.get("points", ()))
             missing = columns - len(row)
             if missing < 0:
                 raise ResultsError(f"{record.where}: {len(item['points'])} points, the header names {point_count}")
             writer.writerow(row + [""] * missing if missing else row)
+
+
+def _cell(value: Any) -> Any:
+    """A text that does not begin a formula; other values as they are. Source: OWASP, CSV Injection."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
 def _write_coco(results: Results, file: TextIO) -> None:

@@ -27,6 +27,21 @@ _HELD: dict[str, frozenset[str]] = {
     "mov": frozenset({"aac", "mp3", "ac3", "eac3", "alac", "pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_f32le"}),
 }
 _BITS_PER_CHANNEL = 80_000  # a second, of transcoded sound
+_AAC_RATES = (
+    7350,
+    8000,
+    11025,
+    12000,
+    16000,
+    22050,
+    24000,
+    32000,
+    44100,
+    48000,
+    64000,
+    88200,
+    96000,
+)  # ISO/IEC 14496-3
 _LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}  # others are mixed down to two channels
 _LOOK_AHEAD = 20_000  # packets: where a stream has none among these, it is written when it comes
 
@@ -110,13 +125,21 @@ class AudioCopy:
 
     def _read(self, wanted: list[Any], first: Fraction | None) -> Iterator[Packet[Any]]:
         try:
-            for packet in self._input.demux(wanted):
+            for packet in self._demuxed(wanted):
                 if packet.dts is None or packet.pts is None or packet.time_base is None:
                     continue
                 if first is None or packet.pts * Fraction(packet.time_base) >= first:
                     yield packet
         except (FFmpegError, OSError) as error:
             log.warning("%s: the sound ends early: %s", self._label, error.strerror or type(error).__name__)
+
+    def _demuxed(self, wanted: list[Any]) -> Iterator[Packet[Any]]:
+        while True:
+            try:
+                yield from self._input.demux(wanted)
+                return
+            except IndexError:  # PyAV knows no streams that begin in the midst of a file: their packets are passed over
+                continue
 
     def write_first(self, output: OutputContainer) -> None:
         """Write the first packet of each stream now, whatever its time.
@@ -154,6 +177,11 @@ class AudioCopy:
         self.write_until(output, time)
         for track in self._tracks.values():
             track.flush(output)
+        left_out = sum(track.left_out for track in self._tracks.values())
+        if left_out:
+            log.warning(
+                "%s: packets of sound left out, which are damaged or go back in time: %d", self._label, left_out
+            )
 
     def close(self) -> None:
         self._packets = iter(())
@@ -167,11 +195,17 @@ def _time(packet: Packet[Any]) -> Fraction:
 
 
 class _Track:
-    """One audio stream on its way: packets as they are, or decoded and encoded anew."""
+    """One audio stream on its way: packets as they are, or decoded and encoded anew.
+
+    Attributes:
+        left_out: packets that the container does not take: damaged ones, and those of a clock that went back.
+    """
 
     def __init__(self, source: Any, target: Any, *, transcode: bool) -> None:
         self.source, self.target, self._transcode = source, target, transcode
         self._last_dts: int | None = None
+        self._last_muxed: int | None = None  # in the target's ticks
+        self.left_out = 0
         context = source.codec_context
         bare = not transcode and context.name == "aac" and not context.extradata
         # AAC of broadcasts says what it is in every packet, that of files once; the index of an MP4 is put together
@@ -189,7 +223,8 @@ class _Track:
     @classmethod
     def transcoded(cls, source: Any, output: OutputContainer) -> _Track:
         context = source.codec_context
-        rate, channels = context.sample_rate or 48000, context.layout.nb_channels
+        rate = next((rate for rate in _AAC_RATES if rate >= (context.sample_rate or 48000)), _AAC_RATES[-1])
+        channels = context.layout.nb_channels
         bits = channels * min(_BITS_PER_CHANNEL, 5 * rate)  # AAC takes at most 6 bits a sample
         target = output.add_stream("aac", rate=rate, bit_rate=bits)
         target.codec_context.layout = _LAYOUTS.get(channels, "stereo")
@@ -204,18 +239,42 @@ class _Track:
         for frame in self._decoded(packet):
             if frame.pts is not None:
                 frame.pts -= round(shift / Fraction(frame.time_base))
-            output.mux(self.target.encode(frame))
+            self._mux(self.target.encode(frame), output)
 
     def _copy(self, packet: Packet[Any], output: OutputContainer, ticks: int) -> None:
         assert packet.pts is not None
         assert packet.dts is not None
         packet.pts, packet.dts = packet.pts - ticks, packet.dts - ticks
         if self._last_dts is not None and packet.dts <= self._last_dts:
-            return  # a clock that went back: the muxer takes no such packet
+            self.left_out += 1  # a clock that went back: the muxer takes no such packet
+            return
         self._last_dts = packet.dts
-        for passed in [packet] if self._filter is None else self._filter.filter(packet):
-            passed.stream = self.target
-            output.mux_one(passed)
+        try:
+            packets = [packet] if self._filter is None else self._filter.filter(packet)
+        except FFmpegError:
+            self.left_out += 1
+            return
+        self._mux(packets, output)
+
+    def _mux(self, packets: list[Packet[Any]], output: OutputContainer) -> None:
+        """Hand packets to the muxer, whose ticks may be longer: times that become one are kept apart, where need be."""
+        apart = output.format.name != "matroska"
+        for packet in packets:
+            packet.stream = self.target
+            if packet.dts is not None and packet.pts is not None:
+                scale = Fraction(packet.time_base) / Fraction(self.target.time_base)
+                dts, late = round(packet.dts * scale), max(0, round((packet.pts - packet.dts) * scale))
+                if self._last_muxed is not None:
+                    dts = max(dts, self._last_muxed + apart)
+                self._last_muxed = dts
+                packet.duration = round(packet.duration * scale) if packet.duration else 0
+                packet.pts, packet.dts, packet.time_base = dts + late, dts, self.target.time_base
+            try:
+                output.mux_one(packet)
+            except FFmpegError as error:
+                if isinstance(error, OSError):
+                    raise
+                self.left_out += 1  # the video goes on without this piece of sound
 
     def _decoded(self, packet: Packet[Any]) -> list[Any]:
         try:
@@ -225,7 +284,7 @@ class _Track:
 
     def flush(self, output: OutputContainer) -> None:
         if self._transcode:
-            output.mux(self.target.encode(None))
+            self._mux(self.target.encode(None), output)
 
 
 def _family(codec: str) -> str:

@@ -35,7 +35,11 @@ def check_file(path: Path) -> None:
         SourceError: no such file (with the nearest name), a folder, no permission, empty.
     """
     name = redact(str(path))
-    if not path.exists():
+    try:
+        there = path.exists()
+    except OSError as error:
+        raise SourceError(f"cannot read {name}: {(error.strerror or str(error)).lower()}") from error
+    if not there:
         raise SourceError(f"no such file: {name}{_nearest(path)}")
     if path.is_dir():
         raise SourceError(f"{name} is a folder, not a video file")

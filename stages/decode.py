@@ -121,6 +121,11 @@ class VideoSource:
         self._expected = self._expect(self._decoder)
 
     @property
+    def has_sound(self) -> bool:
+        """Whether the open container has sound besides the video."""
+        return self._decoder is not None and bool(self._decoder.container.streams.audio)
+
+    @property
     def label(self) -> str:
         """What messages call this source."""
         return "standard input" if self.address == "-" else redact(self.address)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import os
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from ..pipeline.claims import Claim, Claims, output_error
 from ..pipeline.errors import SourceError, UsageError
 from ..pipeline.packet import Frame, Key, Packet
 from ..pipeline.picture import Picture
@@ -18,8 +17,9 @@ from .audio_copy import AudioCopy
 from .clock import NANOSECONDS
 from .draw import ANNOTATED
 from .encoder_frame import coded_matrix
-from .outputs import OutputStream, output_error, part_path, shown_picture
+from .outputs import OutputStream, part_files, part_path, shown_picture
 from .video_file import PRESETS, EncoderSettings, VideoFile, frame_time
+from .video_so_far import VideoSoFar
 
 log = logging.getLogger("vidgraph")
 _KEPT_ORIGIN_S = 1  # a file's clock that begins within a second of 0 is kept; others (broadcasts) start at 0
@@ -30,8 +30,10 @@ class EncodeVideo:
 
     Each file is H.264 4:2:0 in 8 bits with the source's timestamps and all of its audio streams, copied or,
     where the container cannot hold the codec, transcoded to AAC. Pictures of odd size get one more row or
-    column. A stream whose size, matrix, range or pixel shape changes goes on in a further file,
-    ``out.part2.mp4``, with the sound from there on, so that nothing is scaled or lost.
+    column. A stream whose size, matrix, range or pixel shape changes, or whose time jumps by more than an MP4 can
+    count (half an hour and more), goes on in a further file,
+    ``out.part2.mp4``, with the sound from there on, so that nothing is scaled or lost. With the first frame, further
+    parts of an earlier video of that name are removed.
 
     Args:
         paths: the file of each stream.
@@ -39,7 +41,9 @@ class EncodeVideo:
         preset: of x264, ``ultrafast`` to ``veryslow``.
         threads: of each encoder.
         picture: the key of what to show; None: the frames as they came.
-        parts: number of the first part of each stream's file; absent: 1.
+        overwrite: replace files that exist; otherwise those that are not claimed yet must not be there.
+        so_far: what each stream's video has already, which is kept; absent: nothing.
+        claims: of the run; None: its own.
 
     Raises:
         UsageError: an unknown preset.
@@ -55,7 +59,9 @@ class EncodeVideo:
         preset: str = "veryfast",
         threads: int = 1,
         picture: Key[Picture] | None = ANNOTATED,
-        parts: Mapping[str, int] | None = None,
+        overwrite: bool = True,
+        so_far: Mapping[str, VideoSoFar] | None = None,
+        claims: Claims | None = None,
     ) -> None:
         if preset not in PRESETS:
             raise UsageError(f"unknown preset {preset!r}; presets are {', '.join(PRESETS)}")
@@ -64,41 +70,39 @@ class EncodeVideo:
         self._settings = EncoderSettings(preset, max(1, threads))
         self._key = picture
         self.reads: frozenset[Key[Any]] = frozenset() if picture is None else frozenset({picture})
-        self._parts = dict(parts or {})
-        self._created: set[Path] = set()
+        self._so_far = dict(so_far or {})
+        self._files = _Files(Claims() if claims is None else claims, overwrite=overwrite)
         self._writers: dict[str, _StreamWriter] = {}
 
     def open(self) -> None:
-        """Make sure that the files can be written.
+        """Make sure that the files can be written, and cut off what the parts that are there have of no whole picture.
 
         Raises:
-            OutputError: one cannot.
+            OutputError: one cannot be written, or another process writes it.
         """
-        for stream, path in self.paths.items():
-            first = part_path(path, self._parts.get(stream, 1))
-            existed = first.exists()
-            try:
-                os.close(os.open(first, os.O_WRONLY | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666))
-            except OSError as error:
-                raise output_error(first, error) from error
-            if not existed:
-                self._created.add(first)
+        try:
+            for stream, path in self.paths.items():
+                self._files.open(path, self._so_far.get(stream, VideoSoFar()))
+        except BaseException:
+            self.close()
+            raise
 
     def write(self, packet: Packet) -> None:
         """Add a frame to its stream's file.
 
         Raises:
-            OutputError: the file cannot be written.
+            OutputError: the file cannot be written, or was removed or replaced.
         """
         picture = shown_picture(packet, self._key)
-        if picture is None:
-            return
         stream = packet.frame.stream_id
+        so_far = self._so_far.get(stream, VideoSoFar())
+        if picture is None or packet.frame.index <= so_far.last_frame:
+            return
         writer = self._writers.get(stream)
         if writer is None:
             path = self.paths.get(stream) or self.paths[""]
             about = self._about.get(stream, OutputStream(stream_id=stream))
-            writer = _StreamWriter(path, about, self._settings, self._parts.get(stream, 1))
+            writer = _StreamWriter(path, about, self._settings, files=self._files, part=so_far.part)
             self._writers[stream] = writer
         writer.write(packet.frame, picture)
 
@@ -106,49 +110,98 @@ class EncodeVideo:
         """Finish the stream's file.
 
         Raises:
-            OutputError: it cannot be written to its end.
+            OutputError: it cannot be written to its end, or was removed or replaced.
         """
         writer = self._writers.pop(stream_id, None)
         if writer is not None:
-            self._created.discard(writer.first_path)
             writer.finish(reason)
 
     def close(self) -> None:
-        """Finish what is not finished, and remove files into which nothing was written."""
+        """Finish what is not finished, and remove files that were made and into which nothing was written."""
         try:
             for stream in list(self._writers):
                 self.end_stream(stream, EndReason.CANCELLED)
         finally:
-            for path in self._created:
-                with contextlib.suppress(OSError):
-                    if path.stat().st_size == 0:
-                        path.unlink()
-            self._created.clear()
+            for path in self.paths.values():
+                self._files.close(path)
+
+
+class _Files:
+    """The files that a video is written into."""
+
+    def __init__(self, claims: Claims, *, overwrite: bool) -> None:
+        self._claims, self._overwrite = claims, overwrite
+
+    def open(self, path: Path, so_far: VideoSoFar) -> None:
+        """Claim the part to begin with, and cut the parts before it."""
+        for part, whole in so_far.whole_bytes.items():
+            try:
+                self.claim(part).cut(whole)
+            except OSError as error:
+                raise output_error(part, error) from error
+        self.claim(part_path(path, so_far.part))
+
+    def claim(self, part: Path) -> Claim:
+        """A part, which nobody else writes.
+
+        Raises:
+            OutputError: another process writes it, it is there and not to be replaced, or it cannot be opened.
+        """
+        return self._claims.take(part, new=not self._overwrite)
+
+    def next_part(self, path: Path, number: int) -> int:
+        """Number of the next part whose name is no other output's."""
+        number += 1
+        while self._claims.names(part_path(path, number)):
+            number += 1
+        return number
+
+    def remove_further_parts(self, path: Path) -> None:
+        """Remove the parts of an earlier video from the second on.
+
+        Raises:
+            OutputError: one cannot be removed, or another process writes it.
+        """
+        for part in part_files(path) if self._overwrite else ():
+            if not self._claims.names(part):
+                try:
+                    self.claim(part).remove()
+                except OSError as error:
+                    raise output_error(part, error) from error
+
+    def close(self, path: Path) -> None:
+        """Let all parts go."""
+        for part in (path, *part_files(path)):
+            if part == path or not self._claims.names(part):
+                self._claims.free(part)
 
 
 class _StreamWriter:
     """The file of one stream, and its further parts."""
 
-    def __init__(self, path: Path, about: OutputStream, settings: EncoderSettings, part: int) -> None:
-        self._path, self._about, self._settings = path, about, settings
+    def __init__(self, path: Path, about: OutputStream, settings: EncoderSettings, *, files: _Files, part: int) -> None:
+        self._path, self._about, self._settings, self._files = path, about, settings, files
         self._part = part
-        self.first_path = part_path(path, part)
         self._file: VideoFile | None = None
         self._shape: tuple[object, ...] = ()
+        if part == 1:
+            files.remove_further_parts(path)
 
     def write(self, frame: Frame, picture: Picture) -> None:
         shape = (picture.height, picture.width, *coded_matrix(picture), picture.sample_aspect)
-        if self._file is not None and shape != self._shape:
+        if self._file is not None and (shape != self._shape or not self._file.reaches(frame)):
             self._file.finish(whole_sound=False)
-            self._part += 1
+            self._part = self._files.next_part(self._path, self._part)
             self._file = None
+            change = (
+                f"the picture changes to {picture.width}x{picture.height}" if shape != self._shape else "time jumps"
+            )
             log.warning(
-                "%s: the picture changes to %dx%d at frame %d; the video goes on in %s",
-                self._about.stream_id, picture.width, picture.height, frame.index, self._part_path.name,
+                "%s: %s at frame %d; the video goes on in %s",
+                self._about.stream_id, change, frame.index, self._part_path.name,
             )  # fmt: skip
-            self._file = self._open(frame, picture, starts_late=True)
         if self._file is None:
-            self._file = self._open(frame, picture, starts_late=self._about.starts_late)
+            self._file = self._open(frame, picture, starts_late=self._about.starts_late or self._part > 1)
         self._shape = shape
         self._file.write(frame, picture)
 
@@ -161,7 +214,7 @@ class _StreamWriter:
         first = frame_time(frame)
         shift = first if starts_late else _shift(frame, None if audio is None else audio.origin)
         return VideoFile(
-            self._part_path,
+            self._files.claim(self._part_path),
             frame,
             picture,
             settings=self._settings,
@@ -186,7 +239,10 @@ class _StreamWriter:
 
 
 def _shift(first: Frame, origin: Fraction | None) -> Fraction:
-    """Seconds to subtract so that the file begins near 0; none where the source does already."""
+    """Seconds to subtract so that the file begins near 0; none where the source does already.
+
+    No picture may come before 0, where players would leave it out.
+    """
     if origin is None:
         origin = frame_time(first) - Fraction(first.pts_ns, NANOSECONDS)
-    return Fraction(0) if abs(origin) < _KEPT_ORIGIN_S else origin
+    return min(frame_time(first), Fraction(0) if abs(origin) < _KEPT_ORIGIN_S else origin)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from ..pipeline.claims import Claims, hidden, output_error
 from ..pipeline.errors import OutputError
 from ..pipeline.packet import Frame
-from .outputs import has_number, numbered, output_error, pattern_files
+from .outputs import has_number, numbered, pattern_files
 
 
 class NumberedFiles:
@@ -18,30 +19,40 @@ class NumberedFiles:
             holds one frame.
         overwrite: :meth:`open` removes the files of an earlier run that fit the pattern.
         what: is in the files, for messages.
+        claims: of the run; None: its own.
     """
 
-    def __init__(self, patterns: Mapping[str, Path], *, overwrite: bool, what: str) -> None:
+    def __init__(
+        self, patterns: Mapping[str, Path], *, overwrite: bool, what: str, claims: Claims | None = None
+    ) -> None:
         self.patterns = dict(patterns)
         self._overwrite, self._what = overwrite, what
+        self._claims = Claims() if claims is None else claims
         self._single: set[Path] = set()
 
     def open(self) -> None:
         """Make the folders, and room in them.
 
         Raises:
-            OutputError: a folder cannot be written.
+            OutputError: a folder cannot be written, or another process writes such files into it.
         """
         self._single.clear()
         for pattern in self.patterns.values():
             try:
                 pattern.parent.mkdir(parents=True, exist_ok=True)
+                self._claims.name(pattern)
                 probe = _unfinished(numbered(pattern, 0))
                 probe.touch()
                 probe.unlink()
                 for path in pattern_files(pattern) if self._overwrite else ():
                     path.unlink()
-            except OSError as error:
+            except (OSError, ValueError) as error:
                 raise output_error(pattern, error) from error
+
+    def close(self) -> None:
+        """Let others write such files."""
+        for pattern in self.patterns.values():
+            self._claims.free(pattern)
 
     def pattern(self, frame: Frame) -> Path:
         """What the names of the frame's stream are made from."""
@@ -51,9 +62,10 @@ class NumberedFiles:
         """Have ``save`` write the file of ``frame``, under the name that it is given.
 
         Raises:
-            OutputError: the disk is full, …; or there is room for one frame only.
+            OutputError: the disk is full, …; the folder was removed or replaced; there is room for one frame only.
         """
         pattern = self.pattern(frame)
+        self._claims.name(pattern).check()
         path = numbered(pattern, frame.index)
         if not has_number(pattern):
             self._take_single(pattern)
@@ -75,4 +87,4 @@ class NumberedFiles:
 
 
 def _unfinished(path: Path) -> Path:
-    return path.with_name(f".{path.name}.part")
+    return hidden(path, ".part")

@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ..pipeline.claims import Claims, output_error
 from ..pipeline.errors import UsageError
 from ..pipeline.frame_result import FrameResult
 from ..pipeline.packet import TENSORS, Key, Packet
 from ..pipeline.picture import Picture
-from ..pipeline.read_results import last_key_frames, results_end
 from ..pipeline.results import Record, ResultKeys
 from ..pipeline.stage import Sink, keys_of
 from .callback import Callback
@@ -22,15 +22,17 @@ from .outputs import (
     NUMBERED,
     Kind,
     OutputStream,
+    check_free,
     http_place,
     kind_of,
-    last_number,
-    next_part,
+    make_folder,
+    part_files,
     pattern_files,
-    prepare,
     refuse_shared_files,
     stream_paths,
 )
+from .resume import last_frames, needed_frames, videos_so_far
+from .video_so_far import VideoSoFar
 from .window import Window, check_gui
 from .write_images import WriteImages
 from .write_results import WriteResults
@@ -49,6 +51,8 @@ class _Settings:
     streams: Sequence[OutputStream]
     overwrite: bool
     resume: bool
+    so_far: Mapping[Path, VideoSoFar]
+    claims: Claims
     preset: str
     threads: int
     header: Record | None
@@ -61,18 +65,18 @@ class _Settings:
 class Outputs:
     """The outputs of one run: checked here before any work is done, opened as sinks later.
 
-    Folders are made and files checked; nothing is written before ``Sink.open``.
+    Folders are made, files checked and claimed; nothing is written before ``Sink.open``.
 
     Args:
         outputs: addresses, functions that take a ``FrameResult``, or sinks.
         streams: the streams of the run, in order.
         overwrite: replace files that exist.
-        resume: go on after the last whole line of the results that exist, with video in a further part.
+        resume: go on after the last frame that all outputs have, with video in a further part.
 
     Raises:
         UsageError: an unknown kind, an address that cannot hold the streams, two outputs that would write
             one file, ``resume`` without results.
-        OutputError: a file exists already, or cannot be written.
+        OutputError: a file exists already, is written by another process, or cannot be written.
         ResultsError: results to go on with are damaged.
         MissingExtraError: there is no OpenCV for a window.
     """
@@ -85,29 +89,56 @@ class Outputs:
         overwrite: bool = False,
         resume: bool = False,
     ) -> None:
-        self._outputs, self._overwrite, self._resume = list(outputs), overwrite, resume
+        self._outputs, self._overwrite, self._resume = list(outputs), overwrite and not resume, resume
         self._files = _files_of(self._outputs, streams)
         refuse_shared_files(self._files, streams)
-        self._after = _last_frames(self._files) if resume else {}
-        self._needed = _needed_frames(self._files, self._after)
+        if any(kind_of(address) is Kind.WINDOW for address in self._addresses):
+            check_gui()
+        self._made: list[Path] = []
+        self._claims = Claims(path for paths in self._files.values() for path in paths.values())
+        self._so_far: dict[Path, VideoSoFar] = {}
+        self._after: dict[str, int] = {}
+        try:
+            self._prepare()
+            if resume:
+                self._so_far = videos_so_far(self._files, self._claims)
+                self._after = last_frames(self._files, self._so_far)
+            self._needed = needed_frames(self._files, self._after)
+        except BaseException:
+            self.close()
+            raise
         self._streams = [
             replace(stream, starts_late=stream.starts_late or self.resume_after(stream.stream_id) >= 0)
             for stream in streams
         ]
-        if any(kind_of(address) is Kind.WINDOW for address in self._addresses):
-            check_gui()
-        self._made: list[Path] = []
-        try:
-            self._prepare()
-        except BaseException:
-            self.remove_empty_folders()
-            raise
 
     def _prepare(self) -> None:
+        """Claim all names first: what is there is looked at while nobody else can change it."""
         for address, paths in self._files.items():
             for path in dict.fromkeys(paths.values()):
-                existing = pattern_files(path) if kind_of(address) in NUMBERED else [path] if path.exists() else []
-                prepare(path, self._made, existing=existing, overwrite=self._overwrite, resume=self._resume)
+                try:
+                    make_folder(path, self._made)
+                    self._claims.name(path)
+                    existing = self._existing(kind_of(address), path)
+                    check_free(path, existing, overwrite=self._overwrite or self._resume)
+                    for file in existing if kind_of(address) not in NUMBERED else ():
+                        if file.is_file():
+                            self._claims.take(file)
+                except (OSError, ValueError) as error:
+                    raise output_error(path, error) from error
+
+    def _existing(self, kind: Kind, path: Path) -> list[Path]:
+        """The files of an output that are there already."""
+        if kind in NUMBERED:
+            return pattern_files(path)
+        further = part_files(path) if kind is Kind.VIDEO else []
+        own = [part for part in further if not self._claims.names(part)]
+        return [path, *own] if path.exists() else own
+
+    def close(self) -> None:
+        """Let go of files that were not opened as sinks, and remove folders that nothing was written to."""
+        self._claims.release()
+        self.remove_empty_folders()
 
     def remove_empty_folders(self) -> None:
         """Remove the folders that were made here and that nothing was written to, when the run is over."""
@@ -124,6 +155,11 @@ class Outputs:
         """Whether an output shows the annotated pictures, which a ``Draw`` stage has to make."""
         given = any(ANNOTATED in keys_of(output, "reads") for output in self._outputs if isinstance(output, Sink))
         return given or any(kind_of(address) in _SHOWN for address in self._addresses)
+
+    @property
+    def has_video(self) -> bool:
+        """Whether an output is a video, which takes the source's sound."""
+        return any(kind_of(address) is Kind.VIDEO for address in self._addresses)
 
     def refuse_empty(self, keys: Sequence[ResultKeys]) -> None:
         """Refuse outputs that nothing would reach of what the models of ``keys`` give.
@@ -183,6 +219,8 @@ class Outputs:
             streams=self._streams,
             overwrite=self._overwrite,
             resume=self._resume,
+            so_far=self._so_far,
+            claims=self._claims,
             preset=preset,
             threads=threads,
             header=header,
@@ -228,34 +266,6 @@ def _files_of(outputs: Sequence[Output], streams: Sequence[OutputStream]) -> dic
     return files
 
 
-def _last_frames(files: Mapping[str, Mapping[str, Path]]) -> dict[str, int]:
-    """The last frame of each stream that all results files have, and all files named after their frame, if any."""
-    last: dict[str, int] = {}
-    for address, paths in files.items():
-        if kind_of(address) is Kind.RESULTS:
-            for stream, path in paths.items():
-                written = results_end(path).last_frame if path.exists() and path.stat().st_size else {}
-                last[stream] = min(last.get(stream, written.get(stream, -1)), written.get(stream, -1))
-        if kind_of(address) in NUMBERED:
-            for stream, path in paths.items():
-                number = last_number(path)
-                if number is not None:
-                    last[stream] = min(last.get(stream, number), number)
-    if not any(kind_of(address) is Kind.RESULTS for address in files):
-        raise UsageError("--resume goes on after the last line of results; name their .jsonl file with -o")
-    return last
-
-
-def _needed_frames(files: Mapping[str, Mapping[str, Path]], after: Mapping[str, int]) -> dict[str, tuple[int, ...]]:
-    """By stream, the last key frame and the last frame of a video model, where results have them."""
-    needed: dict[str, tuple[int, ...]] = {}
-    for address, paths in files.items() if any(last >= 0 for last in after.values()) else ():
-        for path in set(paths.values()) if kind_of(address) is Kind.RESULTS else ():
-            for stream, frames in last_key_frames(path, after).items():
-                needed[stream] = tuple(dict.fromkeys(frames))
-    return needed
-
-
 def _paths(address: str, streams: Sequence[OutputStream]) -> dict[str, Path]:
     """The file of each stream; empty where the output is no file. Results may hold several streams in one."""
     kind = kind_of(address)
@@ -284,23 +294,31 @@ def _video(address: str, paths: dict[str, Path], settings: _Settings) -> Sink:
         preset=settings.preset,
         threads=settings.threads,
         picture=settings.picture,
-        parts={stream: next_part(path) for stream, path in paths.items()} if settings.resume else None,
+        overwrite=settings.overwrite,
+        so_far={stream: settings.so_far[path] for stream, path in paths.items() if path in settings.so_far},
+        claims=settings.claims,
     )
 
 
 def _results(address: str, paths: dict[str, Path], settings: _Settings) -> Sink:
     return WriteResults(
-        paths or None, header=settings.header, keys=settings.keys, needs=settings.needs, resume=settings.resume
+        paths or None,
+        header=settings.header,
+        keys=settings.keys,
+        needs=settings.needs,
+        resume=settings.resume,
+        overwrite=settings.overwrite,
+        claims=settings.claims,
     )
 
 
 def _images(address: str, paths: dict[str, Path], settings: _Settings) -> Sink:
-    return WriteImages(paths, picture=settings.picture, overwrite=settings.overwrite and not settings.resume)
+    return WriteImages(paths, picture=settings.picture, overwrite=settings.overwrite, claims=settings.claims)
 
 
 def _tensors(address: str, paths: dict[str, Path], settings: _Settings) -> Sink:
     key = next((one.tensors for one in settings.keys if one.tensors), TENSORS)
-    return WriteTensors(paths, key=key, overwrite=settings.overwrite and not settings.resume)
+    return WriteTensors(paths, key=key, overwrite=settings.overwrite, claims=settings.claims)
 
 
 def _window(address: str, paths: dict[str, Path], settings: _Settings) -> Sink:

@@ -116,7 +116,7 @@ def open_source(
         SourceError: no such file, nothing matches, a folder without images.
     """
     text = os.fspath(address)
-    named = None if Path(text).exists() else _NAMED.fullmatch(text)
+    named = None if _is_there(text) else _NAMED.fullmatch(text)
     if named:
         text, stream_id = named["address"], stream_id or named["name"]
     options = _Options(start, end, frames, latest, deterministic, threads, video_stream, max_pixels)
@@ -127,9 +127,9 @@ def open_source(
         return [options.video(text, stream_id)]
     if is_world(text):
         return options.world(text, stream_id)
-    if path.is_dir():
+    if os.path.isdir(text):  # noqa: PTH112
         return [options.images(images_in(path), stream_id or path.absolute().name or "images")]
-    if path.exists():
+    if _is_there(text):
         return [options.images([path], stream_id or path.stem) if is_image(path) else _file(options, path, stream_id)]
     scheme = _SCHEME.match(text)
     if scheme:
@@ -153,7 +153,7 @@ def open_sources(addresses: Iterable[str | os.PathLike[str]], **options: Any) ->
         SourceError: as for :func:`open_source`.
     """
     texts = [os.fspath(address) for address in addresses]
-    given = [m["name"] for t in texts if not Path(t).exists() and (m := _NAMED.fullmatch(t))]
+    given = [m["name"] for t in texts if not _is_there(t) and (m := _NAMED.fullmatch(t))]
     repeated = next((name for name in given if given.count(name) > 1), None)
     if repeated is not None:
         raise UsageError(f"two sources are named {repeated!r}; give each its own NAME=ADDRESS")
@@ -174,6 +174,11 @@ def open_sources(addresses: Iterable[str | os.PathLike[str]], **options: Any) ->
         if isinstance(source, PacedSource):
             source.source.stream_id = name
     return sources
+
+
+def _is_there(text: str) -> bool:
+    """Whether a file of that name exists; where no file can have it (it is too long), there is none."""
+    return os.path.exists(text)  # noqa: PTH110  Path.exists raises
 
 
 def _file(options: _Options, path: Path, name: str | None) -> Source:

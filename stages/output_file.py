@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+
+from ..pipeline.claims import Claim
+from .whole_end import whole_end
 
 
 class OutputFile:
@@ -13,15 +15,15 @@ class OutputFile:
     file whose end is missing, and :meth:`give_up` leaves a file of whole fragments.
 
     Args:
-        path: replaced if it exists.
+        claim: the file, which is emptied, and released when it is closed.
 
     Raises:
         OSError: it cannot be written.
     """
 
-    def __init__(self, path: Path) -> None:
-        flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-        self._descriptor = os.open(path, flags, 0o666)
+    def __init__(self, claim: Claim) -> None:
+        self._claim, self._descriptor = claim, claim.descriptor
+        claim.cut(0)
         self._error: OSError | None = None
         self.closed = False
 
@@ -48,9 +50,9 @@ class OutputFile:
         return os.lseek(self._descriptor, 0, os.SEEK_CUR)
 
     def give_up(self) -> None:
-        """Cut off an MP4 fragment that is not whole, and close. The muxer then writes no end."""
+        """Cut off a fragment that is not whole, and close. The muxer then writes no end."""
         if not self.closed:
-            end = _end_of_whole_fragments(self._descriptor)
+            end = whole_end(self._descriptor)
             if end:
                 os.ftruncate(self._descriptor, end)
             self.close()
@@ -58,21 +60,4 @@ class OutputFile:
     def close(self) -> None:
         if not self.closed:
             self.closed = True
-            os.close(self._descriptor)
-
-
-def _end_of_whole_fragments(descriptor: int) -> int:
-    """Where the last whole fragment (moof and mdat) of an MP4 ends; 0: there is none. Source: ISO/IEC 14496-12, 4.2."""
-    size, place, end, kind = os.fstat(descriptor).st_size, 0, 0, b""
-    while place + 8 <= size:
-        before = kind
-        header = os.pread(descriptor, 16, place)
-        length, kind = int.from_bytes(header[:4], "big"), header[4:8]
-        if length == 1:
-            length = int.from_bytes(header[8:16], "big")
-        place += length
-        if length < 8 or place > size:
-            break
-        if before == b"moof" and kind == b"mdat":
-            end = place
-    return end
+            self._claim.release()

@@ -5,12 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import re
-from collections.abc import Mapping, Sequence
+import stat
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from ..pipeline.claims import exists_already, output_error
 from ..pipeline.errors import OutputError, UsageError, redact
 from ..pipeline.packet import Key, Packet
 from ..pipeline.picture import Picture
@@ -25,6 +27,7 @@ KINDS = (
     " (raw tensors), - (results on standard output), window, http://127.0.0.1:8080 (a browser)"
 )
 _NUMBER = re.compile(r"%0?\d*d")
+_PART = re.compile(r"(?P<stem>.+)\.part(?P<number>[2-9]|[1-9]\d+)", re.DOTALL)
 _HTTP = re.compile(r"http://(?P<host>\[[^\]/]*\]|[^:/\[\]@]*)(?::(?P<port>\d+))?/?", re.IGNORECASE)
 
 
@@ -51,6 +54,7 @@ class OutputStream:
     Attributes:
         stream_id: its name.
         address: the file or http address that its video is read from, for copying the audio; "" where there is none.
+        files: others that it is read from, which no output may write either.
         starts_late: the first frame that comes is not the first of the file (``--start``, ``--resume``).
         ends_early: the last frame that comes need not be the last of the file (``--end``, ``--frames``).
         frames: the most frames that can come; None where it is not known.
@@ -58,9 +62,15 @@ class OutputStream:
 
     stream_id: str
     address: str = ""
+    files: Sequence[Path] = ()
     starts_late: bool = False
     ends_early: bool = False
     frames: int | None = None
+
+    @property
+    def read_files(self) -> list[Path]:
+        """All that it is read from."""
+        return [*self.files, *([Path(self.address)] if self.address else [])]
 
 
 def kind_of(address: str) -> Kind:
@@ -69,6 +79,8 @@ def kind_of(address: str) -> Kind:
     Raises:
         UsageError: none that is known; the message lists those that are.
     """
+    if "\0" in address:
+        raise UsageError(f"output {redact(address)!r} has a null character in it, which no file name can have")
     if address == "-":
         return Kind.STANDARD_OUTPUT
     if address == "window":
@@ -135,7 +147,7 @@ def _file_name(stream: str) -> str:
 
 
 def refuse_shared_files(outputs: Mapping[str, Mapping[str, Path]], streams: Sequence[OutputStream]) -> None:
-    """Refuse outputs that would write the same file, or a file that is read.
+    """Refuse outputs that would write the same file, or one that is read, by whatever name.
 
     Args:
         outputs: the file of each stream, by output address.
@@ -143,16 +155,38 @@ def refuse_shared_files(outputs: Mapping[str, Mapping[str, Path]], streams: Sequ
     Raises:
         UsageError: with both addresses.
     """
-    taken = {_identity(Path(stream.address)): f"source {stream.stream_id!r}" for stream in streams if stream.address}
+    read = {identity: s.stream_id for s in streams for file in s.read_files for identity in _identities(file)}
+    taken: dict[object, tuple[str, Path]] = {}
     for address, paths in outputs.items():
         for path in dict.fromkeys(paths.values()):
-            other = taken.setdefault(_identity(path), f"output {address!r}")
-            if other != f"output {address!r}":
-                raise UsageError(f"output {address!r} would write {path}, the file of {other}; name another file")
+            for file in (path, *_also_written(kind_of(address), path)):
+                source = next((read[identity] for identity in _identities(file) if identity in read), None)
+                if source is not None:
+                    raise UsageError(
+                        f"output {address!r} would write {file}, the file of source {source!r}; name another file"
+                    )
+            for identity in _identities(path):
+                other, _ = there = taken.setdefault(identity, (address, path))
+                if there != (address, path):
+                    raise UsageError(
+                        f"output {address!r} would write {path}, the file of output {other!r}; name another file"
+                    )
 
 
-def _identity(path: Path) -> str:
-    return os.path.realpath(path)
+def _also_written(kind: Kind, path: Path) -> list[Path]:
+    """Files that are there and belong to an output besides the one that it names."""
+    return pattern_files(path) if kind in NUMBERED else part_files(path) if kind is Kind.VIDEO else []
+
+
+def _identities(path: Path) -> Iterator[object]:
+    """What tells that two names are those of one file, be it there or not."""
+    yield os.path.realpath(path)
+    try:
+        about = path.stat()
+    except OSError:
+        return
+    if stat.S_ISREG(about.st_mode):
+        yield about.st_dev, about.st_ino
 
 
 def part_path(path: Path, number: int) -> Path:
@@ -160,12 +194,14 @@ def part_path(path: Path, number: int) -> Path:
     return path if number == 1 else path.with_name(f"{path.stem}.part{number}{path.suffix}")
 
 
-def next_part(path: Path) -> int:
-    """Number of the first part that does not exist yet."""
-    number = 1
-    while part_path(path, number).exists():
-        number += 1
-    return number
+def part_files(path: Path) -> list[Path]:
+    """The further parts of a video that are there, in order: ``out.part2.mp4``, ``out.part3.mp4``, …"""
+    found = []
+    for other in _entries(path.parent):
+        part = _PART.fullmatch(other.stem)
+        if part and (part["stem"], other.suffix) == (path.stem, path.suffix):
+            found.append((int(part["number"]), other))
+    return [other for _, other in sorted(found)]
 
 
 def has_number(pattern: Path) -> bool:
@@ -190,43 +226,55 @@ def last_number(pattern: Path) -> int | None:
 
 def _numbered_files(pattern: Path) -> list[tuple[int, Path]]:
     fits = re.compile(r"(\d+)".join(re.escape(part) for part in _NUMBER.split(pattern.name)))
+    found = [(fits.fullmatch(path.name), path) for path in _entries(pattern.parent)]
+    numbers = [(int(match[1]) if match.groups() else 0, path) for match, path in found if match]
+    return [(number, path) for number, path in numbers if numbered(pattern, number).name == path.name]
+
+
+def _entries(folder: Path) -> list[Path]:
     try:
-        found = [(fits.fullmatch(path.name), path) for path in pattern.parent.iterdir()]
-    except OSError:
+        return list(folder.iterdir())
+    except (OSError, ValueError):
         return []
-    return [(int(match[1]) if match.groups() else 0, path) for match, path in found if match]
 
 
-def prepare(path: Path, made: list[Path], *, existing: Sequence[Path], overwrite: bool, resume: bool) -> None:
-    """Make the folder of an output file, and refuse what could not be written or must not be overwritten.
+def make_folder(path: Path, made: list[Path]) -> None:
+    """Make the folder of an output file, and refuse what could not be written.
 
     Args:
         path: the file to write.
         made: gets the folders that were made, each before those in it.
-        existing: the files that are in the way.
 
     Raises:
         OutputError: with the cure where there is one.
     """
     if path.is_dir():
         raise OutputError(f"cannot write {path}: it is a folder; name a file in it")
-    if existing and not (overwrite or resume):
-        others = f" (and {len(existing) - 1} more)" if len(existing) > 1 else ""
-        raise OutputError(f"{existing[0]}{others} exists already; -y (overwrite) replaces it, or name another file")
     missing: list[Path] = []
     try:
         missing += (folder for folder in path.parents if not folder.exists())
         path.parent.mkdir(parents=True, exist_ok=True)
     except FileExistsError as error:
         raise OutputError(f"cannot write {path}: {path.parent} is a file, not a folder") from error
-    except OSError as error:
-        raise output_error(path, error) from error
     finally:
         made += (folder for folder in reversed(missing) if folder.is_dir())
+
+
+def check_free(path: Path, existing: Sequence[Path], *, overwrite: bool) -> None:
+    """Refuse an output file that must not be replaced, or cannot be written.
+
+    Args:
+        existing: the files that are in the way.
+
+    Raises:
+        OutputError: with the cure where there is one.
+    """
+    if existing and not overwrite:
+        others = f" (and {len(existing) - 1} more)" if len(existing) > 1 else ""
+        raise OutputError(exists_already(f"{existing[0]}{others}"))
     target = path if path.exists() else path.parent
     if not os.access(target, os.W_OK):
-        readonly = OSError(errno.EACCES, os.strerror(errno.EACCES))
-        raise output_error(path, readonly) from readonly
+        raise output_error(path, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
 
 
 def detection_keys(keys: Sequence[ResultKeys]) -> frozenset[Key[Any]]:
@@ -248,16 +296,3 @@ def shown_picture(packet: Packet, key: Key[Picture] | None) -> Picture | None:
     picture = packet.frame.picture if annotated is None else annotated
     pixels = packet.drop_cause is None or picture.planes[0].strides[0] != 0
     return picture if pixels else None
-
-
-def output_error(path: Path | str, error: Exception, *, kept: str = "") -> OutputError:
-    """The error of a failed write, in one line.
-
-    Args:
-        path: the file, or what messages call the output.
-        kept: what is still there, for the message.
-    """
-    reason = getattr(error, "strerror", None) or str(error)
-    if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
-        reason = "the disk is full"
-    return OutputError(f"cannot write {path}: {reason[:1].lower() + reason[1:]}{kept and '; ' + kept}")

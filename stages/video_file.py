@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import av
 from av.error import FFmpegError
 from av.packet import Packet
 
+from ..pipeline.claims import Claim, output_error
 from ..pipeline.errors import OutputError
 from ..pipeline.packet import Frame
 from ..pipeline.picture import Picture
@@ -18,7 +18,6 @@ from .audio_copy import AudioCopy
 from .clock import NANOSECONDS
 from .encoder_frame import EncoderFrames, coded_matrix, coded_size, matrix_tag
 from .output_file import OutputFile
-from .outputs import output_error
 
 PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
 FRAGMENT_S = Fraction(1, 2)
@@ -40,6 +39,8 @@ _BUFFER = 1 << 20
 _LONGEST_PRELOAD_S = 2000  # FFmpeg counts microseconds in 31 bits
 _FINEST = 1_000_000  # ticks a second: MP4 counts them in 32 bits
 _COARSEST = 10_000
+_LONGEST_TICKS = 2**31 - 1  # from one frame of an MP4 to the next
+_LONGEST_SIDE_PX = 16_384  # of a picture, in x264
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class VideoFile:
     """Writes one video file; pictures of one size, matrix and range, in order.
 
     Args:
-        path: .mp4, .m4v, .mov or .mkv; replaced if it exists.
+        claim: a file .mp4, .m4v, .mov or .mkv, which is emptied, and released when it is closed.
         frame: the first frame; its time base, duration and pixel shape are the stream's.
         picture: what is shown of it.
         settings: of the encoder.
@@ -68,7 +69,7 @@ class VideoFile:
 
     def __init__(
         self,
-        path: Path,
+        claim: Claim,
         frame: Frame,
         picture: Picture,
         *,
@@ -77,7 +78,13 @@ class VideoFile:
         shift: Fraction = Fraction(0),
         audio_from: Fraction | None = None,
     ) -> None:
-        self.path, self.frames = path, 0
+        if max(picture.height, picture.width) > _LONGEST_SIDE_PX:
+            raise OutputError(
+                f"cannot write {claim.path}: H.264 pictures have at most {_LONGEST_SIDE_PX} pixels a side, got"
+                f" {picture.width}x{picture.height}; pictures as files (%06d.png) can be larger"
+            )
+        self.path = path = claim.path
+        self._claim, self.frames = claim, 0
         self._audio, self._shift = audio, shift
         self._time_base = _ticks(Fraction(frame.time_base))
         self._form = "nv12" if picture.format == "nv12" else "yuv420p"
@@ -94,7 +101,7 @@ class VideoFile:
             if not mkv:  # MP4's index waits for all streams, so they send a packet ahead
                 late = min(max(late, audio.late_s(frame_time(frame))), Fraction(_LONGEST_PRELOAD_S))
         try:
-            self._file = OutputFile(path)
+            self._file = OutputFile(claim)
         except OSError as error:
             raise output_error(path, error) from error
         try:
@@ -139,10 +146,11 @@ class VideoFile:
         """Add the next frame.
 
         Raises:
-            OutputError: the disk is full, or the file cannot be written for another reason.
+            OutputError: the disk is full, the file was removed or replaced, or cannot be written for another reason.
         """
         if self._file.closed:
             raise OutputError(f"cannot write {self.path}: it was closed after an error")
+        self._claim.check()
         shown = frame_time(frame)
         coded = self._make(picture)
         pts = round((shown - self._shift) / self._time_base)
@@ -150,11 +158,17 @@ class VideoFile:
             pts = self._last_pts + 1
         length = Fraction(frame.duration_ns, NANOSECONDS) or self._length
         coded.pts, coded.time_base = pts, self._time_base
-        self._durations[pts] = max(1, round(length / self._time_base))
+        self._durations[pts] = min(max(1, round(length / self._time_base)), _LONGEST_TICKS)
         self._last_pts, self._length = pts, length
         self._end = max(self._end, shown + length)
         self._encode(coded)
         self.frames += 1
+
+    def reaches(self, frame: Frame) -> bool:
+        """Whether the file can hold a frame so long after the one before; MP4 has 31 bits for the time between."""
+        if self._last_pts is None or self.path.suffix.lower() == ".mkv":
+            return True
+        return (frame_time(frame) - self._shift) / self._time_base - self._last_pts < _LONGEST_TICKS
 
     def _encode(self, coded: av.VideoFrame | None) -> None:
         try:
@@ -184,7 +198,7 @@ class VideoFile:
             whole_sound: the rest of the source's sound belongs to it, even where it outlasts the pictures.
 
         Raises:
-            OutputError: the file cannot be written to its end; it is closed.
+            OutputError: the file cannot be written to its end, or was removed or replaced; it is closed.
         """
         if self._file.closed:
             return
@@ -193,7 +207,7 @@ class VideoFile:
             if self._audio is not None:
                 self._audio.finish(self._container, None if whole_sound else self._end)
             self._container.close()
-            self._file.close()
+            self._claim.check()
         except (FFmpegError, OSError) as error:
             raise self._failed(error) from error
         finally:
@@ -217,10 +231,8 @@ def frame_time(frame: Frame) -> Fraction:
 
 def _ticks(time_base: Fraction) -> Fraction:
     """A time base for the file that has every time of ``time_base``, within what MP4 can count."""
-    rate = 1 / time_base
-    if rate > _FINEST:
-        return Fraction(1, _FINEST)
-    return time_base / max(1, -(-_COARSEST // max(1, int(rate))))
+    rate = time_base.denominator
+    return Fraction(1, min(_FINEST, rate * -(-_COARSEST // rate)))
 
 
 def _nominal_rate(duration_ns: int) -> Fraction:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..pipeline.claims import Claims
 from ..pipeline.packet import Key, Packet
 from ..pipeline.picture import Picture
 from ..pipeline.stage import EndReason
@@ -29,14 +30,20 @@ class WriteImages:
         patterns: the file names of each stream, with one ``%d`` or ``%06d``; .png, .jpg or .jpeg.
         picture: the key of what to write; None: the frames as they came.
         overwrite: remove the files of an earlier run that fit the pattern.
+        claims: of the run; None: its own.
     """
 
     name = "write_images"
 
     def __init__(
-        self, patterns: Mapping[str, Path], *, picture: Key[Picture] | None = ANNOTATED, overwrite: bool = False
+        self,
+        patterns: Mapping[str, Path],
+        *,
+        picture: Key[Picture] | None = ANNOTATED,
+        overwrite: bool = False,
+        claims: Claims | None = None,
     ) -> None:
-        self._files = NumberedFiles(patterns, overwrite=overwrite, what="pictures")
+        self._files = NumberedFiles(patterns, overwrite=overwrite, what="pictures", claims=claims)
         self._key = picture
         self.reads: frozenset[Key[Any]] = frozenset() if picture is None else frozenset({picture})
 
@@ -49,7 +56,7 @@ class WriteImages:
         """Make the folders, and room in them.
 
         Raises:
-            OutputError: a folder cannot be written.
+            OutputError: a folder cannot be written, or another process writes such files into it.
         """
         self._files.open()
 
@@ -72,4 +79,6 @@ class WriteImages:
 
     def end_stream(self, stream_id: str, reason: EndReason) -> None: ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Let others write such files."""
+        self._files.close()

@@ -9,12 +9,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..pipeline.claims import Claim, Claims, output_error
 from ..pipeline.errors import UsageError
 from ..pipeline.packet import Key, Packet
 from ..pipeline.read_results import ResultsEnd, header_differences, results_end
 from ..pipeline.results import Record, ResultKeys, dumps, frame_record, header_record
 from ..pipeline.stage import EndReason
-from .outputs import detection_keys, output_error
+from .outputs import detection_keys
 
 
 class WriteResults:
@@ -29,6 +30,8 @@ class WriteResults:
         keys: where the results are, one entry for each model.
         needs: keys that a stage must have created; default: the detections of ``keys``.
         resume: go on after the last whole line of files that exist.
+        overwrite: replace files that exist; otherwise those that are not claimed yet must not be there.
+        claims: of the run; None: its own.
     """
 
     name = "write_results"
@@ -41,18 +44,21 @@ class WriteResults:
         keys: Sequence[ResultKeys] = (ResultKeys(),),
         needs: frozenset[Key[Any]] | None = None,
         resume: bool = False,
+        overwrite: bool = True,
+        claims: Claims | None = None,
     ) -> None:
         self.paths = None if paths is None else dict(paths)
         self.reads = detection_keys(keys) if needs is None else needs
         self._header = header_record() if header is None else header
-        self._keys, self._resume = tuple(keys), resume
+        self._keys, self._resume, self._overwrite = tuple(keys), resume, overwrite
+        self._claims = Claims() if claims is None else claims
         self._files: dict[str, _LineFile] = {}
 
     def open(self) -> None:
         """Create the files and write their headers.
 
         Raises:
-            OutputError: a file cannot be written.
+            OutputError: a file cannot be written, or another process writes it.
             UsageError: a file to go on with was written with other settings.
         """
         try:
@@ -77,62 +83,63 @@ class WriteResults:
         return {stream for stream, own in self.paths.items() if own == path}
 
     def _open_file(self, path: Path, header: Record) -> _LineFile:
-        if self._resume and path.exists() and path.stat().st_size:
+        claim = self._claims.take(path, new=not self._overwrite)
+        if self._resume and path.stat().st_size:
             end = results_end(path)
             check_resumable(path, end, header)
-            return _LineFile(path, end)
-        file = _LineFile(path)
-        try:
-            file.write(header)
-        except BaseException:
-            file.close()
-            raise
+            return _LineFile(claim, end)
+        file = _LineFile(claim)
+        file.write(header)
         return file
 
     def write(self, packet: Packet) -> None:
         """Write the line of a frame.
 
         Raises:
-            OutputError: the disk is full, standard output was closed, …
+            OutputError: the disk is full, standard output was closed, the file was removed or replaced, …
         """
         stream = packet.frame.stream_id
         file = self._files.get(stream) or self._files[""]
         if packet.frame.index > file.last_frame.get(stream, -1):
             file.write(frame_record(packet, self._keys))
 
-    def end_stream(self, stream_id: str, reason: EndReason) -> None: ...
+    def end_stream(self, stream_id: str, reason: EndReason) -> None:
+        """Make sure that the stream's lines can be found.
+
+        Raises:
+            OutputError: the file was removed or replaced.
+        """
+        file = self._files.get(stream_id) or self._files.get("")
+        if file is not None:
+            file.check()
 
     def close(self) -> None:
-        files, self._files = self._files, {}
-        for file in set(files.values()):
-            file.close()
+        self._files = {}
+        for path in (self.paths or {}).values():
+            self._claims.free(path)
 
 
 class _LineFile:
     """A file of whole lines, written without a buffer of our own."""
 
-    def __init__(self, path: Path | None, end: ResultsEnd | None = None) -> None:
-        self._label = "standard output" if path is None else str(path)
+    def __init__(self, claim: Claim | None, end: ResultsEnd | None = None) -> None:
+        self._claim = claim
+        self._label = "standard output" if claim is None else str(claim.path)
         self.last_frame = {} if end is None else end.last_frame
-        self._descriptor = -1
-        self._owned = path is not None
         try:
-            if path is None:
+            if claim is None:
                 if sys.stdout is None:
                     raise OSError(errno.EBADF, "it is closed")
                 sys.stdout.flush()
                 self._descriptor = sys.stdout.fileno()
                 return
-            truncate = 0 if end is not None else os.O_TRUNC
-            flags = os.O_WRONLY | os.O_CREAT | truncate | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-            self._descriptor = os.open(path, flags, 0o666)
-            if end is not None:
-                os.ftruncate(self._descriptor, end.whole_bytes)
-                os.lseek(self._descriptor, 0, os.SEEK_END)
+            self._descriptor = claim.descriptor
+            claim.cut(0 if end is None else end.whole_bytes)
         except OSError as error:
             raise output_error(self._label, error) from error
 
     def write(self, record: Record) -> None:
+        self.check()
         line = memoryview((dumps(record) + "\n").encode())
         written = 0
         try:
@@ -143,15 +150,14 @@ class _LineFile:
             raise output_error(self._label, error, kept="the lines written before are whole") from error
 
     def _drop_half_line(self, written: int) -> None:
-        if self._owned and written:
+        if self._claim is not None and written:
             size = os.lseek(self._descriptor, 0, os.SEEK_CUR)
             os.ftruncate(self._descriptor, size - written)
             os.lseek(self._descriptor, 0, os.SEEK_END)
 
-    def close(self) -> None:
-        if self._owned and self._descriptor >= 0:
-            os.close(self._descriptor)
-        self._descriptor = -1
+    def check(self) -> None:
+        if self._claim is not None:
+            self._claim.check()
 
 
 def check_resumable(path: Path, end: ResultsEnd, header: Record) -> None:

@@ -10,6 +10,7 @@ from zipfile import ZipFile, ZipInfo
 import numpy as np
 from numpy.typing import NDArray
 
+from ..pipeline.claims import Claims
 from ..pipeline.packet import HELD_FROM, TENSORS, Key, Packet
 from ..pipeline.stage import EndReason
 from ..pipeline.tensors import Tensors
@@ -30,12 +31,20 @@ class WriteTensors:
         patterns: the file names of each stream, with one ``%d`` or ``%06d``; without one for a single frame.
         key: where the tensors are.
         overwrite: remove the files of an earlier run that fit the pattern.
+        claims: of the run; None: its own.
     """
 
     name = "write_tensors"
 
-    def __init__(self, patterns: Mapping[str, Path], *, key: Key[Tensors] = TENSORS, overwrite: bool = False) -> None:
-        self._files = NumberedFiles(patterns, overwrite=overwrite, what="tensors")
+    def __init__(
+        self,
+        patterns: Mapping[str, Path],
+        *,
+        key: Key[Tensors] = TENSORS,
+        overwrite: bool = False,
+        claims: Claims | None = None,
+    ) -> None:
+        self._files = NumberedFiles(patterns, overwrite=overwrite, what="tensors", claims=claims)
         self._key = key
         self.reads: frozenset[Key[Any]] = frozenset({key})
 
@@ -48,7 +57,7 @@ class WriteTensors:
         """Make the folders, and room in them.
 
         Raises:
-            OutputError: a folder cannot be written.
+            OutputError: a folder cannot be written, or another process writes such files into it.
         """
         self._files.open()
 
@@ -67,7 +76,9 @@ class WriteTensors:
 
     def end_stream(self, stream_id: str, reason: EndReason) -> None: ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Let others write such files."""
+        self._files.close()
 
 
 def save_npz(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:

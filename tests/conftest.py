@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from .material import make_clip, make_weights, plain_environment
+from .material import make_clip, make_own_networks, make_weights, plain_environment
 from .tolerances import TOLERANCES
 
 # What a shell starts in the background ignores SIGINT, and so does what that starts: tests of Ctrl-C would wait for
@@ -52,6 +52,15 @@ def face_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("faces")
     seeded = make_weights("retinaface", folder / "seeded.pth")
     return export("retinaface", seeded, (240, 320), path=folder / "faces.onnx")
+
+
+@pytest.fixture(scope="session")
+def own_network(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """``my.onnx``, which finds one thing in the middle of every picture, quickly."""
+    pytest.importorskip("onnx", reason="the network is made with onnx (the extra 'torch')")
+    folder = tmp_path_factory.mktemp("own")
+    make_own_networks(folder)
+    return folder / "my.onnx"
 
 
 @pytest.fixture(scope="session")

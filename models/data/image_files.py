@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...pipeline.claims import hidden
 from ...pipeline.errors import SourceError
 from ...pipeline.limits import MAX_PIXELS
 from ...stages.images import read_image
@@ -39,7 +40,7 @@ def write_image(path: Path, rgb: NDArray[np.uint8]) -> None:
     from PIL import Image
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
+    part = hidden(path, ".part")
     try:
         Image.fromarray(rgb).save(part, **_OPTIONS[path.suffix])
         part.replace(path)

@@ -12,8 +12,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol
 
+from ...pipeline.claims import alone, output_error
 from ...pipeline.errors import OutputError, UsageError
-from ...stages.outputs import output_error
 from .dataset import Clip, Dataset, Sample
 from .image_files import IMAGE_KINDS, write_image
 
@@ -93,7 +93,7 @@ def write_dataset(
     Raises:
         UsageError: an unknown format or kind of image, or the data set does not have what the format holds.
         SourceError: the data set is damaged.
-        OutputError: the folder is not empty, or cannot be written.
+        OutputError: the folder is not empty, is written by another process, or cannot be written.
     """
     root = Path(folder)
     row = _row(to)
@@ -101,21 +101,35 @@ def write_dataset(
         raise UsageError(f"images must be {', '.join(IMAGE_KINDS)}, got {images!r}")
     writer = row.make(root, dataset, ".png" if images == "png" else ".jpg")
     try:
-        _make_folder(root, overwrite)
-        done, total = 0, sum(min(clip.frames, frames or clip.frames) for clip in dataset.clips)
-        for clip in dataset.clips:
-            for sample in itertools.islice(dataset.samples(clip), frames):
-                if sample.annotated or not writer.skips_unannotated:
-                    file = writer.file(clip, sample.frame.index)
-                    if images != "none":
-                        write_image(root / writer.images / file, sample.frame.picture.rgb())
-                    writer.add(sample, clip, file)
-                done += 1
-                if progress is not None:
-                    progress(done, total)
-        return writer.finish()
+        root.mkdir(parents=True, exist_ok=True)
+        with alone(root):
+            _check_empty(root, overwrite)
+            return _write_all(dataset, writer, root, images=images, frames=frames, progress=progress)
     except OSError as error:
         raise output_error(root, error) from error
+
+
+def _write_all(
+    dataset: Dataset,
+    writer: DatasetWriter,
+    root: Path,
+    *,
+    images: str,
+    frames: int | None,
+    progress: Callable[[int, int], None] | None,
+) -> tuple[Path, ...]:
+    done, total = 0, sum(min(clip.frames, frames or clip.frames) for clip in dataset.clips)
+    for clip in dataset.clips:
+        for sample in itertools.islice(dataset.samples(clip), frames):
+            if sample.annotated or not writer.skips_unannotated:
+                file = writer.file(clip, sample.frame.index)
+                if images != "none":
+                    write_image(root / writer.images / file, sample.frame.picture.rgb())
+                writer.add(sample, clip, file)
+            done += 1
+            if progress is not None:
+                progress(done, total)
+    return writer.finish()
 
 
 def _row(to: str) -> WriterRow:
@@ -126,13 +140,11 @@ def _row(to: str) -> WriterRow:
     return WRITERS[to]
 
 
-def _make_folder(folder: Path, overwrite: bool) -> None:
+def _check_empty(folder: Path, overwrite: bool) -> None:
     """
     Raises:
         OutputError: there is something in it.
-        OSError: it cannot be made.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     if not overwrite and any(folder.iterdir()):
         raise OutputError(
             f"cannot write {folder}: it is not empty; overwrite it (-y, overwrite=True) or name another one"

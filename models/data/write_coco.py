@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...pipeline.claims import hidden
 from ...pipeline.landmarks import Landmarks
 from ...pipeline.results import PIXEL_DECIMALS
 from ...pipeline.truth import FACE_POINTS, Truth
@@ -169,7 +170,7 @@ def write_json(path: Path, document: Any) -> Path:
     Raises:
         OSError: the disk is full, …
     """
-    part = path.with_name(f".{path.name}.part")
+    part = hidden(path, ".part")
     try:
         part.write_text(json.dumps(document, separators=(",", ":")), "utf-8")
         part.replace(path)

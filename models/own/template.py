@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from ...pipeline.claims import whole_file
 from ...pipeline.errors import OutputError, UsageError, VidgraphError
 from ...stages.preprocess import Size
 from .complete import ASSUMED
@@ -55,10 +56,8 @@ def write_template(
     except UsageError as error:
         problem = error
     content = template(given, problem)
-    try:
-        target.write_text(content, encoding="utf-8")
-    except OSError as error:
-        raise OutputError(f"cannot write {target}: {error.strerror or error}") from error
+    with whole_file(target, overwrite=force) as part:
+        part.write_text(content, encoding="utf-8")
     return target, content.count(f"\n{MARK}")
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from ...pipeline.claims import alone
 from ...pipeline.errors import OutputError
 from ..checkpoint import load_network, read_state_dict
 from ..data.cache import FrameCache, Size
@@ -91,44 +92,49 @@ def train(
 
     Raises:
         UsageError: the model cannot be trained, or the data set has nothing for it.
-        OutputError: the folder holds a training, or cannot be written to.
+        OutputError: the folder holds a training, is written by another process, or cannot be written to.
         CheckpointError: ``weights`` or the checkpoint are damaged or do not fit.
     """
     torch.set_num_threads(settings.process_threads)
     row = find_model(model)
-    checkpoint = read_checkpoint(folder) if resume else None
-    if checkpoint is not None:
-        settings.check_resumed(checkpoint["settings"], str(folder))
-    else:
-        _prepare(folder, overwrite=overwrite)
-    size = size or input_size(row)
-    opened = dataset if dataset is not None else open_dataset(data)
-    family = family_for(row, opened.class_names)
-    network = new_network(row, family, settings.seed)
-    if weights is not None and checkpoint is None:
-        start_from_file(network, row, weights)  # before frames are rendered: a wrong file is refused at once
-    cache = frame_cache(
-        data,
-        cache_size or cached_size(size, part_of_frame(row, size, settings)),
-        processes=processes,
-        dataset=opened,
-        progress=rendered,
-    )
-    task_of = partial(_open_task, row, family, cache.folder, settings, size)
-    trainer = Trainer(open_task(row, family, cache, settings, size=size, network=network), task_of, settings, folder)
-    if checkpoint is not None:
-        trainer.load(checkpoint)
-    _describe(folder, row, cache, settings, data=data, size=size, weights=weights)
-    begun(trainer)
-    last: list[Report] = []
+    if not resume:
+        _make_folder(folder)
+    with alone(folder):
+        checkpoint = read_checkpoint(folder) if resume else None
+        if checkpoint is not None:
+            settings.check_resumed(checkpoint["settings"], str(folder))
+        else:
+            _check_free(folder, overwrite=overwrite)
+        size = size or input_size(row)
+        opened = dataset if dataset is not None else open_dataset(data)
+        family = family_for(row, opened.class_names)
+        network = new_network(row, family, settings.seed)
+        if weights is not None and checkpoint is None:
+            start_from_file(network, row, weights)  # before frames are rendered: a wrong file is refused at once
+        cache = frame_cache(
+            data,
+            cache_size or cached_size(size, part_of_frame(row, size, settings)),
+            processes=processes,
+            dataset=opened,
+            progress=rendered,
+        )
+        task_of = partial(_open_task, row, family, cache.folder, settings, size)
+        trainer = Trainer(
+            open_task(row, family, cache, settings, size=size, network=network), task_of, settings, folder
+        )
+        if checkpoint is not None:
+            trainer.load(checkpoint)
+        _describe(folder, row, cache, settings, data=data, size=size, weights=weights)
+        begun(trainer)
+        last: list[Report] = []
 
-    def told(report: Report) -> None:
-        last[:] = [report]
-        tell(report)
+        def told(report: Report) -> None:
+            last[:] = [report]
+            tell(report)
 
-    trainer.run(told)
-    losses = last[0].losses if last else {}
-    return Trained(folder / WEIGHTS, trainer.step, trainer.stopped, losses)
+        trainer.run(told)
+        losses = last[0].losses if last else {}
+        return Trained(folder / WEIGHTS, trainer.step, trainer.stopped, losses)
 
 
 def _open_task(
@@ -180,11 +186,14 @@ def start_from_file(network: nn.Module, row: ModelRow, path: Path) -> None:
     network.load_state_dict(fitting, strict=False)
 
 
-def _prepare(folder: Path, *, overwrite: bool) -> None:
+def _check_free(folder: Path, *, overwrite: bool) -> None:
     if (folder / CHECKPOINT).exists() and not overwrite:
         raise OutputError(
             f"{folder} holds a training already; --resume goes on with it, -y begins again, or name another folder"
         )
+
+
+def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import atexit
 import difflib
+import errno
 import importlib
 import os
 import re
@@ -147,6 +148,9 @@ def _report(error: Exception, *, verbose: bool) -> int:
     if isinstance(error, VidgraphError):
         say(f"vidgraph: {message}")
         return error.exit_code
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        say(f"vidgraph: a file name is too long: {message}")
+        return FAILED
     kind = type(error).__name__
     say(f"vidgraph: unexpected {kind}: {message}; this is a fault of vidgraph, -v shows where")
     return FAILED

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from ..claims import output_error, whole_file
 from ..errors import OutputError, UsageError
 from .jobs import labels
 from .terminal import Progress, say
@@ -44,7 +45,7 @@ def evaluate(options: argparse.Namespace) -> int:
     Progress.clear()
     print(report.table())
     if output is not None:
-        _write(output, report.to_dict())
+        _write(output, report.to_dict(), overwrite=options.overwrite)
         if not options.quiet:
             say(f"wrote {output}")
     return 0
@@ -66,9 +67,10 @@ def _progress(line: Progress) -> Any:
     return show
 
 
-def _write(path: Path, record: dict[str, Any]) -> None:
+def _write(path: Path, record: dict[str, Any], *, overwrite: bool) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
     except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
+        raise output_error(path, error) from error
+    with whole_file(path, overwrite=overwrite) as part:
+        part.write_text(json.dumps(record, indent=1) + "\n", "utf-8")

@@ -171,7 +171,7 @@ def bench(options: argparse.Namespace) -> int:
     )
     print(figures.table())
     if options.output:
-        save(Path(options.output), "vidgraph bench", figures.to_dict())
+        save(Path(options.output), "vidgraph bench", figures.to_dict(), overwrite=options.overwrite)
     return 0
 
 

@@ -207,12 +207,36 @@ def test_resumed_twice_and_with_nothing_left(
     run = ("run", face_clip, *words, "-o", "out.jsonl", "-o", "out.mp4", "-o", "f/%02d.png", "-q")
     assert vidgraph(*run).code == 0
     whole = (tmp_path / "out.jsonl").read_text("ascii")
-    for lines, part in ((30, 2), (35, 3), (40, 4)):
-        cut(tmp_path / "out.jsonl", lines)
-        ended = vidgraph(*run, "--resume")
+    for path in (tmp_path / "out.jsonl", tmp_path / "out.mp4", *(tmp_path / "f").iterdir()):
+        path.unlink()
+    for frames, part in ((30, 1), (35, 2), (40, 3), (40, 4)):
+        ended = vidgraph(*run, "--resume", "--frames", frames)
         assert (ended.code, ended.err) == (0, "")
-        assert (tmp_path / "out.jsonl").read_text("ascii") == whole
-        assert (tmp_path / f"out.part{part}.mp4").exists() == (lines < 40)
+        assert len(records(tmp_path / "out.jsonl")) == frames
+        assert (tmp_path / part_name(part)).exists() == (part < 4)
+    assert (tmp_path / "out.jsonl").read_text("ascii") == whole
+    assert [len(times_of(tmp_path / part_name(part))) for part in (1, 2, 3)] == [30, 5, 5]
+    assert len(list((tmp_path / "f").iterdir())) == 40
+
+
+def part_name(part: int) -> str:
+    return "out.mp4" if part == 1 else f"out.part{part}.mp4"
+
+
+@pytest.mark.parametrize("lines", [1, 30, 39])
+def test_a_video_that_is_ahead_of_the_results_gets_no_frame_twice(
+    lines: int, vidgraph: Main, words: tuple[str, ...], face_clip: Path, tmp_path: Path
+) -> None:
+    run = ("run", face_clip, *words, "-o", "out.jsonl", "-o", "out.mp4", "-o", "f/%02d.png", "-q")
+    assert vidgraph(*run).code == 0
+    whole, video = (tmp_path / "out.jsonl").read_text("ascii"), (tmp_path / "out.mp4").read_bytes()
+    cut(tmp_path / "out.jsonl", lines)
+    (tmp_path / "f" / "39.png").unlink()
+    ended = vidgraph(*run, "--resume")
+    assert (ended.code, ended.err) == (0, "")
+    assert (tmp_path / "out.jsonl").read_text("ascii") == whole
+    assert (tmp_path / "out.mp4").read_bytes() == video
+    assert [path.name for path in tmp_path.glob("*.mp4")] == ["out.mp4"]
     assert len(list((tmp_path / "f").iterdir())) == 40
 
 

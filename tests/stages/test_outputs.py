@@ -15,7 +15,7 @@ from vidgraph.pipeline.results import SourceInfo, header_record
 from vidgraph.pipeline.stage import Sink
 from vidgraph.stages.draw import ANNOTATED
 from vidgraph.stages.open_sink import Outputs, open_sink
-from vidgraph.stages.outputs import Kind, OutputStream, http_place, kind_of, next_part, part_path
+from vidgraph.stages.outputs import Kind, OutputStream, http_place, kind_of, part_files, part_path
 
 from .sinks import packets, read_video, write_all
 
@@ -176,11 +176,12 @@ def test_a_folder_without_permission_is_refused(tmp_path: Path) -> None:
 
 def test_parts_are_numbered(tmp_path: Path) -> None:
     path = tmp_path / "out.mp4"
-    assert next_part(path) == 1
-    path.touch()
-    part_path(path, 2).touch()
+    assert part_path(path, 1) == path
     assert part_path(path, 2).name == "out.part2.mp4"
-    assert next_part(path) == 3
+    assert part_files(path) == []
+    for name in ("out.mp4", "out.part10.mp4", "out.part2.mp4", "out.part1.mp4", "out.part02.mp4", "out.part3.mkv"):
+        (tmp_path / name).touch()
+    assert [part.name for part in part_files(path)] == ["out.part2.mp4", "out.part10.mp4"]
 
 
 def header(**settings: Any) -> dict[str, Any]:
@@ -208,7 +209,7 @@ def test_resume_goes_on_after_the_last_whole_line_with_a_further_part(tmp_path: 
     found = [json.loads(line) for line in lines.read_text().splitlines()]
     assert [record["frame"] for record in found[1:]] == list(range(40))
     assert len(read_video(tmp_path / "out.mp4").times) == 30
-    assert read_video(tmp_path / "out.part2.mp4").times == pytest.approx([index / 25 for index in range(11)])
+    assert read_video(tmp_path / "out.part2.mp4").times == pytest.approx([index / 25 for index in range(10)])
 
 
 def test_resume_refuses_results_of_other_settings(tmp_path: Path) -> None:
