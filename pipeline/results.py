@@ -21,10 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .detections import Detections
-from .errors import UsageError, redact
+from .errors import UsageError
 from .landmarks import Landmarks
 from .packet import DETECTIONS, HELD_FROM, KEY_FRAME, LANDMARKS, PANOPTIC, TENSORS, Key, Packet
 from .panoptic import PanopticMap
+from .redaction import redact, redact_address
 from .tensors import Tensors
 
 FORMAT = "vidgraph.results/1"
@@ -228,7 +229,7 @@ def _model_record(model: ModelInfo) -> Record:
 def _source_record(source: SourceInfo) -> Record:
     record: Record = {"stream": source.stream}
     if source.address:
-        record["address"] = redact(source.address)
+        record["address"] = redact_address(source.address)
     if source.size is not None:
         record["size"] = [source.size[1], source.size[0]]
     if source.rate:

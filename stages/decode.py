@@ -11,8 +11,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from ..pipeline.errors import SourceError, redact
+from ..pipeline.errors import SourceError
 from ..pipeline.packet import Frame
+from ..pipeline.redaction import HIDDEN, redact_address
 from .av_decoder import Decoder
 from .av_open import NETWORK
 from .av_picture import PictureReader
@@ -115,7 +116,7 @@ class VideoSource:
     @property
     def label(self) -> str:
         """What messages call this source."""
-        return "standard input" if self.address == "-" else redact(self.address)
+        return "standard input" if self.address == "-" else redact_address(self.address)
 
     def close(self) -> None:
         """Free the container and the decoder; pictures that are still held stay valid."""
@@ -251,6 +252,7 @@ def default_name(address: str) -> str:
     if address == "-":
         return "stdin"
     if NETWORK.match(address):
-        host, _, path = re.sub(r"[?#].*", "", address).partition("://")[2].partition("/")
-        return Path(path).stem or host.rpartition("@")[2]
+        host, _, path = re.sub(r"[?#;].*", "", redact_address(address)).partition("://")[2].partition("/")
+        stem = Path(path).stem
+        return host.rpartition("@")[2] if HIDDEN in stem or not stem else stem
     return Path(address).absolute().stem or "source"

@@ -18,7 +18,7 @@ from contextlib import suppress
 from typing import Any, NoReturn
 
 from ... import __version__
-from ..errors import UsageError, VidgraphError, redact
+from ..errors import UsageError, VidgraphError
 from .options import COMMANDS, Command
 from .terminal import say, speaking
 
@@ -142,13 +142,13 @@ def _report(error: Exception, *, verbose: bool) -> int:
     if verbose:
         import traceback
 
-        say(redact("".join(traceback.format_exception(error))).rstrip())
-    message = " ".join(redact(str(error)).split())
+        say("".join(traceback.format_exception(error)).rstrip())
+    from ..calls import one_line
+
     if isinstance(error, VidgraphError):
-        say(f"vidgraph: {message}")
+        say(f"vidgraph: {one_line(error)}")
         return error.exit_code
-    kind = type(error).__name__
-    say(f"vidgraph: unexpected {kind}: {message}; this is a fault of vidgraph, -v shows where")
+    say(f"vidgraph: unexpected {one_line(error)}; this is a fault of vidgraph, -v shows where")
     return FAILED
 
 
