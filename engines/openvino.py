@@ -29,6 +29,7 @@ import numpy as np
 
 from ..pipeline.errors import EngineError
 from .cache import discard, find_or_build, key_of
+from .forks import ForkGuard
 from .network import is_quantised, network_digest, read_network
 from .pool import Pool
 from .processor import processor
@@ -65,6 +66,7 @@ def _import_quietly() -> ModuleType:
 
 ov = _import_quietly()
 LOG = logging.getLogger("vidgraph")
+_FORKS = ForkGuard("OpenVINO", instead=", or use engine='onnxruntime'")
 _HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 _NOISE = ("Exception from ", "Check '", "FrontEnd API failed", "Model wasn't fully converted", "Summary:")
 
@@ -97,8 +99,10 @@ def open_network(path: Path, options: EngineOptions) -> OpenVINOEngine:
     """Compile an ONNX file, or take the compiled network from the cache.
 
     Raises:
-        EngineError: the file cannot be read or compiled, has no fixed shapes, or the precision is not available.
+        EngineError: the file cannot be read or compiled, has no fixed shapes, or the precision is not available; or
+            this process was forked after OpenVINO had been used.
     """
+    _FORKS.begin(path.name)
     data = read_network(path)
     precision = _choose_precision(path.name, options.precision, quantised=is_quantised(data))
     digest = network_digest(path, data)
@@ -308,6 +312,7 @@ class OpenVINOEngine:
             EngineError: the feeds do not fit, the engine is closed, or OpenVINO fails.
         """
         check_feeds(self.name, self.inputs, feeds)
+        _FORKS.check(self.name)
         buffers = self._thread_buffers()
         with self._requests.take() as request:
             try:

@@ -89,6 +89,7 @@ class VideoSource:
         self._damaged = 0
         self._expected: int | None = None
         self._problems: dict[str, int] = {}
+        self._process = os.getpid()
 
     def open(self) -> None:
         """Open the container.
@@ -98,7 +99,7 @@ class VideoSource:
         """
         if self._decoder is not None:
             return
-        self._problems, self._damaged = {}, 0
+        self._problems, self._damaged, self._process = {}, 0, os.getpid()
         place: str | Path | StandardInput = Path(self.address)
         if self.address == "-":
             place = self._input = StandardInput(self._stdin)
@@ -160,11 +161,14 @@ class VideoSource:
         """The frames, in order. May be left at any time; ``close`` then frees everything.
 
         Raises:
-            SourceError: not opened; or there is no frame in what was asked for.
+            SourceError: not opened, or in another process, from which this one was forked; or there is no frame in
+                what was asked for.
         """
         decoder = self._decoder
         if decoder is None:
             raise SourceError(f"{self.label}: open() the source before reading its frames")
+        if os.getpid() != self._process:
+            raise SourceError(f"{self.label}: was opened before this process was forked; open it again here")
         clock = StreamClock(decoder.time_base, rate=decoder.rate, start=decoder.stream.start_time)
         reader, state = PictureReader(), _Epoch()
         index, seen, first_capture = 0, 0, self._first_capture(decoder)
