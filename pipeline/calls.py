@@ -28,7 +28,7 @@ def one_line(error: BaseException) -> str:
         text = redaction.one_line(str(words)[:_LONGEST_MESSAGE])
     except BaseException as failure:  # whatever it is, it must not end the thread that reports
         text = f"its message cannot be shown ({type(failure).__name__})"
-    if type(error).__module__.split(".")[0] == __name__.split(".")[0] and text:
+    if str(type(error).__module__).split(".")[0] == __name__.split(".")[0] and text:
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 

@@ -13,6 +13,7 @@ import re
 import traceback
 import unicodedata
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import pairwise
 
 HIDDEN = "***"
@@ -106,8 +107,8 @@ def one_line(text: str) -> str:
 
 
 def redact_error(error: BaseException) -> None:
-    """Remove addresses from what an error of another library says; a traceback shows it as the cause of ours."""
-    error.args = tuple(redact_address(each) if isinstance(each, str) else each for each in error.args)
+    """Clean what an error of another library says: a traceback shows it as the cause of ours."""
+    error.args = tuple(printable(redact_address(each)) if isinstance(each, str) else each for each in error.args)
 
 
 class RedactRecords(logging.Filter):
@@ -123,7 +124,8 @@ class RedactRecords(logging.Filter):
         if shown != message:
             record.msg, record.args = shown, None
         if record.exc_info and record.exc_info[1] is not None and not record.exc_text:
-            record.exc_text = redact("".join(traceback.format_exception(record.exc_info[1]))).rstrip()
+            with suppress(Exception):
+                record.exc_text = redact("".join(traceback.format_exception(record.exc_info[1]))).rstrip()
         return True
 
 
