@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import http.client
@@ -105,7 +106,8 @@ def pull(
                 return Pulled(job.path, job.sha256, row.source, row.licence, was_there=True)
             digest = _download(job)
     except OSError as error:
-        raise OutputError(f"cannot write {job.path}: {error.strerror or error}") from error
+        link = f"{error.filename} is a symbolic link; remove it" if error.errno == errno.ELOOP else ""
+        raise OutputError(f"cannot write {job.path}: {link or error.strerror or error}") from error
     return Pulled(job.path, digest, row.source, row.licence, was_there=False)
 
 
@@ -142,7 +144,7 @@ def _job(
 def _alone(job: _Job) -> Iterator[None]:
     """Wait until no other process downloads the same file."""
     lock = job.path.with_name(f".{job.path.name}.lock")
-    file = os.open(lock, os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+    file = os.open(lock, os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
     try:
         while True:
             try:
@@ -154,6 +156,9 @@ def _alone(job: _Job) -> Iterator[None]:
                 time.sleep(_LOOKED_AT_S)
         yield
     finally:
+        with contextlib.suppress(OSError):
+            if job.part.lstat().st_size == 0:
+                job.part.unlink()  # nothing has arrived
         os.close(file)
 
 
@@ -224,8 +229,6 @@ def _fetch(job: _Job) -> bool:
                 return True  # it had arrived whole, and only the renaming was missing
             job.part.unlink()
             return False
-        if not have:
-            job.part.unlink()
         raise
     with response:
         resumed = response.status == http.client.PARTIAL_CONTENT and _starts_at(response, have)
@@ -287,5 +290,5 @@ def _network_error(job: _Job, error: Exception) -> DownloadError:
 
 
 def _sha256(path: Path) -> str:
-    with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..pipeline.errors import UsageError
+from ..pipeline.redaction import redact_address
 
 SILENCE_S = 30.0
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -25,20 +26,19 @@ def check_address(address: str, *, loopback: bool = True) -> None:
     Raises:
         UsageError: it is not https, has a user name or password, or is no address at all.
     """
+    shown = redact_address(address)
     try:
         parts = urlsplit(address)
         host, user = parts.hostname, parts.username
         _ = parts.port
-    except ValueError as error:
-        raise UsageError(f"{address} is no address: {error}") from None
+    except ValueError:
+        raise UsageError(f"{shown} is no address: its host or port cannot be read") from None
     if not host or (parts.scheme != "https" and not (loopback and parts.scheme == "http" and host in _LOOPBACK)):
-        raise UsageError(f"weights are downloaded over https only, got {address}")
-    if user is not None or "@" in parts.netloc:
-        raise UsageError(f"weights are downloaded without a user name and password, got {address}")
+        raise UsageError(f"weights are downloaded over https only, got {shown}")
+    if user is not None:
+        raise UsageError(f"weights are downloaded without a user name and password, got {shown}")
     if not (address.isascii() and address.isprintable()) or " " in address:
-        raise UsageError(
-            f"blanks and other characters that addresses do not have must be written as %20, got {address}"
-        )
+        raise UsageError(f"blanks and letters beyond ASCII must be written as %20 and so on, got {shown}")
 
 
 def open_address(address: str, headers: dict[str, str], *, until: float) -> Any:

@@ -228,7 +228,11 @@ def _parameters(query: str, *, own: bool) -> str:
 
 def _without_loose(text: str) -> str:
     """``text`` between addresses: ``data:`` and queries without a scheme."""
-    return _LOOSE.sub(_loose, _DATA.sub("data:" + HIDDEN, text))
+    return _LOOSE.sub(_loose, _DATA.sub(_data, text))
+
+
+def _data(found: re.Match[str]) -> str:
+    return "data:" + HIDDEN + found[0][len(found[0].rstrip(_AFTER)) :]
 
 
 def _loose(found: re.Match[str]) -> str:

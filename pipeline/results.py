@@ -11,7 +11,7 @@ import json
 import platform
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from importlib.resources import files
@@ -91,7 +91,7 @@ class SourceInfo:
     """What the header says of a source; ``size`` is (height, width), ``rate`` frames per second, where known."""
 
     stream: str
-    address: str = ""
+    address: str = field(default="", repr=False)  # with its secrets
     size: tuple[int, int] | None = None
     rate: Fraction | float | None = None
     live: bool = False

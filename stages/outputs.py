@@ -6,7 +6,7 @@ import errno
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -58,7 +58,7 @@ class OutputStream:
     """
 
     stream_id: str
-    address: str = ""
+    address: str = field(default="", repr=False)  # with its secrets
     starts_late: bool = False
     ends_early: bool = False
     frames: int | None = None
