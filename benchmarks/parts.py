@@ -21,6 +21,7 @@ from ..models.run import run
 from ..pipeline.errors import UsageError
 from ..pipeline.limits import MAX_PIXELS
 from ..pipeline.packet import Packet
+from ..pipeline.redaction import redact_address
 from ..pipeline.stage import EndReason, Sink, Source, Stage
 from ..pipeline.stats import RunStats
 from ..pipeline.threads import ThreadBudget
@@ -178,7 +179,7 @@ def bench(
 def _about(source: str, model: Model, budget: ThreadBudget, frames: int, preset: str) -> dict[str, Any]:
     info, propagation = model.describe(), model.propagation
     return {
-        "source": Path(source).name,
+        "source": redact_address(source) if "://" in source else Path(source).name,
         "frames": frames,
         "model": info.name,
         "engine": info.engine,

@@ -30,6 +30,7 @@ import numpy as np
 from ..pipeline.errors import EngineError
 from .cache import discard, find_or_build, key_of
 from .compare import random_feeds
+from .forks import ForkGuard
 from .interface import Interface, read_interface
 from .network import is_quantised, network_digest, read_network
 from .openvino_errors import one_line
@@ -70,6 +71,7 @@ def _import_quietly() -> ModuleType:
 
 ov = _import_quietly()
 LOG = logging.getLogger("vidgraph")
+_FORKS = ForkGuard("OpenVINO", instead=", or use engine='onnxruntime'")
 _HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 _DTYPES = frozenset({"f16", "f32", "f64", "i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64", "boolean"})
 """Element types that NumPy has too."""
@@ -103,9 +105,11 @@ def open_network(path: Path, options: EngineOptions) -> OpenVINOEngine:
     """Compile an ONNX file, or take the compiled network from the cache.
 
     Raises:
-        EngineError: the file cannot be read, has no fixed shapes, or the precision is not available.
+        EngineError: the file cannot be read, has no fixed shapes, or the precision is not available; or this process was
+            forked after OpenVINO had been used.
         NetworkRefused: OpenVINO cannot compile it.
     """
+    _FORKS.begin(path.name)
     data = read_network(path)
     precision = _choose_precision(path.name, options.precision, quantised=is_quantised(data))
     digest = network_digest(path, data)
@@ -349,6 +353,7 @@ class OpenVINOEngine:
             EngineError: the feeds do not fit, the engine is closed, or OpenVINO fails.
         """
         check_feeds(self.name, self.inputs, feeds)
+        _FORKS.check(self.name)
         buffers = self._thread_buffers()
         with self._requests.take() as request:
             try:

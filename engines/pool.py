@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from ..pipeline.errors import EngineError
 
 Item = TypeVar("Item")
+_LEFT: list[Any] = []  # of a forked process: to free what has threads in the other one could wait for ever
 
 
 class Pool(Generic[Item]):
@@ -20,6 +22,7 @@ class Pool(Generic[Item]):
         self._idle = list(items)
         self._in_use = 0
         self._closed = False
+        self._process = os.getpid()
         self._changed = threading.Condition()
 
     @contextmanager
@@ -27,10 +30,12 @@ class Pool(Generic[Item]):
         """An item for the length of the ``with`` block, the last one given back first (its memory is warm).
 
         Raises:
-            EngineError: the pool is closed.
+            EngineError: the pool is closed; or all were in use when this process was forked, and stay so.
         """
         with self._changed:
             while not self._idle and not self._closed:
+                if os.getpid() != self._process:
+                    raise EngineError(f"{self._owner}: was running when this process was forked; open it again here")
                 self._changed.wait()
             if self._closed:
                 raise EngineError(f"{self._owner}: run() after close()")
@@ -49,6 +54,8 @@ class Pool(Generic[Item]):
         with self._changed:
             self._closed = True
             self._changed.notify_all()
-            while self._in_use:
+            if os.getpid() != self._process:
+                _LEFT.extend(self._idle)
+            while self._in_use and os.getpid() == self._process:
                 self._changed.wait()
             self._idle.clear()

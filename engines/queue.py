@@ -73,7 +73,7 @@ class EngineQueue:
         Errors, wrong feeds among them, are the future's.
 
         Raises:
-            EngineError: the queue is closed.
+            EngineError: the queue is closed, or was made before this process was forked.
         """
         request = _Request(feeds, stream_id, time.monotonic() + self._deadline_s)
         if not self._workers:
@@ -108,6 +108,8 @@ class EngineQueue:
     def _refuse_if_closed(self) -> None:
         if self._closed:
             raise EngineError(f"{self._engines[1].name}: submit() after close()")
+        if self._workers and not self._workers[0].is_alive():  # they live until it is closed
+            raise EngineError(f"{self._engines[1].name}: was opened before this process was forked; open it again here")
 
     def _run_inline(self, request: _Request) -> None:
         with self._changed:

@@ -18,6 +18,7 @@ from ..engines.cache import cached_file, key_of
 from ..engines.spec import Engine
 from ..pipeline.errors import SourceError, UsageError
 from ..pipeline.packet import Frame, Packet
+from ..pipeline.redaction import redact_address
 from ..pipeline.stage import Stage
 from ..stages.key_frames import PUBLISHED_INTERVAL
 from ..stages.open_source import open_sources
@@ -127,7 +128,7 @@ def collect(weights: Weights, source: str | os.PathLike[str], size: Size, frames
     Raises:
         SourceError: the source cannot be read, or has no frames.
     """
-    address, video = os.fspath(source), len(weights.graphs) > 1
+    address, video = redact_address(os.fspath(source)), len(weights.graphs) > 1
     sources = open_sources([source], frames=LOOKED_AT)
     share = -(-frames // len(sources))
     spots: list[list[Image]] = []

@@ -72,6 +72,7 @@ class Job:
     budget: ThreadBudget
     outputs: Outputs
     _parts: ExitStack = field(default_factory=ExitStack)
+    _process: int = field(default_factory=os.getpid)
 
     @classmethod
     def open(
@@ -187,8 +188,14 @@ class Job:
         return SourceInfo(source.stream_id, address_of(source), peek.size, peek.rate, source.live)
 
     def close(self) -> None:
-        """Close the sources and what the job owns."""
-        self._parts.close()
+        """Close the sources and what the job owns; in a process that was forked meanwhile, they are the other's."""
+        if not self.orphaned:
+            self._parts.close()
+
+    @property
+    def orphaned(self) -> bool:
+        """This process was forked from the one in which everything was opened."""
+        return os.getpid() != self._process
 
 
 def _open_apart(source: Source) -> None:

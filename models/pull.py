@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import http.client
 import os
+import stat
+import time
 import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 from urllib.parse import unquote, urlsplit
 
-from ..pipeline.errors import DownloadError, OutputError, UsageError, redact
+from ..pipeline.errors import DownloadError, OutputError, UsageError
+from ..pipeline.redaction import one_line, redact_address, redact_error
 from .registry import ModelRow, WeightsFile, find_model
+from .safe_http import check_address, open_address
 from .weights import pulled_path
 
 ATTEMPTS = 3
-TIMEOUT_S = 30.0
+LONGEST_S = 3600.0
+"""All of it, waiting for another process that downloads the same included, may take so long."""
 _CHUNK = 1 << 18
-_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_LOOKED_AT_S = 0.05
+_LONGEST_REASON = 200  # characters of what a server says
 
 Progress = Callable[[int, int | None], None]
 """Called with the bytes there are and the bytes there will be (None: the server does not say)."""
@@ -48,11 +54,13 @@ class Pulled:
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """One download: from where, to which file, with which hash (None: trusted without)."""
+    """One download: from where, to which file, with which hash (None: trusted without), how much and until when."""
 
-    address: str
+    address: str = field(repr=False)
     path: Path
     sha256: str | None
+    largest_bytes: int
+    until: float
     progress: Progress | None
 
     @property
@@ -63,7 +71,7 @@ class _Job:
     @property
     def shown(self) -> str:
         """The address without secrets."""
-        return redact(self.address)
+        return redact_address(self.address)
 
 
 def pull(
@@ -85,7 +93,8 @@ def pull(
 
     Raises:
         UsageError: unknown model; no address is known; a hash is not known and ``trust`` is not given; not https.
-        DownloadError: the server cannot be reached or refuses, or the file is not what was pinned.
+        DownloadError: the server cannot be reached or refuses, takes longer than LONGEST_S, sends more than the
+            model's row allows, or the file is not what was pinned.
         OutputError: the file cannot be written.
     """
     row = find_model(model)
@@ -93,11 +102,12 @@ def pull(
     try:
         job.path.parent.mkdir(parents=True, exist_ok=True)
         with _alone(job):
-            if job.sha256 is not None and job.path.is_file() and _sha256(job.path) == job.sha256:
+            if job.sha256 is not None and _is_own(job.path) and _sha256(job.path) == job.sha256:
                 return Pulled(job.path, job.sha256, row.source, row.licence, was_there=True)
             digest = _download(job)
     except OSError as error:
-        raise OutputError(f"cannot write {job.path}: {error.strerror or error}") from error
+        link = f"{error.filename} is a symbolic link; remove it" if error.errno == errno.ELOOP else ""
+        raise OutputError(f"cannot write {job.path}: {link or error.strerror or error}") from error
     return Pulled(job.path, digest, row.source, row.licence, was_there=False)
 
 
@@ -117,30 +127,63 @@ def _job(
             f"no download address is known for {row.name}; get {weights.file} from {row.source} "
             f"and give the file: {row.name}=PATH, or name an address with --from"
         )
-    _check_scheme(chosen)
+    check_address(chosen)
     sha256 = None if address is not None and trust else weights.sha256
     if sha256 is None and not trust:
-        raise UsageError(f"no SHA-256 is known for {redact(chosen)}; take it unchecked with --trust (trust=True)")
+        raise UsageError(
+            f"no SHA-256 is known for {redact_address(chosen)}; take it unchecked with --trust (trust=True)"
+        )
     path = pulled_path(row, weights)
     if folder is not None:
-        name = PurePosixPath(unquote(urlsplit(chosen).path)).name or weights.file
-        path = Path(folder) / name
-    return _Job(chosen, path, sha256, progress)
-
-
-def _check_scheme(address: str) -> None:
-    parts = urlsplit(address)
-    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
-        raise UsageError(f"weights are downloaded over https only, got {redact(address)}")
+        name = PurePosixPath(unquote(urlsplit(chosen).path)).name
+        path = Path(folder) / (name if name.isprintable() and name not in ("", "..") else weights.file)
+    return _Job(chosen, path, sha256, weights.largest_bytes, time.monotonic() + LONGEST_S, progress)
 
 
 @contextlib.contextmanager
 def _alone(job: _Job) -> Iterator[None]:
     """Wait until no other process downloads the same file."""
     lock = job.path.with_name(f".{job.path.name}.lock")
-    with lock.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    file = os.open(lock, os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+    try:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > job.until:
+                    raise OutputError(f"cannot write {job.path}: another process has been at it for too long") from None
+                time.sleep(_LOOKED_AT_S)
         yield
+    finally:
+        with contextlib.suppress(OSError):
+            if job.part.lstat().st_size == 0:
+                job.part.unlink()  # nothing has arrived
+        os.close(file)
+
+
+def _is_own(path: Path) -> bool:
+    """Whether there is a plain file, to which no link leads."""
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except FileNotFoundError:
+        return False
+
+
+def _own_part(job: _Job) -> int:
+    """The length of what has arrived so far; makes the file, so that nobody else can put a link into its place.
+
+    Raises:
+        OutputError: what is there is no plain file of this user.
+    """
+    file = os.open(job.part, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+    try:
+        found = os.fstat(file)
+    finally:
+        os.close(file)
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1 or found.st_uid != os.geteuid():
+        raise OutputError(f"cannot write {job.part}: what is there is no plain file of this user; remove it")
+    return found.st_size
 
 
 def _download(job: _Job) -> str:
@@ -152,7 +195,8 @@ def _download(job: _Job) -> str:
             if _fetch(job):
                 break
         except (http.client.HTTPException, urllib.error.URLError, ConnectionError, TimeoutError) as error:
-            if attempt == ATTEMPTS - 1 or not _worth_repeating(error):
+            late = time.monotonic() >= job.until
+            if late or attempt == ATTEMPTS - 1 or not _worth_repeating(error):
                 raise _network_error(job, error) from error
         except OSError:
             job.part.unlink(missing_ok=True)  # a full disk is not left full
@@ -171,15 +215,15 @@ def _download(job: _Job) -> str:
 
 def _fetch(job: _Job) -> bool:
     """One request, from where the last one stopped; True if the file is now as long as the server says."""
-    have = job.part.stat().st_size if job.part.exists() else 0
+    have = _own_part(job)
     headers = {"User-Agent": "vidgraph", "Accept-Encoding": "identity"}
     if have:
         headers["Range"] = f"bytes={have}-"
-    request = urllib.request.Request(job.address, headers=headers)
     try:
-        response = _opener().open(request, timeout=TIMEOUT_S)
+        response = open_address(job.address, headers, until=job.until)
     except urllib.error.HTTPError as error:
         error.close()
+        error.msg = one_line(error.msg or "")[:_LONGEST_REASON]
         if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE and have:
             if job.sha256 == _sha256(job.part):
                 return True  # it had arrived whole, and only the renaming was missing
@@ -188,11 +232,10 @@ def _fetch(job: _Job) -> bool:
         raise
     with response:
         resumed = response.status == http.client.PARTIAL_CONTENT and _starts_at(response, have)
-        length = response.headers.get("Content-Length")
         done = have if resumed else 0
-        total = None if length is None else done + int(length)
+        total = None if response.length is None else done + int(response.length)
         with job.part.open("ab" if resumed else "wb") as file:
-            done = _copy(response, file, done, total, job.progress)
+            done = _copy(response, file, done, total, job)
     return total is None or done >= total
 
 
@@ -200,38 +243,31 @@ def _starts_at(response: Any, position: int) -> bool:
     return str(response.headers.get("Content-Range", "")).startswith(f"bytes {position}-")
 
 
-def _copy(response: IO[bytes], file: IO[bytes], done: int, total: int | None, progress: Progress | None) -> int:
-    """Append what arrives; returns the length so far. What has arrived before a break stays."""
-    while chunk := _read(response):
+def _copy(response: Any, file: IO[bytes], done: int, total: int | None, job: _Job) -> int:
+    """Append what arrives; returns the length so far. What has arrived before a break stays.
+
+    Raises:
+        DownloadError: it is more than the row of the model allows; what has arrived is removed.
+    """
+    while max(done, total or 0) <= job.largest_bytes:
+        chunk = _read(response)
+        if not chunk:
+            return done
         file.write(chunk)
         done += len(chunk)
-        if progress is not None:
-            progress(done, total)
-    return done
+        if job.progress is not None:
+            job.progress(done, total)
+    job.part.unlink()
+    raise DownloadError(f"{job.shown} is longer than the {job.largest_bytes} bytes that such weights may have")
 
 
-def _read(response: IO[bytes]) -> bytes:
-    """The next bytes; what goes wrong here is the connection's fault, not the disk's."""
+def _read(response: Any) -> bytes:
+    """The next bytes, as they come; what goes wrong here is the connection's fault, not the disk's."""
     try:
-        return response.read(_CHUNK)
+        data: bytes = response.read1(_CHUNK)
     except OSError as error:
         raise ConnectionError(error.strerror or str(error)) from error
-
-
-class _SafeRedirects(urllib.request.HTTPRedirectHandler):
-    """Follows redirects only to where a download may go."""
-
-    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
-        try:
-            _check_scheme(newurl)
-        except UsageError:
-            fp.close()
-            raise
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
-def _opener() -> urllib.request.OpenerDirector:
-    return urllib.request.build_opener(_SafeRedirects)
+    return data
 
 
 def _worth_repeating(error: Exception) -> bool:
@@ -242,16 +278,17 @@ def _worth_repeating(error: Exception) -> bool:
 
 
 def _network_error(job: _Job, error: Exception) -> DownloadError:
+    redact_error(error)
     by_hand = f"download {job.shown} elsewhere and put it as {job.path.name} into {job.path.parent}"
     if isinstance(error, urllib.error.HTTPError):
         return DownloadError(f"the server answers {error.code} {error.reason} for {job.shown}; or {by_hand}")
     reason = getattr(error, "reason", None) or error
-    text = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
+    text = (getattr(reason, "strerror", None) or str(reason) or type(reason).__name__)[:_LONGEST_REASON]
     if isinstance(error, urllib.error.URLError):
         return DownloadError(f"cannot reach {urlsplit(job.address).hostname} ({text}); {by_hand}")
     return DownloadError(f"{job.shown} breaks off ({text}); run the same command again to go on, or {by_hand}")
 
 
 def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -26,12 +26,14 @@ class WeightsFile:
         sha256: its hash in hexadecimal, or None where none is known.
         address: where it is downloaded from, or None where only a person can fetch it.
         shipped: it comes with the package, in the folder ``shipped`` beside the model's code.
+        largest_bytes: no more than this is downloaded.
     """
 
     file: str
     sha256: str | None
     address: str | None
     shipped: bool = False
+    largest_bytes: int = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,7 @@ def _shipped(file: str) -> tuple[WeightsFile, ...]:
 
 
 def _pinned(file: str, sha256: str) -> tuple[WeightsFile, ...]:
-    return (WeightsFile(file, sha256, _1MB_FOLDER + file),)
+    return (WeightsFile(file, sha256, _1MB_FOLDER + file, largest_bytes=16 << 20),)
 
 
 _EDGE = "github.com/haotian-liu/yolact_edge @ 873fceb3883a2d3fac8481230b6f34346142719a"

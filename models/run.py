@@ -370,6 +370,8 @@ class Run:
     def _prepare(self, graph: Graph) -> GraphRun:
         if self._used:
             raise UsageError("a run goes once; call run() again for another")
+        if self._job.orphaned:
+            raise UsageError("the run was made before this process was forked; call run() in this one")
         self._used = True
         options = self._job.options
         latest = None if options.policy is None else options.policy == "latest"

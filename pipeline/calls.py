@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable
 from time import perf_counter_ns
 from typing import Any
 
-from .errors import EngineError, OutputError, StageError, VidgraphError, redact
+from . import redaction
+from .errors import EngineError, OutputError, StageError, VidgraphError
 from .packet import Frame, Packet
 from .stage import EndReason, Sink, Stage
 from .stats import Samples, StageStats
@@ -17,13 +18,17 @@ FAILURES_IN_A_ROW = 10
 """A stage that fails on so many frames in a row ends the run, strict or not."""
 
 log = logging.getLogger("vidgraph")
+_LONGEST_MESSAGE = 10_000  # characters
 
 
 def one_line(error: BaseException) -> str:
     """The message of ``error`` on one line, without secrets; with the type's name where it is not vidgraph's own."""
-    words = error.args[0] if isinstance(error, KeyError) and error.args else error  # str() of a KeyError quotes it
-    text = redact(" ".join(str(words).split()))
-    if type(error).__module__.split(".")[0] == __name__.split(".")[0] and text:
+    try:
+        words = error.args[0] if isinstance(error, KeyError) and error.args else error  # str() of a KeyError quotes it
+        text = redaction.one_line(str(words)[:_LONGEST_MESSAGE])
+    except BaseException as failure:  # whatever it is, it must not end the thread that reports
+        text = f"its message cannot be shown ({type(failure).__name__})"
+    if str(type(error).__module__).split(".")[0] == __name__.split(".")[0] and text:
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 

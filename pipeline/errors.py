@@ -1,19 +1,39 @@
 """The one exception tree: everything vidgraph raises on purpose is a ``VidgraphError``.
 
 Errors of other libraries are mapped where they are called, with ``raise … from``. A message
-says who, what was expected, what came, and what to do, on one line; secrets in addresses are
-removed with :func:`redact` before they reach a message.
+says who, what was expected, what came, and what to do, on one line; whatever goes into it, secrets in addresses
+and control characters are gone from it (:mod:`.redaction`).
 """
 
 from __future__ import annotations
 
-import re
+from typing import Any
+
+from .redaction import one_line
+from .redaction import redact as redact
 
 
 class VidgraphError(Exception):
-    """Base of every error that vidgraph raises on purpose. ``exit_code`` is the command line's."""
+    """Base of every error that vidgraph raises on purpose. ``exit_code`` is the command line's.
+
+    Every one can be pickled, and so comes out of another process as it was.
+    """
 
     exit_code = 1
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*(one_line(each) if isinstance(each, str) else each for each in args))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _again, (type(self), self.args, self.__dict__)
+
+
+def _again(kind: type[VidgraphError], args: tuple[object, ...], attributes: dict[str, Any]) -> VidgraphError:
+    """An error that was pickled; what its class asks for to make a new one need not be known."""
+    error = kind.__new__(kind)
+    VidgraphError.__init__(error, *args)
+    error.__dict__.update(attributes)
+    return error
 
 
 class UsageError(VidgraphError):
@@ -64,15 +84,3 @@ class StageError(VidgraphError):
     def __init__(self, message: str, *, stage: str, stream_id: str, frame_index: int | None) -> None:
         super().__init__(message)
         self.stage, self.stream_id, self.frame_index = stage, stream_id, frame_index
-
-
-_CREDENTIALS = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)[^/@\s]*@")
-_SECRET_QUERY = re.compile(
-    r"(?i)(?P<name>[?&](?:token|key|password|passwd|pwd|secret|auth|sig|signature)=)"
-    r"[^&\s'\"]*[^&\s'\":,;)]"  # the sentence around an address may go on right after it
-)
-
-
-def redact(text: str) -> str:
-    """Return ``text`` with user names, passwords and secret query values of addresses replaced by ``***``."""
-    return _SECRET_QUERY.sub(r"\g<name>***", _CREDENTIALS.sub(r"\g<scheme>***@", text))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .errors import SourceError, UsageError, redact
+from .errors import SourceError, UsageError
+from .redaction import redact_address
 
 MAX_PIXELS = 2**26
 """Pixels of the largest picture that is read by default, as many as 8192x8192; twice those of an 8K video."""
@@ -33,6 +34,6 @@ def too_large(name: str, size: tuple[int, int] | None, max_pixels: int) -> Sourc
     """The error about a picture of (height, width) ``size``, or of one that only the decoder knows to be too large."""
     what = "has pictures" if size is None else f"is {size[1]}x{size[0]}, which is"
     return SourceError(
-        f"{redact(name)} {what} larger than {max_pixels} pixels, the limit; "
+        f"{redact_address(name)} {what} larger than {max_pixels} pixels, the limit; "
         "if it can be trusted, raise it with --max-pixels N (max_pixels=N; of a data set ?max-pixels=N)"
     )

@@ -11,7 +11,7 @@ import json
 import platform
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from importlib.resources import files
@@ -21,10 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .detections import Detections
-from .errors import UsageError, redact
+from .errors import UsageError
 from .landmarks import Landmarks
 from .packet import DETECTIONS, HELD_FROM, KEY_FRAME, LANDMARKS, PANOPTIC, TENSORS, Key, Packet
 from .panoptic import PanopticMap
+from .redaction import redact, redact_address
 from .tensors import Tensors
 
 FORMAT = "vidgraph.results/1"
@@ -90,7 +91,7 @@ class SourceInfo:
     """What the header says of a source; ``size`` is (height, width), ``rate`` frames per second, where known."""
 
     stream: str
-    address: str = ""
+    address: str = field(default="", repr=False)  # with its secrets
     size: tuple[int, int] | None = None
     rate: Fraction | float | None = None
     live: bool = False
@@ -228,7 +229,7 @@ def _model_record(model: ModelInfo) -> Record:
 def _source_record(source: SourceInfo) -> Record:
     record: Record = {"stream": source.stream}
     if source.address:
-        record["address"] = redact(source.address)
+        record["address"] = redact_address(source.address)
     if source.size is not None:
         record["size"] = [source.size[1], source.size[0]]
     if source.rate:

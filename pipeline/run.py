@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from types import TracebackType
 
+from .errors import UsageError
 from .execution import Execution
 from .stats import RunStats
 
@@ -21,6 +23,7 @@ class Run:
     def __init__(self, execution: Execution) -> None:
         self._execution = execution
         self._thread = threading.Thread(target=execution.main, name="vidgraph run", daemon=True)
+        self._process: int | None = None  # that it was started in
 
     @property
     def stream_ids(self) -> tuple[str, ...]:
@@ -36,6 +39,11 @@ class Run:
     def running(self) -> bool:
         """Started, and not done."""
         return self._thread.ident is not None and not self.done
+
+    @property
+    def orphaned(self) -> bool:
+        """This process was forked from the one where it runs: nothing goes on here."""
+        return self._process not in (None, os.getpid()) and not self.done
 
     @property
     def cancelled(self) -> bool:
@@ -55,6 +63,7 @@ class Run:
         Raises:
             VidgraphError: something cannot be opened; what was opened is closed again.
         """
+        self._process = os.getpid()
         self._thread.start()
         self._wait_for(self._execution.opened)
         if self._execution.faults.fatal is not None and not self._execution.was_running:
@@ -72,6 +81,7 @@ class Run:
             OutputError: a sink failed.
             SourceError: every source failed, or one did with ``strict``.
             TimeoutError: it is not over after ``timeout_s``; it goes on.
+            UsageError: it goes on in another process, from which this one was forked.
         """
         if not self._wait_for(self._execution.finished, timeout_s):
             raise TimeoutError(f"the run is not over after {timeout_s:g} s")
@@ -100,11 +110,13 @@ class Run:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.cancel()
-        if self._thread.ident is not None:
+        if self._thread.ident is not None and not self.orphaned:
             self._wait_for(self._execution.finished)
             self._thread.join()
 
     def _wait_for(self, event: threading.Event, timeout_s: float | None = None) -> bool:
+        if self.orphaned:
+            raise UsageError("the run goes on in the process that started it, from which this one was forked")
         try:
             return event.wait(timeout_s)
         except BaseException:

@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from .redaction import printable
+
 CAPACITY = 100_000
 """Newest samples that percentiles are computed from; counts, totals and maxima cover all of them."""
 
@@ -213,6 +215,7 @@ def _causes(what: str, counts: dict[str, int]) -> list[str]:
 
 def _fit(text: str, width: int) -> str:
     """``text`` in exactly ``width`` columns, the middle left out where it is longer."""
+    text = printable(str(text))
     if len(text) > width:
         text = text[: width // 2 - 1] + "…" + text[len(text) - (width - width // 2) :]
     return f"{text:<{width}}"

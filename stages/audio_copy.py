@@ -16,7 +16,7 @@ from av.error import FFmpegError
 from av.packet import Packet
 from av.stream import Discard
 
-from ..pipeline.errors import redact
+from ..pipeline.redaction import redact_address
 from .av_open import NETWORK, open_container
 
 log = logging.getLogger("vidgraph")
@@ -65,7 +65,7 @@ class AudioCopy:
             SourceError: it cannot be opened.
         """
         place = address if NETWORK.match(address) else Path(address)
-        self._label = redact(Path(address).name or address)
+        self._label = redact_address(place) if isinstance(place, str) else place.name
         self._input = open_container(place, address)
         for stream in self._input.streams:
             if stream.type != "audio":

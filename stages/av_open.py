@@ -19,8 +19,9 @@ from av.error import FFmpegError
 from av.stream import Discard, Disposition
 from av.video.stream import VideoStream
 
-from ..pipeline.errors import SourceError, redact
+from ..pipeline.errors import SourceError
 from ..pipeline.limits import MAX_PIXELS, too_large
+from ..pipeline.redaction import redact, redact_address, redact_error
 
 NETWORK = re.compile(r"https?://", re.IGNORECASE)
 ANSWER_S = 8.0
@@ -34,7 +35,7 @@ def check_file(path: Path) -> None:
     Raises:
         SourceError: no such file (with the nearest name), a folder, no permission, empty.
     """
-    name = redact(str(path))
+    name = redact_address(str(path))
     try:
         there = path.exists()
     except OSError as error:
@@ -53,7 +54,7 @@ def _nearest(path: Path) -> str:
     try:
         names = [entry.name for entry in os.scandir(path.parent)]
     except OSError:
-        return f" (there is no folder {redact(str(path.parent))})"
+        return f" (there is no folder {redact_address(str(path.parent))})"
     near = difflib.get_close_matches(path.name, names, n=1, cutoff=0.75)
     return f" (is it {near[0]}?)" if near else ""
 
@@ -69,7 +70,7 @@ def open_container(address: str | Path | IO[bytes], name: str, *, max_pixels: in
     Raises:
         SourceError: it cannot be opened; one line that begins with or contains ``name``.
     """
-    name = redact(name)
+    name = redact_address(name)
     limits = {"max_pixels": str(max_pixels)}
     try:
         if isinstance(address, Path):
@@ -83,6 +84,7 @@ def open_container(address: str | Path | IO[bytes], name: str, *, max_pixels: in
             return av.open(address, "r", options=limits, metadata_errors="replace")
         return av.open(address, "r", options=limits, metadata_errors="replace")
     except (FFmpegError, OSError, EOFError, ValueError) as error:
+        redact_error(error)
         raise SourceError(f"cannot open {name}: {_reason(error, address)}") from error
 
 
@@ -128,7 +130,7 @@ def choose_stream(container: InputContainer, which: int | None, name: str) -> Vi
     Raises:
         SourceError: there is no such stream, or no decoder for it.
     """
-    name = redact(name)
+    name = redact_address(name)
     videos = [s for s in container.streams.video if not Disposition.attached_pic & s.disposition]
     if not videos:
         kinds = sorted({s.type for s in container.streams})

@@ -11,9 +11,10 @@ from fractions import Fraction
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from ..pipeline.errors import SourceError, redact
+from ..pipeline.errors import SourceError
 from ..pipeline.limits import MAX_PIXELS, check_max_pixels, too_large
 from ..pipeline.packet import Frame
+from ..pipeline.redaction import HIDDEN, redact_address
 from .av_decoder import Decoder
 from .av_open import NETWORK, stated_size
 from .av_picture import PictureReader
@@ -95,6 +96,7 @@ class VideoSource:
         self._damaged = 0
         self._expected: int | None = None
         self._problems: dict[str, int] = {}
+        self._process = os.getpid()
 
     def open(self) -> None:
         """Open the container.
@@ -104,7 +106,7 @@ class VideoSource:
         """
         if self._decoder is not None:
             return
-        self._problems, self._damaged = {}, 0
+        self._problems, self._damaged, self._process = {}, 0, os.getpid()
         place: str | Path | StandardInput = Path(self.address)
         if self.address == "-":
             place = self._input = StandardInput(self._stdin)
@@ -128,7 +130,7 @@ class VideoSource:
     @property
     def label(self) -> str:
         """What messages call this source."""
-        return "standard input" if self.address == "-" else redact(self.address)
+        return "standard input" if self.address == "-" else redact_address(self.address)
 
     def close(self) -> None:
         """Free the container and the decoder; pictures that are still held stay valid."""
@@ -172,11 +174,14 @@ class VideoSource:
         """The frames, in order. May be left at any time; ``close`` then frees everything.
 
         Raises:
-            SourceError: not opened; or there is no frame in what was asked for.
+            SourceError: not opened, or in another process, from which this one was forked; or there is no frame in
+                what was asked for.
         """
         decoder = self._decoder
         if decoder is None:
             raise SourceError(f"{self.label}: open() the source before reading its frames")
+        if os.getpid() != self._process:
+            raise SourceError(f"{self.label}: was opened before this process was forked; open it again here")
         clock = StreamClock(decoder.time_base, rate=decoder.rate, start=decoder.stream.start_time)
         reader, state = PictureReader(), _Epoch()
         index, seen, first_capture = 0, 0, self._first_capture(decoder)
@@ -275,6 +280,7 @@ def default_name(address: str) -> str:
     if address == "-":
         return "stdin"
     if NETWORK.match(address):
-        host, _, path = re.sub(r"[?#].*", "", address).partition("://")[2].partition("/")
-        return Path(path).stem or host.rpartition("@")[2]
+        host, _, path = re.sub(r"[?#;].*", "", redact_address(address)).partition("://")[2].partition("/")
+        stem = Path(path).stem
+        return host.rpartition("@")[2] if HIDDEN in stem or not stem else stem
     return Path(address).absolute().stem or "source"

@@ -9,10 +9,11 @@ from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
 
-from ..pipeline.errors import SourceError, redact
+from ..pipeline.errors import SourceError
 from ..pipeline.limits import MAX_PIXELS, check_max_pixels, too_large
 from ..pipeline.packet import Frame
 from ..pipeline.picture import Picture
+from ..pipeline.redaction import redact_address
 from .clock import NANOSECONDS, check_range, frames_between, parse_time, to_ns
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm"})
@@ -63,7 +64,7 @@ def images_of_pattern(pattern: str) -> list[Path]:
         if found:
             numbered.append((int(found[1]), path))
     if not numbered:
-        raise SourceError(f"no file matches {redact(pattern)}")
+        raise SourceError(f"no file matches {redact_address(pattern)}")
     return [path for _, path in sorted(numbered)]
 
 

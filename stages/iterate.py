@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import deque
 from collections.abc import Iterator
 
+from ..pipeline.errors import UsageError
 from ..pipeline.packet import Packet
 from ..pipeline.stage import EndReason
 
@@ -52,8 +54,15 @@ class Iterate:
             self._changed.notify_all()
 
     def packets(self) -> Iterator[Packet]:
-        """The packets, until the sink is closed."""
+        """The packets, until the sink is closed.
+
+        Raises:
+            UsageError: they come in another process, from which this one was forked.
+        """
+        process = os.getpid()
         while True:
+            if os.getpid() != process:
+                raise UsageError("the run goes on in the process that started it, from which this one was forked")
             with self._changed:
                 while not self._waiting and not self._ended:
                     self._changed.wait()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..pipeline.errors import SourceError, UsageError, redact
+from ..pipeline.errors import SourceError, UsageError
 from ..pipeline.limits import MAX_PIXELS
 from ..pipeline.stage import Source
 from .images import ImageSource, images_in, images_of_pattern, is_image, natural_key
@@ -191,19 +191,20 @@ def _file(options: _Options, path: Path, name: str | None) -> Source:
 def _remote(options: _Options, address: str, scheme: str, name: str | None) -> Source:
     if scheme in ("http", "https"):
         return options.video(address, name)
-    shown = redact(address)
+    shown = redact_address(address)
     if scheme in _CAMERAS:
         raise UsageError(
             f"{shown}: cameras and network streams ({scheme}) are not supported in this version; give {KINDS}"
         )
-    raise UsageError(f"{shown}: unknown kind of source {scheme + ':'!r}; give {KINDS}")
+    kind = f" {scheme + ':'!r}" if shown.lower().startswith(scheme) else ""  # else it is a user's name: ann:word@host
+    raise UsageError(f"{shown}: unknown kind of source{kind}; give {KINDS}")
 
 
 def _matching(options: _Options, pattern: str, name: str | None) -> list[Source]:
     found = map(Path, glob.glob(pattern, recursive=True))  # noqa: PTH207  Path.glob takes no absolute pattern
     paths = sorted((path for path in found if path.is_file()), key=natural_key)
     if not paths:
-        raise SourceError(f"no file matches {redact(pattern)}")
+        raise SourceError(f"no file matches {redact_address(pattern)}")
     images = [path for path in paths if is_image(path)]
     if len(images) == len(paths):
         folder = Path(re.split(r"[*?[]", pattern, maxsplit=1)[0] + "x").absolute().parent

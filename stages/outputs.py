@@ -7,15 +7,16 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
 from ..pipeline.claims import exists_already, output_error
-from ..pipeline.errors import OutputError, UsageError, redact
+from ..pipeline.errors import OutputError, UsageError
 from ..pipeline.packet import Key, Packet
 from ..pipeline.picture import Picture
+from ..pipeline.redaction import redact_address
 from ..pipeline.results import ResultKeys
 
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv")
@@ -61,7 +62,7 @@ class OutputStream:
     """
 
     stream_id: str
-    address: str = ""
+    address: str = field(default="", repr=False)  # with its secrets
     files: Sequence[Path] = ()
     starts_late: bool = False
     ends_early: bool = False
@@ -80,7 +81,7 @@ def kind_of(address: str) -> Kind:
         UsageError: none that is known; the message lists those that are.
     """
     if "\0" in address:
-        raise UsageError(f"output {redact(address)!r} has a null character in it, which no file name can have")
+        raise UsageError(f"output {redact_address(address)!r} has a null character in it, which no file name can have")
     if address == "-":
         return Kind.STANDARD_OUTPUT
     if address == "window":
@@ -98,7 +99,7 @@ def kind_of(address: str) -> Kind:
             return kind
     what = f"suffix {suffix!r}" if suffix else "address"
     converted = "; vidgraph convert makes .csv and .json of a .jsonl" if suffix in (".csv", ".json") else ""
-    raise UsageError(f"unknown {what} of output {redact(address)!r}; outputs are {KINDS}{converted}")
+    raise UsageError(f"unknown {what} of output {redact_address(address)!r}; outputs are {KINDS}{converted}")
 
 
 def http_place(address: str) -> tuple[str, int]:
@@ -110,7 +111,7 @@ def http_place(address: str) -> tuple[str, int]:
     matched = _HTTP.fullmatch(address)
     port = int(matched["port"] or 8080) if matched else -1
     if matched is None or port > 65535:
-        raise UsageError(f"output {redact(address)!r} must be http://HOST:PORT, as in http://127.0.0.1:8080")
+        raise UsageError(f"output {redact_address(address)!r} must be http://HOST:PORT, as in http://127.0.0.1:8080")
     return matched["host"].strip("[]") or "127.0.0.1", port
 
 

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import html
+import http.client
+import io
+import ipaddress
+import logging
 import socket
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import quote, unquote
@@ -17,9 +22,23 @@ from .draw import ANNOTATED
 from .encoder_frame import JpegEncoder
 from .outputs import shown_picture
 
+log = logging.getLogger("vidgraph")
+WATCHERS = 32
+"""So many may watch at one time."""
+_CLIENTS = 2 * WATCHERS  # connections, those included that ask for a page, or for nothing
+_REQUEST_S = 10.0  # a request must be there by then
+_REQUEST_BYTES = 16384
+_CLIENT_TIMEOUT_S = 10.0  # a client that does not take a picture for so long is gone
 _BOUNDARY = "frame"
-_CLIENT_TIMEOUT_S = 10.0  # a client that takes nothing for so long is gone
 _WAIT_S = 0.5
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; img-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Resource-Policy": "same-origin",  # no picture on the pages of others
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
 
 
 class ServeMjpeg:
@@ -27,11 +46,14 @@ class ServeMjpeg:
 
     ``/`` lists the streams, ``/NAME`` is one stream (``/stream`` where there is only one). Pictures are coded
     only while somebody watches, in the thread of the watcher, who gets the latest picture when he is ready for
-    one: slow watchers see fewer, and hold nothing up. There is no password: bind to 127.0.0.1 unless
-    everybody on the network may watch.
+    one: slow watchers see fewer, and hold nothing up. At most :data:`WATCHERS` watch at one time.
+
+    There is no password: bind to 127.0.0.1 unless everybody on the network may watch; beyond it there is a warning.
+    Requests that name another host than this one are refused, so that no page elsewhere can have its name resolved
+    to this server, and pages of others can neither frame nor show what it serves.
 
     Args:
-        host: address to bind to.
+        host: address to bind to; requests may name it, the address they came to, or this machine.
         port: 0 takes a free one; :attr:`address` says which.
         picture: the key of what to show; None: the frames as they came.
     """
@@ -59,12 +81,17 @@ class ServeMjpeg:
         """
         try:
             server = _Server((self.host, self.port), self._streams)
-        except (OSError, OverflowError) as error:
+        except (OSError, OverflowError, UnicodeError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             message = f"cannot serve {self.address}: {reason.lower()}; choose another port or address"
             raise OutputError(message) from error
         self.port = server.server_address[1]
         self._server = server
+        if not ipaddress.ip_address(server.server_name.partition("%")[0]).is_loopback:
+            log.warning(
+                "%s is open to everybody who can reach this machine, without a password; http://127.0.0.1:%d is not",
+                self.address, self.port,
+            )  # fmt: skip
         threading.Thread(target=server.serve_forever, args=(0.1,), name="mjpeg", daemon=True).start()
 
     def write(self, packet: Packet) -> None:
@@ -132,6 +159,8 @@ class _Server(ThreadingHTTPServer):
 
     def __init__(self, place: tuple[str, int], streams: dict[str, _Latest]) -> None:
         self.streams = streams
+        self.hosts = _LOOPBACK | {_host(place[0]), socket.gethostname().lower()}
+        self.watching = threading.BoundedSemaphore(WATCHERS)
         self._clients: set[socket.socket] = set()
         if ":" in place[0]:
             self.address_family = socket.AF_INET6
@@ -145,7 +174,12 @@ class _Server(ThreadingHTTPServer):
         self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        request.settimeout(_CLIENT_TIMEOUT_S)
+        """A thread for a client, or a refusal where there are too many."""
+        if len(self._clients) >= _CLIENTS:
+            request.setblocking(False)
+            request.sendall(b"HTTP/1.0 503 Service Unavailable\r\nConnection: close\r\n\r\n")
+            self.shutdown_request(request)
+            return
         self._clients.add(request)
         super().process_request(request, client_address)
 
@@ -165,12 +199,62 @@ class _Server(ThreadingHTTPServer):
                 continue
 
 
+class _Request(io.RawIOBase):
+    """What a client sends: all of it within a time and a size, however slowly it comes."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._until = time.monotonic() + _REQUEST_S
+        self._left = _REQUEST_BYTES
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        left_s = self._until - time.monotonic()
+        if left_s <= 0:
+            raise TimeoutError
+        if self._left <= 0:
+            raise http.client.LineTooLong("request")
+        self._connection.settimeout(left_s)
+        count = self._connection.recv_into(memoryview(buffer)[: self._left])
+        self._left -= count
+        return count
+
+
+def _host(text: str) -> str:
+    """The host of a ``Host`` header, or of an address to bind to: lower case, without port, brackets and final dot."""
+    name = text.strip().lower()
+    if name.startswith("["):
+        return name[1:].partition("]")[0]
+    return name.rstrip(".") if name.count(":") > 1 else name.partition(":")[0].rstrip(".")
+
+
 class _Handler(BaseHTTPRequestHandler):
     server: _Server
     server_version = "vidgraph"
     sys_version = ""
 
+    def setup(self) -> None:
+        super().setup()
+        self.rfile = io.BufferedReader(_Request(self.connection))
+
+    def end_headers(self) -> None:
+        for name, value in _HEADERS.items():
+            self.send_header(name, value)
+        super().end_headers()
+
+    def _is_for_us(self) -> bool:
+        """Whether the request names this machine. One without a name is from no browser, which could be deceived."""
+        named = self.headers.get_all("Host", [])
+        reached = str(self.connection.getsockname()[0]).removeprefix("::ffff:")
+        return not named or (len(named) == 1 and _host(named[0]) in self.server.hosts | {reached})
+
     def do_GET(self) -> None:
+        self.connection.settimeout(_CLIENT_TIMEOUT_S)
+        if not self._is_for_us():
+            self.send_error(403, "this host is not served here")
+            return
         name = unquote(self.path.split("?")[0]).strip("/")
         streams = dict(self.server.streams)
         if not name:
@@ -198,6 +282,15 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def _send_stream(self, latest: _Latest) -> None:
+        if not self.server.watching.acquire(blocking=False):
+            self.send_error(503, "too many are watching")
+            return
+        try:
+            self._send_pictures(latest)
+        finally:
+            self.server.watching.release()
+
+    def _send_pictures(self, latest: _Latest) -> None:
         self.send_response(200)
         self.send_header("Content-Type", f"multipart/x-mixed-replace; boundary={_BOUNDARY}")
         self.send_header("Cache-Control", "no-store")
@@ -208,6 +301,18 @@ class _Handler(BaseHTTPRequestHandler):
             if jpeg:
                 head = f"--{_BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
                 self.wfile.write(head.encode() + jpeg + b"\r\n")
+            elif self._has_left():
+                return
+
+    def _has_left(self) -> bool:
+        """Whether a watcher has closed the connection, which nothing tells while there is nothing to send."""
+        self.connection.setblocking(False)
+        try:
+            return not self.connection.recv(4096)
+        except BlockingIOError:
+            return False
+        finally:
+            self.connection.settimeout(_CLIENT_TIMEOUT_S)
 
     def log_message(self, format: str, *args: Any) -> None:
         """Requests are not messages of the run."""

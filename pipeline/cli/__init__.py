@@ -19,7 +19,7 @@ from contextlib import suppress
 from typing import Any, NoReturn
 
 from ... import __version__
-from ..errors import UsageError, VidgraphError, redact
+from ..errors import UsageError, VidgraphError
 from .options import COMMANDS, Command
 from .terminal import say, speaking
 
@@ -143,16 +143,16 @@ def _report(error: Exception, *, verbose: bool) -> int:
     if verbose:
         import traceback
 
-        say(redact("".join(traceback.format_exception(error))).rstrip())
-    message = " ".join(redact(str(error)).split())
+        say("".join(traceback.format_exception(error)).rstrip())
+    from ..calls import one_line
+
     if isinstance(error, VidgraphError):
-        say(f"vidgraph: {message}")
+        say(f"vidgraph: {one_line(error)}")
         return error.exit_code
     if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
-        say(f"vidgraph: a file name is too long: {message}")
+        say(f"vidgraph: a file name is too long: {one_line(error)}")
         return FAILED
-    kind = type(error).__name__
-    say(f"vidgraph: unexpected {kind}: {message}; this is a fault of vidgraph, -v shows where")
+    say(f"vidgraph: unexpected {one_line(error)}; this is a fault of vidgraph, -v shows where")
     return FAILED
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from .terminal import Progress, say
+from .terminal import Progress, say, show_path
 
 
 def data(options: argparse.Namespace) -> int:
@@ -28,5 +28,5 @@ def data(options: argparse.Namespace) -> int:
         clips = f"{len(dataset.clips)} clip{'s' if len(dataset.clips) != 1 else ''}"
         say(f"{dataset.name}: {clips}, {frames} frames, {', '.join(dataset.class_names) or 'faces'}")
     for path in written:
-        print(path)
+        show_path(path)
     return 0

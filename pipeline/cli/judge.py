@@ -11,7 +11,7 @@ from typing import Any
 from ..claims import output_error, whole_file
 from ..errors import OutputError, UsageError
 from .jobs import labels
-from .terminal import Progress, say
+from .terminal import Progress, say, show
 
 _PASSED = (
     "protocol", "every", "frames", "start_clip", "wider_subsets", "size", "engine", "device", "precision", "threads",
@@ -43,7 +43,7 @@ def evaluate(options: argparse.Namespace) -> int:
         **({} if options.labels is None else {"labels": labels(options.labels)}),
     )
     Progress.clear()
-    print(report.table())
+    show(report.table())
     if output is not None:
         _write(output, report.to_dict(), overwrite=options.overwrite)
         if not options.quiet:

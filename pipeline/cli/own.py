@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from .jobs import labels
-from .terminal import say
+from .terminal import say, show
 
 PROBLEM = 1
 """Exit code where a network was looked through but cannot be run."""
@@ -18,7 +18,7 @@ def check(options: argparse.Namespace) -> int:
     checked = look(
         options.network, size=options.size, head=options.head, labels=labels(options.labels), engine=options.engine
     )
-    print(checked.text())
+    show(checked.text())
     return 0 if checked.works else PROBLEM
 
 

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from ..errors import redact
+from ..redaction import one_line, printable, redact
 from ..stats import RunStats
 
 
@@ -16,9 +16,9 @@ class _OneLine(logging.Formatter):
     """``vidgraph: message``, on one line and without secrets; tracebacks below debug messages only."""
 
     def format(self, record: logging.LogRecord) -> str:
-        text = f"vidgraph: {' '.join(redact(record.getMessage()).split())}"
+        text = f"vidgraph: {one_line(record.getMessage())}"
         if record.exc_info and record.levelno <= logging.DEBUG:
-            text += "\n" + redact(self.formatException(record.exc_info))
+            text += "\n" + self.formatException(record.exc_info)
         return text
 
 
@@ -54,9 +54,23 @@ def speaking(*, quiet: bool, verbose: bool) -> Iterator[None]:
 
 
 def say(text: str) -> None:
-    """A line on standard error, in place of the progress line."""
+    """A line on standard error, in place of the progress line; without secrets and control characters."""
     Progress.clear()
-    _write(text + "\n")
+    _write(_clean(text) + "\n")
+
+
+def show(text: object) -> None:
+    """Text on standard output; without secrets and control characters."""
+    print(_clean(str(text)))
+
+
+def show_path(path: object) -> None:
+    """A path on standard output: whatever it has but control characters, because it is a file's name."""
+    print(printable(str(path)))
+
+
+def _clean(text: str) -> str:
+    return printable(redact(text), keep="\n\t")
 
 
 def _write(text: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..errors import OutputError, UsageError
 from .jobs import labels
-from .terminal import Progress, say
+from .terminal import Progress, say, show, show_path
 
 
 def models(options: argparse.Namespace) -> int:
@@ -19,12 +19,12 @@ def models(options: argparse.Namespace) -> int:
     from ...models.weights import weights_here
 
     if not options.name:
-        print(f"{'model':<32} {'finds':<22} {'trained on':<17} {'weights here':<13} checked")
+        show(f"{'model':<32} {'finds':<22} {'trained on':<17} {'weights here':<13} checked")
         for row in MODELS.values():
             trained_on = row.trained_on.partition(",")[0]
             here = "yes" if weights_here(row) else "no"
-            print(f"{row.name:<32} {row.task:<22} {trained_on:<17} {here:<13} {row.status}")
-        print("\nvidgraph models NAME says where a model and its weights come from; vidgraph pull NAME gets weights")
+            show(f"{row.name:<32} {row.task:<22} {trained_on:<17} {here:<13} {row.status}")
+        show("\nvidgraph models NAME says where a model and its weights come from; vidgraph pull NAME gets weights")
         return 0
     row = find_model(options.name)
     lines = [
@@ -42,7 +42,7 @@ def models(options: argparse.Namespace) -> int:
         missing = "comes with the package" if file.shipped else "none to download from; see the source"
         lines += [("  address", file.address or missing)]
     for name, value in lines:
-        print(f"{name:<14} {value}")
+        show(f"{name:<14} {value}")
     return 0
 
 
@@ -59,7 +59,7 @@ def pull(options: argparse.Namespace) -> int:
     if not options.quiet:
         say(f"source {got.source}, licence {got.licence}")
         say(f"SHA-256 {got.sha256}{' (was here already)' if got.was_there else ''}")
-    print(got.path)
+    show_path(got.path)
     return 0
 
 
@@ -130,9 +130,9 @@ def compare(options: argparse.Namespace) -> int:
         labels=labels(options.labels),
         max_pixels=options.max_pixels,
     )
-    print(compared.table)
+    show(compared.table)
     if compared.results is not None:
-        print(compared.results)
+        show(compared.results)
     say(f"worst of {compared.frames} frame{'s' if compared.frames != 1 else ''}")
     return 0
 
@@ -169,7 +169,7 @@ def bench(options: argparse.Namespace) -> int:
         head=options.head,
         labels=labels(options.labels),
     )
-    print(figures.table())
+    show(figures.table())
     if options.output:
         save(Path(options.output), "vidgraph bench", figures.to_dict(), overwrite=options.overwrite)
     return 0
@@ -179,7 +179,7 @@ def convert(options: argparse.Namespace) -> int:
     """Convert a results file."""
     from ..convert import convert as write
 
-    print(write(options.results, options.to, options.output, overwrite=options.overwrite))
+    show_path(write(options.results, options.to, options.output, overwrite=options.overwrite))
     return 0
 
 
@@ -190,9 +190,9 @@ def info(options: argparse.Namespace) -> int:
         print(json.dumps(facts, indent=1))
         return 0
     for section, values in facts.items():
-        print(section)
+        show(section)
         for name, value in values.items():
-            print(f"  {name:<20} {', '.join(map(str, value)) if isinstance(value, list) else value}")
+            show(f"  {name:<20} {', '.join(map(str, value)) if isinstance(value, list) else value}")
     return 0
 
 
