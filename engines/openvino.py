@@ -105,8 +105,8 @@ def open_network(path: Path, options: EngineOptions) -> OpenVINOEngine:
     """Compile an ONNX file, or take the compiled network from the cache.
 
     Raises:
-        EngineError: the file cannot be read, has no fixed shapes, or the precision is not available; or this process was
-            forked after OpenVINO had been used.
+        EngineError: the file cannot be read, has no fixed shapes, or the precision is not available; or this process
+            was forked after OpenVINO had been used.
         NetworkRefused: OpenVINO cannot compile it.
     """
     _FORKS.begin(path.name)

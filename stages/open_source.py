@@ -12,6 +12,7 @@ from typing import Any
 
 from ..pipeline.errors import SourceError, UsageError
 from ..pipeline.limits import MAX_PIXELS
+from ..pipeline.redaction import redact_address
 from ..pipeline.stage import Source
 from .images import ImageSource, images_in, images_of_pattern, is_image, natural_key
 from .paced import PacedSource
