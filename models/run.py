@@ -87,7 +87,8 @@ def run(
         policy: "lossless": every frame goes through; "latest": in real time, newest frame only; None:
             lossless for files.
         overwrite: replace existing outputs.
-        resume: go on after the last whole line of the ``.jsonl`` output.
+        resume: go on after the last frame that all outputs have; one must be ``.jsonl``. Video goes on in a further
+            file, ``out.part2.mp4``.
         preset: of the x264 encoder, ``ultrafast`` … ``medium``.
         threads: in all; None: the cores this process may use.
         deterministic: the same bits every time, of damaged video too; slower.
@@ -100,7 +101,7 @@ def run(
     Raises:
         UsageError: an unknown name, or options that make no sense together.
         SourceError: a source cannot be opened or has no frame.
-        OutputError: an output cannot be written, or exists already.
+        OutputError: an output cannot be written, exists already, or is written by another process.
         CheckpointError: the weights are damaged or belong to another model.
     """
     if every is not None and max_fps is not None:
