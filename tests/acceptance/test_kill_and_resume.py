@@ -11,6 +11,7 @@ import random
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import av
 import pytest
@@ -31,10 +32,12 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def numbers(folder: Path, suffix: str) -> list[int]:
     """What the pictures of all parts of ``out`` carry, in order."""
-    found, part, path = [], 1, folder / f"out{suffix}"
+    found: list[int] = []
+    part, path = 1, folder / f"out{suffix}"
     while path.exists():
         with av.open(str(path)) as container:
-            found += [read_number(frame.to_ndarray(format="rgb24")) for frame in container.decode(video=0)]
+            pictures: list[Any] = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+        found += map(read_number, pictures)
         part += 1
         path = folder / f"out.part{part}{suffix}"
     return found

@@ -148,8 +148,7 @@ def test_an_output_that_goes_away_is_an_error(
     ended = first.end()
     assert ended.code == 1
     assert (
-        f"cannot go on with {lost if lost != 'f' else tmp_path / 'f'}: it was removed, renamed or replaced"
-        in ended.line
+        f"cannot go on with {lost if lost != 'f' else OUTPUTS[-1]}: it was removed, renamed or replaced" in ended.line
     )
     if change is replace and lost != "f":
         assert (tmp_path / lost).read_text() == "mine"
