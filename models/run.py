@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -139,7 +140,7 @@ def run(
     }
     chosen = {name: value for name, value in given.items() if value is not None}
     sample = None if every is None and max_fps is None else Sample(every=every, max_fps=max_fps)
-    passed = {} if sample is None else {"pass_over": sample.pass_over}
+    passed: dict[str, Any] = {} if sample is None else {"pass_over": sample.pass_over}
     job = Job.open(addresses, _several(outputs), options, **passed)
     try:
         ready = _model(model, chosen, job)
@@ -182,7 +183,7 @@ def draw(
     """
     recorded = read_results(results)
     options = JobOptions(overwrite=overwrite, preset=preset, threads=threads, start=start)
-    job = Job.open(source, _several(outputs), options)
+    job = Job.open(source, _several(outputs), options, also_read=[Path(results)])
     try:
         attach = AttachResults(recorded)
         keys = [ResultKeys(attach.model, attach.detections, attach.landmarks, attach.panoptic, tensors=None)]

@@ -182,10 +182,26 @@ def test_sources_are_not_outputs(
         ended = vidgraph("run", *words, *model)
         assert ended.code == 2, words
         assert "the file of source" in ended.line
+    assert vidgraph("run", source, "-o", "r.jsonl", *model).code == 0
+    before[tmp_path / "r.jsonl"] = (tmp_path / "r.jsonl").read_bytes()
+    ended = vidgraph("draw", source, "r.jsonl", "-o", "r.jsonl", "-y")
+    assert (ended.code, "the file of source" in ended.line) == (2, True)
     with source.open("rb") as file:
         ended = command("run", "-", "-o", "in.mkv", *model, stdin=file)
     assert ended.code == 2
     assert "the file of source 'stdin'" in ended.line
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_a_data_set_is_not_written_over_itself(vidgraph: Main, tmp_path: Path) -> None:
+    words = ("synth:street?clips=1&frames=1", "--to", "coco", "-o", "d", "-q")
+    assert vidgraph("data", *words).code == 0
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    annotations = next((tmp_path / "d").glob("annotations*.json"))
+    for address in (f"coco:{annotations}", f"{annotations}", f"coco:{annotations}?images={tmp_path}/d/images"):
+        for folder in ("d", ".", "d/../d"):
+            ended = vidgraph("data", address, "--to", "coco", "-o", folder, "-y", "-q")
+            assert (ended.code, "the data set is read from there" in ended.line) == (2, True)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
