@@ -48,6 +48,7 @@ def remove_outputs(folder: Path) -> None:
         path.unlink()
 
 
+@pytest.mark.timeout(120 + 30 * KILLS)
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 def test_killed_at_random_and_resumed(
     suffix: str, clip: Path, own_network: Path, command: Command, tmp_path: Path
@@ -61,14 +62,14 @@ def test_killed_at_random_and_resumed(
     remove_outputs(tmp_path)
     moments, kills, ended = random.Random(SEED), 0, 0
     while kills < KILLS or not ended:
-        process = command.start(*words, "--resume")
-        try:
-            out, err = process.communicate(timeout=moments.uniform(0, lasts_s) if kills < KILLS else 120)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
-            kills += 1
-            continue
+        with command.start(*words, "--resume") as process:
+            try:
+                out, err = process.communicate(timeout=moments.uniform(0, lasts_s) if kills < KILLS else 120)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.communicate()
+                kills += 1
+                continue
         assert (process.returncode, out, err) == (0, "", "")
         assert (tmp_path / "out.jsonl").read_bytes() == whole
         assert numbers(tmp_path, suffix) == list(range(FRAMES))

@@ -9,14 +9,13 @@ from pathlib import Path
 import pytest
 from vidgraph.pipeline.errors import OutputError
 from vidgraph.pipeline.packet import Packet
-from vidgraph.pipeline.read_results import FrameRecord
 from vidgraph.pipeline.scheduler import without_pixels
 from vidgraph.stages import video_file
 from vidgraph.stages.encode import EncodeVideo
 from vidgraph.stages.open_sink import Outputs
 from vidgraph.stages.output_file import OutputFile
 from vidgraph.stages.outputs import OutputStream, part_files
-from vidgraph.stages.video_so_far import VideoSoFar, video_so_far
+from vidgraph.stages.video_so_far import Line, VideoSoFar, video_so_far
 from vidgraph.stages.whole_end import whole_end
 
 from .clips import make_clip, read_number
@@ -26,12 +25,10 @@ FRAMES = 60
 SUFFIXES = [".mp4", ".mov", ".mkv"]
 
 
-def lines(given: Sequence[Packet]) -> Iterator[FrameRecord]:
-    """The results of packets, without objects."""
+def lines(given: Sequence[Packet]) -> Iterator[Line]:
+    """What the results of packets say of their frames."""
     for packet in given:
-        time_s, size = packet.frame.pts_ns / 1e9, [SIZE[1], SIZE[0]]
-        data = {"stream": "s", "frame": packet.frame.index, "time_s": time_s, "epoch": 0, "size": size}
-        yield FrameRecord(data | ({"dropped": packet.drop_cause} if packet.drop_cause else {}), {}, "")
+        yield Line(packet.frame.index, packet.frame.pts_ns / 1e9, SIZE, packet.drop_cause is not None)
 
 
 def numbers(paths: Sequence[Path]) -> list[int]:
