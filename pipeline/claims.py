@@ -22,7 +22,7 @@ from .cancel import unwinding
 from .errors import OutputError
 
 log = logging.getLogger("vidgraph")
-_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errno.EBADF)
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
 CHECKED_EVERY_S = 0.25
 """So often, at most, a file is looked for while it is written, and always at its end; a look costs microseconds."""
 _LONGEST_NAME = 255  # bytes, of nearly all file systems
@@ -132,8 +132,9 @@ class Claim:
             return
         with suppress(OSError):  # the folder has become read-only, …
             unused = self._temporary or (self._created and os.fstat(self.descriptor).st_size == 0)
-            if unused and _is_at(self.path, self.descriptor):
-                self.path.unlink()
+            place = Path(os.path.realpath(self.path))
+            if unused and _is_at(place, self.descriptor):
+                place.unlink()
         self._close()
 
     def remove(self) -> None:

@@ -91,7 +91,7 @@ def _last_frame(part: _Part, lines: Iterator[Line], before: int) -> int:
         line = next(lines, None)
         while line is not None and line.dropped and begin is not None and line.time_s - begin < since - _NEAR_S:
             line = next(lines, None)
-        if line is None and begin is not None:  # the video is some frames ahead of the results
+        if line is None and (begin is not None or before >= 0):  # the video is some frames ahead of the results
             last += 1
             continue
         if line is None or not _fits(part, line, line.time_s if begin is None else begin + since):

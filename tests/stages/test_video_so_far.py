@@ -113,6 +113,17 @@ def test_frames_dropped_without_their_pixels_are_known_by_their_times(tmp_path: 
         assert video_so_far(out, [out], lines(given[:15])).last_frame == 19, "ahead of the results"
 
 
+def test_results_that_end_before_a_part_begins(tmp_path: Path) -> None:
+    given, out = list(packets(30)), tmp_path / "out.mp4"
+    write_all(EncodeVideo({"s": out}, picture=None), given[:20])
+    so_far = video_so_far(out, [out], lines(given))
+    write_all(EncodeVideo({"s": out}, picture=None, so_far={"s": so_far}), given)
+    parts = [out, *part_files(out)]
+    assert len(parts) == 2
+    for count in (1, 19, 20, 25, 30):
+        assert video_so_far(out, parts, lines(given[:count])).last_frame == 29
+
+
 def test_what_is_no_video_of_the_results_is_refused_or_left_alone(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
