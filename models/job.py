@@ -82,11 +82,13 @@ class Job:
         options: JobOptions,
         *,
         pass_over: Callable[[Frame], bool] = lambda frame: False,
+        also_read: Sequence[Path] = (),
     ) -> Job:
         """Check the outputs against the sources, then open the sources and read each up to its first frame.
 
         Args:
             pass_over: is told of each frame that a resumed run has done before; see :class:`Peeked`.
+            also_read: files besides the sources that no output may write.
 
         Raises:
             UsageError: addresses or options that make no sense together.
@@ -110,7 +112,7 @@ class Job:
             threads=budget.decoder,
             max_pixels=options.max_pixels,
         )
-        streams = [_output_stream(source, options) for source in opened]
+        streams = [_output_stream(source, options, also_read) for source in opened]
         chosen = Outputs(outputs, streams, overwrite=options.overwrite, resume=options.resume)
         job = cls(
             options,
@@ -239,12 +241,12 @@ def address_of(source: Source) -> str:
     return str(getattr(source, "address", ""))
 
 
-def _output_stream(source: Source, options: JobOptions) -> OutputStream:
+def _output_stream(source: Source, options: JobOptions, also_read: Sequence[Path]) -> OutputStream:
     address = address_of(source)
     return OutputStream(
         stream_id=source.stream_id,
         address="" if address == "-" or is_world(address) else address,  # these have no file with sound
-        files=_files_of(source, address),
+        files=[*_files_of(source, address), *also_read],
         starts_late=options.start is not None,
         ends_early=options.end is not None or options.frames is not None,
         frames=min((most for most in (source.expected_frames, options.frames) if most is not None), default=None),

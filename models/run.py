@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -89,7 +90,8 @@ def run(
         policy: "lossless": every frame goes through; "latest": in real time, newest frame only; None:
             lossless for files.
         overwrite: replace existing outputs.
-        resume: go on after the last whole line of the ``.jsonl`` output.
+        resume: go on after the last frame that all outputs have; one must be ``.jsonl``. Video goes on in a further
+            file, ``out.part2.mp4``.
         preset: of the x264 encoder, ``ultrafast`` … ``medium``.
         threads: in all; None: the cores this process may use.
         deterministic: the same bits every time, of damaged video too; slower.
@@ -103,7 +105,7 @@ def run(
     Raises:
         UsageError: an unknown name, or options that make no sense together.
         SourceError: a source cannot be opened or has no frame.
-        OutputError: an output cannot be written, or exists already.
+        OutputError: an output cannot be written, exists already, or is written by another process.
         CheckpointError: the weights are damaged or belong to another model.
     """
     if every is not None and max_fps is not None:
@@ -142,7 +144,7 @@ def run(
     }
     chosen = {name: value for name, value in given.items() if value is not None}
     sample = None if every is None and max_fps is None else Sample(every=every, max_fps=max_fps)
-    passed = {} if sample is None else {"pass_over": sample.pass_over}
+    passed: dict[str, Any] = {} if sample is None else {"pass_over": sample.pass_over}
     job = Job.open(addresses, _several(outputs), options, **passed)
     try:
         ready = _model(model, chosen, job)
@@ -186,7 +188,7 @@ def draw(
     """
     recorded = read_results(results, max_pixels=max_pixels)
     options = JobOptions(overwrite=overwrite, preset=preset, threads=threads, start=start, max_pixels=max_pixels)
-    job = Job.open(source, _several(outputs), options)
+    job = Job.open(source, _several(outputs), options, also_read=[Path(results)])
     try:
         attach = AttachResults(recorded)
         keys = [ResultKeys(attach.model, attach.detections, attach.landmarks, attach.panoptic, tensors=None)]

@@ -16,13 +16,45 @@ import struct
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from time import monotonic
 
 from .cancel import unwinding
 from .errors import OutputError
 
 log = logging.getLogger("vidgraph")
-_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errno.EBADF)
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
+CHECKED_EVERY_S = 0.25
+"""So often, at most, a file is looked for while it is written, and always at its end; a look costs microseconds."""
 _LONGEST_NAME = 255  # bytes, of nearly all file systems
+
+
+class _Seen:
+    """Notices that what is open is no longer under its name.
+
+    Args:
+        path: the name.
+        descriptor: what is open.
+        shown: what messages call it.
+    """
+
+    def __init__(self, path: Path, descriptor: int, shown: Path) -> None:
+        self._path, self._descriptor, self._shown = path, descriptor, shown
+        self._next_s = 0.0
+
+    def check(self, *, every_s: float = 0.0) -> None:
+        """Look, unless that was done less than ``every_s`` ago.
+
+        Raises:
+            OutputError: it was removed, renamed or replaced.
+        """
+        if every_s and monotonic() < self._next_s:
+            return
+        self._next_s = monotonic() + every_s
+        if not _is_at(self._path, self._descriptor):
+            raise OutputError(
+                f"cannot go on with {self._shown}: it was removed, renamed or replaced while it was written; run it"
+                " again"
+            )
 
 
 class Claim:
@@ -55,6 +87,7 @@ class Claim:
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
         else:
             self.descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        self._seen = _Seen(path, self.descriptor, path)
 
     def _open(self, place: str, *, new: bool) -> None:
         """Open and lock what is at ``place``; what was removed or replaced in between does not count."""
@@ -84,14 +117,14 @@ class Claim:
             os.ftruncate(self.descriptor, length)
             os.lseek(self.descriptor, length, os.SEEK_SET)
 
-    def check(self) -> None:
-        """Make sure that what is written can be found under its name.
+    def check(self, *, every_s: float = 0.0) -> None:
+        """Make sure that what is written can be found under its name, unless that was done less than ``every_s`` ago.
 
         Raises:
             OutputError: the file was removed, renamed or replaced.
         """
-        if self._regular and not _is_at(self.path, self.descriptor):
-            raise OutputError(_gone(self.path))
+        if self._regular:
+            self._seen.check(every_s=every_s)
 
     def release(self) -> None:
         """Let others have the file; one that was made here is removed if nothing is in it. May be called often."""
@@ -99,8 +132,9 @@ class Claim:
             return
         with suppress(OSError):  # the folder has become read-only, …
             unused = self._temporary or (self._created and os.fstat(self.descriptor).st_size == 0)
-            if unused and _is_at(self.path, self.descriptor):
-                self.path.unlink()
+            place = Path(os.path.realpath(self.path))
+            if unused and _is_at(place, self.descriptor):
+                place.unlink()
         self._close()
 
     def remove(self) -> None:
@@ -132,14 +166,16 @@ class NameClaim:
     Args:
         folder: exists.
         name: of a file, or what else in it is to be held; ``.``: everything.
+        shown: what messages call it; None: the path.
 
     Raises:
         OutputError: another process holds it.
         OSError: the folder cannot be opened.
     """
 
-    def __init__(self, folder: Path, name: str) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, name: str, shown: Path | None = None) -> None:
+        path = folder if name == "." else folder / name
+        shown = shown or path
         self._descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         place = int.from_bytes(hashlib.sha256(os.fsencode(name)).digest()[:7])
         try:
@@ -150,16 +186,16 @@ class NameClaim:
             others = False
         if others:
             self.release()
-            raise OutputError(_busy(folder if name == "." else folder / name))
+            raise OutputError(_busy(shown))
+        self._seen = _Seen(folder, self._descriptor, shown)
 
-    def check(self) -> None:
-        """Make sure that the folder is still there.
+    def check(self, *, every_s: float = 0.0) -> None:
+        """Make sure that the folder is still there, unless that was done less than ``every_s`` ago.
 
         Raises:
             OutputError: it was removed, renamed or replaced.
         """
-        if not _is_at(self.folder, self._descriptor):
-            raise OutputError(_gone(self.folder))
+        self._seen.check(every_s=every_s)
 
     def release(self) -> None:
         """Let others have the name. May be called often."""
@@ -194,7 +230,7 @@ class Claims:
         if place not in self._names:
             folder, name = (place, ".") if path.is_dir() else os.path.split(place)
             try:
-                self._names[place] = NameClaim(Path(folder), name)
+                self._names[place] = NameClaim(Path(folder), name, path)
             except OSError as error:
                 raise output_error(path, error) from error
         return self._names[place]
@@ -341,10 +377,6 @@ def _set_lock(descriptor: int, command: int, kind: int, place: int) -> int:
 
 def _busy(path: Path) -> str:
     return f"another process is writing {path}; wait for its end, or name another output"
-
-
-def _gone(path: Path) -> str:
-    return f"cannot go on with {path}: it was removed, renamed or replaced while it was written; run it again"
 
 
 def _is_at(path: str | Path, descriptor: int) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from ..pipeline.claims import Claims, hidden, output_error
+from ..pipeline.claims import CHECKED_EVERY_S, Claims, NameClaim, hidden, output_error
 from ..pipeline.errors import OutputError
 from ..pipeline.packet import Frame
 from .outputs import has_number, numbered, pattern_files
@@ -28,6 +28,7 @@ class NumberedFiles:
         self.patterns = dict(patterns)
         self._overwrite, self._what = overwrite, what
         self._claims = Claims() if claims is None else claims
+        self._names: dict[Path, NameClaim] = {}
         self._single: set[Path] = set()
 
     def open(self) -> None:
@@ -40,7 +41,7 @@ class NumberedFiles:
         for pattern in self.patterns.values():
             try:
                 pattern.parent.mkdir(parents=True, exist_ok=True)
-                self._claims.name(pattern)
+                self._names[pattern] = self._claims.name(pattern)
                 probe = _unfinished(numbered(pattern, 0))
                 probe.touch()
                 probe.unlink()
@@ -65,7 +66,7 @@ class NumberedFiles:
             OutputError: the disk is full, …; the folder was removed or replaced; there is room for one frame only.
         """
         pattern = self.pattern(frame)
-        self._claims.name(pattern).check()
+        self._names[pattern].check(every_s=CHECKED_EVERY_S)
         path = numbered(pattern, frame.index)
         if not has_number(pattern):
             self._take_single(pattern)
@@ -74,6 +75,7 @@ class NumberedFiles:
             save(unfinished)
             unfinished.replace(path)
         except OSError as error:
+            self._names[pattern].check()
             unfinished.unlink(missing_ok=True)
             raise output_error(path, error, kept=f"the {self._what} written before are whole") from error
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from ..pipeline.claims import Claims
 from ..pipeline.errors import UsageError
-from ..pipeline.read_results import FrameRecord, last_key_frames, read_results, results_end
+from ..pipeline.read_results import last_key_frames, read_results, results_end
 from .outputs import NUMBERED, Kind, kind_of, last_number, part_files
-from .video_so_far import VideoSoFar, video_so_far
+from .video_so_far import Line, VideoSoFar, video_so_far
 
 Files = Mapping[str, Mapping[str, Path]]
 """The file of each stream, by output address."""
@@ -34,11 +34,15 @@ def videos_so_far(files: Files, claims: Claims) -> dict[Path, VideoSoFar]:
     return found
 
 
-def _lines(files: Files, stream: str) -> Sequence[FrameRecord]:
-    """The lines of a stream, from the results that are furthest."""
-    furthest: list[FrameRecord] = []
+def _lines(files: Files, stream: str) -> Sequence[Line]:
+    """The frames of a stream, from the results that are furthest."""
+    furthest: list[Line] = []
     for path in _results_of(files, stream):
-        found = [record for record in read_results(path).frames(ended_lines_only=True) if record.stream == stream]
+        found = [
+            Line(record.index, record.time_s, record.size, record.dropped is not None)
+            for record in read_results(path).frames(ended_lines_only=True)
+            if record.stream == stream
+        ]
         furthest = max(furthest, found, key=len)
     return furthest
 

@@ -10,7 +10,7 @@ import av
 from av.error import FFmpegError
 from av.packet import Packet
 
-from ..pipeline.claims import Claim, output_error
+from ..pipeline.claims import CHECKED_EVERY_S, Claim, output_error
 from ..pipeline.errors import OutputError
 from ..pipeline.packet import Frame
 from ..pipeline.picture import Picture
@@ -150,7 +150,7 @@ class VideoFile:
         """
         if self._file.closed:
             raise OutputError(f"cannot write {self.path}: it was closed after an error")
-        self._claim.check()
+        self._claim.check(every_s=CHECKED_EVERY_S)
         shown = frame_time(frame)
         coded = self._make(picture)
         pts = round((shown - self._shift) / self._time_base)

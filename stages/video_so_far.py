@@ -7,15 +7,24 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from ..pipeline.errors import OutputError
-from ..pipeline.read_results import FrameRecord
 from .outputs import part_path
 from .whole_end import whole_end
 
 log = logging.getLogger("vidgraph")
 _NEAR_S = 0.0015  # times in results and in Matroska are rounded to milliseconds, those in MP4 to finer ticks
 _ANOTHER_S = 1.0
+
+
+class Line(NamedTuple):
+    """What is needed of a frame's results: its number, its time, (height, width), and whether it was dropped."""
+
+    frame: int
+    time_s: float
+    size: tuple[int, int]
+    dropped: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +51,7 @@ class _Part:
     times: Sequence[float]
 
 
-def video_so_far(path: Path, parts: Sequence[Path], lines: Iterable[FrameRecord]) -> VideoSoFar:
+def video_so_far(path: Path, parts: Sequence[Path], lines: Iterable[Line]) -> VideoSoFar:
     """Look through the parts of a video, and find the frames that they hold among the lines of results.
 
     Frames that were dropped without their pixels are not in the video; which ones that are is told by the times.
@@ -66,14 +75,14 @@ def video_so_far(path: Path, parts: Sequence[Path], lines: Iterable[FrameRecord]
         read = _read(part, whole_bytes)
         if read is None:
             log.warning("%s is no video of vidgraph; it stays, and is taken to have the frames of the results", part)
-            last = max((line.index for line in rest), default=last)
+            last = max((line.frame for line in rest), default=last)
         elif read.times:
             last = _last_frame(read, rest, last)
         held += read is None or bool(read.times)
     return VideoSoFar(last, held + 1, whole_bytes)
 
 
-def _last_frame(part: _Part, lines: Iterator[FrameRecord], before: int) -> int:
+def _last_frame(part: _Part, lines: Iterator[Line], before: int) -> int:
     """The index of the last frame in a part, whose first is the next of ``lines`` that has pixels."""
     begin: float | None = None  # the time of its first frame, in the results
     last = before
@@ -82,7 +91,7 @@ def _last_frame(part: _Part, lines: Iterator[FrameRecord], before: int) -> int:
         line = next(lines, None)
         while line is not None and line.dropped and begin is not None and line.time_s - begin < since - _NEAR_S:
             line = next(lines, None)
-        if line is None and begin is not None:  # the video is some frames ahead of the results
+        if line is None and (begin is not None or before >= 0):  # the video is some frames ahead of the results
             last += 1
             continue
         if line is None or not _fits(part, line, line.time_s if begin is None else begin + since):
@@ -91,11 +100,11 @@ def _last_frame(part: _Part, lines: Iterator[FrameRecord], before: int) -> int:
                 " again with -y"
             )
         begin = line.time_s if begin is None else begin
-        last = line.index
+        last = line.frame
     return last
 
 
-def _fits(part: _Part, line: FrameRecord, time_s: float) -> bool:
+def _fits(part: _Part, line: Line, time_s: float) -> bool:
     """Whether a frame of a part can be that of a line."""
     height, width = line.size
     return abs(line.time_s - time_s) <= _ANOTHER_S and part.size == (height + height % 2, width + width % 2)

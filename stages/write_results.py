@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..pipeline.claims import Claim, Claims, output_error
+from ..pipeline.claims import CHECKED_EVERY_S, Claim, Claims, output_error
 from ..pipeline.errors import UsageError
 from ..pipeline.packet import Key, Packet
 from ..pipeline.read_results import ResultsEnd, header_differences, results_end
@@ -139,7 +139,8 @@ class _LineFile:
             raise output_error(self._label, error) from error
 
     def write(self, record: Record) -> None:
-        self.check()
+        if self._claim is not None:
+            self._claim.check(every_s=CHECKED_EVERY_S)
         line = memoryview((dumps(record) + "\n").encode())
         written = 0
         try:

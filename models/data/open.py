@@ -93,24 +93,46 @@ def open_dataset(address: str) -> Dataset:
         UsageError: an unknown kind or option.
         SourceError: there is no such file, or it is damaged.
     """
-    kind, colon, rest = address.partition(":")
-    if colon and kind == WORLD:
+    if address.startswith(f"{WORLD}:"):
         from .world import open_world
 
         return open_world(address)
-    if colon and kind in FORMATS:
-        text, options = split_options(rest)
-        found = Address(kind, Path(text), options)
-    elif colon and not Path(split_options(address)[0]).exists():
-        near = difflib.get_close_matches(kind, [*FORMATS, WORLD], n=2, cutoff=0.5)
-        hint = f"did you mean {' or '.join(near)}? " if near else ""
-        raise UsageError(f"data set {address}: unknown kind {kind!r}; {hint}known: {', '.join((*FORMATS, WORLD))}")
-    else:
-        found = _recognised(*split_options(address))
+    found = _found(address)
     check_options(found.kind, found.options, (*FORMATS[found.kind].options, *COMMON_OPTIONS))
     if not found.path.exists():
         raise SourceError(f"cannot open the data set {address}: there is no {found.path}")
     return FORMATS[found.kind].open(found)
+
+
+def refuse_own_folder(address: str, folder: Path) -> None:
+    """Refuse to write into the folder that a data set is read from.
+
+    Raises:
+        UsageError: ``folder`` is that, or holds it.
+    """
+    if address.startswith(f"{WORLD}:"):
+        return
+    found, target = _found(address), folder.resolve()
+    for path in (found.path, *(Path(found.options[name]) for name in ("images",) if name in found.options)):
+        if path.exists() and (target == path.resolve() or target in path.resolve().parents):
+            raise UsageError(f"cannot write {folder}: the data set is read from there ({path}); name another folder")
+
+
+def _found(address: str) -> Address:
+    """What an address stands for; of a bare path, by what is there.
+
+    Raises:
+        UsageError, SourceError: as :func:`open_dataset`.
+    """
+    kind, colon, rest = address.partition(":")
+    if colon and kind in FORMATS:
+        text, options = split_options(rest)
+        return Address(kind, Path(text), options)
+    if colon and not Path(split_options(address)[0]).exists():
+        near = difflib.get_close_matches(kind, [*FORMATS, WORLD], n=2, cutoff=0.5)
+        hint = f"did you mean {' or '.join(near)}? " if near else ""
+        raise UsageError(f"data set {address}: unknown kind {kind!r}; {hint}known: {', '.join((*FORMATS, WORLD))}")
+    return _recognised(*split_options(address))
 
 
 def _recognised(text: str, options: Mapping[str, str]) -> Address:

@@ -146,7 +146,7 @@ POLICY = (
     _option("--latest", action="store_const", const="latest", dest="policy", help="newest frame only, in real time",
             example="vidgraph run in.mp4 --model retinaface --latest -o out.jsonl"),
 )
-RESUME = _option("--resume", action="store_true", help="go on after the last whole line of the .jsonl output",
+RESUME = _option("--resume", action="store_true", help="go on after the last frame that all outputs have",
                  example="vidgraph run in.mp4 --model retinaface -o out.jsonl --resume")
 DETERMINISTIC = _option("--deterministic", action="store_true", help="same bits every time, damaged input too; slower",
                         example="vidgraph run in.mp4 --model retinaface --deterministic -o out.jsonl")

@@ -50,7 +50,8 @@ def speaking(*, quiet: bool, verbose: bool) -> Iterator[None]:
         finally:
             Progress.clear()
             logger.removeHandler(handler)
-            logger.level, logger.propagate = before[0], before[1]
+            logger.setLevel(before[0])
+            logger.propagate = before[1]
 
 
 def say(text: str) -> None:

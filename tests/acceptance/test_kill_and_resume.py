@@ -11,6 +11,7 @@ import random
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import av
 import pytest
@@ -31,10 +32,12 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def numbers(folder: Path, suffix: str) -> list[int]:
     """What the pictures of all parts of ``out`` carry, in order."""
-    found, part, path = [], 1, folder / f"out{suffix}"
+    found: list[int] = []
+    part, path = 1, folder / f"out{suffix}"
     while path.exists():
         with av.open(str(path)) as container:
-            found += [read_number(frame.to_ndarray(format="rgb24")) for frame in container.decode(video=0)]
+            pictures: list[Any] = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+        found += map(read_number, pictures)
         part += 1
         path = folder / f"out.part{part}{suffix}"
     return found
@@ -45,6 +48,7 @@ def remove_outputs(folder: Path) -> None:
         path.unlink()
 
 
+@pytest.mark.timeout(120 + 30 * KILLS)
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 def test_killed_at_random_and_resumed(
     suffix: str, clip: Path, own_network: Path, command: Command, tmp_path: Path
@@ -58,14 +62,14 @@ def test_killed_at_random_and_resumed(
     remove_outputs(tmp_path)
     moments, kills, ended = random.Random(SEED), 0, 0
     while kills < KILLS or not ended:
-        process = command.start(*words, "--resume")
-        try:
-            out, err = process.communicate(timeout=moments.uniform(0, lasts_s) if kills < KILLS else 120)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
-            kills += 1
-            continue
+        with command.start(*words, "--resume") as process:
+            try:
+                out, err = process.communicate(timeout=moments.uniform(0, lasts_s) if kills < KILLS else 120)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.communicate()
+                kills += 1
+                continue
         assert (process.returncode, out, err) == (0, "", "")
         assert (tmp_path / "out.jsonl").read_bytes() == whole
         assert numbers(tmp_path, suffix) == list(range(FRAMES))

@@ -389,3 +389,13 @@ def test_a_bad_compiled_network_is_replaced(
         assert (open_engine(network, engine="openvino").run({"image": image})["features"] == expected).all()
     assert caplog.text.count("compiling it again") == (kind != "damaged")
     assert entry.stat().st_size != 5000
+
+
+def test_there_is_no_file_while_a_network_is_compiled(own_cache: Path) -> None:
+    """So that none is left where the process is ended meanwhile."""
+
+    def build(path: Path) -> None:
+        assert {one.name for one in (own_cache / "models").iterdir()} == {"net.onnx.lock"}
+        path.write_bytes(b"content")
+
+    assert cached_file("models", "net.onnx", build).stat().st_mode & 0o777 == 0o600

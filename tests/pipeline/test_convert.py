@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from vidgraph.pipeline.claims import whole_file
 from vidgraph.pipeline.convert import CONVERTERS, CSV_COLUMNS, convert
 from vidgraph.pipeline.errors import OutputError, ResultsError, UsageError
 from vidgraph.pipeline.packet import DETECTIONS, LANDMARKS, Packet
@@ -144,3 +145,30 @@ def test_an_object_of_an_unknown_model_is_an_error(tmp_path: Path) -> None:
     path.write_text(dumps(header_record()) + "\n" + dumps(frame) + "\n")
     with pytest.raises(ResultsError, match="line 2: an object of a model that the header does not have"):
         convert(path, to="coco")
+
+
+@pytest.mark.parametrize("begin", ["=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠"])
+def test_no_cell_of_a_csv_is_a_formula(begin: str, tmp_path: Path) -> None:
+    text = f'{begin}HYPERLINK("http://evil")'
+    header = {"format": "vidgraph.results/1", "models": [{"name": text, "classes": [text, "a=b", "-1"]}], "sources": []}
+    frame = {"stream": text, "frame": 0, "time_s": -0.5, "captured_at": text, "epoch": 0, "size": [64, 48]}
+    names = (text, "a=b", "-1")
+    objects = [{"class": name, "class_id": n, "score": 0.5, "box": [-1.5, 2, 3, 4]} for n, name in enumerate(names)]
+    results = tmp_path / "a.jsonl"
+    results.write_text(f"{json.dumps(header)}\n{json.dumps({**frame, 'objects': objects})}\n")
+    with convert(results, "csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        assert row["stream"] == row["model"] == row["captured_at"] == f"'{text}"
+        assert (row["time_s"], row["x1"]) == ("-0.5", "-1.5")
+    assert [row["class"] for row in rows] == [f"'{text}", "a=b", "'-1"]
+
+
+def test_two_conversions_into_one_file(tmp_path: Path, samples: Any, write_results: Callable[..., Path]) -> None:
+    results = write_results([samples.packet(1)])
+    out = tmp_path / "out.csv"
+    with whole_file(out, overwrite=False):
+        for overwrite in (False, True):
+            with pytest.raises(OutputError, match=r"another process is writing .*out\.csv"):
+                convert(results, "csv", out, overwrite=overwrite)
+    assert convert(results, "csv", out, overwrite=True) == out

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -78,9 +79,10 @@ def sounding(path: Path, codec: str, *, rate: int, layout: str = "mono", times: 
     with av.open(str(path), "w") as container:
         video = container.add_stream("libx264", rate=25)
         video.height, video.width = SIZE
-        sound = container.add_stream(codec, rate=rate)
+        sound: Any = container.add_stream(codec, rate=rate)
         sound.codec_context.layout = layout
-        coded, samples = [], sound.codec_context.frame_size or rate // 10
+        coded: list[Any] = []
+        samples = sound.codec_context.frame_size or rate // 10
         for index in range(20):
             wave = np.zeros((1, samples), np.int16)
             one = av.AudioFrame.from_ndarray(wave, format="s16", layout=layout)

@@ -9,14 +9,13 @@ from pathlib import Path
 import pytest
 from vidgraph.pipeline.errors import OutputError
 from vidgraph.pipeline.packet import Packet
-from vidgraph.pipeline.read_results import FrameRecord
 from vidgraph.pipeline.scheduler import without_pixels
 from vidgraph.stages import video_file
 from vidgraph.stages.encode import EncodeVideo
 from vidgraph.stages.open_sink import Outputs
 from vidgraph.stages.output_file import OutputFile
 from vidgraph.stages.outputs import OutputStream, part_files
-from vidgraph.stages.video_so_far import VideoSoFar, video_so_far
+from vidgraph.stages.video_so_far import Line, VideoSoFar, video_so_far
 from vidgraph.stages.whole_end import whole_end
 
 from .clips import make_clip, read_number
@@ -26,12 +25,10 @@ FRAMES = 60
 SUFFIXES = [".mp4", ".mov", ".mkv"]
 
 
-def lines(given: Sequence[Packet]) -> Iterator[FrameRecord]:
-    """The results of packets, without objects."""
+def lines(given: Sequence[Packet]) -> Iterator[Line]:
+    """What the results of packets say of their frames."""
     for packet in given:
-        time_s, size = packet.frame.pts_ns / 1e9, [SIZE[1], SIZE[0]]
-        data = {"stream": "s", "frame": packet.frame.index, "time_s": time_s, "epoch": 0, "size": size}
-        yield FrameRecord(data | ({"dropped": packet.drop_cause} if packet.drop_cause else {}), {}, "")
+        yield Line(packet.frame.index, packet.frame.pts_ns / 1e9, SIZE, packet.drop_cause is not None)
 
 
 def numbers(paths: Sequence[Path]) -> list[int]:
@@ -114,6 +111,17 @@ def test_frames_dropped_without_their_pixels_are_known_by_their_times(tmp_path: 
         write_all(EncodeVideo({"s": out}, picture=None), given[:20])
         assert video_so_far(out, [out], lines(given)).last_frame == 19
         assert video_so_far(out, [out], lines(given[:15])).last_frame == 19, "ahead of the results"
+
+
+def test_results_that_end_before_a_part_begins(tmp_path: Path) -> None:
+    given, out = list(packets(30)), tmp_path / "out.mp4"
+    write_all(EncodeVideo({"s": out}, picture=None), given[:20])
+    so_far = video_so_far(out, [out], lines(given))
+    write_all(EncodeVideo({"s": out}, picture=None, so_far={"s": so_far}), given)
+    parts = [out, *part_files(out)]
+    assert len(parts) == 2
+    for count in (1, 19, 20, 25, 30):
+        assert video_so_far(out, parts, lines(given[:count])).last_frame == 29
 
 
 def test_what_is_no_video_of_the_results_is_refused_or_left_alone(
