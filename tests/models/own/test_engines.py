@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from vidgraph.engines.open import _say_once
+from vidgraph.engines.open import _say_once, open_engine
 from vidgraph.engines.spec import NetworkRefused
 from vidgraph.models import base, load_model
 from vidgraph.models.own.check import check
+from vidgraph.pipeline.errors import CheckpointError, EngineError
 
 from .planted import write_network
 from .test_look import edited, open_outputs, table, with_input_shape
@@ -98,6 +99,40 @@ def test_nodes_at_the_edges_that_do_nothing(operator: str, dtype: str, axes: str
     assert f"run          {engine} " in checked.text()
 
 
+def counted_in_a_run(model: Any) -> None:
+    """The end of the rows is a number that depends on the picture, for engines: the file says 300."""
+    onnx = pytest.importorskip("onnx")
+    make, constant = onnx.helper.make_node, onnx.numpy_helper.from_array
+    for node in model.graph.node:
+        node.output[:] = ["all" if name == "output0" else name for name in node.output]
+    model.graph.initializer.extend([constant(np.array([value]), f"is {value}") for value in (0, 1, 300)])
+    model.graph.node.extend([
+        make("Unsqueeze", ["nothing.int", "is 0"], ["none"]),
+        make("Add", ["none", "is 300"], ["count"]),
+        make("Slice", ["all", "is 0", "count", "is 1"], ["output0"]),
+    ])  # fmt: skip
+
+
+@pytest.mark.parametrize("axes", ["fixed", "open"])
+def test_rows_that_only_the_file_counts(axes: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    rows = np.zeros((1, 300, 6), np.float32)
+    rows[0, 299] = (24, 28, 40, 36, 0.9, 0)
+    path = edited(write_network(tmp_path / "my.onnx", {"output0": rows}, size=SIZE), counted_in_a_run)
+    if axes == "open":
+        edited(path, with_input_shape("batch", 3, "height", "width"))
+        edited(path, lambda model: model.graph.output[0].type.tensor_type.shape.dim[0].ClearField("dim_value"))
+    with load_model(str(path), size=64, head="yolo-end2end", labels=["cat"]) as model:
+        (found,) = model(np.zeros((64, 64, 3), np.uint8)).detections
+        assert model.describe().engine == "onnxruntime"
+    np.testing.assert_array_equal(found.box, [24, 28, 40, 36])
+    assert "my.onnx runs in onnxruntime: openvino refuses it ('output0' has no fixed shape (" in caplog.text
+    with pytest.raises(EngineError, match="'output0' has no fixed shape"):
+        load_model(str(path), size=64, head="yolo-end2end", labels=["cat"], engine="openvino").describe()
+    edited(path, open_outputs)
+    with pytest.raises(CheckpointError, match="has a length that depends on what is in the picture"):
+        load_model(str(path), size=64, head="yolo-end2end", labels=["cat"])
+
+
 @pytest.mark.parametrize("engine", ["auto", *ENGINES])
 @pytest.mark.parametrize("name", ["in_cast", "out_identity"])
 def test_exports_that_people_had(name: str, engine: str, shared: Callable[[str], Path]) -> None:
@@ -142,7 +177,7 @@ def test_where_onnx_runtime_is_missing_the_line_names_it(
     if axes == "open":
         edited(path, with_input_shape("batch", 3, 64, 64))
         edited(path, open_outputs)
-    monkeypatch.setitem(sys.modules, "onnxruntime", None)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
     cure = "onnxruntime may run it: pip install 'vidgraph[onnxruntime]'"
     ended = vidgraph("run", face_clip, "--model", "my.onnx", "-o", "out.jsonl", "-q")
     assert ended.code == 1
@@ -173,15 +208,15 @@ def test_check_does_not_praise_what_a_run_refuses(vidgraph: Any, tmp_path: Path)
 def test_all_engines_of_a_model_are_of_one_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One picture would run in OpenVINO, two would not."""
     path = write_network(tmp_path / "my.onnx", {"output0": table()}, size=SIZE)
-    opened, original = [], base.open_engine
+    opened: list[tuple[str, str]] = []
 
-    def open_engine(file: Path, *, engine: str, **options: Any) -> Any:
+    def watched(file: Path, *, engine: str, **options: Any) -> Any:
         opened.append((engine, "two" if file.name == "two.onnx" else "one"))
         if opened[-1] == ("openvino", "two"):
             raise NetworkRefused(f"cannot compile {file.name}", "no two pictures")
-        return original(path, engine=engine, **options)
+        return open_engine(path, engine=engine, **options)
 
-    monkeypatch.setattr(base, "open_engine", open_engine)
+    monkeypatch.setattr(base, "open_engine", watched)
     with load_model(str(path)) as model:
         files = {1: path, 2: tmp_path / "two.onnx"}
         monkeypatch.setattr(type(model.weights), "network_file", lambda self, size, batch=1, graph=None: files[batch])
