@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeAlias
 
+from ..pipeline.beside import beside
 from ..pipeline.errors import EngineError
 
 Raw: TypeAlias = bytes | memoryview
@@ -44,13 +45,17 @@ def network_digest(path: Path, data: bytes) -> str:
     """SHA-256 (hex) over an ONNX file and the files its weights lie in.
 
     Raises:
-        EngineError: a file of weights is missing.
+        EngineError: a file of weights is missing, or lies outside of the folder.
     """
     digest = hashlib.sha256(data)
     for location in external_files(data):
         try:
-            with (path.parent / location).open("rb") as stream:
+            with beside(path, location).open("rb") as stream:
                 digest.update(hashlib.file_digest(stream, "sha256").digest())
+        except ValueError as error:
+            raise EngineError(
+                f"cannot open {path.name}: it keeps weights in {error}; export the network again"
+            ) from error
         except OSError as error:
             raise EngineError(
                 f"cannot open {path.name}: its weights are in {location!r}, which cannot be read "

@@ -8,6 +8,8 @@ from __future__ import annotations
 import hashlib
 import pickle
 import re
+import warnings
+import zipfile
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -25,6 +27,8 @@ Shapes = dict[str, tuple[int, ...]]
 Named = TypeVar("Named")
 
 _ZIP, _PICKLE = b"PK\x03\x04", b"\x80"
+_MOST_UNPACKED = 4
+"""What a file may hold over its own size: torch packs nothing, and weights packed by others get little smaller."""
 _NOT_USED = ".num_batches_tracked"
 """A counter of training that older files lack; no network reads it."""
 
@@ -86,8 +90,29 @@ def load_fitted(row: ModelRow, path: Path) -> tuple[Family, nn.Module]:
         hint = f"; it fits {' and '.join(names)}: use --model {names[0]}={path}" if names else ""
         raise CheckpointError(f"{path} does not fit {row.name}: {differences}{hint}")
     network = family.network(row.name)
-    network.load_state_dict({key: value for key, value in renamed(row, state).items() if key in expected}, strict=False)
+    used = {key: value for key, value in renamed(row, state).items() if key in expected}
+    check_values(path, used, network.state_dict())
+    network.load_state_dict(used, strict=False)
     return family, network
+
+
+def check_values(path: Path, tensors: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> None:
+    """Refuse tensors that cannot be the weights of a network, whose own tensors are ``own``.
+
+    Raises:
+        CheckpointError: one is NaN or infinite somewhere, or has whole numbers where weights are not.
+    """
+    for key, value in tensors.items():
+        if not own[key].is_floating_point():
+            continue
+        if not value.is_floating_point():
+            raise CheckpointError(f"{path}: {key} must be floating point, got {_dtype(value)}")
+        wrong = int(value.numel() - value.float().isfinite().sum())
+        if wrong:
+            raise CheckpointError(
+                f"{path}: {key} is NaN or infinite in {wrong} of {value.numel()} places, as after a training "
+                "that failed; take an earlier checkpoint"
+            )
 
 
 def _is_own(row: ModelRow, shapes: Shapes) -> bool:
@@ -121,6 +146,25 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
         CheckpointError: the file cannot be read, is damaged, would run code, or holds something else.
         MissingExtraError: torch is not installed.
     """
+    torch = import_torch(f"reading the checkpoint {path.name}")
+    content = load_plain(path)
+    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
+        content = content["state_dict"]
+    tensor_only = isinstance(content, Mapping) and all(isinstance(value, torch.Tensor) for value in content.values())
+    if not tensor_only or not content:
+        raise CheckpointError(f"{path} holds no state dict: expected named tensors, got {type(content).__name__}")
+    for key, value in content.items():
+        _check_tensor(path, str(key), value)
+    return {str(key).removeprefix("module."): value for key, value in content.items()}
+
+
+def load_plain(path: Path) -> Any:
+    """What torch reads of a file: tensors and plain values; nothing in it is ever run.
+
+    Raises:
+        CheckpointError: the file cannot be read, is damaged, would run code, or unpacks to far more than it is.
+        MissingExtraError: torch is not installed.
+    """
     sha256_of(path)
     torch = import_torch(f"reading the checkpoint {path.name}")
     with path.open("rb") as file:
@@ -128,17 +172,54 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     if not (start == _ZIP or start[:1] == _PICKLE):
         raise CheckpointError(f"{path} is not a PyTorch checkpoint: it starts with {start!r}")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        if start == _ZIP:
+            _check_unpacked(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what torch thinks of old and rare kinds of tensors
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except CheckpointError:
+        raise
     except pickle.UnpicklingError as error:
         raise _unpickling_error(path, str(error)) from error
     except Exception as error:  # torch documents no types here; a damaged file raises nearly anything
         raise CheckpointError(f"{path} is damaged or truncated: {_first_line(error)}") from error
-    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
-        content = content["state_dict"]
-    tensor_only = isinstance(content, Mapping) and all(isinstance(value, torch.Tensor) for value in content.values())
-    if not tensor_only or not content:
-        raise CheckpointError(f"{path} holds no state dict: expected named tensors, got {type(content).__name__}")
-    return {str(key).removeprefix("module."): value for key, value in content.items()}
+
+
+def _check_unpacked(path: Path) -> None:
+    """Refuse a zip file that is small only because it is packed.
+
+    Raises:
+        CheckpointError: its parts are much larger than it.
+        zipfile.BadZipFile: it is damaged.
+    """
+    with zipfile.ZipFile(path) as parts:
+        unpacked = sum(part.file_size for part in parts.infolist())
+    size = path.stat().st_size
+    if unpacked > _MOST_UNPACKED * size:
+        raise CheckpointError(f"{path} has {size} bytes and unpacks to {unpacked}, which no weights do; it is not read")
+
+
+def _check_tensor(path: Path, key: str, value: Tensor) -> None:
+    """
+    Raises:
+        CheckpointError: it is no plain tensor, or has more values than its file.
+    """
+    torch = import_torch("checking a checkpoint")
+    if value.is_nested or value.layout != torch.strided:
+        kind = "nested" if value.is_nested else str(value.layout).removeprefix("torch.")
+    elif value.is_meta:
+        kind = "meta: it has a shape and no values"
+    elif value.is_quantized or value.is_complex():
+        kind = _dtype(value)
+    elif value.numel() * value.element_size() > _MOST_UNPACKED * path.stat().st_size:
+        kind = f"{list(value.shape)}, more values than the file has"
+    else:
+        return
+    raise CheckpointError(f"{path}: tensor {key} must be a plain one, got {kind}; save the weights themselves")
+
+
+def _dtype(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
 
 
 def network_shapes(row: ModelRow, family: Family | None = None) -> Shapes:

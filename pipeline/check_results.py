@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .limits import MAX_CLASSES, MAX_SIDE
+from .parse_json import shown
 from .results import Record
 
 _LARGEST = 2**53
@@ -110,14 +111,6 @@ def frame_problem(record: Any) -> str:
         if fits is not None and not fits(value):
             return f"{name} cannot be {shown(value)}"
     return ""
-
-
-def shown(value: Any) -> str:
-    """A value for a message, however long it is."""
-    if isinstance(value, list | dict):
-        return f"a list of {len(value)}" if isinstance(value, list) else f"an object of {len(value)}"
-    text = repr(value[:40] if isinstance(value, str) else value)
-    return text if len(text) <= 42 else f"{text[:40]} …"
 
 
 def numbers(what: str, rows: Sequence[Any], width: int) -> NDArray[np.float32]:

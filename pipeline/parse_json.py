@@ -29,3 +29,11 @@ def parse_json(data: bytes, *, constants: bool = False) -> Any:
         return decoder.decode(data.decode().removeprefix("\ufeff"))
     except RecursionError:
         raise ValueError("lists or objects are nested too deeply") from None
+
+
+def shown(value: Any) -> str:
+    """A value for a message, however long it is."""
+    if isinstance(value, list | dict):
+        return f"a list of {len(value)}" if isinstance(value, list) else f"an object of {len(value)}"
+    text = repr(value[:40] if isinstance(value, str) else value)
+    return text if len(text) <= 42 else f"{text[:40]} …"

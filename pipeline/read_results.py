@@ -11,14 +11,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from .check_results import frame_problem, is_header, shown, whole_numbers
+from .check_results import frame_problem, is_header, whole_numbers
 from .detections import Detections
 from .errors import ResultsError
 from .from_records import DAMAGE, check_pixels, detections_from, landmarks_from, segment_from, what
 from .landmarks import Landmarks
 from .limits import MAX_LINE_BYTES, MAX_PIXELS
 from .panoptic import PanopticMap
-from .parse_json import parse_json
+from .parse_json import parse_json, shown
 from .results import FORMAT, Record
 
 _LOG = logging.getLogger("vidgraph")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from ...engines.open import read_ports
+from ...pipeline.errors import CheckpointError
 from ..wire import BYTES, Raw, child, fields, number, numbers, text
 from .facts import GRAPH, INITIALIZER, NODE, read_facts, read_file
 from .fixed import rewritten
@@ -58,7 +59,7 @@ def flop_of(file: Path, *, engine: str = "auto") -> int | None:
         shapes |= _inferred(data, file, wanted, engine)
     try:
         return 2 * sum(_multiplications(each, shapes) for each in products)
-    except KeyError:
+    except (KeyError, IndexError):  # a shape that is not known, or not that of such an input
         return None
 
 
@@ -83,8 +84,10 @@ def _products(graph: Raw, path: Path) -> Iterator[Product]:
         if kind not in _OPERANDS:
             continue
         left, right = _OPERANDS[kind]
-        inputs = [bytes(value).decode() for each, _, value in fields(raw, path) if each == 1]
-        result = next(bytes(value).decode() for each, _, value in fields(raw, path) if each == 2)
+        inputs = [bytes(value).decode(errors="replace") for each, _, value in fields(raw, path) if each == 1]
+        result = text(raw, 2, path)
+        if max(left, right) >= len(inputs):
+            raise CheckpointError(f"{path} is damaged: a {kind} has {len(inputs)} inputs")
         yield Product(kind, inputs[left], inputs[right], result, _is_set(raw, "transA", path))
 
 

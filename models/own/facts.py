@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+from ...pipeline.beside import beside
 from ...pipeline.errors import CheckpointError
 from ..wire import BYTES, Raw, child, decode_varint, fields, number, numbers, text
 
@@ -23,6 +24,10 @@ DTYPES = {
     10: "float16", 11: "float64", 12: "uint32", 13: "uint64", 14: "complex64", 15: "complex128", 16: "bfloat16",
 }  # fmt: skip
 """TensorProto.DataType -> name."""
+
+
+_MOST_A_BYTE = 4
+"""Elements of a tensor that a byte holds, those of two bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +119,6 @@ def facts_of(data: Raw, path: Path) -> NetworkFacts:
     if not opset:
         raise CheckpointError(f"{path} does not say its opset (the version of its operators); export the network again")
     weights, files, parameters = _weights(graph, path)
-    for file in files:
-        check_beside(path, file)
     inputs = tuple(fact for fact in _values(graph, INPUT, path) if fact.name not in weights)
     outputs = tuple(_values(graph, OUTPUT, path))
     if not inputs or not outputs:
@@ -129,11 +132,14 @@ def check_beside(path: Path, file: str) -> Path:
     Raises:
         CheckpointError: it is not there, or not in the folder of ``path`` (or below).
     """
-    if Path(file).is_absolute() or ".." in Path(file).parts:
-        raise CheckpointError(f"{path} keeps weights in {file!r}, outside of its folder; export the network again")
-    found = path.parent / file
+    try:
+        found = beside(path, file)
+    except ValueError as error:
+        raise CheckpointError(f"{path} keeps weights in {error}; export the network again") from error
     if not found.is_file():
-        raise CheckpointError(f"{path} keeps weights in {file!r}, which is not beside it; keep both in one folder")
+        raise CheckpointError(
+            f"{path} keeps weights in {file[:200]!r}, which is not beside it; keep both in one folder"
+        )
     return found
 
 
@@ -164,6 +170,10 @@ def _weights(graph: Raw, path: Path) -> tuple[frozenset[str], tuple[str, ...], i
         elements = 1
         for length in numbers(raw, 1, path):
             elements *= length
+        held = check_beside(path, external.get("location", "")).stat().st_size if external else len(raw)
+        if not 0 <= elements <= _MOST_A_BYTE * held:
+            name = text(raw, 8, path)
+            raise CheckpointError(f"{path} is damaged: its tensor {name[:80]!r} is larger than what holds it")
         count += elements
     return frozenset(names), tuple(files), count
 

@@ -163,8 +163,10 @@ def _with_values(initial: Raw, path: Path) -> Raw:
         return initial
     file = check_beside(path, external.get("location", ""))
     try:
-        offset = int(external.get("offset", 0))
-        length = int(external.get("length", file.stat().st_size - offset))
+        offset, size = int(external.get("offset", 0)), file.stat().st_size
+        length = int(external.get("length", size - offset))
+        if offset < 0 or not 0 <= length <= min(size - offset, _MOST_BYTES):
+            raise ValueError(f"{length} bytes from {offset} on, of {size}")
         values = np.memmap(file, np.uint8, "r", offset, (length,)).tobytes() if length else b""
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path}: cannot read weights in {file.name} ({error}); copy both files again") from error

@@ -5,12 +5,13 @@ Source: the keys as huggingface.co/docs/transformers describes them (configurati
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ...pipeline.errors import CheckpointError
+from ...pipeline.limits import MAX_CLASSES
+from ...pipeline.parse_json import parse_json
 from .description import Description, from_one_source, merged
 
 _BILINEAR = 2  # PIL's number
@@ -26,22 +27,27 @@ def from_folder(folder: Path) -> Description:
     """What the two files in ``folder`` say; nothing where there are none.
 
     Raises:
-        CheckpointError: one is no JSON.
+        CheckpointError: one is no JSON, or has values that cannot be.
     """
     described = Description()
     config, preprocessor = _read(folder / "config.json"), _read(folder / "preprocessor_config.json")
-    if config is not None:
-        described = from_one_source("config.json", _meaning(config))
-    if preprocessor is not None:
-        known, notes = _picture(preprocessor)
-        described = merged(described, from_one_source("preprocessor_config.json", known, notes))
+    name = "config.json"
+    try:
+        if config is not None:
+            described = from_one_source(name, _meaning(config))
+        name = "preprocessor_config.json"
+        if preprocessor is not None:
+            known, notes = _picture(preprocessor)
+            described = merged(described, from_one_source(name, known, notes))
+    except (TypeError, ValueError, KeyError, IndexError, OverflowError, ZeroDivisionError) as error:
+        raise CheckpointError(f"{folder / name} is damaged: {str(error)[:200]}") from error
     return described
 
 
 def _read(path: Path) -> Mapping[str, Any] | None:
     """A JSON object of a file, or None where there is none."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = parse_json(path.read_bytes(), constants=True)
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
@@ -56,6 +62,8 @@ def _meaning(config: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(labels, Mapping) and all(str(index) in labels for index in range(len(labels))):
         known["classes"] = tuple(str(labels[str(index)]) for index in range(len(labels)))
     elif isinstance(config.get("num_labels"), int):
+        if config["num_labels"] > MAX_CLASSES:
+            raise ValueError(f"num_labels must be at most {MAX_CLASSES}, got {config['num_labels']}")
         known["classes"] = tuple(f"class {index}" for index in range(config["num_labels"]))
     architecture = str((config.get("architectures") or [""])[0])
     known["head"] = next((head for end, head in _HEADS.items() if architecture.endswith(end)), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...pipeline.errors import CheckpointError, UsageError
+from ...pipeline.limits import MAX_PIXELS
 from ...stages.preprocess import Size
 from .description import InputDescription
 from .facts import NetworkFacts, TensorFact
@@ -134,6 +136,8 @@ def choose_size(path: Path, picture: PictureInput, about: InputDescription, aske
             f"{path} is fixed at {width}x{height}, size {wanted[1]}x{wanted[0]} cannot be given; "
             "leave it out, or export the network with open (dynamic) height and width"
         )
+    if not 0 < height * width <= MAX_PIXELS or min(height, width) < 1:
+        raise UsageError(f"{path}: an input of {width}x{height} cannot be run; the limit is {MAX_PIXELS} pixels")
     return height, width
 
 
@@ -162,6 +166,8 @@ def constant(path: Path, fact: TensorFact, size: Size, batch: int) -> NDArray[An
     dtype = {"float32": np.float32, "float16": np.float16, "int64": np.int64, "int32": np.int32, "bool": np.bool_}
     if fact.dtype not in dtype or len(shape) != len(fact.shape or axes) or (values.ndim and shape[1:] != axes[1:]):
         raise CheckpointError(f"{path}: nothing is known of an input {fact}; export the network without it")
+    if math.prod(shape) > MAX_PIXELS:
+        raise CheckpointError(f"{path}: input {fact} is larger than any picture")
     return np.ascontiguousarray(np.broadcast_to(values, shape).astype(dtype[fact.dtype]))
 
 

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ...pipeline.beside import beside
 from ...pipeline.errors import UsageError
+from ...pipeline.limits import MAX_PIXELS
 from ..registry import nearest
 from .description import BACKGROUNDS, BOXES, COLORS, FITS, LAYOUTS, SCORES, UNITS, Description, from_one_source
 from .heads import HEADS
@@ -21,7 +23,14 @@ ROLES = ("predictions", "prototypes", "boxes", "scores", "labels", "logits", "ma
 TASKS = ("detect", "segment", "pose", "obb", "classify", "semantic")
 
 Reader = Callable[[Any, Path], Any]
-"""Takes a value of the file and the folder it lies in; raises ValueError with what was wanted."""
+"""Takes a value and the file that it is of; raises ValueError where it is something else than wanted."""
+
+_LONGEST, _LONGEST_NAMES = 2**20, 2**22
+"""Bytes of a TOML and of a file with names: there are no more classes than these hold."""
+_DEEPEST = 4
+"""Of dotted keys, which take the square of their depth."""
+_TEXT = re.compile(r'"""(?:[^\\]|\\.)*?"""|\'\'\'.*?\'\'\'|"(?:[^"\\\n]|\\.)*"|\'[^\'\n]*\'|#[^\n]*', re.DOTALL)
+_DEEP = re.compile(rf"(?<![^\s.=\[\]{{}},])(?:[^\s.=\[\]{{}},]*\.){{{_DEEPEST}}}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +44,7 @@ class KeyRow:
 
 
 def _one_of(*choices: str) -> tuple[str, Reader]:
-    def read(value: Any, folder: Path) -> Any:
+    def read(value: Any, toml: Path) -> Any:
         if value not in choices:
             raise ValueError
         return value
@@ -43,45 +52,69 @@ def _one_of(*choices: str) -> tuple[str, Reader]:
     return " or ".join(f'"{each}"' for each in choices), read
 
 
-def _truth(value: Any, folder: Path) -> bool:
+def _truth(value: Any, toml: Path) -> bool:
     if not isinstance(value, bool):
         raise ValueError
     return value
 
 
-def _string(value: Any, folder: Path) -> str:
+def _string(value: Any, toml: Path) -> str:
     if not isinstance(value, str) or not value:
         raise ValueError
     return value
 
 
-def _strings(value: Any, folder: Path) -> tuple[str, ...]:
+def _strings(value: Any, toml: Path) -> tuple[str, ...]:
     if not isinstance(value, list) or not value or not all(isinstance(each, str) for each in value):
         raise ValueError
     return tuple(value)
 
 
-def _names(value: Any, folder: Path) -> tuple[str, ...]:
+def _names(value: Any, toml: Path) -> tuple[str, ...]:
     """A list, or a file with one name a line."""
     if not isinstance(value, str):
-        return _strings(value, folder)
-    path = folder / value
+        return _strings(value, toml)
+    path = _beside(value, toml)
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        lines = _read(path, _LONGEST_NAMES).decode("utf-8").splitlines()
+    except (OSError, ValueError) as error:
         raise UsageError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
-    return _strings([line.strip() for line in lines if line.strip()], folder)
+    return _strings([line.strip() for line in lines if line.strip()], toml)
 
 
-def _size(value: Any, folder: Path) -> tuple[int, int]:
+def _beside(name: str, toml: Path) -> Path:
+    """
+    Raises:
+        UsageError: ``name`` leads out of the folder of the file that names it.
+    """
+    try:
+        return beside(toml, name)
+    except ValueError as error:
+        raise UsageError(f"{toml} names a file that is not beside it: {error}; copy it there") from error
+
+
+def _read(path: Path, limit: int) -> bytes:
+    """
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it has more than ``limit`` bytes.
+    """
+    with path.open("rb") as file:
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise ValueError(f"it has more than {limit >> 20} MiB")
+    return data
+
+
+def _size(value: Any, toml: Path) -> tuple[int, int]:
     match = re.fullmatch(r"(\d+)x(\d+)", value) if isinstance(value, str) else None
-    if match is None or not int(match[1]) or not int(match[2]):
+    if match is None or not 0 < int(match[1]) * int(match[2]) <= MAX_PIXELS:
         raise ValueError
     return int(match[2]), int(match[1])
 
 
 def _numbers(count: int, low: float, high: float, kind: type = float) -> Reader:
-    def read(value: Any, folder: Path) -> tuple[Any, ...]:
+    def read(value: Any, toml: Path) -> tuple[Any, ...]:
         wanted = (int,) if kind is int else (int, float)
         fits = isinstance(value, list) and len(value) == count
         if not fits or not all(type(each) in wanted and low <= each <= high for each in value):
@@ -91,26 +124,26 @@ def _numbers(count: int, low: float, high: float, kind: type = float) -> Reader:
     return read
 
 
-def _share(value: Any, folder: Path) -> float:
+def _share(value: Any, toml: Path) -> float:
     if type(value) not in (int, float) or not 0 < value <= 1:
         raise ValueError
     return float(value)
 
 
-def _file(value: Any, folder: Path) -> Path:
-    path = folder / _string(value, folder)
+def _file(value: Any, toml: Path) -> Path:
+    path = _beside(_string(value, toml), toml)
     if not path.is_file():
         raise UsageError(f"no such file: {path}")
     return path
 
 
-def _whole_numbers(value: Any, folder: Path) -> tuple[int, ...]:
+def _whole_numbers(value: Any, toml: Path) -> tuple[int, ...]:
     if not isinstance(value, list) or not value or not all(type(each) is int and each > 0 for each in value):
         raise ValueError
     return tuple(value)
 
 
-def _lists(value: Any, folder: Path) -> tuple[tuple[float, ...], ...]:
+def _lists(value: Any, toml: Path) -> tuple[tuple[float, ...], ...]:
     if not isinstance(value, list) or not value:
         raise ValueError
     if not all(isinstance(row, list) and row for row in value):
@@ -162,27 +195,46 @@ def from_toml(path: Path) -> Description:
         UsageError: it is no TOML, or has an unknown key (the nearest is named), or a value that does not fit.
     """
     try:
-        found = tomllib.loads(path.read_text(encoding="utf-8"))
+        found = _parsed(_read(path, _LONGEST).decode("utf-8"))
     except FileNotFoundError:
         return Description()
     except (OSError, ValueError) as error:
-        raise UsageError(f"cannot read {path}: {' '.join(str(error).split())}") from error
+        raise UsageError(f"cannot read {path}: {' '.join(str(error)[:200].split())}") from error
     rows = {row.key: row for row in KEYS}
     known: dict[str, Any] = {}
     outputs: dict[str, str] = {}
     for key, value in _flat(found):
         row = rows.get(key)
         if row is None:
-            raise UsageError(f"{path} has an unknown key {key!r}; {nearest(key, rows)}")
+            raise UsageError(f"{path} has an unknown key {key[:80]!r}; {nearest(key[:80], rows)}")
         try:
-            read = row.read(value, path.parent)
+            read = row.read(value, path)
         except ValueError:
-            raise UsageError(f"{path}: {key} must be {row.wanted}, got {value!r}") from None
+            raise UsageError(f"{path}: {key} must be {row.wanted}, got {_shown(value)}") from None
         if key.startswith("outputs."):
             outputs[key.removeprefix("outputs.")] = read
         else:
             known[row.field] = read
     return from_one_source(path.name, known | {"outputs": outputs or None})
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    """
+    Raises:
+        ValueError: it is no TOML, or nested too deeply.
+    """
+    deep = ValueError("tables or lists are nested too deeply")
+    if _DEEP.search(_TEXT.sub("", text).replace(" ", "").replace("\t", "")):
+        raise deep
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise deep from None
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 200 else f"{text[:200]} …"
 
 
 def _flat(tables: Mapping[str, Any]) -> list[tuple[str, Any]]:

@@ -17,6 +17,8 @@ from typing import Any
 
 from .description import Description, from_one_source, merged
 
+_LONGEST = 2**21
+"""Characters of a text that is read as an object, for which some hundred times as much memory is needed."""
 PAD = (114, 114, 114)
 UNIT = {"input.mean": (0.0, 0.0, 0.0), "input.std": (255.0, 255.0, 255.0), "input.color": "rgb"}
 
@@ -67,7 +69,7 @@ def _usual(task: str | None, transformer: bool) -> dict[str, Any]:
 def _literal(text: str | None) -> Any:
     """The Python object that a text is, or None."""
     try:
-        return None if text is None else ast.literal_eval(text)
+        return None if text is None or len(text) > _LONGEST else ast.literal_eval(text)
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         return None
 

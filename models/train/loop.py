@@ -103,7 +103,7 @@ class Trainer:
             self._average.load_state_dict(checkpoint["average"])
             self._optimiser.load_state_dict(checkpoint["optimiser"])
             self.step, self.elapsed_s = int(checkpoint["step"]), float(checkpoint["elapsed_s"])
-        except (RuntimeError, ValueError, KeyError) as error:
+        except (RuntimeError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
             raise CheckpointError(
                 f"the checkpoint in {self._folder} does not fit: {str(error).splitlines()[0]}"
             ) from error

@@ -11,9 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from ...pipeline.errors import CheckpointError, OutputError
+from ..checkpoint import load_plain
 
 CHECKPOINT, WEIGHTS, CURVE, ABOUT, LABELS = "checkpoint.pt", "last.pth", "curve.jsonl", "training.json", "labels.txt"
 FORMAT = 1
+_PARTS = {"format", "network", "average", "optimiser", "step", "elapsed_s", "settings"}
 
 
 class Average:
@@ -85,13 +87,13 @@ def read_checkpoint(folder: Path) -> dict[str, Any]:
     path = folder / CHECKPOINT
     if not path.is_file():
         raise CheckpointError(f"{folder} holds no {CHECKPOINT} to go on from; begin without --resume")
-    try:
-        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        if content["format"] != FORMAT:
-            raise ValueError(f"its format is {content['format']}, this version reads {FORMAT}")
-    except Exception as error:  # torch documents no types here; a damaged file raises nearly anything
-        raise CheckpointError(f"{path} is damaged: {str(error).splitlines()[0][:200]}") from error
-    return content
+    content = load_plain(path)
+    if not isinstance(content, dict) or not content.keys() >= _PARTS or not isinstance(content["settings"], dict):
+        raise CheckpointError(f"{path} is damaged: it must have {', '.join(sorted(_PARTS))}")
+    if content["format"] != FORMAT:
+        raise CheckpointError(f"{path} is of format {str(content['format'])[:40]}, this version reads {FORMAT}")
+    found: dict[str, Any] = content
+    return found
 
 
 class Curve:

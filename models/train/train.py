@@ -14,7 +14,7 @@ import torch
 
 from ...pipeline.claims import alone
 from ...pipeline.errors import OutputError
-from ..checkpoint import load_network, read_state_dict
+from ..checkpoint import check_values, load_network, read_state_dict
 from ..data.cache import FrameCache, Size
 from ..data.cache_render import frame_cache
 from ..data.open import open_dataset
@@ -181,6 +181,7 @@ def start_from_file(network: nn.Module, row: ModelRow, path: Path) -> None:
     others = [name for name in own if name not in fitting and not name.endswith("num_batches_tracked")]
     if len(others) > len(own) // 10:
         load_network(row, path)  # says what is wrong with it
+    check_values(path, fitting, own)
     if others:
         LOG.warning("%s: %d of %d tensors start afresh (%s, …)", path, len(others), len(own), others[0])
     network.load_state_dict(fitting, strict=False)

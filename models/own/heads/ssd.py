@@ -6,6 +6,7 @@ them too and gives boxes, labels and scores.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -160,11 +161,16 @@ def _priors(boxes: TensorSpec, about: Description, size: Size) -> Priors | str |
     """The priors; None where the description says that boxes are decoded (``boxes_unit``); else what is wrong."""
     if about.priors is not None:
         try:
-            priors = np.load(about.priors, allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
+            priors = np.load(about.priors, mmap_mode="r", allow_pickle=False)  # a head may announce what is not there
+        except (OSError, ValueError, EOFError, TypeError, SyntaxError, RecursionError, MemoryError) as error:
             return f"cannot read the priors {about.priors}: {str(error).partition(chr(10))[0]}"
         came = f"{about.priors} holds {getattr(priors, 'dtype', type(priors).__name__)} {list(np.shape(priors))}"
     elif about.prior_strides is not None and about.prior_sizes is not None:
+        strides = f"the strides {list(about.prior_strides)[:20]}"
+        cells = (math.ceil(size[0] / stride) * math.ceil(size[1] / stride) for stride in about.prior_strides)
+        count = sum(one * len(sides) for one, sides in zip(cells, about.prior_sizes, strict=False))
+        if count > boxes.shape[1]:
+            return f"output {boxes.name!r} {boxes} needs {boxes.shape[1]} priors; {strides} give {count}"
         try:
             priors = ssd_priors(size, strides=about.prior_strides, min_sizes=about.prior_sizes)
         except ValueError as error:
