@@ -106,8 +106,7 @@ def pull(
                 return Pulled(job.path, job.sha256, row.source, row.licence, was_there=True)
             digest = _download(job)
     except OSError as error:
-        link = f"{error.filename} is a symbolic link; remove it" if error.errno == errno.ELOOP else ""
-        raise OutputError(f"cannot write {job.path}: {link or error.strerror or error}") from error
+        raise OutputError(f"cannot write {job.path}: {error.strerror or error}") from error
     return Pulled(job.path, digest, row.source, row.licence, was_there=False)
 
 
@@ -144,7 +143,7 @@ def _job(
 def _alone(job: _Job) -> Iterator[None]:
     """Wait until no other process downloads the same file."""
     lock = job.path.with_name(f".{job.path.name}.lock")
-    file = os.open(lock, os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+    file = _open_itself(lock, os.O_RDONLY | os.O_CREAT)
     try:
         while True:
             try:
@@ -162,6 +161,20 @@ def _alone(job: _Job) -> Iterator[None]:
         os.close(file)
 
 
+def _open_itself(path: Path, flags: int) -> int:
+    """A descriptor of a file, never of what a symbolic link in its place leads to, nor waiting for a pipe's other end.
+
+    Raises:
+        OutputError: there is a link.
+    """
+    try:
+        return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        raise OutputError(f"cannot write {path}: it is a symbolic link; remove it") from None
+
+
 def _is_own(path: Path) -> bool:
     """Whether there is a plain file, to which no link leads."""
     try:
@@ -176,7 +189,7 @@ def _own_part(job: _Job) -> int:
     Raises:
         OutputError: what is there is no plain file of this user.
     """
-    file = os.open(job.part, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+    file = _open_itself(job.part, os.O_WRONLY | os.O_CREAT)
     try:
         found = os.fstat(file)
     finally:
@@ -197,7 +210,7 @@ def _download(job: _Job) -> str:
         except (http.client.HTTPException, urllib.error.URLError, ConnectionError, TimeoutError) as error:
             late = time.monotonic() >= job.until
             if late or attempt == ATTEMPTS - 1 or not _worth_repeating(error):
-                raise _network_error(job, error) from error
+                raise _network_error(job, error, late=late) from error
         except OSError:
             job.part.unlink(missing_ok=True)  # a full disk is not left full
             raise
@@ -277,9 +290,13 @@ def _worth_repeating(error: Exception) -> bool:
     return not isinstance(error, urllib.error.URLError)
 
 
-def _network_error(job: _Job, error: Exception) -> DownloadError:
+def _network_error(job: _Job, error: Exception, *, late: bool) -> DownloadError:
     redact_error(error)
     by_hand = f"download {job.shown} elsewhere and put it as {job.path.name} into {job.path.parent}"
+    if late:
+        return DownloadError(
+            f"{job.shown} takes longer than {LONGEST_S:g} s; run the same command again to go on, or {by_hand}"
+        )
     if isinstance(error, urllib.error.HTTPError):
         return DownloadError(f"the server answers {error.code} {error.reason} for {job.shown}; or {by_hand}")
     reason = getattr(error, "reason", None) or error
@@ -290,5 +307,5 @@ def _network_error(job: _Job, error: Exception) -> DownloadError:
 
 
 def _sha256(path: Path) -> str:
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
+    with os.fdopen(_open_itself(path, os.O_RDONLY), "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import io
 import time
 import urllib.request
 from functools import partial
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from ..pipeline.errors import UsageError
 from ..pipeline.redaction import redact_address
@@ -24,25 +25,24 @@ def check_address(address: str, *, loopback: bool = True) -> None:
         loopback: plain http on this machine will do.
 
     Raises:
-        UsageError: it is not https, has a user name or password, or is no address at all.
+        UsageError: it is not https, or is no address at all.
     """
     shown = redact_address(address)
     try:
         parts = urlsplit(address)
-        host, user = parts.hostname, parts.username
-        _ = parts.port
+        host, _ = parts.hostname, parts.port
     except ValueError:
         raise UsageError(f"{shown} is no address: its host or port cannot be read") from None
     if not host or (parts.scheme != "https" and not (loopback and parts.scheme == "http" and host in _LOOPBACK)):
         raise UsageError(f"weights are downloaded over https only, got {shown}")
-    if user is not None:
-        raise UsageError(f"weights are downloaded without a user name and password, got {shown}")
     if not (address.isascii() and address.isprintable()) or " " in address:
         raise UsageError(f"blanks and letters beyond ASCII must be written as %20 and so on, got {shown}")
 
 
 def open_address(address: str, headers: dict[str, str], *, until: float) -> Any:
     """The response to a GET request; redirects are followed as :func:`check_address` allows.
+
+    A user name and password in the address are sent to its server, and to none that it leads to.
 
     Args:
         until: ``time.monotonic()`` at which all must have been read.
@@ -52,14 +52,24 @@ def open_address(address: str, headers: dict[str, str], *, until: float) -> Any:
         URLError, HTTPException: as urllib raises them.
         UsageError: a redirect to where no request is to go.
     """
+    parts = urlsplit(address)
+    user, at, place = parts.netloc.rpartition("@")
+    request = urllib.request.Request(parts._replace(netloc=place).geturl(), headers=headers)
+    if at:
+        basic = base64.b64encode(unquote(user).encode()).decode()
+        request.add_unredirected_header("Authorization", f"Basic {basic}")
     opener = urllib.request.build_opener(_Redirects, _Http(until), _Https(until))
-    return opener.open(urllib.request.Request(address, headers=headers), timeout=SILENCE_S)
+    return opener.open(request, timeout=SILENCE_S)
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Follows redirects to where a download may go: from https to https alone, and without a user name."""
+
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
         try:
             check_address(newurl, loopback=urlsplit(req.full_url).scheme == "http")
+            if "@" in urlsplit(newurl).netloc:
+                raise UsageError(f"the server leads to an address with a user name: {redact_address(newurl)}")
         except UsageError:
             fp.close()
             raise

@@ -70,7 +70,7 @@ class ServeMjpeg:
     @property
     def address(self) -> str:
         """Where a browser finds it."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
+        host = f"[{self.host}]" if ":" in self.host else self.host or "0.0.0.0"
         return f"http://{host}:{self.port}/"
 
     def open(self) -> None:
@@ -155,6 +155,7 @@ class _Latest:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     allow_reuse_address = True
+    request_queue_size = _CLIENTS
     block_on_close = False
 
     def __init__(self, place: tuple[str, int], streams: dict[str, _Latest]) -> None:

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import Any
 
 import pytest
 from vidgraph.pipeline.calls import FAILURES_IN_A_ROW
-from vidgraph.pipeline.errors import EngineError, OutputError, ResultsError, SourceError, StageError, UsageError
+from vidgraph.pipeline.errors import (
+    EngineError,
+    OutputError,
+    ResultsError,
+    SourceError,
+    StageError,
+    UsageError,
+    VidgraphError,
+)
 from vidgraph.pipeline.graph import Graph
 
 from .parts import Collect, Create, FailOn, LookAhead, Numbers, Part, frame, threads_of_runs
@@ -216,3 +225,38 @@ def test_an_output_that_cannot_be_finished_fails_the_run(executor: str, method: 
     assert good.log[0] == "open"
     assert good.log[-1] == "close"
     assert good.indices() == [*range(5)]
+
+
+class _Evil(Exception):
+    """What a program should not raise."""
+
+    def __str__(self) -> str:
+        raise self.args[0]
+
+
+@pytest.mark.parametrize("inner", [RuntimeError("no"), SystemExit(3), KeyboardInterrupt(), RecursionError()])
+@pytest.mark.parametrize("where", ["source", "stage", "sink", "open", "close"])
+def test_an_error_that_cannot_be_shown_is_reported_at_once(executor: str, where: str, inner: BaseException) -> None:
+    def fail(*_: object) -> Any:
+        raise _Evil(inner)
+
+    source, collect = Numbers(5, fail_at=2 if where == "source" else None, error=_Evil(inner)), Collect()
+    if where in ("sink", "open", "close"):
+        setattr(collect, "write" if where == "sink" else where, fail)
+    stages = [fail] if where == "stage" else []
+    began = time.monotonic()
+    with pytest.raises(VidgraphError, match=rf"_Evil: its message cannot be shown \({type(inner).__name__}\)"):
+        Graph(source, stages, collect).run(executor=executor, strict=True)
+    assert time.monotonic() - began < 5.0
+
+
+@pytest.mark.parametrize("text", [None, b"bytes", 3])
+def test_an_error_whose_text_is_none(executor: str, text: object) -> None:
+    class Odd(Exception):
+        __module__ = None  # type: ignore[assignment]
+
+        def __str__(self) -> Any:
+            return text
+
+    with pytest.raises(SourceError, match="Odd: its message cannot be shown"):
+        Graph(Numbers(5, fail_at=0, error=Odd())).run(executor=executor)
