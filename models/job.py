@@ -17,6 +17,7 @@ from ..pipeline.results import ModelInfo, ResultKeys, SourceInfo, header_record
 from ..pipeline.stage import Source, Stage, keys_of
 from ..pipeline.threads import ThreadBudget
 from ..stages.draw import Draw, draw_rgb
+from ..stages.images import ImageSource
 from ..stages.open_sink import Output, Outputs
 from ..stages.open_source import open_sources
 from ..stages.outputs import OutputStream
@@ -208,19 +209,24 @@ def _open_apart(source: Source) -> None:
 
 def address_of(source: Source) -> str:
     """The address a source was opened from; "" where it has none (images)."""
+    return str(getattr(_inner(source), "address", ""))
+
+
+def _inner(source: Source) -> Source:
     while isinstance(source, PacedSource | Peeked):
         source = source.source
-    return str(getattr(source, "address", ""))
+    return source
 
 
 def _output_stream(source: Source, options: JobOptions) -> OutputStream:
-    address = address_of(source)
+    address, inner = address_of(source), _inner(source)
     return OutputStream(
         stream_id=source.stream_id,
         address="" if address == "-" or is_world(address) else address,  # these have no file with sound
         starts_late=options.start is not None,
         ends_early=options.end is not None or options.frames is not None,
         frames=min((most for most in (source.expected_frames, options.frames) if most is not None), default=None),
+        pictures=inner.pictures if isinstance(inner, ImageSource) else None,
     )
 
 

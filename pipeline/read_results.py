@@ -71,6 +71,11 @@ class FrameRecord:
         return int(height), int(width)
 
     @property
+    def file(self) -> str | None:
+        """Name of the picture, where it is a file of its own."""
+        return self.data.get("file")
+
+    @property
     def captured_at(self) -> str | None:
         """Wall-clock time of capture, ISO-8601, where known."""
         return self.data.get("captured_at")
@@ -355,10 +360,9 @@ def _is_header(header: Any) -> bool:
 def _is_frame(record: Any) -> bool:
     try:
         width, height = record["size"]
-        numbers = (record["frame"], record["epoch"], width, height)
-        return (
-            isinstance(record["stream"], str) and all(isinstance(n, int) for n in numbers) and record["time_s"] > -1e9
-        )
+        numbers, texts = (record["frame"], record["epoch"], width, height), (record["stream"], record.get("file", ""))
+        whole = all(isinstance(n, int) for n in numbers) and all(isinstance(text, str) for text in texts)
+        return whole and record["time_s"] > -1e9
     except (KeyError, TypeError, ValueError):
         return False
 

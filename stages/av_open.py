@@ -131,6 +131,8 @@ def choose_stream(container: InputContainer, which: int | None, name: str) -> Vi
     if which is None:
         best = container.streams.best("video")
         stream = next((video for video in videos if video is best), videos[0])
+        if not stream.duration and container.format.name.startswith("mov"):  # AVIF and HEIF: a still beside a sequence
+            stream = next((video for video in videos if video.duration), stream)
     elif 0 <= which < len(videos):
         stream = videos[which]
     else:

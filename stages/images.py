@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import logging
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,8 +15,20 @@ from ..pipeline.errors import SourceError, redact
 from ..pipeline.packet import Frame
 from ..pipeline.picture import Picture
 from .clock import NANOSECONDS, check_range, frames_between, parse_time, to_ns
+from .picture_count import is_put_together, picture_count
 
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm"})
+log = logging.getLogger("vidgraph")
+
+IMAGE_SUFFIXES = (
+    ".bmp", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp",
+    ".avif", ".heic", ".heif", ".j2k", ".jp2",
+)  # fmt: skip
+_LEFT_OUT = frozenset(
+    {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".mts", ".mpg", ".mpeg", ".flv", ".wmv", ".3gp", ".gif"}
+    | {".apng", ".jxl", ".psd", ".svg", ".dng", ".cr2", ".cr3", ".nef", ".arw"}
+)
+"""Videos, and pictures that are not read: what one might think is among the pictures of a folder."""
+_NAMED = 5  # files of one kind in a message
 IMAGE_RATE = 25
 """Nominal images per second: image n is shown from n / 25 s on."""
 
@@ -27,22 +41,30 @@ def is_image(path: Path) -> bool:
 def natural_key(path: Path) -> tuple[tuple[int, int, str], ...]:
     """Sorts ``frame2`` before ``frame10``."""
     pieces = re.split(r"(\d+)", path.name)
-    return tuple((0, int(piece), "") if piece.isdigit() else (1, 0, piece.lower()) for piece in pieces if piece)
+    return tuple((0, int(piece), "") if piece.isdecimal() else (1, 0, piece.lower()) for piece in pieces if piece)
 
 
 def images_in(folder: Path) -> list[Path]:
     """The images directly in ``folder`` in natural order; hidden files are left out.
 
+    Videos, and pictures of kinds that are not read, are left out too, and named in the log.
+
     Raises:
         SourceError: there are none, or the folder cannot be read.
     """
     try:
-        found = [path for path in folder.iterdir() if is_image(path) and not path.name.startswith(".")]
+        shown = [path for path in folder.iterdir() if not path.name.startswith(".")]
+        found = [path for path in shown if is_image(path)]
     except OSError as error:
         raise SourceError(f"cannot read the folder {folder}: {error.strerror}") from error
     if not found:
-        kinds = ", ".join(sorted(suffix[1:] for suffix in IMAGE_SUFFIXES))
+        kinds = ", ".join(suffix[1:] for suffix in IMAGE_SUFFIXES)
         raise SourceError(f"{folder} is a folder without images ({kinds}); for videos give their files: {folder}/*.mp4")
+    others = sorted((path for path in shown if path.suffix.lower() in _LEFT_OUT), key=natural_key)
+    if others:
+        names = ", ".join(path.name for path in others[:_NAMED])
+        more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
+        log.warning("%s: left out, because they are no pictures that are read: %s%s", folder, names, more)
     return sorted(found, key=natural_key)
 
 
@@ -66,25 +88,59 @@ def images_of_pattern(pattern: str) -> list[Path]:
     return [path for _, path in sorted(numbered)]
 
 
+@dataclass(frozen=True, slots=True)
+class ReadImage:
+    """The picture of an image file, whether it is damaged, and how many pictures there are in the file."""
+
+    picture: Picture
+    damaged: bool
+    count: int
+
+
 def read_image(path: Path) -> Picture:
     """Decode one image file, turned as its Exif data says; of an animation, the first picture.
 
     Raises:
         SourceError: not a file, or not an image that can be decoded.
     """
-    return _decode(path)[0]
+    return read_image_file(path).picture
 
 
-def _decode(path: Path) -> tuple[Picture, bool]:
-    """The picture, and whether it is damaged."""
+def read_image_file(path: Path) -> ReadImage:
+    """As :func:`read_image`, with what else is to be said of the file.
+
+    FFmpeg decodes it, or Pillow what FFmpeg cannot: animated WebP, BigTIFF.
+    """
+    from .av_open import check_file
+
+    check_file(path)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise SourceError(f"cannot read {path}: {error.strerror}") from error
+    count = picture_count(data)
+    try:
+        picture, damaged = _decode(path, data)
+        return ReadImage(picture, damaged, count)
+    except SourceError as error:
+        from .pillow_picture import PILLOW_ERRORS, open_pillow, pillow_picture
+
+        try:
+            return ReadImage(pillow_picture(open_pillow(data)), False, count)
+        except PILLOW_ERRORS:
+            raise error from None
+
+
+def _decode(path: Path, data: bytes) -> tuple[Picture, bool]:
+    """What FFmpeg makes of a file, and whether it is damaged."""
     from av.error import FFmpegError
 
-    from .av_open import check_file, choose_stream, open_container
+    from .av_open import choose_stream, open_container
     from .av_picture import PictureReader
     from .image_bytes import exif_orientation, is_cut_off
 
-    check_file(path)
-    data = path.read_bytes()
+    if is_put_together(data):
+        raise SourceError(f"{path}: its picture is made of tiles, which are not read; convert it to JPEG or PNG")
     with closing(open_container(io.BytesIO(data), str(path))) as container:
         stream = choose_stream(container, None, str(path))
         stream.codec_context.thread_count = 1
@@ -92,16 +148,19 @@ def _decode(path: Path) -> tuple[Picture, bool]:
             frame = next(container.decode(stream))
         except (FFmpegError, StopIteration) as error:
             raise SourceError(f"{path} is damaged: no image could be decoded") from error
-        picture = PictureReader().read(frame, orientation=exif_orientation(data))
+        # AVIF and HEIF are turned by properties of the file, which FFmpeg knows; their Exif data repeats them.
+        turn = None if data[4:8] == b"ftyp" else exif_orientation(data)
+        picture = PictureReader().read(frame, orientation=turn)
         return picture, frame.is_corrupt or is_cut_off(data)
 
 
 class ImageSource:
     """Images as the frames of one stream, at a nominal 25 frames per second.
 
-    ``index`` is the place in the list; an image that cannot be decoded leaves a gap in it and is counted
-    in ``problems`` as ``lost`` (a single image that cannot be decoded is an error). A change of size or
-    pixel format from one image to the next begins a new epoch.
+    ``index`` is the place in the list, ``Frame.file`` the image's name; an image that cannot be decoded leaves a gap,
+    is named in the log and counted in ``problems`` as ``lost`` (a single image that cannot be decoded is an
+    error). Of an animation among them the first picture is read, which the log says. A change of size or pixel
+    format from one image to the next begins a new epoch.
     """
 
     live = False
@@ -114,6 +173,7 @@ class ImageSource:
         start: str | float | None = None,
         end: str | float | None = None,
         frames: int | None = None,
+        folder: Path | None = None,
     ) -> None:
         """
         Args:
@@ -122,12 +182,13 @@ class ImageSource:
             start: first time to deliver, in seconds at 25 images per second.
             end: time from which on nothing is delivered.
             frames: deliver at most so many.
+            folder: that all of them are in, for their names; None: each is named by itself.
 
         Raises:
             UsageError: a time or a count makes no sense.
             SourceError: nothing is left of the list.
         """
-        self.paths, self.stream_id = list(paths), stream_id
+        self.paths, self.stream_id, self._folder = list(paths), stream_id, folder
         start_ns = None if start is None else parse_time(start, "start")
         end_ns = None if end is None else parse_time(end, "end")
         check_range(start_ns, end_ns, frames)
@@ -162,6 +223,15 @@ class ImageSource:
         """How many images will be read."""
         return self._count
 
+    @property
+    def pictures(self) -> tuple[tuple[str, Path], ...]:
+        """Name and file of each image that will be read, by frame number."""
+        chosen = self.paths[self._first : self._first + self._count]
+        return tuple((self._name(path), path) for path in chosen)
+
+    def _name(self, path: Path) -> str:
+        return path.name if self._folder is None else path.relative_to(self._folder).as_posix()
+
     def frames(self) -> Iterator[Frame]:
         """The images, in order.
 
@@ -172,15 +242,25 @@ class ImageSource:
         step = Fraction(1, IMAGE_RATE)
         for index in range(self._count):
             number = self._first + index
+            path = self.paths[number]
             try:
-                picture, damaged = _decode(self.paths[number])
-            except SourceError:
+                image = read_image_file(path)
+            except SourceError as error:
                 if self._count == 1 or (index == self._count - 1 and not delivered):
                     raise
+                log.warning("%s: left out: %s", self.stream_id, error)
                 self._problems["lost"] = self._problems.get("lost", 0) + 1
                 continue
-            if damaged:
+            if image.damaged:
+                log.warning("%s: %s is damaged; what can be decoded of it is used", self.stream_id, path)
                 self._problems["damaged"] = self._problems.get("damaged", 0) + 1
+            if image.count > 1:
+                log.warning(
+                    "%s: %s is an animation or has several pages; its first picture is used (give the file by itself"
+                    " to have them all)",
+                    self.stream_id, path,
+                )  # fmt: skip
+            picture = image.picture
             new_shape = (picture.height, picture.width, picture.format)
             epoch += shape is not None and new_shape != shape
             shape, delivered = new_shape, True
@@ -193,5 +273,6 @@ class ImageSource:
                 picture=picture,
                 pts=number,
                 time_base=step,
-                damaged=damaged,
+                damaged=image.damaged,
+                file=self._name(path),
             )

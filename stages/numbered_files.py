@@ -1,4 +1,4 @@
-"""One file for each frame, named after its number in the stream."""
+"""One file for each frame, named after its number in the stream, or after its picture."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..pipeline.errors import OutputError
 from ..pipeline.packet import Frame
+from .named_files import Names, is_named, named
 from .outputs import has_number, numbered, output_error, pattern_files
 
 
@@ -18,10 +19,11 @@ class NumberedFiles:
             holds one frame.
         overwrite: :meth:`open` removes the files of an earlier run that fit the pattern.
         what: is in the files, for messages.
+        names: what ``{name}`` in a pattern is of each frame.
     """
 
-    def __init__(self, patterns: Mapping[str, Path], *, overwrite: bool, what: str) -> None:
-        self.patterns = dict(patterns)
+    def __init__(self, patterns: Mapping[str, Path], *, overwrite: bool, what: str, names: Names | None = None) -> None:
+        self.patterns, self._names = dict(patterns), names or {}
         self._overwrite, self._what = overwrite, what
         self._single: set[Path] = set()
 
@@ -32,13 +34,13 @@ class NumberedFiles:
             OutputError: a folder cannot be written.
         """
         self._single.clear()
-        for pattern in self.patterns.values():
+        for stream, pattern in self.patterns.items():
             try:
                 pattern.parent.mkdir(parents=True, exist_ok=True)
                 probe = _unfinished(numbered(pattern, 0))
                 probe.touch()
                 probe.unlink()
-                for path in pattern_files(pattern) if self._overwrite else ():
+                for path in pattern_files(pattern, self._names.get(stream, ())) if self._overwrite else ():
                     path.unlink()
             except OSError as error:
                 raise output_error(pattern, error) from error
@@ -55,10 +57,14 @@ class NumberedFiles:
         """
         pattern = self.pattern(frame)
         path = numbered(pattern, frame.index)
+        if is_named(path):
+            path = named(path, self._names[frame.stream_id][frame.index])
         if not has_number(pattern):
             self._take_single(pattern)
         unfinished = _unfinished(path)
         try:
+            if path.parent != pattern.parent:  # the name has folders of its own
+                path.parent.mkdir(parents=True, exist_ok=True)
             save(unfinished)
             unfinished.replace(path)
         except OSError as error:

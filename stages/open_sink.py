@@ -25,9 +25,11 @@ from .outputs import (
     http_place,
     kind_of,
     last_number,
+    names_of,
     next_part,
     pattern_files,
     prepare,
+    refuse_pictures_read,
     refuse_shared_files,
     stream_paths,
 )
@@ -56,6 +58,7 @@ class _Settings:
     needs: frozenset[Key[Any]] | None
     result_of: Callable[[Packet], FrameResult] | None
     picture: Key[Picture] | None
+    names: Mapping[str, Mapping[str, list[str]]]
 
 
 class Outputs:
@@ -87,8 +90,9 @@ class Outputs:
     ) -> None:
         self._outputs, self._overwrite, self._resume = list(outputs), overwrite, resume
         self._files = _files_of(self._outputs, streams)
+        self._names = {address: names_of(address, streams) for address in self._files}
         refuse_shared_files(self._files, streams)
-        self._after = _last_frames(self._files) if resume else {}
+        self._after = _last_frames(self._files, self._names) if resume else {}
         self._needed = _needed_frames(self._files, self._after)
         self._streams = [
             replace(stream, starts_late=stream.starts_late or self.resume_after(stream.stream_id) >= 0)
@@ -106,7 +110,13 @@ class Outputs:
     def _prepare(self) -> None:
         for address, paths in self._files.items():
             for path in dict.fromkeys(paths.values()):
-                existing = pattern_files(path) if kind_of(address) in NUMBERED else [path] if path.exists() else []
+                existing = [path] if path.exists() else []
+                if kind_of(address) in NUMBERED:
+                    names = [
+                        name for stream, own in self._names[address].items() if paths[stream] == path for name in own
+                    ]
+                    existing = pattern_files(path, names)
+                    refuse_pictures_read(address, existing, self._streams)
                 prepare(path, self._made, existing=existing, overwrite=self._overwrite, resume=self._resume)
 
     def remove_empty_folders(self) -> None:
@@ -190,6 +200,7 @@ class Outputs:
             needs=needs,
             result_of=result_of,
             picture=ANNOTATED if drawn else None,
+            names=self._names,
         )
         return [_sink(output, self._files, settings) for output in self._outputs]
 
@@ -228,7 +239,9 @@ def _files_of(outputs: Sequence[Output], streams: Sequence[OutputStream]) -> dic
     return files
 
 
-def _last_frames(files: Mapping[str, Mapping[str, Path]]) -> dict[str, int]:
+def _last_frames(
+    files: Mapping[str, Mapping[str, Path]], names: Mapping[str, Mapping[str, list[str]]]
+) -> dict[str, int]:
     """The last frame of each stream that all results files have, and all files named after their frame, if any."""
     last: dict[str, int] = {}
     for address, paths in files.items():
@@ -238,7 +251,7 @@ def _last_frames(files: Mapping[str, Mapping[str, Path]]) -> dict[str, int]:
                 last[stream] = min(last.get(stream, written.get(stream, -1)), written.get(stream, -1))
         if kind_of(address) in NUMBERED:
             for stream, path in paths.items():
-                number = last_number(path)
+                number = last_number(path, names[address].get(stream, ()))
                 if number is not None:
                     last[stream] = min(last.get(stream, number), number)
     if not any(kind_of(address) is Kind.RESULTS for address in files):
@@ -295,12 +308,14 @@ def _results(address: str, paths: dict[str, Path], settings: _Settings) -> Sink:
 
 
 def _images(address: str, paths: dict[str, Path], settings: _Settings) -> Sink:
-    return WriteImages(paths, picture=settings.picture, overwrite=settings.overwrite and not settings.resume)
+    overwrite = settings.overwrite and not settings.resume
+    return WriteImages(paths, picture=settings.picture, overwrite=overwrite, names=settings.names.get(address))
 
 
 def _tensors(address: str, paths: dict[str, Path], settings: _Settings) -> Sink:
     key = next((one.tensors for one in settings.keys if one.tensors), TENSORS)
-    return WriteTensors(paths, key=key, overwrite=settings.overwrite and not settings.resume)
+    overwrite = settings.overwrite and not settings.resume
+    return WriteTensors(paths, key=key, overwrite=overwrite, names=settings.names.get(address))
 
 
 def _window(address: str, paths: dict[str, Path], settings: _Settings) -> Sink:

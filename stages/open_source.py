@@ -14,6 +14,7 @@ from ..pipeline.errors import SourceError, UsageError, redact
 from ..pipeline.stage import Source
 from .images import ImageSource, images_in, images_of_pattern, is_image, natural_key
 from .paced import PacedSource
+from .picture_count import how_to_play
 from .world.settings import NAMES, is_world
 
 _NAMED = re.compile(r"(?P<name>[A-Za-z0-9_][A-Za-z0-9_. -]*)=(?P<address>.+)", re.DOTALL)
@@ -61,8 +62,20 @@ class _Options:
         sources = world_sources(address, stream_id=name, start=self.start, end=self.end, frames=self.frames)
         return [PacedSource(source) if self.latest else source for source in sources]
 
-    def images(self, paths: Sequence[Path], name: str) -> Source:
-        source = ImageSource(paths, stream_id=name, start=self.start, end=self.end, frames=self.frames)
+    def images(self, paths: Sequence[Path], name: str, folder: Path | None = None) -> Source:
+        source = ImageSource(paths, stream_id=name, start=self.start, end=self.end, frames=self.frames, folder=folder)
+        return PacedSource(source) if self.latest else source
+
+    def image(self, path: Path, name: str | None) -> Source:
+        """One image file; an animation, or one with several pages, is played."""
+        played = how_to_play(path)
+        if played == "image":
+            return self.images([path], name or path.stem)
+        if played == "video":
+            return self.video(str(path), name)
+        from .animation import AnimationSource
+
+        source = AnimationSource(path, stream_id=name or path.stem, start=self.start, end=self.end, frames=self.frames)
         return PacedSource(source) if self.latest else source
 
 
@@ -116,9 +129,9 @@ def open_source(
     if is_world(text):
         return options.world(text, stream_id)
     if path.is_dir():
-        return [options.images(images_in(path), stream_id or path.absolute().name or "images")]
+        return [options.images(images_in(path), stream_id or path.absolute().name or "images", path)]
     if path.exists():
-        return [options.images([path], stream_id or path.stem) if is_image(path) else _file(options, path, stream_id)]
+        return [options.image(path, stream_id) if is_image(path) else _file(options, path, stream_id)]
     scheme = _SCHEME.match(text)
     if scheme:
         return [_remote(options, text, scheme["scheme"].lower(), stream_id)]
@@ -184,13 +197,13 @@ def _remote(options: _Options, address: str, scheme: str, name: str | None) -> S
 
 def _matching(options: _Options, pattern: str, name: str | None) -> list[Source]:
     found = map(Path, glob.glob(pattern, recursive=True))  # noqa: PTH207  Path.glob takes no absolute pattern
-    paths = sorted((path for path in found if path.is_file()), key=natural_key)
+    paths = sorted((path for path in found if path.is_file()), key=lambda path: (natural_key(path), str(path)))
     if not paths:
         raise SourceError(f"no file matches {redact(pattern)}")
     images = [path for path in paths if is_image(path)]
     if len(images) == len(paths):
-        folder = Path(re.split(r"[*?[]", pattern, maxsplit=1)[0] + "x").absolute().parent
-        return [options.images(paths, name or folder.name or "images")]
+        folder = Path(re.split(r"[*?[]", pattern, maxsplit=1)[0] + "x").parent
+        return [options.images(paths, name or folder.absolute().name or "images", folder)]
     if images:
         other = next(path for path in paths if not is_image(path))
         raise UsageError(

@@ -15,14 +15,16 @@ from ..pipeline.errors import OutputError, UsageError, redact
 from ..pipeline.packet import Key, Packet
 from ..pipeline.picture import Picture
 from ..pipeline.results import ResultKeys
+from .named_files import NAME, is_named, named, picture_names
 
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv")
 RESULT_SUFFIXES = (".jsonl",)
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
 TENSOR_SUFFIXES = (".npz",)
 KINDS = (
-    "file.mp4 .m4v .mov .mkv (video), file.jsonl (results), folder/%06d.png .jpg (pictures), folder/%06d.npz"
-    " (raw tensors), - (results on standard output), window, http://127.0.0.1:8080 (a browser)"
+    "file.mp4 .m4v .mov .mkv (video), file.jsonl (results), folder/%06d.png .jpg (pictures; {name}.png: named as"
+    " those that are read), folder/%06d.npz (raw tensors), - (results on standard output), window,"
+    " http://127.0.0.1:8080 (a browser)"
 )
 _NUMBER = re.compile(r"%0?\d*d")
 _HTTP = re.compile(r"http://(?P<host>\[[^\]/]*\]|[^:/\[\]@]*)(?::(?P<port>\d+))?/?", re.IGNORECASE)
@@ -54,6 +56,7 @@ class OutputStream:
         starts_late: the first frame that comes is not the first of the file (``--start``, ``--resume``).
         ends_early: the last frame that comes need not be the last of the file (``--end``, ``--frames``).
         frames: the most frames that can come; None where it is not known.
+        pictures: name and file of each picture, by frame number, of a stream of picture files; None: of a video.
     """
 
     stream_id: str
@@ -61,6 +64,7 @@ class OutputStream:
     starts_late: bool = False
     ends_early: bool = False
     frames: int | None = None
+    pictures: tuple[tuple[str, Path], ...] | None = None
 
 
 def kind_of(address: str) -> Kind:
@@ -107,17 +111,18 @@ def stream_paths(address: str, streams: Sequence[OutputStream]) -> dict[str, Pat
 
     Raises:
         UsageError: several streams and no ``{stream}``, a name that is no file name, or pictures or tensors without a
-            number; tensors need none where there is one frame.
+            number or ``{name}``; tensors need none where there is one frame.
     """
+    named_after = kind_of(address) in NUMBERED and is_named(Path(address))
     names = [stream.stream_id for stream in streams]
     numbers = len(_NUMBER.findall(Path(address).name))
     single = kind_of(address) is Kind.TENSORS and numbers == 0 and all(stream.frames == 1 for stream in streams)
-    if kind_of(address) in NUMBERED and numbers != 1 and not single:
+    if kind_of(address) in NUMBERED and numbers != 1 and not single and not (named_after and numbers == 0):
         name = Path(address)
         raise UsageError(
             f"output {address!r} needs one frame number, as in {name.with_name(f'{name.stem}-%06d{name.suffix}')}"
         )
-    if "{stream}" not in address and len(names) > 1:
+    if "{stream}" not in address and len(names) > 1 and not named_after:
         name = Path(address)
         raise UsageError(
             f"output {address!r} cannot hold {len(names)} streams ({', '.join(names)}); put {{stream}} into it, as"
@@ -126,6 +131,27 @@ def stream_paths(address: str, streams: Sequence[OutputStream]) -> dict[str, Pat
     if "{stream}" not in address:
         return {name: Path(address) for name in names or ("",)}
     return {name: Path(address.replace("{stream}", _file_name(name))) for name in names or ("",)}
+
+
+def names_of(address: str, streams: Sequence[OutputStream]) -> dict[str, list[str]]:
+    """What ``{name}`` in an address stands for, by stream and frame number; empty where it does not have it.
+
+    Raises:
+        UsageError: a stream is no list of pictures, or two pictures would be one file.
+    """
+    if kind_of(address) not in NUMBERED or not is_named(Path(address)):
+        return {}
+    files: dict[str, list[str]] = {}
+    for stream in streams:
+        if stream.pictures is None:
+            raise UsageError(
+                f"output {address!r} is named after pictures, and {stream.stream_id!r} is a video or animation;"
+                f" number its frames: {Path(address.replace(NAME, '%06d'))}"
+            )
+        files[stream.stream_id] = [name for name, _ in stream.pictures]
+    if "{stream}" not in address:
+        return picture_names(address, files)
+    return {stream: picture_names(address, {stream: own})[stream] for stream, own in files.items()}
 
 
 def _file_name(stream: str) -> str:
@@ -151,6 +177,24 @@ def refuse_shared_files(outputs: Mapping[str, Mapping[str, Path]], streams: Sequ
                 raise UsageError(f"output {address!r} would write {path}, the file of {other}; name another file")
 
 
+def refuse_pictures_read(address: str, existing: Sequence[Path], streams: Sequence[OutputStream]) -> None:
+    """Refuse to write over the pictures that are read.
+
+    Args:
+        address: of the output.
+        existing: the files that would be replaced.
+
+    Raises:
+        UsageError: one of them is a picture of a stream.
+    """
+    if not existing:
+        return
+    read = {_identity(path) for stream in streams for _, path in stream.pictures or ()}
+    for path in existing:
+        if _identity(path) in read:
+            raise UsageError(f"output {address!r} would write over {path}, which is read; name another folder")
+
+
 def _identity(path: Path) -> str:
     return os.path.realpath(path)
 
@@ -169,8 +213,8 @@ def next_part(path: Path) -> int:
 
 
 def has_number(pattern: Path) -> bool:
-    """Whether a file name has a place for the frame's number."""
-    return _NUMBER.search(pattern.name) is not None
+    """Whether a file name has a place for the frame's number, or for its picture's name."""
+    return _NUMBER.search(pattern.name) is not None or is_named(pattern)
 
 
 def numbered(pattern: Path, index: int) -> Path:
@@ -178,17 +222,20 @@ def numbered(pattern: Path, index: int) -> Path:
     return pattern.with_name(_NUMBER.sub(lambda place: place[0] % index, pattern.name))
 
 
-def pattern_files(pattern: Path) -> list[Path]:
-    """The files in the folder of ``frames/%06d.png`` that fit the pattern."""
-    return [path for _, path in sorted(_numbered_files(pattern))]
+def pattern_files(pattern: Path, names: Sequence[str] = ()) -> list[Path]:
+    """The files in the folder of ``frames/%06d.png`` that fit the pattern, with ``{name}`` those of ``names``."""
+    return [path for _, path in sorted(_numbered_files(pattern, names))]
 
 
-def last_number(pattern: Path) -> int | None:
-    """The highest number of the files that fit the pattern; None: there is no file, or no number in its name."""
-    return max((number for number, _ in _numbered_files(pattern) if has_number(pattern)), default=None)
+def last_number(pattern: Path, names: Sequence[str] = ()) -> int | None:
+    """The highest number of a frame that has a file; None: there is no file, or no number in its name."""
+    return max((number for number, _ in _numbered_files(pattern, names) if has_number(pattern)), default=None)
 
 
-def _numbered_files(pattern: Path) -> list[tuple[int, Path]]:
+def _numbered_files(pattern: Path, names: Sequence[str]) -> list[tuple[int, Path]]:
+    if is_named(pattern):
+        paths = [named(pattern, name) for name in names]
+        return [(number, path) for number, path in enumerate(paths) if path.is_file()]
     fits = re.compile(r"(\d+)".join(re.escape(part) for part in _NUMBER.split(pattern.name)))
     try:
         found = [(fits.fullmatch(path.name), path) for path in pattern.parent.iterdir()]
