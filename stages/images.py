@@ -15,7 +15,7 @@ from ..pipeline.errors import SourceError, redact
 from ..pipeline.packet import Frame
 from ..pipeline.picture import Picture
 from .clock import NANOSECONDS, check_range, frames_between, parse_time, to_ns
-from .picture_count import is_put_together, picture_count
+from .picture_count import is_put_together, picture_count, whole_chunks
 
 log = logging.getLogger("vidgraph")
 
@@ -123,10 +123,11 @@ def read_image_file(path: Path) -> ReadImage:
         picture, damaged = _decode(path, data)
         return ReadImage(picture, damaged, count)
     except SourceError as error:
+        from .image_bytes import is_cut_off
         from .pillow_picture import PILLOW_ERRORS, open_pillow, pillow_picture
 
         try:
-            return ReadImage(pillow_picture(open_pillow(data)), False, count)
+            return ReadImage(pillow_picture(open_pillow(whole_chunks(data))), is_cut_off(data), count)
         except PILLOW_ERRORS:
             raise error from None
 

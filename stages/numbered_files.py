@@ -81,4 +81,4 @@ class NumberedFiles:
 
 
 def _unfinished(path: Path) -> Path:
-    return path.with_name(f".{path.name}.part")
+    return path.with_name(f".{path.name[:50]}.part")  # the whole name may be as long as a name can be
