@@ -13,10 +13,10 @@ from av.packet import Packet
 
 from ..pipeline.errors import OutputError
 from ..pipeline.packet import Frame
-from ..pipeline.picture import ColorTags, Picture
+from ..pipeline.picture import UNMARKED, ColorTags, Picture
 from .audio_copy import AudioCopy
 from .clock import NANOSECONDS
-from .encoder_frame import EncoderFrames, coded_matrix, coded_size, matrix_tag
+from .encoder_frame import MATRIX_TAGS, EncoderFrames, coded_matrix, coded_size, matrix_tag
 from .output_file import OutputFile
 from .outputs import output_error
 
@@ -133,6 +133,8 @@ class VideoFile:
         context.thread_type, context.thread_count = "SLICE", min(settings.threads, _MAX_THREADS)
         _, full_range = coded_matrix(picture)
         context.colorspace, context.color_range = matrix_tag(picture), 2 if full_range else 1
+        if frame.file is not None and context.colorspace == UNMARKED:  # gray, and those to come may have colours
+            context.colorspace = MATRIX_TAGS[coded_matrix(picture)[0]]
         context.color_primaries, context.color_trc = picture.tags.primaries, picture.tags.transfer
         if picture.sample_aspect != 1:
             context.sample_aspect_ratio = picture.sample_aspect

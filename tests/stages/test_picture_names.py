@@ -267,6 +267,26 @@ def test_pictures_of_several_sizes_make_one_video(
     assert fitted[first[0] // 2, first[1] // 2].max() > 60
 
 
+def test_colours_after_a_gray_first_picture(tmp_path: Path) -> None:
+    Image.fromarray(picture_rgb(0)).convert("L").save(_folder(tmp_path) / "0.png")
+    for number in (1, 2):
+        save(tmp_path / "in" / f"{number}.png", number)
+    frames = frames_of(tmp_path / "in")
+    write_all(EncodeVideo({"": tmp_path / "out.mp4"}, picture=None), [Packet(frame) for frame in frames])
+    (source,) = open_source(tmp_path / "out.mp4")
+    source.open()
+    for written, frame in zip(source.frames(), frames, strict=True):
+        assert (written.picture.matrix, written.picture.matrix_assumed) == ("bt601", False)
+        error = patch_means(written.picture.rgb()) - patch_means(frame.picture.rgb())
+        assert np.abs(error).max() <= TOLERANCES["encoded colour patch"][0]
+    source.close()
+
+
+def _folder(tmp_path: Path) -> Path:
+    (tmp_path / "in").mkdir()
+    return tmp_path / "in"
+
+
 def test_pictures_of_one_size_are_coded_as_before(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     for number in range(4):
         save(tmp_path / "in" / f"{number}.jpg", number, quality=98)
