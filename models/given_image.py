@@ -115,7 +115,7 @@ def _is_known_image(path: Path) -> bool:
     try:
         with Image.open(path):
             return True
-    except PILLOW_ERRORS:
+    except (*PILLOW_ERRORS, Image.DecompressionBombError):
         return path.stat().st_size == 0  # which reading it says
 
 

@@ -27,6 +27,7 @@ class ColorTags:
         mastering: of the display on which it was graded: x and y of green, blue, red and white in steps of
             0.00002, then the most and the least luminance in 0.0001 cd/m2; empty where it is not known.
         light_level: the most light of a pixel and of a frame on average, in cd/m2; empty where it is not known.
+        icc_profile: of a picture file, for RGB; empty where it has none.
     """
 
     primaries: int = UNMARKED
@@ -34,6 +35,7 @@ class ColorTags:
     matrix: int = UNMARKED
     mastering: tuple[int, ...] = ()
     light_level: tuple[int, ...] = ()
+    icc_profile: bytes = field(default=b"", repr=False)
 
     @property
     def wide(self) -> bool:

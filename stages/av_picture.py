@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from dataclasses import dataclass
 from fractions import Fraction
@@ -19,6 +20,8 @@ from .deep_samples import DEEP_FORMATS, to_8_bits
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
+
+log = logging.getLogger("vidgraph")
 
 Planes = tuple[NDArray[Any], ...]
 
@@ -64,9 +67,15 @@ class PictureReader:
     converted to the nearest of these: gray to ``gray``, RGB and palettes to ``rgb24``, YUV to the planar
     format of the same or the next finer chroma resolution, in 8 or 10 bits. Gray and RGB of more than 8 bits
     are rounded to the nearest. Alpha is left out.
+
+    Args:
+        codec: FFmpeg's name of the decoder that the frames come from.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, codec: str = "") -> None:
+        # PyAV frees the texts that belong to side data, and FFmpeg does too. Only these decoders attach such: the name
+        # of a colour profile.
+        self._has_side_data = codec not in ("png", "apng")
         self._reformatter = VideoReformatter()
         self._plans: dict[tuple[str, bool, bool], _Plan] = {}
         self._tags: dict[tuple[int, int, int], ColorTags] = {}
@@ -80,7 +89,10 @@ class PictureReader:
             sample_aspect: width of a pixel over its height, before turning.
             orientation: how to turn it; None: as the frame's own display matrix says.
         """
-        turn = display_orientation(frame) if orientation is None else orientation
+        if orientation is None:
+            turn = display_orientation(frame) if self._has_side_data else _plain_orientation(frame)
+        else:
+            turn = orientation
         quarter = turn.degrees in (90, 270)
         odd = bool(frame.width % 2 or frame.height % 2)
         key = (frame.format.name, quarter, odd)
@@ -111,7 +123,7 @@ class PictureReader:
         codes = (int(frame.color_primaries), int(frame.color_trc), int(frame.colorspace))
         tags = self._tags.get(codes)
         if tags is None:
-            tags = self._tags[codes] = _color_tags(frame, *codes)
+            tags = self._tags[codes] = _color_tags(frame, *codes, has_side_data=self._has_side_data)
         return tags
 
     def _planes(self, frame: VideoFrame, plan: _Plan, full_range: bool) -> Planes:
@@ -173,10 +185,12 @@ def _is_full_range(frame: VideoFrame) -> bool:
     return frame.format.name.startswith(("yuvj", "gray", "ya", "mono"))  # unmarked gray is full range, as in swscale
 
 
-def _color_tags(frame: VideoFrame, primaries: int, transfer: int, matrix: int) -> ColorTags:
+def _color_tags(frame: VideoFrame, primaries: int, transfer: int, matrix: int, *, has_side_data: bool) -> ColorTags:
     known = (primaries if primaries in _PRIMARIES else UNMARKED, transfer if transfer in _TRANSFERS else UNMARKED)
     coded = matrix if matrix in _CODED_MATRICES else UNMARKED
-    if transfer not in HDR_TRANSFERS:
+    if coded not in (UNMARKED, *_MATRICES) and not frame.format.is_rgb:
+        log.warning("the colour matrix %d of ITU-T H.273 is not read; colours are taken for BT.601, and wrong", matrix)
+    if transfer not in HDR_TRANSFERS or not has_side_data:
         return ColorTags(*known, coded)
     mastering = _side_data(frame, "MASTERING_DISPLAY_METADATA")
     light_level = _side_data(frame, "CONTENT_LIGHT_LEVEL")
@@ -219,11 +233,16 @@ def display_orientation(frame: VideoFrame) -> Orientation:
     try:
         # Not frame.side_data, which the frame keeps: it refers back, and only garbage collection would free the pixels.
         data: Any = SideDataContainer(frame).get("DISPLAYMATRIX")  # type: ignore[call-arg]  # PyAV's stub lacks it
-    except ValueError:  # PyAV does not know every kind of side data; its rotation has no mirroring
-        return Orientation(-round(frame.rotation / 90) * 90 % 360)
+    except ValueError:  # PyAV does not know every kind of side data
+        return _plain_orientation(frame)
     if data is None:
         return UPRIGHT
     a, b, _, c, d = (int(value) for value in np.frombuffer(data, np.int32)[:5])
     mirrored = a * d - b * c < 0
     degrees = math.degrees(math.atan2(-b, -a) if mirrored else math.atan2(b, a))
     return Orientation(round(degrees / 90) * 90 % 360, mirrored)
+
+
+def _plain_orientation(frame: VideoFrame) -> Orientation:
+    """As PyAV reads it itself, without mirroring."""
+    return Orientation(-round(frame.rotation / 90) * 90 % 360)

@@ -165,7 +165,7 @@ class VideoSource:
         if decoder is None:
             raise SourceError(f"{self.label}: open() the source before reading its frames")
         clock = StreamClock(decoder.time_base, rate=decoder.rate, start=decoder.stream.start_time)
-        reader, state = PictureReader(), _Epoch()
+        reader, state = PictureReader(decoder.stream.codec_context.name), _Epoch()
         index, seen, first_capture = 0, 0, self._first_capture(decoder)
         with closing(self._decoded(decoder, clock)) as decoded:
             for frame in decoded:

@@ -7,7 +7,7 @@ import logging
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -21,11 +21,11 @@ log = logging.getLogger("vidgraph")
 
 IMAGE_SUFFIXES = (
     ".bmp", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp",
-    ".avif", ".heic", ".heif", ".j2k", ".jp2",
+    ".apng", ".avif", ".heic", ".heif", ".j2k", ".jp2",
 )  # fmt: skip
 _LEFT_OUT = frozenset(
     {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".mts", ".mpg", ".mpeg", ".flv", ".wmv", ".3gp", ".gif"}
-    | {".apng", ".jxl", ".psd", ".svg", ".dng", ".cr2", ".cr3", ".nef", ".arw"}
+    | {".jxl", ".psd", ".svg", ".dng", ".cr2", ".cr3", ".nef", ".arw"}
 )
 """Videos, and pictures that are not read: what one might think is among the pictures of a folder."""
 _NAMED = 5  # files of one kind in a message
@@ -112,6 +112,7 @@ def read_image_file(path: Path) -> ReadImage:
     FFmpeg decodes it, or Pillow what FFmpeg cannot: animated WebP, BigTIFF.
     """
     from .av_open import check_file
+    from .image_bytes import is_cut_off
 
     check_file(path)
     try:
@@ -123,13 +124,27 @@ def read_image_file(path: Path) -> ReadImage:
         picture, damaged = _decode(path, data)
         return ReadImage(picture, damaged, count)
     except SourceError as error:
-        from .image_bytes import is_cut_off
-        from .pillow_picture import PILLOW_ERRORS, open_pillow, pillow_picture
+        pillows = _decode_with_pillow(path, data)
+        if pillows is None:
+            raise
+        log.debug("%s is read by Pillow: %s", path, error)
+        return ReadImage(pillows, is_cut_off(data), count)
 
-        try:
-            return ReadImage(pillow_picture(open_pillow(whole_chunks(data))), is_cut_off(data), count)
-        except PILLOW_ERRORS:
-            raise error from None
+
+def _decode_with_pillow(path: Path, data: bytes) -> Picture | None:
+    """What Pillow makes of a file; None where that is nothing either."""
+    from .pillow_picture import PILLOW_ERRORS, open_pillow, pillow_picture
+
+    try:
+        image = open_pillow(whole_chunks(data))
+    except ValueError:
+        return None
+    try:
+        return pillow_picture(image)
+    except ValueError as error:
+        raise SourceError(f"cannot read {path}: {error}") from error
+    except PILLOW_ERRORS:
+        return None
 
 
 def _decode(path: Path, data: bytes) -> tuple[Picture, bool]:
@@ -138,7 +153,8 @@ def _decode(path: Path, data: bytes) -> tuple[Picture, bool]:
 
     from .av_open import choose_stream, open_container
     from .av_picture import PictureReader
-    from .image_bytes import exif_orientation, is_cut_off
+    from .image_bytes import exif_orientation, has_icc_profile, is_cut_off
+    from .pillow_picture import icc_profile
 
     if is_put_together(data):
         raise SourceError(f"{path}: its picture is made of tiles, which are not read; convert it to JPEG or PNG")
@@ -151,7 +167,9 @@ def _decode(path: Path, data: bytes) -> tuple[Picture, bool]:
             raise SourceError(f"{path} is damaged: no image could be decoded") from error
         # AVIF and HEIF are turned by properties of the file, which FFmpeg knows; their Exif data repeats them.
         turn = None if data[4:8] == b"ftyp" else exif_orientation(data)
-        picture = PictureReader().read(frame, orientation=turn)
+        picture = PictureReader(stream.codec_context.name).read(frame, orientation=turn)
+        if has_icc_profile(data) and (profile := icc_profile(data)):
+            picture = replace(picture, tags=replace(picture.tags, icc_profile=profile))
         return picture, frame.is_corrupt or is_cut_off(data)
 
 

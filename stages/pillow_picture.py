@@ -44,6 +44,16 @@ def pillow_picture(image: Image.Image) -> Picture:
     return Picture.from_rgb(np.array(image if mode == "RGB" else image.convert("RGB")))
 
 
+def icc_profile(data: bytes) -> bytes:
+    """The colour profile in the bytes of an image file; empty where it has none, or one that is not for RGB."""
+    try:
+        with open_pillow(data) as image:
+            profile: bytes = image.info.get("icc_profile") or b""
+    except PILLOW_ERRORS:
+        return b""
+    return profile if profile[16:20] == b"RGB " else b""  # CMYK and gray become RGB. Source: ICC.1:2022, 7.2.8
+
+
 def _gray(samples: NDArray[np.uint8]) -> Picture:
     return Picture("gray", (samples,), matrix="bt601", matrix_assumed=True, full_range=True)
 

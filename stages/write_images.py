@@ -27,7 +27,8 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 class WriteImages:
     """Writes every frame that has pixels, failed ones undrawn, into a file named after its number, or its picture.
 
-    A PNG says which colours it has where they are not those of sRGB. A file appears under its name when it is whole.
+    The colour profile of a picture file is kept; of a video with colours other than those of sRGB a PNG says which
+    they are. A file appears under its name when it is whole.
 
     Args:
         patterns: the file names of each stream, with one ``%d`` or ``%06d``, or ``{name}``; .png, .jpg or .jpeg.
@@ -77,7 +78,9 @@ class WriteImages:
             return
         image = Image.fromarray(picture.rgb())
         options = _OPTIONS[self._suffix(packet)]
-        if picture.tags.wide:
+        if picture.tags.icc_profile:
+            options = {**options, "icc_profile": picture.tags.icc_profile}
+        elif picture.tags.wide:
             options = {**options, **self._colors(packet, picture)}
         self._files.write(packet.frame, lambda path: image.save(path, **options))
 

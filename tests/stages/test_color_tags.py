@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import logging
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 from vidgraph.pipeline.detections import Detections
 from vidgraph.pipeline.packet import DETECTIONS, Packet
 from vidgraph.pipeline.picture import ColorTags, Picture
 from vidgraph.stages.draw import ANNOTATED, Draw
 from vidgraph.stages.encode import EncodeVideo
+from vidgraph.stages.images import read_image
 from vidgraph.stages.write_images import WriteImages
 
-from .clips import picture_rgb, video_frame
+from .clips import picture_rgb, read_number, video_frame
 from .sinks import frame, packets_of, read_video, write_all
 
 MASTERING = (13250, 34500, 7500, 3000, 34000, 16000, 15635, 16450, 10_000_000, 1)
@@ -178,6 +180,53 @@ def test_a_jpeg_of_hdr_is_said_to_look_flat(tmp_path: Path, caplog: pytest.LogCa
     assert [r.getMessage() for r in caplog.records] == [
         "s: its colours are HDR (HLG); a JPEG cannot say so, and they will look flat: write .png, or a video"
     ]
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp"])
+def test_a_colour_profile_is_kept(tmp_path: Path, suffix: str) -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    Image.fromarray(picture_rgb(0)).save(tmp_path / f"in.{suffix}", icc_profile=profile)
+    picture = read_image(tmp_path / f"in.{suffix}")
+    given = drawn([Packet(frame(0, picture=picture))])
+    for out in ("png", "jpg"):
+        write_all(WriteImages({"": tmp_path / f"%d.{out}"}), given)
+        with Image.open(tmp_path / f"0.{out}") as image:
+            assert image.info["icc_profile"] == profile
+
+
+def test_a_video_of_pngs_with_a_profile_is_read(tmp_path: Path) -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    with av.open(str(tmp_path / "in.mov"), "w") as container:
+        stream = None
+        for number in range(5):
+            Image.fromarray(picture_rgb(number)).save(tmp_path / "one.png", icc_profile=profile)
+            with av.open(str(tmp_path / "one.png")) as one:
+                stream = stream or container.add_stream_from_template(one.streams.video[0])
+                packet = av.Packet(bytes(next(one.demux(video=0))))
+            packet.pts = packet.dts = number
+            packet.time_base, packet.stream = Fraction(1, 25), stream
+            container.mux(packet)
+    for _ in range(5):  # memory was freed twice, which is not noticed every time
+        given = packets_of(tmp_path / "in.mov")
+        assert [read_number(one.frame.picture.rgb()) for one in given] == [0, 1, 2, 3, 4]
+
+
+def test_a_profile_of_cmyk_is_not_put_on_rgb(tmp_path: Path) -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    profile = profile[:16] + b"CMYK" + profile[20:]
+    Image.new("CMYK", (64, 48), (0, 200, 200, 0)).save(tmp_path / "in.jpg", icc_profile=profile)
+    picture = read_image(tmp_path / "in.jpg")
+    assert picture.tags.icc_profile == b""
+    assert picture.rgb()[20, 20, 0] > 200
+
+
+def test_a_matrix_that_is_not_read_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    given = packets_of(tagged_clip(tmp_path / "in.mkv", (1, 1, 8)))  # YCgCo
+    assert [record.getMessage() for record in caplog.records] == [
+        "the colour matrix 8 of ITU-T H.273 is not read; colours are taken for BT.601, and wrong"
+    ]
+    write_all(EncodeVideo({"": tmp_path / "out.mkv"}, picture=None), given)
+    assert written_tags(tmp_path / "out.mkv") == [(1, 1, 8, 1)] * 3  # samples are as they were, and so is their name
 
 
 def test_sdr_is_written_without_a_word(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

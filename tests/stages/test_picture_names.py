@@ -141,6 +141,12 @@ def test_a_picture_of_tiles_is_not_taken_for_one_tile(tmp_path: Path) -> None:
         read_image(path)
 
 
+def test_a_picture_without_a_white_says_so(tmp_path: Path) -> None:
+    Image.fromarray(np.ones((8, 9), np.float32)).save(tmp_path / "a.tiff", big_tiff=True)
+    with pytest.raises(SourceError, match=r"cannot read .*a\.tiff: an image of mode 'F' does not say which value is"):
+        read_image(tmp_path / "a.tiff")
+
+
 def test_what_only_pillow_reads(tmp_path: Path) -> None:
     save(tmp_path / "a.tiff", 3, big_tiff=True)
     image = read_image_file(tmp_path / "a.tiff")
