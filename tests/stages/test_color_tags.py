@@ -203,7 +203,7 @@ def test_a_video_of_pngs_with_a_profile_is_read(tmp_path: Path) -> None:
             with av.open(str(tmp_path / "one.png")) as one:
                 stream = stream or container.add_stream_from_template(one.streams.video[0])
                 packet = av.Packet(bytes(next(one.demux(video=0))))
-            packet.pts = packet.dts = number
+            packet.pts, packet.dts, packet.duration = number, number, 1
             packet.time_base, packet.stream = Fraction(1, 25), stream
             container.mux(packet)
     for _ in range(5):  # memory was freed twice, which is not noticed every time
