@@ -24,6 +24,7 @@ from ..pipeline.errors import SourceError, redact
 NETWORK = re.compile(r"https?://", re.IGNORECASE)
 ANSWER_S = 8.0
 """A server may be silent for so long, when connecting and between any two pieces of data."""
+_SEQUENCES = ("avis", "msf1", "hevc", "hevx")  # Source: AV1 Image File Format, 6.3; ISO/IEC 23008-12, 10
 _BOX_NAMES = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"uuid", b"moof", b"mfra", b"sidx", b"styp"}
 
 
@@ -131,7 +132,7 @@ def choose_stream(container: InputContainer, which: int | None, name: str) -> Vi
     if which is None:
         best = container.streams.best("video")
         stream = next((video for video in videos if video is best), videos[0])
-        if not stream.duration and container.format.name.startswith("mov"):  # AVIF and HEIF: a still beside a sequence
+        if container.metadata.get("major_brand") in _SEQUENCES:  # of pictures, beside which there is a still
             stream = next((video for video in videos if video.duration), stream)
     elif 0 <= which < len(videos):
         stream = videos[which]
