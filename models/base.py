@@ -10,9 +10,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ..engines import Engine, open_engine
 from ..engines.open import PRECISIONS, EngineRow, choose_device, choose_engine, first_that_takes
 from ..pipeline.errors import CheckpointError, UsageError
@@ -29,6 +26,7 @@ from ..stages.preprocess import BufferPool, InputSize, ModelInput, Preprocess, S
 from ..stages.temporal import TemporalInfer
 from .choices import RAW, check_head, check_numbers, checked_choices
 from .family import Choices, Family, OutputKeys
+from .given_image import ImageLike
 from .identify import name_and_weights
 from .onnx_export import is_exported
 from .registry import ModelRow, find_model, nearest
@@ -269,11 +267,17 @@ class Model:
         postprocess = self._family.postprocess(self.name, self.choices, raw=raw, keys=results, stage_name=name)
         return [preprocess, infer, postprocess]
 
-    def __call__(self, image: NDArray[np.uint8]) -> FrameResult:
-        """What is in one picture: RGB, uint8 [H, W, 3]. Keeps nothing for the next call.
+    def __call__(self, image: ImageLike) -> FrameResult:
+        """What is in one picture. Keeps nothing for the next call.
+
+        Args:
+            image: RGB (not BGR), uint8 [H, W, 3]; the path of an image file; a Pillow image; or a picture. Files
+                and Pillow images are turned as their Exif data says.
 
         Raises:
             ValueError: the array is something else.
+            SourceError: the file cannot be read.
+            UsageError: it is no image: a list, a folder, a video, …
         """
         return self.stream("image")(image)
 

@@ -19,6 +19,7 @@ from ..pipeline.packet import Frame, Key, Packet
 from ..pipeline.results import ModelInfo, ResultKeys, SourceInfo, header_record
 from ..pipeline.stage import Source, Stage, keys_of
 from ..pipeline.threads import ThreadBudget
+from ..stages.animation import AnimationSource
 from ..stages.draw import Draw, draw_rgb
 from ..stages.images import ImageSource
 from ..stages.open_sink import Output, Outputs
@@ -229,35 +230,39 @@ def _open_apart(source: Source) -> None:
 
 def has_sound(source: Source) -> bool:
     """Whether an open source is a video with sound."""
-    while isinstance(source, PacedSource | Peeked):
-        source = source.source
-    return bool(getattr(source, "has_sound", False))
+    return bool(getattr(_inner(source), "has_sound", False))
 
 
 def address_of(source: Source) -> str:
     """The address a source was opened from; "" where it has none (images)."""
+    return str(getattr(_inner(source), "address", ""))
+
+
+def _inner(source: Source) -> Source:
     while isinstance(source, PacedSource | Peeked):
         source = source.source
-    return str(getattr(source, "address", ""))
+    return source
 
 
 def _output_stream(source: Source, options: JobOptions, also_read: Sequence[Path]) -> OutputStream:
-    address = address_of(source)
+    address, inner = address_of(source), _inner(source)
     return OutputStream(
         stream_id=source.stream_id,
         address="" if address == "-" or is_world(address) else address,  # these have no file with sound
-        files=[*_files_of(source, address), *also_read],
+        files=[*_files_of(inner, address), *also_read],
         starts_late=options.start is not None,
         ends_early=options.end is not None or options.frames is not None,
         frames=min((most for most in (source.expected_frames, options.frames) if most is not None), default=None),
+        pictures=inner.pictures if isinstance(inner, ImageSource) else None,
     )
 
 
 def _files_of(source: Source, address: str) -> list[Path]:
     """The files that a source reads besides its address."""
-    inner = source.source if isinstance(source, PacedSource) else source
-    if isinstance(inner, ImageSource):
-        return inner.paths
+    if isinstance(source, ImageSource):
+        return source.paths
+    if isinstance(source, AnimationSource):
+        return [source.path]
     return [Path("/dev/stdin")] if address == "-" else []
 
 

@@ -5,14 +5,11 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ..pipeline.frame_result import FrameResult
 from ..pipeline.packet import Frame, Packet
-from ..pipeline.picture import Picture
 from ..pipeline.stage import EndReason
 from ..stages.draw import draw_rgb
+from .given_image import ImageLike, given_image
 
 if TYPE_CHECKING:
     from .base import Model
@@ -26,18 +23,31 @@ class ModelStream:
         self._stages = model.stages()
         self._indices = itertools.count()
 
-    def __call__(self, image: NDArray[np.uint8], *, time_s: float = 0.0, epoch: int = 0) -> FrameResult:
+    def __call__(self, image: ImageLike, *, time_s: float = 0.0, epoch: int = 0) -> FrameResult:
         """What is in the next picture.
 
         Args:
-            image: RGB, uint8 [H, W, 3].
+            image: RGB, uint8 [H, W, 3]; the path of an image file; a Pillow image; or a picture. Files and Pillow
+                images are turned as their Exif data says.
             time_s: when it is shown, in seconds from the start of the stream.
             epoch: another number than before drops what the model remembers of the stream.
 
         Raises:
             ValueError: the array is something else.
+            SourceError: the file cannot be read.
+            UsageError: it is no image: a list, a folder, a video, …
         """
-        frame = Frame(self.stream_id, next(self._indices), epoch, round(time_s * 1e9), 0, Picture.from_rgb(image))
+        given = given_image(image)
+        frame = Frame(
+            stream_id=self.stream_id,
+            index=next(self._indices),
+            epoch=epoch,
+            pts_ns=round(time_s * 1e9),
+            duration_ns=0,
+            picture=given.picture,
+            damaged=given.damaged,
+            file=given.file,
+        )
         packets = [Packet(frame)]
         for stage in self._stages:
             packets = [out for packet in packets for out in stage.process(packet)]

@@ -21,7 +21,7 @@ from .results import PIXEL_DECIMALS, Record, dumps
 
 CSV_COLUMNS = (
     "stream", "frame", "time_s", "captured_at", "epoch", "width", "height", "held_from", "model", "class", "class_id",
-    "score", "x1", "y1", "x2", "y2", "track", "mask_area",
+    "score", "x1", "y1", "x2", "y2", "track", "mask_area", "file",
 )  # fmt: skip
 """Columns of the CSV; for each point ``p1_x, p1_y, p1_score, p2_x, …`` follow."""
 _ABOUT_FRAME = CSV_COLUMNS.index("model")
@@ -121,7 +121,7 @@ def _write_csv(results: Results, file: TextIO) -> None:
             about_object = [item.get(column, "") for column in ("class", "class_id", "score")]
             area = mask_of(record, item)[1] if "mask" in item else ""
             texts = [*about_frame, item.get("model", only_model), *about_object]
-            row = [*map(_cell, texts), *item["box"], item.get("track", ""), area]
+            row = [*map(_cell, texts), *item["box"], item.get("track", ""), area, _cell(record.data.get("file", ""))]
             row += chain.from_iterable(item.get("points", ()))
             missing = columns - len(row)
             if missing < 0:
@@ -140,7 +140,8 @@ def _write_coco(results: Results, file: TextIO) -> None:
     file.write('{"info":' + dumps({"description": "vidgraph results", "vidgraph": _about(results.header)}))
     file.write(',"categories":' + dumps_list(categories.records))
     file.write(',"images":[')
-    _write_items(file, (_coco_image(number, record) for number, record in enumerate(results, start=1)))
+    names = _ImageNames()
+    _write_items(file, (_coco_image(number, record, names) for number, record in enumerate(results, start=1)))
     file.write('],"annotations":[')
     _write_items(file, _coco_annotations(results, categories))
     file.write("]}\n")
@@ -189,9 +190,23 @@ class _Categories:
         return self._first[model] + int(item.get("class_id", 0))
 
 
-def _coco_image(number: int, record: FrameRecord) -> Record:
+class _ImageNames:
+    """File names of COCO's images: those of the pictures, and of a video its stream and the frame's number."""
+
+    def __init__(self) -> None:
+        self._streams: dict[str, str] = {}
+
+    def of(self, record: FrameRecord) -> str:
+        """A picture's name; with its stream before it where an earlier stream had one of that name."""
+        if record.file is None:
+            return f"{record.stream}/{record.index:06d}.png"
+        first = self._streams.setdefault(record.file, record.stream)
+        return record.file if first == record.stream else f"{record.stream}/{record.file}"
+
+
+def _coco_image(number: int, record: FrameRecord, names: _ImageNames) -> Record:
     height, width = record.size
-    image = {"id": number, "file_name": f"{record.stream}/{record.index:06d}.png", "width": width, "height": height}
+    image = {"id": number, "file_name": names.of(record), "width": width, "height": height}
     extra = ("stream", "frame", "time_s", "captured_at", "held_from", "dropped", "damaged")
     return image | {name: record.data[name] for name in extra if name in record.data}
 

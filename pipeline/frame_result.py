@@ -54,6 +54,11 @@ class FrameResult:
         return self.packet.frame.time_s
 
     @property
+    def file(self) -> str | None:
+        """Name of the picture below the folder that was given, with ``/``; None where it is no file of its own."""
+        return self.packet.frame.file
+
+    @property
     def image(self) -> NDArray[np.uint8]:
         """The frame as RGB, uint8 [H, W, 3], read-only."""
         return self.packet.frame.picture.rgb()
@@ -99,6 +104,8 @@ class FrameResult:
     def __repr__(self) -> str:
         picture = self.frame.picture
         parts = [f"{self.stream!r} frame {self.index}", f"{self.time_s:.3f} s", f"{picture.width}x{picture.height}"]
+        if self.file is not None:
+            parts.insert(1, self.file)
         names = [row.class_name for row in self.detections]
         counts = [f"{names.count(name)} {name}" for name in dict.fromkeys(names)]
         tensors = [f"{name} {list(array.shape)}" for name, array in (self.tensors or {}).items()]

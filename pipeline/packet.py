@@ -35,6 +35,7 @@ class Frame:
         time_base: seconds per unit of ``pts``.
         capture_ns: wall-clock time of capture in nanoseconds since 1970, where known.
         damaged: the decoder reported damage in this picture.
+        file: of a picture that is a file of its own, the file's name below the folder that was given, with ``/``.
     """
 
     stream_id: str
@@ -47,6 +48,7 @@ class Frame:
     time_base: Fraction = Fraction(1, 1_000_000_000)
     capture_ns: int | None = None
     damaged: bool = False
+    file: str | None = None
 
     @property
     def time_s(self) -> float:

@@ -12,6 +12,38 @@ from numpy.typing import NDArray
 from ..kernels import PIXEL_FORMATS, to_rgb
 
 Matrix = Literal["bt601", "bt709", "bt2020", "rgb"]
+UNMARKED = 2
+"""The code point of ITU-T H.273 by which a source leaves a property of its colours open."""
+HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
+"""Names of the transfer characteristics of high dynamic range, by code point."""
+
+
+@dataclass(frozen=True, slots=True)
+class ColorTags:
+    """What a source says of its colours, for those who write them again; nothing here changes a sample.
+
+    Attributes:
+        primaries, transfer, matrix: code points of ITU-T H.273.
+        mastering: of the display on which it was graded: x and y of green, blue, red and white in steps of
+            0.00002, then the most and the least luminance in 0.0001 cd/m2; empty where it is not known.
+        light_level: the most light of a pixel and of a frame on average, in cd/m2; empty where it is not known.
+        icc_profile: of a picture file, for RGB; empty where it has none.
+    """
+
+    primaries: int = UNMARKED
+    transfer: int = UNMARKED
+    matrix: int = UNMARKED
+    mastering: tuple[int, ...] = ()
+    light_level: tuple[int, ...] = ()
+    icc_profile: bytes = field(default=b"", repr=False)
+
+    @property
+    def wide(self) -> bool:
+        """Whether colours look wrong to who takes them for those of sRGB and BT.709."""
+        return self.transfer in HDR_TRANSFERS or self.primaries in _WIDE_PRIMARIES
+
+
+_WIDE_PRIMARIES = (9, 11, 12)  # BT.2020, DCI-P3, Display P3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,6 +63,7 @@ class Picture:
             the planes are already turned.
         interlaced: the source marked the picture as interlaced (it is not deinterlaced).
         sample_aspect: width of a pixel over its height; 1 for square pixels.
+        tags: how the source names its colours.
 
     Raises:
         ValueError: unknown format, or planes whose count, shape or dtype do not fit it.
@@ -44,6 +77,7 @@ class Picture:
     interlaced: bool = False
     sample_aspect: Fraction = Fraction(1)
     matrix_assumed: bool = False
+    tags: ColorTags = ColorTags()
     _rgb: list[NDArray[np.uint8]] = field(default_factory=list, init=False, repr=False)
 
     def __post_init__(self) -> None:

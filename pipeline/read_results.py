@@ -77,6 +77,11 @@ class FrameRecord:
         return int(height), int(width)
 
     @property
+    def file(self) -> str | None:
+        """Name of the picture, where it is a file of its own."""
+        return self.data.get("file")
+
+    @property
     def captured_at(self) -> str | None:
         """Wall-clock time of capture, ISO-8601, where known."""
         return self.data.get("captured_at")

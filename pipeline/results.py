@@ -159,6 +159,8 @@ def frame_record(packet: Packet, keys: Sequence[ResultKeys] = (ResultKeys(),)) -
     }
     if frame.capture_ns is not None:
         record["captured_at"] = iso_time(frame.capture_ns)
+    if frame.file is not None:
+        record["file"] = frame.file
     record["epoch"] = frame.epoch
     record["size"] = [frame.picture.width, frame.picture.height]
     held_from = packet.get(HELD_FROM)

@@ -152,6 +152,12 @@ def _recorded_stream(results: Results, stream: str) -> str:
 
 
 def _check_same_video(record: FrameRecord, frame: Frame) -> None:
+    names = [None if file is None else file.rpartition("/")[2] for file in (record.file, frame.file)]
+    if None not in names and names[0] != names[1]:
+        raise UsageError(
+            f"{record.where}: results are for the picture {record.file}, frame {frame.index} is {frame.file};"
+            " draw them on the pictures they were made from"
+        )
     size = (frame.picture.height, frame.picture.width)
     if record.size != size:
         raise UsageError(

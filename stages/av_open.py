@@ -26,6 +26,7 @@ from ..pipeline.redaction import redact, redact_address, redact_error
 NETWORK = re.compile(r"https?://", re.IGNORECASE)
 ANSWER_S = 8.0
 """A server may be silent for so long, when connecting and between any two pieces of data."""
+_SEQUENCES = ("avis", "msf1", "hevc", "hevx")  # Source: AV1 Image File Format, 6.3; ISO/IEC 23008-12, 10
 _BOX_NAMES = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"uuid", b"moof", b"mfra", b"sidx", b"styp"}
 
 
@@ -140,6 +141,8 @@ def choose_stream(container: InputContainer, which: int | None, name: str) -> Vi
     if which is None:
         best = container.streams.best("video")
         stream = next((video for video in videos if video is best), videos[0])
+        if container.metadata.get("major_brand") in _SEQUENCES:  # of pictures, beside which there is a still
+            stream = next((video for video in videos if video.duration), stream)
     elif 0 <= which < len(videos):
         stream = videos[which]
     else:

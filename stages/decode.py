@@ -183,7 +183,7 @@ class VideoSource:
         if os.getpid() != self._process:
             raise SourceError(f"{self.label}: was opened before this process was forked; open it again here")
         clock = StreamClock(decoder.time_base, rate=decoder.rate, start=decoder.stream.start_time)
-        reader, state = PictureReader(), _Epoch()
+        reader, state = PictureReader(decoder.stream.codec_context.name), _Epoch()
         index, seen, first_capture = 0, 0, self._first_capture(decoder)
         with closing(self._decoded(decoder, clock)) as decoded:
             for frame in decoded:

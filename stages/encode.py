@@ -11,12 +11,12 @@ from typing import Any
 from ..pipeline.claims import Claim, Claims, output_error
 from ..pipeline.errors import SourceError, UsageError
 from ..pipeline.packet import Frame, Key, Packet
-from ..pipeline.picture import Picture
+from ..pipeline.picture import HDR_TRANSFERS, Picture
 from ..pipeline.stage import EndReason
 from .audio_copy import AudioCopy
 from .clock import NANOSECONDS
 from .draw import ANNOTATED
-from .encoder_frame import coded_matrix
+from .encoder_frame import Coding
 from .outputs import OutputStream, part_files, part_path, shown_picture
 from .video_file import PRESETS, EncoderSettings, VideoFile, frame_time
 from .video_so_far import VideoSoFar
@@ -30,10 +30,12 @@ class EncodeVideo:
 
     Each file is H.264 4:2:0 in 8 bits with the source's timestamps and all of its audio streams, copied or,
     where the container cannot hold the codec, transcoded to AAC. Pictures of odd size get one more row or
-    column. A stream whose size, matrix, range or pixel shape changes, or whose time jumps by more than an MP4 can
-    count (half an hour and more), goes on in a further file,
-    ``out.part2.mp4``, with the sound from there on, so that nothing is scaled or lost. With the first frame, further
-    parts of an earlier video of that name are removed.
+    column. Colour tags are those of the source; HDR is written in 8 bits, and this is said.
+
+    A video whose size, matrix, range or pixel shape changes, or whose time jumps by more than an MP4 can count (half
+    an hour and more), goes on in a further file, ``out.part2.mp4``, with the sound from there on, so that nothing is
+    scaled or lost. With the first frame, further parts of an earlier video of that name are removed. Pictures from
+    files of their own make one video: they are fitted into the size of the first, with black bars, and this is said.
 
     Args:
         paths: the file of each stream.
@@ -183,18 +185,22 @@ class _StreamWriter:
         self._path, self._about, self._settings, self._files = path, about, settings, files
         self._part = part
         self._file: VideoFile | None = None
-        self._shape: tuple[object, ...] = ()
+        self._coding: Coding | None = None
+        self._said_size = self._said_hdr = False
         if part == 1:
             files.remove_further_parts(path)
 
     def write(self, frame: Frame, picture: Picture) -> None:
-        shape = (picture.height, picture.width, *coded_matrix(picture), picture.sample_aspect)
-        if self._file is not None and (shape != self._shape or not self._file.reaches(frame)):
+        coding = Coding.of(picture)
+        if self._coding is not None and coding != self._coding and frame.file is not None:
+            self._say_size(picture)
+            coding, picture = self._coding, self._coding.fit(picture)
+        if self._file is not None and (coding != self._coding or not self._file.reaches(frame)):
             self._file.finish(whole_sound=False)
             self._part = self._files.next_part(self._path, self._part)
             self._file = None
             change = (
-                f"the picture changes to {picture.width}x{picture.height}" if shape != self._shape else "time jumps"
+                f"the picture changes to {picture.width}x{picture.height}" if coding != self._coding else "time jumps"
             )
             log.warning(
                 "%s: %s at frame %d; the video goes on in %s",
@@ -202,14 +208,38 @@ class _StreamWriter:
             )  # fmt: skip
         if self._file is None:
             self._file = self._open(frame, picture, starts_late=self._about.starts_late or self._part > 1)
-        self._shape = shape
+        self._coding = coding
         self._file.write(frame, picture)
+
+    def _say_size(self, picture: Picture) -> None:
+        assert self._coding is not None
+        height, width = self._coding.size
+        if (picture.height, picture.width) == (height, width) or self._said_size:
+            return
+        self._said_size = True
+        log.warning(
+            "%s: the pictures have several sizes; in %s they are fitted into that of the first, %dx%d, with black bars"
+            " (-o 'out/{name}.png' keeps each as it is)",
+            self._about.stream_id, self._part_path.name, width, height,
+        )  # fmt: skip
+
+    def _say_hdr(self, picture: Picture) -> None:
+        name = HDR_TRANSFERS.get(picture.tags.transfer)
+        if name is None or self._said_hdr:
+            return
+        self._said_hdr = True
+        log.warning(
+            "%s: this is HDR video (%s); %s has 8 bits a sample, with the same colour tags, so that gradients may"
+            " show steps",
+            self._about.stream_id, name, self._part_path.name,
+        )  # fmt: skip
 
     @property
     def _part_path(self) -> Path:
         return part_path(self._path, self._part)
 
     def _open(self, frame: Frame, picture: Picture, *, starts_late: bool) -> VideoFile:
+        self._say_hdr(picture)
         audio = self._open_audio()
         first = frame_time(frame)
         shift = first if starts_late else _shift(frame, None if audio is None else audio.origin)

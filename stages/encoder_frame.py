@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
@@ -13,11 +14,10 @@ from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from numpy.typing import NDArray
 
 from ..kernels import PIXEL_FORMATS
-from ..pipeline.picture import Picture
+from ..pipeline.picture import HDR_TRANSFERS, UNMARKED, Picture
 
 MATRIX_TAGS = {"bt601": Colorspace.SMPTE170M, "bt709": Colorspace.ITU709, "bt2020": 9}
 """FFmpeg's AVColorSpace by matrix; 9 is BT.2020 with non-constant luminance."""
-_UNSPECIFIED = 2
 _SCALER_MATRIX = {"bt601": 5, "bt709": 1, "bt2020": 9}  # swscale's numbers
 
 
@@ -30,7 +30,37 @@ def coded_matrix(picture: Picture) -> tuple[str, bool]:
 
 def matrix_tag(picture: Picture) -> int:
     """FFmpeg's AVColorSpace that names the matrix in which a picture is encoded; unmarked stays unmarked."""
-    return _UNSPECIFIED if picture.matrix_assumed else int(MATRIX_TAGS[coded_matrix(picture)[0]])
+    if picture.matrix != "rgb" and picture.tags.matrix != UNMARKED:
+        return picture.tags.matrix
+    return UNMARKED if picture.matrix_assumed else int(MATRIX_TAGS[coded_matrix(picture)[0]])
+
+
+@dataclass(frozen=True, slots=True)
+class Coding:
+    """What all pictures of a video file have in common; ``size`` is (height, width), ``hdr`` HDR's transfer or 0."""
+
+    size: tuple[int, int]
+    matrix: str
+    full_range: bool
+    sample_aspect: Fraction
+    hdr: int
+
+    @classmethod
+    def of(cls, picture: Picture) -> Coding:
+        """How a picture is coded by itself."""
+        transfer = picture.tags.transfer
+        size, hdr = (picture.height, picture.width), transfer if transfer in HDR_TRANSFERS else 0
+        return cls(size, *coded_matrix(picture), picture.sample_aspect, hdr)
+
+    def fit(self, picture: Picture) -> Picture:
+        """A picture in RGB in this size: enlarged or shrunk as a whole, with black bars where its shape is another."""
+        from PIL import Image, ImageOps
+
+        rgb = picture.rgb()
+        if rgb.shape[:2] != self.size:
+            height, width = self.size
+            rgb = np.asarray(ImageOps.pad(Image.fromarray(rgb), (width, height), Image.Resampling.BILINEAR))
+        return Picture.from_rgb(rgb)
 
 
 def coded_size(picture: Picture) -> tuple[int, int]:
@@ -43,10 +73,11 @@ class EncoderFrames:
 
     Args:
         form: of the frames, ``yuv420p`` or ``nv12``.
+        rgb: matrix and range (True: full) that pictures in RGB get.
     """
 
-    def __init__(self, form: str = "yuv420p") -> None:
-        self._form = form
+    def __init__(self, form: str = "yuv420p", *, rgb: tuple[str, bool] = ("bt709", False)) -> None:
+        self._form, self._rgb = form, rgb
         self._reformatter = VideoReformatter()
 
     def make(self, picture: Picture) -> VideoFrame:
@@ -63,7 +94,7 @@ class EncoderFrames:
             frame = VideoFrame.from_dlpack((_borrow(planes[0]), chroma, chroma.copy()), format="yuv420p")
         else:
             frame = VideoFrame.from_dlpack(tuple(_borrow(plane) for plane in planes), format=picture.format)
-        matrix, full_range = coded_matrix(picture)
+        matrix, full_range = self._rgb if picture.format == "rgb24" else coded_matrix(picture)
         coded_range = ColorRange.JPEG if full_range else ColorRange.MPEG
         if frame.format.name != self._form:
             frame = self._convert(frame, picture, matrix, coded_range)

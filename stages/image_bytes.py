@@ -112,6 +112,12 @@ def _announced(data: bytes) -> tuple[int, int]:
     return 0, 0
 
 
+def has_icc_profile(data: bytes) -> bool:
+    """Whether a JPEG, PNG or WebP file seems to have a colour profile; False for other kinds."""
+    mark = {b"\xff\xd8": b"ICC_PROFILE\0", b"\x89P": b"iCCP", b"RI": b"ICCP"}.get(data[:2])
+    return mark is not None and data.find(mark, 0, _HEAD) >= 0
+
+
 def _exif_block(data: bytes) -> bytes:
     """The TIFF structure with the Exif data, or nothing."""
     if data[:4] in (b"II*\0", b"MM\0*"):

@@ -1,4 +1,4 @@
-"""One file for each frame, named after its number in the stream."""
+"""One file for each frame, named after its number in the stream, or after its picture."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from ..pipeline.claims import CHECKED_EVERY_S, Claims, NameClaim, hidden, output_error
 from ..pipeline.errors import OutputError
 from ..pipeline.packet import Frame
+from .named_files import Names, is_named, named
 from .outputs import has_number, numbered, pattern_files
 
 
@@ -19,13 +20,20 @@ class NumberedFiles:
             holds one frame.
         overwrite: :meth:`open` removes the files of an earlier run that fit the pattern.
         what: is in the files, for messages.
+        names: what ``{name}`` in a pattern is of each frame.
         claims: of the run; None: its own.
     """
 
     def __init__(
-        self, patterns: Mapping[str, Path], *, overwrite: bool, what: str, claims: Claims | None = None
+        self,
+        patterns: Mapping[str, Path],
+        *,
+        overwrite: bool,
+        what: str,
+        names: Names | None = None,
+        claims: Claims | None = None,
     ) -> None:
-        self.patterns = dict(patterns)
+        self.patterns, self._of_pictures = dict(patterns), names or {}
         self._overwrite, self._what = overwrite, what
         self._claims = Claims() if claims is None else claims
         self._names: dict[Path, NameClaim] = {}
@@ -38,14 +46,14 @@ class NumberedFiles:
             OutputError: a folder cannot be written, or another process writes such files into it.
         """
         self._single.clear()
-        for pattern in self.patterns.values():
+        for stream, pattern in self.patterns.items():
             try:
                 pattern.parent.mkdir(parents=True, exist_ok=True)
                 self._names[pattern] = self._claims.name(pattern)
                 probe = _unfinished(numbered(pattern, 0))
                 probe.touch()
                 probe.unlink()
-                for path in pattern_files(pattern) if self._overwrite else ():
+                for path in pattern_files(pattern, self._of_pictures.get(stream, ())) if self._overwrite else ():
                     path.unlink()
             except (OSError, ValueError) as error:
                 raise output_error(pattern, error) from error
@@ -68,10 +76,14 @@ class NumberedFiles:
         pattern = self.pattern(frame)
         self._names[pattern].check(every_s=CHECKED_EVERY_S)
         path = numbered(pattern, frame.index)
+        if is_named(path):
+            path = named(path, self._of_pictures[frame.stream_id][frame.index])
         if not has_number(pattern):
             self._take_single(pattern)
         unfinished = _unfinished(path)
         try:
+            if path.parent != pattern.parent:  # the name has folders of its own
+                path.parent.mkdir(parents=True, exist_ok=True)
             save(unfinished)
             unfinished.replace(path)
         except OSError as error:

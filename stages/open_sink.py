@@ -26,6 +26,8 @@ from .outputs import (
     http_place,
     kind_of,
     make_folder,
+    names_in,
+    names_of,
     part_files,
     pattern_files,
     refuse_shared_files,
@@ -60,6 +62,7 @@ class _Settings:
     needs: frozenset[Key[Any]] | None
     result_of: Callable[[Packet], FrameResult] | None
     picture: Key[Picture] | None
+    names: Mapping[str, Mapping[str, list[str]]]
 
 
 class Outputs:
@@ -91,7 +94,8 @@ class Outputs:
     ) -> None:
         self._outputs, self._overwrite, self._resume = list(outputs), overwrite and not resume, resume
         self._files = _files_of(self._outputs, streams)
-        refuse_shared_files(self._files, streams)
+        self._names = {address: names_of(address, streams) for address in self._files}
+        refuse_shared_files(self._files, streams, self._names)
         if any(kind_of(address) is Kind.WINDOW for address in self._addresses):
             check_gui()
         self._made: list[Path] = []
@@ -102,7 +106,7 @@ class Outputs:
             self._prepare()
             if resume:
                 self._so_far = videos_so_far(self._files, self._claims)
-                self._after = last_frames(self._files, self._so_far)
+                self._after = last_frames(self._files, self._so_far, self._names)
             self._needed = needed_frames(self._files, self._after)
         except BaseException:
             self.close()
@@ -119,7 +123,7 @@ class Outputs:
                 try:
                     make_folder(path, self._made)
                     self._claims.name(path)
-                    existing = self._existing(kind_of(address), path)
+                    existing = self._existing(address, path)
                     check_free(path, existing, overwrite=self._overwrite or self._resume)
                     for file in existing if kind_of(address) not in NUMBERED else ():
                         if file.is_file():
@@ -127,10 +131,11 @@ class Outputs:
                 except (OSError, ValueError) as error:
                     raise output_error(path, error) from error
 
-    def _existing(self, kind: Kind, path: Path) -> list[Path]:
+    def _existing(self, address: str, path: Path) -> list[Path]:
         """The files of an output that are there already."""
+        kind = kind_of(address)
         if kind in NUMBERED:
-            return pattern_files(path)
+            return pattern_files(path, names_in(self._names[address], self._files[address], path))
         further = part_files(path) if kind is Kind.VIDEO else []
         own = [part for part in further if not self._claims.names(part)]
         return [path, *own] if path.exists() else own
@@ -228,6 +233,7 @@ class Outputs:
             needs=needs,
             result_of=result_of,
             picture=ANNOTATED if drawn else None,
+            names=self._names,
         )
         return [_sink(output, self._files, settings) for output in self._outputs]
 
@@ -313,12 +319,20 @@ def _results(address: str, paths: dict[str, Path], settings: _Settings) -> Sink:
 
 
 def _images(address: str, paths: dict[str, Path], settings: _Settings) -> Sink:
-    return WriteImages(paths, picture=settings.picture, overwrite=settings.overwrite, claims=settings.claims)
+    return WriteImages(
+        paths,
+        picture=settings.picture,
+        overwrite=settings.overwrite,
+        names=settings.names.get(address),
+        claims=settings.claims,
+    )
 
 
 def _tensors(address: str, paths: dict[str, Path], settings: _Settings) -> Sink:
     key = next((one.tensors for one in settings.keys if one.tensors), TENSORS)
-    return WriteTensors(paths, key=key, overwrite=settings.overwrite, claims=settings.claims)
+    return WriteTensors(
+        paths, key=key, overwrite=settings.overwrite, names=settings.names.get(address), claims=settings.claims
+    )
 
 
 def _window(address: str, paths: dict[str, Path], settings: _Settings) -> Sink:

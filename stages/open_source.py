@@ -16,6 +16,7 @@ from ..pipeline.redaction import redact_address
 from ..pipeline.stage import Source
 from .images import ImageSource, images_in, images_of_pattern, is_image, natural_key
 from .paced import PacedSource
+from .picture_count import how_to_play
 from .world.settings import NAMES, is_world
 
 _NAMED = re.compile(r"(?P<name>[A-Za-z0-9_][A-Za-z0-9_. -]*)=(?P<address>.+)", re.DOTALL)
@@ -42,20 +43,21 @@ class _Options:
     video_stream: int | None
     max_pixels: int
 
+    def _part(self) -> dict[str, Any]:
+        """What of a file is read, as every source of files takes it."""
+        return {"start": self.start, "end": self.end, "frames": self.frames, "max_pixels": self.max_pixels}
+
     def video(self, address: str, name: str | None) -> Source:
         from .decode import VideoSource
 
         source = VideoSource(
             address,
             stream_id=name,
-            start=self.start,
-            end=self.end,
-            frames=self.frames,
             video_stream=self.video_stream,
             sliced=self.latest,
             deterministic=self.deterministic,
             threads=self.threads,
-            max_pixels=self.max_pixels,
+            **self._part(),
         )
         return PacedSource(source) if self.latest else source
 
@@ -65,15 +67,20 @@ class _Options:
         sources = world_sources(address, stream_id=name, start=self.start, end=self.end, frames=self.frames)
         return [PacedSource(source) if self.latest else source for source in sources]
 
-    def images(self, paths: Sequence[Path], name: str) -> Source:
-        source = ImageSource(
-            paths,
-            stream_id=name,
-            start=self.start,
-            end=self.end,
-            frames=self.frames,
-            max_pixels=self.max_pixels,
-        )
+    def images(self, paths: Sequence[Path], name: str, folder: Path | None = None) -> Source:
+        source = ImageSource(paths, stream_id=name, folder=folder, **self._part())
+        return PacedSource(source) if self.latest else source
+
+    def image(self, path: Path, name: str | None) -> Source:
+        """One image file; an animation, or one with several pages, is played."""
+        played = how_to_play(path)
+        if played == "image":
+            return self.images([path], name or path.stem)
+        if played == "video":
+            return self.video(str(path), name)
+        from .animation import AnimationSource
+
+        source = AnimationSource(path, stream_id=name or path.stem, **self._part())
         return PacedSource(source) if self.latest else source
 
 
@@ -129,9 +136,9 @@ def open_source(
     if is_world(text):
         return options.world(text, stream_id)
     if os.path.isdir(text):  # noqa: PTH112
-        return [options.images(images_in(path), stream_id or path.absolute().name or "images")]
+        return [options.images(images_in(path), stream_id or path.absolute().name or "images", path)]
     if _is_there(text):
-        return [options.images([path], stream_id or path.stem) if is_image(path) else _file(options, path, stream_id)]
+        return [options.image(path, stream_id) if is_image(path) else _file(options, path, stream_id)]
     scheme = _SCHEME.match(text)
     if scheme:
         return [_remote(options, text, scheme["scheme"].lower(), stream_id)]
@@ -203,13 +210,13 @@ def _remote(options: _Options, address: str, scheme: str, name: str | None) -> S
 
 def _matching(options: _Options, pattern: str, name: str | None) -> list[Source]:
     found = map(Path, glob.glob(pattern, recursive=True))  # noqa: PTH207  Path.glob takes no absolute pattern
-    paths = sorted((path for path in found if path.is_file()), key=natural_key)
+    paths = sorted((path for path in found if path.is_file()), key=lambda path: (natural_key(path), str(path)))
     if not paths:
         raise SourceError(f"no file matches {redact_address(pattern)}")
     images = [path for path in paths if is_image(path)]
     if len(images) == len(paths):
-        folder = Path(re.split(r"[*?[]", pattern, maxsplit=1)[0] + "x").absolute().parent
-        return [options.images(paths, name or folder.name or "images")]
+        folder = Path(re.split(r"[*?[]", pattern, maxsplit=1)[0] + "x").parent
+        return [options.images(paths, name or folder.absolute().name or "images", folder)]
     if images:
         other = next(path for path in paths if not is_image(path))
         raise UsageError(

@@ -18,14 +18,16 @@ from ..pipeline.packet import Key, Packet
 from ..pipeline.picture import Picture
 from ..pipeline.redaction import redact_address
 from ..pipeline.results import ResultKeys
+from .named_files import NAME, Names, is_named, named, picture_names
 
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv")
 RESULT_SUFFIXES = (".jsonl",)
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
 TENSOR_SUFFIXES = (".npz",)
 KINDS = (
-    "file.mp4 .m4v .mov .mkv (video), file.jsonl (results), folder/%06d.png .jpg (pictures), folder/%06d.npz"
-    " (raw tensors), - (results on standard output), window, http://127.0.0.1:8080 (a browser)"
+    "file.mp4 .m4v .mov .mkv (video), file.jsonl (results), folder/%06d.png .jpg (pictures; {name}.png: named as"
+    " those that are read), folder/%06d.npz (raw tensors), - (results on standard output), window,"
+    " http://127.0.0.1:8080 (a browser)"
 )
 _NUMBER = re.compile(r"%0?\d*d")
 _PART = re.compile(r"(?P<stem>.+)\.part(?P<number>[2-9]|[1-9]\d+)", re.DOTALL)
@@ -59,6 +61,7 @@ class OutputStream:
         starts_late: the first frame that comes is not the first of the file (``--start``, ``--resume``).
         ends_early: the last frame that comes need not be the last of the file (``--end``, ``--frames``).
         frames: the most frames that can come; None where it is not known.
+        pictures: name and file of each picture, by frame number, of a stream of picture files; None: of a video.
     """
 
     stream_id: str
@@ -67,6 +70,7 @@ class OutputStream:
     starts_late: bool = False
     ends_early: bool = False
     frames: int | None = None
+    pictures: tuple[tuple[str, Path], ...] | None = None
 
     @property
     def read_files(self) -> list[Path]:
@@ -120,17 +124,18 @@ def stream_paths(address: str, streams: Sequence[OutputStream]) -> dict[str, Pat
 
     Raises:
         UsageError: several streams and no ``{stream}``, a name that is no file name, or pictures or tensors without a
-            number; tensors need none where there is one frame.
+            number or ``{name}``; tensors need none where there is one frame.
     """
+    named_after = kind_of(address) in NUMBERED and is_named(Path(address))
     names = [stream.stream_id for stream in streams]
     numbers = len(_NUMBER.findall(Path(address).name))
     single = kind_of(address) is Kind.TENSORS and numbers == 0 and all(stream.frames == 1 for stream in streams)
-    if kind_of(address) in NUMBERED and numbers != 1 and not single:
+    if kind_of(address) in NUMBERED and numbers != 1 and not single and not (named_after and numbers == 0):
         name = Path(address)
         raise UsageError(
             f"output {address!r} needs one frame number, as in {name.with_name(f'{name.stem}-%06d{name.suffix}')}"
         )
-    if "{stream}" not in address and len(names) > 1:
+    if "{stream}" not in address and len(names) > 1 and not named_after:
         name = Path(address)
         raise UsageError(
             f"output {address!r} cannot hold {len(names)} streams ({', '.join(names)}); put {{stream}} into it, as"
@@ -141,17 +146,46 @@ def stream_paths(address: str, streams: Sequence[OutputStream]) -> dict[str, Pat
     return {name: Path(address.replace("{stream}", _file_name(name))) for name in names or ("",)}
 
 
+def names_of(address: str, streams: Sequence[OutputStream]) -> dict[str, list[str]]:
+    """What ``{name}`` in an address stands for, by stream and frame number; empty where it does not have it.
+
+    Raises:
+        UsageError: a stream is no list of pictures, or two pictures would be one file.
+    """
+    if kind_of(address) not in NUMBERED or not is_named(Path(address)):
+        return {}
+    files: dict[str, list[str]] = {}
+    for stream in streams:
+        if stream.pictures is None:
+            raise UsageError(
+                f"output {address!r} is named after pictures, and {stream.stream_id!r} is a video or animation;"
+                f" number its frames: {Path(address.replace(NAME, '%06d'))}"
+            )
+        files[stream.stream_id] = [name for name, _ in stream.pictures]
+    if "{stream}" not in address:
+        return picture_names(address, files)
+    return {stream: picture_names(address, {stream: own})[stream] for stream, own in files.items()}
+
+
+def names_in(names: Names, paths: Mapping[str, Path], path: Path) -> list[str]:
+    """The names of all streams whose files are written as ``path`` says."""
+    return [name for stream, own in names.items() if paths[stream] == path for name in own]
+
+
 def _file_name(stream: str) -> str:
     if not stream or stream in (".", "..") or any(char in stream for char in "/\\\0%"):
         raise UsageError(f"stream name {stream!r} cannot stand in a file name; give the source another: NAME=ADDRESS")
     return stream
 
 
-def refuse_shared_files(outputs: Mapping[str, Mapping[str, Path]], streams: Sequence[OutputStream]) -> None:
+def refuse_shared_files(
+    outputs: Mapping[str, Mapping[str, Path]], streams: Sequence[OutputStream], names: Mapping[str, Names]
+) -> None:
     """Refuse outputs that would write the same file, or one that is read, by whatever name.
 
     Args:
         outputs: the file of each stream, by output address.
+        names: as of :func:`names_of`, by output address.
 
     Raises:
         UsageError: with both addresses.
@@ -160,7 +194,8 @@ def refuse_shared_files(outputs: Mapping[str, Mapping[str, Path]], streams: Sequ
     taken: dict[object, tuple[str, Path]] = {}
     for address, paths in outputs.items():
         for path in dict.fromkeys(paths.values()):
-            for file in (path, *_also_written(kind_of(address), path)):
+            further = _also_written(kind_of(address), path, names_in(names[address], paths, path))
+            for file in (path, *further):
                 source = next((read[identity] for identity in _identities(file) if identity in read), None)
                 if source is not None:
                     raise UsageError(
@@ -174,9 +209,9 @@ def refuse_shared_files(outputs: Mapping[str, Mapping[str, Path]], streams: Sequ
                     )
 
 
-def _also_written(kind: Kind, path: Path) -> list[Path]:
+def _also_written(kind: Kind, path: Path, names: Sequence[str]) -> list[Path]:
     """Files that are there and belong to an output besides the one that it names."""
-    return pattern_files(path) if kind in NUMBERED else part_files(path) if kind is Kind.VIDEO else []
+    return pattern_files(path, names) if kind in NUMBERED else part_files(path) if kind is Kind.VIDEO else []
 
 
 def _identities(path: Path) -> Iterator[object]:
@@ -206,8 +241,8 @@ def part_files(path: Path) -> list[Path]:
 
 
 def has_number(pattern: Path) -> bool:
-    """Whether a file name has a place for the frame's number."""
-    return _NUMBER.search(pattern.name) is not None
+    """Whether a file name has a place for the frame's number, or for its picture's name."""
+    return _NUMBER.search(pattern.name) is not None or is_named(pattern)
 
 
 def numbered(pattern: Path, index: int) -> Path:
@@ -215,17 +250,20 @@ def numbered(pattern: Path, index: int) -> Path:
     return pattern.with_name(_NUMBER.sub(lambda place: place[0] % index, pattern.name))
 
 
-def pattern_files(pattern: Path) -> list[Path]:
-    """The files in the folder of ``frames/%06d.png`` that fit the pattern."""
-    return [path for _, path in sorted(_numbered_files(pattern))]
+def pattern_files(pattern: Path, names: Sequence[str] = ()) -> list[Path]:
+    """The files in the folder of ``frames/%06d.png`` that fit the pattern, with ``{name}`` those of ``names``."""
+    return [path for _, path in sorted(_numbered_files(pattern, names))]
 
 
-def last_number(pattern: Path) -> int | None:
-    """The highest number of the files that fit the pattern; None: there is no file, or no number in its name."""
-    return max((number for number, _ in _numbered_files(pattern) if has_number(pattern)), default=None)
+def last_number(pattern: Path, names: Sequence[str] = ()) -> int | None:
+    """The highest number of a frame that has a file; None: there is no file, or no number in its name."""
+    return max((number for number, _ in _numbered_files(pattern, names) if has_number(pattern)), default=None)
 
 
-def _numbered_files(pattern: Path) -> list[tuple[int, Path]]:
+def _numbered_files(pattern: Path, names: Sequence[str]) -> list[tuple[int, Path]]:
+    if is_named(pattern):
+        paths = [named(pattern, name) for name in names]
+        return [(number, path) for number, path in enumerate(paths) if path.is_file()]
     fits = re.compile(r"(\d+)".join(re.escape(part) for part in _NUMBER.split(pattern.name)))
     found = [(fits.fullmatch(path.name), path) for path in _entries(pattern.parent)]
     numbers = [(int(match[1]) if match.groups() else 0, path) for match, path in found if match]

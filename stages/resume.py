@@ -8,6 +8,7 @@ from pathlib import Path
 from ..pipeline.claims import Claims
 from ..pipeline.errors import UsageError
 from ..pipeline.read_results import last_key_frames, read_results, results_end
+from .named_files import Names
 from .outputs import NUMBERED, Kind, kind_of, last_number, part_files
 from .video_so_far import Line, VideoSoFar, video_so_far
 
@@ -53,8 +54,11 @@ def _results_of(files: Files, stream: str) -> list[Path]:
     return [path for path in named if path.exists() and path.stat().st_size]
 
 
-def last_frames(files: Files, videos: Mapping[Path, VideoSoFar]) -> dict[str, int]:
+def last_frames(files: Files, videos: Mapping[Path, VideoSoFar], names: Mapping[str, Names]) -> dict[str, int]:
     """The last frame of each stream that all of its files have; -1: none, or one of them is not there.
+
+    Args:
+        names: what ``{name}`` stands for, by output address.
 
     Raises:
         ResultsError: the results are damaged.
@@ -65,7 +69,7 @@ def last_frames(files: Files, videos: Mapping[Path, VideoSoFar]) -> dict[str, in
         for stream, path in paths.items():
             kind = kind_of(address)
             if kind in NUMBERED:
-                number = last_number(path)
+                number = last_number(path, names[address].get(stream, ()))
                 have = -1 if number is None else number
             elif kind is Kind.VIDEO:
                 have = videos.get(path, VideoSoFar()).last_frame

@@ -13,10 +13,10 @@ from av.packet import Packet
 from ..pipeline.claims import CHECKED_EVERY_S, Claim, output_error
 from ..pipeline.errors import OutputError
 from ..pipeline.packet import Frame
-from ..pipeline.picture import Picture
+from ..pipeline.picture import UNMARKED, ColorTags, Picture
 from .audio_copy import AudioCopy
 from .clock import NANOSECONDS
-from .encoder_frame import EncoderFrames, coded_matrix, coded_size, matrix_tag
+from .encoder_frame import MATRIX_TAGS, EncoderFrames, coded_matrix, coded_size, matrix_tag
 from .output_file import OutputFile
 
 PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
@@ -35,6 +35,7 @@ _COMMON_OPTIONS = {"flush_packets": "1", "max_interleave_delta": "1"}
 _CODER = "rc-lookahead=0:sync-lookahead=0:bframes=0"
 _RATE_FACTOR = "24"
 _MAX_THREADS = 8
+_MOST_CHROMATICITY, _MOST_LIGHT = 50_000, 65_535  # that H.264 can say. Source: ITU-T H.264, D.2.29 and D.2.31
 _BUFFER = 1 << 20
 _LONGEST_PRELOAD_S = 2000  # FFmpeg counts microseconds in 31 bits
 _FINEST = 1_000_000  # ticks a second: MP4 counts them in 32 bits
@@ -88,7 +89,7 @@ class VideoFile:
         self._audio, self._shift = audio, shift
         self._time_base = _ticks(Fraction(frame.time_base))
         self._form = "nv12" if picture.format == "nv12" else "yuv420p"
-        self._make = EncoderFrames(self._form).make
+        self._make = EncoderFrames(self._form, rgb=coded_matrix(picture)).make
         self._last_pts: int | None = None
         self._durations: dict[int, int] = {}  # by pts, of the frames that are in the encoder
         self._end = Fraction(0)
@@ -129,7 +130,7 @@ class VideoFile:
             buffer_size=_BUFFER,
         )
         rate = _nominal_rate(frame.duration_ns)
-        options = {"preset": settings.preset, "crf": _RATE_FACTOR, "x264-params": _CODER}
+        options = {"preset": settings.preset, "crf": _RATE_FACTOR, "x264-params": _CODER + _light(picture.tags)}
         self._stream = stream = self._container.add_stream("libx264", rate=rate, options=options)
         stream.height, stream.width = coded_size(picture)
         stream.pix_fmt = self._form
@@ -139,6 +140,9 @@ class VideoFile:
         context.thread_type, context.thread_count = "SLICE", min(settings.threads, _MAX_THREADS)
         _, full_range = coded_matrix(picture)
         context.colorspace, context.color_range = matrix_tag(picture), 2 if full_range else 1
+        if frame.file is not None and context.colorspace == UNMARKED:  # gray, and those to come may have colours
+            context.colorspace = MATRIX_TAGS[coded_matrix(picture)[0]]
+        context.color_primaries, context.color_trc = picture.tags.primaries, picture.tags.transfer
         if picture.sample_aspect != 1:
             context.sample_aspect_ratio = picture.sample_aspect
 
@@ -227,6 +231,16 @@ def frame_time(frame: Frame) -> Fraction:
     if frame.time_base == Fraction(1, NANOSECONDS):
         return Fraction(frame.pts_ns, NANOSECONDS)
     return frame.pts * Fraction(frame.time_base)
+
+
+def _light(tags: ColorTags) -> str:
+    """x264's parameters for what the source says of the light of HDR video; nothing where it is out of range."""
+    text = ""
+    if tags.mastering and max(tags.mastering[:8]) <= _MOST_CHROMATICITY and min(tags.mastering) >= 0:
+        text += ":mastering-display=G({},{})B({},{})R({},{})WP({},{})L({},{})".format(*tags.mastering)
+    if tags.light_level and max(tags.light_level) <= _MOST_LIGHT:
+        text += ":cll={},{}".format(*tags.light_level)
+    return text
 
 
 def _ticks(time_base: Fraction) -> Fraction:

@@ -14,6 +14,7 @@ from ..pipeline.claims import Claims
 from ..pipeline.packet import HELD_FROM, TENSORS, Key, Packet
 from ..pipeline.stage import EndReason
 from ..pipeline.tensors import Tensors
+from .named_files import Names
 from .numbered_files import NumberedFiles
 
 INPUT_SIZE, AFFINE = "vidgraph.input_size", "vidgraph.affine"
@@ -28,9 +29,11 @@ class WriteTensors:
     name when it is whole; the same tensors make the same bytes.
 
     Args:
-        patterns: the file names of each stream, with one ``%d`` or ``%06d``; without one for a single frame.
+        patterns: the file names of each stream, with one ``%d`` or ``%06d``, or ``{name}``; without one for a single
+            frame.
         key: where the tensors are.
         overwrite: remove the files of an earlier run that fit the pattern.
+        names: what ``{name}`` is, by stream and frame number.
         claims: of the run; None: its own.
     """
 
@@ -42,9 +45,10 @@ class WriteTensors:
         *,
         key: Key[Tensors] = TENSORS,
         overwrite: bool = False,
+        names: Names | None = None,
         claims: Claims | None = None,
     ) -> None:
-        self._files = NumberedFiles(patterns, overwrite=overwrite, what="tensors", claims=claims)
+        self._files = NumberedFiles(patterns, overwrite=overwrite, what="tensors", names=names, claims=claims)
         self._key = key
         self.reads: frozenset[Key[Any]] = frozenset({key})
 

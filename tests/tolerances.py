@@ -71,6 +71,7 @@ TOLERANCES: dict[str, tuple[float, str]] = {
         "of the largest magnitude; steep seeded weights, calibrated on two frames",
     ),
     "encoded colour patch": (3.0, "x264 at the rate factor of outputs, on flat patches; 8 bit"),
+    "gray of a written video": (1.0, "between red, green and blue; 128, the chroma of gray, coded by x264; 8 bit"),
     "encoded picture, mean": (8.0, "x264 on small pictures of hard edges, of which 4:2:0 blurs the colours; 8 bit"),
     "drawn in another chroma format, mean": (1.5, "chroma along the lines of a box and a label, of all pixels; 8 bit"),
     "softmax, relative": (2e-6, "differences of logits up to 16 are rounded to float32 before the exponential"),

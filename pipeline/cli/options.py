@@ -82,7 +82,7 @@ SOURCES = _option("sources", metavar="SOURCE", nargs="*",
 MODEL = _option("--model", metavar="NAME[=FILE]", help="model, with weights that are not pulled; or your own .onnx",
                 example="vidgraph run in.mp4 --model retinaface=mobilenet0.25_Final.pth -o out.mp4")
 OUTPUT = _option("-o", "--output", dest="outputs", metavar="OUT", action="append", default=[],
-                 help="file.mp4 .mkv .jsonl, dir/%%06d.png .npz, -, window, http://…; repeatable",
+                 help="file.mp4 .mkv .jsonl, dir/%%06d.png .npz, dir/{name}.png, -, window, http://…; repeatable",
                  example="vidgraph run in.mp4 --model retinaface -o out.mp4 -o out.jsonl")
 OVERWRITE = _option("-y", "--overwrite", action="store_true", help="overwrite existing outputs",
                     example="vidgraph run in.mp4 --model retinaface -o out.mp4 -y")

@@ -69,6 +69,16 @@ def test_points_that_are_not_there_are_zero_in_coco(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_images_have_the_names_of_their_pictures(samples: Any, write_results: Callable[..., Path]) -> None:
+    named = [("a", "q.jpg"), ("a", "sub/q.jpg"), ("b", "q.jpg"), ("b", "r.png"), ("c", None)]
+    packets = [samples.packet(1 + 4 * index, stream, file=file) for index, (stream, file) in enumerate(named)]
+    path = write_results(packets, streams=("a", "b", "c"))
+    images = json.loads(convert(path, to="coco").read_text())["images"]
+    assert [image["file_name"] for image in images] == ["q.jpg", "sub/q.jpg", "b/q.jpg", "r.png", "c/000017.png"]
+    rows = list(csv.DictReader(convert(path, to="csv").read_text().splitlines()))
+    assert [row["file"] for row in rows] == ["q.jpg", "sub/q.jpg", "q.jpg", "r.png", ""]
+
+
 def test_csv_by_hand(tmp_path: Path, samples: Any, write_results: Callable[..., Path]) -> None:
     packets = [samples.packet(0), samples.packet(3, capture_ns=0)]
     written = convert(write_results(packets), to="csv", out=tmp_path / "table.txt")

@@ -64,6 +64,17 @@ def test_what_was_written_comes_back(samples: Any, write_results: Callable[..., 
     assert records[1].captured_at == "1970-01-01T00:00:00.000000Z"
 
 
+def test_the_name_of_a_picture_is_read_where_there_is_one(samples: Any, write_results: Callable[..., Path]) -> None:
+    names = ["a b.png", "sub/\u00fc\n.png", "\udcff.png", None]
+    packets = [samples.packet(index, file=name) for index, name in enumerate(names)]
+    path = write_results(packets)
+    assert [record.file for record in read_results(path)] == names
+    assert "file" not in list(read_results(path))[3].data
+    path.write_text(path.read_text().replace('"a b.png"', "7"))
+    with pytest.raises(ResultsError, match=r"line 2: not a frame"):
+        list(read_results(path))
+
+
 def test_a_file_is_read_as_often_as_wanted_and_lazily(samples: Any, write_results: Callable[..., Path]) -> None:
     results = vidgraph.read_results(str(write_results([samples.packet(1), samples.packet(2)], tail="{}\n")))
     for _ in range(2):  # the damaged third line is not reached

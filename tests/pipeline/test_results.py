@@ -151,6 +151,14 @@ def test_frame_by_hand(check: Any, samples: Any) -> None:
     assert "-0.0" not in dumps(record)
 
 
+def test_a_picture_has_its_name(check: Any, samples: Any) -> None:
+    record = frame_record(samples.packet(2, file="sub/a b.png"))
+    check(record)
+    assert record["file"] == "sub/a b.png"
+    assert list(record)[:4] == ["stream", "frame", "time_s", "file"]
+    assert "file" not in frame_record(samples.packet(2))
+
+
 def test_nothing_looked_is_not_nothing_found(check: Any, samples: Any) -> None:
     frame = samples.frame(0)
     assert "objects" not in frame_record(Packet(frame))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,15 @@ def test_another_video_is_refused(tmp_path: Path) -> None:
         list(AttachResults(results).process(Packet(frame(0, width=32))))
     with pytest.raises(UsageError, match=r"line 3: results are for 0.040 s, frame 1 of the video is at 2.040 s"):
         list(AttachResults(results).process(Packet(frame(1, start_ns=2_000_000_000))))
+
+
+def test_another_picture_is_refused(tmp_path: Path) -> None:
+    given = [replace(one, frame=replace(one.frame, file=f"sub/{i}.png")) for i, one in enumerate(map(packet, range(3)))]
+    stage = AttachResults(written(tmp_path / "r.jsonl", given))
+    assert first_x(stage, replace(frame(0), file="0.png")) == [0]  # from where the folder was named does not matter
+    assert first_x(stage, frame(1)) == [1]
+    with pytest.raises(UsageError, match=r"line 4: results are for the picture sub/2\.png, frame 2 is sub/3\.png"):
+        first_x(stage, replace(frame(2), file="sub/3.png"))
 
 
 def test_several_models_are_attached_by_name(tmp_path: Path) -> None:
