@@ -9,11 +9,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeAlias
 
 from ..pipeline.errors import EngineError
 
-_GRAPH = 7  # ModelProto.graph
-_NODE = 1  # GraphProto.node
+Raw: TypeAlias = bytes | memoryview
+"""The bytes of a message; a view where the file is large, so that nothing is copied to look into it."""
+
+GRAPH = 7  # ModelProto.graph
+NODE = 1  # GraphProto.node
 _OP_TYPE = 4  # NodeProto.op_type
 _QUANTISED = (b"QuantizeLinear", b"QLinearConv", b"QLinearMatMul")
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
@@ -70,30 +74,32 @@ def external_files(data: bytes) -> tuple[str, ...]:
 
 def is_quantised(data: bytes) -> bool:
     """Whether an ONNX file (whole, as :func:`read_network` gives it) has quantised operators: it computes in int8."""
-    for graph in _messages(data, _GRAPH):
-        for node in _messages(graph, _NODE):
-            if any(kind in _QUANTISED for kind in _messages(node, _OP_TYPE)):
+    for graph in messages(memoryview(data), GRAPH):
+        for node in messages(graph, NODE):
+            if any(kind in _QUANTISED for kind in messages(node, _OP_TYPE)):
                 return True
     return False
 
 
-def _messages(data: bytes, wanted: int) -> Iterator[bytes]:
-    """The values of one field of a whole message, where it is text, bytes or a message."""
+def messages(data: Raw, wanted: int) -> Iterator[Raw]:
+    """The values of one field of a message, where it is text, bytes or a message; of a view they are views."""
+    return (value for number, value in fields(data) if number == wanted and not isinstance(value, int))
+
+
+def fields(data: Raw) -> Iterator[tuple[int, Raw | int]]:
+    """Number and value of a message's fields that are numbers, text, bytes or messages; it ends where they are cut."""
     position = 0
     while position < len(data):
         tag, position = _varint(data, position)
         if tag is None:
             return
         kind = tag & 7
-        if kind == _VARINT:
-            _, position = _varint(data, position)
-        elif kind == _BYTES:
-            length, position = _varint(data, position)
-            if length is None:
+        if kind in (_VARINT, _BYTES):
+            value, position = _varint(data, position)
+            if value is None:
                 return
-            if tag >> 3 == wanted:
-                yield data[position : position + length]
-            position += length
+            yield tag >> 3, value if kind == _VARINT else data[position : position + value]
+            position += value if kind == _BYTES else 0
         else:
             position += 8 if kind == _FIXED64 else 4
 
@@ -114,7 +120,7 @@ def _problem(data: bytes) -> str | None:
                 return "the file is cut short"
         elif kind == _BYTES:
             length, position = _varint(data, position)
-            has_graph = has_graph or field == _GRAPH
+            has_graph = has_graph or field == GRAPH
             if length is None or position + length > len(data):
                 return "the file is cut short" if has_graph else "it is not an ONNX network"
             position += length
@@ -123,7 +129,7 @@ def _problem(data: bytes) -> str | None:
     return None if has_graph else "it is not an ONNX network"
 
 
-def _varint(data: bytes, position: int) -> tuple[int | None, int]:
+def _varint(data: Raw, position: int) -> tuple[int | None, int]:
     """A base-128 number at ``position`` and where it ends; None where the data ends first."""
     value = 0
     for count, byte in enumerate(data[position : position + 10]):

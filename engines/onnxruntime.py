@@ -23,10 +23,13 @@ from .spec import (
     Array,
     EngineDescription,
     EngineOptions,
+    NetworkRefused,
     Port,
     TensorSpec,
     check_feeds,
     check_quantised,
+    fixed_spec,
+    shortened,
 )
 
 
@@ -62,8 +65,8 @@ def open_network(path: Path, options: EngineOptions) -> OnnxRuntimeEngine:
     """Open an ONNX file.
 
     Raises:
-        EngineError: the file cannot be read, has an operator it does not know or no fixed shapes, or
-            the precision is not the graph's own.
+        EngineError: the file cannot be read, has no fixed shapes, or the precision is not the graph's own.
+        NetworkRefused: it has an operator that ONNX Runtime does not know, or the like.
     """
     data = read_network(path)
     network_digest(path, data)  # says in one line what is wrong with the files
@@ -75,7 +78,7 @@ def open_network(path: Path, options: EngineOptions) -> OnnxRuntimeEngine:
     try:
         session = ort.InferenceSession(str(path), _session_options(options), providers=["CPUExecutionProvider"])
     except Exception as error:  # its exceptions have no common base of their own
-        raise EngineError(f"cannot open {path.name} with onnxruntime: {_one_line(error)}") from error
+        raise NetworkRefused(f"cannot open {path.name} with onnxruntime", _one_line(error)) from error
     return OnnxRuntimeEngine(path.name, session, options, quantised=quantised)
 
 
@@ -90,7 +93,7 @@ def read_ports(path: Path, name: str) -> tuple[Port, ...]:
     try:
         outputs = ort.InferenceSession(str(path), chosen, providers=["CPUExecutionProvider"]).get_outputs()
     except Exception as error:  # its exceptions have no common base of their own
-        raise EngineError(f"cannot read {name} with onnxruntime: {_one_line(error)}") from error
+        raise NetworkRefused(f"cannot read {name} with onnxruntime", _one_line(error)) from error
     return tuple(Port(port.name, port.type, _lengths(port.shape)) for port in outputs)
 
 
@@ -112,20 +115,16 @@ def _session_options(options: EngineOptions) -> Any:
 
 def _one_line(error: Exception) -> str:
     text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", " ".join(str(error).split()))
-    return re.sub(r"^Load model from .*? failed:\s*", "", text) or type(error).__name__
+    text = re.sub(r"^Load model from .*? failed:\s*", "", text)
+    text = re.sub(r"^/\S+:\d+ .*?\) (?=[A-Z])", "", text)  # the function of its sources that says so
+    return shortened(text) or type(error).__name__
 
 
 def _spec(name: str, port: Any) -> TensorSpec:
     dtype = _DTYPES.get(port.type)
     if dtype is None:
-        raise EngineError(f"cannot open {name}: {port.name!r} is a {port.type}, which NumPy does not have")
-    if not all(isinstance(length, int) for length in port.shape):
-        shape = "[" + ", ".join(str(length or "?") for length in port.shape) + "]"
-        raise EngineError(
-            f"cannot open {name}: {port.name!r} has no fixed shape ({shape}); "
-            "export it for one batch size and resolution"
-        )
-    return TensorSpec(port.name, np.dtype(dtype), tuple(port.shape))
+        raise NetworkRefused(f"cannot open {name}", f"{port.name!r} is a {port.type}, which NumPy does not have")
+    return fixed_spec(name, port.name, dtype, port.shape)
 
 
 class OnnxRuntimeEngine:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import difflib
+import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
+from typing import TypeVar
 
 from ..pipeline.errors import EngineError, MissingExtraError, UsageError
-from .spec import Engine, EngineOptions, Port
+from .spec import Engine, EngineOptions, NetworkRefused, Port
 
+LOG = logging.getLogger("vidgraph")
+Opened = TypeVar("Opened")
 PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
 
 
@@ -21,6 +26,7 @@ PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
 class EngineRow:
     """One engine: a module with ``open_network(path, options) -> Engine`` and ``describe() -> EngineDescription``.
 
+    ``open_network`` raises ``NetworkRefused`` where another engine may take the network: ``auto`` then goes on.
     Where it infers shapes without running, also ``read_ports(path, name) -> tuple[Port, ...]``.
     """
 
@@ -70,7 +76,8 @@ def open_engine(
 
     Args:
         path: the network.
-        engine: a name of ``ENGINES``, or ``auto``: the first that is installed (OpenVINO, then ONNX Runtime).
+        engine: a name of ``ENGINES``, or ``auto``: the first installed one that takes the network (OpenVINO, then
+            ONNX Runtime; a warning says where it is not the first).
         device: ``auto``, ``cpu`` or ``cuda:N``.
         precision: ``auto`` (bf16 where the processor computes it natively, else fp32), ``fp32``,
             ``bf16``, ``fp16``, ``int8``.
@@ -84,18 +91,74 @@ def open_engine(
         MissingExtraError: the engine is not installed.
         EngineError: no such engine for that device, or the file cannot be opened or compiled.
     """
-    row = choose_engine(engine)
+    path = Path(path)
+    choose_engine(engine)
     chosen = choose_device(device)
     if precision not in PRECISIONS:
         raise _unknown("precision", precision, PRECISIONS)
-    if chosen not in row.devices:
-        raise EngineError(
-            f"cannot run {Path(path).name} on {chosen}: engine {row.name!r} runs on {', '.join(row.devices)} "
-            "and no CUDA engine is installed. Use device cpu"
-        )
     options = EngineOptions(chosen, precision, requests, threads, deterministic)
-    opened: Engine = row.load().open_network(Path(path), options)
-    return opened
+
+    def open_with(row: EngineRow) -> Engine:
+        if chosen not in row.devices:
+            raise EngineError(
+                f"cannot run {path.name} on {chosen}: engine {row.name!r} runs on {', '.join(row.devices)} "
+                "and no CUDA engine is installed. Use device cpu"
+            )
+        opened: Engine = row.load().open_network(path, options)
+        return opened
+
+    return first_that_takes(engine, path.name, open_with)
+
+
+def first_that_takes(engine: str, name: str, open_with: Callable[[EngineRow], Opened]) -> Opened:
+    """What ``open_with`` makes with an engine; with ``auto``, with the first installed one that takes the network.
+
+    Args:
+        engine: a name of ``ENGINES``, or ``auto``.
+        name: what messages call the network.
+        open_with: opens it, or everything that is to run in one engine.
+
+    Raises:
+        UsageError, MissingExtraError: as :func:`choose_engine`.
+        EngineError: what ``open_with`` raises; of ``auto``, where no engine takes the network, with the reason of each
+            and what to install.
+    """
+    if engine.lower() != "auto":
+        return open_with(choose_engine(engine))
+    choose_engine(engine)  # there is one
+    refused: dict[str, EngineError] = {}
+    for row in (row for row in ENGINES.values() if row.installed):
+        try:
+            opened = open_with(row)
+        except EngineError as error:
+            if not refused and not isinstance(error, NetworkRefused):
+                raise
+            refused[row.name] = error
+            continue
+        if refused:
+            reasons = "; ".join(f"{other} refuses it ({_reason(error)})" for other, error in refused.items())
+            _say_once(f"{name} runs in {row.name}: {reasons}")
+        return opened
+    raise _none_takes(refused) from next(iter(refused.values()))
+
+
+def _none_takes(refused: dict[str, EngineError]) -> EngineError:
+    """The error of ``auto``: why each engine does not take a network, and which others there are."""
+    first, *rest = refused.items()
+    said = [str(first[1]), *(f"nor with {engine}: {_reason(error)}" for engine, error in rest)]
+    missing = [row for row in ENGINES.values() if not row.installed]
+    said += [f"{row.name} may run it: pip install 'vidgraph[{row.extra}]'" for row in missing]
+    return EngineError("; ".join(said))
+
+
+def _reason(error: EngineError) -> str:
+    return error.reason if isinstance(error, NetworkRefused) else str(error)
+
+
+@lru_cache(maxsize=256)
+def _say_once(message: str) -> None:
+    """However often a process opens the network."""
+    LOG.warning(message)
 
 
 def read_ports(path: Path, name: str, *, engine: str = "auto") -> tuple[Port, ...]:
@@ -108,24 +171,26 @@ def read_ports(path: Path, name: str, *, engine: str = "auto") -> tuple[Port, ..
 
     Raises:
         UsageError, MissingExtraError: as :func:`choose_engine`.
-        EngineError: no engine can read the file; the message is of the first.
+        EngineError: no engine can read the file; the message is of the first, with ``auto`` of all.
     """
     first = choose_engine(engine)
-    refusal: EngineError | None = None
+    refused: dict[str, EngineError] = {}
     best: tuple[Port, ...] | None = None
     for row in (first, *(row for row in ENGINES.values() if row is not first and row.installed)):
         read = getattr(row.load(), "read_ports", None)
         try:
             ports: tuple[Port, ...] = read(path, name) if read is not None else ()
         except EngineError as error:
-            refusal = refusal or error
+            refused[row.name] = error
             continue
         if ports and all(port.fixed for port in ports):
             return ports
         best = best or ports or None
-    if best is None:
-        raise refusal or EngineError(f"cannot read {name}: no installed engine infers shapes")
-    return best
+    if best is not None:
+        return best
+    if not refused:
+        raise EngineError(f"cannot read {name}: no installed engine infers shapes")
+    raise _none_takes(refused) if engine.lower() == "auto" else next(iter(refused.values()))
 
 
 def choose_engine(name: str) -> EngineRow:

@@ -19,7 +19,7 @@ import platform
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
@@ -29,7 +29,10 @@ import numpy as np
 
 from ..pipeline.errors import EngineError
 from .cache import discard, find_or_build, key_of
+from .compare import random_feeds
+from .interface import Interface, read_interface
 from .network import is_quantised, network_digest, read_network
+from .openvino_errors import one_line
 from .pool import Pool
 from .processor import processor
 from .spec import (
@@ -37,10 +40,12 @@ from .spec import (
     Array,
     EngineDescription,
     EngineOptions,
+    NetworkRefused,
     Port,
     TensorSpec,
     check_feeds,
     check_quantised,
+    fixed_spec,
 )
 
 
@@ -66,7 +71,8 @@ def _import_quietly() -> ModuleType:
 ov = _import_quietly()
 LOG = logging.getLogger("vidgraph")
 _HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
-_NOISE = ("Exception from ", "Check '", "FrontEnd API failed", "Model wasn't fully converted", "Summary:")
+_DTYPES = frozenset({"f16", "f32", "f64", "i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64", "boolean"})
+"""Element types that NumPy has too."""
 
 
 @lru_cache(maxsize=1)
@@ -97,7 +103,8 @@ def open_network(path: Path, options: EngineOptions) -> OpenVINOEngine:
     """Compile an ONNX file, or take the compiled network from the cache.
 
     Raises:
-        EngineError: the file cannot be read or compiled, has no fixed shapes, or the precision is not available.
+        EngineError: the file cannot be read, has no fixed shapes, or the precision is not available.
+        NetworkRefused: OpenVINO cannot compile it.
     """
     data = read_network(path)
     precision = _choose_precision(path.name, options.precision, quantised=is_quantised(data))
@@ -106,7 +113,7 @@ def open_network(path: Path, options: EngineOptions) -> OpenVINOEngine:
         compiled = _compile_cached(path, digest, precision, precision, options)
     else:
         compiled = _compile_quantised(path, digest, options)
-    return OpenVINOEngine(path.name, compiled, options, precision)
+    return OpenVINOEngine(path.name, compiled, read_interface(data), options=options, precision=precision)
 
 
 def read_ports(path: Path, name: str) -> tuple[Port, ...]:
@@ -115,11 +122,17 @@ def read_ports(path: Path, name: str) -> tuple[Port, ...]:
     Raises:
         EngineError: the file cannot be read; it is called ``name``.
     """
+    names = read_interface(read_network(path)).outputs
     try:
         outputs = _core().read_model(str(path)).outputs
     except RuntimeError as error:
-        raise EngineError(f"cannot read {name} with openvino: {_one_line(error)}") from error
-    return tuple(Port(port.any_name, port.element_type.get_type_name(), _lengths(port)) for port in outputs)
+        raise NetworkRefused(f"cannot read {name} with openvino", one_line(error)) from error
+    if len(outputs) != len(names):
+        raise NetworkRefused(f"cannot read {name} with openvino", f"it finds {len(outputs)} outputs of {len(names)}")
+    return tuple(
+        Port(known, port.element_type.get_type_name(), _lengths(port))
+        for known, port in zip(names, outputs, strict=True)
+    )
 
 
 def _lengths(port: Any) -> tuple[int | None, ...] | None:
@@ -201,7 +214,7 @@ def _compile_cached(path: Path, digest: str, precision: str, rest: str, options:
         try:
             exported = compiled.export_model()
         except RuntimeError as error:
-            raise OSError(f"openvino cannot store {path.name}: {_one_line(error)}") from error
+            raise OSError(f"openvino cannot store {path.name}: {one_line(error)}") from error
         target.write_bytes(exported.getbuffer())
 
     stored = find_or_build("engines", f"{key}.openvino", build)
@@ -209,7 +222,7 @@ def _compile_cached(path: Path, digest: str, precision: str, rest: str, options:
         try:
             return _core().import_model(stored.read_bytes(), "CPU", config)
         except (RuntimeError, OSError) as error:  # removed since, or another build of the same version wrote it
-            LOG.warning("cannot use the compiled %s in the cache: %s; compiling it again", path.name, _one_line(error))
+            LOG.warning("cannot use the compiled %s in the cache: %s; compiling it again", path.name, one_line(error))
             discard(stored)
     return compiled or _compile(path, precision, config)
 
@@ -220,38 +233,54 @@ def _compile(path: Path, precision: str, config: dict[str, Any]) -> Any:
         model = _core().read_model(str(path))
         _check_model(path.name, model)
         compiled = _core().compile_model(model, "CPU", config)
+        if model.is_dynamic():
+            _try(model, config)
     except RuntimeError as error:
-        raise EngineError(f"cannot compile {path.name} with openvino: {_one_line(error)}") from error
+        raise NetworkRefused(f"cannot compile {path.name} with openvino", one_line(error)) from error
     LOG.debug("compiled %s for openvino %s in %.2f s", path.name, precision, time.perf_counter() - started)
     return compiled
 
 
+def _try(model: Any, config: dict[str, Any]) -> None:
+    """Run a network once, on noise: where shapes of inner tensors depend on the picture, only a run shows a misfit.
+
+    OpenVINO 2026.4 says so with two threads or more only; with one, what it gives are undefined numbers.
+
+    Raises:
+        RuntimeError: it cannot be run.
+    """
+    compiled = _core().compile_model(model, "CPU", {**config, "NUM_STREAMS": 1, "INFERENCE_NUM_THREADS": 2})
+    request = compiled.create_infer_request()
+    specs = [_spec("", str(index), port) for index, port in enumerate(compiled.inputs)]
+    for index, array in enumerate(random_feeds(specs).values()):
+        request.set_input_tensor(index, ov.Tensor(array))
+    request.infer()
+
+
 def _check_model(name: str, model: Any) -> None:
+    """Raise where a network takes or gives what no run can: of its inputs no other engine may take it either."""
+    for port in model.inputs:
+        if port.partial_shape.is_dynamic:
+            raise EngineError(f"cannot compile {name}: {_open_shape(port)}")
     for port in (*model.inputs, *model.outputs):
         if port.partial_shape.is_dynamic:
-            raise EngineError(
-                f"cannot compile {name}: {port.any_name!r} has no fixed shape ({port.partial_shape}); "
-                "export it for one batch size and resolution"
-            )
-        if port.element_type.get_type_name() == "bf16":
-            raise EngineError(f"cannot compile {name}: {port.any_name!r} is bfloat16, which NumPy does not have")
+            raise NetworkRefused(f"cannot compile {name}", _open_shape(port))
+        kind = port.element_type.get_type_name()
+        if kind not in _DTYPES:
+            kind = "bfloat16" if kind == "bf16" else kind
+            raise NetworkRefused(f"cannot compile {name}", f"{port.any_name!r} is {kind}, which NumPy does not have")
 
 
-def _one_line(error: Exception) -> str:
-    lines = (line.strip(" -") for line in str(error).splitlines())
-    return "; ".join(line for line in lines if line and not line.startswith(_NOISE)) or type(error).__name__
-
-
-def _spec(port: Any) -> TensorSpec:
-    return TensorSpec(port.any_name, port.element_type.to_dtype(), tuple(port.shape))
+def _open_shape(port: Any) -> str:
+    return f"{port.any_name!r} has no fixed shape ({port.partial_shape}); export it for one batch size and resolution"
 
 
 class _Buffers:
-    """The output arrays of one calling thread, and OpenVINO's tensors over them."""
+    """The output arrays of one calling thread, and OpenVINO's tensors over those that it writes, by index."""
 
-    def __init__(self, outputs: tuple[TensorSpec, ...]) -> None:
+    def __init__(self, outputs: tuple[TensorSpec, ...], written: Sequence[int]) -> None:
         self.arrays = [np.empty(spec.shape, spec.dtype) for spec in outputs]
-        self.tensors = [ov.Tensor(array, shared_memory=True) for array in self.arrays]
+        self.tensors = {index: ov.Tensor(self.arrays[index], shared_memory=True) for index in written}
 
 
 class _Request:
@@ -268,7 +297,7 @@ class _Request:
         for index, array in enumerate(self._feeds):
             self._request.set_input_tensor(index, ov.Tensor(array, shared_memory=True))
         if self._buffers is not buffers:
-            for index, tensor in enumerate(buffers.tensors):
+            for index, tensor in buffers.tensors.items():
                 self._request.set_output_tensor(index, tensor)
             self._buffers = buffers
         self._request.infer()
@@ -289,15 +318,27 @@ def _writable(array: Array) -> Array:
 class OpenVINOEngine:
     """A network compiled by OpenVINO; see :class:`vidgraph.engines.Engine`.
 
-    Every calling thread has its own output arrays, which a run writes without a copy: the lease.
+    Every calling thread has its own output arrays, which a run writes without a copy: the lease. Inputs and outputs
+    have the names of the file; an input that nothing depends on, which OpenVINO removes, is asked for and not used.
     """
 
     engine = "openvino"
 
-    def __init__(self, name: str, compiled: Any, options: EngineOptions, precision: str) -> None:
+    def __init__(
+        self, name: str, compiled: Any, interface: Interface, *, options: EngineOptions, precision: str
+    ) -> None:
         self.name, self.device, self.precision = name, options.device, precision
-        self.inputs = tuple(_spec(port) for port in compiled.inputs)
-        self.outputs = tuple(_spec(port) for port in compiled.outputs)
+        taken = dict(_named_inputs(name, compiled, interface))
+        self.inputs = tuple(
+            _spec(name, each.name, taken[each.name]) if each.name in taken else each.spec(name)
+            for each in interface.inputs
+        )
+        self.outputs = tuple(
+            _spec(name, known, port) for known, port in zip(interface.outputs, compiled.outputs, strict=True)
+        )
+        self._taken = list(taken)
+        self._copied = _inputs_given_back(taken, compiled)
+        self._written = [index for index in range(len(self.outputs)) if index not in self._copied]
         self._requests = Pool(name, [_Request(compiled) for _ in range(options.requests)])
         self._local = threading.local()
 
@@ -311,17 +352,42 @@ class OpenVINOEngine:
         buffers = self._thread_buffers()
         with self._requests.take() as request:
             try:
-                request.infer([feeds[spec.name] for spec in self.inputs], buffers)
+                request.infer([feeds[name] for name in self._taken], buffers)
             except RuntimeError as error:
-                raise EngineError(f"{self.name}: openvino failed: {_one_line(error)}") from error
+                raise EngineError(f"{self.name}: openvino failed: {one_line(error)}") from error
+        for index, name in self._copied.items():
+            np.copyto(buffers.arrays[index], feeds[name])
         return {spec.name: array for spec, array in zip(self.outputs, buffers.arrays, strict=True)}
 
     def _thread_buffers(self) -> _Buffers:
         buffers: _Buffers | None = getattr(self._local, "buffers", None)
         if buffers is None:
-            buffers = self._local.buffers = _Buffers(self.outputs)
+            buffers = self._local.buffers = _Buffers(self.outputs, self._written)
         return buffers
 
     def close(self) -> None:
         """Wait for runs under way and free the network; outputs already given stay valid."""
         self._requests.close()
+
+
+def _named_inputs(owner: str, compiled: Any, interface: Interface) -> Iterator[tuple[str, Any]]:
+    """The inputs of a compiled network, with the names of the file."""
+    for port in compiled.inputs:
+        name = interface.fed_by(port.names)
+        if name is None:
+            raise NetworkRefused(f"cannot run {owner} with openvino", f"it asks for {min(port.names)!r} to be fed")
+        yield name, port
+
+
+def _inputs_given_back(taken: Mapping[str, Any], compiled: Any) -> dict[int, str]:
+    """Outputs (by index) that are an input (by name): OpenVINO has one tensor for both, and takes the last one set."""
+    return {
+        index: name
+        for index, output in enumerate(compiled.outputs)
+        for name, port in taken.items()
+        if port.names & output.names
+    }
+
+
+def _spec(owner: str, name: str, port: Any) -> TensorSpec:
+    return fixed_spec(owner, name, port.element_type.to_dtype(), tuple(port.shape))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from ..pipeline.errors import EngineError
 
@@ -34,6 +34,20 @@ class TensorSpec:
     def __str__(self) -> str:
         layout = " NCHW" if len(self.shape) == 4 else ""  # the only layout of ONNX's image operators
         return f"{self.dtype}{layout} {list(self.shape)}"
+
+
+class NetworkRefused(EngineError):
+    """An engine cannot run a network that another one may run; ``reason`` is why, for a message of several engines."""
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(f"{message}: {reason}")
+        self.reason = reason
+
+
+def shortened(text: str, most: int = 300) -> str:
+    """On one line, of at most so many characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= most else f"{line[: most - 1].rstrip()}…"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +149,23 @@ def check_quantised(name: str, asked: str) -> None:
         raise EngineError(
             f"{name} is quantised and computes in int8; precision {asked!r} needs the weights it was made of"
         )
+
+
+def fixed_spec(owner: str, name: str, dtype: DTypeLike, shape: Sequence[int | str | None]) -> TensorSpec:
+    """An input or output of the network ``owner`` whose every length is known.
+
+    Raises:
+        EngineError: one is open, or none at all.
+    """
+    lengths = tuple(length for length in shape if isinstance(length, int) and length >= 0)
+    text = "[" + ", ".join("?" if length is None else str(length) for length in shape) + "]"
+    if len(lengths) < len(shape):
+        raise EngineError(
+            f"cannot open {owner}: {name!r} has no fixed shape ({text}); export it for one batch size and resolution"
+        )
+    if 0 in lengths:
+        raise EngineError(f"cannot open {owner}: {name!r} is always empty ({text}); export the network without it")
+    return TensorSpec(name, np.dtype(dtype), lengths)
 
 
 def check_feeds(owner: str, specs: tuple[TensorSpec, ...], feeds: Mapping[str, Array]) -> None:

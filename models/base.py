@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..engines import Engine, open_engine
-from ..engines.open import PRECISIONS, choose_device, choose_engine
+from ..engines.open import PRECISIONS, EngineRow, choose_device, choose_engine, first_that_takes
 from ..pipeline.errors import CheckpointError, UsageError
 from ..pipeline.frame_result import FrameResult
 from ..pipeline.packet import KEY_FRAME, Key
@@ -359,12 +359,17 @@ class Model:
     ) -> None:
         self.close()
 
-    def open_engine(self, input_size: Size, batch: int = 1, graph: str | None = None) -> Engine:
-        """An engine of its own for a graph (None: the first) and an input of (height, width); the caller closes it."""
+    def open_engine(
+        self, input_size: Size, batch: int = 1, graph: str | None = None, *, engine: str | None = None
+    ) -> Engine:
+        """An engine of its own for a graph (None: the first) and an input of (height, width); the caller closes it.
+
+        ``engine`` is in place of the one that the model was loaded with.
+        """
         chosen = self.engine_choice
         return open_engine(
             self.weights.network_file(input_size, batch, graph),
-            engine=chosen.engine,
+            engine=engine or chosen.engine,
             device=chosen.device,
             precision=chosen.precision,
             requests=chosen.requests,
@@ -373,15 +378,16 @@ class Model:
         )
 
     def _open_runner(self, input_size: Size) -> Any:
-        def open_one(batch: int, graph: str) -> Engine:
-            return self.open_engine(input_size, batch, graph)
+        def open_all(row: EngineRow) -> QueueRunner | TemporalEngines:
+            def open_one(batch: int, graph: str) -> Engine:
+                return self.open_engine(input_size, batch, graph, engine=row.name)
 
-        graphs, chosen = self.graphs, self.engine_choice
-        runner: QueueRunner | TemporalEngines
-        if len(graphs) > 1:
-            runner = open_temporal(open_one, graphs, batch=self.propagation.batch)
-        else:
-            runner = QueueRunner.open(open_one, graphs[0], batch=chosen.batch, requests=chosen.requests)
+            if len(self.graphs) > 1:
+                return open_temporal(open_one, self.graphs, batch=self.propagation.batch)
+            return QueueRunner.open(open_one, self.graphs[0], batch=chosen.batch, requests=chosen.requests)
+
+        chosen = self.engine_choice
+        runner = first_that_takes(chosen.engine, self.weights.path.name, open_all)  # all graphs in one engine
         single = runner.first
         self._described = ModelInfo(
             self.name,

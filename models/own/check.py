@@ -1,4 +1,4 @@
-"""What is known of a network, whether each engine takes it, what it costs and how fast it is."""
+"""What is known of a network, whether it runs, whether each engine takes it, what it costs and how fast it is."""
 
 from __future__ import annotations
 
@@ -9,17 +9,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from ...engines.compare import random_feeds
 from ...engines.open import ENGINES, EngineRow, choose_engine, open_engine
-from ...pipeline.errors import CheckpointError, EngineError, MissingExtraError, UsageError, VidgraphError
+from ...pipeline.errors import CheckpointError, EngineError, MissingExtraError, VidgraphError
 from ...pipeline.threads import available_cores
 from ...stages.preprocess import Size
-from ..choices import read_labels
+from ..base import EngineChoice, Model
+from ..choices import checked_choices, read_labels
 from .complete import numbers_text
 from .cost import flop_of
 from .facts import shape_text
+from .family import OwnWeights
 from .look import OwnNetwork, Read, read, understand
-from .open import written_by_vidgraph
+from .open import placement, written_by_vidgraph
 
 RUNS, MOST_S = 15, 1.5
 """A speed is the median of so many runs, or of as many (three at least) as go into this time."""
@@ -42,24 +46,27 @@ class Checked:
 
     Attributes:
         given: the network; an ``OwnNetwork`` where its outputs are understood.
-        problem: why they are not.
+        problem: why they are not, or why the network does not run.
+        ran: how it ran on a picture, from its pixels to its results; None where it did not.
         flop: floating-point operations of one run, None where a shape is not known.
         speeds: of each engine, or its refusal.
     """
 
     given: Read
     problem: VidgraphError | None
+    ran: str | None
     flop: int | None
     speeds: tuple[Speed, ...]
 
     @property
     def works(self) -> bool:
-        """Whether the outputs are understood and an engine takes the network."""
-        return self.problem is None and any(speed.median_ms is not None for speed in self.speeds)
+        """Whether the outputs are understood, and the network ran."""
+        return self.ran is not None
 
     def text(self) -> str:
         """All of it, a line each."""
-        rows = [*_network_rows(self.given, self.flop), *_head_rows(self.given, self.problem)]
+        rows = [*_network_rows(self.given, self.flop), *_head_rows(self.given)]
+        rows.append(("run", self.ran) if self.ran else ("problem", " ".join(str(self.problem).split())))
         lines = [f"{name:<12} {value}" for name, value in rows]
         lines += ["", f"{'engine':<12} {'precision':<10} {'threads':>7} {'ms a run':>9}"]
         for each in self.speeds:
@@ -96,12 +103,35 @@ def check(
     rows = list(ENGINES.values()) if engine in (None, "auto") else [choose_engine(engine or "")]
     given = read(path, size=size, engine=engine or "auto", labels=None if labels is None else read_labels(labels))
     problem: VidgraphError | None = None
+    ran = None
     try:
-        given = understand(given, head)
-    except UsageError as error:
+        own = given = understand(given, head)
+        ran = _run(own, engine or "auto")
+    except VidgraphError as error:
         problem = error
     speeds = tuple(speed for row in rows for speed in _speeds(row, given.file, runs))
-    return Checked(given, problem, _flop(given.file, engine or "auto"), speeds)
+    return Checked(given, problem, ran, _flop(given.file, engine or "auto"), speeds)
+
+
+def _run(own: OwnNetwork, engine: str) -> str:
+    """Run it as ``vidgraph run`` does, on one picture of noise.
+
+    Raises:
+        VidgraphError: it cannot be run, or what it gives cannot be read.
+    """
+    weights = OwnWeights.of(own.path.stem, own, engine)
+    choices = checked_choices(weights.row, own.class_names, None, None, None, classes=None, labels=None)
+    size, chosen = placement(own.about.input, own.size), EngineChoice(engine, threads=available_cores())
+    noise = np.random.default_rng(0).integers(0, 256, (*own.size, 3)).astype(np.uint8)
+    with Model(weights.row, weights, size, chosen, choices, head=own.head.kind) as model:
+        try:
+            model(noise)
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            raise EngineError(
+                f"{own.path.name}: what it gives cannot be read as {own.head.kind}: {type(error).__name__}: {error}"
+            ) from error
+        info = model.describe()
+    return f"{info.engine} {info.precision}: a picture of noise went through"
 
 
 def _flop(file: Path, engine: str) -> int | None:
@@ -166,11 +196,11 @@ def _network_rows(given: Read, flop: int | None) -> list[tuple[str, str]]:
     return rows
 
 
-def _head_rows(given: Read, problem: VidgraphError | None) -> list[tuple[str, str]]:
+def _head_rows(given: Read) -> list[tuple[str, str]]:
     rows = [("output" if not index else "", f"{spec.name} {spec.dtype} {list(spec.shape)}")
             for index, spec in enumerate(given.outputs)]  # fmt: skip
     if not isinstance(given, OwnNetwork):
-        return [*rows, ("problem", " ".join(str(problem).split()))]
+        return rows
     about = given.about
     names = given.class_names
     shown = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
