@@ -6,7 +6,7 @@ from .compare import Difference, compare, format_differences
 from .open import ENGINES, EngineRow, open_engine
 from .queue import EngineQueue
 from .replay import ReplayEngine
-from .spec import Engine, EngineOptions, TensorSpec, check_feeds
+from .spec import Engine, EngineOptions, NetworkRefused, TensorSpec, check_feeds
 
 __all__ = [
     "ENGINES",
@@ -15,6 +15,7 @@ __all__ = [
     "EngineOptions",
     "EngineQueue",
     "EngineRow",
+    "NetworkRefused",
     "ReplayEngine",
     "TensorSpec",
     "check_feeds",

@@ -15,17 +15,20 @@ _NOISE = (
     "Conversion is failed for:", "While validating ONNX node", "To facilitate the conversion", "Not Implemented:",
 )  # fmt: skip
 _CHECK = re.compile(r"^(?:\[CPU\] .*)?Check '.*' failed at \S*:?$")
+_OPERATOR = re.compile(r"^(?P<kind>\w+)-\d+ with a message:$")
 _NODE = re.compile(r"^While validating node '(?:\w+::)?(?P<kind>\w+) .*?(?: with friendly_name '(?P<name>.*)')?:?$")
 
 
 def one_line(error: Exception) -> str:
     """What is wrong and with which node, shortened."""
-    lines = (line.strip(" -") for line in str(error).splitlines())
-    kept = [_NODE.sub(_node, line) for line in lines if line and not line.startswith(_NOISE) and not _CHECK.match(line)]
-    unknown = [line for line in kept if line.startswith("No conversion rule found")]  # the rest follows from it
-    kept = unknown or kept
-    return shortened("; ".join(kept).replace(":; ", ": ")) or type(error).__name__
+    lines = [line.strip(" -") for line in str(error).splitlines()]
+    lines = [line for line in lines if line and not line.startswith(_NOISE) and not _CHECK.match(line)]
+    lines = [line for line in lines if line.startswith("No conversion rule found")] or lines  # the rest follows from it
+    text = "; ".join(_NODE.sub(_node, _OPERATOR.sub(r"\g<kind>:", line)) for line in lines).replace(":; ", ": ")
+    return shortened(re.sub(r"\b(\w+): \1\b", r"\1", text)) or type(error).__name__
 
 
 def _node(found: re.Match[str]) -> str:
-    return f"{found['kind']} {found['name'] or ''}".rstrip() + ":"
+    """Its kind, and its name unless that is another each time."""
+    kind, name = found["kind"], found["name"] or ""
+    return f"{kind}:" if not name or re.fullmatch(rf"{kind}_\d+", name) else f"{kind} {name}:"

@@ -14,6 +14,8 @@ import pytest
 from vidgraph.engines import ENGINES, Engine, ReplayEngine, open_engine
 from vidgraph.pipeline.errors import EngineError
 
+from .edge_nets import EDGES
+
 FP32 = "engine fp32, one convolution"
 
 
@@ -92,6 +94,37 @@ def test_refuses_wrong_feeds(open_one: Any, feeds: Any, message: str) -> None:
     with pytest.raises(EngineError) as caught:
         engine.run(feeds)
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("edge", EDGES)
+@pytest.mark.parametrize("name", ENGINES)
+def test_inputs_and_outputs_are_those_of_the_file(name: str, edge: str, tmp_path: Path) -> None:
+    """Whatever the engine makes of nodes that do nothing; the second time from the cache, where there is one."""
+    pytest.importorskip(ENGINES[name].package)
+    net = EDGES[edge]
+    path, feeds, expected = net.write(tmp_path / "edges.onnx"), net.feeds(), net.expected()
+    for precision in ("auto", "auto", "fp32"):
+        if name == "onnxruntime" and precision == "fp32" and np.float16 in net.inputs.values():
+            continue  # it has the precision of the file
+        engine = open_engine(path, engine=name, precision=precision, requests=2, threads=2)
+        assert {spec.name: (spec.dtype, spec.shape) for spec in engine.inputs} == {
+            given: (array.dtype, array.shape) for given, array in feeds.items()
+        }
+        assert [(spec.name, spec.dtype, spec.shape) for spec in engine.outputs] == [
+            (given, array.dtype, array.shape) for given, array in expected.items()
+        ]
+        first = engine.run(feeds)
+        kept = {given: array.copy() for given, array in first.items()}
+        fed = {given: array.copy() for given, array in feeds.items()}
+        again = engine.run(fed)
+        for array in fed.values():
+            array[...] = 0  # a lease is not the feed
+        for got in (kept, again):
+            assert list(got) == list(expected)
+            for given, array in expected.items():
+                np.testing.assert_array_equal(got[given], array, err_msg=given)
+                assert (got[given].dtype, got[given].shape) == (array.dtype, array.shape)
+        engine.close()
 
 
 def test_a_lease_outlives_the_runs_of_other_threads(open_one: Any, conv: Any) -> None:
