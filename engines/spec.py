@@ -40,8 +40,11 @@ class NetworkRefused(EngineError):
     """An engine cannot run a network that another one may run; ``reason`` is why, for a message of several engines."""
 
     def __init__(self, message: str, reason: str) -> None:
-        super().__init__(f"{message}: {reason}")
+        super().__init__(message, reason)  # both are kept, for pickling
         self.reason = reason
+
+    def __str__(self) -> str:
+        return ": ".join(self.args)
 
 
 def shortened(text: str, most: int = 300) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 Arrays = dict[str, np.ndarray]
+Node = tuple[str, list[str], list[str], dict[str, Any]]
 SHAPE = (1, 3, 4, 4)
 
 
@@ -21,7 +22,7 @@ SHAPE = (1, 3, 4, 4)
 class EdgeNet:
     """``nodes`` are (operator, inputs, outputs, attributes); inputs and outputs are name -> dtype."""
 
-    nodes: list[tuple[str, list[str], list[str], dict[str, Any]]]
+    nodes: list[Node]
     inputs: dict[str, Any]
     answers: dict[str, Callable[[Arrays], np.ndarray]]
     constants: dict[str, np.ndarray]
@@ -61,8 +62,8 @@ class EdgeNet:
         return path
 
 
-TWO, SHAPE_OF_ALL = {"two": np.float32(2)}, {"shape": np.array(SHAPE)}
-TWO_HALF = {"two": np.float16(2)}
+TWO, TWO_HALF = {"two": np.array(2, np.float32)}, {"two": np.array(2, np.float16)}
+SHAPE_OF_ALL = {"shape": np.array(SHAPE)}
 FLOAT, HALF, INT64, BYTE, BOOL = 1, 10, 7, 2, 9  # TensorProto.DataType
 
 
@@ -97,7 +98,7 @@ def ended(operator: str, dtype: Any, answer: Callable[[np.ndarray], Any], **attr
     )  # fmt: skip
 
 
-MUL = ("Mul", ["images", "two"], ["a"], {})
+MUL: Node = ("Mul", ["images", "two"], ["a"], {})
 EDGES = {
     "cast": around("Cast", to=FLOAT),
     "identity": around("Identity"),

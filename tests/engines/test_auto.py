@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
+import pickle
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from vidgraph.engines import ENGINES, open_engine
+from vidgraph.engines import ENGINES, NetworkRefused, open_engine
 from vidgraph.engines.compare import random_feeds
 from vidgraph.engines.open import _say_once, first_that_takes, read_ports
 from vidgraph.pipeline.errors import EngineError
@@ -32,7 +33,7 @@ def no_onnxruntime(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(ENGINES, "onnxruntime", replace(ENGINES["onnxruntime"], package="no_such_package"))
 
 
-def write(path: Path, nodes: list[Any], constants: dict[str, np.ndarray], output: Any, shape: Any) -> Path:
+def write(path: Path, nodes: list[Any], constants: Mapping[str, Any], output: Any, shape: Any) -> Path:
     """``nodes`` are the arguments of ``make_node``; the input is ``x``, float32 of ``SHAPE``, the output ``y``."""
     onnx = pytest.importorskip("onnx", reason="needs the package onnx to make a network")
     helper = onnx.helper
@@ -70,7 +71,7 @@ def narrower_in_a_run(path: Path) -> Path:
         ("GatherElements", ["x", "rows"], ["gathered"], {"axis": 1}),
         ("ReduceMax", ["gathered"], ["y"], {"axes": [1, 2], "keepdims": 0}),
     ]
-    constants = {
+    constants: dict[str, Any] = {
         "limit": np.float32(1e9), "five": np.int64(5), "four": np.int64(4), "first": np.array([0]),
         "one": np.array([1]), "three": np.array([3]), "second": np.int64(2),
     }  # fmt: skip
@@ -110,11 +111,11 @@ def newer_opset(path: Path) -> Path:
     return path
 
 
-def columns(x: np.ndarray) -> np.ndarray:
+def columns(x: np.ndarray) -> Any:
     return np.maximum(x, 0)[:, :, :6]
 
 
-def largest(x: np.ndarray) -> np.ndarray:
+def largest(x: np.ndarray) -> Any:
     return x[:, 2, :4].max(axis=1)
 
 
@@ -190,6 +191,11 @@ def test_a_network_that_no_engine_takes_has_every_reason(
     assert capfd.readouterr().err == ""
 
 
+def test_a_refusal_survives_pickling() -> None:
+    refused = pickle.loads(pickle.dumps(NetworkRefused("cannot compile my.onnx", "it is odd")))
+    assert (str(refused), refused.reason) == ("cannot compile my.onnx: it is odd", "it is odd")
+
+
 def test_a_file_that_cannot_be_read_is_no_engines_matter(tmp_path: Path) -> None:
     (tmp_path / "my.onnx").write_bytes(b"nothing")
     with pytest.raises(
@@ -224,7 +230,7 @@ def test_what_belongs_together_is_opened_in_one_engine(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ENGINES)
 def test_what_is_always_empty_is_refused(name: str, tmp_path: Path) -> None:
-    nodes = [("Slice", ["x", "zero", "zero", "zero"], ["y"], {})]
+    nodes: list[Any] = [("Slice", ["x", "zero", "zero", "zero"], ["y"], {})]
     path = write(tmp_path / "my.onnx", nodes, {"zero": np.array([0])}, 1, (0, 84, 116))
     with pytest.raises(EngineError, match=r"^cannot open my\.onnx: 'y' is always empty \(\[0, 84, 116\]\); export"):
         open_engine(path, engine=name)

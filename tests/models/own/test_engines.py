@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from vidgraph.engines.open import _say_once
+from vidgraph.engines.open import _say_once, open_engine
 from vidgraph.engines.spec import NetworkRefused
 from vidgraph.models import base, load_model
 from vidgraph.models.own.check import check
@@ -142,7 +142,7 @@ def test_where_onnx_runtime_is_missing_the_line_names_it(
     if axes == "open":
         edited(path, with_input_shape("batch", 3, 64, 64))
         edited(path, open_outputs)
-    monkeypatch.setitem(sys.modules, "onnxruntime", None)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
     cure = "onnxruntime may run it: pip install 'vidgraph[onnxruntime]'"
     ended = vidgraph("run", face_clip, "--model", "my.onnx", "-o", "out.jsonl", "-q")
     assert ended.code == 1
@@ -173,15 +173,15 @@ def test_check_does_not_praise_what_a_run_refuses(vidgraph: Any, tmp_path: Path)
 def test_all_engines_of_a_model_are_of_one_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One picture would run in OpenVINO, two would not."""
     path = write_network(tmp_path / "my.onnx", {"output0": table()}, size=SIZE)
-    opened, original = [], base.open_engine
+    opened: list[tuple[str, str]] = []
 
-    def open_engine(file: Path, *, engine: str, **options: Any) -> Any:
+    def watched(file: Path, *, engine: str, **options: Any) -> Any:
         opened.append((engine, "two" if file.name == "two.onnx" else "one"))
         if opened[-1] == ("openvino", "two"):
             raise NetworkRefused(f"cannot compile {file.name}", "no two pictures")
-        return original(path, engine=engine, **options)
+        return open_engine(path, engine=engine, **options)
 
-    monkeypatch.setattr(base, "open_engine", open_engine)
+    monkeypatch.setattr(base, "open_engine", watched)
     with load_model(str(path)) as model:
         files = {1: path, 2: tmp_path / "two.onnx"}
         monkeypatch.setattr(type(model.weights), "network_file", lambda self, size, batch=1, graph=None: files[batch])
