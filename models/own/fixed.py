@@ -27,6 +27,7 @@ from .facts import (
     OUTPUT,
     VALUE_INFO,
     NetworkFacts,
+    Shape,
     check_beside,
     external_data,
     read_file,
@@ -34,7 +35,7 @@ from .facts import (
 )
 from .picture import PictureInput, check_batch, constant
 
-VERSION = 1
+VERSION = 2
 """Part of the key of cached copies: raised whenever what is written changes."""
 
 _MOST_BYTES = 2**31 - 1
@@ -65,7 +66,11 @@ def fixed_file(
         shapes = {picture.name: picture.shape(size, batch)}
         constants = {fact.name: constant(path, fact, size, batch) for fact in picture.others}
         target.write_bytes(rewritten(data, path, shapes, constants, outputs={}))
-        ports = {port.name: port.shape for port in read_ports(target, path.name, engine=engine)}
+        declared = {fact.name: fact.shape for fact in facts.outputs}
+        ports = {
+            port.name: _with_declared(port.shape, declared.get(port.name))
+            for port in read_ports(target, path.name, engine=engine)
+        }
         for name, shape in ports.items():
             if shape is None or None in shape:
                 raise CheckpointError(
@@ -76,6 +81,16 @@ def fixed_file(
         target.write_bytes(rewritten(data, path, shapes, constants, outputs=known))
 
     return cached_file("models", f"{path.stem}-{key}-{size[1]}x{size[0]}-b{batch}.onnx", build)
+
+
+def _with_declared(inferred: tuple[int | None, ...] | None, declared: Shape | None) -> tuple[int | None, ...] | None:
+    """Lengths as an engine infers them, with the file's own where it leaves them open, as padding to a number does."""
+    numbers = tuple(length if isinstance(length, int) else None for length in declared or ())
+    if inferred is None:
+        return numbers or None
+    if len(inferred) != len(numbers):
+        return inferred
+    return tuple(known if length is None else length for length, known in zip(inferred, numbers, strict=True))
 
 
 def rewritten(

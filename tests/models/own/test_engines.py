@@ -15,6 +15,7 @@ from vidgraph.engines.open import _say_once, open_engine
 from vidgraph.engines.spec import NetworkRefused
 from vidgraph.models import base, load_model
 from vidgraph.models.own.check import check
+from vidgraph.pipeline.errors import CheckpointError, EngineError
 
 from .planted import write_network
 from .test_look import edited, open_outputs, table, with_input_shape
@@ -96,6 +97,40 @@ def test_nodes_at_the_edges_that_do_nothing(operator: str, dtype: str, axes: str
     checked = check(path, size=64, engine=engine, runs=1)
     assert checked.works
     assert f"run          {engine} " in checked.text()
+
+
+def counted_in_a_run(model: Any) -> None:
+    """The end of the rows is a number that depends on the picture, for engines: the file says 300."""
+    onnx = pytest.importorskip("onnx")
+    make, constant = onnx.helper.make_node, onnx.numpy_helper.from_array
+    for node in model.graph.node:
+        node.output[:] = ["all" if name == "output0" else name for name in node.output]
+    model.graph.initializer.extend([constant(np.array([value]), f"is {value}") for value in (0, 1, 300)])
+    model.graph.node.extend([
+        make("Unsqueeze", ["nothing.int", "is 0"], ["none"]),
+        make("Add", ["none", "is 300"], ["count"]),
+        make("Slice", ["all", "is 0", "count", "is 1"], ["output0"]),
+    ])  # fmt: skip
+
+
+@pytest.mark.parametrize("axes", ["fixed", "open"])
+def test_rows_that_only_the_file_counts(axes: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    rows = np.zeros((1, 300, 6), np.float32)
+    rows[0, 299] = (24, 28, 40, 36, 0.9, 0)
+    path = edited(write_network(tmp_path / "my.onnx", {"output0": rows}, size=SIZE), counted_in_a_run)
+    if axes == "open":
+        edited(path, with_input_shape("batch", 3, "height", "width"))
+        edited(path, lambda model: model.graph.output[0].type.tensor_type.shape.dim[0].ClearField("dim_value"))
+    with load_model(str(path), size=64, head="yolo-end2end", labels=["cat"]) as model:
+        (found,) = model(np.zeros((64, 64, 3), np.uint8)).detections
+        assert model.describe().engine == "onnxruntime"
+    np.testing.assert_array_equal(found.box, [24, 28, 40, 36])
+    assert "my.onnx runs in onnxruntime: openvino refuses it ('output0' has no fixed shape (" in caplog.text
+    with pytest.raises(EngineError, match="'output0' has no fixed shape"):
+        load_model(str(path), size=64, head="yolo-end2end", labels=["cat"], engine="openvino").describe()
+    edited(path, open_outputs)
+    with pytest.raises(CheckpointError, match="has a length that depends on what is in the picture"):
+        load_model(str(path), size=64, head="yolo-end2end", labels=["cat"])
 
 
 @pytest.mark.parametrize("engine", ["auto", *ENGINES])
