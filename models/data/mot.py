@@ -88,7 +88,7 @@ def _class_names(folders: Sequence[Path]) -> tuple[str, ...]:
     found = set()
     for folder in folders:
         labels = folder / "gt" / "labels.txt"
-        names = labels.read_text("utf-8").splitlines() if labels.is_file() else MOT_CLASSES
+        names = labels.read_text("utf-8-sig").splitlines() if labels.is_file() else MOT_CLASSES
         found.add(tuple(name.strip() for name in names if name.strip()))
     if len(found) > 1:
         raise SourceError(f"the sequences in {folders[0].parent} name different classes in gt/labels.txt")
@@ -108,7 +108,7 @@ def _sequence(folder: Path) -> tuple[Clip, list[Path]]:
     parser = configparser.ConfigParser(interpolation=None)
     with reading(str(info)):
         try:
-            parser.read_string(info.read_text("utf-8"))
+            parser.read_string(info.read_text("utf-8-sig"))
         except configparser.Error as error:
             raise ValueError(" ".join(str(error).split())) from error
         values = parser["Sequence"]
@@ -129,7 +129,7 @@ def read_rows(path: Path, frames: int, classes: int) -> dict[int, list[Row]]:
     rows: dict[int, list[Row]] = {}
     if not path.is_file():
         return rows
-    for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
+    for number, line in enumerate(path.read_text("utf-8-sig").splitlines(), start=1):
         if not line.strip():
             continue
         with reading(f"{path}:{number}"):

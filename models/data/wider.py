@@ -48,7 +48,7 @@ def open_wider(address: Address) -> FileDataset:
         SourceError: a file is missing or damaged.
     """
     try:
-        lines = address.path.read_text("utf-8").splitlines()
+        lines = address.path.read_text("utf-8-sig").splitlines()
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no text"
         raise SourceError(f"cannot read {address.path}: {reason}") from error
