@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from ...pipeline.errors import UsageError
+from ..class_names import names_from_file
 from ..registry import nearest
+from ..text_file import read_text
 from .description import BACKGROUNDS, BOXES, COLORS, FITS, LAYOUTS, SCORES, UNITS, Description, from_one_source
-from .heads import HEADS
+from .heads import HEADS, OF_TASK
 
 ROLES = ("predictions", "prototypes", "boxes", "scores", "labels", "logits", "masks", "points", "priors")
-TASKS = ("detect", "segment", "pose", "obb", "classify", "semantic")
 
 Reader = Callable[[Any, Path], Any]
 """Takes a value of the file and the folder it lies in; raises ValueError with what was wanted."""
@@ -62,15 +63,14 @@ def _strings(value: Any, folder: Path) -> tuple[str, ...]:
 
 
 def _names(value: Any, folder: Path) -> tuple[str, ...]:
-    """A list, or a file with one name a line."""
+    """A list, or a file of names."""
     if not isinstance(value, str):
         return _strings(value, folder)
     path = folder / value
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        return names_from_file(path)
+    except (OSError, ValueError) as error:
         raise UsageError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
-    return _strings([line.strip() for line in lines if line.strip()], folder)
 
 
 def _size(value: Any, folder: Path) -> tuple[int, int]:
@@ -123,7 +123,7 @@ def _lists(value: Any, folder: Path) -> tuple[tuple[float, ...], ...]:
 KEYS: tuple[KeyRow, ...] = (
     KeyRow("head", "head", *_one_of(*HEADS)),
     KeyRow("classes", "classes", 'a list of names, or a file such as "names.txt" with one a line', _names),
-    KeyRow("task", "task", *_one_of(*TASKS)),
+    KeyRow("task", "task", *_one_of(*OF_TASK)),
     KeyRow("boxes", "boxes", *_one_of(*BOXES)),
     KeyRow("boxes_unit", "boxes_unit", *_one_of(*UNITS)),
     KeyRow("scores", "scores", *_one_of(*SCORES)),
@@ -162,7 +162,7 @@ def from_toml(path: Path) -> Description:
         UsageError: it is no TOML, or has an unknown key (the nearest is named), or a value that does not fit.
     """
     try:
-        found = tomllib.loads(path.read_text(encoding="utf-8"))
+        found = tomllib.loads(read_text(path))
     except FileNotFoundError:
         return Description()
     except (OSError, ValueError) as error:
