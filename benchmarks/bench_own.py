@@ -146,14 +146,23 @@ def _usual(cv2: Any, outputs: Arrays, resized: Callable[..., NDArray[np.bool_]])
     proto = outputs["output1"][0]
     maps = 1 / (1 + np.exp(-(coeff @ proto.reshape(MASKS, -1))))
     maps = maps.reshape(-1, *proto.shape[1:])
+    boxes = (corners - np.array([0, 4 * TOP] * 2, np.float32)) * np.float32(SCALE)
+    boxes = np.clip(boxes, 0, np.array(FRAME[::-1] * 2, np.float32))
     masks = []
-    for corner, whole in zip(corners / 4, maps, strict=True):
+    for box, corner, whole in zip(boxes, corners / 4, maps, strict=True):
         x1, y1, x2, y2 = _crop(corner)
         cropped = np.zeros_like(whole)
         cropped[y1:y2, x1:x2] = whole[y1:y2, x1:x2]
-        masks.append(resized(cv2, cropped[TOP:BOTTOM], (x1, y1 - TOP, x2, y2 - TOP)))
-    boxes = (corners - np.array([0, 4 * TOP] * 2, np.float32)) * np.float32(SCALE)
-    return np.clip(boxes, 0, np.array(FRAME[::-1] * 2, np.float32)), class_ids, masks
+        masks.append(_within(box, resized(cv2, cropped[TOP:BOTTOM], (x1, y1 - TOP, x2, y2 - TOP))))
+    return boxes, class_ids, masks
+
+
+def _within(box: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The pixels of a mask whose centres lie in its box."""
+    x1, y1, x2, y2 = np.ceil(box - np.float32(0.5)).astype(int).tolist()
+    cut = np.zeros_like(mask)
+    cut[y1:y2, x1:x2] = mask[y1:y2, x1:x2]
+    return cut
 
 
 def _over_the_frame(cv2: Any, cropped: NDArray[np.float32], _: tuple[int, int, int, int]) -> NDArray[np.bool_]:

@@ -94,6 +94,7 @@ def assemble_masks(
     boxes: NDArray[np.float32],
     size: tuple[int, int],
     window: tuple[float, float, float, float],
+    limits: NDArray[np.int32] | None,
     tight: NDArray[np.int32],
     offsets: NDArray[np.int64],
     /,

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..pipeline.errors import UsageError
+from .class_names import names_from_file
 from .family import Choices
 from .registry import ModelRow, nearest
 
@@ -31,7 +32,9 @@ def checked_choices(
     """
     check_numbers(min_score, nms_iou, max_detections)
     names = own if labels is None else _labels(row, own, labels)
-    numbers = None if classes is None else tuple(dict.fromkeys(_class_id(row, names, each) for each in classes))
+    numbers = None
+    if classes is not None:
+        numbers = tuple(dict.fromkeys(number for each in classes for number in _class_ids(row, names, each)))
     return Choices(min_score, nms_iou, max_detections, numbers, None if labels is None else names)
 
 
@@ -65,18 +68,17 @@ def check_numbers(min_score: float | None, nms_iou: float | None, max_detections
 
 
 def read_labels(labels: Sequence[str] | str | os.PathLike[str]) -> tuple[str, ...]:
-    """Names as given, or of a file that has one a line.
+    """Names as given, or of a file; see :func:`.class_names.names_from_file`.
 
     Raises:
-        UsageError: the file cannot be read.
+        UsageError: the file cannot be read, or is none of names.
     """
     if isinstance(labels, str | os.PathLike):
         try:
-            lines = Path(labels).read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
+            return names_from_file(Path(labels))
+        except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise UsageError(f"cannot read labels {os.fspath(labels)!r}: {reason}") from error
-        return tuple(line.strip() for line in lines if line.strip())
     return tuple(labels)
 
 
@@ -87,11 +89,12 @@ def _labels(row: ModelRow, own: tuple[str, ...], labels: Sequence[str] | str | o
     return labels
 
 
-def _class_id(row: ModelRow, names: tuple[str, ...], wanted: str | int) -> int:
-    """The number of a class given by name or number."""
+def _class_ids(row: ModelRow, names: tuple[str, ...], wanted: str | int) -> tuple[int, ...]:
+    """The number of a class given by name or number; of a name that several have, the numbers of all."""
     text = str(wanted).strip()
-    if text in names:
-        return names.index(text)
-    if text.isdigit() and int(text) < len(names):
-        return int(text)
+    named = tuple(number for number, name in enumerate(names) if name == text)
+    if named:
+        return named
+    if text.isdecimal() and len(text) < 10 and int(text) < len(names):
+        return (int(text),)
     raise UsageError(f"{row.name} has no class {text!r}; {nearest(text, names)}")

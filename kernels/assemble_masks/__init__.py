@@ -18,12 +18,13 @@ def assemble_masks(
     *,
     size: tuple[int, int],
     window: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0),
+    limits: NDArray[np.int32] | None = None,
 ) -> tuple[NDArray[np.int32], NDArray[np.uint8], NDArray[np.int64]]:
     """Prototypes x coefficients, sigmoid, crop, bilinear resize to the frame and threshold, in one pass.
 
     Probabilities are cut to the box, with one prototype pixel more on each side, before they are resized:
-    a mask may reach up to two prototype pixels beyond its box. Nothing of the size of N frames is ever
-    made, nor a frame of floats.
+    a mask may reach up to two prototype pixels beyond its box, unless ``limits`` cut it there. Nothing of the
+    size of N frames is ever made, nor a frame of floats.
 
     The prototypes may be the whole of a letterboxed input, of which the frame covers only ``window``. Those
     beyond it are like any others: cut to the box, they are mixed into the pixels along the frame's border
@@ -47,6 +48,8 @@ def assemble_masks(
             the corners. A box with a NaN has an empty mask.
         size: (H, W) of the frame, pixels.
         window: (x1, y1, x2, y2) relative to the prototypes, in 0..1: what the frame covers of them.
+        limits: int32 ``[N, 4]``, (x1, y1, x2, y2), frame pixels: no pixel outside of its own is in a mask, those
+            inside are as without. They may reach beyond the frame; one without an area leaves an empty mask.
 
     Returns:
         boxes: int32 ``[N, 4]``, (x1, y1, x2, y2), frame pixels, the tightest around each mask; all 0
@@ -69,8 +72,10 @@ def assemble_masks(
     x1, y1, x2, y2 = map(float, window)
     if not (0 <= x1 < x2 <= 1 and 0 <= y1 < y2 <= 1):
         raise ValueError(f"{owner}: window must be (x1, y1, x2, y2) with 0 <= x1 < x2 <= 1, y likewise, got {window}")
+    if limits is not None:
+        require(limits, f"{owner}: limits", np.int32, (len(boxes), 4))
     tight, offsets = np.empty((len(boxes), 4), np.int32), np.empty(len(boxes) + 1, np.int64)
-    bits = _native.assemble_masks(proto, coeff, boxes, (height, width), (x1, y1, x2, y2), tight, offsets)
+    bits = _native.assemble_masks(proto, coeff, boxes, (height, width), (x1, y1, x2, y2), limits, tight, offsets)
     return tight, bits.copy(), offsets
 
 

@@ -165,12 +165,15 @@ inline uint64_t mixed_word(const float* a, const float* b, float low, float high
   return bits;
 }
 
-// One row of the mask between two wide rows; true where a pixel is set.
-bool mix(WideRow a, WideRow b, float low, float high, int words, uint64_t* out, uint64_t* columns_set) {
+// One row of the mask between two wide rows, where `kept` (null: everywhere); true where a pixel is set.
+template <bool kLimited>
+bool mix(WideRow a, WideRow b, float low, float high, int words, const uint64_t* kept, uint64_t* out,
+         uint64_t* columns_set) {
   uint64_t any = 0;
   for (int w = 0; w < words; ++w) {
     uint64_t word = a.above[w];
     if (word != b.above[w]) word = mixed_word(a.values + 64 * w, b.values + 64 * w, low, high);
+    if (kLimited) word &= kept[w];
     out[w] = word;
     columns_set[w] |= word;
     any |= word;
@@ -188,16 +191,22 @@ Region tight_region(Region loose, int first_row, int end_row, const uint64_t* co
           loose.x1 + 64 * last + 64 - __builtin_clzll(columns_set[last]), end_row};
 }
 
-}  // namespace
+// Words that are set from pixel x1 of a row to before x2.
+void fill_range(int x1, int x2, int words, uint64_t* out) {
+  const auto below = [](int at) { return at <= 0 ? 0 : at >= 64 ? ~uint64_t{0} : (uint64_t{1} << at) - 1; };
+  for (int w = 0; w < words; ++w) out[w] = below(x2 - 64 * w) & ~below(x1 - 64 * w);
+}
 
-void assemble_mask(const Prototypes& prototypes, const float* coefficients, Region crop, AxisTable columns,
-                   AxisTable rows, void* workspace, MaskWords* mask) {
+template <bool kLimited>
+void assemble(const Prototypes& prototypes, const float* coefficients, Region crop, const Region* limits,
+              AxisTable columns, AxisTable rows, void* workspace, MaskWords* mask) {
   const size_t row_length = static_cast<size_t>(mask->loose.x2 - mask->loose.x1) + 2 * kOverrun;
   const int words = (mask->loose.x2 - mask->loose.x1 + 63) / 64;
   auto* word_memory = static_cast<uint64_t*>(workspace);
-  auto* float_memory = reinterpret_cast<float*>(word_memory + 3 * (row_length / 64 + 1));
+  auto* float_memory = reinterpret_cast<float*>(word_memory + 4 * (row_length / 64 + 1));
   WideRow upper{float_memory, word_memory}, lower{float_memory + row_length, word_memory + words};
-  uint64_t* columns_set = word_memory + 2 * words;
+  uint64_t *columns_set = word_memory + 2 * words, *kept = word_memory + 3 * words;
+  if (kLimited) fill_range(limits->x1 - mask->loose.x1, limits->x2 - mask->loose.x1, words, kept);
   std::memset(columns_set, 0, sizeof(uint64_t) * words);
   float* scratch = float_memory + 2 * row_length;
   ProbabilityMap map(scratch + static_cast<size_t>(kMaskChunk) * prototypes.channels, crop);
@@ -211,9 +220,12 @@ void assemble_mask(const Prototypes& prototypes, const float* coefficients, Regi
   widened(first_cell_y, upper);
   for (int cell = first_cell_y; cell < crop.y2; ++cell) {
     widened(cell + 1, lower);
-    for (int y = rows.begins[cell]; y < rows.begins[cell + 1]; ++y) {
+    int first = rows.begins[cell], end = rows.begins[cell + 1];
+    if (kLimited && first < limits->y1) first = limits->y1;
+    if (kLimited && end > limits->y2) end = limits->y2;
+    for (int y = first; y < end; ++y) {
       uint64_t* out = mask->words + (y - mask->loose.y1) * mask->stride;
-      if (!mix(upper, lower, rows.low[y], rows.high[y], words, out, columns_set)) continue;
+      if (!mix<kLimited>(upper, lower, rows.low[y], rows.high[y], words, kept, out, columns_set)) continue;
       if (first_row > y) first_row = y;
       end_row = y + 1;
     }
@@ -222,6 +234,13 @@ void assemble_mask(const Prototypes& prototypes, const float* coefficients, Regi
     lower = swapped;
   }
   mask->tight = tight_region(mask->loose, first_row, end_row, columns_set, words);
+}
+
+}  // namespace
+
+void assemble_mask(const Prototypes& prototypes, const float* coefficients, Region crop, const Region* limits,
+                   AxisTable columns, AxisTable rows, void* workspace, MaskWords* mask) {
+  (limits ? assemble<true> : assemble<false>)(prototypes, coefficients, crop, limits, columns, rows, workspace, mask);
 }
 
 void expected_mask_iou(const Prototypes& prototypes, const float* coefficients, Region crop, void* workspace,

@@ -67,12 +67,13 @@ inline size_t mask_workspace(const Prototypes& prototypes, int width) {
   const size_t map = (prototypes.height + 2) * (static_cast<size_t>(prototypes.width) + 2) + 16;
   const size_t row = static_cast<size_t>(width) + 2 * kOverrun;
   const size_t chunk = static_cast<size_t>(kMaskChunk) * prototypes.channels;
-  return sizeof(float) * (map + 2 * row + chunk) + sizeof(uint64_t) * 3 * (row / 64 + 1);
+  return sizeof(float) * (map + 2 * row + chunk) + sizeof(uint64_t) * 4 * (row / 64 + 1);
 }
 
-// Fills the words of `mask` for its loose region, and finds the tight one. `crop`: prototype pixels, not empty.
-KERNEL_ENTRY(assemble_mask, const Prototypes& prototypes, const float* coefficients, Region crop, AxisTable columns,
-             AxisTable rows, void* workspace, MaskWords* mask)
+// Fills the words of `mask` for its loose region, and finds the tight one. `crop`: prototype pixels, not empty; `limits`:
+// the pixels of the frame that may be set, null for all of them.
+KERNEL_ENTRY(assemble_mask, const Prototypes& prototypes, const float* coefficients, Region crop, const Region* limits,
+             AxisTable columns, AxisTable rows, void* workspace, MaskWords* mask)
 // What the mask in the crop, which is not empty, is expected to share with the true one, over what they cover together:
 // the probabilities of its pixels, over their number and the probabilities of the others. 0 where it has no pixel.
 KERNEL_ENTRY(expected_mask_iou, const Prototypes& prototypes, const float* coefficients, Region crop, void* workspace,

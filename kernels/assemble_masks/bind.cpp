@@ -1,5 +1,8 @@
+#include <nanobind/stl/optional.h>
+
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "../native/binding.h"
 #include "assemble_masks.h"
@@ -59,15 +62,22 @@ Region reach_of(Region crop, AxisTable columns, AxisTable rows) {
           rows.begins[crop.y2]};
 }
 
+// What a limit leaves of a region.
+Region limit_of(const int32_t* limit, Region region) {
+  return {std::max(limit[0], region.x1), std::max(limit[1], region.y1), std::min(limit[2], region.x2),
+          std::min(limit[3], region.y2)};
+}
+
 Window window_of(double first, double end, int pixels) {
   return {static_cast<float>(first * pixels), static_cast<float>((end - first) * pixels)};
 }
 
 bool is_empty(Region region) { return region.x1 >= region.x2 || region.y1 >= region.y2; }
 
-// Packs the masks one after the other into `bits`; `boxes` [N, 4] and `offsets` [N + 1] say where they are.
+// Packs the masks one after the other into `bits`; `boxes` [N, 4] and `offsets` [N + 1] say where they are. `limits`
+// [N, 4]: the pixels of the frame that may be set; null: all.
 void assemble(const Prototypes& prototypes, const Windows& windows, const float* coefficients, const float* relative,
-              int64_t count, int height, int width, int32_t* boxes, int64_t* offsets, std::vector<uint8_t>* bits) {
+              const int32_t* limits, int64_t count, int height, int width, int32_t* boxes, int64_t* offsets, std::vector<uint8_t>* bits) {
   const Axis x_axis(prototypes.width, width, windows.x), y_axis(prototypes.height, height, windows.y);
   const AxisTable columns = x_axis.table(), rows = y_axis.table();
   const auto memory = workspace(mask_workspace(prototypes, width));
@@ -80,9 +90,11 @@ void assemble(const Prototypes& prototypes, const Windows& windows, const float*
     y_axis.narrow(&crop.y1, &crop.y2);
     MaskWords mask{words.get(), stride, {0, 0, 0, 0}, {0, 0, 0, 0}};
     if (!is_empty(crop)) mask.loose = reach_of(crop, columns, rows);
-    if (!is_empty(mask.loose)) {
-      KERNEL_CALL(assemble_mask)(prototypes, coefficients + i * prototypes.channels, crop, columns, rows, memory.get(),
-                                 &mask);
+    Region limit = {0, 0, width, height};
+    if (limits) limit = limit_of(limits + 4 * i, mask.loose);
+    if (!is_empty(mask.loose) && !is_empty(limit)) {
+      KERNEL_CALL(assemble_mask)(prototypes, coefficients + i * prototypes.channels, crop, limits ? &limit : nullptr,
+                                 columns, rows, memory.get(), &mask);
     }
     const Region tight = mask.tight;
     offsets[i + 1] = offsets[i] + static_cast<int64_t>(tight.x2 - tight.x1 + 7) / 8 * (tight.y2 - tight.y1);
@@ -124,14 +136,15 @@ void run_expected_iou(const AnyArray& proto, In<float> coefficients, In<float> b
 }
 
 nb::ndarray<nb::numpy, uint8_t> run(const AnyArray& proto, In<float> coefficients, In<float> boxes, std::array<int, 2> size,
-                                    std::array<double, 4> window, Out<int32_t> tight, Out<int64_t> offsets) {
+                                    std::array<double, 4> window, std::optional<In<int32_t>> limits, Out<int32_t> tight,
+                                    Out<int64_t> offsets) {
   const Prototypes prototypes = prototypes_of(proto);
   const Windows windows = windows_of(prototypes, window);
   auto bits = std::make_unique<std::vector<uint8_t>>();
   {
     nb::gil_scoped_release released;
-    assemble(prototypes, windows, coefficients.data(), boxes.data(), static_cast<int64_t>(boxes.shape(0)), size[0],
-             size[1], tight.data(), offsets.data(), bits.get());
+    assemble(prototypes, windows, coefficients.data(), boxes.data(), limits ? limits->data() : nullptr,
+             static_cast<int64_t>(boxes.shape(0)), size[0], size[1], tight.data(), offsets.data(), bits.get());
   }
   std::vector<uint8_t>* owned = bits.release();
   nb::capsule owner(owned, [](void* vector) noexcept { delete static_cast<std::vector<uint8_t>*>(vector); });
@@ -141,7 +154,8 @@ nb::ndarray<nb::numpy, uint8_t> run(const AnyArray& proto, In<float> coefficient
 }  // namespace
 
 void bind_assemble_masks(nb::module_& module) {
-  module.def("assemble_masks", &run);
+  module.def("assemble_masks", &run, nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg().none(),
+             nb::arg(), nb::arg());
   module.def("expected_mask_iou", &run_expected_iou);
 }
 

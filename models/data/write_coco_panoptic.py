@@ -30,8 +30,7 @@ class CocoPanopticWriter:
         self._folder, self._dataset = folder, dataset
         self._list = ImageList(suffix)
         self._annotations: list[Record] = []
-        labels = [(name, True) for name in dataset.class_names] + [(name, False) for name in dataset.stuff_names]
-        self._category = {label: number for number, label in enumerate(labels, start=1)}
+        self._labels = [(name, True) for name in dataset.class_names] + [(name, False) for name in dataset.stuff_names]
 
     def file(self, clip: Clip, index: int) -> str:
         """The name of a frame's image, from the folder ``images``."""
@@ -69,7 +68,7 @@ class CocoPanopticWriter:
             x, y = int(columns[0]), int(rows[0])
             record: dict[str, Any] = {
                 "id": segment.id,
-                "category_id": self._category[segment.class_name, segment.is_thing],
+                "category_id": segment.class_id + 1,
                 "area": int(np.count_nonzero(where)),
                 "bbox": [x, y, int(columns[-1]) + 1 - x, int(rows[-1]) + 1 - y],
                 "iscrowd": int(segment.id in crowd),
@@ -85,7 +84,7 @@ class CocoPanopticWriter:
         """
         categories = [
             {"id": number, "name": name, "isthing": int(thing), "supercategory": "", "color": _colour(number)}
-            for (name, thing), number in self._category.items()
+            for number, (name, thing) in enumerate(self._labels, start=1)
         ]
         head = self._list.head(self._dataset.name)
         document = head | {"categories": categories, "annotations": self._annotations}

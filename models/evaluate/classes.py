@@ -39,6 +39,8 @@ def match_classes(
 ) -> ClassMap:
     """Match classes by name; ``_`` and blanks are alike, and so are capitals and small letters.
 
+    Classes of one name are judged as one.
+
     Args:
         model, data: for the message.
         only: names of the data set to judge; None: all.
@@ -57,7 +59,8 @@ def match_classes(
         there = [name for name in data_names if _plain(name) in wanted and _plain(name) in known]
         cure = f"--classes {','.join(there)} judges the others" if there else "they have no class in common"
         raise UsageError(f"{model} has no class {_listed(missing)}, which {data} has; {cure}")
-    names = [name for name in data_names if _plain(name) in wanted]
+    named = {_plain(name): name for name in reversed(data_names)}  # of several the first
+    names = [named[plain] for plain in dict.fromkeys(plain_data) if plain in wanted]
     places = {_plain(name): place for place, name in enumerate(names)}
     return ClassMap(
         tuple(names),

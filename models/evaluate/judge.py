@@ -134,8 +134,7 @@ class Judge:
         faces, ignored = known.truth.faces, known.truth.faces_ignored
         assert faces is not None
         assert ignored is not None
-        number = self.class_names.index(FACE)
-        rows = found.class_ids == number
+        rows = np.isin(found.class_ids, [number for number, name in enumerate(self.class_names) if name == FACE])
         boxes, scores = found.boxes[rows], found.scores[rows]
         count = len(faces)
         truth = Detections(faces.boxes, np.ones(count, np.float32), np.zeros(count, np.int32), (FACE,))

@@ -204,7 +204,7 @@ def _head_rows(given: Read) -> list[tuple[str, str]]:
     about = given.about
     names = given.class_names
     shown = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
-    source = about.sources.get("classes", "numbered: nothing names them")
+    source = about.sources.get("classes", f"numbered: {about.names_problem or 'nothing names them'}")
     rows.append(("head", f"{given.head.kind}: {given.head.task} ({about.sources.get('head', 'from the outputs')})"))
     if names:
         rows.append(("classes", f"{len(names)}: {shown} ({source})"))
@@ -214,7 +214,7 @@ def _head_rows(given: Read) -> list[tuple[str, str]]:
     ]  # fmt: skip
     for name, value in values:
         rows.append((name, f"{value} ({about.sources.get(f'input.{name}', '')})"))
-    skip = {"classes", "head", "outputs"}
+    skip = {"classes", "names_problem", "head", "outputs"}
     for name, origin in about.sources.items():
         if "." not in name and name not in skip:
             rows.append((name, f"{getattr(about, name)} ({origin})"))

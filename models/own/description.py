@@ -55,6 +55,7 @@ class Description:
     Attributes:
         head: a name of ``HEADS``.
         classes: names by class id, without background.
+        names_problem: why names that there are cannot be used, a line.
         task: as Ultralytics names it: ``detect``, ``segment``, ``pose``, ``obb``, ``classify``.
         input: how the picture is made.
         outputs: role -> name of an output. Roles are ``predictions``, ``prototypes``, ``boxes``, ``scores``,
@@ -76,6 +77,7 @@ class Description:
 
     head: str | None = None
     classes: tuple[str, ...] | None = None
+    names_problem: str | None = None
     task: str | None = None
     input: InputDescription = InputDescription()
     outputs: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))

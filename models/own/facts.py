@@ -13,6 +13,7 @@ from typing import TypeAlias
 from ...pipeline.beside import beside
 from ...pipeline.errors import CheckpointError
 from ..wire import BYTES, Raw, child, decode_varint, fields, number, numbers, text
+from .inside import takes_bytes
 
 Shape: TypeAlias = tuple[int | str | None, ...]
 """Lengths; a text where the file only names one, None where it says nothing."""
@@ -59,6 +60,7 @@ class NetworkFacts:
         external_files: names, relative to the file, of further files that hold weights.
         producer: what wrote the file.
         parameters: elements of all its weights.
+        normalised: names of inputs whose values the graph normalises itself, see :func:`.inside.takes_bytes`.
     """
 
     inputs: tuple[TensorFact, ...]
@@ -68,6 +70,7 @@ class NetworkFacts:
     external_files: tuple[str, ...]
     producer: str
     parameters: int
+    normalised: frozenset[str] = frozenset()
 
     @property
     def fixed(self) -> bool:
@@ -123,7 +126,10 @@ def facts_of(data: Raw, path: Path) -> NetworkFacts:
     outputs = tuple(_values(graph, OUTPUT, path))
     if not inputs or not outputs:
         raise CheckpointError(f"{path} has no {'input' if not inputs else 'output'}; export the network again")
-    return NetworkFacts(inputs, outputs, metadata, opset, files, " ".join(filter(None, producer)), parameters)
+    pictures = [fact.name for fact in inputs if fact.shape is not None and len(fact.shape) == 4]
+    normalised = frozenset(name for name in pictures if takes_bytes(graph, name, path))
+    written_by = " ".join(filter(None, producer))
+    return NetworkFacts(inputs, outputs, metadata, opset, files, written_by, parameters, normalised)
 
 
 def check_beside(path: Path, file: str) -> Path:

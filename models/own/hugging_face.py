@@ -12,6 +12,7 @@ from typing import Any
 from ...pipeline.errors import CheckpointError
 from ...pipeline.limits import MAX_CLASSES
 from ...pipeline.parse_json import parse_json
+from ..text_file import read_text
 from .description import Description, from_one_source, merged
 
 _BILINEAR = 2  # PIL's number
@@ -21,6 +22,14 @@ _HEADS = {
     "ForSemanticSegmentation": "semantic",
     "ForImageClassification": "classify",
 }
+
+_TASKS = {
+    "ForDepthEstimation": "depth",
+    "ForImageMatting": "matting",
+    "ForKeypointDetection": "keypoints",
+    "ForPoseEstimation": "pose by heatmaps",
+}
+"""Of architectures that no head reads, though their outputs may look as if."""
 
 
 def from_folder(folder: Path) -> Description:
@@ -47,7 +56,7 @@ def from_folder(folder: Path) -> Description:
 def _read(path: Path) -> Mapping[str, Any] | None:
     """A JSON object of a file, or None where there is none."""
     try:
-        found = parse_json(path.read_bytes(), constants=True)
+        found = parse_json(read_text(path).encode(), constants=True)
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
@@ -67,6 +76,7 @@ def _meaning(config: Mapping[str, Any]) -> dict[str, Any]:
         known["classes"] = tuple(f"class {index}" for index in range(config["num_labels"]))
     architecture = str((config.get("architectures") or [""])[0])
     known["head"] = next((head for end, head in _HEADS.items() if architecture.endswith(end)), None)
+    known["task"] = next((task for end, task in _TASKS.items() if architecture.endswith(end)), None)
     if known["head"] == "detr":
         softmax = config.get("model_type") in _SOFTMAX
         known |= {"boxes": "cxcywh", "boxes_unit": "relative", "scores": "softmax" if softmax else "sigmoid"}

@@ -16,10 +16,11 @@ from .facts import NetworkFacts, read_facts
 from .fixed import fixed_file
 from .head import Head, seen_dtype
 from .hugging_face import from_folder
+from .inside import INSIDE
 from .picture import PictureInput, choose_size, picture_input
 from .recognise import recognise
 from .toml_file import from_toml, toml_path
-from .ultralytics import from_metadata
+from .ultralytics import from_metadata, from_names
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,14 +121,16 @@ def understand(given: Read, head: str | None = None) -> OwnNetwork:
 
 
 def describe_file(path: Path, facts: NetworkFacts) -> Description:
-    """All that is known besides the graph: the metadata, then Hugging Face's files, then the TOML, which wins.
+    """All that is known: the metadata, then Hugging Face's files, then the graph, then the TOML, which wins.
 
     Raises:
         UsageError: the TOML has an unknown key or a value that does not fit.
         CheckpointError: a configuration beside the file is no JSON.
     """
     folder = path.parent.parent if path.parent.name == "onnx" else path.parent
-    about = merged(from_metadata(facts.metadata), from_folder(folder))
+    about = merged(merged(from_names(facts.metadata), from_metadata(facts.metadata)), from_folder(folder))
+    if facts.normalised:
+        about = merged(about, from_one_source(INSIDE, {"input.mean": (0.0, 0.0, 0.0), "input.std": (1.0, 1.0, 1.0)}))
     sizes = next((fact.name for fact in facts.inputs if fact.name in ("orig_target_sizes", "im_shape")), None)
     if sizes is not None:
         about = merged(about, from_one_source(f"the input {sizes!r}", {"boxes_unit": "pixels"}))
@@ -161,9 +164,10 @@ def _class_names(path: Path, about: Description, head: Head) -> tuple[str, ...]:
     named, count = about.classes, head.class_count
     if named is None:
         if count is None and head.kind != "raw":
+            problem = "" if about.names_problem is None else f" ({about.names_problem})"
             raise UsageError(
-                f"{path}: the outputs of {head.kind} do not say how many classes there are; name them with --labels "
-                f"(labels=), or classes in {toml_path(path).name}"
+                f"{path}: the outputs of {head.kind} do not say how many classes there are{problem}; name them with "
+                f"--labels (labels=), or classes in {toml_path(path).name}"
             )
         return tuple(f"class {index}" for index in range(count or 0))
     if count is not None and len(named) != count:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -15,7 +15,7 @@ from ..choices import read_labels
 from ..onnx_export import is_exported
 from ..onnx_file import read_metadata
 from ..registry import find_model
-from .complete import assumptions
+from .complete import assumed_rows, assumptions
 from .description import InputDescription
 from .facts import read_facts
 from .family import OwnWeights
@@ -80,7 +80,7 @@ def open_own(
     labels: Sequence[str] | str | os.PathLike[str] | None = None,
     batch: int = 1,
 ) -> Opened:
-    """Look through a network; what had to be assumed of its picture is logged as a warning.
+    """Look through a network; what had to be assumed of it is logged as a warning.
 
     Raises:
         UsageError, CheckpointError, EngineError: see :func:`.look.look_through`.
@@ -90,8 +90,20 @@ def open_own(
     )
     if batch > 1:
         _check_outputs(own, batch, engine)
-    _warn_once(path, "; ".join(assumptions(own.about, own.head)))
+    for what in _warnings(own, asked=head is not None):
+        _warn_once(path, what)
     return Opened(OwnWeights.of(name, own, engine), placement(own.about.input, own.size))
+
+
+def _warnings(own: OwnNetwork, *, asked: bool) -> Iterator[str]:
+    """What had to be assumed, or is not followed, behind the name of the file; ``asked``: the caller names the head."""
+    if assumed := "; ".join(assumptions(own.about, own.head)):
+        yield f"does not say how its picture is made; assumed: {assumed} (vidgraph check says more)"
+    if own.about.classes is None and own.about.names_problem is not None and own.class_names:
+        yield f"has no names of classes: {own.about.names_problem}; name them with --labels or in its TOML"
+    if not asked and (rows := assumed_rows(own.about, own.head)):
+        yield rows
+    yield from (f"is not run quite as described: {note}" for note in own.about.notes)
 
 
 def _check_outputs(own: OwnNetwork, batch: int, engine: str) -> None:
@@ -106,12 +118,9 @@ def _check_outputs(own: OwnNetwork, batch: int, engine: str) -> None:
 
 
 @lru_cache(maxsize=64)
-def _warn_once(path: Path, assumed: str) -> None:
+def _warn_once(path: Path, what: str) -> None:
     """However often a process loads the file."""
-    if assumed:
-        LOG.warning(
-            "%s does not say how its picture is made; assumed: %s (vidgraph check says more)", path.name, assumed
-        )
+    LOG.warning("%s %s", path.name, what)
 
 
 def placement(made: InputDescription, size: Size) -> InputSize:

@@ -11,7 +11,7 @@ from ...stages.preprocess import Size
 from ..registry import nearest
 from .description import Description
 from .head import Head, NotSupported
-from .heads import HEADS, WANTED, fitting
+from .heads import HEADS, OF_TASK, WANTED, fitting
 
 
 def recognise(
@@ -33,17 +33,24 @@ def recognise(
     if asked is not None and asked not in HEADS:
         raise UsageError(f"unknown head {asked!r}; {nearest(asked, HEADS)}")
     about = replace(about, head=asked)
-    answers = {kind: fitting(kind)(outputs, about, size) for kind in ([asked] if asked else HEADS)}
+    seen = ", ".join(f"{spec.name} ({spec.dtype} {list(spec.shape)})" for spec in outputs)
+    kinds = [asked] if asked else list(HEADS) if about.task is None else OF_TASK.get(about.task, ())
+    if not kinds:
+        source = about.sources.get("task", "the description")
+        raise UsageError(
+            f"{name} is made for the task {about.task!r} ({source}), which no head reads; --head raw gives the "
+            f"tensors; its outputs are {seen}"
+        )
+    answers = {kind: fitting(kind)(outputs, about, size) for kind in kinds}
     fits = [answer for answer in answers.values() if answer is not None and not isinstance(answer, str)]
     if len(fits) == 1:
         return fits[0]
-    seen = ", ".join(f"{spec.name} ({spec.dtype} {list(spec.shape)})" for spec in outputs)
     toml = f"{name.rpartition('.')[0] or name}.toml"
     if fits:
-        kinds = [each.kind for each in fits]
+        several = [each.kind for each in fits]
         raise UsageError(
-            f"{name}: its outputs, {seen}, fit {' and '.join(kinds)}; say which it is: --head {kinds[0]} "
-            f'(head="{kinds[0]}"), or head = "{kinds[0]}" in {toml}'
+            f"{name}: its outputs, {seen}, fit {' and '.join(several)}; say which it is: --head {several[0]} "
+            f'(head="{several[0]}"), or head = "{several[0]}" in {toml}'
         )
     final = next((answer for answer in answers.values() if isinstance(answer, NotSupported)), None)
     if final is not None:

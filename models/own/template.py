@@ -125,7 +125,7 @@ _OF_HEADS: dict[str, tuple[str, ...]] = {
     "scores": ("yolo", "detr", "ssd", "classify"),
     "objectness": ("yolo",),
     "background": ("detr", "ssd", "classify", "semantic"),
-    "end_to_end": ("yolo", "yolo-end2end"),
+    "end_to_end": ("yolo", "yolo-end2end", "detr"),
     "points": ("yolo", "yolo-end2end"),
     "point_names": ("yolo", "yolo-end2end"),
     "variances": ("ssd",),

@@ -15,18 +15,19 @@ from typing import Any
 from ...pipeline.beside import beside
 from ...pipeline.errors import UsageError
 from ...pipeline.limits import MAX_PIXELS
+from ..class_names import names_from_file
 from ..registry import nearest
+from ..text_file import read_text
 from .description import BACKGROUNDS, BOXES, COLORS, FITS, LAYOUTS, SCORES, UNITS, Description, from_one_source
-from .heads import HEADS
+from .heads import HEADS, OF_TASK
 
 ROLES = ("predictions", "prototypes", "boxes", "scores", "labels", "logits", "masks", "points", "priors")
-TASKS = ("detect", "segment", "pose", "obb", "classify", "semantic")
 
 Reader = Callable[[Any, Path], Any]
 """Takes a value and the file that it is of; raises ValueError where it is something else than wanted."""
 
-_LONGEST, _LONGEST_NAMES = 2**20, 2**22
-"""Bytes of a TOML and of a file with names: there are no more classes than these hold."""
+_LONGEST = 2**20
+"""Bytes of a TOML."""
 _DEEPEST = 4
 """Of dotted keys, which take the square of their depth."""
 _TEXT = re.compile(r'"""(?:[^\\]|\\.)*?"""|\'\'\'.*?\'\'\'|"(?:[^"\\\n]|\\.)*"|\'[^\'\n]*\'|#[^\n]*', re.DOTALL)
@@ -71,15 +72,14 @@ def _strings(value: Any, toml: Path) -> tuple[str, ...]:
 
 
 def _names(value: Any, toml: Path) -> tuple[str, ...]:
-    """A list, or a file with one name a line."""
+    """A list, or a file of names."""
     if not isinstance(value, str):
         return _strings(value, toml)
     path = _beside(value, toml)
     try:
-        lines = _read(path, _LONGEST_NAMES).decode("utf-8").splitlines()
+        return names_from_file(path)
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
-    return _strings([line.strip() for line in lines if line.strip()], toml)
 
 
 def _beside(name: str, toml: Path) -> Path:
@@ -91,19 +91,6 @@ def _beside(name: str, toml: Path) -> Path:
         return beside(toml, name)
     except ValueError as error:
         raise UsageError(f"{toml} names a file that is not beside it: {error}; copy it there") from error
-
-
-def _read(path: Path, limit: int) -> bytes:
-    """
-    Raises:
-        OSError: it cannot be read.
-        ValueError: it has more than ``limit`` bytes.
-    """
-    with path.open("rb") as file:
-        data = file.read(limit + 1)
-    if len(data) > limit:
-        raise ValueError(f"it has more than {limit >> 20} MiB")
-    return data
 
 
 def _size(value: Any, toml: Path) -> tuple[int, int]:
@@ -156,7 +143,7 @@ def _lists(value: Any, toml: Path) -> tuple[tuple[float, ...], ...]:
 KEYS: tuple[KeyRow, ...] = (
     KeyRow("head", "head", *_one_of(*HEADS)),
     KeyRow("classes", "classes", 'a list of names, or a file such as "names.txt" with one a line', _names),
-    KeyRow("task", "task", *_one_of(*TASKS)),
+    KeyRow("task", "task", *_one_of(*OF_TASK)),
     KeyRow("boxes", "boxes", *_one_of(*BOXES)),
     KeyRow("boxes_unit", "boxes_unit", *_one_of(*UNITS)),
     KeyRow("scores", "scores", *_one_of(*SCORES)),
@@ -195,7 +182,7 @@ def from_toml(path: Path) -> Description:
         UsageError: it is no TOML, or has an unknown key (the nearest is named), or a value that does not fit.
     """
     try:
-        found = _parsed(_read(path, _LONGEST).decode("utf-8"))
+        found = _parsed(read_text(path, _LONGEST))
     except FileNotFoundError:
         return Description()
     except (OSError, ValueError) as error:

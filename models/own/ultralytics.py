@@ -3,7 +3,8 @@
 Each value is the text of a Python object: ``names`` a mapping or a list, ``imgsz`` [height, width], ``stride``
 a number, ``task``, ``head`` the class of the last layer, ``kpt_shape`` and ``kpt_names`` of points, ``end2end``
 and ``args`` (``nms``) whether the graph suppresses by itself. Their frames are letterboxed (grey 114), RGB, 0..1;
-those of RT-DETR are stretched.
+those of RT-DETR are stretched. Since version 8.4.47 an RT-DETR gives finished rows (box, score, class) and no
+scores of classes; its ``end2end`` is about YOLO and says nothing of it.
 
 Source: the keys as found in exported files and as Ultralytics documents them.
 """
@@ -11,15 +12,23 @@ Source: the keys as found in exported files and as Ultralytics documents them.
 from __future__ import annotations
 
 import ast
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
 
+from ..class_names import names_by_id
 from .description import Description, from_one_source, merged
 
 _LONGEST = 2**21
 """Characters of a text that is read as an object, for which some hundred times as much memory is needed."""
 PAD = (114, 114, 114)
+FINISHED_SINCE = (8, 4, 47)
+"""The version from which on an RT-DETR's graph picks the best pairs of query and class itself."""
+EXPORTER = "the exporter, Ultralytics"
+"""Source of what these exporters always do."""
+OF_YOLO = "the file's metadata 'end2end'"
+"""Source of ``end_to_end`` that says nothing of an RT-DETR."""
 UNIT = {"input.mean": (0.0, 0.0, 0.0), "input.std": (255.0, 255.0, 255.0), "input.color": "rgb"}
 
 
@@ -27,27 +36,49 @@ def from_metadata(metadata: Mapping[str, str]) -> Description:
     """What is known from the metadata; nothing where it is of another exporter."""
     if "names" not in metadata or not {"stride", "author"} & set(metadata):
         return Description()
-    read = {key: _literal(metadata.get(key)) for key in ("names", "imgsz", "kpt_shape", "kpt_names", "end2end", "args")}
-    task = metadata.get("task")
-    transformer = "rtdetr" in metadata.get("head", metadata.get("description", "")).lower().replace("-", "")
+    read = {key: _literal(metadata.get(key)) for key in ("imgsz", "kpt_shape", "kpt_names", "end2end", "args")}
+    task = metadata.get("task", "").strip().lower() or None
+    transformer = is_transformer(metadata)
+    named = from_names(metadata)
+    if transformer:
+        end_to_end = _finishes(metadata.get("version", ""), named.classes)
+    else:
+        end_to_end = _end_to_end(read["end2end"], read["args"])
     known = {
-        "classes": _names(read["names"]),
         "task": task,
         "points": _pair(read["kpt_shape"]),
         "point_names": _point_names(read["kpt_names"]),
-        "end_to_end": _end_to_end(read["end2end"], read["args"]),
+        "end_to_end": end_to_end,
         "input.size": _pair(read["imgsz"]),
     }
     described = Description()
+    keys = _KEYS | ({"end_to_end": "version"} if transformer else {})
     for name, value in known.items():
-        described = merged(described, from_one_source(f"the file's metadata {_KEYS[name]!r}", {name: value}))
-    return merged(from_one_source("the exporter, Ultralytics", _usual(task, transformer)), described)
+        described = merged(described, from_one_source(f"the file's metadata {keys[name]!r}", {name: value}))
+    return merged(from_one_source(EXPORTER, _usual(task, transformer)), merged(named, described))
 
 
 _KEYS = {
-    "classes": "names", "task": "task", "points": "kpt_shape", "point_names": "kpt_names", "end_to_end": "end2end",
-    "input.size": "imgsz",
+    "task": "task", "points": "kpt_shape", "point_names": "kpt_names", "end_to_end": "end2end", "input.size": "imgsz",
 }  # fmt: skip
+
+
+def from_names(metadata: Mapping[str, str]) -> Description:
+    """The classes that ``names`` names, or why it does not; other exporters write this key too."""
+    text = metadata.get("names")
+    if text is None:
+        return Description()
+    source = "the file's metadata 'names'"
+    try:
+        return from_one_source(source, {"classes": names_by_id(_parsed(text))})
+    except ValueError as error:
+        return from_one_source(source, {"names_problem": f"{source} cannot be used: {error}"})
+
+
+def is_transformer(metadata: Mapping[str, str]) -> bool:
+    """Whether it is an RT-DETR; files of before 2026 say so in their description only, which ends with the data set."""
+    described = metadata.get("head", metadata.get("description", "").partition(" trained on ")[0])
+    return "rtdetr" in described.lower().replace("-", "")
 
 
 def trained_on(metadata: Mapping[str, str]) -> str:
@@ -74,13 +105,19 @@ def _literal(text: str | None) -> Any:
         return None
 
 
-def _names(names: Any) -> tuple[str, ...] | None:
-    """Names by class id, of a list or of a mapping whose keys count from 0."""
-    if isinstance(names, Mapping):
-        if sorted(names) != list(range(len(names))):
-            return None
-        names = [names[index] for index in range(len(names))]
-    return tuple(map(str, names)) if isinstance(names, list | tuple) and names else None
+def _parsed(text: str) -> Any:
+    """What a text of JSON or of a Python literal is.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        found = _literal(text)
+    if found is None:
+        raise ValueError(f"{text.strip()[:40]!r} is neither a Python literal nor JSON")
+    return found
 
 
 def _point_names(names: Any) -> tuple[str, ...] | None:
@@ -96,6 +133,14 @@ def _pair(value: Any) -> tuple[int, int] | None:
     if isinstance(value, list | tuple) and len(value) == 2 and all(isinstance(each, int) for each in value):
         return value[0], value[1]
     return None
+
+
+def _finishes(version: str, classes: tuple[str, ...] | None) -> bool | None:
+    """Whether an RT-DETR of two classes gives finished rows; of other numbers the length of a row says it."""
+    numbers = re.match(r"(\d{1,4})\.(\d{1,4})\.(\d{1,6})", version)
+    if numbers is None or (classes is not None and len(classes) != 2):
+        return None
+    return tuple(map(int, numbers.groups())) >= FINISHED_SINCE
 
 
 def _end_to_end(end2end: Any, arguments: Any) -> bool | None:

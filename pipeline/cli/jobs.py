@@ -95,7 +95,7 @@ def carry_out(job: Run, *, quiet: bool) -> int:
 
 def labels(text: str | None) -> Any:
     """``a,b`` -> names; a text that looks like a file is one, for the model to read."""
-    if text is None or Path(text).suffix in (".txt", ".names") or "/" in text:
+    if text is None or Path(text).suffix in (".txt", ".names", ".json", ".yaml") or "/" in text:
         return text
     if os.path.isfile(text):  # noqa: PTH113  Path.is_file raises where there are many names
         return text

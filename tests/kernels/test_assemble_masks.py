@@ -206,6 +206,39 @@ def test_a_full_box_by_hand() -> None:
     assert not larger[0, :, 50:].any()
 
 
+@pytest.mark.parametrize("window", [(0.0, 0.0, 1.0, 1.0), WINDOWS[0], WINDOWS[3]])
+@pytest.mark.parametrize(("shape", "size"), SIZES)
+def test_limits_cut_masks_and_change_nothing_within(
+    shape: tuple[int, int, int], size: tuple[int, int], window: tuple[float, float, float, float]
+) -> None:
+    proto, coeff, boxes = random_case(shape, 12, seed=9)
+    whole = unpacked(assemble_masks(proto, coeff, boxes, size=size, window=window), size)
+    random = np.random.default_rng(2)
+    limits = random.integers(-20, 20 + max(size), (12, 4)).astype(np.int32)
+    limits[0], limits[1], limits[2] = (0, 0, size[1], size[0]), (3, 2, 3, 9), (-(2**31), -(2**31), 2**31 - 1, 2**31 - 1)
+    cut = unpacked(assemble_masks(proto, coeff, boxes, size=size, window=window, limits=limits), size)
+    expected = np.zeros_like(whole)
+    for row, (x1, y1, x2, y2) in enumerate(limits.tolist()):
+        within = (slice(max(y1, 0), max(y2, 0)), slice(max(x1, 0), max(x2, 0)))
+        expected[row][within] = whole[row][within]
+    np.testing.assert_array_equal(cut, expected)
+
+
+def test_limits_anywhere_within_the_words_of_a_row() -> None:
+    proto, coeff, boxes = (
+        np.ones((2, 2, 1), np.float32),
+        np.full((1, 1), 9, np.float32),
+        np.array([[0, 0, 1, 1]], np.float32),
+    )
+    for first in (0, 1, 63, 64, 65, 127, 128, 190):
+        for width in (1, 2, 63, 64, 65, 130):
+            limits = np.array([[first, 1, first + width, 3]], np.int32)
+            masks = unpacked(assemble_masks(proto, coeff, boxes, size=(4, 200), limits=limits), (4, 200))
+            expected = np.zeros((4, 200), np.bool_)
+            expected[1:3, first : first + width] = True
+            np.testing.assert_array_equal(masks[0], expected)
+
+
 def test_at_the_borders_of_the_frame_nothing_is_softened() -> None:
     proto, coeff = np.ones((4, 4, 1), np.float32), np.full((2, 1), 5, np.float32)
     boxes = np.array([[-0.5, -1, 1.5, 2], [0, 0, 1, 1]], np.float32)
@@ -261,6 +294,11 @@ def test_no_detections() -> None:
         ({"window": (0, 0, 1, 1.5)}, r"assemble_masks: window must be .* got \(0, 0, 1, 1.5\)"),
         ({"window": (0.5, 0, 0.5, 1)}, r"assemble_masks: window must be"),
         ({"window": (0, np.nan, 1, 1)}, r"assemble_masks: window must be"),
+        (
+            {"limits": np.zeros((2, 4), np.int32)},
+            r"assemble_masks: limits must be int32 \[1, 4\], got int32 \[2, 4\]",
+        ),
+        ({"limits": np.zeros((1, 4))}, r"assemble_masks: limits must be int32 \[1, 4\], got float64"),
     ],
 )
 def test_refuses_with_the_reason(change: dict[str, Any], message: str) -> None:

@@ -208,19 +208,22 @@ class GivenBoxes:
         min_score = self.min_score if choices.min_score is None else choices.min_score
 
         def pick(outputs: Mapping[str, NDArray[Any]]) -> Arrays:
-            scores = np.ascontiguousarray(outputs[self.scores]).reshape(-1)
-            ids = outputs[self.labels].reshape(-1) - self.first_class
+            scores, ids, boxes = self.columns(outputs)
             rows = top_scores(scores, min_score=min_score, limit=len(scores))
             wanted = np.isfinite(scores[rows]) & (ids[rows] >= 0)
             if choices.classes is not None:
                 wanted &= np.isin(ids[rows], choices.classes)
             rows = rows[wanted]
-            boxes = outputs[self.boxes].reshape(-1, 4)[rows]
             best = np.minimum(scores[rows], np.float32(1))
-            asked = [(name, outputs[name]) for name in (self.scores, self.boxes)]
-            return kept(boxes, ids[rows].astype(np.int32), best, asked)
+            asked = [(self.scores, scores), (self.boxes, boxes)]
+            return kept(boxes[rows], ids[rows].astype(np.int32), best, asked)
 
         return pick
+
+    def columns(self, outputs: Mapping[str, NDArray[Any]]) -> tuple[Floats, NDArray[np.int64], Floats]:
+        """Scores float32 [N], class ids int64 [N], negative where there is no object, and boxes float32 [N, 4]."""
+        scores = np.ascontiguousarray(outputs[self.scores]).reshape(-1)
+        return scores, outputs[self.labels].reshape(-1) - self.first_class, outputs[self.boxes].reshape(-1, 4)
 
     def decode(self, raw: RawOutputs, frame: Size, choices: Choices, names: tuple[str, ...]) -> HeadResults:
         """Detections, best first, as the graph gives them; with ``nms_iou`` suppressed once more.
@@ -238,6 +241,18 @@ class GivenBoxes:
         found = Detections(boxes, raw.arrays["scores"], ids, names)
         limit = len(found) if choices.max_detections is None else choices.max_detections
         return HeadResults(detections=finished(found, frame, max_iou=choices.nms_iou, limit=limit))
+
+
+@dataclass(frozen=True, slots=True)
+class GivenRows(GivenBoxes):
+    """The same in one output float32 [1, N, 6], which all three names are of: box, score and class in a row."""
+
+    def columns(self, outputs: Mapping[str, NDArray[Any]]) -> tuple[Floats, NDArray[np.int64], Floats]:
+        """As of :class:`GivenBoxes`; a class that is no number is no object."""
+        table = outputs[self.boxes][0]
+        numbers = table[:, 5]
+        ids = np.where(np.abs(numbers) < 2**30, np.rint(numbers), -1).astype(np.int64)
+        return np.ascontiguousarray(table[:, 4]), ids, table[:, :4]
 
 
 def given_boxes(outputs: Sequence[TensorSpec], about: Description, *, kind: str, unit: str) -> GivenBoxes | str | None:

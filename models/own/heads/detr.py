@@ -1,6 +1,7 @@
 """Transformers that give a set of boxes: queries with logits, or labels, boxes and scores of the exported end.
 
-Ultralytics exports RT-DETR with one output ``[1, Q, 4 + C]``: the box of a query, and its scores.
+Ultralytics exports RT-DETR with one output: ``[1, Q, 6]``, rows of box, score and class of the best pairs of query
+and class, or (before version 8.4.47) ``[1, Q, 4 + C]``, the box of a query and its scores.
 
 Sources: Carion et al., End-to-End Object Detection with Transformers, ECCV 2020 (softmax, the last column is no
 object); Zhu et al., Deformable DETR, ICLR 2021, Zhao et al., DETRs Beat YOLOs on Real-time Object Detection,
@@ -24,16 +25,30 @@ from ....stages.preprocess import Size
 from ...family import Arrays, Choices, OutputKeys, Take
 from ..description import Description
 from ..head import Head, HeadResults
-from .boxes import BoxForm, best_pairs, class_columns, finished, given_boxes, kept, output_of, softmax, wrong_count
+from ..ultralytics import OF_YOLO
+from .boxes import (
+    BoxForm,
+    GivenRows,
+    best_pairs,
+    class_columns,
+    finished,
+    given_boxes,
+    kept,
+    output_of,
+    softmax,
+    wrong_count,
+)
 from .yolo_rows import BODY_POINTS, row_counts, shown
 
 MIN_SCORE = 0.5
 """As the published demonstrations."""
-BOX = 4
+MIN_SCORE_OF_ROWS = 0.25
+"""As Ultralytics predicts."""
+BOX, ROW, ROW_WITH_ANGLE = 4, 6, 7
 FEWEST_QUERIES, MOST_QUERIES, USUAL_QUERIES = 10, 1000, 300
 """Of one output that nobody says to be a DETR's; the usual ones, RT-DETR's, where its classes are not named either."""
-_SUPPRESSED = (2, 2 + BODY_POINTS[0] * BODY_POINTS[1])
-"""Numbers behind the box where a YOLO has suppressed: score and class, and points."""
+_SUPPRESSED = (2, 3, 2 + BODY_POINTS[0] * BODY_POINTS[1])
+"""Numbers behind the box where a YOLO has suppressed: score and class, and an angle, or points."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,13 +170,40 @@ def _one_output(spec: TensorSpec, about: Description, size: Size) -> Head | str 
     if len(spec.shape) != 3 or spec.shape[0] != 1 or spec.shape[2] <= BOX or spec.dtype.kind != "f":
         return f"{shown(spec)} must be float32 [1, queries, 4 + classes]" if asked else None
     queries, columns = spec.shape[1], spec.shape[2] - BOX
+    if not asked and spec.shape[2] == ROW_WITH_ANGLE and _may_name(about, 3):
+        return (
+            f"{shown(spec)} may be oriented boxes with score, class and angle, which are not supported, or boxes and "
+            'scores of 3 classes; if so, say head = "detr"'
+        )
     if not asked and not _looks_like_queries(queries, columns, about, size):
         return None
+    form = BoxForm(about.boxes or "cxcywh", about.boxes_unit or "relative")
+    if spec.shape[2] == ROW:
+        rows = _are_finished(about)
+        if rows is None:
+            return (
+                f"{shown(spec)} may be box, score and class of finished rows, as RT-DETRs of Ultralytics give them "
+                "since version 8.4.47, or box and scores of two classes, as before; say which: end_to_end = true or "
+                "false (in the TOML)"
+            )
+        if rows:
+            named = None if about.classes is None else len(about.classes)
+            return GivenRows("detr", *(spec.name,) * 3, form, named=named, min_score=MIN_SCORE_OF_ROWS)
     scores = about.scores or "given"
     background = about.background or ("last" if scores == "softmax" else "none")
-    form = BoxForm(about.boxes or "cxcywh", about.boxes_unit or "relative")
     head = Queries(spec.name, spec.name, columns, scores, background, form)
     return wrong_count(spec, head.class_count, about) or head
+
+
+def _may_name(about: Description, count: int) -> bool:
+    return about.classes is None or len(about.classes) == count
+
+
+def _are_finished(about: Description) -> bool | None:
+    """Whether rows of six numbers have score and class behind the box, and not the scores of two classes."""
+    if about.end_to_end is not None and about.sources.get("end_to_end") != OF_YOLO:
+        return about.end_to_end
+    return None if about.classes is None or len(about.classes) == 2 else True
 
 
 def _looks_like_queries(queries: int, columns: int, about: Description, size: Size) -> bool:

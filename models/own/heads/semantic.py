@@ -40,7 +40,8 @@ class Segmented:
         output: its name: float32 [1, C, h, w] ([1, h, w, C] where ``last``), or int64 [1, h, w] or [1, 1, h, w].
         labels: it holds labels, 255 and negative ones for no class.
         classes: how many there are; None: they are not named. Two for a single map of logits.
-        single: the one map is of class 1 where its logit is above 0 (its probability above ``min_score``).
+        single: the one map is of class 1 where its logit is above 0 (its probability above ``min_score``); or it holds
+            labels, of which 1 is the one class, as Ultralytics writes them, and 0 is no class.
         given: it holds probabilities.
         last: channels are last.
         hidden: class 0 of a single map has no name, and is void.
@@ -88,7 +89,7 @@ class Segmented:
             whole = outputs[self.output]
             check_finite(self.output, whole)
             if self.labels:
-                return {"labels": segment_ids(whole.reshape(whole.shape[-2:]))}
+                return {"labels": segment_ids(whole.reshape(whole.shape[-2:]) - self.single)}
             return {"logits": (np.moveaxis(whole[0], -1, 0) if self.last else whole[0]).copy(order="K")}
 
         return pick
@@ -203,7 +204,7 @@ def _is_map(spec: TensorSpec) -> bool:
 def _segmented(spec: TensorSpec, about: Description) -> Head | str:
     named = None if about.classes is None else len(about.classes)
     if spec.dtype.kind != "f":
-        return Segmented(spec.name, labels=True, classes=named)
+        return Segmented(spec.name, labels=True, classes=named, single=about.task == "semantic" and named == 1)
     given = about.scores == "given"
     last = named is not None and named > 1 and spec.shape[1] != named and spec.shape[3] == named
     channels = spec.shape[3] if last else spec.shape[1]
@@ -211,5 +212,10 @@ def _segmented(spec: TensorSpec, about: Description) -> Head | str:
         return wrong_count(spec, channels, about) or Segmented(spec.name, classes=channels, given=given, last=last)
     if named not in (None, 1, 2):
         return f"output {spec.name!r} {spec} is one class or two, but {named} are named (`classes`)"
+    if named is None and about.scores is None and "semantic" not in (about.head, about.task):
+        return (
+            f"output {spec.name!r} {spec} is one map: of one class, if `classes` or `head` say so; else of depth, "
+            "or an alpha matte, which are not supported"
+        )
     hidden = named != 2
     return Segmented(spec.name, classes=1 if hidden else 2, single=True, given=given, hidden=hidden)

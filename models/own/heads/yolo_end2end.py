@@ -150,6 +150,11 @@ def fit(outputs: Sequence[TensorSpec], about: Description, size: Size) -> Head |
         return f"{shown(spec)}: {extras}" if asked else None
     classes = None if about.classes is None else len(about.classes)
     head = YoloEndToEndHead(spec.name, classes, extras, about.boxes or "xyxy", about.boxes_unit or "pixels")
+    if not asked and about.end_to_end is False and spec.shape[1] not in row_counts(size):
+        return (
+            f"{shown(spec)} looks like detections, but the file says that its graph does not suppress any "
+            f'({about.sources.get("end_to_end", "end_to_end")}); if it is an RT-DETR, say head = "detr"'
+        )
     if asked or spec.shape[1] not in row_counts(size):
         return head
     return _where_a_yolo_has_as_many(head, spec, outputs, about, size)

@@ -106,13 +106,15 @@ def results(
 
 
 def _masks(raw: RawOutputs, frame: Size, boxes: NDArray[np.float32], coefficients: NDArray[np.float32]) -> Masks:
+    """Masks of pixels whose centres lie in ``boxes``, [N, 4] within the frame."""
     if not len(boxes):
         return Masks(np.zeros((0, 4), np.int32), np.zeros(0, np.uint8), np.zeros(1, np.int64), frame)
     (x1, y1, x2, y2), window = seen_part(raw.affine, raw.size, frame)
     size, corner = (y2 - y1, x2 - x1), (x1, y1, x1, y1)
     relative = (boxes - np.array(corner, np.float32)) / _extent(size)
     prototypes = raw.arrays["prototypes"].transpose(1, 2, 0)
-    tight, bits, offsets = assemble_masks(prototypes, coefficients, relative, size=size, window=window)
+    limits = np.ceil(boxes - np.array(corner, np.float32) - np.float32(0.5)).astype(np.int32)
+    tight, bits, offsets = assemble_masks(prototypes, coefficients, relative, size=size, window=window, limits=limits)
     filled = tight[:, 2:] > tight[:, :2]
     return Masks(tight + np.array(corner, np.int32) * filled.all(axis=1, keepdims=True), bits, offsets, frame)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from vidgraph.models.data.dataset import Clip, Sample
 from vidgraph.models.data.open import open_dataset
 from vidgraph.models.data.write import WRITERS, write_dataset
 from vidgraph.pipeline.landmarks import Landmarks
+from vidgraph.pipeline.panoptic import PanopticMap
 from vidgraph.pipeline.truth import FACE_POINTS, MPII_JOINTS
 
 from ...conftest import Ended
@@ -117,6 +119,26 @@ def test_coco_panoptic_is_what_panopticapi_reads(tmp_path: Path) -> None:
             assert info["iscrowd"] == (segment.id == 7)
             x, y, width, height = info["bbox"]
             assert (ids[y : y + height, x : x + width] == segment.id).sum() == info["area"]
+
+
+def test_coco_panoptic_keeps_classes_of_one_name_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    twins = DrawnDataset()
+    monkeypatch.setattr(twins, "class_names", ("person", "person"))
+
+    def renamed(clip: Clip) -> Iterator[Sample]:
+        for sample in ALL.samples(clip):
+            assert sample.truth.panoptic is not None
+            segments = tuple(
+                replace(one, class_name="person") if one.is_thing else one for one in sample.truth.panoptic.segments
+            )
+            changed = replace(sample.truth, panoptic=PanopticMap(sample.truth.panoptic.segment_ids, segments))
+            yield replace(sample, truth=changed)
+
+    monkeypatch.setattr(twins, "samples", renamed)
+    (path,) = write_dataset(twins, "coco-panoptic", tmp_path, images="png")
+    written = json.loads(path.read_text())
+    assert [one["name"] for one in written["categories"]] == ["person", "person", "sky", "road"]
+    assert {info["category_id"] for info in written["annotations"][0]["segments_info"]} == {1, 2, 3, 4}
 
 
 def test_coco_panoptic_comes_back_whole(tmp_path: Path) -> None:

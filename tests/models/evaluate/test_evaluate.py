@@ -9,12 +9,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from vidgraph import Detections
+from vidgraph import DETECTIONS, Detections, Frame, Packet, Picture
 from vidgraph.models.evaluate import Scope, Variant, evaluate, evaluate_variants
-from vidgraph.models.evaluate.classes import match_classes
+from vidgraph.models.evaluate.classes import ClassMap, match_classes
 from vidgraph.models.evaluate.coco import CocoAp, Objects
+from vidgraph.models.evaluate.judge import Judge, KnownFrame
 from vidgraph.pipeline.errors import UsageError
 from vidgraph.pipeline.panoptic import PanopticMap, Segment
+from vidgraph.pipeline.results import ResultKeys
 from vidgraph.pipeline.truth import FACE_POINTS, MPII_JOINTS, Truth
 from vidgraph.stages.key_frames import PhasedInterval
 
@@ -182,6 +184,31 @@ def test_class_maps() -> None:
     assert (found.of_model.tolist(), found.of_data.tolist(), found.left_out) == ([0, -1], [0], ("cat",))
     with pytest.raises(UsageError, match="m has no class 'a', which d has; they have no class in common"):
         match_classes("m", ("b",), "d", ("a",))
+
+
+def test_classes_of_one_name_are_judged_as_one() -> None:
+    found = match_classes("m", ("car", "bus", "Car"), "d", ("car", "bus", "car"))
+    assert (found.names, found.left_out) == (("car", "bus"), ())
+    assert (found.of_model.tolist(), found.of_data.tolist()) == ([0, 1, 0], [0, 1, 0])
+    boxes, names = [(10.0, 20.0, 50.0, 70.0), (80.0, 20.0, 120.0, 70.0)], ("car", "car")
+    scene = Scene({"clip": [Truth.of(rectangles(boxes, [0, 1], names=names))]}, class_names=names)
+    twice = Oracle(lambda *_: Found(rectangles(boxes, [1, 0], names=names)), class_names=names)
+    report = evaluate(twice, scene)
+    assert (report["mask AP"], report["mask AR100"]) == (1.0, 1.0)
+
+
+def test_faces_of_two_classes_are_faces() -> None:
+    boxes = [(10.0, 20.0, 50.0, 70.0), (80.0, 20.0, 120.0, 70.0)]
+    faces = points_of(boxes, np.zeros((2, 5, 2)), FACE_POINTS, scores=np.zeros((2, 5)))
+    nothing = Truth.of(Detections.empty(NAMES))
+    truth = replace(nothing, faces=faces, faces_ignored=np.array([False, False]))
+    both = rectangles(boxes, [0, 2], names=("face", "hat", "face"), masks=False)
+    keys = ResultKeys("m", DETECTIONS, None)
+    judge = Judge(keys, ClassMap.nothing(3, 2), both.class_names, NAMES, (), faces=True)
+    frame = Frame("clip", 0, 0, 0, 1, Picture.from_rgb(np.zeros((*SIZE, 3), np.uint8)))
+    known = KnownFrame.of("clip", SIZE, truth, ClassMap.nothing(3, 2))
+    judge.add(known, Packet(frame).with_item(DETECTIONS, both))
+    assert judge.figures().values["face AP50"] == 1.0
 
 
 def test_data_without_masks() -> None:

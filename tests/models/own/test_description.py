@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from vidgraph.engines.spec import TensorSpec
 from vidgraph.models.own.complete import completed
 from vidgraph.models.own.description import Description, from_one_source, merged
 from vidgraph.models.own.hugging_face import from_folder
 from vidgraph.models.own.picture import PictureInput
+from vidgraph.models.own.recognise import recognise
 from vidgraph.models.own.toml_file import KEYS, from_toml
 from vidgraph.models.own.ultralytics import from_metadata, trained_on
 from vidgraph.pipeline.errors import CheckpointError, UsageError
@@ -105,6 +108,30 @@ def test_detr_of_hugging_face(tmp_path: Path) -> None:
     assert made.std == pytest.approx((58.395, 57.12, 57.375))
     assert about.sources["classes"] == "config.json"
     assert about.sources["input.mean"] == "preprocessor_config.json"
+
+
+@pytest.mark.parametrize(
+    ("architecture", "task"),
+    [
+        ("DPTForDepthEstimation", "depth"),
+        ("VitMatteForImageMatting", "matting"),
+        ("VitPoseForPoseEstimation", "pose by heatmaps"),
+        ("SuperPointForKeypointDetection", "keypoints"),
+    ],
+)
+def test_what_no_head_reads_of_hugging_face(tmp_path: Path, architecture: str, task: str) -> None:
+    about = hugging_face(tmp_path, {"architectures": [architecture], "id2label": {"0": "a", "1": "b"}}, None)
+    assert (about.task, about.sources["task"]) == (task, "config.json")
+    one = TensorSpec("predicted_depth", np.dtype(np.float32), (1, 1, 64, 64))
+    with pytest.raises(
+        UsageError, match=rf"made for the task '{task}' \(config.json\), which no head reads; --head raw"
+    ):
+        recognise([one], about, (64, 64))
+
+
+def test_configurations_with_a_byte_order_mark(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"id2label": {"0": "a"}}', encoding="utf-8-sig")
+    assert from_folder(tmp_path).classes == ("a",)
 
 
 def test_rt_detr_of_hugging_face(tmp_path: Path) -> None:

@@ -188,6 +188,31 @@ def test_choices_that_mean_nothing_are_refused(choice: dict[str, Any]) -> None:
         fitted(logits(), ABOUT).take(Choices(**choice))
 
 
+def test_one_map_of_no_named_class_is_not_guessed() -> None:
+    """It may be of depth, an alpha matte, or saliency as well."""
+    for shape in ((1, 1, 48, 80), (1, 1, 518, 518)):
+        why = fitting("semantic")([spec("out", *shape)], Description(), SIZE)
+        assert isinstance(why, str)
+        assert re.search("one map: of one class, if `classes` or `head` say so; else of depth, or an alpha matte", why)
+    for said in ({"classes": ("road",)}, {"head": "semantic"}, {"task": "semantic"}, {"scores": "given"}):
+        head: Any = fitting("semantic")([spec("out", 1, 1, 48, 80)], Description(**said), SIZE)
+        assert head.single
+    assert not isinstance(fitting("semantic")([spec("out", 1, 2, 48, 80)], Description(), SIZE), str)
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.float32])
+def test_negative_numbers_are_void_labels_or_low_logits(dtype: type) -> None:
+    maps: Any = np.full((1, 1, *MAP), -3, dtype)
+    assert not decoded(maps, Description(classes=("road",)), names=("road",)).segment_ids.any()
+
+
+def test_labels_of_one_class_of_ultralytics_are_0_where_it_is_not() -> None:
+    labels = (np.arange(MAP[1]) % 2 * np.ones((1, MAP[0], 1))).astype(np.int64)
+    found = decoded(labels, Description(classes=("road",), task="semantic"), names=("road",))
+    assert [segment.class_name for segment in found.segments] == ["road"]
+    np.testing.assert_array_equal(found.segment_ids[0, :: LANDSCAPE[1] // MAP[1]], labels[0, 0])
+
+
 def spec(name: str, *shape: int, dtype: type = np.float32) -> TensorSpec:
     return TensorSpec(name, np.dtype(dtype), shape)
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from vidgraph.engines.spec import TensorSpec
+from vidgraph.models import load_model
 from vidgraph.models.family import Choices
 from vidgraph.models.own.description import Description
 from vidgraph.models.own.heads import fitting
@@ -115,6 +118,43 @@ def test_a_rectangular_mask_has_its_edges_where_the_prototypes_have_them() -> No
     assert all(np.abs(corners - place).max(axis=1).min() <= 4 for place in differs)  # bilinear: corners are round
     assert len(differs) < 80
     np.testing.assert_array_equal(found.boxes, [[32, 24, 192, 104]])
+
+
+@pytest.mark.parametrize("placing", MAPPINGS)
+@pytest.mark.parametrize("kind", ["yolo", "yolo-end2end"])
+def test_a_mask_that_fills_its_box_does_not_leave_it(kind: str, placing: str) -> None:
+    """Prototypes and coefficients that are an object everywhere: the mask is the box, whatever the frame's size is."""
+    box = np.array([35.3, 21.1, 97.2, 70.4], np.float32)
+    if kind == "yolo":
+        table = np.zeros((places(SIZE), 4 + 2 + 32), np.float32)
+        table[7, :4], table[7, 4] = ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2, *(box[2:] - box[:2])), 0.75
+    else:
+        table = np.zeros((9, 6 + 32), np.float32)
+        table[7, :4], table[7, 4] = box, 0.75
+    table[7, 6] = 20
+    prototypes = np.ones((1, 32, SIZE[0] // 4, SIZE[1] // 4), np.float32)
+    outputs = {"output0": (table.T if kind == "yolo" else table)[None].copy(), "output1": prototypes}
+    head = fitted(kind, outputs, Description(classes=("a", "b")))
+    for frame in (*FRAMES, (1080, 1920)):
+        mapping = MAPPINGS[placing](SIZE, frame)
+        found: Any = decoded(head, outputs, mapping, frame).detections
+        x1, y1, x2, y2 = mapping.boxes(box[None], frame)[0]
+        np.testing.assert_allclose(found.masks.boxes[0], np.ceil(np.array([x1, y1, x2, y2]) - 0.5), atol=0)
+        x, y = (np.arange(length) + 0.5 for length in (frame[1], frame[0]))
+        inside = ((y > y1) & (y < y2))[:, None] & ((x > x1) & (x < x2))
+        full = found.masks.full(0)
+        assert not full[~inside].any()
+        assert full[inside].mean() > 0.99  # a corner may be rounded
+
+
+def test_the_published_case_of_a_mask_that_left_its_box(shared: Callable[[str], Path]) -> None:
+    image = pytest.importorskip("PIL.Image")
+    with load_model(str(shared("cases/mask_leak.onnx")), precision="fp32") as model:
+        for side in (160, 1080):
+            picture = np.array(image.open(shared(f"cases/mask_leak_{side}.png")).convert("RGB"))
+            found: Any = model(picture).detections
+            np.testing.assert_array_equal(found.masks.boxes, found.boxes.round())
+            assert found.masks.area(0) == (side // 2) ** 2
 
 
 def test_masks_of_a_frame_whose_borders_the_network_does_not_see() -> None:

@@ -45,6 +45,9 @@ def make_objects(size: tuple[int, int], *, count: int = 6, seed: int = 0) -> Obj
     y, x = np.mgrid[: height // 4, : width // 4]
     waves = [np.sin(x * random.uniform(0.1, 0.5) + k) * np.cos(y * random.uniform(0.1, 0.5)) for k in range(MASKS)]
     coefficients = random.normal(size=(count, MASKS)) * 2
+    middle = (np.stack([boxes[:, 1] + boxes[:, 3], boxes[:, 0] + boxes[:, 2]]) / 8).astype(int)
+    logits = np.einsum("nm,mn->n", coefficients, np.stack(waves)[:, middle[0], middle[1]])
+    coefficients *= np.where(logits < 0, -1, 1)[:, None]  # no mask is empty within its box
     halves = [np.asarray(array, np.float16).astype(np.float32) for array in (coefficients, points, np.stack(waves))]
     shifted = boxes[:1] + np.array([2, 0, 2, 0])
     return Objects(
@@ -149,9 +152,11 @@ def probabilities(
     size: tuple[int, int],
     frame: tuple[int, int],
 ) -> np.ndarray:
-    """float64 [H, W]: sigmoid(coefficients x prototypes), cut to the box and one pixel more, where each pixel lies.
+    """float64 [H, W]: sigmoid(coefficients x prototypes) where each pixel lies, 0 where its centre is not in the box,
+    1/2 (undecided) where it is on the edge.
 
-    ``box`` is in frame pixels, ``prototypes`` [M, Hp, Wp] cover an input of ``size``.
+    ``box`` is in frame pixels, ``prototypes`` [M, Hp, Wp] cover an input of ``size``; those farther than one pixel
+    from the box count as 0.
     """
     sampled = 1 / (1 + np.exp(-np.tensordot(coefficients.astype(np.float64), prototypes.astype(np.float64), 1)))
     for axis in (0, 1):
@@ -170,7 +175,9 @@ def probabilities(
         second = np.minimum(first + 1, cells - 1)
         share = (place - first)[None, :] if axis else (place - first)[:, None]
         sampled = sampled.take(first, axis) * (1 - share) + sampled.take(second, axis) * share
-    return np.asarray(sampled)
+    y, x = np.arange(frame[0])[:, None] + 0.5, np.arange(frame[1]) + 0.5
+    inward = np.minimum(np.minimum(x - box[0], box[2] - x), np.minimum(y - box[1], box[3] - y))
+    return np.where(np.abs(inward) < 1e-4, 0.5, np.where(inward > 0, sampled, 0))
 
 
 def check_masks(masks: Any, expected: Sequence[np.ndarray], *, undecided: float = 1e-4) -> None:
