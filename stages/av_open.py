@@ -24,6 +24,8 @@ from ..pipeline.errors import SourceError, redact
 NETWORK = re.compile(r"https?://", re.IGNORECASE)
 ANSWER_S = 8.0
 """A server may be silent for so long, when connecting and between any two pieces of data."""
+TIMED_BY_END = ("matroska", "flv")
+"""Containers whose length is the time of their end, whatever that of their start is."""
 _BOX_NAMES = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"uuid", b"moof", b"mfra", b"sidx", b"styp"}
 
 
@@ -144,17 +146,28 @@ def choose_stream(container: InputContainer, which: int | None, name: str) -> Vi
 
 
 def frame_rate(stream: VideoStream) -> Fraction | None:
-    """Nominal frames per second, or None where the file does not say."""
-    rate = stream.guessed_rate or stream.average_rate
-    return Fraction(rate) if rate else None
+    """Nominal frames per second, or None where the file does not say.
+
+    Where a container does not state it, FFmpeg guesses from the times, among common rates. Above 60 there are no
+    multiples of 1000/1001 among them, which the pictures may state; and where none fits, its guess is the time base.
+    """
+    guess, average = stream.guessed_rate, stream.average_rate
+    if not guess or not average:
+        return Fraction(guess or average) if guess or average else None
+    if stream.time_base and guess * stream.time_base == 1:
+        return Fraction(min(guess, average))
+    stated = stream.codec_context.framerate
+    if guess > 60 and stated and guess * Fraction(1000, 1001) == stated:
+        return Fraction(stated)
+    return Fraction(guess)
 
 
 def stated_end(container: InputContainer, stream: VideoStream) -> Fraction | None:
-    """Seconds from the stream's start to its end as the file's header states it, or None.
+    """Seconds to the stream's end as the file's header states it, or None; from 0 for ``TIMED_BY_END``, else the start.
 
     Only of containers whose header is independent of how much of the file is there.
     """
-    if container.format.name.split(",")[0] not in ("mov", "matroska", "flv", "avi", "asf"):
+    if container.format.name.split(",")[0] not in ("mov", "matroska", "flv", "asf"):
         return None
     if stream.duration:
         return stream.duration * Fraction(stream.time_base or 0)

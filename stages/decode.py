@@ -146,7 +146,7 @@ class VideoSource:
 
     def _expect(self, decoder: Decoder) -> int | None:
         rate = decoder.rate
-        count: int | None = decoder.stream.frames or None
+        count: int | None = decoder.stated_frames or decoder.stream.frames or None
         if count is None and rate is not None and decoder.seconds is not None:
             count = round(decoder.seconds * rate)
         if count is None or (rate is None and (self._start_ns or self._end_ns)):
@@ -170,7 +170,7 @@ class VideoSource:
         with closing(self._decoded(decoder, clock)) as decoded:
             for frame in decoded:
                 seen += 1
-                tick = clock.place(frame.pts, frame.duration)
+                tick = clock.place(frame.pts, frame.duration, is_key=frame.key_frame)
                 state.note(tick.jumped, (frame.width, frame.height, frame.format.name))
                 if self._start_ns is not None and tick.pts_ns < self._start_ns:
                     continue
