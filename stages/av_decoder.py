@@ -6,13 +6,13 @@ from collections import deque
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from fractions import Fraction
-from heapq import heappop, heappush
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from av.error import FFmpegError
 
-from .av_open import TIMED_BY_END, choose_stream, frame_rate, open_container, stated_end
+from .av_open import choose_stream, frame_rate, open_container, stated_end
+from .avi_clock import AviClock
 from .clock import FORWARD_JUMP_NS, NANOSECONDS, to_ticks
 from .file_structure import FileStructure, structure_of
 from .frame_gaps import FrameGaps
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 _READ_ERRORS = 10  # in a row, after which a container is given up
 _RECENT = 64  # packets; more than any decoder holds back
 _ONE_PICTURE_PER_PACKET = ("h264", "hevc", "mpeg1video", "mpeg2video", "mjpeg", "prores", "libdav1d", "av1", "ffv1")
+_STARTS_ANYWHERE = ("mpeg4", "flv", "h263", "msmpeg4v2", "msmpeg4", "wmv1", "wmv2")  # on grey, without a key frame
+_TIMED_BY_END = ("matroska", "flv", "asf")  # containers whose length is the time of their end
+_COUNTED = ("avi", "mxf", "ivf")  # containers whose header says how many frames there are
 _PACKED = ("matroska", "flv", "nut")  # containers that have little more than packets
 _WIDEST = 1000  # bytes between two packets of such a container that has one stream
 
@@ -41,7 +44,7 @@ class Decoder:
         broken: packets or pictures marked as damaged by the container or the decoder.
         ended: the stream was read to its end.
         cut_off: frames missing at the end of the file, as far as can be told.
-        stated_frames: how many packets there should be, as an index or a header states it; 0: not stated.
+        stated_frames: how many there should be, as the header states it; 0: not stated.
     """
 
     def __init__(
@@ -66,21 +69,26 @@ class Decoder:
             SourceError: it cannot be opened or has no such stream.
         """
         self._address, self._name, self._video_stream = address, name, video_stream
-        self.container: InputContainer = open_container(address, name)
-        try:
-            self.stream: VideoStream = choose_stream(self.container, video_stream, name)
-        except BaseException:
-            self.container.close()
-            raise
-        self._sliced = sliced
-        context = self.stream.codec_context
-        context.thread_type, context.thread_count = ("SLICE" if sliced else "AUTO"), threads
+        self._sliced, self._threads = sliced, threads
+        self.container: InputContainer
+        self.stream: VideoStream
+        self._open()
         self.time_base = Fraction(self.stream.time_base or Fraction(1, NANOSECONDS))
         self.rate = frame_rate(self.stream)
         self._structure: FileStructure | None = None
-        self._dts_only = self._family == "avi"
-        self._indexed, self.stated_frames = self._count_stated()
+        self.stated_frames, self._listed = self._count_stated(), len(self.stream.index_entries)
         self._reset()
+
+    def _open(self) -> None:
+        self.container = open_container(self._address, self._name)
+        try:
+            self.stream = choose_stream(self.container, self._video_stream, self._name)
+        except BaseException:
+            self.container.close()
+            raise
+        self._family = self.container.format.name.split(",")[0]
+        context = self.stream.codec_context
+        context.thread_type, context.thread_count = ("SLICE" if self._sliced else "AUTO"), self._threads
 
     def _reset(self, wanted_from: int | None = None) -> None:
         self.packets = self.pictures = self.errors = self.broken = 0
@@ -94,45 +102,36 @@ class Decoder:
         self._end = self._longest = 0
         self._recent: deque[int] = deque(maxlen=_RECENT)
         self._last_place = self._last_size = 0
-        self._undecoded: list[int] = []  # times of packets without a picture yet, a heap; where only dts are known
+        self._keyless = False
+        self._avi = AviClock(self.stream.codec_context.name) if self._family == "avi" else None
         step = float(1 / (self.rate * self.time_base)) if self.rate else 0.0
-        self._gaps = FrameGaps(step, to_ticks(FORWARD_JUMP_NS, self.time_base), self._broken_between)
+        longest = to_ticks(FORWARD_JUMP_NS, self.time_base)
+        self._gaps = FrameGaps(self._broken_between, step=step, longest=longest, wanted_from=wanted_from)
 
     @property
     def seconds(self) -> Fraction | None:
         """Length of the stream as the container states or FFmpeg estimates it."""
         if self.stream.duration:
-            return self.stream.duration * self.time_base
-        if not self.container.duration:
+            seconds = self.stream.duration * self.time_base
+        elif self.container.duration:
+            seconds = Fraction(self.container.duration, 1_000_000)
+        else:
             return None
-        seconds = Fraction(self.container.duration, 1_000_000)
-        if self._family in TIMED_BY_END:
-            seconds -= (self.stream.start_time or 0) * self.time_base
-        return seconds if seconds > 0 else None
+        start = (self.stream.start_time or 0) * self.time_base
+        return seconds - start if self._family in _TIMED_BY_END and 0 < start < seconds else seconds
 
-    def _count_stated(self) -> tuple[bool, int]:
-        """How many packets there should be: by an index that lists them, or by a number in the header; 0: not stated."""
-        listed, stated = len(self.stream.index_entries), 0
+    def _count_stated(self) -> int:
         if self._family == "avi":  # its number also counts empty places, at a rate that may be twice the pictures'
-            stated = self.stream.frames
+            ticks = self.stream.frames
         elif self._family == "mxf":
-            stated = self.stream.duration or 0
-        if self._family == "mov":
-            return True, self.stream.frames
-        if self._family == "avi" and listed > 1:
-            return True, listed
-        return False, round(stated * self.time_base * self.rate) if self.rate else 0
-
-    @property
-    def _family(self) -> str:
-        return self.container.format.name.split(",")[0]
+            ticks = self.stream.duration or 0
+        else:
+            return self.stream.frames
+        return round(ticks * self.time_base * self.rate) if self.rate else 0
 
     def close(self) -> None:
         """Free the container and the decoder."""
         self.container.close()
-        if self._structure is not None:
-            self._structure.close()
-            self._structure = None
 
     def frames(self, *, wanted_from: int | None = None) -> Generator[VideoFrame]:
         """Frames from where the container stands, in presentation order; problems are counted, not raised.
@@ -161,13 +160,17 @@ class Decoder:
                 break
             frames = self.frames(wanted_from=pts)
             first = next(frames, None)
-            early_enough = first is not None and first.pts is not None and first.pts <= pts and not first.is_corrupt
-            if early_enough or target == first_pts:
-                if first is not None:
-                    yield first
+            if first is not None and first.pts is not None and first.pts <= pts and not self.is_damaged(first):
+                yield first
                 yield from frames
                 return
+            frames.close()
+            if target == first_pts:
+                break
             back = 4 * back or to_ticks(NANOSECONDS, self.time_base) + 1
+        if isinstance(self._address, Path):  # the search for a place has left the container anywhere
+            self.container.close()
+            self._open()
         yield from self.frames(wanted_from=pts)
 
     def _demux(self) -> Iterator[Packet[VideoStream]]:
@@ -176,6 +179,7 @@ class Decoder:
         while failures < _READ_ERRORS:
             try:
                 for packet in self.container.demux(self.stream):
+                    self._read += bool(packet.size or packet.dts is not None)
                     if not packet.size:
                         continue
                     failures = 0
@@ -183,7 +187,6 @@ class Decoder:
                     if packet.is_corrupt:
                         self.broken += 1
                         self._gaps.damage()
-                    self._read += 1
                     if not packet.is_discard:
                         self._enter(packet)
                     yield packet
@@ -196,18 +199,18 @@ class Decoder:
     def _enter(self, packet: Packet[VideoStream]) -> None:
         """Take down what a packet says, before it is decoded."""
         self.packets += 1
+        if self.packets == 1:
+            self._keyless = not packet.is_keyframe and self.stream.codec_context.name in _STARTS_ANYWHERE
         if self._family == "gif":
             self._last_gif = bytes(packet)
             self._merged += further_pictures(self._last_gif)
-        pts, place = packet.dts if self._dts_only else packet.pts, packet.pos
-        if place is not None:
-            self._last_place, self._last_size = place, packet.size
+        if packet.pos is not None:
+            self._last_place, self._last_size = packet.pos, packet.size
+        pts = packet.pts if self._avi is None else self._avi.enter(packet)
         if pts is None:
             return
-        if self._dts_only:
-            heappush(self._undecoded, pts)
-            return
-        self._gaps.add(pts, packet.duration or 0, place, packet.size)
+        duration = packet.duration or 0 if self._avi is None else 0
+        self._gaps.add(pts, duration, packet.pos, packet.size, is_key=packet.is_keyframe)
         self._recent.append(pts)
         if self._ahead is not None:
             self._ahead.append(pts)
@@ -219,15 +222,18 @@ class Decoder:
             if packet is not None:  # when flushed: known by the packets without a picture
                 self.errors += 1
                 self._gaps.damage()
+                if self._avi is not None:
+                    self._avi.refused()
             return
         for frame in frames:
             self._note(frame)
             yield frame
 
     def _note(self, frame: VideoFrame) -> None:
-        if self._dts_only:
-            self._time_by_dts(frame)
+        if self._avi is not None:
+            self._avi.set_time(frame)
         self.pictures += 1
+        self._keyless &= not frame.key_frame
         if frame.is_corrupt:
             self.broken += 1
             self._gaps.damage()
@@ -241,13 +247,12 @@ class Decoder:
             self._end = max(self._end, frame.pts + frame.duration)
         self._ahead = None
 
-    def _time_by_dts(self, frame: VideoFrame) -> None:
-        """Give a picture the earliest time that none has yet, where a container knows times of decoding only."""
-        frame.pts = heappop(self._undecoded) if self._undecoded else None
-        frame.duration = 0
+    def is_damaged(self, frame: VideoFrame) -> bool:
+        """Whether a picture that came last is wrong, at least in part, as far as the decoder tells."""
+        return frame.is_corrupt or self._keyless
 
     def _count_leading(self, ahead: list[int], first: int) -> None:
-        """Packets in front of the first picture: those that were wanted could not be decoded, the others do not count."""
+        """Packets in front of the first picture: what was wanted could not be decoded, the others do not count."""
         leading = [pts for pts in ahead if pts < first]
         wanted = sum(1 for pts in leading if self._wanted_from is None or pts >= self._wanted_from)
         self._leading = max(0, wanted - self.errors)
@@ -287,47 +292,71 @@ class Decoder:
 
     def _count_cut_off(self) -> int:
         """Frames missing at the end; also takes down what is missing by the number of frames that the file states."""
-        structure = self._open_structure()
-        cut = self._unreadable or self._last_is_broken
-        cut |= structure is not None and structure.cut_off(self._last_place, self._last_size)
-        cut |= self._last_gif is not None and not ends_whole(self._last_gif)
+        cut = self._is_cut_off()
         if cut:
             self._gaps.damage()
         self._gaps.finish()
-        missing = self._frames_behind_end() if self._family == "mov" else self._time_behind_end(cut)
+        by_index = self._family == "mov" and self.stream.frames
+        behind = self._frames_behind_end() if by_index else self._time_behind_end(cut)
+        missing, complete = behind or 0, behind == 0
         if self._wanted_from is None:
-            stated = len(self.stream.index_entries) if self._family == "mov" else self.stated_frames
-            uncounted = stated - self._read - missing - self._gaps.lost
-            if self._indexed:
+            listed = self._count_listed(cut)
+            due = listed or (self.stated_frames if self._family in _COUNTED else 0)
+            uncounted = due - self._read - missing - self._gaps.lost
+            complete |= uncounted <= 0 < due
+            if listed:
                 self._missing = max(0, uncounted)
             else:
                 missing += max(0, uncounted)
-        return missing or int(cut)
+        joined = self._structure is not None and self._structure.joined
+        return missing or int(joined or (cut and not complete))
 
-    def _frames_behind_end(self) -> int:
+    def _count_listed(self, cut: bool) -> int:
+        """How many packets an index lists that was read from the file; 0: none, or it was at an end that is cut off."""
+        if self._family == "mov":
+            return len(self.stream.index_entries)
+        return self._listed if self._family == "avi" and self._listed > 1 and not cut else 0
+
+    def _frames_behind_end(self) -> int | None:
         size = self.container.size
         if size <= 0:
-            return 0
+            return None
         return sum(1 for entry in self.stream.index_entries if entry.pos + entry.size > size)
 
-    def _time_behind_end(self, cut: bool) -> int:
+    def _time_behind_end(self, cut: bool) -> int | None:
+        """Frames between the last picture and the stated end; None: it is not stated, or not closely enough."""
         end = stated_end(self.container, self.stream)
         if end is None or not self.pictures:
-            return 0
-        seen = self._end if self._family in TIMED_BY_END else self._end - (self.stream.start_time or 0)
+            return None
+        seen = max(self._end, self._end - (self.stream.start_time or 0))
         gap = end - seen * self.time_base
         frame_s = 1 / self.rate if self.rate else Fraction(1, 25)
-        if gap <= (frame_s / 2 if cut else max(Fraction(1, 2), 3 * self._longest * self.time_base)):
-            return 0
-        return max(1, round(gap / frame_s))
+        if gap > (frame_s / 2 if cut else max(Fraction(1, 2), 3 * self._longest * self.time_base)):
+            return max(1, round(gap / frame_s))
+        return 0 if abs(gap) <= frame_s / 2 else None
 
-    def _open_structure(self) -> FileStructure | None:
+    def _is_cut_off(self) -> bool:
+        """Whether the end of the file shows that something is missing there."""
+        if self._unreadable or self._last_is_broken:
+            return True
+        if self._last_gif is not None and not ends_whole(self._last_gif):
+            return True
+        structure = self._find_structure()
+        try:
+            return structure is not None and structure.cut_off(self._last_place, self._last_size)
+        except OSError:
+            return False
+
+    def _broken_between(self, first: int, last: int, widest: int) -> bool:
+        structure = self._find_structure()
+        if structure is None:
+            return self._family in _PACKED and len(self.container.streams) == 1 and widest > _WIDEST
+        try:
+            return structure.broken_between(first, last)
+        except OSError:
+            return False
+
+    def _find_structure(self) -> FileStructure | None:
         if self._structure is None and isinstance(self._address, Path):
             self._structure = structure_of(self._address, self._family, fragmented=not self.stream.frames)
         return self._structure
-
-    def _broken_between(self, first: int, last: int, widest: int) -> bool:
-        structure = self._open_structure()
-        if structure is not None:
-            return structure.broken_between(first, last)
-        return self._family in _PACKED and len(self.container.streams) == 1 and widest > _WIDEST

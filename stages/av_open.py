@@ -24,8 +24,8 @@ from ..pipeline.errors import SourceError, redact
 NETWORK = re.compile(r"https?://", re.IGNORECASE)
 ANSWER_S = 8.0
 """A server may be silent for so long, when connecting and between any two pieces of data."""
-TIMED_BY_END = ("matroska", "flv")
-"""Containers whose length is the time of their end, whatever that of their start is."""
+_IMPLAUSIBLE_RATE = 1000
+_SAME = 1e-4  # relative; a tenth of what lies between a rate and 1000/1001 of it
 _BOX_NAMES = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"uuid", b"moof", b"mfra", b"sidx", b"styp"}
 
 
@@ -148,24 +148,24 @@ def choose_stream(container: InputContainer, which: int | None, name: str) -> Vi
 def frame_rate(stream: VideoStream) -> Fraction | None:
     """Nominal frames per second, or None where the file does not say.
 
-    Where a container does not state it, FFmpeg guesses from the times, among common rates. Above 60 there are no
-    multiples of 1000/1001 among them, which the pictures may state; and where none fits, its guess is the time base.
+    Where a container does not state it, FFmpeg guesses from the times, among common rates. Where none fits, that is
+    the time base; and above 60 there are no multiples of 1000/1001 among them.
     """
-    guess, average = stream.guessed_rate, stream.average_rate
-    if not guess or not average:
-        return Fraction(guess or average) if guess or average else None
-    if stream.time_base and guess * stream.time_base == 1:
-        return Fraction(min(guess, average))
-    stated = stream.codec_context.framerate
-    if guess > 60 and stated and guess * Fraction(1000, 1001) == stated:
-        return Fraction(stated)
-    return Fraction(guess)
+    guess, average = stream.guessed_rate or stream.average_rate, stream.average_rate
+    if not guess:
+        return None
+    if guess >= _IMPLAUSIBLE_RATE and average:
+        return Fraction(average)
+    lower = guess * Fraction(1000, 1001)
+    told = stream.codec_context.framerate == lower or (average and abs(average / lower - 1) < _SAME)
+    return Fraction(lower if guess > 60 and told else guess)
 
 
 def stated_end(container: InputContainer, stream: VideoStream) -> Fraction | None:
-    """Seconds to the stream's end as the file's header states it, or None; from 0 for ``TIMED_BY_END``, else the start.
+    """Seconds to the stream's end as the file's header states it, or None.
 
-    Only of containers whose header is independent of how much of the file is there.
+    They count from time 0 or from the stream's start: writers differ, and what is cut from a recording often keeps
+    its times. Only of containers whose header is independent of how much of the file is there.
     """
     if container.format.name.split(",")[0] not in ("mov", "matroska", "flv", "asf"):
         return None

@@ -146,7 +146,7 @@ class VideoSource:
 
     def _expect(self, decoder: Decoder) -> int | None:
         rate = decoder.rate
-        count: int | None = decoder.stated_frames or decoder.stream.frames or None
+        count: int | None = decoder.stated_frames or None
         if count is None and rate is not None and decoder.seconds is not None:
             count = round(decoder.seconds * rate)
         if count is None or (rate is None and (self._start_ns or self._end_ns)):
@@ -177,7 +177,8 @@ class VideoSource:
                 if self._end_ns is not None and tick.pts_ns >= self._end_ns:
                     break
                 picture = reader.read(frame, sample_aspect=_sample_aspect(decoder))
-                self._damaged += frame.is_corrupt
+                damaged = decoder.is_damaged(frame)
+                self._damaged += damaged
                 yield Frame(
                     stream_id=self.stream_id,
                     index=index,
@@ -188,7 +189,7 @@ class VideoSource:
                     pts=tick.pts,
                     time_base=decoder.time_base,
                     capture_ns=None if first_capture is None else first_capture + tick.pts_ns,
-                    damaged=frame.is_corrupt,
+                    damaged=damaged,
                 )
                 index += 1
                 if index == self._limit:

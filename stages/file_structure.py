@@ -7,11 +7,13 @@ headers are read here, and only where there is a doubt: at a gap in the times, a
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from pathlib import Path
-from typing import ClassVar
+from typing import IO, ClassVar
 
 _HEADER = 300  # bytes; more than any header that is looked at here
 _BLOCK = 1 << 20
+_HEAD = 1 << 16  # bytes in which a transport stream shows the size of its packets
 _TAIL = 1 << 17  # more than the longest element of the formats whose end is searched (64 KiB)
 
 
@@ -21,25 +23,25 @@ class FileStructure:
     Attributes:
         sync: what an element begins with, to find the next one after damage.
         start: where the first element is.
-        first: what a file begins with. Of several files joined end to end, FFmpeg reads the first one or two.
+        first: what a file begins with.
+        joined: behind what was read another file begins, once ``cut_off`` has been asked: of several files joined end
+            to end, FFmpeg reads the first one or two.
     """
 
     sync: ClassVar[re.Pattern[bytes]]
     start: ClassVar[int] = 0
     first: ClassVar[bytes] = b""
+    _file: IO[bytes]
 
     def __init__(self, path: Path) -> None:
         """
         Raises:
             OSError: the file cannot be read.
         """
-        self._file = path.open("rb", buffering=0)
-        self.size = path.stat().st_size
+        self._path, self.size = path, path.stat().st_size
+        self.joined = False
         self._place = self.start
         self._breaks: list[int] = []
-
-    def close(self) -> None:
-        self._file.close()
 
     def length(self, place: int, head: bytes) -> int | None:
         """Bytes of the element that begins at ``place`` with ``head``, or of its header where it is entered.
@@ -51,16 +53,13 @@ class FileStructure:
     def broken_between(self, first: int, last: int) -> bool:
         """Whether anywhere between two places an element does not begin where the one before it ends.
 
-        However often it is asked, each part of the file is looked at once.
+        However often it is asked, each part of the file is looked at about once.
+
+        Raises:
+            OSError: the file cannot be read any more.
         """
-        while self._place <= last and self._place < self.size:
-            length = self.length(self._place, self.read(self._place, _HEADER))
-            if length is None:
-                self._breaks.append(self._place)
-                self._place = self._next(self._place + 1)
-            else:
-                self._place += length
-        return any(first <= place <= last for place in self._breaks)
+        with self._path.open("rb", buffering=0) as self._file:
+            return self._is_broken(first, last)
 
     def cut_off(self, last: int, size: int) -> bool:
         """Whether the file ends within an element, or lacks what its kind of file ends with.
@@ -68,16 +67,33 @@ class FileStructure:
         Args:
             last: where the last packet of the stream is.
             size: bytes of it.
+
+        Raises:
+            OSError: the file cannot be read any more.
         """
+        with self._path.open("rb", buffering=0) as self._file:
+            return self._is_cut_off(last, size)
+
+    def _is_broken(self, first: int, last: int) -> bool:
+        while self._place <= last and self._place < self.size:
+            length = self.length(self._place, self.read(self._place, _HEADER))
+            if length is None or self._place + length > self.size:
+                self._breaks.append(self._place)
+                self._place = self._next(self._place + 1)
+            else:
+                self._place += length
+        at = bisect_left(self._breaks, first)
+        return at < len(self._breaks) and self._breaks[at] <= last
+
+    def _is_cut_off(self, last: int, size: int) -> bool:
         return self.overruns(self.start, last)
 
     def overruns(self, place: int, unread_from: int) -> bool:
-        """Whether the elements from ``place`` on end behind the end of the file, or a file begins among them."""
+        """Whether the elements from ``place`` on end behind the end of the file; sets ``joined``."""
         while place < self.size:
             head = self.read(place, _HEADER)
             length = self.outer_length(place, head)
-            if self.first and place > unread_from and head.startswith(self.first):
-                return True
+            self.joined |= bool(self.first) and place > unread_from and head.startswith(self.first)
             place = self._next(place + 1) if length is None else place + length
         return place > self.size
 
@@ -104,11 +120,10 @@ class _Matroska(FileStructure):
 
     sync = re.compile(rb"\x1f\x43\xb6\x75")
     first = b"\x1a\x45\xdf\xa3"
-    _SEGMENT, _CLUSTER = 0x18538067, 0x1F43B675
-    _IDS = frozenset(
-        (_SEGMENT, _CLUSTER, 0x1A45DFA3, 0x114D9B74, 0x1549A966, 0x1654AE6B, 0x1C53BB6B, 0x1941A469, 0x1043A770)
-        + (0x1254C367, 0xEC, 0xBF, 0xE7, 0xA7, 0xAB, 0xA3, 0xA0, 0x5854, 0xAF)
-    )
+    _SEGMENT, _CLUSTER = bytes.fromhex("18538067"), bytes.fromhex("1F43B675")
+    _OTHERS = ("1A45DFA3", "114D9B74", "1549A966", "1654AE6B", "1C53BB6B", "1941A469", "1043A770", "1254C367")
+    _IN_CLUSTERS = ("EC", "BF", "E7", "A7", "AB", "A3", "A0", "5854", "AF")
+    _IDS = frozenset((_SEGMENT, _CLUSTER, *map(bytes.fromhex, _OTHERS + _IN_CLUSTERS)))
 
     def length(self, place: int, head: bytes) -> int | None:
         return self._length(head, entered=(self._SEGMENT, self._CLUSTER))
@@ -116,9 +131,9 @@ class _Matroska(FileStructure):
     def outer_length(self, place: int, head: bytes) -> int | None:
         return self._length(head, entered=(self._SEGMENT,))
 
-    def _length(self, head: bytes, *, entered: tuple[int, ...]) -> int | None:
+    def _length(self, head: bytes, *, entered: tuple[bytes, ...]) -> int | None:
         width = 9 - head[0].bit_length() if head else 9
-        kind = int.from_bytes(head[:width], "big")
+        kind = head[:width]
         if kind not in self._IDS or len(head) == width:
             return None
         size_width = 9 - head[width].bit_length()
@@ -140,7 +155,7 @@ class _Flv(FileStructure):
             return None
         return 11 + int.from_bytes(head[1:4], "big") + 4
 
-    def cut_off(self, last: int, size: int) -> bool:
+    def _is_cut_off(self, last: int, size: int) -> bool:
         return self.overruns(last, last)
 
 
@@ -160,7 +175,7 @@ class _Avi(FileStructure):
         unfinished = head[:4] == b"RIFF" and size == 0
         return self.size + 1 if unfinished else 8 + size + size % 2
 
-    def cut_off(self, last: int, size: int) -> bool:
+    def _is_cut_off(self, last: int, size: int) -> bool:
         place = 0
         while place < self.size and (head := self.read(place, 12))[:4] == b"RIFF":
             place += self.outer_length(place, head) or 1
@@ -193,6 +208,14 @@ class _Fragments(FileStructure):
             length = int.from_bytes(head[8:16], "big")
         return self.size - place if length == 0 else length if length >= 8 else None
 
+    def _is_cut_off(self, last: int, size: int) -> bool:
+        place, indices = 0, 0
+        while place < self.size and (length := self.outer_length(place, head := self.read(place, 16))):
+            indices += head[4:8] == b"moov"
+            place += length
+        self.joined = indices > 1  # FFmpeg takes all fragments for those of the first
+        return place > self.size
+
 
 class _Asf(FileStructure):
     """Source: Microsoft, Advanced Systems Format Specification 01.20.03, sections 2, 3 and 5."""
@@ -214,7 +237,7 @@ class _Asf(FileStructure):
         count = int.from_bytes(head[40:48], "little")
         if count == 0 or head[50:53] != b"\x82\x00\x00":
             return self.size - place  # a broadcast, which does not say, or packets of another form
-        self._packet_size, self._packets = (length - 50) // count, range(place + 50, place + length)
+        self._packet_size, self._packets = max(1, (length - 50) // count), range(place + 50, place + length)
         return 50
 
     def outer_length(self, place: int, head: bytes) -> int | None:
@@ -234,7 +257,7 @@ class _ProgramStream(FileStructure):
             return 14 + (head[13] & 7) if head[4] >> 6 == 1 else 12
         return 4 if head[3] == 0xB9 else 6 + int.from_bytes(head[4:6], "big")
 
-    def cut_off(self, last: int, size: int) -> bool:
+    def _is_cut_off(self, last: int, size: int) -> bool:
         return self.overruns(self._next(max(0, self.size - _TAIL)), last)
 
 
@@ -249,7 +272,7 @@ class _Ogg(FileStructure):
             return None
         return 27 + head[26] + sum(head[27 : 27 + head[26]])
 
-    def cut_off(self, last: int, size: int) -> bool:
+    def _is_cut_off(self, last: int, size: int) -> bool:
         start = max(0, self.size - _TAIL)
         page = self.read(start, _TAIL).rfind(b"OggS\x00")
         head = self.read(start + page, _HEADER)
@@ -276,7 +299,8 @@ class _TransportStream(FileStructure):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        head = self.read(0, _BLOCK)
+        with path.open("rb") as file:
+            head = file.read(_HEAD)
         self._every = next((n for n in self._SIZES if self._grid(head, n) is not None), self._SIZES[0])
 
     def _grid(self, data: bytes, every: int) -> int | None:
@@ -287,7 +311,7 @@ class _TransportStream(FileStructure):
                 return first
         return None
 
-    def broken_between(self, first: int, last: int) -> bool:
+    def _is_broken(self, first: int, last: int) -> bool:
         every = self._every
         if (last - first) % every:
             return True
@@ -299,7 +323,7 @@ class _TransportStream(FileStructure):
                 return True
         return False
 
-    def cut_off(self, last: int, size: int) -> bool:
+    def _is_cut_off(self, last: int, size: int) -> bool:
         tail = self.read(max(0, self.size - 6 * self._every), 6 * self._every)
         first = self._grid(tail, self._every)
         # an M2TS packet begins four bytes ahead of its sync byte, and so does the part of one at the end
@@ -311,17 +335,17 @@ class _Frames(FileStructure):
 
     _HEADER_SIZE = 12  # of a frame of IVF; that of YUV4MPEG has 6
 
-    def broken_between(self, first: int, last: int) -> bool:
+    def _is_broken(self, first: int, last: int) -> bool:
         return False
 
-    def cut_off(self, last: int, size: int) -> bool:
+    def _is_cut_off(self, last: int, size: int) -> bool:
         return self.size - (last + size) > self._HEADER_SIZE
 
 
 class _JpegFrames(_Frames):
     """Source: ITU-T T.81, B.1.1.3 (end of image)."""
 
-    def cut_off(self, last: int, size: int) -> bool:
+    def _is_cut_off(self, last: int, size: int) -> bool:
         return not self.read(max(last, self.size - _TAIL), _TAIL).rstrip(b"\0").endswith(b"\xff\xd9")
 
 
@@ -349,6 +373,6 @@ def structure_of(path: Path, format_name: str, *, fragmented: bool) -> FileStruc
     name = format_name.split(",")[0]
     kind = _Fragments if name == "mov" and fragmented else _KINDS.get(name)
     try:
-        return None if kind is None else kind(path)
+        return kind(path) if kind is not None and path.is_file() else None
     except OSError:
         return None

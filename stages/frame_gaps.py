@@ -21,19 +21,29 @@ class FrameGaps:
         lost: frames missing in such gaps.
     """
 
-    def __init__(self, step: float, longest: int, broken_between: Callable[[int, int, int], bool]) -> None:
+    def __init__(
+        self,
+        broken_between: Callable[[int, int, int], bool],
+        *,
+        step: float,
+        longest: int,
+        wanted_from: int | None = None,
+    ) -> None:
         """
         Args:
+            broken_between: whether the file is damaged between two places in it, of which the packets there leave out
+                so many bytes at most in one piece.
             step: ticks from one frame to the next, for packets that do not say how long they last; 0: not known.
             longest: ticks; a longer gap is where recordings were joined, unless the file's structure is broken there
                 (a transport stream reports damage at every joint).
-            broken_between: whether the file is damaged between two places in it, of which the packets there leave out
-                so many bytes at most in one piece.
+            wanted_from: pts before which nothing is counted; None: everything is.
         """
         self.lost = 0
         self._step, self._longest, self._broken_between = step, longest, broken_between
+        self._wanted_from = wanted_from
         self._waiting: list[tuple[int, int]] = []  # (pts, duration), a heap
         self._end: int | None = None
+        self._highest: int | None = None
         self._length = 0
         self._places: deque[tuple[int, int]] = deque(maxlen=_NEAR)  # (begin, end) in the file
         self._packets, self._damage_at = 0, -_NEAR
@@ -42,11 +52,12 @@ class FrameGaps:
         """The packet added last, or one about there, is damaged."""
         self._damage_at = self._packets
 
-    def add(self, pts: int, duration: int, place: int | None, size: int) -> None:
+    def add(self, pts: int, duration: int, place: int | None, size: int, *, is_key: bool) -> None:
         """The next packet in the order of the file, of ``size`` bytes at ``place``."""
-        if self._end is not None and pts < self._end - (self._length or round(self._step)):  # the clock has started again
+        if is_key and self._highest is not None and pts <= self._highest:  # the clock has started again
             self.finish()
-            self._end = None
+            self._end = self._highest = None
+        self._highest = pts if self._highest is None else max(self._highest, pts)
         self._packets += 1
         if place is not None:
             self._places.append((place, place + size))
@@ -61,6 +72,8 @@ class FrameGaps:
 
     def _pass(self, pts: int, duration: int) -> None:
         end, step = self._end, self._length or self._step
+        if end is not None and self._wanted_from is not None:
+            end = max(end, self._wanted_from)
         self._end, self._length = pts + (duration or round(self._step)), duration
         if end is None or not step or pts - end < step / 2:
             return

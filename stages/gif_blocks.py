@@ -10,25 +10,21 @@ _PICTURE = re.compile(rb"!\xf9\x04[\x00-\x1f]...\x00,", re.DOTALL)
 
 
 def further_pictures(packet: bytes) -> int:
-    """How many pictures one packet holds beyond its first: FFmpeg finds the next packet late where blocks are broken."""
+    """How many pictures a packet holds beyond its first: where blocks are broken, FFmpeg finds the next one late."""
     return max(0, len(_PICTURE.findall(packet)) - 1)
 
 
 def ends_whole(packet: bytes) -> bool:
     """Whether the blocks of a GIF's last packet are whole up to the trailer."""
-    place = 0
-    if packet[:4] == b"GIF8":
-        place = 13 + _table_bytes(packet[10])
+    place = 13 + _table_bytes(packet[10]) if packet[:4] == b"GIF8" and len(packet) > 13 else 0
     while place < len(packet):
         kind = packet[place]
-        if kind == _TRAILER:
-            return True
         if kind == _EXTENSION:
             place += 2
-        elif kind == _IMAGE and place + 10 < len(packet):
+        elif kind == _IMAGE and place + 9 < len(packet):
             place += 11 + _table_bytes(packet[place + 9])
         else:
-            return False
+            return kind == _TRAILER
         while place < len(packet) and packet[place]:
             place += 1 + packet[place]
         place += 1
