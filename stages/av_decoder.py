@@ -140,10 +140,15 @@ class Decoder:
             wanted_from: pts of the first frame that is of interest; None: all are.
         """
         self._reset(wanted_from)
-        for packet in self._demux():
-            yield from self._decode(packet)
-        yield from self._decode(None)
-        yield from self._decode_tail()
+        try:
+            for packet in self._demux():
+                yield from self._decode(packet)
+            yield from self._decode(None)
+            yield from self._decode_tail()
+        except GeneratorExit:  # a part was asked for
+            if self._latest is not None:
+                self._gaps.finish(self._latest)
+            raise
         self.ended, self.cut_off = True, self._count_cut_off()
 
     def frames_from(self, pts: int) -> Generator[VideoFrame]:

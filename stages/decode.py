@@ -36,8 +36,9 @@ class VideoSource:
     time of a conversion and is not used).
 
     Damage: pictures that can be decoded at least in part come through (``Frame.damaged``); ``problems``
-    counts ``damaged`` pictures, ``lost`` frames of which no picture came and, once the end is reached,
-    ``truncated`` frames missing at the end of the file.
+    counts ``damaged`` pictures, ``lost`` frames of which no picture came (also those that never came out of the
+    container, by the gap in the times that damage has left) and, once the end is reached, ``truncated`` frames
+    missing at the end of the file.
     """
 
     live = False

@@ -65,9 +65,9 @@ class FrameGaps:
         if len(self._waiting) > _REORDERED:
             self._pass(*heappop(self._waiting))
 
-    def finish(self) -> None:
-        """There are no more packets."""
-        while self._waiting:
+    def finish(self, last: int | None = None) -> None:
+        """There are no more packets, or none behind the pts ``last`` are of interest."""
+        while self._waiting and (last is None or self._waiting[0][0] <= last):
             self._pass(*heappop(self._waiting))
 
     def _pass(self, pts: int, duration: int) -> None:

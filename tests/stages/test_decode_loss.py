@@ -307,3 +307,6 @@ def test_the_gap_is_where_the_frames_are_missing(whole: Callable[[str], Path], t
     steps = [after - before for before, after in pairwise(times)]
     assert source.problems["lost"] == FRAMES - len(times) == sum(steps) // 40_000_000 - len(steps)
     source.close()
+    assert "lost" not in read(bad, end=1)[1]
+    assert read(bad, end=2.8)[1]["lost"] == source.problems["lost"]
+    assert "lost" not in read(bad, start=3)[1]
