@@ -23,7 +23,7 @@ results only (`-o -`). An error is one line.
 | 0 | done |
 | 1 | failed |
 | 2 | wrong usage |
-| 3 | finished, with damaged or skipped frames |
+| 3 | finished, with damaged, missing or skipped frames |
 | 130, 143 | stopped by Ctrl-C or SIGTERM; the outputs are whole |
 
 In the names of models, engines and options `-` and `_` are alike. Each example is a whole command; models need

@@ -27,6 +27,8 @@ NETWORK = re.compile(r"https?://", re.IGNORECASE)
 ANSWER_S = 8.0
 """A server may be silent for so long, when connecting and between any two pieces of data."""
 _SEQUENCES = ("avis", "msf1", "hevc", "hevx")  # Source: AV1 Image File Format, 6.3; ISO/IEC 23008-12, 10
+_IMPLAUSIBLE_RATE = 1000
+_SAME = 1e-4  # relative; a tenth of what lies between a rate and 1000/1001 of it
 _BOX_NAMES = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"uuid", b"moof", b"mfra", b"sidx", b"styp"}
 
 
@@ -180,17 +182,28 @@ def stated_size(address: Path | IO[bytes]) -> tuple[int, int] | None:
 
 
 def frame_rate(stream: VideoStream) -> Fraction | None:
-    """Nominal frames per second, or None where the file does not say."""
-    rate = stream.guessed_rate or stream.average_rate
-    return Fraction(rate) if rate else None
+    """Nominal frames per second, or None where the file does not say.
+
+    Where a container does not state it, FFmpeg guesses from the times, among common rates. Where none fits, that is
+    the time base; and above 60 there are no multiples of 1000/1001 among them.
+    """
+    guess, average = stream.guessed_rate or stream.average_rate, stream.average_rate
+    if not guess:
+        return None
+    if guess >= _IMPLAUSIBLE_RATE and average:
+        return Fraction(average)
+    lower = guess * Fraction(1000, 1001)
+    told = stream.codec_context.framerate == lower or (average and abs(average / lower - 1) < _SAME)
+    return Fraction(lower if guess > 60 and told else guess)
 
 
 def stated_end(container: InputContainer, stream: VideoStream) -> Fraction | None:
-    """Seconds from the stream's start to its end as the file's header states it, or None.
+    """Seconds to the stream's end as the file's header states it, or None.
 
-    Only of containers whose header is independent of how much of the file is there.
+    They count from time 0 or from the stream's start: writers differ, and what is cut from a recording often keeps
+    its times. Only of containers whose header is independent of how much of the file is there.
     """
-    if container.format.name.split(",")[0] not in ("mov", "matroska", "flv", "avi", "asf"):
+    if container.format.name.split(",")[0] not in ("mov", "matroska", "flv", "asf"):
         return None
     if stream.duration:
         return stream.duration * Fraction(stream.time_base or 0)

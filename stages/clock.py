@@ -12,6 +12,8 @@ from ..pipeline.errors import UsageError
 NANOSECONDS = 1_000_000_000
 BACKWARD_JUMP_NS = NANOSECONDS
 """A step back of at least this much is a new recording, not a disorder of timestamps."""
+RESTART_STEPS = 1
+"""A step back of at least so many frame durations, to a key frame, is a new recording too: joined ones overlap."""
 FORWARD_JUMP_NS = 10 * NANOSECONDS
 """A gap of more than this much (and of more than three frames) is a jump of the clock."""
 
@@ -69,11 +71,12 @@ class StreamClock:
     - 0 is the start of the stream: the start time the container states, or the first frame if that is
       earlier or the container states none.
     - A frame without a time comes one frame duration after the one before it.
-    - A time that is not later than the one before it: by less than a second it is taken for disorder and
-      the frame comes one tick after the one before it; by a second or more the clock has started again
-      (joined recordings): the frame comes one frame duration after the one before it, the following ones
-      keep their distance to it, and ``jumped`` is set.
+    - A time that is not later than the one before it is taken for disorder, and the frame comes one tick after
+      the one before it; unless it is a second or more earlier, or a key frame and a frame duration or more
+      earlier. Then the clock has started again (joined recordings): the frame comes one frame duration after
+      the one before it, the following ones keep their distance to it, and ``jumped`` is set.
     - A gap of more than ten seconds (and three frame durations) is kept, and ``jumped`` is set.
+    - A duration that is the nominal one rounded to the time base (Matroska and FLV: milliseconds) is the nominal one.
     """
 
     def __init__(self, time_base: Fraction, *, rate: Fraction | None, start: int | None) -> None:
@@ -84,7 +87,9 @@ class StreamClock:
             start: pts of the start of the stream, where the container states it.
         """
         self.time_base = time_base
-        self._step = max(1, round(1 / ((rate or Fraction(25)) * time_base)))
+        nominal = 1 / (rate or Fraction(25))
+        self._step = max(1, round(nominal / time_base))
+        self._nominal_ticks, self._nominal_ns = float(nominal / time_base), round(nominal * NANOSECONDS)
         self._has_rate = rate is not None
         self._start = start
         self._shift = 0
@@ -96,7 +101,7 @@ class StreamClock:
         """pts of time 0."""
         return self._start or 0
 
-    def place(self, pts: int | None, duration: int) -> Tick:
+    def place(self, pts: int | None, duration: int, *, is_key: bool = False) -> Tick:
         """The time of the next frame, of the decoder's ``pts`` and ``duration`` (0: unknown) in ticks."""
         jumped = False
         if self._last is None:
@@ -105,16 +110,21 @@ class StreamClock:
         elif pts is None:
             shown = self._last + self._length
         else:
-            shown, jumped = self._follow(self._last, pts + self._shift)
+            shown, jumped = self._follow(self._last, pts + self._shift, is_key)
         self._last, self._length = shown, duration or self._step
-        length = duration or (self._step if self._has_rate else 0)
-        return Tick(shown, to_ns(shown - self.start, self.time_base), to_ns(length, self.time_base), jumped)
+        return Tick(shown, to_ns(shown - self.start, self.time_base), self._length_ns(duration), jumped)
 
-    def _follow(self, last: int, shown: int) -> tuple[int, bool]:
+    def _length_ns(self, duration: int) -> int:
+        if self._has_rate and (duration == 0 or abs(duration - self._nominal_ticks) < 1):
+            return self._nominal_ns
+        return to_ns(duration, self.time_base)
+
+    def _follow(self, last: int, shown: int, is_key: bool) -> tuple[int, bool]:
         if shown > last:
             gap_ns = to_ns(shown - last, self.time_base)
             return shown, gap_ns > max(FORWARD_JUMP_NS, 3 * to_ns(self._step, self.time_base))
-        if to_ns(last - shown, self.time_base) < BACKWARD_JUMP_NS:
+        joined = is_key and last - shown >= RESTART_STEPS * self._step
+        if not joined and to_ns(last - shown, self.time_base) < BACKWARD_JUMP_NS:
             return last + 1, False
         self._shift += last + self._step - shown
         return last + self._step, True

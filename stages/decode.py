@@ -40,8 +40,9 @@ class VideoSource:
     time of a conversion and is not used).
 
     Damage: pictures that can be decoded at least in part come through (``Frame.damaged``); ``problems``
-    counts ``damaged`` pictures, ``lost`` frames of which no picture came and, once the end is reached,
-    ``truncated`` frames missing at the end of the file.
+    counts ``damaged`` pictures, ``lost`` frames of which no picture came (also those that never came out of the
+    container, by the gap in the times that damage has left) and, once the end is reached, ``truncated`` frames
+    missing at the end of the file.
     """
 
     live = False
@@ -161,7 +162,7 @@ class VideoSource:
 
     def _expect(self, decoder: Decoder) -> int | None:
         rate = decoder.rate
-        count: int | None = decoder.stream.frames or None
+        count: int | None = decoder.stated_frames or None
         if count is None and rate is not None and decoder.seconds is not None:
             count = round(decoder.seconds * rate)
         if count is None or (rate is None and (self._start_ns or self._end_ns)):
@@ -188,14 +189,15 @@ class VideoSource:
         with closing(self._decoded(decoder, clock)) as decoded:
             for frame in decoded:
                 seen += 1
-                tick = clock.place(frame.pts, frame.duration)
+                tick = clock.place(frame.pts, frame.duration, is_key=frame.key_frame)
                 state.note(tick.jumped, (frame.width, frame.height, frame.format.name))
                 if self._start_ns is not None and tick.pts_ns < self._start_ns:
                     continue
                 if self._end_ns is not None and tick.pts_ns >= self._end_ns:
                     break
                 picture = reader.read(frame, sample_aspect=_sample_aspect(decoder))
-                self._damaged += frame.is_corrupt
+                damaged = decoder.is_damaged(frame)
+                self._damaged += damaged
                 yield Frame(
                     stream_id=self.stream_id,
                     index=index,
@@ -206,7 +208,7 @@ class VideoSource:
                     pts=tick.pts,
                     time_base=decoder.time_base,
                     capture_ns=None if first_capture is None else first_capture + tick.pts_ns,
-                    damaged=frame.is_corrupt,
+                    damaged=damaged,
                 )
                 index += 1
                 if index == self._limit:

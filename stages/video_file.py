@@ -90,6 +90,7 @@ class VideoFile:
         self._time_base = _ticks(Fraction(frame.time_base))
         self._form = "nv12" if picture.format == "nv12" else "yuv420p"
         self._make = EncoderFrames(self._form, rgb=coded_matrix(picture)).make
+        self._grid = _EvenTimes(frame)
         self._last_pts: int | None = None
         self._durations: dict[int, int] = {}  # by pts, of the frames that are in the encoder
         self._end = Fraction(0)
@@ -155,7 +156,7 @@ class VideoFile:
         if self._file.closed:
             raise OutputError(f"cannot write {self.path}: it was closed after an error")
         self._claim.check(every_s=CHECKED_EVERY_S)
-        shown = frame_time(frame)
+        shown = self._grid.exact(frame_time(frame))
         coded = self._make(picture)
         pts = round((shown - self._shift) / self._time_base)
         if self._last_pts is not None and pts <= self._last_pts:
@@ -224,6 +225,27 @@ class VideoFile:
         if self._audio is not None:
             self._audio.close()
             self._audio = None
+
+
+class _EvenTimes:
+    """The times of a constant rate that the source has rounded to its time base (Matroska, FLV: milliseconds).
+
+    Up to the first frame that is not at a multiple of the frame duration: from there on, the rate is variable.
+    """
+
+    def __init__(self, first: Frame) -> None:
+        self._start, self._tick = frame_time(first), Fraction(first.time_base)
+        self._period = 1 / _nominal_rate(first.duration_ns) if first.duration_ns > 0 else None
+
+    def exact(self, time: Fraction) -> Fraction:
+        """``time`` in seconds, before it was rounded."""
+        if self._period is None:
+            return time
+        even = self._start + round((time - self._start) / self._period) * self._period
+        if abs(even - time) < self._tick:
+            return even
+        self._period = None
+        return time
 
 
 def frame_time(frame: Frame) -> Fraction:

@@ -159,7 +159,8 @@ def make_clip(
             context.options["x264-params"] = "interlaced=1"
         if rotation or mirrored:
             stream.set_display_matrix(_display_matrix(rotation, mirrored))
-        ticks = Fraction(1, 90_000)
+        # MPEG knows no finer ticks than its few rates, or than a 65536th of a second
+        ticks = 1 / Fraction(rate) if codec in ("mpeg2video", "mpeg4") else Fraction(1, 90_000)
         context.time_base = ticks
         tone = _add_tone(container) if audio else None
         for index in range(frames):

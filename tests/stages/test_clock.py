@@ -86,3 +86,43 @@ def test_frames_between(start: int | None, end: int | None, count: int) -> None:
     in_ns = [None if ms is None else ms * 1_000_000 for ms in (start, end)]
     shown = [n * 40 for n in range(10) if (start or 0) <= n * 40 < (end or 1000)]
     assert frames_between(10, Fraction(25), *in_ns) == len(shown) == count
+
+
+def placed(clock: StreamClock, *frames: tuple[int, bool]) -> list[tuple[int, bool]]:
+    """As ``place``, of (time, whether it is a key frame)."""
+    ticks = [clock.place(time, 0, is_key=is_key) for time, is_key in frames]
+    return [(tick.pts_ns // 1_000_000, tick.jumped) for tick in ticks]
+
+
+@pytest.mark.parametrize("overlap", [40, 80, 960])
+def test_a_key_frame_that_lies_back_begins_a_new_recording(overlap: int) -> None:
+    clock = StreamClock(MS, rate=Fraction(25), start=0)
+    back = 1000 - overlap
+    assert placed(clock, (960, True), (1000, False), (back, True), (back + 40, False), (back + 80, False)) == [
+        (960, False), (1000, False), (1040, True), (1080, False), (1120, False)
+    ]  # fmt: skip
+
+
+def test_a_picture_that_is_late_or_a_key_frame_that_is_slightly_so_is_disorder() -> None:
+    clock = StreamClock(MS, rate=Fraction(25), start=0)
+    assert placed(clock, (0, True), (120, False), (40, False), (160, False)) == [
+        (0, False), (120, False), (121, False), (160, False)
+    ]  # fmt: skip
+    assert placed(clock, (157, True), (200, False)) == [(161, False), (200, False)]
+
+
+@pytest.mark.parametrize(
+    "rate", [Fraction(24000, 1001), Fraction(30000, 1001), Fraction(60000, 1001), Fraction(120000, 1001), 60, 12.5, 7.3]
+)
+def test_a_duration_that_the_container_rounds_is_that_of_the_rate(rate: Fraction | float) -> None:
+    exact = Fraction(rate).limit_denominator(1001)
+    clock = StreamClock(MS, rate=exact, start=0)
+    for ticks in {int(1000 / exact), -int(-1000 / exact), 0}:
+        assert clock.place(None, ticks).duration_ns == round(10**9 / exact)
+    assert clock.place(None, 2 * int(1000 / exact)).duration_ns == 2 * int(1000 / exact) * 1_000_000
+    assert clock.place(None, 3).duration_ns == 3_000_000
+
+
+def test_without_a_rate_a_duration_is_what_it_is() -> None:
+    clock = StreamClock(MS, rate=None, start=0)
+    assert [clock.place(None, ticks).duration_ns for ticks in (40, 41, 0)] == [40_000_000, 41_000_000, 0]
