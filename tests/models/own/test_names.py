@@ -193,7 +193,7 @@ WRONG = {
     "JSON that ends early": (b'["cat", "dog"\n]]', r"it is no JSON, though it begins with '\['"),
     "deep JSON": (b"[" * 40000 + b"]" * 40000, "it is no JSON"),
     "JSON of something else": (b'{"names": ["cat"]}', "'names' is no class id"),
-    "long": (b"name\n" * (4 << 20), "it is longer than 16 MiB"),
+    "long": (b"name\n" * (4 << 20), "it has more than 4 MiB"),
 }
 
 
