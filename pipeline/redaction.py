@@ -34,6 +34,7 @@ _NETWORK = frozenset(
 """Schemes that are recognised with a slash too few as well."""
 
 _LONGEST_SCHEME = 32
+_LONGEST_PATH = 1024
 _NAME = r"[A-Za-z][A-Za-z_-]{0,31}="  # of a parameter; one with digits may be a token itself
 _COLON = r"(?::|%3A)(?P<slashes>(?:[/\\]|%2F|%5C)*+)"
 _MARK = re.compile(_COLON, re.IGNORECASE)
@@ -238,9 +239,15 @@ def _data(found: re.Match[str]) -> str:
 
 def _loose(found: re.Match[str]) -> str:
     query, world = found["query"].rstrip(_AFTER), found["world"] or ""
-    if world and _NUMBERS.fullmatch(query):
-        return found[0]  # a misspelt option
+    if (world and _NUMBERS.fullmatch(query)) or os.path.lexists(_word_to(found.string, found.start("query")) + query):
+        return found[0]  # a misspelt option; a file
     return world + query[0] + _parameters(query[1:], own=True) + found["query"][len(query) :]
+
+
+def _word_to(text: str, end: int) -> str:
+    """The part before ``end`` of the word there."""
+    start = max(0, end - _LONGEST_PATH)
+    return text[max(start, *(text.rfind(mark, start, end) + 1 for mark in " \t\r\n'\"(")) : end]
 
 
 def _shows(char: str) -> bool:
