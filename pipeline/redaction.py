@@ -34,6 +34,7 @@ _NETWORK = frozenset(
 """Schemes that are recognised with a slash too few as well."""
 
 _LONGEST_SCHEME = 32
+_LONGEST_PATH = 1024
 _NAME = r"[A-Za-z][A-Za-z_-]{0,31}="  # of a parameter; one with digits may be a token itself
 _COLON = r"(?::|%3A)(?P<slashes>(?:[/\\]|%2F|%5C)*+)"
 _MARK = re.compile(_COLON, re.IGNORECASE)
@@ -50,7 +51,8 @@ _UNCLEAR = re.compile(r"[?#;=%]")  # an @ after one of these may be part of a va
 _AUTHORITY = re.compile(r"(?>\[[0-9A-Fa-f:.%\w]{2,64}\]|\w[\w.-]{0,252})(?::(?:\d{1,5}|PORT))?(?=[/\\?#;]|\Z)")
 _SEGMENT = re.compile(r"(?:[\w .~!$()*+,'-]|%20|%[89A-F][0-9A-F])*+", re.IGNORECASE)
 _PARAMETER = re.compile(rf"{_NAME}(?=[^=])")
-_LOOSE = re.compile(r"(?<=[^\s?&#])(?P<query>[?&#][A-Za-z_][\w.-]{0,63}=[^\s=]\S*+)")
+_LOOSE = re.compile(r"(?:(?P<world>\bsynth:\w{0,32})|(?<=[^\s?&#]))(?P<query>[?&#][A-Za-z_][\w.-]{0,63}=[^\s=]\S*+)")
+_NUMBERS = re.compile(r"(?:[?&][A-Za-z_]{1,32}=\d{1,9})++")
 _DATA = re.compile(r"\bdata:[\w.+/-]{0,99}[;,]\S++", re.IGNORECASE)
 _AFTER = "'\"`<>)]}.,:;!?…"  # the sentence around an address
 
@@ -236,8 +238,16 @@ def _data(found: re.Match[str]) -> str:
 
 
 def _loose(found: re.Match[str]) -> str:
-    query = found["query"].rstrip(_AFTER)
-    return query[0] + _parameters(query[1:], own=True) + found["query"][len(query) :]
+    query, world = found["query"].rstrip(_AFTER), found["world"] or ""
+    if (world and _NUMBERS.fullmatch(query)) or os.path.lexists(_word_to(found.string, found.start("query")) + query):
+        return found[0]  # a misspelt option; a file
+    return world + query[0] + _parameters(query[1:], own=True) + found["query"][len(query) :]
+
+
+def _word_to(text: str, end: int) -> str:
+    """The part before ``end`` of the word there."""
+    start = max(0, end - _LONGEST_PATH)
+    return text[max(start, *(text.rfind(mark, start, end) + 1 for mark in " \t\r\n'\"(")) : end]
 
 
 def _shows(char: str) -> bool:

@@ -13,6 +13,7 @@ from typing import IO, ClassVar
 
 _HEADER = 300  # bytes; more than any header that is looked at here
 _BLOCK = 1 << 20
+_MOST_ELEMENTS = 5_000_000  # those of 20 hours of video with sound; more are not looked at
 _HEAD = 1 << 16  # bytes in which a transport stream shows the size of its packets
 _TAIL = 1 << 17  # more than the longest element of the formats whose end is searched (64 KiB)
 
@@ -40,7 +41,7 @@ class FileStructure:
         """
         self._path, self.size = path, path.stat().st_size
         self.joined = False
-        self._place = self.start
+        self._place, self._elements = self.start, 0
         self._breaks: list[int] = []
 
     def length(self, place: int, head: bytes) -> int | None:
@@ -59,7 +60,9 @@ class FileStructure:
             OSError: the file cannot be read any more.
         """
         with self._path.open("rb", buffering=0) as self._file:
-            return self._is_broken(first, last)
+            self._follow(first, last)
+        at = bisect_left(self._breaks, first)
+        return at < len(self._breaks) and self._breaks[at] <= last
 
     def cut_off(self, last: int, size: int) -> bool:
         """Whether the file ends within an element, or lacks what its kind of file ends with.
@@ -74,23 +77,26 @@ class FileStructure:
         with self._path.open("rb", buffering=0) as self._file:
             return self._is_cut_off(last, size)
 
-    def _is_broken(self, first: int, last: int) -> bool:
+    def _follow(self, first: int, last: int) -> None:
+        """Look for breaks up to ``last``, at the least from ``first`` on."""
         while self._place <= last and self._place < self.size:
+            self._elements += 1
+            if self._elements > _MOST_ELEMENTS:
+                return
             length = self.length(self._place, self.read(self._place, _HEADER))
             if length is None or self._place + length > self.size:
                 self._breaks.append(self._place)
                 self._place = self._next(self._place + 1)
             else:
                 self._place += length
-        at = bisect_left(self._breaks, first)
-        return at < len(self._breaks) and self._breaks[at] <= last
 
     def _is_cut_off(self, last: int, size: int) -> bool:
         return self.overruns(self.start, last)
 
     def overruns(self, place: int, unread_from: int) -> bool:
         """Whether the elements from ``place`` on end behind the end of the file; sets ``joined``."""
-        while place < self.size:
+        while place < self.size and self._elements <= _MOST_ELEMENTS:
+            self._elements += 1
             head = self.read(place, _HEADER)
             length = self.outer_length(place, head)
             self.joined |= bool(self.first) and place > unread_from and head.startswith(self.first)
@@ -102,11 +108,13 @@ class FileStructure:
         return self.length(place, head)
 
     def _next(self, place: int) -> int:
+        block = 4 * _HEADER  # small at first: what looks like an element may be none, again and again
         while place < self.size:
-            found = self.sync.search(self.read(place, _BLOCK))
+            found = self.sync.search(self.read(place, block))
             if found:
                 return place + found.start()
-            place += _BLOCK - _HEADER
+            place += block - _HEADER
+            block = min(2 * block, _BLOCK)
         return self.size
 
     def read(self, place: int, count: int) -> bytes:
@@ -311,17 +319,16 @@ class _TransportStream(FileStructure):
                 return first
         return None
 
-    def _is_broken(self, first: int, last: int) -> bool:
-        every = self._every
-        if (last - first) % every:
-            return True
+    def _follow(self, first: int, last: int) -> None:
+        every, start = self._every, self._place or first
         offset = 4 if every == 192 else 0
-        step = _BLOCK // every * every
-        for place in range(first, last, step):
-            syncs = self.read(place, min(step, last - place))[offset::every]
+        for place in range(start, last, _BLOCK // every * every):
+            syncs = self.read(place, min(_BLOCK // every * every, last - place))[offset::every]
             if syncs.count(self._SYNC) != len(syncs):
-                return True
-        return False
+                self._breaks.append(place)
+        if last > start and (last - start) % every:
+            self._breaks.append(last)
+        self._place = max(last, self._place)
 
     def _is_cut_off(self, last: int, size: int) -> bool:
         tail = self.read(max(0, self.size - 6 * self._every), 6 * self._every)
@@ -335,8 +342,7 @@ class _Frames(FileStructure):
 
     _HEADER_SIZE = 12  # of a frame of IVF; that of YUV4MPEG has 6
 
-    def _is_broken(self, first: int, last: int) -> bool:
-        return False
+    def _follow(self, first: int, last: int) -> None: ...
 
     def _is_cut_off(self, last: int, size: int) -> bool:
         return self.size - (last + size) > self._HEADER_SIZE

@@ -15,7 +15,8 @@ import pytest
 
 from ..conftest import PROGRAM, Command, Ended
 from ..material import make_clip, make_photo
-from ..stages.clips import damage, make_audio, truncate
+from ..stages.clips import damage, make_audio, packet_places, truncate
+from ..stages.clips import make_clip as make_numbered_clip
 
 Main = Callable[..., Ended]
 
@@ -118,6 +119,17 @@ def test_truncated_in_the_middle(run: Main, face_clip: Path, tmp_path: Path) -> 
     good = len(records(tmp_path / "out.jsonl"))
     assert 15 < good < 30
     assert frames_in(tmp_path / "out.mp4") == good
+
+
+def test_frames_that_the_demuxer_passes_over_in_silence(run: Main, tmp_path: Path) -> None:
+    whole = make_numbered_clip(tmp_path / "whole.ts", frames=40, gop=10)
+    data, places = whole.read_bytes(), packet_places(whole)
+    (tmp_path / "gap.ts").write_bytes(data[: places[13][0]] + data[places[20][0] + 300 :])
+    ended = run("gap.ts", "-o", "out.jsonl")
+    assert ended.code == 3, ended.err
+    came = len(records(tmp_path / "out.jsonl"))
+    assert came < 40
+    assert f"lost {40 - came}" in ended.err.splitlines()[-1]
 
 
 def test_truncated_before_its_index(run: Main, face_clip: Path, tmp_path: Path) -> None:

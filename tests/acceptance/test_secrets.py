@@ -21,7 +21,7 @@ from ..conftest import Ended
 from ..material import make_clip
 
 SECRET = "S3CR3T"
-QUERY = f"X-Amz-Signature={SECRET}&access_token={SECRET}&api_key={SECRET}&jwt={SECRET}&a={SECRET}/b.c"
+QUERY = f"X-Amz-Signature={SECRET}&access_token={SECRET}&api_key={SECRET}&jwt={SECRET}&a={SECRET}/b.c&b=c/{SECRET}"
 Main = Callable[..., Ended]
 
 

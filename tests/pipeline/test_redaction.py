@@ -113,6 +113,7 @@ def test_what_exists_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert redact_address(name) == "take?no=***&a=***;***#***"
     Path(name).touch()
     assert redact_address(name) == name
+    assert redact(f"cannot read '{name}': no; {name}: no") == f"cannot read '{name}': no; {name}: no"
 
 
 def test_options_of_our_own_addresses_are_known() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -276,6 +277,17 @@ def test_the_structure_of_a_file(whole: Callable[[str], Path], tmp_path: Path, n
         damaged = structure(bad)
         damaged.broken_between(0, 6000)
         damaged.cut_off(900, 100)
+
+
+def test_a_file_of_false_elements_takes_time_by_its_size(tmp_path: Path) -> None:
+    path = tmp_path / "many.mkv"
+    path.write_bytes(b"\x1f\x43\xb6\x75\x00" * 120_000)
+    found = structure_of(path, "matroska,webm", fragmented=False)
+    assert found is not None
+    started = time.process_time()
+    assert found.broken_between(0, 600_000)
+    assert found.cut_off(0, 10)
+    assert time.process_time() - started < 5
 
 
 def test_no_structure_of_what_is_no_file_or_has_none(tmp_path: Path) -> None:
