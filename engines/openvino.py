@@ -117,7 +117,7 @@ def read_ports(path: Path, name: str) -> tuple[Port, ...]:
     """
     try:
         outputs = _core().read_model(str(path)).outputs
-    except RuntimeError as error:
+    except (RuntimeError, UnicodeDecodeError) as error:
         raise EngineError(f"cannot read {name} with openvino: {_one_line(error)}") from error
     return tuple(Port(port.any_name, port.element_type.get_type_name(), _lengths(port)) for port in outputs)
 
@@ -220,7 +220,7 @@ def _compile(path: Path, precision: str, config: dict[str, Any]) -> Any:
         model = _core().read_model(str(path))
         _check_model(path.name, model)
         compiled = _core().compile_model(model, "CPU", config)
-    except RuntimeError as error:
+    except (RuntimeError, UnicodeDecodeError) as error:
         raise EngineError(f"cannot compile {path.name} with openvino: {_one_line(error)}") from error
     LOG.debug("compiled %s for openvino %s in %.2f s", path.name, precision, time.perf_counter() - started)
     return compiled

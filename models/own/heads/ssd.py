@@ -169,8 +169,9 @@ def _priors(boxes: TensorSpec, about: Description, size: Size) -> Priors | str |
         strides = f"the strides {list(about.prior_strides)[:20]}"
         cells = (math.ceil(size[0] / stride) * math.ceil(size[1] / stride) for stride in about.prior_strides)
         count = sum(one * len(sides) for one, sides in zip(cells, about.prior_sizes, strict=False))
-        if count > boxes.shape[1]:
-            return f"output {boxes.name!r} {boxes} needs {boxes.shape[1]} priors; {strides} give {count}"
+        if count > boxes.shape[1] and len(about.prior_strides) == len(about.prior_sizes):
+            wanted = f"{boxes.shape[1]} priors [P, 4] (cx, cy, w, h)"
+            return f"output {boxes.name!r} {boxes} needs {wanted}; {strides} give {count}"
         try:
             priors = ssd_priors(size, strides=about.prior_strides, min_sizes=about.prior_sizes)
         except ValueError as error:
