@@ -14,6 +14,7 @@ from typing import Any, TextIO
 
 from .convert_video import write_youtube_vis
 from .errors import OutputError, ResultsError, UsageError
+from .limits import MAX_PIXELS
 from .read_results import FrameRecord, Results, read_results
 from .recorded_objects import mask_of, objects_of
 from .results import PIXEL_DECIMALS, Record, dumps
@@ -42,6 +43,7 @@ def convert(
     out: str | os.PathLike[str] | None = None,
     *,
     overwrite: bool = False,
+    max_pixels: int = MAX_PIXELS,
 ) -> Path:
     """Write a results file in another format.
 
@@ -50,6 +52,7 @@ def convert(
         to: a name of :data:`CONVERTERS`.
         out: the file to write; by default beside ``path``, with the suffix of the format.
         overwrite: replace ``out`` if it is there.
+        max_pixels: results of larger frames are refused.
 
     Returns:
         The file written. It appears whole or not at all.
@@ -60,7 +63,7 @@ def convert(
         OutputError: ``out`` exists, or cannot be written.
     """
     converter = _converter(to)
-    results = read_results(path)
+    results = read_results(path, max_pixels=max_pixels)
     target = results.path.with_suffix(converter.suffix) if out is None else Path(out)
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:

@@ -25,6 +25,8 @@ from ..pipeline.limits import MAX_PIXELS, too_large
 NETWORK = re.compile(r"https?://", re.IGNORECASE)
 ANSWER_S = 8.0
 """A server may be silent for so long, when connecting and between any two pieces of data."""
+_ROUNDED_UP = 2**23
+"""Pixels: decoders round sides up, to 64 or so, before they compare them with a limit."""
 _BOX_NAMES = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"uuid", b"moof", b"mfra", b"sidx", b"styp"}
 
 
@@ -66,7 +68,7 @@ def open_container(address: str | Path | IO[bytes], name: str, *, max_pixels: in
         SourceError: it cannot be opened; one line that begins with or contains ``name``.
     """
     name = redact(name)
-    limits = {"max_pixels": str(max_pixels)}
+    limits = {"max_pixels": str(max_pixels + _ROUNDED_UP)}
     try:
         if isinstance(address, Path):
             check_file(address)
@@ -155,7 +157,7 @@ def limit_pixels(stream: VideoStream, name: str, max_pixels: int) -> None:
     context = stream.codec_context
     if context.width * context.height > max_pixels:
         raise too_large(name, (context.height, context.width), max_pixels)
-    context.options = {**context.options, "max_pixels": str(max_pixels)}
+    context.options = {**context.options, "max_pixels": str(max_pixels + _ROUNDED_UP)}
 
 
 def stated_size(address: Path | IO[bytes]) -> tuple[int, int] | None:

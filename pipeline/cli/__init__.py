@@ -147,6 +147,9 @@ def _report(error: Exception, *, verbose: bool) -> int:
     if isinstance(error, VidgraphError):
         say(f"vidgraph: {message}")
         return error.exit_code
+    if isinstance(error, MemoryError):
+        say(f"vidgraph: there is not enough memory: {message or 'this machine has no more'}")
+        return FAILED
     kind = type(error).__name__
     say(f"vidgraph: unexpected {kind}: {message}; this is a fault of vidgraph, -v shows where")
     return FAILED

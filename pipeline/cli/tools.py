@@ -179,7 +179,10 @@ def convert(options: argparse.Namespace) -> int:
     """Convert a results file."""
     from ..convert import convert as write
 
-    print(write(options.results, options.to, options.output, overwrite=options.overwrite))
+    path = write(
+        options.results, options.to, options.output, overwrite=options.overwrite, max_pixels=options.max_pixels
+    )
+    print(path)
     return 0
 
 
