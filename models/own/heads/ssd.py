@@ -162,7 +162,7 @@ def _priors(boxes: TensorSpec, about: Description, size: Size) -> Priors | str |
     if about.priors is not None:
         try:
             priors = np.load(about.priors, mmap_mode="r", allow_pickle=False)  # a head may announce what is not there
-        except (OSError, ValueError, EOFError, TypeError, SyntaxError, RecursionError, MemoryError) as error:
+        except Exception as error:  # NumPy documents no types here; a damaged head raises nearly anything
             return f"cannot read the priors {about.priors}: {str(error).partition(chr(10))[0]}"
         came = f"{about.priors} holds {getattr(priors, 'dtype', type(priors).__name__)} {list(np.shape(priors))}"
     elif about.prior_strides is not None and about.prior_sizes is not None:
