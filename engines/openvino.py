@@ -129,7 +129,7 @@ def read_ports(path: Path, name: str) -> tuple[Port, ...]:
     names = read_interface(read_network(path)).outputs
     try:
         outputs = _core().read_model(str(path)).outputs
-    except RuntimeError as error:
+    except (RuntimeError, UnicodeDecodeError) as error:
         raise NetworkRefused(f"cannot read {name} with openvino", one_line(error)) from error
     if len(outputs) != len(names):
         raise NetworkRefused(f"cannot read {name} with openvino", f"it finds {len(outputs)} outputs of {len(names)}")
@@ -239,7 +239,7 @@ def _compile(path: Path, precision: str, config: dict[str, Any]) -> Any:
         compiled = _core().compile_model(model, "CPU", config)
         if model.is_dynamic():
             _try(model, config)
-    except RuntimeError as error:
+    except (RuntimeError, UnicodeDecodeError) as error:
         raise NetworkRefused(f"cannot compile {path.name} with openvino", one_line(error)) from error
     LOG.debug("compiled %s for openvino %s in %.2f s", path.name, precision, time.perf_counter() - started)
     return compiled

@@ -15,6 +15,7 @@ from typing import Any, TextIO
 from .claims import output_error, whole_file
 from .convert_video import write_youtube_vis
 from .errors import OutputError, ResultsError, UsageError
+from .limits import MAX_PIXELS
 from .read_results import FrameRecord, Results, read_results
 from .recorded_objects import mask_of, objects_of
 from .results import PIXEL_DECIMALS, Record, dumps
@@ -46,6 +47,7 @@ def convert(
     out: str | os.PathLike[str] | None = None,
     *,
     overwrite: bool = False,
+    max_pixels: int = MAX_PIXELS,
 ) -> Path:
     """Write a results file in another format.
 
@@ -54,6 +56,7 @@ def convert(
         to: a name of :data:`CONVERTERS`.
         out: the file to write; by default beside ``path``, with the suffix of the format.
         overwrite: replace ``out`` if it is there.
+        max_pixels: results of larger frames are refused.
 
     Returns:
         The file written. It appears whole or not at all.
@@ -64,7 +67,7 @@ def convert(
         OutputError: ``out`` exists, is written by another process, or cannot be written.
     """
     converter = _converter(to)
-    results = read_results(path)
+    results = read_results(path, max_pixels=max_pixels)
     target = results.path.with_suffix(converter.suffix) if out is None else Path(out)
     _check_free(target, results.path, overwrite)
     with whole_file(target, overwrite=overwrite) as part:

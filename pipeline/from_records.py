@@ -18,18 +18,7 @@ DAMAGE = (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowE
 """What making something of a record raises that does not fit the format."""
 
 
-def check_pixels(size: tuple[int, int], max_pixels: int) -> None:
-    """
-    Raises:
-        ValueError: a frame of ``size`` is larger than what is read.
-    """
-    if size[0] * size[1] > max_pixels:
-        raise ValueError(f"a frame of {size[1]}x{size[0]}, and max_pixels is {max_pixels}")
-
-
-def detections_from(
-    items: list[Record], class_names: tuple[str, ...], size: tuple[int, int], max_pixels: int
-) -> Detections:
+def detections_from(items: list[Record], class_names: tuple[str, ...], size: tuple[int, int]) -> Detections:
     names = list(class_names)
     for item in items:  # a header without classes: the objects have the names
         check_class(item, len(class_names))
@@ -39,8 +28,6 @@ def detections_from(
     nothing = {"size": list(size), "counts": [size[0] * size[1]]}
     with_masks = [item for item in items if "mask" in item]
     with_tracks = [item for item in items if "track" in item]
-    if with_masks:
-        check_pixels(size, max_pixels)
     return Detections(
         boxes=numbers("a box", [item["box"] for item in items], 4),
         scores=scores([item["score"] for item in items]),

@@ -17,8 +17,8 @@ MAX_CLASSES = 2**16
 MAX_SIDE = 2**18
 """Width and height of a recorded frame: their product, added up over a whole line, stays within 64 bits."""
 
-MAX_MASK_BYTES = 2**28
-"""Of the packed masks of one frame: 2048 million pixels within their boxes."""
+MAX_MASK_BYTES = 2**27
+"""Of the packed masks of one frame: 1024 million pixels within their boxes."""
 
 
 def check_max_pixels(max_pixels: int) -> None:

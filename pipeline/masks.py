@@ -87,7 +87,7 @@ class Masks:
         """Pack COCO RLE masks, compressed (text or bytes) or as lists of runs, of a frame of ``size`` (height, width).
 
         Raises:
-            ValueError: an RLE is damaged or of another size, or packed they would take more than 256 MiB.
+            ValueError: an RLE is damaged or of another size, or packed they would take more than 128 MiB.
         """
         return cls.from_crops(_crops_of(rles, size), size)
 

@@ -14,14 +14,15 @@ from typing import Any, BinaryIO
 from .check_results import frame_problem, is_header, whole_numbers
 from .detections import Detections
 from .errors import ResultsError
-from .from_records import DAMAGE, check_pixels, detections_from, landmarks_from, segment_from, what
+from .from_records import DAMAGE, detections_from, landmarks_from, segment_from, what
 from .landmarks import Landmarks
-from .limits import MAX_LINE_BYTES, MAX_PIXELS
+from .limits import MAX_LINE_BYTES, MAX_PIXELS, MAX_SIDE
 from .panoptic import PanopticMap
 from .parse_json import parse_json, shown
 from .results import FORMAT, Record
 
 _LOG = logging.getLogger("vidgraph")
+_ANY = MAX_SIDE**2  # pixels, where frames are only counted
 
 
 def read_results(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Results:
@@ -29,7 +30,7 @@ def read_results(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) 
 
     Args:
         path: of the file.
-        max_pixels: masks and segments of a larger frame are refused when they are asked for.
+        max_pixels: lines of larger frames are refused.
 
     Raises:
         ResultsError: no such file, not a results file, or one of another version.
@@ -45,13 +46,11 @@ class FrameRecord:
         data: the line as it was read; ``docs/results.md`` explains the fields.
         header: the header of the file.
         where: file and line, for messages.
-        max_pixels: as for :func:`read_results`.
     """
 
     data: Record
     header: Record
     where: str
-    max_pixels: int = MAX_PIXELS
 
     @property
     def stream(self) -> str:
@@ -128,7 +127,7 @@ class FrameRecord:
         """The detections of the model of this name in the header."""
         about = self._model(model)
         try:
-            return detections_from(self._objects(model)[0], tuple(about.get("classes", ())), self.size, self.max_pixels)
+            return detections_from(self._objects(model)[0], tuple(about.get("classes", ())), self.size)
         except DAMAGE as error:
             raise ResultsError(f"{self.where}: damaged objects ({what(error)})") from error
 
@@ -147,7 +146,6 @@ class FrameRecord:
             return None
         items = [item for item in self.data["segments"] if item.get("model", model) == model]
         try:
-            check_pixels(self.size, self.max_pixels)
             whole_numbers("id", [item["id"] for item in items], 1)
             return PanopticMap.from_rles(
                 [segment_from(item, known) for item in items], [item["mask"] for item in items], self.size
@@ -212,10 +210,10 @@ class Results:
                 if ended_lines_only and not line.endswith(b"\n"):
                     return
                 where = f"{self._name}, line {number}"
-                record = _record(line, where)
+                record = _record(line, where, self.max_pixels)
                 if record is None:
                     return
-                yield FrameRecord(record, self.header, where, self.max_pixels)
+                yield FrameRecord(record, self.header, where)
                 number += 1
 
     def end(self) -> ResultsEnd:
@@ -271,7 +269,8 @@ class Results:
             what_is_it = "it is empty" if not line else "its first line is no header"
             raise ResultsError(f"{self.path} is not a vidgraph results file: {what_is_it}") from error
         if version != FORMAT:
-            raise ResultsError(f"{self.path} is written as {shown(version)}; this version of vidgraph reads {FORMAT}")
+            named = version[:40] if isinstance(version, str) else shown(version)
+            raise ResultsError(f"{self.path} is written as {named}; this version of vidgraph reads {FORMAT}")
         if not is_header(header):
             raise ResultsError(
                 f"{self.path}, line 1: the header is damaged: it must have models and sources with names"
@@ -282,7 +281,7 @@ class Results:
 _TOO_LONG = f"it is longer than {MAX_LINE_BYTES >> 20} MiB, which no frame is"
 
 
-def _record(line: bytes, where: str) -> Record | None:
+def _record(line: bytes, where: str, max_pixels: int) -> Record | None:
     """One line's frame, or None for a last line that was cut off.
 
     Raises:
@@ -299,6 +298,12 @@ def _record(line: bytes, where: str) -> Record | None:
         raise ResultsError(f"{where}: a second header; files of several runs are read one by one")
     if problem:
         raise ResultsError(f"{where}: not a frame: {problem}")
+    width, height = record["size"]
+    if width * height > max_pixels:
+        raise ResultsError(
+            f"{where}: its frame is {width}x{height}, larger than {max_pixels} pixels, the limit; "
+            "if it can be trusted, raise it with --max-pixels N (max_pixels=N)"
+        )
     found: Record = record
     return found
 
@@ -325,7 +330,7 @@ def results_end(path: str | os.PathLike[str]) -> ResultsEnd:
     Raises:
         ResultsError: as :func:`read_results`, or a damaged line before the last.
     """
-    return read_results(path).end()
+    return read_results(path, max_pixels=_ANY).end()
 
 
 def last_key_frames(path: str | os.PathLike[str], up_to: Mapping[str, int]) -> dict[str, tuple[int, int]]:
@@ -342,7 +347,7 @@ def last_key_frames(path: str | os.PathLike[str], up_to: Mapping[str, int]) -> d
         ResultsError: as :func:`results_end`.
     """
     found: dict[str, tuple[int, int]] = {}
-    for record in read_results(path).frames(ended_lines_only=True):
+    for record in read_results(path, max_pixels=_ANY).frames(ended_lines_only=True):
         key_frame = record.data.get("key_frame")
         if isinstance(key_frame, int) and record.index <= up_to.get(record.stream, -1):
             found[record.stream] = key_frame, record.index

@@ -29,6 +29,8 @@ ANSWER_S = 8.0
 _SEQUENCES = ("avis", "msf1", "hevc", "hevx")  # Source: AV1 Image File Format, 6.3; ISO/IEC 23008-12, 10
 _IMPLAUSIBLE_RATE = 1000
 _SAME = 1e-4  # relative; a tenth of what lies between a rate and 1000/1001 of it
+_ROUNDED_UP = 2**23
+"""Pixels: decoders round sides up, to 64 or so, before they compare them with a limit."""
 _BOX_NAMES = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"uuid", b"moof", b"mfra", b"sidx", b"styp"}
 
 
@@ -74,7 +76,7 @@ def open_container(address: str | Path | IO[bytes], name: str, *, max_pixels: in
         SourceError: it cannot be opened; one line that begins with or contains ``name``.
     """
     name = redact_address(name)
-    limits = {"max_pixels": str(max_pixels)}
+    limits = {"max_pixels": str(max_pixels + _ROUNDED_UP)}
     try:
         if isinstance(address, Path):
             check_file(address)
@@ -166,7 +168,7 @@ def limit_pixels(stream: VideoStream, name: str, max_pixels: int) -> None:
     context = stream.codec_context
     if context.width * context.height > max_pixels:
         raise too_large(name, (context.height, context.width), max_pixels)
-    context.options = {**context.options, "max_pixels": str(max_pixels)}
+    context.options = {**context.options, "max_pixels": str(max_pixels + _ROUNDED_UP)}
 
 
 def stated_size(address: Path | IO[bytes]) -> tuple[int, int] | None:

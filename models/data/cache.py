@@ -8,7 +8,6 @@ a row for each frame; truth of varying length lies end to end, with the place wh
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 
 from ...pipeline.errors import SourceError
 from ...pipeline.masks import packed_bytes
+from ...pipeline.parse_json import parse_json
 
 FORMAT = 2
 """Version of the layout of the files."""
@@ -93,18 +93,19 @@ class FrameCache:
             SourceError: the folder holds none, or not a whole one.
         """
         try:
-            about = json.loads((folder / DESCRIPTION).read_text("utf-8"))
+            about = parse_json((folder / DESCRIPTION).read_bytes())
             if about["format"] != FORMAT:
                 raise ValueError(f"its format is {about['format']}, this version reads {FORMAT}")
             self.folder, self.size = folder, (int(about["size"][0]), int(about["size"][1]))
-            self.class_names: tuple[str, ...] = tuple(about["class_names"])
+            self.class_names: tuple[str, ...] = tuple(map(str, about["class_names"]))
             arrays: dict[str, NDArray[Any]] = {
-                name: np.load(folder / f"{name}.npy") for name in (*OBJECT_ARRAYS, *FACE_ARRAYS, *FRAME_ARRAYS)
+                name: _loaded(folder / f"{name}.npy") for name in (*OBJECT_ARRAYS, *FACE_ARRAYS, *FRAME_ARRAYS)
             }
             self._frames: NDArray[np.uint8] = np.load(folder / "frames.npy", mmap_mode="r")
             self._flow: NDArray[np.float16] = np.load(folder / "flow.npy", mmap_mode="r")
             self._bits: NDArray[np.uint8] = np.load(folder / "bits.npy", mmap_mode="r")
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            _check(arrays, self.size, self._frames, self._flow, self._bits)
+        except Exception as error:  # NumPy documents no types here; a damaged head raises nearly anything
             raise SourceError(
                 f"{folder} is no whole cache of frames: {error}; remove it to have it made again"
             ) from error
@@ -152,6 +153,37 @@ class FrameCache:
         while candidate > 0 and self.clip[candidate - 1] == clip and self.index[candidate - 1] >= index:
             candidate -= 1
         return candidate
+
+
+def _loaded(path: Path) -> NDArray[Any]:
+    """An array of a file, in memory; the file is mapped first, for its head may announce more than it has."""
+    return np.array(np.load(path, mmap_mode="r"))
+
+
+def _check(
+    arrays: dict[str, NDArray[Any]], size: Size, frames: NDArray[Any], flow: NDArray[Any], bits: NDArray[Any]
+) -> None:
+    """
+    Raises:
+        ValueError: the arrays do not belong together.
+    """
+    total = len(arrays["clip"])
+    several = {
+        **dict.fromkeys(OBJECT_ARRAYS, int(arrays["object_counts"].sum())),
+        **dict.fromkeys(FACE_ARRAYS, int(arrays["face_counts"].sum())),
+        **dict.fromkeys(FRAME_ARRAYS, total),
+    }
+    for name, count in several.items():
+        if len(arrays[name]) != count:
+            raise ValueError(f"{name} has {len(arrays[name])} rows in place of {count}")
+    shrunk = (size[0] // FLOW_SHRINK, size[1] // FLOW_SHRINK)
+    if frames.shape != (total, *size, 3) or flow.shape != (total, *shrunk, 2):
+        raise ValueError(f"frames {list(frames.shape)} and flow {list(flow.shape)} are not of {total} frames")
+    boxes, counts = arrays["mask_boxes"], np.concatenate([arrays["object_counts"], arrays["face_counts"]])
+    if counts.min(initial=0) < 0 or boxes.shape[1:] != (4,) or (boxes[:, :2] > boxes[:, 2:]).any():
+        raise ValueError("it counts less than nothing")
+    if len(bits) != int(packed_bytes(boxes).sum()):
+        raise ValueError(f"masks have {len(bits)} bytes in place of {int(packed_bytes(boxes).sum())}")
 
 
 def starts(counts: NDArray[Any]) -> NDArray[np.int64]:

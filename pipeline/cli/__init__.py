@@ -152,6 +152,9 @@ def _report(error: Exception, *, verbose: bool) -> int:
     if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
         say(f"vidgraph: a file name is too long: {one_line(error)}")
         return FAILED
+    if isinstance(error, MemoryError):
+        say(f"vidgraph: there is not enough memory: {str(error) or 'this machine has no more'}")
+        return FAILED
     say(f"vidgraph: unexpected {one_line(error)}; this is a fault of vidgraph, -v shows where")
     return FAILED
 

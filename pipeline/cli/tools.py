@@ -179,7 +179,9 @@ def convert(options: argparse.Namespace) -> int:
     """Convert a results file."""
     from ..convert import convert as write
 
-    show_path(write(options.results, options.to, options.output, overwrite=options.overwrite))
+    show_path(
+        write(options.results, options.to, options.output, overwrite=options.overwrite, max_pixels=options.max_pixels)
+    )
     return 0
 
 

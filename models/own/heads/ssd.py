@@ -162,15 +162,16 @@ def _priors(boxes: TensorSpec, about: Description, size: Size) -> Priors | str |
     if about.priors is not None:
         try:
             priors = np.load(about.priors, mmap_mode="r", allow_pickle=False)  # a head may announce what is not there
-        except (OSError, ValueError, EOFError, TypeError, SyntaxError, RecursionError, MemoryError) as error:
+        except Exception as error:  # NumPy documents no types here; a damaged head raises nearly anything
             return f"cannot read the priors {about.priors}: {str(error).partition(chr(10))[0]}"
         came = f"{about.priors} holds {getattr(priors, 'dtype', type(priors).__name__)} {list(np.shape(priors))}"
     elif about.prior_strides is not None and about.prior_sizes is not None:
         strides = f"the strides {list(about.prior_strides)[:20]}"
         cells = (math.ceil(size[0] / stride) * math.ceil(size[1] / stride) for stride in about.prior_strides)
         count = sum(one * len(sides) for one, sides in zip(cells, about.prior_sizes, strict=False))
-        if count > boxes.shape[1]:
-            return f"output {boxes.name!r} {boxes} needs {boxes.shape[1]} priors; {strides} give {count}"
+        if count > boxes.shape[1] and len(about.prior_strides) == len(about.prior_sizes):
+            wanted = f"{boxes.shape[1]} priors [P, 4] (cx, cy, w, h)"
+            return f"output {boxes.name!r} {boxes} needs {wanted}; {strides} give {count}"
         try:
             priors = ssd_priors(size, strides=about.prior_strides, min_sizes=about.prior_sizes)
         except ValueError as error:

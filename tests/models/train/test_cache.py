@@ -113,3 +113,21 @@ def test_a_cache_of_another_version_is_refused(tmp_path: Path) -> None:
 def test_an_empty_data_set_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"^nothing: has no frames to train on$"):
         frame_cache("nothing:", SIZE, folder=tmp_path, dataset=Shapes(clips=0))
+
+
+@pytest.mark.parametrize("name", ["boxes", "face_boxes", "clip", "object_counts", "mask_boxes", "bits", "frames"])
+def test_arrays_that_do_not_belong_together_are_told(tmp_path: Path, name: str) -> None:
+    frame_cache("shapes", SIZE, folder=tmp_path, dataset=Shapes())
+    path = tmp_path / f"{name}.npy"
+    whole = np.load(path)
+    np.save(path, whole[:-1])
+    with pytest.raises(SourceError, match="is no whole cache of frames"):
+        FrameCache(tmp_path)
+
+
+def test_an_array_that_announces_more_than_it_has_is_told(tmp_path: Path) -> None:
+    frame_cache("shapes", SIZE, folder=tmp_path, dataset=Shapes())
+    path = tmp_path / "clip.npy"
+    path.write_bytes(path.read_bytes().replace(b"(20,), }         ", b"(200000000000,), }", 1))
+    with pytest.raises(SourceError, match="is no whole cache of frames"):
+        FrameCache(tmp_path)
