@@ -77,7 +77,8 @@ bool is_empty(Region region) { return region.x1 >= region.x2 || region.y1 >= reg
 // Packs the masks one after the other into `bits`; `boxes` [N, 4] and `offsets` [N + 1] say where they are. `limits`
 // [N, 4]: the pixels of the frame that may be set; null: all.
 void assemble(const Prototypes& prototypes, const Windows& windows, const float* coefficients, const float* relative,
-              const int32_t* limits, int64_t count, int height, int width, int32_t* boxes, int64_t* offsets, std::vector<uint8_t>* bits) {
+              const int32_t* limits, int64_t count, int height, int width, int32_t* boxes, int64_t* offsets,
+              std::vector<uint8_t>* bits) {
   const Axis x_axis(prototypes.width, width, windows.x), y_axis(prototypes.height, height, windows.y);
   const AxisTable columns = x_axis.table(), rows = y_axis.table();
   const auto memory = workspace(mask_workspace(prototypes, width));
@@ -107,10 +108,10 @@ void assemble(const Prototypes& prototypes, const Windows& windows, const float*
 }
 
 Prototypes prototypes_of(const AnyArray& proto) {
-  const auto channels = static_cast<int>(proto.shape(2));
+  const int channels = as_int(proto.shape(2));
   return {static_cast<const float*>(proto.data()),
-          static_cast<int>(proto.shape(0)),
-          static_cast<int>(proto.shape(1)),
+          as_int(proto.shape(0)),
+          as_int(proto.shape(1)),
           channels,
           proto.stride(0),
           proto.stride(1),
