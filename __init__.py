@@ -2,7 +2,7 @@
 
     import vidgraph
 
-    for result in vidgraph.run("street.mp4", model="retinaface"):
+    for result in vidgraph.run("street.mp4", model="retinaface-1mb"):
         print(result.time_s, [d.score for d in result.detections])
 
 Names are loaded when first used, so that ``import vidgraph`` is quick and imports no engine.

@@ -57,7 +57,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="vidgraph",
         description="Real-time video understanding: video in, objects, points and annotated video out.",
-        epilog="Try: vidgraph run video.mp4 --model retinaface -o out.mp4 -o out.jsonl",
+        epilog="Try: vidgraph run video.mp4 --model retinaface-1mb -o out.mp4 -o out.jsonl",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"vidgraph {__version__}")

@@ -78,41 +78,41 @@ rate = number(float, 1e-3, 1e6, "frames per second above 0")
 # fmt: off
 SOURCES = _option("sources", metavar="SOURCE", nargs="*",
                   help="video, image, folder, glob, - or synth:street; NAME=ADDRESS names it",
-                  example="vidgraph run in.mp4 door=clips/door.mkv --model retinaface -o '{stream}.jsonl'")
+                  example="vidgraph run in.mp4 door=clips/door.mkv --model retinaface-1mb -o '{stream}.jsonl'")
 MODEL = _option("--model", metavar="NAME[=FILE]", help="model, with weights that are not pulled; or your own .onnx",
                 example="vidgraph run in.mp4 --model retinaface=mobilenet0.25_Final.pth -o out.mp4")
 OUTPUT = _option("-o", "--output", dest="outputs", metavar="OUT", action="append", default=[],
                  help="file.mp4 .mkv .jsonl, dir/%%06d.png .npz, dir/{name}.png, -, window, http://…; repeatable",
-                 example="vidgraph run in.mp4 --model retinaface -o out.mp4 -o out.jsonl")
+                 example="vidgraph run in.mp4 --model retinaface-1mb -o out.mp4 -o out.jsonl")
 OVERWRITE = _option("-y", "--overwrite", action="store_true", help="overwrite existing outputs",
-                    example="vidgraph run in.mp4 --model retinaface -o out.mp4 -y")
+                    example="vidgraph run in.mp4 --model retinaface-1mb -o out.mp4 -y")
 PRESET = _option("--preset", default="veryfast", metavar="NAME", help="x264 preset of encoded video (default veryfast)",
-                 example="vidgraph run in.mp4 --model retinaface -o out.mp4 --preset ultrafast")
+                 example="vidgraph run in.mp4 --model retinaface-1mb -o out.mp4 --preset ultrafast")
 DEVICE = _option("--device", default="auto", metavar="D", help="auto, cpu or cuda:N",
-                 example="vidgraph run in.mp4 --model retinaface --device cpu -o out.jsonl")
+                 example="vidgraph run in.mp4 --model retinaface-1mb --device cpu -o out.jsonl")
 ENGINE = _option("--engine", default="auto", metavar="E", help="auto, openvino, onnxruntime",
-                 example="vidgraph run in.mp4 --model retinaface --engine onnxruntime -o out.jsonl")
+                 example="vidgraph run in.mp4 --model retinaface-1mb --engine onnxruntime -o out.jsonl")
 PRECISION = _option("--precision", default="auto", metavar="P", help="auto, fp32, bf16, fp16 or int8",
-                    example="vidgraph run in.mp4 --model retinaface --precision fp32 -o out.jsonl")
+                    example="vidgraph run in.mp4 --model retinaface-1mb --precision fp32 -o out.jsonl")
 SIZE = _option("--size", type=parse_size, metavar="N|WxH", help="network input: longer side, or exact size",
-               example="vidgraph run in.mp4 --model retinaface --size 320 -o out.jsonl")
+               example="vidgraph run in.mp4 --model retinaface-1mb --size 320 -o out.jsonl")
 THREADS = _option("--threads", type=positive, metavar="N", help="threads in all (default: the cores there are)",
-                  example="vidgraph run in.mp4 --model retinaface --threads 1 -o out.jsonl")
+                  example="vidgraph run in.mp4 --model retinaface-1mb --threads 1 -o out.jsonl")
 QUIET = _option("-q", "--quiet", action="store_true", help="errors only",
-                example="vidgraph run in.mp4 --model retinaface -o out.jsonl -q")
+                example="vidgraph run in.mp4 --model retinaface-1mb -o out.jsonl -q")
 VERBOSE = _option("-v", "--verbose", action="store_true", help="say more; tracebacks of errors",
-                  example="vidgraph run in.mp4 --model retinaface -o out.jsonl -v")
+                  example="vidgraph run in.mp4 --model retinaface-1mb -o out.jsonl -v")
 DETECTION = (
     _option("--min-score", type=probability, metavar="P", help="keep detections above this score",
-            example="vidgraph run in.mp4 --model retinaface --min-score 0.7 -o out.jsonl"),
+            example="vidgraph run in.mp4 --model retinaface-1mb --min-score 0.7 -o out.jsonl"),
     _option("--nms-iou", type=probability, metavar="P", help="drop boxes that overlap a better one by more",
-            example="vidgraph run in.mp4 --model retinaface --nms-iou 0.3 -o out.jsonl"),
+            example="vidgraph run in.mp4 --model retinaface-1mb --nms-iou 0.3 -o out.jsonl"),
     _option("--max-detections", type=positive, metavar="N", help="at most this many a frame",
-            example="vidgraph run in.mp4 --model retinaface --max-detections 20 -o out.jsonl"),
+            example="vidgraph run in.mp4 --model retinaface-1mb --max-detections 20 -o out.jsonl"),
     _option("--classes", metavar="A,B", help="keep these classes only",
-            example="vidgraph run in.mp4 --model retinaface --classes face -o out.jsonl"),
+            example="vidgraph run in.mp4 --model retinaface-1mb --classes face -o out.jsonl"),
     _option("--labels", metavar="A,B|FILE", help="names for the classes, or a file with one a line",
-            example="vidgraph run in.mp4 --model retinaface --labels visitor -o out.mp4"),
+            example="vidgraph run in.mp4 --model retinaface-1mb --labels visitor -o out.mp4"),
 )
 TEMPORAL = (
     _option("--nms", metavar="KIND", help="fast, cross-class or traditional, where the model has them",
@@ -123,44 +123,44 @@ TEMPORAL = (
             example="vidgraph run in.mp4 --model yolact-edge-vid-resnet50 --throughput -o out.jsonl"),
 )
 HEAD = _option("--head", metavar="KIND", help="raw: the network's tensors; of your own .onnx: yolo, detr, …",
-               example="vidgraph run in.mp4 --model retinaface --head raw -o 'tensors/%06d.npz'")
+               example="vidgraph run in.mp4 --model retinaface-1mb --head raw -o 'tensors/%06d.npz'")
 OWN_HEAD = _option("--head", metavar="KIND", help="what the outputs of your own .onnx are: yolo, …",
                    example="vidgraph bench --model my.onnx --head yolo --source in.mp4")
 OWN_LABELS = _option("--labels", metavar="A,B|FILE", help="names for the classes, or a file with one a line",
                      example="vidgraph bench --model my.onnx --labels cat,dog,bird --source in.mp4")
 RANGE = (
     _option("--start", type=parse_time, metavar="T", help="begin at this time: 12.5 or 1:02:03",
-            example="vidgraph run in.mp4 --model retinaface --start 0.2 -o out.jsonl"),
+            example="vidgraph run in.mp4 --model retinaface-1mb --start 0.2 -o out.jsonl"),
     _option("--end", type=parse_time, metavar="T", help="stop before this time",
-            example="vidgraph run in.mp4 --model retinaface --end 0.5 -o out.jsonl"),
+            example="vidgraph run in.mp4 --model retinaface-1mb --end 0.5 -o out.jsonl"),
     _option("--frames", type=positive, metavar="N", help="at most this many frames a stream",
-            example="vidgraph run in.mp4 --model retinaface --frames 10 -o out.jsonl"),
+            example="vidgraph run in.mp4 --model retinaface-1mb --frames 10 -o out.jsonl"),
     _option("--every", type=positive, metavar="N", help="network on every Nth frame; others hold its result",
-            example="vidgraph run in.mp4 --model retinaface --every 3 -o out.mp4"),
+            example="vidgraph run in.mp4 --model retinaface-1mb --every 3 -o out.mp4"),
     _option("--max-fps", type=rate, metavar="F", help="network at most F times a second; others hold",
-            example="vidgraph run in.mp4 --model retinaface --max-fps 10 -o out.mp4"),
+            example="vidgraph run in.mp4 --model retinaface-1mb --max-fps 10 -o out.mp4"),
 )
 POLICY = (
     _option("--lossless", action="store_const", const="lossless", dest="policy", help="every frame (default for files)",
-            example="vidgraph run in.mp4 --model retinaface --lossless -o out.jsonl"),
+            example="vidgraph run in.mp4 --model retinaface-1mb --lossless -o out.jsonl"),
     _option("--latest", action="store_const", const="latest", dest="policy", help="newest frame only, in real time",
-            example="vidgraph run in.mp4 --model retinaface --latest -o out.jsonl"),
+            example="vidgraph run in.mp4 --model retinaface-1mb --latest -o out.jsonl"),
 )
 RESUME = _option("--resume", action="store_true", help="go on after the last frame that all outputs have",
-                 example="vidgraph run in.mp4 --model retinaface -o out.jsonl --resume")
+                 example="vidgraph run in.mp4 --model retinaface-1mb -o out.jsonl --resume")
 DETERMINISTIC = _option("--deterministic", action="store_true", help="same bits every time, damaged input too; slower",
-                        example="vidgraph run in.mp4 --model retinaface --deterministic -o out.jsonl")
+                        example="vidgraph run in.mp4 --model retinaface-1mb --deterministic -o out.jsonl")
 STRICT = _option("--strict", action="store_true", help="stop at the first bad frame",
-                 example="vidgraph run in.mp4 --model retinaface --strict -o out.jsonl")
+                 example="vidgraph run in.mp4 --model retinaface-1mb --strict -o out.jsonl")
 MAX_PIXELS = _option("--max-pixels", type=positive, metavar="N", default=2**26,
                      help="refuse larger pictures (default 67108864, 8192x8192)",
-                     example="vidgraph run in.mp4 --model retinaface --max-pixels 100000000 -o out.jsonl")
+                     example="vidgraph run in.mp4 --model retinaface-1mb --max-pixels 100000000 -o out.jsonl")
 SOURCE = _option("--source", required=True, metavar="VIDEO", help="video to measure on",
-                 example="vidgraph bench --model retinaface --source in.mp4")
+                 example="vidgraph bench --model retinaface-1mb --source in.mp4")
 BENCH_FRAMES = _option("--frames", type=positive, metavar="N", default=300, help="frames to measure (default 300)",
-                       example="vidgraph bench --model retinaface --source in.mp4 --frames 30")
+                       example="vidgraph bench --model retinaface-1mb --source in.mp4 --frames 30")
 WEIGHTS = _option("--weights", metavar="FILE", help="the model's weights (as --model NAME=FILE)",
-                  example="vidgraph bench --model retinaface --weights mobilenet0.25_Final.pth --source in.mp4")
+                  example="vidgraph bench --model retinaface-1mb --weights mobilenet0.25_Final.pth --source in.mp4")
 DATA = _option("--data", metavar="ADDRESS", help="synth:street, coco:FILE, wider:FILE, mot:DIR, …",
                example="vidgraph eval --model yolact-edge-tiny --data coco:annotations.json")
 
@@ -170,7 +170,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("run", "run a model on videos, images or streams", "jobs:run",
             (SOURCES, MODEL, OUTPUT, OVERWRITE, RESUME, PRESET, *DETECTION, *TEMPORAL, HEAD, SIZE, DEVICE, ENGINE,
              PRECISION, *RANGE, *POLICY, THREADS, DETERMINISTIC, STRICT, MAX_PIXELS, QUIET, VERBOSE),
-            "vidgraph run in.mp4 --model retinaface -o out.mp4 -o out.jsonl"),
+            "vidgraph run in.mp4 --model retinaface-1mb -o out.mp4 -o out.jsonl"),
     Command("models", "list the models: source, licence, weights, what was verified", "tools:models",
             (_option("name", nargs="?", help="one model, in full", example="vidgraph models retinaface"),),
             "vidgraph models"),
@@ -190,15 +190,15 @@ COMMANDS: tuple[Command, ...] = (
              _option("--template", action="store_true", help="of your own .onnx: the TOML that describes it",
                      example="vidgraph export --template my.onnx"),
              _option("--size", type=parse_size, metavar="WxH", help="input size (default 640x360, or the model's own)",
-                     example="vidgraph export retinaface -o face.onnx --size 640x480"),
+                     example="vidgraph export retinaface-1mb -o face.onnx --size 640x480"),
              _option("--batch", type=positive, default=1, metavar="N", help="images in one run (default 1)",
-                     example="vidgraph export retinaface -o face4.onnx --batch 4"),
+                     example="vidgraph export retinaface-1mb -o face4.onnx --batch 4"),
              _option("--precision", default="auto", metavar="P", help="int8 (with --calibrate), or fp32 as it is",
-                     example="vidgraph export retinaface -o face8.onnx --precision int8 --calibrate in.mp4"),
+                     example="vidgraph export retinaface-1mb -o face8.onnx --precision int8 --calibrate in.mp4"),
              _option("--calibrate", metavar="VIDEO", help="int8: frames like those the model will see",
-                     example="vidgraph export retinaface -o face8.onnx --precision int8 --calibrate in.mp4"),
+                     example="vidgraph export retinaface-1mb -o face8.onnx --precision int8 --calibrate in.mp4"),
              _option("--frames", type=positive, metavar="N", help="int8: calibrate with at most N of them (64)",
-                     example="vidgraph export retinaface -o f.onnx --precision int8 --calibrate in.mp4 --frames 32"),
+                     example="vidgraph export retinaface-1mb -o f.onnx --precision int8 --calibrate in.mp4 --frames 9"),
              OVERWRITE, VERBOSE),
             "vidgraph export retinaface=mobilenet0.25_Final.pth -o face.onnx"),
     Command("check", "look through an ONNX file of your own: head, engines, cost, speed", "own:check",
@@ -216,23 +216,23 @@ COMMANDS: tuple[Command, ...] = (
             (SOURCE, MODEL,
              _option("--a", default="onnxruntime:fp32", metavar="ENGINE[:P]",
                      help="reference (default onnxruntime:fp32)",
-                     example="vidgraph compare --source in.mp4 --model retinaface --a onnxruntime:fp32"),
+                     example="vidgraph compare --source in.mp4 --model retinaface-1mb --a onnxruntime:fp32"),
              _option("--b", default="auto", metavar="ENGINE[:P]", help="compared with it (default auto)",
-                     example="vidgraph compare --source in.mp4 --model retinaface --b openvino:fp32"),
+                     example="vidgraph compare --source in.mp4 --model retinaface-1mb --b openvino:fp32"),
              _option("--other-model", metavar="NAME=WEIGHTS", help="b runs this file instead, such as an int8 export",
-                     example="vidgraph compare --source in.mp4 --model retinaface --other-model face-int8.onnx"),
+                     example="vidgraph compare --source in.mp4 --model retinaface-1mb --other-model face-int8.onnx"),
              OWN_HEAD, OWN_LABELS, SIZE,
              _option("--frames", type=positive, default=1, metavar="N", help="frames to compare on (default 1)",
-                     example="vidgraph compare --source in.mp4 --model retinaface --frames 5"),
+                     example="vidgraph compare --source in.mp4 --model retinaface-1mb --frames 5"),
              MAX_PIXELS, VERBOSE),
-            "vidgraph compare --source in.mp4 --model retinaface --b openvino:fp32"),
+            "vidgraph compare --source in.mp4 --model retinaface-1mb --b openvino:fp32"),
     Command("bench", "measure each part alone and end to end", "tools:bench",
             (SOURCE, MODEL, WEIGHTS, BENCH_FRAMES,
              _option("-o", "--output", metavar="FILE", help="also write the figures as JSON",
-                     example="vidgraph bench --model retinaface --source in.mp4 -o bench.json"),
+                     example="vidgraph bench --model retinaface-1mb --source in.mp4 -o bench.json"),
              *DETECTION[:3], *TEMPORAL, OWN_HEAD, OWN_LABELS, SIZE, DEVICE, ENGINE, PRECISION, PRESET, THREADS,
              MAX_PIXELS, OVERWRITE, QUIET, VERBOSE),
-            "vidgraph bench --model retinaface --source in.mp4"),
+            "vidgraph bench --model retinaface-1mb --source in.mp4"),
     Command("eval", "judge a model by a data set with truth", "judge:evaluate",
             (MODEL, DATA,
              _option("--protocol", default="default", metavar="P", help="default, or official: as its authors do it",
@@ -249,7 +249,7 @@ COMMANDS: tuple[Command, ...] = (
              _option("--classes", metavar="A,B", help="judge these classes of the data set only",
                      example="vidgraph eval --model yolact-edge --data synth:street --classes person,car"),
              _option("--wider-subsets", metavar="DIR", help="WIDER FACE's easy, medium and hard .mat files",
-                     example="vidgraph eval --model retinaface --data wider:val.txt --wider-subsets ground_truth"),
+                     example="vidgraph eval --model retinaface-1mb --data wider:val.txt --wider-subsets ground_truth"),
              *DETECTION[:3], DETECTION[4], *TEMPORAL[:2], OWN_HEAD, SIZE, DEVICE, ENGINE,
              _option("--precision", metavar="P", help="fp32 (default), auto, bf16, fp16 or int8",
                      example="vidgraph eval --model yolact-edge-tiny --data synth:street --precision auto"),
