@@ -62,8 +62,8 @@ def landmarks_from(detected: list[Record], others: list[Record], names: tuple[st
     )
 
 
-def segment_from(item: Record, known: int) -> Segment:
-    check_class(item, known)
+def segment_from(item: Record) -> Segment:
+    check_class(item, 0)  # the classes of the header are those of things
     check_count("area", item["area"])
     score, track = item.get("score"), item.get("track")
     return Segment(

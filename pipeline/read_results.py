@@ -141,14 +141,14 @@ class FrameRecord:
 
     def panoptic_of(self, model: str) -> PanopticMap | None:
         """The panoptic map of the model of this name in the header; None where it gave none of this frame."""
-        known = len(self._model(model).get("classes", ()))
+        self._model(model)
         if "segments" not in self.data:
             return None
         items = [item for item in self.data["segments"] if item.get("model", model) == model]
         try:
-            whole_numbers("id", [item["id"] for item in items], 1)
+            whole_numbers("id", [item["id"] for item in items], -(2**31))  # which of them may be, the map says
             return PanopticMap.from_rles(
-                [segment_from(item, known) for item in items], [item["mask"] for item in items], self.size
+                [segment_from(item) for item in items], [item["mask"] for item in items], self.size
             )
         except DAMAGE as error:
             raise ResultsError(f"{self.where}: damaged segments ({what(error)})") from error

@@ -113,7 +113,7 @@ def test_a_damaged_object_is_refused(write: Callable[..., Path], change: dict[st
 @pytest.mark.parametrize(
     "change",
     [
-        {"id": 0}, {"id": "1"}, {"id": 2**31}, {"class_id": 2}, {"class": 5}, {"area": -1}, {"area": "3"},
+        {"id": 0}, {"id": "1"}, {"id": 2**31}, {"class_id": 65536}, {"class": 5}, {"area": -1}, {"area": "3"},
         {"score": "x"},
         {"track": "1"}, {"mask": 5}, {"mask": {"size": [4, 6], "counts": [2, 3, 18]}},
     ],
