@@ -35,7 +35,7 @@ TREE = [kind for kind in dict.fromkeys(_below(VidgraphError)) if kind.__module__
 def _made(kind: type[VidgraphError]) -> VidgraphError:
     if kind is StageError:
         return StageError("it failed", stage="draw", stream_id="door", frame_index=41)
-    return kind("boats", "sail") if kind is MissingExtraError else kind("it failed")  # type: ignore[call-arg]
+    return kind("boats", "sail") if kind is MissingExtraError else kind("it failed")
 
 
 @pytest.mark.parametrize("kind", TREE, ids=lambda kind: kind.__name__)
