@@ -5,6 +5,7 @@ Lists of an object's fields are checked as a whole, which is as quick as reading
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
@@ -20,8 +21,8 @@ from .results import Record
 
 _LARGEST = 2**53
 """Of whole numbers: what JSON numbers hold exactly everywhere."""
-_FARTHEST = 1e9
-"""Pixels of a coordinate, seconds of a time: beyond it float32 and clocks are of no use."""
+_LATEST_S = 1e9
+"""Seconds of a time: thirty years."""
 _LEVELS = 64
 """Of lists and objects in each other; a header has five or so."""
 
@@ -68,7 +69,7 @@ def _is_count(value: Any) -> bool:
 
 
 def _is_time(value: Any) -> bool:
-    return type(value) in (float, int) and -_FARTHEST < value < _FARTHEST
+    return type(value) in (float, int) and -_LATEST_S < value < _LATEST_S
 
 
 def _is_size(value: Any) -> bool:
@@ -114,32 +115,26 @@ def frame_problem(record: Any) -> str:
     return ""
 
 
-def numbers(what: str, rows: Sequence[Any], width: int) -> NDArray[np.float32]:
-    """Coordinates, float32 [N, width], of N lists of ``width`` numbers.
+def numbers(what: str, values: Iterable[Any]) -> NDArray[np.float32]:
+    """float32 [N] of numbers.
 
     Raises:
-        ValueError: they are something else, or out of all proportion.
-        TypeError: a row or a value has another type.
+        ValueError: one is too large for float32.
+        TypeError: one is something else.
     """
-    if not set(map(len, rows)) <= {width}:
-        raise ValueError(f"{what} must have {width} numbers")
-    return _finite(what, chain.from_iterable(rows)).reshape(len(rows), width)
-
-
-def scores(rows: Iterable[Any]) -> NDArray[np.float32]:
-    """float32 [N]; errors as for :func:`numbers`."""
-    return _finite("a score", rows)
-
-
-def _finite(what: str, values: Iterable[Any]) -> NDArray[np.float32]:
     try:
-        found = np.frombuffer(array("f", values), np.float32)  # an array takes numbers only, NumPy would read texts too
+        found = array("f", values)  # which takes numbers only, where NumPy would read texts too
     except OverflowError:
-        raise ValueError(f"{what} has a number beyond {_FARTHEST:g}") from None
-    with np.errstate(over="ignore"):
-        if not found.dot(found) <= _FARTHEST and not np.abs(found).max() <= _FARTHEST:  # the first is quick
-            raise ValueError(f"{what} has a number beyond {_FARTHEST:g}")
-    return found
+        raise ValueError(f"{what} has a number that is too large") from None
+    if not math.isfinite(sum(found)):  # in double precision, where finite ones cannot come to more
+        raise ValueError(f"{what} has a number that is too large")
+    return np.frombuffer(found, np.float32)
+
+
+def check_lengths(boxes: Iterable[Any], points: Iterable[Any]) -> None:
+    """Raise ValueError where a box has not 4 numbers, or a point 3; TypeError where it is no list."""
+    if not set(map(len, boxes)) <= {4} or not set(map(len, points)) <= {3}:
+        raise ValueError("a box has 4 numbers and a point 3")
 
 
 def whole_numbers(what: str, values: Iterable[Any], low: int) -> NDArray[np.int32]:
@@ -169,10 +164,9 @@ def check_objects(items: Sequence[Record], classes: Mapping[str, int]) -> None:
     """
     boxes = [item["box"] for item in items]
     points = list(chain.from_iterable([item["points"] for item in items if "points" in item]))
-    if not set(map(len, boxes)) <= {4} or not set(map(len, points)) <= {3}:
-        raise ValueError("a box has 4 numbers and a point 3")
-    found_scores = [item["score"] for item in items if "score" in item]
-    _finite("an object", chain(chain.from_iterable(boxes), chain.from_iterable(points), found_scores))
+    scores = [item["score"] for item in items if "score" in item]
+    check_lengths(boxes, points)
+    numbers("an object", chain(chain.from_iterable(boxes), chain.from_iterable(points), scores))
     check_labels(items, classes)
 
 

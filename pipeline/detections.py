@@ -15,7 +15,10 @@ from .masks import Masks
 def check_array(owner: str, name: str, array: Any, dtype: type[np.generic], shape: tuple[int | None, ...]) -> None:
     """Raise ValueError unless ``array`` has ``dtype`` and ``shape`` (None: any length)."""
     fits = isinstance(array, np.ndarray) and array.dtype == dtype and array.ndim == len(shape)
-    if not fits or any(want is not None and want != got for want, got in zip(shape, array.shape, strict=True)):
+    if fits:
+        for want, length in zip(shape, array.shape, strict=True):
+            fits = fits and (want is None or want == length)
+    if not fits:
         want_shape = ", ".join("N" if n is None else str(n) for n in shape)
         got = f"{array.dtype} {list(array.shape)}" if isinstance(array, np.ndarray) else type(array).__name__
         raise ValueError(f"{owner}.{name} must be {np.dtype(dtype).name} [{want_shape}], got {got}")

@@ -7,7 +7,7 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from .check_results import check_class, check_count, numbers, scores, whole_numbers
+from .check_results import check_class, check_count, check_lengths, numbers, whole_numbers
 from .detections import Detections
 from .landmarks import Landmarks
 from .masks import Masks
@@ -28,9 +28,11 @@ def detections_from(items: list[Record], class_names: tuple[str, ...], size: tup
     nothing = {"size": list(size), "counts": [size[0] * size[1]]}
     with_masks = [item for item in items if "mask" in item]
     with_tracks = [item for item in items if "track" in item]
+    boxes = [item["box"] for item in items]
+    check_lengths(boxes, ())
     return Detections(
-        boxes=numbers("a box", [item["box"] for item in items], 4),
-        scores=scores([item["score"] for item in items]),
+        boxes=numbers("a box", chain.from_iterable(boxes)).reshape(len(items), 4),
+        scores=numbers("a score", [item["score"] for item in items]),
         class_ids=np.array([item["class_id"] for item in items], np.int32),
         class_names=tuple(names),
         masks=Masks.from_rles([item.get("mask", nothing) for item in items], size) if with_masks else None,
@@ -50,12 +52,14 @@ def landmarks_from(detected: list[Record], others: list[Record], names: tuple[st
     several = [item["points"] for _, item in rows]
     if not set(map(len, several)) <= {len(names)}:
         raise ValueError(f"an object must have {len(names)} points")
-    flat = numbers("a point", list(chain.from_iterable(several)), 3)
-    points = flat.reshape(len(rows), len(names), 3)
+    each, boxes = list(chain.from_iterable(several)), [item["box"] for _, item in rows]
+    check_lengths(boxes, each)
+    flat = numbers("a point or its box", chain(chain.from_iterable(boxes), chain.from_iterable(each)))
+    points = flat[4 * len(rows) :].reshape(len(rows), len(names), 3)
     return Landmarks(
         points=points[..., :2].copy(),
         scores=points[..., 2].copy(),
-        boxes=numbers("a box", [item["box"] for _, item in rows], 4),
+        boxes=flat[: 4 * len(rows)].reshape(len(rows), 4),
         names=names,
         detection_rows=np.array([row for row, _ in rows], np.int32),
         track_ids=_tracks([item for _, item in rows]),
@@ -71,7 +75,7 @@ def segment_from(item: Record) -> Segment:
         item["class_id"],
         item["class"],
         is_thing=bool(item["is_thing"]),
-        score=None if score is None else float(scores([score])[0]),
+        score=None if score is None else float(numbers("a score", [score])[0]),
         area_px=item["area"],
         track_id=None if track is None else int(whole_numbers("track", [track], 0)[0]),
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from .check_results import check_labels, check_objects, scores
+from .check_results import check_labels, check_objects, numbers
 from .errors import ResultsError
 from .from_records import DAMAGE, what
 from .read_results import FrameRecord
@@ -52,7 +52,7 @@ def objects_of(record: FrameRecord) -> Iterator[Record]:
         return
     try:
         check_labels(segments, {})  # the classes of the header are those of things
-        scores([item["score"] for item in segments if "score" in item])
+        numbers("a score", [item["score"] for item in segments if "score" in item])
     except DAMAGE as error:
         raise ResultsError(f"{record.where}: damaged segments ({what(error)})") from error
     for item in segments:
