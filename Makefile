@@ -3,6 +3,7 @@
 #   make demo [OUT=folder] [ARGS=…]
 #   make demo VIDEO=path [WEIGHTS=path] [MODEL=name] [OUT=folder] [ARGS=…]
 #   make test [TESTS=path] [PYTEST_ARGS=…]
+#   make sanitize [PYTEST_ARGS=…]
 #
 # Everything is installed into .venv. A step is done again only when the sources it depends on
 # changed: its stamp is named after a hash of them.
@@ -30,12 +31,13 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 WHEEL = $$(ls build/wheel/vidgraph-*.whl)
 
-.PHONY: help demo test lint docs wheel install machine video clean
+.PHONY: help demo test sanitize lint docs wheel install machine video clean
 
 help:
 	@echo 'make demo                            find things in a drawn street: annotated video and JSON lines in out/'
 	@echo 'make demo VIDEO=path [WEIGHTS=path]  run a face detector on a video: annotated video and JSON lines in out/'
 	@echo 'make test                            install the package and run all tests'
+	@echo 'make sanitize                        run the tests of the kernels with address and undefined-behaviour sanitizers'
 	@echo 'make lint                            format, lint, types and layers'
 	@echo 'make docs                            write the generated pages of docs/ again'
 	@echo 'make clean                           remove .venv, build and caches'
@@ -99,6 +101,32 @@ demo: video $(STAMPS)/$(NEEDS_TORCH)-$(HASH)
 
 test: machine $(STAMPS)/test-$(HASH)
 	$(BIN)/python -P -m pytest --import-mode=importlib --confcutdir=tests -n $(WORKERS) $(PYTEST_ARGS) "$$TESTS"
+
+# The kernels compiled so that whatever C++ leaves undefined ends the process, under the checkout's Python files. Python is
+# not compiled so, hence the address sanitizer is loaded before it; with the C++ library, whose exceptions it follows.
+SANITIZED := build/sanitized
+CXX_LIBRARY = $$("$${CXX:-c++}" -print-file-name=$(1))
+SANITIZER_ENV = LD_PRELOAD="$(call CXX_LIBRARY,libasan.so) $(call CXX_LIBRARY,libstdc++.so)" PYTHONPATH="$(CURDIR)/$(SANITIZED)/site" \
+	UBSAN_OPTIONS=print_stacktrace=1 \
+	ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:max_allocation_size_mb=8192
+
+sanitize: machine $(STAMPS)/test-$(HASH)
+	@test -e "$(call CXX_LIBRARY,libasan.so)" || { echo "make: the compiler ($${CXX:-c++}) has no address sanitizer. On Debian: apt install g++" >&2; exit 1; }
+	@echo 'make: compiling the kernels with sanitizers'
+	@mkdir -p $(SANITIZED)
+	@{ PATH="$(CURDIR)/$(BIN):$$PATH"; cmake -S . -B $(SANITIZED)/objects -G Ninja -DCMAKE_BUILD_TYPE=Debug \
+	  -DPython_EXECUTABLE="$(CURDIR)/$(BIN)/python" -DVIDGRAPH_SANITIZE=address,undefined && \
+	  cmake --build $(SANITIZED)/objects --parallel $(WORKERS); } >$(SANITIZED)/log 2>&1 || { cat $(SANITIZED)/log >&2; exit 1; }
+	@rm -rf $(SANITIZED)/site && mkdir -p $(SANITIZED)/site/vidgraph
+	@cp -R __init__.py __main__.py py.typed benchmarks engines kernels models pipeline stages $(SANITIZED)/site/vidgraph
+	@rm -f $(SANITIZED)/site/vidgraph/kernels/*.so && cp $(SANITIZED)/objects/_native*.so $(SANITIZED)/site/vidgraph/kernels
+	@set -e; for isa in baseline avx2 avx512; do \
+	  used=$$(env $(SANITIZER_ENV) VIDGRAPH_ISA=$$isa $(BIN)/python -P -c 'import vidgraph.kernels as k; print(k.instruction_set())'); \
+	  if [ "$$used" != "$$isa" ]; then echo "make: $$isa is left out: this processor does not have it"; continue; fi; \
+	  echo "make: the tests of the kernels with sanitizers, $$isa"; \
+	  env $(SANITIZER_ENV) VIDGRAPH_ISA=$$isa $(BIN)/python -P -m pytest --import-mode=importlib --confcutdir=tests \
+	    -n $(WORKERS) -q $(PYTEST_ARGS) tests/kernels; \
+	done
 
 lint: machine $(STAMPS)/test-$(HASH)
 	$(BIN)/ruff check .

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .arrays import require_host
+from .scalars import check_extent, shown
 
 Kind = Literal["planar", "semi_planar", "gray", "packed_rgb"]
 
@@ -66,7 +67,8 @@ class PlaneLayout:
     def check(self, planes: Sequence[NDArray[Any]]) -> None:
         """Refuse planes that are not a picture of this format.
 
-        Rows may be padded (any stride between rows); the samples of one row must be adjacent.
+        Rows may be padded (any stride between rows); the samples of one row must be adjacent. Samples of two bytes
+        lie at even addresses.
 
         Raises:
             ValueError: count, dtype, shape, memory layout or device of the planes does not fit.
@@ -76,7 +78,9 @@ class PlaneLayout:
         if first is None or getattr(first, "ndim", 0) != ndim or 0 in first.shape:
             got = "no planes" if first is None else f"{getattr(first, 'dtype', type(first))} {_shape(first)}"
             raise ValueError(f"{self.name}: the first plane must be {self._wanted('H', 'W')}, got {got}")
-        shapes = self.shapes(first.shape[0], first.shape[1])
+        height, width = first.shape[:2]
+        check_extent(self.name, "the first plane", height, width)
+        shapes = self.shapes(height, width)
         if len(planes) != len(shapes):
             raise ValueError(f"{self.name}: expected {len(shapes)} planes, got {len(planes)}")
         for index, (plane, shape) in enumerate(zip(planes, shapes, strict=True)):
@@ -84,13 +88,15 @@ class PlaneLayout:
             if plane.dtype != self.dtype or plane.shape != shape:
                 raise ValueError(
                     f"{self.name}: plane {index} must be {self.dtype} {list(shape)} for a picture of "
-                    f"{first.shape[1]}x{first.shape[0]}, got {plane.dtype} {list(plane.shape)}"
+                    f"{width}x{height}, got {plane.dtype} {list(plane.shape)}"
                 )
             if not _rows_contiguous(plane):
                 raise ValueError(
                     f"{self.name}: the samples of a row must be adjacent in plane {index}, got strides "
                     f"{plane.strides}; copy it with numpy.ascontiguousarray"
                 )
+            if self.bits > 8 and not plane.flags.aligned:
+                raise ValueError(f"{self.name}: plane {index} must lie at even addresses; copy it with numpy.copy")
 
     def _wanted(self, height: str, width: str) -> str:
         return f"{self.dtype} [{height}, {width}{', 3' if self.kind == 'packed_rgb' else ''}] and not empty"
@@ -126,20 +132,24 @@ PIXEL_FORMATS: dict[str, PlaneLayout] = {
 }
 
 
-def layout_of(owner: str, format: str, planes: Sequence[NDArray[Any]]) -> PlaneLayout:
-    """Look ``format`` up and check ``planes`` against it.
+def layout_of(owner: str, format: str, planes: Sequence[NDArray[Any]]) -> tuple[PlaneLayout, tuple[NDArray[Any], ...]]:
+    """Look ``format`` up and check ``planes`` against it; gives the layout, and the planes that were checked.
 
     Raises:
         ValueError: the format is unknown, or the planes do not fit it; the message starts with ``owner``.
     """
-    layout = PIXEL_FORMATS.get(format)
+    layout = PIXEL_FORMATS.get(format) if isinstance(format, str) else None
     if layout is None:
-        raise ValueError(f"{owner}: unknown pixel format {format!r}; known: {', '.join(PIXEL_FORMATS)}")
+        raise ValueError(f"{owner}: unknown pixel format {shown(format)}; known: {', '.join(PIXEL_FORMATS)}")
     try:
-        layout.check(planes)
+        held = tuple(planes)
+    except TypeError:
+        raise ValueError(f"{owner}: planes must be the arrays of a picture, got {shown(planes)}") from None
+    try:
+        layout.check(held)
     except ValueError as error:
         raise ValueError(f"{owner}: {error}") from None
-    return layout
+    return layout, held
 
 
 def matrix_weights(owner: str, layout: PlaneLayout, matrix: str) -> tuple[float, float]:
@@ -148,8 +158,10 @@ def matrix_weights(owner: str, layout: PlaneLayout, matrix: str) -> tuple[float,
     Raises:
         ValueError: the matrix is unknown, or is ``rgb`` for a YUV format.
     """
-    if layout.kind in ("gray", "packed_rgb") and matrix in (*MATRICES, "rgb"):
+    name = matrix if isinstance(matrix, str) else ""
+    if layout.kind in ("gray", "packed_rgb") and (name in MATRICES or name == "rgb"):
         return (0.0, 0.0)
-    if matrix not in MATRICES:
-        raise ValueError(f"{owner}: the matrix of {layout.name} must be one of {', '.join(MATRICES)}, got {matrix!r}")
-    return MATRICES[matrix]
+    if name not in MATRICES:
+        known = ", ".join(MATRICES)
+        raise ValueError(f"{owner}: the matrix of {layout.name} must be one of {known}, got {shown(matrix)}")
+    return MATRICES[name]

@@ -15,6 +15,8 @@ import pytest
 import vidgraph
 from vidgraph import DETECTIONS, Detections, Frame, Packet, Picture
 
+from .kernels.test_hostile_calls import attack
+
 ROOT = Path(__file__).resolve().parent.parent
 
 KERNEL = {
@@ -53,9 +55,11 @@ void bind_dummy(nb::module_& module) {
     "__init__.py": """
 import numpy as np
 from .. import _native
+from ..arrays import require
 
 def dummy(values):
-    out = np.empty_like(values)
+    require(values, "dummy: values", np.float32, (None,))
+    out = np.empty(values.shape, np.float32)
     _native.dummy(values, out)
     return out
 """,
@@ -64,6 +68,16 @@ def dummy_reference(values):
     return values * 2
 """,
 }
+
+TABLE = """
+import kernels
+import numpy as np
+
+def cases():
+    yield "dummy", kernels.dummy(np.arange(5, dtype=np.float32))
+
+CASES = (cases,)
+"""
 
 STAGE = """
 from dataclasses import dataclass
@@ -310,7 +324,8 @@ def test_a_kernel_is_a_folder_and_a_line(tmp_path: Path) -> None:
     listed = lines[start : lines.index(")", start)]
     (root / "CMakeLists.txt").write_text(lines.replace(listed, "set(VIDGRAPH_KERNELS\n    dummy"), "utf-8")
     _build(cmake, root)
-    (root / "kernels" / "__init__.py").write_text("", "utf-8")
+    shutil.copy(ROOT / "kernels" / "arrays.py", root / "kernels")
+    (root / "kernels" / "__init__.py").write_text("from .dummy import dummy\n\n__all__ = ['dummy']\n", "utf-8")
     for built in (root / "build").glob("_native*.so"):
         shutil.copy(built, root / "kernels")
     code = (
@@ -329,6 +344,10 @@ def test_a_kernel_is_a_folder_and_a_line(tmp_path: Path) -> None:
             check=False,
         )
         assert run.returncode == 0, run.stderr
+    (root / "table.py").write_text(TABLE, "utf-8")
+    found = attack(root / "table.py", 0, tmp_path, env={**os.environ, "PYTHONPATH": str(root)})
+    assert found["complaints"] == []
+    assert found["counts"]["dummy"] > 100
 
 
 def _build(cmake: str, root: Path) -> None:

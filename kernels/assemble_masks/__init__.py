@@ -6,9 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _native
-from ..arrays import require, require_host
+from ..arrays import require, require_strided
+from ..scalars import LARGEST_SIDE_PX, numbers, picture_size, shown
 
-_LARGEST_PX = 1 << 20
+_RULE = f"must have 1 to {LARGEST_SIDE_PX} pixels along each side"
 
 
 def assemble_masks(
@@ -64,11 +65,11 @@ def assemble_masks(
     """
     owner = "assemble_masks"
     _check(owner, proto, coeff, boxes)
-    _check_sides(f"{owner}: size", size)
-    height, width = size
-    x1, y1, x2, y2 = map(float, window)
+    height, width = picture_size(owner, "size", size, _RULE)
+    x1, y1, x2, y2 = numbers(owner, "window", window, 4)
     if not (0 <= x1 < x2 <= 1 and 0 <= y1 < y2 <= 1):
-        raise ValueError(f"{owner}: window must be (x1, y1, x2, y2) with 0 <= x1 < x2 <= 1, y likewise, got {window}")
+        rule = "must be (x1, y1, x2, y2) with 0 <= x1 < x2 <= 1, y likewise"
+        raise ValueError(f"{owner}: window {rule}, got {shown(window)}")
     tight, offsets = np.empty((len(boxes), 4), np.int32), np.empty(len(boxes) + 1, np.int64)
     bits = _native.assemble_masks(proto, coeff, boxes, (height, width), (x1, y1, x2, y2), tight, offsets)
     return tight, bits.copy(), offsets
@@ -105,23 +106,7 @@ def expected_mask_iou(
 
 
 def _check(owner: str, proto: NDArray[np.float32], coeff: NDArray[np.float32], boxes: NDArray[np.float32]) -> None:
-    _check_strided(f"{owner}: proto", proto)
+    require_strided(proto, f"{owner}: proto", np.float32, 3, "[N, N, N]")
     require(boxes, f"{owner}: boxes", np.float32, (None, 4))
     require(coeff, f"{owner}: coeff", np.float32, (len(boxes), proto.shape[2]))
-    _check_sides(f"{owner}: proto", proto.shape[:2])
-
-
-def _check_sides(what: str, pair: tuple[int, ...]) -> None:
-    if not all(1 <= side <= _LARGEST_PX for side in pair):
-        raise ValueError(f"{what} must have 1 to {_LARGEST_PX} pixels along each side, got {tuple(pair)}")
-
-
-def _check_strided(what: str, proto: NDArray[np.float32]) -> None:
-    require_host(proto, what)
-    if proto.dtype != np.float32 or proto.ndim != 3:
-        raise ValueError(f"{what} must be float32 [N, N, N], got {proto.dtype} {list(proto.shape)}")
-    if any(stride % 4 for stride in proto.strides):
-        raise ValueError(
-            f"{what} must have strides of whole numbers, got {proto.strides} bytes;"
-            " copy it with numpy.ascontiguousarray"
-        )
+    picture_size(owner, "proto", proto.shape[:2], _RULE)

@@ -95,10 +95,10 @@ void assemble(const Prototypes& prototypes, const Windows& windows, const float*
 }
 
 Prototypes prototypes_of(const AnyArray& proto) {
-  const auto channels = static_cast<int>(proto.shape(2));
+  const int channels = as_int(proto.shape(2));
   return {static_cast<const float*>(proto.data()),
-          static_cast<int>(proto.shape(0)),
-          static_cast<int>(proto.shape(1)),
+          as_int(proto.shape(0)),
+          as_int(proto.shape(1)),
           channels,
           proto.stride(0),
           proto.stride(1),

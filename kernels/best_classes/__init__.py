@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _native
-from ..arrays import require_host
+from ..arrays import require_host, require_strided
+from ..scalars import flag, number
 
 
 def best_classes(
@@ -38,7 +39,7 @@ def best_classes(
         one for every instruction set and every memory layout.
 
     Raises:
-        ValueError: dtype, shape, memory layout or device of an array does not fit.
+        ValueError: dtype, shape, memory layout or device of an array does not fit, or ``min_score`` is no number.
 
     Source: definition.
     """
@@ -50,18 +51,19 @@ def best_classes(
         _check("objectness", objectness, 1)
         if len(objectness) != count:
             raise ValueError(f"best_classes: objectness must have the {count} rows of scores, got {len(objectness)}")
+    min_score = number("best_classes", "min_score", min_score)
+    sigmoid = flag("best_classes", "sigmoid", sigmoid)
     rows, class_ids, kept = np.empty(count, np.int64), np.empty(count, np.int32), np.empty(count, np.float32)
-    found = _native.best_classes(scores, objectness, float(min_score), sigmoid, rows, class_ids, kept)
+    found = _native.best_classes(scores, objectness, min_score, sigmoid, rows, class_ids, kept)
     return rows[:found].copy(), class_ids[:found].copy(), kept[:found].copy()
 
 
 def _check(what: str, array: NDArray[np.float32], dimensions: int) -> None:
     require_host(array, f"best_classes: {what}")
-    if array.dtype != np.float32 or array.ndim != dimensions:
-        wanted = "[A, C]" if dimensions == 2 else "[A]"
-        raise ValueError(f"best_classes: {what} must be float32 {wanted}, got {array.dtype} {list(array.shape)}")
-    if any(stride % 4 for stride in array.strides):
+    if array.dtype == np.float32 and any(stride % 4 for stride in array.strides):
         raise ValueError(
             f"best_classes: strides of {what} must be whole numbers, got {array.strides} bytes;"
             " copy it with numpy.ascontiguousarray"
         )
+    wanted = "[A, C]" if dimensions == 2 else "[A]"
+    require_strided(array, f"best_classes: {what}", np.float32, dimensions, wanted)

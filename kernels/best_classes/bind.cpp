@@ -24,7 +24,7 @@ int64_t run(const AnyArray& table, const std::optional<AnyArray>& objectness, do
   const ScoreTable view{static_cast<const float*>(table.data()),
                         static_cast<int64_t>(table.shape(0)),
                         table.stride(0),
-                        static_cast<int>(table.shape(1)),
+                        as_int(table.shape(1)),
                         table.stride(1),
                         objectness ? static_cast<const float*>(objectness->data()) : nullptr,
                         objectness ? objectness->stride(0) : 0};

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from .. import _native
 from ..arrays import require
+from ..scalars import number, whole
 
 
 def class_nms(
@@ -42,9 +43,7 @@ def class_nms(
     require(scores, "class_nms: scores", np.float32, (None,))
     require(boxes, "class_nms: boxes", np.float32, (len(scores), 4))
     require(class_ids, "class_nms: class_ids", np.int32, (len(scores),))
-    if not 0.0 <= max_iou <= 1.0:
-        raise ValueError(f"class_nms: max_iou must be in [0, 1], got {max_iou}")
-    if limit < 0:
-        raise ValueError(f"class_nms: limit must not be negative, got {limit}")
+    max_iou = number("class_nms", "max_iou", max_iou, "must be in [0, 1]", low=0.0, high=1.0)
+    limit = whole("class_nms", "limit", limit, "must not be negative", low=0)
     kept = np.empty(min(limit, len(scores)), np.int64)
-    return kept[: _native.class_nms(boxes, scores, class_ids, float(max_iou), len(kept), kept)].copy()
+    return kept[: _native.class_nms(boxes, scores, class_ids, max_iou, len(kept), kept)].copy()

@@ -41,7 +41,7 @@ int64_t run(In<float> boxes, In<float> scores, In<int32_t> class_ids, double max
   const auto* box = reinterpret_cast<const Box*>(boxes.data());
   const int32_t* ids = class_ids.data();
   nb::gil_scoped_release released;
-  std::vector<uint64_t> ranks = ranks_of(scores.data(), static_cast<int64_t>(scores.shape(0)));
+  std::vector<uint64_t> ranks = ranks_of(scores.data(), as_int(scores.shape(0)));
   const auto total = static_cast<int64_t>(ranks.size());
   const std::unique_ptr<KeptBlock[]> blocks(new KeptBlock[std::min(limit, total)]);
   std::vector<int64_t> newest, rows(total), of(total);

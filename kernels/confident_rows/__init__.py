@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _native
-from ..arrays import require_host
+from ..arrays import require_strided
+from ..scalars import number, whole
 
 
 def confident_rows(
@@ -33,24 +34,23 @@ def confident_rows(
             every instruction set.
 
     Raises:
-        ValueError: dtype, shape, memory layout or device of ``logits`` does not fit, or ``limit`` is negative.
+        ValueError: dtype, shape, memory layout or device of ``logits`` does not fit, ``limit`` is negative,
+            or a number is none.
 
     Source: definition; softmax with the background included as in Bolya et al., YOLACT, ICCV 2019.
     """
-    require_host(logits, "confident_rows: logits")
-    if logits.dtype != np.float32 or logits.ndim != 2 or logits.shape[1] < 2:
-        raise ValueError(
-            f"confident_rows: logits must be float32 [P, C] with C >= 2, got {logits.dtype} {list(logits.shape)}"
-        )
+    require_strided(logits, "confident_rows: logits", np.float32, 2, "[P, C] with C >= 2")
+    if logits.shape[1] < 2:
+        raise ValueError(f"confident_rows: logits must have C >= 2 columns, got float32 {list(logits.shape)}")
     if logits.size and (logits.strides[1] != 4 or logits.strides[0] % 4):
         raise ValueError(
             f"confident_rows: the numbers of a row must be adjacent, got strides {logits.strides};"
             " copy it with numpy.ascontiguousarray"
         )
-    if limit < 0:
-        raise ValueError(f"confident_rows: limit must not be negative, got {limit}")
+    min_score = number("confident_rows", "min_score", min_score)
+    limit = whole("confident_rows", "limit", limit, "must not be negative", low=0)
     classes = logits.shape[1] - 1
     rows, scores = np.empty(len(logits), np.int64), np.empty((len(logits), classes), np.float32)
-    found = _native.confident_rows(logits, float(min_score), limit, rows, scores)
+    found = _native.confident_rows(logits, min_score, limit, rows, scores)
     scores.resize((found, classes), refcheck=False)  # memory that was never written costs nothing
     return rows[:found].copy(), scores

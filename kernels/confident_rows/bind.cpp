@@ -34,7 +34,7 @@ void keep_best(ConfidentRows* found, int64_t limit, int classes) {
 // Returns how many of the outputs count.
 int64_t run(const AnyArray& logits, double min_score, int64_t limit, Out<int64_t> rows, Out<float> scores) {
   const LogitTable table{static_cast<const float*>(logits.data()), static_cast<int64_t>(logits.shape(0)),
-                         logits.stride(0), static_cast<int>(logits.shape(1))};
+                         logits.stride(0), as_int(logits.shape(1))};
   const auto threshold = static_cast<float>(min_score);
   nb::gil_scoped_release released;
   const auto memory = workspace(sizeof(float) * softmax_workspace(table.columns));

@@ -14,11 +14,14 @@ from numpy.typing import NDArray
 
 from .. import _native
 from ..arrays import require
-from ..pixel_formats import PlaneLayout, layout_of, matrix_weights
+from ..pixel_formats import layout_of, matrix_weights
+from ..scalars import FARTHEST_PX, LARGEST_SIDE_PX, flag, number, shown, whole
 
 DRAWABLE = ("yuv420p", "nv12", "yuv422p", "yuv444p", "rgb24")
 
-_FARTHEST_PX = 1 << 24  # coordinates beyond this are a mistake, and sums of smaller ones fit an int32
+_SMALLEST_RADIUS_PX = 2.0**-149  # above 0 as a float32
+
+Canvas = tuple[tuple[NDArray[Any], ...], tuple[int, int, int, int, int], tuple[float, float], bool]
 
 
 def draw_boxes(
@@ -51,12 +54,11 @@ def draw_boxes(
     Source: definition.
     """
     owner = "draw_boxes"
-    layout, weights = _canvas(owner, planes, format, matrix)
+    canvas = canvas_of(owner, planes, format, matrix, full_range)
     require(boxes, f"{owner}: boxes", np.float32, (None, 4))
     require(colors, f"{owner}: colors", np.uint8, (len(boxes), 3))
-    if not 1 <= thickness <= _FARTHEST_PX:
-        raise ValueError(f"{owner}: thickness must be at least 1 pixel, got {thickness}")
-    _native.draw_boxes(planes, layout.native, weights, full_range, boxes, colors, thickness)
+    thickness = whole(owner, "thickness", thickness, "must be at least 1 pixel", low=1, high=FARTHEST_PX)
+    _native.draw_boxes(*canvas, boxes, colors, thickness)
 
 
 def draw_points(
@@ -89,12 +91,12 @@ def draw_points(
     Source: definition.
     """
     owner = "draw_points"
-    layout, weights = _canvas(owner, planes, format, matrix)
+    canvas = canvas_of(owner, planes, format, matrix, full_range)
     require(points, f"{owner}: points", np.float32, (None, 2))
     require(colors, f"{owner}: colors", np.uint8, (len(points), 3))
-    if not 0.0 < radius <= _FARTHEST_PX:
-        raise ValueError(f"{owner}: radius must be positive, got {radius}")
-    _native.draw_points(planes, layout.native, weights, full_range, points, colors, float(radius))
+    rule = f"must be positive and at most {FARTHEST_PX} pixels"
+    radius = number(owner, "radius", radius, rule, low=_SMALLEST_RADIUS_PX, high=FARTHEST_PX)
+    _native.draw_points(*canvas, points, colors, radius)
 
 
 def draw_labels(
@@ -131,16 +133,25 @@ def draw_labels(
     Source: definition.
     """
     owner = "draw_labels"
-    layout, weights = _canvas(owner, planes, format, matrix)
+    canvas = canvas_of(owner, planes, format, matrix, full_range)
+    try:
+        masks = tuple(masks)
+    except TypeError:
+        raise ValueError(f"{owner}: masks must be a sequence of arrays, got {shown(masks)}") from None
     require(origins, f"{owner}: origins", np.int32, (len(masks), 2))
     require(colors, f"{owner}: colors", np.uint8, (len(masks), 3))
     require(text_colors, f"{owner}: text_colors", np.uint8, (len(masks), 3))
     _check_reach(f"{owner}: origins", origins)
-    alpha = _alpha(owner, "opacity", opacity)
+    alpha = share_of_255(owner, "opacity", opacity)
     for row, mask in enumerate(masks):
         require(mask, f"{owner}: masks[{row}]", np.uint8, (None, None))
+        if max(mask.shape) > LARGEST_SIDE_PX:
+            raise ValueError(
+                f"{owner}: masks[{row}] must have at most {LARGEST_SIDE_PX} pixels along each side, got "
+                f"{list(mask.shape)}"
+            )
     for mask, origin, color, text in zip(masks, origins.tolist(), colors.tolist(), text_colors.tolist(), strict=True):
-        _native.draw_label(planes, layout.native, weights, full_range, mask, origin, color, text, alpha)
+        _native.draw_label(*canvas, mask, origin, color, text, alpha)
 
 
 def draw_masks(
@@ -175,7 +186,7 @@ def draw_masks(
     Source: definition.
     """
     owner = "draw_masks"
-    layout, weights = _canvas(owner, planes, format, matrix)
+    canvas = canvas_of(owner, planes, format, matrix, full_range)
     require(boxes, f"{owner}: boxes", np.int32, (None, 4))
     require(bits, f"{owner}: bits", np.uint8, (None,))
     require(offsets, f"{owner}: offsets", np.int64, (len(boxes) + 1,))
@@ -185,30 +196,36 @@ def draw_masks(
     if (sizes < 0).any():
         raise ValueError(f"{owner}: boxes must be (x1, y1, x2, y2) with x1 <= x2 and y1 <= y2")
     lengths = sizes[:, 1] * ((sizes[:, 0] + 7) // 8)
-    if offsets[0] < 0 or (np.diff(offsets) != lengths).any() or offsets[-1] > len(bits):
+    # Of offsets within the bits no difference overflows.
+    if offsets[0] < 0 or offsets.max() > len(bits) or (np.diff(offsets) != lengths).any():
         raise ValueError(f"{owner}: offsets must grow by the rows of each box, each padded to a byte, within bits")
-    _native.draw_masks(
-        planes, layout.native, weights, full_range, boxes, bits, offsets, colors, _alpha(owner, "alpha", alpha)
-    )
+    _native.draw_masks(*canvas, boxes, bits, offsets, colors, share_of_255(owner, "alpha", alpha))
 
 
-def _canvas(
-    owner: str, planes: Sequence[NDArray[Any]], format: str, matrix: str
-) -> tuple[PlaneLayout, tuple[float, float]]:
-    if format not in DRAWABLE:
-        raise ValueError(f"{owner}: can draw on {', '.join(DRAWABLE)}, got {format!r}; convert the picture first")
-    layout = layout_of(owner, format, planes)
-    if not all(plane.flags.writeable for plane in planes):
-        raise ValueError(f"{owner}: the planes must be writable; draw on a copy")
-    return layout, matrix_weights(owner, layout, matrix)
+def canvas_of(owner: str, planes: Sequence[NDArray[Any]], format: str, matrix: str, full_range: bool) -> Canvas:
+    """What the compiled module is told about a picture that is drawn on: planes, layout, matrix and range.
+
+    Raises:
+        ValueError: the format cannot be drawn on, or what came does not fit it or is read-only.
+    """
+    if not isinstance(format, str) or format not in DRAWABLE:
+        raise ValueError(f"{owner}: can draw on {', '.join(DRAWABLE)}, got {shown(format)}; convert the picture first")
+    layout, held = layout_of(owner, format, planes)
+    for plane in held:
+        if not plane.flags.writeable:
+            raise ValueError(f"{owner}: the planes must be writable; draw on a copy")
+    return held, layout.native, matrix_weights(owner, layout, matrix), flag(owner, "full_range", full_range)
+
+
+def share_of_255(owner: str, what: str, share: float) -> int:
+    """A share of 0..1, rounded to a 255th.
+
+    Raises:
+        ValueError: it is no number, or out of range.
+    """
+    return int(number(owner, what, share, "must be in [0, 1]", low=0.0, high=1.0) * 255 + 0.5)
 
 
 def _check_reach(what: str, pixels: NDArray[np.int32]) -> None:
-    if pixels.size and not (pixels.min() >= -_FARTHEST_PX and pixels.max() <= _FARTHEST_PX):
-        raise ValueError(f"{what} must lie within {_FARTHEST_PX} pixels of the picture")
-
-
-def _alpha(owner: str, what: str, share: float) -> int:
-    if not 0.0 <= share <= 1.0:
-        raise ValueError(f"{owner}: {what} must be in [0, 1], got {share}")
-    return int(share * 255 + 0.5)
+    if pixels.size and not (pixels.min() >= -FARTHEST_PX and pixels.max() <= FARTHEST_PX):
+        raise ValueError(f"{what} must lie within {FARTHEST_PX} pixels of the picture")

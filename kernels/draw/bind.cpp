@@ -71,8 +71,7 @@ void label(const std::vector<WritableArray>& planes, LayoutArgs layout, std::arr
            In<uint8_t> mask, std::array<int, 2> origin, std::array<uint8_t, 3> background, std::array<uint8_t, 3> text,
            int alpha) {
   const Canvas canvas = canvas_of(planes, layout, weights, full_range);
-  const PixelRect rect{origin[0], origin[1], origin[0] + static_cast<int>(mask.shape(1)),
-                       origin[1] + static_cast<int>(mask.shape(0))};
+  const PixelRect rect{origin[0], origin[1], origin[0] + as_int(mask.shape(1)), origin[1] + as_int(mask.shape(0))};
   nb::gil_scoped_release released;
   const auto memory = workspace(draw_workspace(canvas.width()));
   KERNEL_CALL(draw_rect)(canvas.picture, rect, canvas.paint(background.data()), static_cast<uint8_t>(alpha),

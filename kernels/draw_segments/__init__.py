@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from .. import _native
 from ..arrays import require
-from ..draw import DRAWABLE
-from ..pixel_formats import layout_of, matrix_weights
+from ..draw import canvas_of, share_of_255
 
 
 def draw_segments(
@@ -45,14 +44,7 @@ def draw_segments(
     Source: definition.
     """
     owner = "draw_segments"
-    if format not in DRAWABLE:
-        raise ValueError(f"{owner}: can draw on {', '.join(DRAWABLE)}, got {format!r}; convert the picture first")
-    layout = layout_of(owner, format, planes)
-    if not all(plane.flags.writeable for plane in planes):
-        raise ValueError(f"{owner}: the planes must be writable; draw on a copy")
-    require(segment_ids, f"{owner}: segment_ids", np.int32, planes[0].shape[:2])
+    canvas = canvas_of(owner, planes, format, matrix, full_range)
+    require(segment_ids, f"{owner}: segment_ids", np.int32, canvas[0][0].shape[:2])
     require(colors, f"{owner}: colors", np.uint8, (None, 3))
-    if not 0.0 <= alpha <= 1.0:
-        raise ValueError(f"{owner}: alpha must be in [0, 1], got {alpha}")
-    weights = matrix_weights(owner, layout, matrix)
-    _native.draw_segments(planes, layout.native, weights, full_range, segment_ids, colors, int(alpha * 255 + 0.5))
+    _native.draw_segments(*canvas, segment_ids, colors, share_of_255(owner, "alpha", alpha))

@@ -7,10 +7,10 @@ namespace {
 void segments(const std::vector<WritableArray>& planes, LayoutArgs layout, std::array<double, 2> weights,
               bool full_range, In<int32_t> ids, In<uint8_t> colors, int alpha) {
   const PictureView picture = view_of(planes, layout);
-  const auto count = static_cast<int32_t>(colors.shape(0));
+  const int32_t count = as_int(colors.shape(0));
   nb::gil_scoped_release released;
   if (!picture.planes[0].height || !picture.planes[0].width) return;
-  std::vector<Tint> tints(count + 1);
+  std::vector<Tint> tints(static_cast<size_t>(count) + 1);
   for (int32_t id = 1; id < count; ++id) {
     const uint8_t* rgb = colors.data() + 3 * static_cast<int64_t>(id);
     const bool packed = picture.kind == Kind::packed_rgb;

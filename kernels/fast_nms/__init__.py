@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 
 from .. import _native
 from ..arrays import require
+from ..scalars import UNLIMITED, number, picture_size, whole
 
 Found = tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]
-
-_UNLIMITED = 2**62
 
 
 def fast_nms(
@@ -49,9 +48,9 @@ def fast_nms(
 
     Source: Bolya et al., YOLACT, ICCV 2019, and its code.
     """
-    _check("fast_nms", boxes, scores, max_iou, limit)
-    _check_top_k("fast_nms", top_k)
-    return _suppress(boxes, scores, max_iou, top_k, limit, min_score, (False, False, False, False))
+    owner = "fast_nms"
+    numbers = _checked(owner, boxes, scores, max_iou, limit, min_score)
+    return _suppress(boxes, scores, numbers, _checked_top_k(owner, top_k), (False, False, False, False))
 
 
 def cross_class_fast_nms(
@@ -79,10 +78,9 @@ def cross_class_fast_nms(
     Source: dbolya/yolact and haotian-liu/yolact_edge.
     """
     owner = "cross_class_fast_nms"
-    _check_top_k(owner, top_k)
-    limit = top_k if limit is None else limit
-    _check(owner, boxes, scores, max_iou, limit)
-    return _suppress(boxes, scores, max_iou, top_k, limit, min_score, (False, False, False, True))
+    top_k = _checked_top_k(owner, top_k)
+    numbers = _checked(owner, boxes, scores, max_iou, top_k if limit is None else limit, min_score)
+    return _suppress(boxes, scores, numbers, top_k, (False, False, False, True))
 
 
 def traditional_nms(
@@ -115,43 +113,43 @@ def traditional_nms(
     Source: dbolya/yolact and haotian-liu/yolact_edge; widths as in py-faster-rcnn.
     """
     owner = "traditional_nms"
-    _check(owner, boxes, scores, max_iou, limit)
-    height, width = size
-    if height < 1 or width < 1:
-        raise ValueError(f"{owner}: size must be (h, w) of at least one pixel, got {size}")
-    pixels = boxes * np.array([width, height, width, height], np.float32)
-    return _suppress(pixels, scores, max_iou, _UNLIMITED, limit, min_score, (True, True, True, False))
+    numbers = _checked(owner, boxes, scores, max_iou, limit, min_score)
+    height, width = picture_size(owner, "size", size)
+    with np.errstate(over="ignore"):  # a coordinate beyond all floats becomes infinity
+        pixels = boxes * np.array([width, height, width, height], np.float32)
+    return _suppress(pixels, scores, numbers, UNLIMITED, (True, True, True, False))
 
 
-def _check(owner: str, boxes: NDArray[np.float32], scores: NDArray[np.float32], max_iou: float, limit: int) -> None:
+def _checked(
+    owner: str, boxes: NDArray[np.float32], scores: NDArray[np.float32], max_iou: float, limit: int, min_score: float
+) -> tuple[float, int, float]:
     require(scores, f"{owner}: scores", np.float32, (None, None))
     require(boxes, f"{owner}: boxes", np.float32, (len(scores), 4))
     if scores.size >= 2**32:
         raise ValueError(f"{owner}: there must be less than 2^32 scores, got {scores.size}")
-    if not 0.0 <= max_iou <= 1.0:
-        raise ValueError(f"{owner}: max_iou must be in [0, 1], got {max_iou}")
-    if limit < 0:
-        raise ValueError(f"{owner}: limit must not be negative, got {limit}")
+    return (
+        number(owner, "max_iou", max_iou, "must be in [0, 1]", low=0.0, high=1.0),
+        whole(owner, "limit", limit, "must not be negative", low=0),
+        number(owner, "min_score", min_score),
+    )
 
 
-def _check_top_k(owner: str, top_k: int) -> None:
-    if top_k < 1:
-        raise ValueError(f"{owner}: top_k must be at least 1, got {top_k}")
+def _checked_top_k(owner: str, top_k: int) -> int:
+    return whole(owner, "top_k", top_k, "must be at least 1", low=1)
 
 
 def _suppress(
     boxes: NDArray[np.float32],
     scores: NDArray[np.float32],
-    max_iou: float,
+    numbers: tuple[float, int, float],
     top_k: int,
-    limit: int,
-    min_score: float,
     flags: tuple[bool, bool, bool, bool],
 ) -> Found:
+    max_iou, limit, min_score = numbers
     limit = min(limit, scores.size)
     rows, class_ids, best = np.empty(limit, np.int64), np.empty(limit, np.int32), np.empty(limit, np.float32)
     if limit:
-        floor = float(min_score) if min_score > 0 else -math.inf
-        found = _native.fast_nms(boxes, scores, float(max_iou), top_k, limit, floor, flags, rows, class_ids, best)
+        floor = min_score if min_score > 0 else -math.inf
+        found = _native.fast_nms(boxes, scores, max_iou, top_k, limit, floor, flags, rows, class_ids, best)
         rows, class_ids, best = rows[:found].copy(), class_ids[:found].copy(), best[:found].copy()
     return rows, class_ids, best

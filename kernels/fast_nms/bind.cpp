@@ -97,7 +97,7 @@ DetectionList best_class(const Scores& scores, const Box* boxes, const Suppressi
 // `flags`: (legacy widths, inclusive, kept only, best class only). Returns how many of the outputs count.
 int64_t run(In<float> boxes, In<float> scores, double max_iou, int64_t top_k, int64_t limit, double floor,
             std::array<bool, 4> flags, Out<int64_t> rows, Out<int32_t> classes, Out<float> out) {
-  const Scores table{scores.data(), static_cast<int64_t>(scores.shape(0)), static_cast<int>(scores.shape(1)),
+  const Scores table{scores.data(), static_cast<int64_t>(scores.shape(0)), as_int(scores.shape(1)),
                      static_cast<float>(floor)};
   const Suppression rule{top_k, limit, static_cast<float>(max_iou), flags[0] ? 1.f : 0.f, flags[1], flags[2]};
   const auto* box = reinterpret_cast<const Box*>(boxes.data());

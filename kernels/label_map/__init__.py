@@ -6,10 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _native
-from ..arrays import require_host
+from ..arrays import require_strided
+from ..scalars import check_extent, numbers, picture_size, shown, whole
 
 Window = tuple[float, float, float, float]
 """(x1, y1, x2, y2), relative: 0 is the left or upper border, 1 the right or lower one."""
+
+_FARTHEST = 1_000_000  # widths of the logits; what is farther away is a mistake
 
 
 def label_map(
@@ -30,7 +33,7 @@ def label_map(
         size: (height, width) of the frame, pixels.
         window: the part of the logits that the frame covers, where the network's input was padded;
             relative to their width and height.
-        first: the label of class 0; class c has ``first`` + c.
+        first: the label of class 0; class c has ``first`` + c, an int32 for all of them.
 
     Returns:
         labels: int32 ``[H, W]``, owned; ties have the lowest class, and a pixel where no class has a number
@@ -38,25 +41,22 @@ def label_map(
         counts: int64 ``[C]``, owned, pixels of each class.
 
     Raises:
-        ValueError: dtype, shape, memory or device of ``logits`` does not fit, or size or window is empty.
+        ValueError: dtype, shape, memory or device of ``logits`` does not fit, or size or window is empty
+            or absurdly large.
 
     Source: definition; bilinear positions as in torch's ``interpolate``.
     """
-    require_host(logits, "label_map: logits")
-    if logits.dtype != np.float32 or logits.ndim != 3 or not logits.size:
+    owner = "label_map"
+    require_strided(logits, f"{owner}: logits", np.float32, 3, "[C, h, w], none of them 0", least=1)
+    check_extent(owner, "logits", *logits.shape[1:])
+    height, width = picture_size(owner, "size", size)
+    x1, y1, x2, y2 = numbers(owner, "window", window, 4)
+    if not (-_FARTHEST <= x1 < x2 <= _FARTHEST and -_FARTHEST <= y1 < y2 <= _FARTHEST):
         raise ValueError(
-            f"label_map: logits must be float32 [C, h, w], none of them 0, got {logits.dtype} {list(logits.shape)}"
+            f"{owner}: window must be (x1, y1, x2, y2) with x1 < x2 and y1 < y2, all from -{_FARTHEST} to {_FARTHEST}, "
+            f"got {shown(window)}"
         )
-    if any(stride % 4 for stride in logits.strides):
-        raise ValueError(
-            f"label_map: logits must lie at whole numbers, got strides {logits.strides};"
-            " copy them with numpy.ascontiguousarray"
-        )
-    if min(size) < 1:
-        raise ValueError(f"label_map: size must be (h, w) of at least one pixel, got {size}")
-    x1, y1, x2, y2 = map(float, window)
-    if not (-np.inf < x1 < x2 < np.inf and -np.inf < y1 < y2 < np.inf):
-        raise ValueError(f"label_map: window must be (x1, y1, x2, y2) with x1 < x2 and y1 < y2, got {window}")
-    labels, counts = np.empty(size, np.int32), np.empty(len(logits), np.int64)
+    first = whole(owner, "first", first, "must be at least -2^31", low=-(2**31), high=2**31 - len(logits))
+    labels, counts = np.empty((height, width), np.int32), np.empty(len(logits), np.int64)
     _native.label_map(logits, (x1, y1, x2, y2), first, labels, counts)
     return labels, counts

@@ -15,7 +15,7 @@ class Axis {
     const auto first = static_cast<float>(start * logits), scale = static_cast<float>((end - start) * logits / pixels);
     for (int i = 0; i < pixels; ++i) {
       const float position = scale * (static_cast<float>(i) + 0.5f) + first - 0.5f;
-      const float held = std::min(std::max(position, 0.f), static_cast<float>(logits - 1));
+      const float held = position > 0.f ? std::min(position, static_cast<float>(logits - 1)) : 0.f;  // also for NaN
       cells_[i] = static_cast<int32_t>(held);
       high_[i] = held - static_cast<float>(cells_[i]);
       low_[i] = 1.f - high_[i];
@@ -36,11 +36,11 @@ void run(const AnyArray& logits, std::array<double, 4> window, int32_t first, Ou
          Out<int64_t> counts) {
   const LogitMap map{static_cast<const float*>(logits.data()), logits.stride(0),
                      logits.stride(1),                         logits.stride(2),
-                     static_cast<int>(logits.shape(0)),        static_cast<int>(logits.shape(1)),
-                     static_cast<int>(logits.shape(2))};
+                     as_int(logits.shape(0)),                  as_int(logits.shape(1)),
+                     as_int(logits.shape(2))};
   nb::gil_scoped_release released;
-  const Axis columns(map.width, static_cast<int>(labels.shape(1)), window[0], window[2]);
-  const Axis rows(map.height, static_cast<int>(labels.shape(0)), window[1], window[3]);
+  const Axis columns(map.width, as_int(labels.shape(1)), window[0], window[2]);
+  const Axis rows(map.height, as_int(labels.shape(0)), window[1], window[3]);
   const auto memory = workspace(label_workspace(map));
   std::fill_n(counts.data(), map.classes, 0);
   const LabelPicture picture{labels.data(), counts.data(), first};

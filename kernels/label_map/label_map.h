@@ -28,7 +28,9 @@ struct LabelPicture {
 };
 
 // Numbers in a row of logits as it is held: its columns, the last one again, and the overrun.
-inline int64_t label_row_stride(const LogitMap& logits) { return logits.width + 1 + kLabelOverrun; }
+inline int64_t label_row_stride(const LogitMap& logits) {
+  return static_cast<int64_t>(logits.width) + 1 + kLabelOverrun;
+}
 
 // Bytes of scratch memory: two rows of all classes, the best class and its lead in each column, and where runs end.
 inline size_t label_workspace(const LogitMap& logits) {

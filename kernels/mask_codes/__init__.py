@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from .. import _native
 from ..arrays import require
+from ..scalars import FARTHEST_PX, picture_size, shown, wholes
 
 Box = tuple[int, int, int, int]
 
@@ -29,11 +30,10 @@ def rle_counts(bits: NDArray[np.uint8], box: Box, *, size: tuple[int, int]) -> s
 
     Source: the COCO data format (Lin et al., ECCV 2014), as its public tools write it.
     """
-    x1, y1, x2, y2 = box
-    height, width = size
-    if not (0 <= x1 <= x2 <= width and 0 <= y1 <= y2 <= height):
-        raise ValueError(f"rle_counts: box must lie within {width}x{height}, got {list(box)}")
-    _check("rle_counts", bits, box)
+    height, width = picture_size("rle_counts", "size", size, "must be (h, w), not negative", low=0)
+    x1, y1, x2, y2 = _checked("rle_counts", bits, box)
+    if x1 < 0 or y1 < 0 or x2 > width or y2 > height:
+        raise ValueError(f"rle_counts: box must lie within {width}x{height}, got {[x1, y1, x2, y2]}")
     return _native.rle_counts(bits, (x1, y1), x2 - x1, y2 - y1, (height, width))
 
 
@@ -41,10 +41,10 @@ def encode_runs(runs: NDArray[np.int64]) -> str:
     """The compressed text of run lengths.
 
     Args:
-        runs: int64 ``[R]``; nothing gives an empty text.
+        runs: int64 ``[R]``, none negative; nothing gives an empty text.
 
     Raises:
-        ValueError: a dtype, shape or device does not fit the above.
+        ValueError: a dtype, shape or device does not fit the above, or the runs are no lengths of one mask.
 
     Source: as :func:`rle_counts`.
     """
@@ -56,7 +56,7 @@ def mask_outlines(bits: NDArray[np.uint8], box: Box) -> list[list[float]]:
     """Exterior outlines of the 4-connected parts of a mask, exactly along the pixel edges.
 
     Args:
-        bits, box: as for :func:`rle_counts`; the box may lie anywhere.
+        bits, box: as for :func:`rle_counts`; the box may lie anywhere within 2^24 pixels of the picture.
 
     Returns:
         One flat list [x1, y1, x2, y2, …] of corner points for each part, clockwise on the screen,
@@ -69,13 +69,16 @@ def mask_outlines(bits: NDArray[np.uint8], box: Box) -> list[list[float]]:
 
     Source: definition.
     """
-    _check("mask_outlines", bits, box)
-    x1, y1, x2, y2 = box
+    x1, y1, x2, y2 = _checked("mask_outlines", bits, box)
     return _native.mask_outlines(bits, (x1, y1), x2 - x1, y2 - y1)
 
 
-def _check(owner: str, bits: NDArray[np.uint8], box: Box) -> None:
-    x1, y1, x2, y2 = box
+def _checked(owner: str, bits: NDArray[np.uint8], box: Box) -> Box:
+    corners: Box = wholes(owner, "box", box, "must be (x1, y1, x2, y2)", 4)
+    x1, y1, x2, y2 = corners
     if x1 > x2 or y1 > y2:
-        raise ValueError(f"{owner}: box must be (x1, y1, x2, y2) with x1 <= x2 and y1 <= y2, got {list(box)}")
+        raise ValueError(f"{owner}: box must be (x1, y1, x2, y2) with x1 <= x2 and y1 <= y2, got {shown(box)}")
+    if min(x1, y1) < -FARTHEST_PX or max(x2, y2) > FARTHEST_PX:
+        raise ValueError(f"{owner}: box must lie within {FARTHEST_PX} pixels of the picture, got {shown(box)}")
     require(bits, f"{owner}: bits", np.uint8, ((x2 - x1 + 7) // 8 * (y2 - y1),))
+    return corners

@@ -6,6 +6,8 @@
 namespace vidgraph {
 namespace {
 
+const std::string kNotLengths = "encode_runs: runs must not be negative and less than 2^63 in all, got ";
+
 using WordMemory = std::unique_ptr<uint64_t[]>;
 
 BorderedMask bordered(const uint8_t* bits, int width, int height, WordMemory* memory) {
@@ -76,7 +78,11 @@ std::string rle_counts(In<uint8_t> bits, std::array<int, 2> origin, int width, i
 std::string encode(In<int64_t> runs) {
   std::vector<int64_t> ends;
   int64_t end = 0;
-  for (size_t i = 0; i < runs.shape(0); ++i) ends.push_back(end += runs.data()[i]);
+  for (size_t i = 0; i < runs.shape(0); ++i) {
+    const int64_t run = runs.data()[i];
+    if (run < 0 || run > INT64_MAX - end) throw std::invalid_argument(kNotLengths + std::to_string(run));
+    ends.push_back(end += run);
+  }
   if (ends.empty()) return {};
   ends.pop_back();
   return text_of(ends, end);

@@ -8,7 +8,10 @@
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
+#include <climits>
 #include <memory>
+#include <new>
+#include <stdexcept>
 #include <vector>
 
 #include "kernel.h"
@@ -41,6 +44,12 @@ using Out = nb::ndarray<T, nb::c_contig, nb::device::cpu>;
 // Name-free description of a PlaneLayout: (kind, bits, low_bits, shift_x, shift_y). The wrapper has checked the planes.
 using LayoutArgs = std::array<int, 5>;
 
+// A size as kernels count it. The wrappers refuse larger ones; one that does not ends here, not in another number.
+inline int as_int(size_t size) {
+  if (size > static_cast<size_t>(INT_MAX)) throw std::invalid_argument("an array has 2^31 numbers or more along an axis");
+  return static_cast<int>(size);
+}
+
 template <typename Array>
 PictureView view_of(const std::vector<Array>& planes, const LayoutArgs& layout) {
   PictureView view{{}, static_cast<Kind>(layout[0]), layout[1], layout[2], layout[3], layout[4]};
@@ -48,14 +57,16 @@ PictureView view_of(const std::vector<Array>& planes, const LayoutArgs& layout) 
     const auto& plane = planes[i];
     const ptrdiff_t stride = plane.stride(0) * static_cast<ptrdiff_t>(plane.itemsize());
     view.planes[i] = {const_cast<uint8_t*>(static_cast<const uint8_t*>(plane.data())), stride,
-                      static_cast<int>(plane.shape(0)), static_cast<int>(plane.shape(1))};
+                      as_int(plane.shape(0)), as_int(plane.shape(1))};
   }
   return view;
 }
 
 // Scratch memory, aligned for any element; throws std::bad_alloc.
 inline std::unique_ptr<uint64_t[]> workspace(size_t bytes) {
-  return std::unique_ptr<uint64_t[]>(new uint64_t[bytes / sizeof(uint64_t) + 1]);
+  auto* words = new (std::nothrow) uint64_t[bytes / sizeof(uint64_t) + 1];
+  if (!words) throw std::bad_alloc();  // ourselves: sanitizers end the process where `new` would
+  return std::unique_ptr<uint64_t[]>(words);
 }
 
 }  // namespace vidgraph

@@ -47,8 +47,18 @@ Isa instruction_set() { return chosen; }
 
 }  // namespace vidgraph
 
+// nanobind has a text of the C++ library's for this, which says nothing.
+static void translate_no_memory(const std::exception_ptr& exception, void*) {
+  try {
+    std::rethrow_exception(exception);
+  } catch (const std::bad_alloc&) {
+    PyErr_SetString(PyExc_MemoryError, "vidgraph.kernels: there is not enough memory for the results or the work on them");
+  }
+}
+
 NB_MODULE(_native, module) {
   vidgraph::choose();
+  nanobind::register_exception_translator(translate_no_memory);
   module.def("instruction_set", [] { return vidgraph::kNames[static_cast<int>(vidgraph::instruction_set())]; });
 #define KERNEL_BINDING(name) vidgraph::bind_##name(module);
 #include "kernel_list.h"

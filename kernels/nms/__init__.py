@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from .. import _native
 from ..arrays import require
+from ..scalars import flag, number
 
 
 def nms(
@@ -32,7 +33,6 @@ def nms(
     """
     require(scores, "nms: scores", np.float32, (None,))
     require(boxes, "nms: boxes", np.float32, (len(scores), 4))
-    if not 0.0 <= max_iou <= 1.0:
-        raise ValueError(f"nms: max_iou must be in [0, 1], got {max_iou}")
+    max_iou = number("nms", "max_iou", max_iou, "must be in [0, 1]", low=0.0, high=1.0)
     kept = np.empty(len(scores), np.int64)
-    return kept[: _native.nms(boxes, scores, float(max_iou), legacy, kept)].copy()
+    return kept[: _native.nms(boxes, scores, max_iou, flag("nms", "legacy", legacy), kept)].copy()

@@ -11,7 +11,7 @@ namespace {
 int64_t run(In<float> boxes, In<float> scores, double max_iou, bool legacy, Out<int64_t> out) {
   const auto* box = reinterpret_cast<const Box*>(boxes.data());
   const float* score = scores.data();
-  const int count = static_cast<int>(scores.shape(0));
+  const int count = as_int(scores.shape(0));
   nb::gil_scoped_release released;
   std::vector<int> order(count);
   std::iota(order.begin(), order.end(), 0);

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from .. import _native
 from ..arrays import output
 from ..pixel_formats import layout_of, matrix_weights
+from ..scalars import flag, numbers, picture_size, shown, wholes
 
 _OWNER = "preprocess"
 _ELEMENTS = (np.dtype(np.float32), np.dtype(np.float16), np.dtype(np.uint8))
@@ -68,63 +68,63 @@ def preprocess(
         ``dtype`` ``[1, 3, h, w]`` or ``[1, h, w, 3]``: ``out``, or a new array.
 
     Raises:
-        ValueError: unknown format, matrix, dtype or layout; planes, ``out`` or numbers that do not fit.
+        ValueError: unknown format, matrix, dtype or layout; planes, ``out`` or numbers that do not fit;
+            ``out`` shares memory with a plane.
 
     Source: OpenCV ``resize`` with ``INTER_LINEAR`` for the sampling, PyTorch ``interpolate`` for
     ``single_positions``; ITU-R BT.601-7, BT.709-6, BT.2020-2 for the colours.
     """
-    samples = layout_of(_OWNER, format, planes)
+    samples, held = layout_of(_OWNER, format, planes)
     weights = matrix_weights(_OWNER, samples, matrix)
-    height, width = size
-    if height < 1 or width < 1:
-        raise ValueError(f"{_OWNER}: size must be (h, w) of at least one pixel, got {size}")
-    affine = (*_numbers("scale", scale, 2), *_numbers("offset", offset, 2))
+    height, width = picture_size(_OWNER, "size", size)
+    affine = (*numbers(_OWNER, "scale", scale, 2), *numbers(_OWNER, "offset", offset, 2))
     if not (affine[0] > 0 and affine[1] > 0):
-        raise ValueError(f"{_OWNER}: scale must be positive, got {scale}")
-    stds = _numbers("std", std, 3)
+        raise ValueError(f"{_OWNER}: scale must be positive, got {shown(scale)}")
+    stds = numbers(_OWNER, "std", std, 3)
     if 0.0 in stds:
-        raise ValueError(f"{_OWNER}: std must not be zero, got {std}")
-    element = np.dtype(dtype)
-    if element not in _ELEMENTS:
-        raise ValueError(f"{_OWNER}: dtype must be float32, float16 or uint8, got {element}")
-    if layout not in ("nchw", "nhwc"):
-        raise ValueError(f"{_OWNER}: layout must be 'nchw' or 'nhwc', got {layout!r}")
+        raise ValueError(f"{_OWNER}: std must not be zero, got {shown(std)}")
+    element = _element(dtype)
+    if not isinstance(layout, str) or layout not in ("nchw", "nhwc"):
+        raise ValueError(f"{_OWNER}: layout must be 'nchw' or 'nhwc', got {shown(layout)}")
     shape = (1, 3, height, width) if layout == "nchw" else (1, height, width, 3)
-    result = output(_OWNER, out, element.type, shape)
+    result = output(_OWNER, out, _ELEMENTS[element].type, shape, held)
     _native.preprocess(
-        planes,
+        held,
         samples.native,
         weights,
-        full_range,
+        flag(_OWNER, "full_range", full_range),
         (height, width),
         _content(content, height, width),
         affine,
-        _numbers("mean", mean, 3),
+        numbers(_OWNER, "mean", mean, 3),
         stds,
-        _numbers("pad", pad, 3),
-        bgr,
-        single_positions,
-        _ELEMENTS.index(element),
+        numbers(_OWNER, "pad", pad, 3),
+        flag(_OWNER, "bgr", bgr),
+        flag(_OWNER, "single_positions", single_positions),
+        element,
         layout == "nhwc",
         result,
     )
     return result
 
 
-def _numbers(what: str, values: Sequence[float], count: int) -> Any:
-    numbers = tuple(float(value) for value in values)
-    if len(numbers) != count or not all(map(math.isfinite, numbers)):
-        raise ValueError(f"{_OWNER}: {what} must be {count} finite numbers, got {values}")
-    return numbers
+def _element(dtype: Any) -> int:
+    """Which of ``_ELEMENTS``, in the order of the compiled module."""
+    try:
+        element = np.dtype(dtype)
+    except Exception:  # NumPy asks whatever it is given for its name, too
+        element = None
+    if element not in _ELEMENTS:
+        got = shown(dtype) if element is None else element
+        raise ValueError(f"{_OWNER}: dtype must be float32, float16 or uint8, got {got}")
+    return _ELEMENTS.index(element)
 
 
 def _content(content: tuple[int, int, int, int] | None, height: int, width: int) -> tuple[int, int, int, int]:
     if content is None:
         return (0, 0, height, width)
-    y1, x1, y2, x2 = content
+    rule = f"must be (y1, x1, y2, x2) inside the output of {height} rows and {width} columns"
+    y1, x1, y2, x2 = wholes(_OWNER, "content", content, rule, 4)
     if not (0 <= y1 <= y2 <= height and 0 <= x1 <= x2 <= width):
-        raise ValueError(
-            f"{_OWNER}: content must be (y1, x1, y2, x2) inside the output of {height} rows and {width} columns, "
-            f"got {content}"
-        )
+        raise ValueError(f"{_OWNER}: content {rule}, got {shown(content)}")
     return (y1, x1, y2, x2)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from .. import _native
 from ..pixel_formats import layout_of
+from ..scalars import shown
 
 
 def rotate(planes: Sequence[NDArray[Any]], format: str, degrees: int) -> tuple[NDArray[Any], ...]:
@@ -32,14 +33,15 @@ def rotate(planes: Sequence[NDArray[Any]], format: str, degrees: int) -> tuple[N
 
     Source: definition.
     """
-    layout = layout_of("rotate", format, planes)
-    if degrees not in (90, 180, 270):
-        raise ValueError(f"rotate: degrees must be 90, 180 or 270, got {degrees}")
-    height, width = planes[0].shape[:2]
+    layout, held = layout_of("rotate", format, planes)
+    if not isinstance(degrees, (int, np.integer)) or degrees not in (90, 180, 270):
+        raise ValueError(f"rotate: degrees must be 90, 180 or 270, got {shown(degrees)}")
+    degrees = int(degrees)
+    height, width = held[0].shape[:2]
     if degrees != 180:
         height, width = width, height
     turned = []
-    for index, (plane, shape) in enumerate(zip(planes, layout.shapes(height, width), strict=True)):
+    for index, (plane, shape) in enumerate(zip(held, layout.shapes(height, width), strict=True)):
         out = np.empty(shape, plane.dtype)
         if index > 0 and layout.chroma_shift == (1, 0) and degrees != 180:
             _native.rotate_chroma_422(plane, degrees, height, width, out)

@@ -10,6 +10,14 @@ struct Rgb {
   uint8_t value[3];
 };
 
+struct TwoBytes {
+  uint8_t value[2];
+};
+
+struct FourBytes {
+  uint8_t value[4];
+};
+
 template <typename Pixel>
 const Pixel& pixel_at(const Plane& plane, int y, int x) {
   return reinterpret_cast<const Pixel*>(plane.data + y * plane.stride)[x];
@@ -19,6 +27,7 @@ template <typename Pixel>
 void rotate_half(const Plane& plane, Pixel* __restrict out) {
   for (int y = 0; y < plane.height; ++y) {
     const Pixel* row = &pixel_at<Pixel>(plane, plane.height - 1 - y, 0);
+#pragma GCC unroll 4  // a loop of few instructions is as fast as its place among the code happens to let it be
     for (int x = 0; x < plane.width; ++x) out[static_cast<size_t>(y) * plane.width + x] = row[plane.width - 1 - x];
   }
 }
@@ -95,6 +104,11 @@ void rotate_plane(const Plane& plane, int pixel_bytes, int degrees, uint8_t* out
     case 3: return rotate_pixels<Rgb>(plane, degrees, out);
     default: return rotate_pixels<uint32_t>(plane, degrees, out);
   }
+}
+
+void rotate_misaligned(const Plane& plane, int pixel_bytes, int degrees, uint8_t* out) {
+  if (pixel_bytes == 2) return rotate_pixels<TwoBytes>(plane, degrees, out);
+  rotate_pixels<FourBytes>(plane, degrees, out);
 }
 
 void rotate_chroma_422(const Plane& plane, int sample_bytes, int degrees, int height, int width,

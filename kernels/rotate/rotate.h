@@ -19,8 +19,10 @@ KERNEL_HD inline Source rotated_from(int y, int x, int height, int width, int de
 
 }  // namespace KERNEL_ISA
 
-// `pixel_bytes`: 1, 2, 3 or 4. `out` is contiguous.
+// `pixel_bytes`: 1, 2, 3 or 4. `out` is contiguous. Pixels of 2 or 4 bytes lie at multiples of that.
 KERNEL_ENTRY(rotate_plane, const Plane& plane, int pixel_bytes, int degrees, uint8_t* out)
+// The same for pixels of 2 or 4 bytes at any address, as they may be pairs of samples.
+KERNEL_ENTRY(rotate_misaligned, const Plane& plane, int pixel_bytes, int degrees, uint8_t* out)
 
 // Bytes of scratch memory for the following.
 inline size_t rotate_workspace(const Plane& chroma) {

@@ -9,9 +9,12 @@ from numpy.typing import NDArray
 
 from .. import _native
 from ..arrays import require
+from ..scalars import LARGEST_SIDE_PX, UNLIMITED, check_extent, shown, whole
 
 TEXTURE_SIDE = 256
 """Of a texture, in texels."""
+
+_LARGEST_SQUARES = 1e30  # added up, so that no product of such numbers overflows on the way to a pixel
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,7 +29,7 @@ class SurfaceTable:
             ``w ** 1.5 * fade`` is below 1, w being the third coordinate; otherwise w is taken as 1.
         texture: int32 [S], which one.
         shaded: uint8 [S], 1 where shadows fall.
-        blur: int32 [S], radius of the motion blur along rows, pixels.
+        blur: int32 [S], radius of the motion blur along rows, pixels, 0 to 2^20.
     """
 
     colours: NDArray[np.float32]
@@ -67,11 +70,15 @@ def shade_surfaces(
 
     Source: definition.
     """
+    owner = "shade_surfaces"
+    if not isinstance(table, SurfaceTable):
+        raise ValueError(f"{owner}: table must be a SurfaceTable, got {shown(table)}")
+    require(table.colours, "shade_surfaces: colours", np.float32, (None, 3))
     count = len(table.colours)
     require(surfaces, "shade_surfaces: surfaces", np.uint16, (None, None))
+    check_extent(owner, "surfaces", *surfaces.shape)
     require(shadow, "shade_surfaces: shadow", np.uint8, surfaces.shape)
     require(textures, "shade_surfaces: textures", np.uint8, (None, TEXTURE_SIDE, TEXTURE_SIDE))
-    require(table.colours, "shade_surfaces: colours", np.float32, (count, 3))
     require(table.inverse, "shade_surfaces: inverse", np.float32, (count, 3, 3))
     require(table.texture, "shade_surfaces: texture", np.int32, (count,))
     require(table.shaded, "shade_surfaces: shaded", np.uint8, (count,))
@@ -82,13 +89,22 @@ def shade_surfaces(
         raise ValueError(f"shade_surfaces: surfaces must be below {count}, got {int(surfaces.max())}")
     if count and not 0 <= int(table.texture.min()) <= int(table.texture.max()) < len(textures):
         raise ValueError(f"shade_surfaces: texture must be below {len(textures)}, got {int(table.texture.max())}")
-    if count and int(table.blur.min()) < 0:
-        raise ValueError(f"shade_surfaces: blur must be 0 or more, got {int(table.blur.min())}")
-    if not 0 <= noise <= 127:
-        raise ValueError(f"shade_surfaces: noise must be from 0 to 127, got {noise}")
+    for name in ("colours", "inverse", "amplitude", "fade"):
+        numbers = getattr(table, name)
+        if not np.vdot(numbers, numbers) <= _LARGEST_SQUARES:  # nor where one is NaN or infinite
+            raise ValueError(
+                f"shade_surfaces: {name} must be finite and not huge, got {shown(numbers.ravel().tolist())}"
+            )
+    if count and not 0 <= int(table.blur.min()) <= int(table.blur.max()) <= LARGEST_SIDE_PX:
+        raise ValueError(
+            f"shade_surfaces: blur must be from 0 to {LARGEST_SIDE_PX}, "
+            f"got {int(table.blur.min())} to {int(table.blur.max())}"
+        )
+    noise = whole(owner, "noise", noise, "must be from 0 to 127", low=0, high=127)
+    seed = whole(owner, "seed", seed, "must be a whole number", low=-UNLIMITED) & 0xFFFFFFFF
     out = np.empty((*surfaces.shape, 3), np.uint8)
     _native.shade_surfaces(
         surfaces, shadow, table.colours, table.inverse, table.amplitude, table.fade, table.texture, table.shaded,
-        table.blur, textures, noise, seed & 0xFFFFFFFF, out,
+        table.blur, textures, noise, seed, out,
     )  # fmt: skip
     return out

@@ -9,7 +9,7 @@ void shade(In<uint16_t> map, In<uint8_t> shadow, In<float> colours, In<float> in
            uint32_t seed, Out<uint8_t> out) {
   const Surfaces surfaces{colours.data(), inverse.data(), amplitude.data(), fade.data(),
                           texture.data(), shaded.data(),  blur.data(),      textures.data()};
-  const int height = static_cast<int>(map.shape(0)), width = static_cast<int>(map.shape(1));
+  const int height = as_int(map.shape(0)), width = as_int(map.shape(1));
   nb::gil_scoped_release released;
   const auto memory = workspace(shade_workspace(width));
   KERNEL_CALL(shade_surfaces)(map.data(), shadow.data(), height, width, surfaces, noise, seed, memory.get(), out.data());

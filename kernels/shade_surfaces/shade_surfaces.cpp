@@ -30,8 +30,8 @@ Rows rows_in(void* workspace, int width) {
   return rows;
 }
 
-// Texels and how much they count for the pixels [x, end) of row `y`.
-void place_texels(const Surfaces& all, int s, int y, int x, int end, const Rows& rows) {
+// Texels and how much they count for the pixels [x, end) of row `y`. Not inlined: its caller has enough in registers.
+__attribute__((noinline)) void place_texels(const Surfaces& all, int s, int y, int x, int end, const Rows& rows) {
   const float* m = all.inverse + 9 * s;
   const float py = static_cast<float>(y) + 0.5f;
   const float u0 = m[1] * py + m[2], v0 = m[4] * py + m[5], w0 = m[7] * py + m[8];

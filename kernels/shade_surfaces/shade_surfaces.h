@@ -27,7 +27,8 @@ KERNEL_HD inline float clamp_to(float value, float low, float high) {
 
 // Texel of a coordinate, which repeats.
 KERNEL_HD inline int texel(float coordinate) {
-  const float inside = clamp_to(coordinate, -1e6f, 1e6f);
+  const float not_far = coordinate < 1e6f ? coordinate : 1e6f;  // also for NaN, as in perspective at the horizon
+  const float inside = not_far > -1e6f ? not_far : -1e6f;
   const int truncated = static_cast<int>(inside);
   return (truncated - (inside < static_cast<float>(truncated))) & (kTextureSide - 1);
 }

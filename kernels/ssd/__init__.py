@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,6 +9,9 @@ from numpy.typing import NDArray
 
 from .. import _native
 from ..arrays import require
+from ..scalars import LARGEST_SIDE_PX, number, numbers, picture_size, shown, wholes
+
+_MOST_PRIORS = 2**31 - 1
 
 
 def ssd_priors(
@@ -31,22 +33,30 @@ def ssd_priors(
 
     Source: Liu et al., SSD, ECCV 2016; order and arithmetic as in biubug6/Pytorch_Retinaface.
     """
-    height, width = size
-    if height < 1 or width < 1:
-        raise ValueError(f"ssd_priors: size must be (h, w) of at least one pixel, got {size}")
-    if len(strides) != len(min_sizes):
+    owner = "ssd_priors"
+    height, width = picture_size(owner, "size", size)
+    try:
+        steps, levels = list(strides), [list(sides) for sides in min_sizes]
+    except TypeError:
         raise ValueError(
-            f"ssd_priors: strides and min_sizes must have one entry per level, got {len(strides)} and {len(min_sizes)}"
+            f"{owner}: strides must be numbers and min_sizes lists of them, got {shown(strides)} and {shown(min_sizes)}"
+        ) from None
+    if len(steps) != len(levels):
+        raise ValueError(
+            f"{owner}: strides and min_sizes must have one entry per level, got {len(steps)} and {len(levels)}"
         )
-    if not all(stride > 0 for stride in strides):
-        raise ValueError(f"ssd_priors: strides must be positive, got {list(strides)}")
-    anchors = [[float(side) for side in sides] for sides in min_sizes]
-    if not all(math.isfinite(side) and side > 0 for sides in anchors for side in sides):
-        raise ValueError(f"ssd_priors: min_sizes must be positive, got {anchors}")
-    cells = [math.ceil(height / stride) * math.ceil(width / stride) for stride in strides]
-    count = sum(cell * len(sides) for cell, sides in zip(cells, anchors, strict=True))
+    anchors = [list(numbers(owner, "min_sizes", sides, len(sides))) for sides in levels]
+    if not all(side > 0 for sides in anchors for side in sides):
+        raise ValueError(f"{owner}: min_sizes must be positive, got {shown(anchors)}")
+    steps = list(wholes(owner, "strides", steps, "must be positive", len(steps)))
+    if not all(1 <= step <= LARGEST_SIDE_PX for step in steps):
+        rule = "positive" if min(steps) < 1 else f"at most {LARGEST_SIDE_PX}"
+        raise ValueError(f"{owner}: strides must be {rule}, got {shown(steps)}")
+    count = sum(-(-height // step) * -(-width // step) * len(sides) for step, sides in zip(steps, anchors, strict=True))
+    if count > _MOST_PRIORS:
+        raise ValueError(f"{owner}: there must be at most {_MOST_PRIORS} priors, got {count}")
     priors = np.empty((count, 4), np.float32)
-    _native.ssd_priors(height, width, [int(stride) for stride in strides], anchors, priors)
+    _native.ssd_priors(height, width, steps, anchors, priors)
     return priors
 
 
@@ -73,8 +83,9 @@ def decode_boxes(
     """
     require(priors, "decode_boxes: priors", np.float32, (None, 4))
     require(loc, "decode_boxes: loc", np.float32, priors.shape)
-    boxes = np.empty_like(priors)
-    _native.decode_boxes(loc, priors, float(variances[0]), float(variances[1]), boxes)
+    centre, extent = numbers("decode_boxes", "variances", variances, 2)
+    boxes = np.empty(priors.shape, np.float32)
+    _native.decode_boxes(loc, priors, centre, extent, boxes)
     return boxes
 
 
@@ -102,5 +113,5 @@ def decode_points(
     if not pairs and raw.shape[1] % 2:
         raise ValueError(f"decode_points: raw must have an even number of columns, got {raw.shape[1]}")
     points = np.empty((len(priors), raw.shape[1] // (1 if pairs else 2), 2), np.float32)
-    _native.decode_points(raw, priors, float(variance), points)
+    _native.decode_points(raw, priors, number("decode_points", "variance", variance), points)
     return points

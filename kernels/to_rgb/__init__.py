@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from .. import _native
 from ..arrays import output
 from ..pixel_formats import layout_of, matrix_weights
+from ..scalars import flag
 
 
 def to_rgb(
@@ -38,13 +39,15 @@ def to_rgb(
         uint8 ``[H, W, 3]``: ``out``, or a new array.
 
     Raises:
-        ValueError: unknown format or matrix; planes or ``out`` that do not fit.
+        ValueError: unknown format or matrix; planes or ``out`` that do not fit, or share memory.
 
     Source: ITU-R BT.601-7, BT.709-6, BT.2020-2; ranges and siting as in ITU-T H.273.
     """
-    layout = layout_of("to_rgb", format, planes)
-    weights = matrix_weights("to_rgb", layout, matrix)
-    height, width = planes[0].shape[:2]
-    rgb = output("to_rgb", out, np.uint8, (height, width, 3))
-    _native.to_rgb(planes, layout.native, weights, full_range, rgb)
+    owner = "to_rgb"
+    layout, held = layout_of(owner, format, planes)
+    weights = matrix_weights(owner, layout, matrix)
+    full_range = flag(owner, "full_range", full_range)
+    height, width = held[0].shape[:2]
+    rgb = output(owner, out, np.uint8, (height, width, 3), held)
+    _native.to_rgb(held, layout.native, weights, full_range, rgb)
     return rgb

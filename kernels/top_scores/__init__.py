@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _native
-from ..arrays import require_host
+from ..arrays import require_strided
+from ..scalars import number, whole
 
 
 def top_scores(scores: NDArray[np.float32], *, min_score: float, limit: int) -> NDArray[np.int64]:
@@ -22,14 +23,12 @@ def top_scores(scores: NDArray[np.float32], *, min_score: float, limit: int) -> 
         int64 ``[M]``, M <= limit, owned.
 
     Raises:
-        ValueError: dtype, shape or device of ``scores`` does not fit, or ``limit`` is negative.
+        ValueError: dtype, shape or device of ``scores`` does not fit, ``limit`` is negative, or a number is none.
 
     Source: definition.
     """
-    require_host(scores, "top_scores: scores")
-    if scores.dtype != np.float32 or scores.ndim != 1:
-        raise ValueError(f"top_scores: scores must be float32 [N], got {scores.dtype} {list(scores.shape)}")
-    if limit < 0:
-        raise ValueError(f"top_scores: limit must not be negative, got {limit}")
+    require_strided(scores, "top_scores: scores", np.float32, 1, "[N]")
+    min_score = number("top_scores", "min_score", min_score)
+    limit = whole("top_scores", "limit", limit, "must not be negative", low=0)
     found = np.empty(len(scores), np.int64)
-    return found[: _native.top_scores(scores, float(min_score), limit, found)].copy()
+    return found[: _native.top_scores(scores, min_score, limit, found)].copy()

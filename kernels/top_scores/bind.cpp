@@ -10,7 +10,8 @@ namespace {
 // Candidates come from the scan; only they are sorted. Returns how many of `out` count.
 int64_t run(const AnyArray& scores, double min_score, int64_t limit, Out<int64_t> out) {
   const auto* data = static_cast<const uint8_t*>(scores.data());
-  const int64_t count = static_cast<int64_t>(scores.shape(0)), stride = scores.stride(0) * sizeof(float);
+  const auto count = static_cast<int64_t>(scores.shape(0));
+  const int64_t stride = scores.stride(0) * static_cast<int64_t>(sizeof(float));
   nb::gil_scoped_release released;
   int64_t found = 0;
   KERNEL_CALL(find_candidates)(data, count, stride, static_cast<float>(min_score), out.data(), &found);

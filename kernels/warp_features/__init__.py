@@ -52,8 +52,6 @@ def warp_features(
         if array is not None:
             require(array, f"{owner}: {what}", np.float32, feature.shape)
             inputs.append(array)
-    warped = output(owner, out, np.float32, (channels, height, width))
-    if any(np.may_share_memory(warped, array) for array in inputs):
-        raise ValueError(f"{owner}: out must not share memory with an input")
+    warped = output(owner, out, np.float32, (channels, height, width), inputs)
     _native.warp_features(feature, flow, scale, bias, warped)
     return warped

@@ -11,7 +11,7 @@ namespace {
 void run(In<float> feature, In<float> flow, std::optional<In<float>> scale, std::optional<In<float>> bias,
          Out<float> out) {
   const auto channels = static_cast<int64_t>(feature.shape(0));
-  const int height = static_cast<int>(feature.shape(1)), width = static_cast<int>(feature.shape(2));
+  const int height = as_int(feature.shape(1)), width = as_int(feature.shape(2));
   const int64_t pixels = static_cast<int64_t>(height) * width;
   const float *scales = scale ? scale->data() : nullptr, *biases = bias ? bias->data() : nullptr;
   nb::gil_scoped_release released;

@@ -1,5 +1,6 @@
 """Runs every kernel on fixed inputs and prints, as JSON, the instruction set and a hash of each result.
 
+The first call of a kind is small, because ``hostile_calls.py`` makes thousands of variants of it.
 A script of its own: the instruction set is chosen when the process starts.
 """
 
@@ -25,20 +26,25 @@ def planes_of(format: str, height: int, width: int) -> tuple[np.ndarray, ...]:
 
 
 def pictures() -> Iterator[tuple[str, Any]]:
-    for format in kernels.PIXEL_FORMATS:
-        planes = planes_of(format, 75, 333)
-        yield f"to_rgb/{format}", kernels.to_rgb(planes, format, **COLOURS)
-        for degrees in (90, 180, 270):
-            yield f"rotate/{format}/{degrees}", kernels.rotate(planes, format, degrees)
-        for ratio in (0.4, 1.0, 3.0, 11.0):
-            size = (int(75 / ratio), int(333 / ratio))
-            geometry: dict[str, Any] = {"size": size, "scale": (333 / size[1], 75 / size[0]), "offset": (0.2, -0.1)}
-            numbers: dict[str, Any] = {"mean": (104.0, 117.0, 123.0), "std": (57.1, 58.3, 59.7)}
-            yield f"preprocess/{format}/{ratio}", kernels.preprocess(planes, format, **COLOURS, **geometry, **numbers)
-            for dtype, layout in (("float32", "nhwc"), ("float16", "nchw"), ("float16", "nhwc"), ("uint8", "nhwc")):
-                kind: dict[str, Any] = {"dtype": dtype, "layout": layout}
-                result = kernels.preprocess(planes, format, **COLOURS, **geometry, **numbers, **kind)
-                yield f"preprocess/{format}/{ratio}/{dtype}/{layout}", result
+    for size in ((13, 35), (75, 333)):
+        for format in kernels.PIXEL_FORMATS:
+            yield from conversions(format, *size)
+
+
+def conversions(format: str, height: int, width: int) -> Iterator[tuple[str, Any]]:
+    planes, word = planes_of(format, height, width), f"{format}/{width}"
+    yield f"to_rgb/{word}", kernels.to_rgb(planes, format, **COLOURS)
+    for degrees in (90, 180, 270):
+        yield f"rotate/{word}/{degrees}", kernels.rotate(planes, format, degrees)
+    for ratio in (0.4, 1.0, 3.0, 11.0):
+        size = (int(height / ratio), int(width / ratio))
+        geometry: dict[str, Any] = {"size": size, "scale": (width / size[1], height / size[0]), "offset": (0.2, -0.1)}
+        numbers: dict[str, Any] = {"mean": (104.0, 117.0, 123.0), "std": (57.1, 58.3, 59.7)}
+        yield f"preprocess/{word}/{ratio}", kernels.preprocess(planes, format, **COLOURS, **geometry, **numbers)
+        for dtype, layout in (("float32", "nhwc"), ("float16", "nchw"), ("float16", "nhwc"), ("uint8", "nhwc")):
+            kind: dict[str, Any] = {"dtype": dtype, "layout": layout}
+            result = kernels.preprocess(planes, format, **COLOURS, **geometry, **numbers, **kind)
+            yield f"preprocess/{word}/{ratio}/{dtype}/{layout}", result
 
 
 def drawings() -> Iterator[tuple[str, Any]]:
@@ -64,9 +70,15 @@ def drawings() -> Iterator[tuple[str, Any]]:
 
 
 def boxes() -> Iterator[tuple[str, Any]]:
+    for size in ((40, 53), (190, 253)):
+        for name, result in suppressed(size):
+            yield f"{name}/{size[1]}", result
+
+
+def suppressed(size: tuple[int, int]) -> Iterator[tuple[str, Any]]:
     random = np.random.default_rng(9)
     min_sizes = [[16, 32], [64, 128], [256, 512]]
-    priors = kernels.ssd_priors((190, 253), strides=[8, 16, 32], min_sizes=min_sizes)
+    priors = kernels.ssd_priors(size, strides=[8, 16, 32], min_sizes=min_sizes)
     raw = random.normal(size=(len(priors), 14)).astype(np.float32)
     scores = random.random(len(priors)).astype(np.float32)
     scores[::17] = np.nan
@@ -79,7 +91,7 @@ def boxes() -> Iterator[tuple[str, Any]]:
             kernels.top_scores(scores[::2], min_score=0.9, limit=500),
         ),
     )
-    table = random.normal(size=(1111, 85)).astype(np.float32)
+    table = random.normal(size=(len(priors) + 1, 85)).astype(np.float32)
     for layout, view in (("rows", table), ("columns", np.ascontiguousarray(table.T).T)):
         yield f"best_classes/{layout}", kernels.best_classes(view[:, 5:], min_score=2.5)
         for objectness in (None, view[:, 4]):
@@ -157,6 +169,7 @@ def surfaces() -> Iterator[tuple[str, Any]]:
 def codes(boxes: Any, bits: Any, offsets: Any, size: tuple[int, int]) -> np.ndarray:
     parts = [(bits[offsets[row] : offsets[row + 1]], tuple(box)) for row, box in enumerate(boxes.tolist())]
     text = json.dumps([(kernels.rle_counts(*part, size=size), kernels.mask_outlines(*part)) for part in parts])
+    text += kernels.encode_runs(np.diff(offsets))
     return np.frombuffer(text.encode(), np.uint8)
 
 
@@ -165,10 +178,9 @@ def digest(result: Any) -> str:
     return hashlib.sha256(b"".join(np.ascontiguousarray(array).tobytes() for array in arrays)).hexdigest()
 
 
+CASES = (pictures, drawings, boxes, instances, labels, surfaces)
+
+
 if __name__ == "__main__":
-    hashes = {
-        name: digest(result)
-        for cases in (pictures(), drawings(), boxes(), instances(), labels(), surfaces())
-        for name, result in cases
-    }
+    hashes = {name: digest(result) for cases in CASES for name, result in cases()}
     print(json.dumps({"instruction_set": kernels.instruction_set(), "hashes": hashes}))

@@ -8,6 +8,7 @@ from vidgraph.kernels import PIXEL_FORMATS, rotate
 from vidgraph.kernels.rotate.reference import rotate_reference
 
 from .cases import all_devices, flat_planes, random_planes, to_device, to_host
+from .hostile import misplaced
 
 
 @pytest.mark.parametrize("device", all_devices())
@@ -22,6 +23,17 @@ def test_matches_reference(device: str, format: str, size: tuple[int, int], degr
         assert plane.dtype == expected.dtype
         np.testing.assert_array_equal(plane, expected)
     PIXEL_FORMATS[format].check(turned)
+
+
+@pytest.mark.parametrize("format", ["nv12", "p010le"])
+@pytest.mark.parametrize("degrees", [90, 180, 270])
+def test_pairs_of_samples_at_odd_places(format: str, degrees: int) -> None:
+    """A pair is moved as one number, but lies wherever a sample may: only ``make sanitize`` sees how it is read."""
+    luma, chroma = random_planes(format, 34, 70)
+    moved = misplaced(chroma, chroma.itemsize)
+    expected = rotate_reference((luma, chroma), format, degrees)
+    for plane, wanted in zip(rotate((luma, moved), format, degrees), expected, strict=True):
+        np.testing.assert_array_equal(plane, wanted)
 
 
 def test_clockwise() -> None:
