@@ -2,9 +2,9 @@
 
     python hostile_calls.py table number current
 
-``table`` is a Python file with the functions ``CASES``, of which that with ``number`` calls kernels as they are meant
-to be called; these calls are changed in one or two arguments. ``kernels`` in it is the module that has the kernels. A
-script of its own: a call may end the process. Before each call the file ``current`` says which it is.
+``table`` is a Python file. Of its functions ``CASES`` that with ``number`` calls kernels as they are meant to be
+called; these calls are changed in one or two arguments. ``kernels`` in it is the module that has the kernels. A script
+of its own, as a call may end the process. Before each call the file ``current`` says which it is.
 """
 
 from __future__ import annotations
