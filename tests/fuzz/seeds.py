@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -79,10 +78,9 @@ def videos(work: Path) -> Iterator[Seed]:
 def _short_clip(path: Path, codec: str, options: dict[str, str]) -> Path:
     import av
 
-    from ..stages.clips import picture_rgb, video_frame
+    from ..stages.clips import as_before, picture_rgb, video_frame
 
-    os.environ["SVT_LOG"] = "0"  # errors only; the library has no other switch
-    with av.open(str(path), "w") as container:
+    with as_before(), av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=25)
         stream.height, stream.width = (96, 128)
         stream.pix_fmt = _FORMATS.get(codec, "yuv420p")

@@ -19,7 +19,7 @@ from vidgraph.stages.encode import EncodeVideo
 from vidgraph.stages.images import read_image
 from vidgraph.stages.write_images import WriteImages
 
-from .clips import picture_rgb, read_number, video_frame
+from .clips import as_before, picture_rgb, read_number, video_frame
 from .sinks import frame, packets_of, read_video, write_all
 
 MASTERING = (13250, 34500, 7500, 3000, 34000, 16000, 15635, 16450, 10_000_000, 1)
@@ -38,7 +38,7 @@ def tagged_clip(path: Path, tags: tuple[int, int, int], *, codec: str = "libx264
     """Three frames of a video with these tags; ``full``: in full range."""
     full, options = more.pop("full", False), more.pop("options", {})
     form = more.pop("form", "yuv420p")
-    with av.open(str(path), "w") as container:
+    with as_before(), av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=25, options=options)
         stream.height, stream.width, stream.pix_fmt = 64, 96, form
         context = stream.codec_context
