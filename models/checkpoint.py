@@ -29,6 +29,8 @@ Named = TypeVar("Named")
 _ZIP, _PICKLE = b"PK\x03\x04", b"\x80"
 _MOST_UNPACKED = 4
 """What a file may hold over its own size: torch packs nothing, and weights packed by others get little smaller."""
+_LARGEST_TENSOR = 1 << 26
+"""Bytes of a tensor that a small file may stand for, as one value for all places; networks here have smaller ones."""
 _NOT_USED = ".num_batches_tracked"
 """A counter of training that older files lack; no network reads it."""
 
@@ -211,7 +213,7 @@ def _check_tensor(path: Path, key: str, value: Tensor) -> None:
         kind = "meta: it has a shape and no values"
     elif value.is_quantized or value.is_complex():
         kind = _dtype(value)
-    elif value.numel() * value.element_size() > _MOST_UNPACKED * path.stat().st_size:
+    elif value.numel() * value.element_size() > max(_MOST_UNPACKED * path.stat().st_size, _LARGEST_TENSOR):
         kind = f"{list(value.shape)}, more values than the file has"
     else:
         return

@@ -75,7 +75,8 @@ class OutputStream:
     @property
     def read_files(self) -> list[Path]:
         """All that it is read from."""
-        return [*self.files, *([Path(self.address)] if self.address else [])]
+        pictures = [path for _, path in self.pictures or ()]
+        return [*self.files, *pictures, *([Path(self.address)] if self.address else [])]
 
 
 def kind_of(address: str) -> Kind:

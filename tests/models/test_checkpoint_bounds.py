@@ -65,7 +65,9 @@ def test_tensors_that_are_no_weights(
         warnings.simplefilter("ignore")
         state[KEY] = make(torch, state[KEY])
         torch.save(state, tmp_path / "x.pth", _use_new_zipfile_serialization=zipped)
-    assert says in refused(tmp_path / "x.pth")
+    refusal = refused(tmp_path / "x.pth")
+    # The old format keeps addresses of memory where a nested tensor has its sizes: torch may not read it at all.
+    assert says in refusal or (kind == "nested" and not zipped and "is damaged or truncated" in refusal)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])

@@ -55,7 +55,7 @@ UNCHANGED = [
     *("http://10.0.0.8:8080/live/main.m3u8", "https://example.org/a/b-c_d.mp4", "file:///clips/a.mp4"),
     "at 12:30:05 https://h/v.mp4: mail ann@example.org; see http:// and https:// addresses",
     "must be http://HOST:PORT, as in http://127.0.0.1:8080",
-    "download https://h/a.pth and put it as a.pth into /home/ann@example.org/weights",
+    "download https://h/a.pth and put it as a.pth into /srv/ann@example.org/weights",
 ]
 
 

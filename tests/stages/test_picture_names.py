@@ -209,7 +209,7 @@ def test_what_is_there_already_and_what_is_read_is_not_written_over(tmp_path: Pa
         for address in ("in/{name}.png", "in/%d.png"):
             save(tmp_path / "in" / "7.png")
             (seven,) = open_source(tmp_path / "in")
-            with pytest.raises(UsageError, match=r"would write over .*/in/\w\.png, which is read; name another folder"):
+            with pytest.raises(UsageError, match=r"would write .*/in/\w\.png, the file of source"):
                 Outputs([str(tmp_path / address)], [stream(seven)], overwrite=overwrite)
     save(tmp_path / "out" / "x.png")
     save(tmp_path / "out" / "mine.png")
