@@ -103,7 +103,8 @@ test: machine $(STAMPS)/test-$(HASH)
 	$(BIN)/python -P -m pytest --import-mode=importlib --confcutdir=tests -n $(WORKERS) $(PYTEST_ARGS) "$$TESTS"
 
 # The kernels compiled so that whatever C++ leaves undefined ends the process, under the checkout's Python files. Python is
-# not compiled so, hence the address sanitizer is loaded before it; with the C++ library, whose exceptions it follows.
+# not compiled so, hence the address sanitizer is loaded before it; with the C++ library, whose exceptions it follows. What
+# the sanitizers say goes past pytest's capture, which would be lost with the process.
 SANITIZED := build/sanitized
 CXX_LIBRARY = $$("$${CXX:-c++}" -print-file-name=$(1))
 SANITIZER_ENV = LD_PRELOAD="$(call CXX_LIBRARY,libasan.so) $(call CXX_LIBRARY,libstdc++.so)" PYTHONPATH="$(CURDIR)/$(SANITIZED)/site" \
@@ -124,7 +125,7 @@ sanitize: machine $(STAMPS)/test-$(HASH)
 	  used=$$(env $(SANITIZER_ENV) VIDGRAPH_ISA=$$isa $(BIN)/python -P -c 'import vidgraph.kernels as k; print(k.instruction_set())'); \
 	  if [ "$$used" != "$$isa" ]; then echo "make: $$isa is left out: this processor does not have it"; continue; fi; \
 	  echo "make: the tests of the kernels with sanitizers, $$isa"; \
-	  env $(SANITIZER_ENV) VIDGRAPH_ISA=$$isa $(BIN)/python -P -m pytest --import-mode=importlib --confcutdir=tests \
+	  env $(SANITIZER_ENV) VIDGRAPH_ISA=$$isa $(BIN)/python -P -m pytest --import-mode=importlib --confcutdir=tests --capture=sys \
 	    -n $(WORKERS) -q $(PYTEST_ARGS) tests/kernels; \
 	done
 

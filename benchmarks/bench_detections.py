@@ -89,7 +89,7 @@ def _ours_fast(raw: Raw) -> Found:
 def _ours_greedy(raw: Raw) -> Found:
     rows, scores = confident_rows(raw.logits, min_score=MIN_SCORE, limit=PRIORS)
     boxes = decode_boxes(raw.loc[rows], raw.priors[rows])
-    size = (2**15, 2**15)  # so many pixels that the one added to widths makes no difference
+    size = (2**20, 2**20)  # so many pixels that the one added to widths makes no difference
     kept, classes, _ = traditional_nms(boxes, scores, max_iou=MAX_IOU, limit=LIMIT, min_score=MIN_SCORE, size=size)
     return boxes[kept], classes
 

@@ -43,10 +43,12 @@ def require(array: Any, what: str, dtype: type[np.generic], shape: tuple[int | N
     Raises:
         ValueError: with what was expected and what came.
     """
-    require_host(array, what)
-    if array.dtype != dtype or not _fits(array.shape, shape):
+    if type(array) is not np.ndarray:
+        require_host(array, what)
+    got = array.shape
+    if array.dtype != dtype or (got != shape and not _fits(got, shape)):
         wanted = ", ".join("N" if size is None else str(size) for size in shape)
-        raise ValueError(f"{what} must be {np.dtype(dtype)} [{wanted}], got {array.dtype} {list(array.shape)}")
+        raise ValueError(f"{what} must be {np.dtype(dtype)} [{wanted}], got {array.dtype} {list(got)}")
     flags = array.flags
     if not flags.c_contiguous:
         raise ValueError(
@@ -66,7 +68,8 @@ def require_strided(array: Any, what: str, dtype: type[np.generic], axes: int, w
     Raises:
         ValueError: with what was expected and what came.
     """
-    require_host(array, what)
+    if type(array) is not np.ndarray:
+        require_host(array, what)
     shape = array.shape
     if array.dtype != dtype or len(shape) != axes or (least and min(shape) < least):
         raise ValueError(f"{what} must be {np.dtype(dtype)} {wanted}, got {array.dtype} {list(shape)}")
@@ -99,7 +102,7 @@ def output(
 
 
 def _fits(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
-    return shape == wanted or (len(shape) == len(wanted) and all(map(_is_size, shape, wanted)))
+    return len(shape) == len(wanted) and all(map(_is_size, shape, wanted))
 
 
 def _is_size(size: int, want: int | None) -> bool:

@@ -61,7 +61,7 @@ def wholes(owner: str, what: str, values: Any, rule: str, count: int) -> Any:
         ValueError: they are more or fewer, or one is not whole.
     """
     try:
-        found = [operator.index(value) for value in _held(values, count)]
+        found = list(map(operator.index, _held(values, count)))
     except TypeError:
         raise ValueError(f"{owner}: {what} {rule} (whole numbers), got {shown(values)}") from None
     if len(found) != count:
@@ -72,7 +72,7 @@ def wholes(owner: str, what: str, values: Any, rule: str, count: int) -> Any:
 def picture_size(
     owner: str, what: str, size: Any, rule: str = "must be (h, w) of at least one pixel", *, low: int = 1
 ) -> tuple[int, int]:
-    """Height and width of a picture or a map, each at least ``low``.
+    """Height and width of a picture or a map that is in memory or will be, each at least ``low``.
 
     Raises:
         ValueError: they are not two whole numbers, or too small, or too large by themselves or together.

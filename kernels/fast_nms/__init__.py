@@ -9,9 +9,11 @@ from numpy.typing import NDArray
 
 from .. import _native
 from ..arrays import require
-from ..scalars import UNLIMITED, number, picture_size, whole
+from ..scalars import UNLIMITED, number, shown, whole, wholes
 
 Found = tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]
+
+_SIZE = "must be (h, w) of at least one pixel"
 
 
 def fast_nms(
@@ -114,7 +116,10 @@ def traditional_nms(
     """
     owner = "traditional_nms"
     numbers = _checked(owner, boxes, scores, max_iou, limit, min_score)
-    height, width = picture_size(owner, "size", size)
+    height, width = wholes(owner, "size", size, _SIZE, 2)
+    if height < 1 or width < 1:
+        raise ValueError(f"{owner}: size {_SIZE}, got {shown(size)}")
+    height, width = min(height, UNLIMITED), min(width, UNLIMITED)
     with np.errstate(over="ignore"):  # a coordinate beyond all floats becomes infinity
         pixels = boxes * np.array([width, height, width, height], np.float32)
     return _suppress(pixels, scores, numbers, UNLIMITED, (True, True, True, False))

@@ -78,7 +78,7 @@ def _checked(owner: str, bits: NDArray[np.uint8], box: Box) -> Box:
     x1, y1, x2, y2 = corners
     if x1 > x2 or y1 > y2:
         raise ValueError(f"{owner}: box must be (x1, y1, x2, y2) with x1 <= x2 and y1 <= y2, got {shown(box)}")
-    if min(x1, y1) < -FARTHEST_PX or max(x2, y2) > FARTHEST_PX:
+    if x1 < -FARTHEST_PX or y1 < -FARTHEST_PX or x2 > FARTHEST_PX or y2 > FARTHEST_PX:
         raise ValueError(f"{owner}: box must lie within {FARTHEST_PX} pixels of the picture, got {shown(box)}")
     require(bits, f"{owner}: bits", np.uint8, ((x2 - x1 + 7) // 8 * (y2 - y1),))
     return corners
