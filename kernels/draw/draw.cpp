@@ -136,7 +136,7 @@ class MaskRows {
   // 64 bits from bit `skipped` of byte `at`. Bytes beyond the row are read too, but not beyond all masks.
   uint64_t word_at(int64_t at, int skipped) const {
     uint8_t bytes[9] = {};
-    const bool whole = at >= 0 && at <= length_ - 9;
+    const bool whole = at >= 0 && at + 9 <= length_;
     for (int i = 0; i < 9 && !whole; ++i) bytes[i] = at + i >= 0 && at + i < length_ ? bits_[at + i] : 0;
     const uint8_t* from = whole ? bits_ + at : bytes;
     uint64_t word;
