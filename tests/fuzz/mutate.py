@@ -11,6 +11,7 @@ import io
 import json
 import random
 import struct
+import warnings
 import zipfile
 from collections.abc import Callable
 from typing import Any
@@ -257,7 +258,8 @@ def zip_members(data: bytes, source: random.Random) -> bytes:
     else:
         members[row] = name, plain(content, source)
     made = io.BytesIO()
-    with zipfile.ZipFile(made, "w", compression) as archive:
+    with zipfile.ZipFile(made, "w", compression) as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # two members of one name are what is wanted
         for entry, content in members:
             archive.writestr(entry, content)
     return made.getvalue()
