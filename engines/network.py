@@ -19,6 +19,8 @@ Raw: TypeAlias = bytes | memoryview
 
 GRAPH = 7  # ModelProto.graph
 NODE = 1  # GraphProto.node
+_OPSET, _OPSET_VERSION = 8, 2  # ModelProto.opset_import, OperatorSetIdProto.version
+_NEWEST_OPSET = 1000  # versions count up by about two a year, and are below 30 in 2026
 _OP_TYPE = 4  # NodeProto.op_type
 _QUANTISED = (b"QuantizeLinear", b"QLinearConv", b"QLinearMatMul")
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
@@ -35,7 +37,7 @@ def read_network(path: Path) -> bytes:
         data = path.read_bytes()
     except OSError as error:
         raise EngineError(f"cannot read network {path}: {error.strerror or error}") from error
-    problem = _problem(data)
+    problem = _problem(data) or _opset_problem(data)
     if problem:
         raise EngineError(f"cannot open {path.name}: {problem}; export the network again")
     return data
@@ -132,6 +134,15 @@ def _problem(data: bytes) -> str | None:
         else:
             position += 8 if kind == _FIXED64 else 4
     return None if has_graph else "it is not an ONNX network"
+
+
+def _opset_problem(data: bytes) -> str | None:
+    """Say which version of operators there cannot be; OpenVINO looks through all below it, one by one."""
+    for opset in messages(memoryview(data), _OPSET):
+        for number, version in fields(opset):
+            if number == _OPSET_VERSION and isinstance(version, int) and version > _NEWEST_OPSET:
+                return f"it asks for version {version} of the operators, and there are not so many"
+    return None
 
 
 def _varint(data: Raw, position: int) -> tuple[int | None, int]:

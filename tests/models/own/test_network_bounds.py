@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from vidgraph.engines.network import network_digest
+from vidgraph.engines.network import network_digest, read_network
 from vidgraph.models.own.facts import read_facts
 from vidgraph.models.own.fixed import rewritten
 from vidgraph.models.own.heads import fitting
@@ -257,3 +257,15 @@ def test_classes_of_a_file_of_passwords(tmp_path: Path, vidgraph: Callable[..., 
     assert ended.code == 2
     assert "names a file that is not beside it" in ended.line
     assert "root" not in json.dumps([ended.out, ended.err])
+
+
+@pytest.mark.parametrize("version", [1001, 10**9, 2**64 - 1])
+def test_a_version_of_operators_that_there_cannot_be(tmp_path: Path, version: int) -> None:
+    """OpenVINO looks through all versions below it: with 10^9 for minutes."""
+    onnx = pytest.importorskip("onnx", reason="needs onnx to write files (the extra 'torch')")
+    path = write_network(tmp_path / "net.onnx", {"output0": np.zeros((1, 7, 84), np.float32)}, size=(64, 64))
+    model = onnx.load(path)
+    model.opset_import[0].version = version if version < 2**63 else version - 2**64
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(EngineError, match=rf"net\.onnx: it asks for version {version} of the operators"):
+        read_network(path)
