@@ -63,6 +63,16 @@ class NumberedFiles:
         for pattern in self.patterns.values():
             self._claims.free(pattern)
 
+    def end_stream(self, stream_id: str) -> None:
+        """Make sure that the stream's files can be found.
+
+        Raises:
+            OutputError: the folder was removed or replaced.
+        """
+        name = self._names.get(self.patterns.get(stream_id) or self.patterns.get("") or Path())
+        if name is not None:
+            name.check()
+
     def pattern(self, frame: Frame) -> Path:
         """What the names of the frame's stream are made from."""
         return self.patterns.get(frame.stream_id) or self.patterns[""]

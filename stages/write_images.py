@@ -108,7 +108,13 @@ class WriteImages:
     def _suffix(self, packet: Packet) -> str:
         return self._files.pattern(packet.frame).suffix.lower()
 
-    def end_stream(self, stream_id: str, reason: EndReason) -> None: ...
+    def end_stream(self, stream_id: str, reason: EndReason) -> None:
+        """Make sure that the stream's files can be found.
+
+        Raises:
+            OutputError: the folder was removed or replaced.
+        """
+        self._files.end_stream(stream_id)
 
     def close(self) -> None:
         """Let others write such files."""

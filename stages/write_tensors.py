@@ -78,7 +78,13 @@ class WriteTensors:
         about = {INPUT_SIZE: np.array(tensors.input_size, np.int64), AFFINE: affine}
         self._files.write(packet.frame, lambda path: save_npz(path, {**tensors.arrays, **about}))
 
-    def end_stream(self, stream_id: str, reason: EndReason) -> None: ...
+    def end_stream(self, stream_id: str, reason: EndReason) -> None:
+        """Make sure that the stream's files can be found.
+
+        Raises:
+            OutputError: the folder was removed or replaced.
+        """
+        self._files.end_stream(stream_id)
 
     def close(self) -> None:
         """Let others write such files."""

@@ -10,7 +10,7 @@ from PIL import Image
 from vidgraph.pipeline.errors import OutputError
 from vidgraph.pipeline.packet import Packet
 from vidgraph.pipeline.picture import Picture
-from vidgraph.pipeline.stage import Sink
+from vidgraph.pipeline.stage import EndReason, Sink
 from vidgraph.stages.draw import ANNOTATED
 from vidgraph.stages.write_images import WriteImages
 
@@ -58,6 +58,21 @@ def test_overwrite_removes_the_pictures_of_an_earlier_run_only(tmp_path: Path) -
         (tmp_path / name).write_text("old")
     write_all(WriteImages({"s": tmp_path / "%d.png"}, picture=None, overwrite=True), rgb_packets(1))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["0.png", "7.jpg", "a7.png", "notes.txt"]
+
+
+@pytest.mark.parametrize("key", ["s", ""])
+def test_a_folder_replaced_just_before_the_end_is_noticed_at_the_end(tmp_path: Path, key: str) -> None:
+    sink = WriteImages({key: tmp_path / "f" / "%d.png"}, picture=None)
+    sink.open()
+    first, second = rgb_packets(2)
+    sink.write(first)
+    (tmp_path / "f").rename(tmp_path / "elsewhere")
+    (tmp_path / "f").mkdir()
+    sink.write(second)  # so soon after the first that nobody looks
+    with pytest.raises(OutputError, match="cannot go on with .*: it was removed, renamed or replaced"):
+        sink.end_stream("s", EndReason.FINISHED)
+    sink.close()
+    write_all(WriteImages({key: tmp_path / "f" / "%d.png"}, picture=None, overwrite=True), rgb_packets(1))
 
 
 def test_a_folder_that_cannot_be_made_is_refused_at_once(tmp_path: Path) -> None:

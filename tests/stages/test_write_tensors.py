@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from vidgraph.pipeline.affine import Affine
 from vidgraph.pipeline.errors import OutputError, UsageError
 from vidgraph.pipeline.packet import HELD_FROM, TENSORS, Packet
-from vidgraph.pipeline.stage import Sink
+from vidgraph.pipeline.stage import EndReason, Sink
 from vidgraph.pipeline.tensors import Tensors
 from vidgraph.stages import write_tensors
 from vidgraph.stages.open_sink import Outputs, open_sink
@@ -82,6 +82,18 @@ def test_overwrite_removes_the_tensors_of_an_earlier_run_only(tmp_path: Path) ->
         (tmp_path / name).write_text("old")
     write_all(WriteTensors({"s": tmp_path / "%d.npz"}, overwrite=True), [packet(0)])
     assert names_in(tmp_path) == ["0.npz", "7.png", "a7.npz"]
+
+
+def test_a_folder_replaced_just_before_the_end_is_noticed_at_the_end(tmp_path: Path) -> None:
+    sink = WriteTensors({"s": tmp_path / "f" / "%d.npz"})
+    sink.open()
+    sink.write(packet(0))
+    (tmp_path / "f").rename(tmp_path / "elsewhere")
+    (tmp_path / "f").mkdir()
+    sink.write(packet(1))  # so soon after the first that nobody looks
+    with pytest.raises(OutputError, match="cannot go on with .*: it was removed, renamed or replaced"):
+        sink.end_stream("s", EndReason.FINISHED)
+    sink.close()
 
 
 def test_existing_files_need_overwrite(tmp_path: Path) -> None:
