@@ -27,6 +27,7 @@ from typing import Any
 
 import numpy as np
 
+from .._version import __version__
 from ..pipeline.errors import EngineError
 from .cache import discard, find_or_build, key_of
 from .compare import random_feeds
@@ -146,12 +147,6 @@ def _lengths(port: Any) -> tuple[int | None, ...] | None:
     return tuple(None if length.is_dynamic else length.get_length() for length in shape)
 
 
-def _own_version() -> str:
-    from .. import __version__
-
-    return __version__
-
-
 def _choose_precision(name: str, asked: str, *, quantised: bool) -> str:
     available = available_precisions()
     if quantised:
@@ -207,7 +202,7 @@ def _compile_cached(path: Path, digest: str, precision: str, rest: str, options:
     config = _configuration(precision, rest, options)
     key = key_of(
         *(digest, options.device, precision, repr(sorted(config.items()))),
-        *("openvino", str(ov.__version__), _own_version(), sys.platform, platform.machine()),
+        *("openvino", str(ov.__version__), __version__, sys.platform, platform.machine()),
         *(processor().model, *sorted(processor().flags), os.environ.get("ONEDNN_MAX_CPU_ISA", "")),
     )
     compiled = None

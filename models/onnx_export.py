@@ -13,6 +13,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .._version import __version__
 from ..pipeline.errors import CheckpointError, MissingExtraError
 from .checkpoint import import_torch, load_fitted, sha256_of
 from .family import Family, GraphShape
@@ -84,7 +85,7 @@ def export_checkpoint(row: ModelRow, path: Path, size: tuple[int, int], batch: i
         "vidgraph.model": row.name,
         "vidgraph.settings": json.dumps(family.settings(row.name), sort_keys=True),
         "vidgraph.export": str(EXPORT_VERSION),
-        "vidgraph.version": package_version(),
+        "vidgraph.version": __version__,
         "vidgraph.weights_sha256": sha256_of(path),
         "vidgraph.input": json.dumps(layout),
         "vidgraph.trained_on": row.trained_on,
@@ -119,7 +120,7 @@ def export_graph(network: nn.Module, shape: GraphShape, metadata: dict[str, str]
     graph = onnx.load_from_string(buffer.getvalue())
     _blocks_first(graph.graph)
     _free_of_size(graph.graph, shape)
-    graph.producer_name, graph.producer_version = "vidgraph", package_version()
+    graph.producer_name, graph.producer_version = "vidgraph", __version__
     onnx.helper.set_model_props(graph, metadata)
     onnx.checker.check_model(graph, full_check=True)
     content: bytes = graph.SerializeToString()
@@ -216,10 +217,3 @@ def _remove_unused(graph: Any) -> None:
     initializers = [each for each in graph.initializer if each.name in used]
     del graph.initializer[:]
     graph.initializer.extend(initializers)
-
-
-def package_version() -> str:
-    """The version of this package."""
-    from .. import __version__
-
-    return __version__

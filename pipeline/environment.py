@@ -10,12 +10,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from .._version import __version__
+
 PACKAGES = ("vidgraph", "numpy", "av", "openvino", "onnxruntime", "opencv-python-headless", "opencv-python", "torch")
 
 
 def environment() -> dict[str, Any]:
     """The machine, the versions of what was measured, the commit and the time, JSON-able."""
-    from .. import __version__
     from ..kernels import instruction_set
 
     return {

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, NoReturn
 
-from ... import __version__
+from ..._version import __version__
 from ..errors import UsageError, VidgraphError
 from .options import COMMANDS, Command
 from .terminal import say, speaking

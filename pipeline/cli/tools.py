@@ -200,7 +200,7 @@ def info(options: argparse.Namespace) -> int:
 
 def machine_facts() -> dict[str, dict[str, Any]]:
     """Engines, instruction sets, codecs and GPU; plain JSON types."""
-    from ... import __version__
+    from ..._version import __version__
     from ...engines.info import engine_info
     from ...kernels import instruction_set
     from ...stages.av_info import video_info

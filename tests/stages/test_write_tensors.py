@@ -91,7 +91,7 @@ def test_a_folder_replaced_just_before_the_end_is_noticed_at_the_end(tmp_path: P
     (tmp_path / "f").rename(tmp_path / "elsewhere")
     (tmp_path / "f").mkdir()
     sink.write(packet(1))  # so soon after the first that nobody looks
-    with pytest.raises(OutputError, match="cannot go on with .*: it was removed, renamed or replaced"):
+    with pytest.raises(OutputError, match=r"cannot go on with .*: it was removed, renamed or replaced"):
         sink.end_stream("s", EndReason.FINISHED)
     sink.close()
 
