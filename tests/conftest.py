@@ -126,7 +126,7 @@ def vidgraph(
     tmp_path: Path, command_cache: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> Callable[..., Ended]:
     """As ``command``, but within this process, which is quicker."""
-    from vidgraph.pipeline.cli import main
+    from vidgraph.cli import main
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("VIDGRAPH_CACHE", str(command_cache))

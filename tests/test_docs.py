@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 import vidgraph
+from vidgraph.cli import build_parser, main
+from vidgraph.cli.options import COMMANDS
 from vidgraph.models import MODELS
-from vidgraph.pipeline.cli import build_parser, main
-from vidgraph.pipeline.cli.options import COMMANDS
 
 from .material import make_clip, make_own_networks, make_photo, make_weights, plain_environment
 

@@ -20,7 +20,7 @@ BLOCKER = """
 import sys
 for name in ("torch", "onnx", "onnxscript"):
     sys.modules[name] = None
-from vidgraph.pipeline.cli import main
+from vidgraph.cli import main
 sys.exit(main(sys.argv[1:]))
 """
 

@@ -232,7 +232,7 @@ def test_threads_left_opening_at_the_end_of_a_script(command: Command) -> None:
 
 LEFT_BEHIND = """
 import atexit, ctypes, sys, threading
-from vidgraph.pipeline.cli import console
+from vidgraph.cli import console
 
 libc = ctypes.CDLL(None)
 atexit.register(print, "at exit")

@@ -41,7 +41,7 @@ class Kind:
 _RUN = ("run", "{file}", "--model", "{material}/small.onnx", "--engine", "onnxruntime", "-q", "-o", "out.jsonl")
 _OWN = ("run", "{material}/clip.mp4", "--frames", "2", "-q", "-o", "out.jsonl", "--model")
 _MODULES = (
-    "vidgraph.pipeline.cli.jobs",
+    "vidgraph.cli.run",
     "vidgraph.models.run",
     "vidgraph.models.own.open",
     "av",
@@ -102,7 +102,7 @@ KINDS: dict[str, Kind] = {
         seeds.annotations,
         (("data", "{about}", "--to", "coco", "--images", "none", "-q", "-o", "written"),),
         "is not JSON|not UTF-8|is empty",
-        ("vidgraph.models.data.open", "vidgraph.pipeline.cli.data", "PIL.Image"),
+        ("vidgraph.models.data.open", "vidgraph.cli.data", "PIL.Image"),
     ),
     "checkpoint": Kind(
         seeds.checkpoints, (_load_checkpoint,), "not a|damaged|cannot read", ("torch", "vidgraph.models.checkpoint")

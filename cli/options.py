@@ -20,7 +20,7 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One sub-command: ``run`` names the function, ``module:function`` below ``vidgraph.pipeline.cli``."""
+    """One sub-command: ``run`` names the function, ``module:function`` below ``vidgraph.cli``."""
 
     name: str
     help: str
@@ -167,14 +167,14 @@ DATA = _option("--data", metavar="ADDRESS", help="synth:street, coco:FILE, wider
 _TRAIN = "vidgraph train yolact-edge-tiny --data synth:street -o runs/street"
 
 COMMANDS: tuple[Command, ...] = (
-    Command("run", "run a model on videos, images or streams", "jobs:run",
+    Command("run", "run a model on videos, images or streams", "run:run",
             (SOURCES, MODEL, OUTPUT, OVERWRITE, RESUME, PRESET, *DETECTION, *TEMPORAL, HEAD, SIZE, DEVICE, ENGINE,
              PRECISION, *RANGE, *POLICY, THREADS, DETERMINISTIC, STRICT, MAX_PIXELS, QUIET, VERBOSE),
             "vidgraph run in.mp4 --model retinaface-1mb -o out.mp4 -o out.jsonl"),
-    Command("models", "list the models: source, licence, weights, what was verified", "tools:models",
+    Command("models", "list the models: source, licence, weights, what was verified", "models:models",
             (_option("name", nargs="?", help="one model, in full", example="vidgraph models retinaface"),),
             "vidgraph models"),
-    Command("pull", "download a model's published weights", "tools:pull",
+    Command("pull", "download a model's published weights", "models:pull",
             (_option("model", help="name of the model", example="vidgraph pull retinaface-1mb"),
              _option("--from", dest="address", metavar="URL", help="another address than the published one",
                      example="vidgraph pull retinaface --from https://example.org/weights.pth --trust"),
@@ -182,7 +182,7 @@ COMMANDS: tuple[Command, ...] = (
                      example="vidgraph pull retinaface --from https://example.org/weights.pth --trust"),
              QUIET, VERBOSE),
             "vidgraph pull retinaface-1mb"),
-    Command("export", "write a model as an ONNX file", "tools:export",
+    Command("export", "write a model as an ONNX file", "models:export",
             (_option("model", metavar="NAME[=WEIGHTS]", help="model and weights",
                      example="vidgraph export retinaface=mobilenet0.25_Final.pth -o face.onnx"),
              _option("-o", "--output", metavar="FILE", help="the .onnx file (with --template the .toml)",
@@ -201,7 +201,7 @@ COMMANDS: tuple[Command, ...] = (
                      example="vidgraph export retinaface-1mb -o f.onnx --precision int8 --calibrate in.mp4 --frames 9"),
              OVERWRITE, VERBOSE),
             "vidgraph export retinaface=mobilenet0.25_Final.pth -o face.onnx"),
-    Command("check", "look through an ONNX file of your own: head, engines, cost, speed", "own:check",
+    Command("check", "look through an ONNX file of your own: head, engines, cost, speed", "check:check",
             (_option("network", metavar="FILE", help="the .onnx file", example="vidgraph check my.onnx"),
              _option("--head", metavar="KIND", help="what its outputs are, where they leave it open",
                      example="vidgraph check my.onnx --head yolo"),
@@ -212,7 +212,7 @@ COMMANDS: tuple[Command, ...] = (
              _option("--engine", default="auto", metavar="E", help="this one only (default: all)",
                      example="vidgraph check my.onnx --engine openvino"), VERBOSE),
             "vidgraph check my.onnx"),
-    Command("compare", "run two engines on the same input; worst element per output", "tools:compare",
+    Command("compare", "run two engines on the same input; worst element per output", "bench:compare",
             (SOURCE, MODEL,
              _option("--a", default="onnxruntime:fp32", metavar="ENGINE[:P]",
                      help="reference (default onnxruntime:fp32)",
@@ -226,14 +226,14 @@ COMMANDS: tuple[Command, ...] = (
                      example="vidgraph compare --source in.mp4 --model retinaface-1mb --frames 5"),
              MAX_PIXELS, VERBOSE),
             "vidgraph compare --source in.mp4 --model retinaface-1mb --b openvino:fp32"),
-    Command("bench", "measure each part alone and end to end", "tools:bench",
+    Command("bench", "measure each part alone and end to end", "bench:bench",
             (SOURCE, MODEL, WEIGHTS, BENCH_FRAMES,
              _option("-o", "--output", metavar="FILE", help="also write the figures as JSON",
                      example="vidgraph bench --model retinaface-1mb --source in.mp4 -o bench.json"),
              *DETECTION[:3], *TEMPORAL, OWN_HEAD, OWN_LABELS, SIZE, DEVICE, ENGINE, PRECISION, PRESET, THREADS,
              MAX_PIXELS, OVERWRITE, QUIET, VERBOSE),
             "vidgraph bench --model retinaface-1mb --source in.mp4"),
-    Command("eval", "judge a model by a data set with truth", "judge:evaluate",
+    Command("eval", "judge a model by a data set with truth", "eval:evaluate",
             (MODEL, DATA,
              _option("--protocol", default="default", metavar="P", help="default, or official: as its authors do it",
                      example="vidgraph eval --model yolact-edge-resnet50 --data coco:val.json --protocol official"),
@@ -322,14 +322,14 @@ COMMANDS: tuple[Command, ...] = (
                      example=_TRAIN + " --report 100"),
              THREADS, OVERWRITE, QUIET, VERBOSE),
             "vidgraph train yolact-edge-tiny --data coco:annotations.json -o runs/mine"),
-    Command("draw", "draw results on their video, without the network", "jobs:draw",
+    Command("draw", "draw results on their video, without the network", "run:draw",
             (_option("source", metavar="VIDEO", help="the video that was run",
                      example="vidgraph draw in.mp4 out.jsonl -o drawn.mp4"),
              _option("results", metavar="RESULTS", help="its .jsonl results",
                      example="vidgraph draw in.mp4 out.jsonl -o drawn.mp4"),
              OUTPUT, OVERWRITE, PRESET, THREADS, MAX_PIXELS, QUIET, VERBOSE),
             "vidgraph draw in.mp4 out.jsonl -o drawn.mp4"),
-    Command("convert", "convert results to another format", "tools:convert",
+    Command("convert", "convert results to another format", "convert:convert",
             (_option("results", metavar="RESULTS", help=".jsonl results",
                      example="vidgraph convert out.jsonl --to csv"),
              _option("--to", required=True, metavar="KIND", help="coco, coco-results, youtube-vis or csv",
@@ -351,7 +351,7 @@ COMMANDS: tuple[Command, ...] = (
                      example="vidgraph data 'synth:street?clips=1&frames=2' --to coco -o street --images png"),
              OVERWRITE, QUIET, VERBOSE),
             "vidgraph data 'synth:street?clips=1&frames=2' --to coco -o street"),
-    Command("info", "engines, instruction sets, codecs, GPU of this machine", "tools:info",
+    Command("info", "engines, instruction sets, codecs, GPU of this machine", "info:info",
             (_option("--json", action="store_true", help="as JSON", example="vidgraph info --json"),),
             "vidgraph info"),
 )

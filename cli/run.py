@@ -7,13 +7,13 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..cancel import StopOnSignal
-from ..errors import UsageError
-from ..results import ModelInfo
+from ..pipeline.cancel import StopOnSignal
+from ..pipeline.errors import UsageError
+from ..pipeline.results import ModelInfo
 from .terminal import Progress, progress_line, say
 
 if TYPE_CHECKING:
-    from ...models.run import Run
+    from ..models.run import Run
 
 PROGRESS_S = 0.5
 """Seconds between two looks at the progress."""
@@ -21,8 +21,8 @@ PROGRESS_S = 0.5
 
 def run(options: argparse.Namespace) -> int:
     """``vidgraph run``: the first line says what runs, the table at the end how it went."""
-    from ...models.default_model import default_model
-    from ...models.run import run as make_run
+    from ..models.default_model import default_model
+    from ..models.run import run as make_run
 
     model = options.model or default_model(options.sources)
     if options.sources and not options.outputs:
@@ -50,7 +50,7 @@ _PASSED = (
 
 def draw(options: argparse.Namespace) -> int:
     """``vidgraph draw``: recorded results on their video."""
-    from ...models.run import draw as make_draw
+    from ..models.run import draw as make_draw
 
     if not options.outputs:
         raise UsageError("no output was given; -o drawn.mp4")

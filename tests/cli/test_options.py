@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from vidgraph import __version__
-from vidgraph.pipeline.cli.options import COMMANDS
+from vidgraph.cli.options import COMMANDS
 
 from ..conftest import Command, Ended
 
@@ -150,7 +150,7 @@ def test_import_is_quick_and_loads_nothing_heavy() -> None:
 
 
 def test_both_ways_to_say_it(command: Command, tmp_path: Path) -> None:
-    for module in ("vidgraph", "vidgraph.pipeline.cli"):
+    for module in ("vidgraph", "vidgraph.cli"):
         run = subprocess.run(
             [sys.executable, "-P", "-m", module, "run"], capture_output=True, text=True, cwd=tmp_path, check=False
         )

@@ -1,4 +1,4 @@
-"""The command that judges a model: eval."""
+"""The command eval."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ..claims import output_error, whole_file
-from ..errors import OutputError, UsageError
-from .jobs import labels
+from ..pipeline.claims import output_error, whole_file
+from ..pipeline.errors import OutputError, UsageError
+from .run import labels
 from .terminal import Progress, say, show
 
 _PASSED = (
@@ -21,8 +21,8 @@ _PASSED = (
 
 def evaluate(options: argparse.Namespace) -> int:
     """``vidgraph eval``: the table on standard output, the JSON where it is asked for."""
-    from ...models.evaluate import evaluate as judge
-    from ...models.run import named_model
+    from ..models.evaluate import evaluate as judge
+    from ..models.run import named_model
 
     if not options.model:
         raise UsageError("--model is missing; vidgraph models lists them")

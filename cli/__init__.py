@@ -1,6 +1,6 @@
 """The ``vidgraph`` command: parses, dispatches, and turns every error into one line and an exit code.
 
-This package (and the root) may import every layer, inside functions; nothing else does.
+It stands on top: what a command needs is imported when it runs, so that the others start quickly.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, NoReturn
 
-from ..._version import __version__
-from ..errors import UsageError, VidgraphError
+from .._version import __version__
+from ..pipeline.errors import UsageError, VidgraphError
 from .options import COMMANDS, Command
 from .terminal import say, speaking
 
@@ -144,7 +144,7 @@ def _report(error: Exception, *, verbose: bool) -> int:
         import traceback
 
         say("".join(traceback.format_exception(error)).rstrip())
-    from ..calls import one_line
+    from ..pipeline.calls import one_line
 
     if isinstance(error, VidgraphError):
         say(f"vidgraph: {one_line(error)}")

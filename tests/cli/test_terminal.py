@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from vidgraph.pipeline.cli.terminal import progress_line, say, speaking
+from vidgraph.cli.terminal import progress_line, say, speaking
 from vidgraph.pipeline.stats import RunStats, StreamStats, Summary
 
 from ..conftest import PROGRAM, Command, Ended

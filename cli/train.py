@@ -6,12 +6,12 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..cancel import StopOnSignal
-from ..errors import UsageError
+from ..pipeline.cancel import StopOnSignal
+from ..pipeline.errors import UsageError
 from .terminal import Progress, say
 
 if TYPE_CHECKING:
-    from ...models.train.loop import Report, Trainer
+    from ..models.train.loop import Report, Trainer
 
 _SETTINGS = (
     "stage", "steps", "hours", "batch", "rate", "optimiser", "boxes", "scores", "decay", "warmup", "average", "seed",
@@ -22,11 +22,11 @@ _SETTINGS = (
 
 def train(options: argparse.Namespace) -> int:
     """Train a model; a first Ctrl-C or SIGTERM ends it in order, to be gone on with by ``--resume``."""
-    from ...models.checkpoint import import_torch
+    from ..models.checkpoint import import_torch
 
     import_torch("training")
-    from ...models.train.settings import TrainSettings
-    from ...models.train.train import train as carry_out
+    from ..models.train.settings import TrainSettings
+    from ..models.train.train import train as carry_out
 
     if isinstance(options.size, int) or isinstance(options.cache_size, int):
         raise UsageError("training needs both sides of a size, such as 512x288")
