@@ -23,11 +23,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..kernels import class_nms
-from ..models.data.dataset import Dataset, Sample
-from ..models.data.world import open_world
-from ..models.evaluate.coco import CocoAp, Objects, Precision
 from ..pipeline.detections import Detections
 from ..pipeline.masks import Masks
+from ..training.datasets.dataset import Dataset, Sample
+from ..training.datasets.synthetic import open_world
+from ..training.evaluation.coco import CocoAp, Objects, Precision
 from .harness import save
 
 TRAIN = "synth:street?split=train&difficulty=hard&frames=1&clips=40"

@@ -21,11 +21,11 @@ from typing import Any
 
 from ..models.base import load_model
 from ..models.checkpoint import _network_shapes, read_state_dict
-from ..models.data.cache import FrameCache, Size
-from ..models.evaluate import Scope, Variant, evaluate_variants
 from ..models.export import export
 from ..models.registry import find_model
 from ..models.yolact_edge.config import CONFIGS, YolactConfig
+from ..training.evaluation import Scope, Variant, evaluate_variants
+from ..training.frame_cache import FrameCache, Size
 from .bench_temporal import MIN_SCORE
 from .bench_temporal import row as row_of
 from .harness import save
@@ -84,10 +84,10 @@ def fit(
     """
     import torch
 
-    from ..models.train.loop import Trainer
-    from ..models.train.settings import TrainSettings
-    from ..models.train.state import WEIGHTS
-    from ..models.train.tasks import open_task
+    from ..training.loop import Trainer
+    from ..training.settings import TrainSettings
+    from ..training.state import WEIGHTS
+    from ..training.tasks import open_task
 
     row = find_model(MODEL)
     family = row.family()
@@ -115,7 +115,7 @@ def measure(
     """Key frames alone, and one in ``INTERVAL``, of one graph; ``fitted``: steps and precision of a head's training."""
     import torch
 
-    from ..models.data.cache_render import frame_cache
+    from ..training.render_frames import frame_cache
 
     choices = {"key 1": Variant(keyframes=1), f"key {INTERVAL}": Variant(keyframes=INTERVAL)}
     with tempfile.TemporaryDirectory() as folder, configured(config):

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from ..models.base import load_model
-from ..models.evaluate import Report, Scope, Variant, evaluate_variants
 from ..models.run import named_model
+from ..training.evaluation import Report, Scope, Variant, evaluate_variants
 from .harness import save
 
 INTERVALS = (1, 2, 5, 10, 20)

@@ -10,8 +10,8 @@ from .terminal import Progress, say, show_path
 
 def data(options: argparse.Namespace) -> int:
     """Write a data set, or the drawn world, as another."""
-    from ..models.data.open import open_dataset, refuse_own_folder
-    from ..models.data.write import write_dataset
+    from ..training.datasets.registry import open_dataset, refuse_own_folder
+    from ..training.datasets.write import write_dataset
 
     dataset = open_dataset(options.address)
     refuse_own_folder(options.address, Path(options.output))

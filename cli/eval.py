@@ -21,8 +21,8 @@ _PASSED = (
 
 def evaluate(options: argparse.Namespace) -> int:
     """``vidgraph eval``: the table on standard output, the JSON where it is asked for."""
-    from ..models.evaluate import evaluate as judge
     from ..models.run import named_model
+    from ..training.evaluation import evaluate as judge
 
     if not options.model:
         raise UsageError("--model is missing; vidgraph models lists them")

@@ -11,7 +11,7 @@ from ..pipeline.errors import UsageError
 from .terminal import Progress, say
 
 if TYPE_CHECKING:
-    from ..models.train.loop import Report, Trainer
+    from ..training.loop import Report, Trainer
 
 _SETTINGS = (
     "stage", "steps", "hours", "batch", "rate", "optimiser", "boxes", "scores", "decay", "warmup", "average", "seed",
@@ -25,8 +25,8 @@ def train(options: argparse.Namespace) -> int:
     from ..models.checkpoint import import_torch
 
     import_torch("training")
-    from ..models.train.settings import TrainSettings
-    from ..models.train.train import train as carry_out
+    from ..training.settings import TrainSettings
+    from ..training.train import train as carry_out
 
     if isinstance(options.size, int) or isinstance(options.cache_size, int):
         raise UsageError("training needs both sides of a size, such as 512x288")

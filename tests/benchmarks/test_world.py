@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from vidgraph.benchmarks import baseline_segments, bench_world
-from vidgraph.models.data.world import open_world
+from vidgraph.training.datasets.synthetic import open_world
 
 
 def test_every_formulation_gives_the_same_answer() -> None:

@@ -102,7 +102,7 @@ KINDS: dict[str, Kind] = {
         seeds.annotations,
         (("data", "{about}", "--to", "coco", "--images", "none", "-q", "-o", "written"),),
         "is not JSON|not UTF-8|is empty",
-        ("vidgraph.models.data.open", "vidgraph.cli.data", "PIL.Image"),
+        ("vidgraph.training.datasets.registry", "vidgraph.cli.data", "PIL.Image"),
     ),
     "checkpoint": Kind(
         seeds.checkpoints, (_load_checkpoint,), "not a|damaged|cannot read", ("torch", "vidgraph.models.checkpoint")

@@ -188,7 +188,7 @@ def descriptions(work: Path) -> Iterator[Seed]:
 
 def annotations(work: Path) -> Iterator[Seed]:
     """One file of each kind of data set, in a folder that has the rest of it."""
-    from ..models.data import fixtures
+    from ..training.datasets import fixtures
 
     root = work / "sets"
     if not root.exists():

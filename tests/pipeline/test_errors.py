@@ -20,10 +20,10 @@ from vidgraph.pipeline.errors import (
 )
 from vidgraph.stages.open_source import open_source
 
-for _module in pkgutil.iter_modules(importlib.import_module("vidgraph.models.train").__path__):
+for _module in pkgutil.iter_modules(importlib.import_module("vidgraph.training").__path__):
     if _module.name in ("crew", "loop"):  # they have errors of their own
         pytest.importorskip("torch")
-        importlib.import_module(f"vidgraph.models.train.{_module.name}")
+        importlib.import_module(f"vidgraph.training.{_module.name}")
 
 
 def _below(kind: type[VidgraphError]) -> list[type[VidgraphError]]:

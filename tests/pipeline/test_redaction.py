@@ -8,10 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from vidgraph.models.data.open import FORMATS
 from vidgraph.pipeline.errors import redact
 from vidgraph.pipeline.redaction import OWN_OPTIONS, printable, redact_address
 from vidgraph.stages.world.settings import SPLITS, parse_world
+from vidgraph.training.datasets.registry import FORMATS
 
 SECRET = "S3CR3T"
 KINDS = [redact, redact_address]

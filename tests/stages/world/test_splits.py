@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from vidgraph.models.data.splits import JUDGED, clip_hash, frozen
 from vidgraph.stages.world.render import WorldRenderer
 from vidgraph.stages.world.settings import SPLITS, THINGS
 from vidgraph.stages.world.truth import render_with_truth
+from vidgraph.training.datasets.splits import JUDGED, clip_hash, frozen
 
 
 @pytest.mark.parametrize("split", JUDGED)
