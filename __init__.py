@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from .models.base import Model, load_model
+    from .models.load import load_model
+    from .models.model import Model
     from .models.run import Run, run
     from .pipeline.detections import Detection, Detections
     from .pipeline.errors import VidgraphError
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
 _HOME = {
     "run": "models.run",
     "Run": "models.run",
-    "load_model": "models.base",
-    "Model": "models.base",
+    "load_model": "models.load",
+    "Model": "models.model",
     "Graph": "pipeline.graph",
     "Frame": "pipeline.packet",
     "Packet": "pipeline.packet",

@@ -19,10 +19,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..models.base import load_model
-from ..models.checkpoint import _network_shapes, read_state_dict
-from ..models.export import export
+from ..models.export.export import export
+from ..models.load import load_model
 from ..models.registry import find_model
+from ..models.weights.checkpoint import _network_shapes, read_state_dict
 from ..models.yolact_edge.config import CONFIGS, YolactConfig
 from ..training.evaluation import Scope, Variant, evaluate_variants
 from ..training.frame_cache import FrameCache, Size

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..kernels.assemble_masks.reference import resize_reference
+from ..models.custom.heads.yolo import YoloHead
+from ..models.custom.heads.yolo_rows import Extras
 from ..models.family import Choices, OutputKeys
-from ..models.own.heads.yolo import YoloHead
-from ..models.own.heads.yolo_rows import Extras
 from ..models.registry import find_model
 from ..models.yolact_edge.config import CONFIGS, VARIANCES
 from ..models.yolact_edge.postprocess import DecodeInstances

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..models.base import load_model
+from ..models.load import load_model
 from ..models.run import named_model
 from ..training.evaluation import Report, Scope, Variant, evaluate_variants
 from .harness import save

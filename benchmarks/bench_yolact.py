@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..models.base import Model, load_model
+from ..models.load import load_model
+from ..models.model import Model
 from ..models.run import run
 from ..pipeline.detections import Detections
 from ..pipeline.threads import ThreadBudget

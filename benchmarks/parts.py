@@ -16,7 +16,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..models.base import Model, load_model
+from ..models.load import load_model
+from ..models.model import Model
 from ..models.run import run
 from ..pipeline.errors import UsageError
 from ..pipeline.limits import MAX_PIXELS

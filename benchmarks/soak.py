@@ -18,7 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from ..models.base import Model, load_model
+from ..models.load import load_model
+from ..models.model import Model
 from ..models.run import named_model, run
 from ..pipeline.frame_result import FrameResult
 from .harness import save

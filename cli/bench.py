@@ -12,8 +12,8 @@ from .terminal import say, show
 
 def compare(options: argparse.Namespace) -> int:
     """Two engines on the same frames."""
-    from ..models.compare import compare_engines
-    from ..models.own.open import own_file
+    from ..benchmarks.compare_engines import compare_engines
+    from ..models.custom.open import own_file
     from ..models.registry import find_model
     from ..models.run import named_model
 

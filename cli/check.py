@@ -13,7 +13,7 @@ PROBLEM = 1
 
 def check(options: argparse.Namespace) -> int:
     """What is known of a network, which engines take it, its cost and speed."""
-    from ..models.own.check import check as look
+    from ..models.custom.check import check as look
 
     checked = look(
         options.network, size=options.size, head=options.head, labels=labels(options.labels), engine=options.engine
@@ -24,7 +24,7 @@ def check(options: argparse.Namespace) -> int:
 
 def template(options: argparse.Namespace) -> int:
     """Write the TOML of a network."""
-    from ..models.own.template import write_template
+    from ..models.custom.template import write_template
 
     path, unknown = write_template(options.model, options.output, size=options.size, force=options.overwrite)
     say(f"{path}: {unknown} lines are marked # ? as not known" if unknown else f"{path}: everything is known")

@@ -12,7 +12,7 @@ from .terminal import Progress, say, show, show_path
 def models(options: argparse.Namespace) -> int:
     """List the models, or one in full."""
     from ..models.registry import MODELS, find_model
-    from ..models.weights import weights_here
+    from ..models.weights.find import weights_here
 
     if not options.name:
         show(f"{'model':<32} {'finds':<22} {'trained on':<17} {'weights here':<13} checked")
@@ -44,7 +44,7 @@ def models(options: argparse.Namespace) -> int:
 
 def pull(options: argparse.Namespace) -> int:
     """Download published weights."""
-    from ..models.pull import pull as download
+    from ..models.weights.download import pull as download
 
     line = Progress(quiet=options.quiet)
 
@@ -67,11 +67,11 @@ def export(options: argparse.Namespace) -> int:
         return template(options)
     if options.output is None:
         raise UsageError("no output was given; -o FILE.onnx")
-    from ..models.export import default_size
-    from ..models.export import export as write
+    from ..models.export.export import default_size
+    from ..models.export.export import export as write
     from ..models.registry import find_model
     from ..models.run import named_model
-    from ..models.weights import Weights
+    from ..models.weights.find import Weights
 
     name, weights = named_model(options.model)
     if weights is None and Path(name).suffix.lower() == ".onnx" and Path(name).is_file():

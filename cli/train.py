@@ -22,7 +22,7 @@ _SETTINGS = (
 
 def train(options: argparse.Namespace) -> int:
     """Train a model; a first Ctrl-C or SIGTERM ends it in order, to be gone on with by ``--resume``."""
-    from ..models.checkpoint import import_torch
+    from ..models.weights.checkpoint import import_torch
 
     import_torch("training")
     from ..training.settings import TrainSettings

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from vidgraph.models.registry import MODELS, ModelRow
+from vidgraph.models.registry import MODELS
+from vidgraph.models.variant import ModelRow
 
 INTRO = """# Models
 

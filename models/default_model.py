@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 from ..pipeline.errors import UsageError
 from ..stages.world.settings import is_world
-from .registry import MODELS, ModelRow
-from .weights import weights_here
+from .registry import MODELS
+from .variant import ModelRow
+from .weights.find import weights_here
 
 WORLD_MODEL = "yolact-edge-tiny"
 """It comes with the package, trained on the drawn world."""

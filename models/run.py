@@ -27,11 +27,12 @@ from ..stages.iterate import Iterate
 from ..stages.open_sink import Output
 from ..stages.sample import Sample
 from ..stages.temporal import TemporalInfer
-from .base import Model, Propagation, load_model
 from .default_model import default_model
-from .identify import name_and_weights
 from .job import Address, Job, JobOptions, Policy, result_of
+from .load import load_model
+from .model import Model, Propagation
 from .registry import MODELS
+from .weights.identify import name_and_weights
 
 
 def run(
@@ -211,7 +212,7 @@ def named_model(text: str) -> tuple[str, str | None]:
     Raises:
         CheckpointError: the file is missing, or fits no model, or several.
     """
-    from .own.open import own_file
+    from .custom.open import own_file
 
     if "=" in text:
         return split_model(text)

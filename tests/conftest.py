@@ -47,7 +47,7 @@ def face_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """``retinaface`` as an exported file that needs no torch any more, with weights for :func:`material.picture`."""
     pytest.importorskip("torch", reason="seeded weights are made with torch (the extra 'torch')")
     pytest.importorskip("onnx", reason="needs onnx to export (the extra 'torch')")
-    from vidgraph.models import export
+    from vidgraph.models.export.export import export
 
     folder = tmp_path_factory.mktemp("faces")
     seeded = make_weights("retinaface", folder / "seeded.pth")

@@ -272,7 +272,8 @@ def test_an_engine_is_a_file_and_a_row(place: Path, monkeypatch: pytest.MonkeyPa
 
 def test_a_model_is_a_folder_and_a_row(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torch = pytest.importorskip("torch", reason="a checkpoint is read with torch")
-    from vidgraph.models.registry import MODELS, ModelRow
+    from vidgraph.models.registry import MODELS
+    from vidgraph.models.variant import ModelRow
 
     (place / "models" / "dummy").mkdir()
     (place / "models" / "dummy" / "__init__.py").write_text(MODEL, "utf-8")
@@ -288,9 +289,9 @@ def test_a_model_is_a_folder_and_a_row(place: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_head_is_a_file_and_a_row(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from vidgraph.models.own.heads import HEADS
+    from vidgraph.models.custom.heads import HEADS
 
-    from .models.own.planted import write_network
+    from .models.custom.planted import write_network
 
     (place / "models" / "own" / "heads" / "dummy.py").write_text(HEAD, "utf-8")
     monkeypatch.setitem(HEADS, "dummy", ".dummy")

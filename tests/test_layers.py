@@ -1,4 +1,4 @@
-"""Who imports whom: kernels <- pipeline <- engines <- stages <- models <- training <- benchmarks <- cli; nobody upwards."""
+"""Who imports whom: each layer only what is below it, from kernels up to the command line."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..models.checkpoint import load_plain
+from ..models.weights.checkpoint import load_plain
 from ..pipeline.errors import CheckpointError, OutputError
 
 CHECKPOINT, WEIGHTS, CURVE, ABOUT, LABELS = "checkpoint.pt", "last.pth", "curve.jsonl", "training.json", "labels.txt"

@@ -30,7 +30,7 @@ from .settings import TrainSettings
 
 if TYPE_CHECKING:
     from ..models.family import Family
-    from ..models.registry import ModelRow
+    from ..models.variant import ModelRow
 
 Batch = Any
 EMPTY_SHARE = 0.15

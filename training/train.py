@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ..models.checkpoint import check_values, load_network, read_state_dict
 from ..models.family import Family
-from ..models.registry import ModelRow, find_model
+from ..models.registry import find_model
+from ..models.variant import ModelRow
+from ..models.weights.checkpoint import check_values, load_network, read_state_dict
 from ..pipeline.claims import alone
 from ..pipeline.errors import OutputError
 from .datasets.registry import open_dataset

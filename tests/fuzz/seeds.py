@@ -117,7 +117,7 @@ def pictures(work: Path) -> Iterator[Seed]:
 def networks(work: Path) -> Iterator[Seed]:
     """ONNX files of a user's own."""
     from ..material import make_own_networks
-    from ..models.own.planted import write_network
+    from ..models.custom.planted import write_network
 
     make_own_networks(work)
     table = np.zeros((1, 7, 84), np.float32)  # 8x8, 4x4 and 2x2 cells

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from vidgraph.models import find_model, load_model
-from vidgraph.models.checkpoint import compare_shapes, load_network, read_state_dict
+from vidgraph.models.weights.checkpoint import compare_shapes, load_network, read_state_dict
 from vidgraph.pipeline.errors import CheckpointError, MissingExtraError, UsageError
 
 Make = Callable[[str], Path]
@@ -61,7 +61,7 @@ def test_published_weights_of_the_other_family(
 ) -> None:
     """Keys and shapes fit, so only the hash tells them apart."""
     from vidgraph.models import registry
-    from vidgraph.models.checkpoint import sha256_of
+    from vidgraph.models.weights.checkpoint import sha256_of
 
     path = golden("retinaface-1mb").folder / "state_dict.pth"
     weights = registry.WeightsFile("x.pth", sha256_of(path), None)

@@ -9,7 +9,7 @@ import pytest
 import vidgraph
 from vidgraph.models.default_model import WORLD_MODEL, default_model, models_here
 from vidgraph.models.registry import MODELS, find_model
-from vidgraph.models.weights import pulled_path
+from vidgraph.models.weights.find import pulled_path
 from vidgraph.pipeline.errors import UsageError
 
 

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 from vidgraph.engines import open_engine
-from vidgraph.models import export, find_model, load_model
-from vidgraph.models.onnx_export import export_checkpoint
+from vidgraph.models import find_model, load_model
+from vidgraph.models.export.export import export
 from vidgraph.models.onnx_file import read_metadata, resize_graph
+from vidgraph.models.weights.onnx_export import export_checkpoint
 from vidgraph.pipeline.errors import CheckpointError, OutputError, UsageError
 
 Make = Callable[[str], Path]
@@ -71,7 +72,7 @@ def test_resizing_without_torch_equals_exporting_at_that_size(
 def test_network_of_torch_and_resized_file_agree(
     size: tuple[int, int], seeded_checkpoint: Make, tmp_path: Path, torch: Any, tolerance: Callable[[str], float]
 ) -> None:
-    from vidgraph.models.checkpoint import load_network
+    from vidgraph.models.weights.checkpoint import load_network
 
     checkpoint = seeded_checkpoint("retinaface-1mb")
     small = export("retinaface-1mb", checkpoint, (32, 32), path=tmp_path / "small.onnx")

@@ -11,11 +11,11 @@ import pytest
 from vidgraph import DETECTIONS, LANDMARKS, Detections, Key, Landmarks
 from vidgraph.engines import ENGINES, open_engine
 from vidgraph.models import OutputKeys, find_model, load_model
-from vidgraph.models.checkpoint import load_network
 from vidgraph.models.family import Choices
 from vidgraph.models.retinaface.config import CONFIGS
 from vidgraph.models.retinaface.postprocess import DecodeFaces, TakeCandidates, priors_of
-from vidgraph.models.weights import Weights
+from vidgraph.models.weights.checkpoint import load_network
+from vidgraph.models.weights.find import Weights
 from vidgraph.pipeline.affine import Affine
 from vidgraph.stages.infer import RawOutputs
 

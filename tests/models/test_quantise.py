@@ -15,12 +15,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from vidgraph.benchmarks.compare_engines import compare_engines
 from vidgraph.engines import open_engine
 from vidgraph.engines.processor import processor
-from vidgraph.models import calibrate, export, find_model, load_model
-from vidgraph.models.compare import compare_engines
+from vidgraph.models import find_model, load_model
+from vidgraph.models.export import calibrate
+from vidgraph.models.export.export import export
 from vidgraph.models.onnx_file import read_metadata
-from vidgraph.models.weights import Weights
+from vidgraph.models.weights.find import Weights
 from vidgraph.pipeline.errors import CheckpointError, EngineError, MissingExtraError, UsageError
 from vidgraph.pipeline.packet import Frame
 from vidgraph.pipeline.picture import Picture
@@ -128,7 +130,7 @@ def test_what_does_not_fit_is_one_line(faces8: Path, face_weights: Path, face_cl
 def test_the_same_frames_are_not_calibrated_with_twice(
     nncf: None, exported: Path, face_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from vidgraph.models import quantise
+    from vidgraph.models.export.export import quantise
 
     given = {"precision": "int8", "calibrate": face_clip, "frames": 2}
     first = export("retinaface-slim", exported, (32, 48), path=tmp_path / "first.onnx", **given)
@@ -140,7 +142,7 @@ def test_the_same_frames_are_not_calibrated_with_twice(
 
 
 def test_a_network_is_quantised_once(faces8: Path) -> None:
-    from vidgraph.models.quantise import quantise
+    from vidgraph.models.export.quantise import quantise
 
     with pytest.raises(CheckpointError, match="is quantised already"):
         quantise(faces8.read_bytes(), [{"image": np.zeros((1, 3, 120, 160), np.float32)}])
@@ -257,7 +259,7 @@ def test_int8_graphs_of_a_video_model_stay_near_fp32(
 
 
 def test_graphs_of_two_calibrations_do_not_mix(video8: Path, tmp_path: Path) -> None:
-    from vidgraph.models.quantise import add_metadata
+    from vidgraph.models.export.quantise import add_metadata
 
     key = Path(shutil.copy(video8, tmp_path / "vid8-key.onnx"))
     other = add_metadata(video8.with_name("vid8-non_key.onnx").read_bytes(), {"vidgraph.calibration": "{}"})

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from vidgraph.models.base import load_model
+from vidgraph.models.load import load_model
 from vidgraph.models.run import run
 
 

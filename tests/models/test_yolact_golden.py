@@ -12,7 +12,7 @@ from vidgraph import Frame, Key, Packet, Picture
 from vidgraph.engines import ENGINES, open_engine
 from vidgraph.kernels import decode_boxes
 from vidgraph.models import find_model, load_model
-from vidgraph.models.weights import Weights
+from vidgraph.models.weights.find import Weights
 from vidgraph.models.yolact_edge.config import CONFIGS, VARIANCES
 from vidgraph.models.yolact_edge.postprocess import DecodeInstances, TakeRows, relative_boxes
 from vidgraph.models.yolact_edge.priors import priors_of

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from vidgraph import Detections, Graph, Key, Packet
 from vidgraph.models import OutputKeys
-from vidgraph.models.base import Model, Propagation, load_model
+from vidgraph.models.load import load_model
+from vidgraph.models.model import Model, Propagation
 from vidgraph.models.registry import find_model
 from vidgraph.models.run import named_model, run
 from vidgraph.pipeline.errors import UsageError

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 from vidgraph.engines import ENGINES, open_engine
-from vidgraph.models import MODELS, export, find_model, load_model
-from vidgraph.models.checkpoint import load_network
+from vidgraph.models import MODELS, find_model, load_model
+from vidgraph.models.export.export import export
 from vidgraph.models.family import Choices, OutputKeys
-from vidgraph.models.pull import pull
-from vidgraph.models.weights import Weights, pulled_path, weights_here
+from vidgraph.models.weights.checkpoint import load_network
+from vidgraph.models.weights.download import pull
+from vidgraph.models.weights.find import Weights, pulled_path, weights_here
 from vidgraph.models.yolact_edge.config import CONFIGS, YolactConfig
 from vidgraph.models.yolact_edge.family import FAMILY
 from vidgraph.models.yolact_edge.postprocess import DecodeInstances
@@ -228,7 +229,7 @@ def test_weights_come_with_the_package(
     assert pulled_path(row, file).parent.parent.name == row.folder
     with pytest.raises(UsageError, match=f"{name} comes with the package; there is nothing to pull"):
         pull(name)
-    monkeypatch.setattr("vidgraph.models.weights.pulled_path", lambda row, each: tmp_path / each.file)
+    monkeypatch.setattr("vidgraph.models.weights.find.pulled_path", lambda row, each: tmp_path / each.file)
     assert weights_here(row) is None
     with pytest.raises(UsageError, match=f"{name} comes with the package, but .* is missing; install again, or give"):
         load_model(name)

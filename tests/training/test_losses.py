@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs torch (the extra 'torch')")
 
 from vidgraph.training.batches import Anchors, MaskTargets  # noqa: E402
-from vidgraph.training.losses import (
+from vidgraph.training.losses import (  # noqa: E402
     FACE_WEIGHTS,
     Weights,
     box_fit,

@@ -10,7 +10,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs torch (the extra 'torch')")
 
 from vidgraph.benchmarks.bench_non_key import MODEL, OWN_HEAD, configured, fit, graphs  # noqa: E402
-from vidgraph.models.checkpoint import read_state_dict  # noqa: E402
+from vidgraph.models.weights.checkpoint import read_state_dict  # noqa: E402
 from vidgraph.training.render_frames import frame_cache  # noqa: E402
 
 from .shapes import Shapes  # noqa: E402

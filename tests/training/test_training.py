@@ -14,7 +14,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs torch (the extra 'torch')")
 
 from vidgraph.models import find_model  # noqa: E402
-from vidgraph.models.checkpoint import load_network  # noqa: E402
+from vidgraph.models.weights.checkpoint import load_network  # noqa: E402
 from vidgraph.pipeline.errors import CheckpointError, UsageError  # noqa: E402
 from vidgraph.training.datasets.dataset import Clip, Sample  # noqa: E402
 from vidgraph.training.loop import Trainer  # noqa: E402

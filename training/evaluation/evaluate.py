@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from ...models.base import load_model
+from ...models.load import load_model
 from ...pipeline.errors import UsageError
 from ...pipeline.packet import Key, Packet
 from ...pipeline.results import ModelInfo, ResultKeys

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from ...models.own.open import own_file
+from ...models.custom.open import own_file
 from ...models.registry import find_model
 from ...pipeline.errors import UsageError
 from ...stages.key_frames import PUBLISHED_INTERVAL, PhasedInterval

@@ -1,0 +1,179 @@
+"""Looking through an ONNX file of the user's own: what is known of it, and what its outputs are of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ...engines.spec import TensorSpec
+from ...pipeline.errors import CheckpointError, UsageError
+from ...stages.preprocess import Size
+from .defaults import completed
+from .description import Description, from_one_source, merged
+from .detect_head import recognise
+from .facts import NetworkFacts, read_facts
+from .head import Head, seen_dtype
+from .hugging_face import from_folder
+from .image_input import PictureInput, choose_size, picture_input
+from .inside import INSIDE
+from .static_shapes import fixed_file
+from .toml_file import from_toml, toml_path
+from .ultralytics import from_metadata, from_names
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A file whose axes are fixed, before anything is made of its outputs.
+
+    Attributes:
+        path: the file.
+        facts: what it says of itself.
+        about: what else is known of it, from anywhere.
+        picture: its input.
+        size: (height, width) of that input.
+        file: the file or a copy, with fixed axes, for a batch of one.
+        outputs: as heads see them.
+    """
+
+    path: Path
+    facts: NetworkFacts
+    about: Description
+    picture: PictureInput
+    size: Size
+    file: Path
+    outputs: tuple[TensorSpec, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OwnNetwork(Read):
+    """A file that is understood.
+
+    Attributes:
+        about: complete.
+        head: what its outputs are of.
+        class_names: by class id.
+    """
+
+    head: Head
+    class_names: tuple[str, ...]
+
+
+def look_through(
+    path: Path,
+    *,
+    size: int | Size | None = None,
+    head: str | None = None,
+    engine: str = "auto",
+    labels: tuple[str, ...] | None = None,
+) -> OwnNetwork:
+    """Read a network, fix its axes, and find out what its outputs are of.
+
+    Args:
+        path: an ONNX file.
+        size: of its input, a side or (height, width), where the file leaves it open.
+        head: a name of ``HEADS``, before what the file and its TOML say.
+        engine: the one to ask for shapes first.
+        labels: names of the classes that the caller gives, in place of those that are known.
+
+    Raises:
+        UsageError: the size does not fit, or no head does, or several.
+        CheckpointError: the file is damaged, or takes or gives what cannot be run.
+        EngineError: no engine can read it.
+    """
+    return understand(read(path, size=size, engine=engine, labels=labels), head)
+
+
+def read(
+    path: Path, *, size: int | Size | None = None, engine: str = "auto", labels: tuple[str, ...] | None = None
+) -> Read:
+    """The first half of :func:`look_through`."""
+    facts = read_facts(path)
+    about = describe_file(path, facts)
+    if labels is not None:
+        about = merged(about, from_one_source("the labels given", {"classes": labels}))
+    picture = picture_input(path, facts, about.input)
+    chosen = choose_size(path, picture, about.input, size)
+    said = about.sources.get("input.size", "")
+    if said == toml_path(path).name and size is None and about.input.size != chosen:
+        raise UsageError(f"{said} says another size than {path} has, {chosen[1]}x{chosen[0]}; correct or remove it")
+    if about.input.size != chosen or size is not None:
+        source = "the network" if None not in picture.size else "the size given"
+        about = merged(about, from_one_source(source, {"input.size": chosen}))
+    file = fixed_file(path, facts, picture, chosen, engine=engine)
+    outputs = seen_outputs(path, facts if file == path else read_facts(file))
+    return Read(path, facts, about, picture, chosen, file, outputs)
+
+
+def understand(given: Read, head: str | None = None) -> OwnNetwork:
+    """The second half of :func:`look_through`.
+
+    Raises:
+        UsageError: no head fits, or several, or the classes do not; or too little is known of the picture.
+    """
+    found = recognise(given.outputs, given.about, given.size, name=given.path.name, head=head)
+    about = completed(given.about, found, given.picture, given.path.name)
+    names = _class_names(given.path, about, found)
+    return OwnNetwork(
+        given.path, given.facts, about, given.picture, given.size, given.file, given.outputs, found, names
+    )
+
+
+def describe_file(path: Path, facts: NetworkFacts) -> Description:
+    """All that is known: the metadata, then Hugging Face's files, then the graph, then the TOML, which wins.
+
+    Raises:
+        UsageError: the TOML has an unknown key or a value that does not fit.
+        CheckpointError: a configuration beside the file is no JSON.
+    """
+    folder = path.parent.parent if path.parent.name == "onnx" else path.parent
+    about = merged(merged(from_names(facts.metadata), from_metadata(facts.metadata)), from_folder(folder))
+    if facts.normalised:
+        about = merged(about, from_one_source(INSIDE, {"input.mean": (0.0, 0.0, 0.0), "input.std": (1.0, 1.0, 1.0)}))
+    sizes = next((fact.name for fact in facts.inputs if fact.name in ("orig_target_sizes", "im_shape")), None)
+    if sizes is not None:
+        about = merged(about, from_one_source(f"the input {sizes!r}", {"boxes_unit": "pixels"}))
+    return merged(about, from_toml(toml_path(path)))
+
+
+def seen_outputs(path: Path, facts: NetworkFacts) -> tuple[TensorSpec, ...]:
+    """The outputs of a file whose shapes are fixed, with the dtypes that heads see.
+
+    Raises:
+        CheckpointError: one has a dtype that NumPy does not have.
+    """
+    seen = []
+    for fact in facts.outputs:
+        try:
+            dtype = seen_dtype(np.dtype(fact.dtype))
+        except TypeError as error:
+            raise CheckpointError(
+                f"{path}: output {fact} has a type that cannot be read; export it as float32"
+            ) from error
+        seen.append(TensorSpec(fact.name, dtype, tuple(int(length or 0) for length in fact.shape or ())))
+    return tuple(seen)
+
+
+def _class_names(path: Path, about: Description, head: Head) -> tuple[str, ...]:
+    """Names by class id.
+
+    Raises:
+        UsageError: more or fewer are known than the outputs speak of, or none where these do not say how many.
+    """
+    named, count = about.classes, head.class_count
+    if named is None:
+        if count is None and head.kind != "raw":
+            problem = "" if about.names_problem is None else f" ({about.names_problem})"
+            raise UsageError(
+                f"{path}: the outputs of {head.kind} do not say how many classes there are{problem}; name them with "
+                f"--labels (labels=), or classes in {toml_path(path).name}"
+            )
+        return tuple(f"class {index}" for index in range(count or 0))
+    if count is not None and len(named) != count:
+        source = about.sources.get("classes", "the description")
+        raise UsageError(
+            f"{path}: {source} names {len(named)} classes, and the outputs have {count} ({head.kind}); "
+            f"correct classes in {toml_path(path).name} (or --labels), or say another head"
+        )
+    return named

@@ -1,0 +1,340 @@
+"""A model that is ready to run: weights, engines by input size, and the stages of a graph."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from ..engines import Engine, open_engine
+from ..engines.open import EngineRow, first_that_takes
+from ..pipeline.errors import CheckpointError, UsageError
+from ..pipeline.frame_result import FrameResult
+from ..pipeline.packet import KEY_FRAME, Frame, Key, Packet
+from ..pipeline.results import ModelInfo, ResultKeys
+from ..pipeline.stage import EndReason, Stage
+from ..stages.draw import draw_rgb
+from ..stages.engine_shelf import EngineShelf
+from ..stages.give_tensors import GiveTensors
+from ..stages.infer import Infer, RawOutputs, copy_all
+from ..stages.key_frames import PUBLISHED_INTERVAL, FixedInterval, PolicyOf, policy_named
+from ..stages.preprocess import BufferPool, InputSize, ModelInput, Preprocess, Size
+from ..stages.temporal import TemporalInfer
+from .family import Choices, Family, OutputKeys
+from .given_image import ImageLike, given_image
+from .options import RAW
+from .runners import QueueRunner, open_temporal
+from .temporal_engines import TemporalEngines
+from .variant import ModelRow
+from .weights.find import Weights
+from .weights.onnx_export import is_exported
+
+if TYPE_CHECKING:
+    from torch import nn
+
+NOMINAL_FRAME = (1080, 1920)
+"""The frame that a model describes itself for where none is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineChoice:
+    """What runs the network; see :func:`..engines.open_engine`. ``batch`` is the most pictures in one run."""
+
+    engine: str = "auto"
+    device: str = "auto"
+    precision: str = "auto"
+    requests: int = 1
+    threads: int = 1
+    deterministic: bool = False
+    batch: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Propagation:
+    """How a video model propagates. ``batch`` frames between two key frames run at once."""
+
+    keyframes: int | str = PUBLISHED_INTERVAL
+    batch: int = 1
+
+    @classmethod
+    def of(cls, family: Family, row: ModelRow, *, keyframes: int | str | None, throughput: bool) -> Propagation:
+        """The caller's choice, or the model's own.
+
+        Raises:
+            UsageError: the model has no key frames, or ``keyframes`` is none of what is possible.
+        """
+        if len(family.graphs(row.name)) == 1:
+            if keyframes not in (None, "all", 1, "1") or throughput:
+                raise UsageError(f"{row.name} is no video model: it looks at every frame by itself, without key frames")
+            return cls(1)
+        chosen = (row.key_interval or PUBLISHED_INTERVAL) if keyframes is None else keyframes
+        policy = policy_named(chosen)("")
+        interval = policy.interval if isinstance(policy, FixedInterval) else PUBLISHED_INTERVAL
+        return cls(chosen, max(1, interval - 1) if throughput else 1)
+
+
+class Model:
+    """A loaded model: call it on an image, or put its :meth:`stages` into a graph.
+
+    Engines are opened when the first frame of a geometry comes and are shared by all uses of the
+    model. Safe from any thread. ``close`` (or leaving the ``with``) frees them.
+    """
+
+    def __init__(
+        self,
+        row: ModelRow,
+        weights: Weights,
+        size: InputSize,
+        engine: EngineChoice,
+        choices: Choices,
+        *,
+        propagation: Propagation | None = None,
+        head: str | None = None,
+    ) -> None:
+        self.row, self.weights, self.size, self.engine_choice, self.choices = row, weights, size, engine, choices
+        self.propagation, self.head = propagation or Propagation(), head
+        self._family = weights.family
+        self._shelf: EngineShelf[Any] = EngineShelf(self._open_runner)
+        self._described: ModelInfo | None = None
+        self._pool = BufferPool()
+
+    @property
+    def name(self) -> str:
+        """The name in commands and results."""
+        return self.row.name
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes, by class id: the caller's labels, or the model's own."""
+        return self.choices.labels or self._family.class_names(self.name)
+
+    def tuned(self, *, requests: int, threads: int, deterministic: bool | None = None) -> Model:
+        """This model with other threads; it has engines of its own, and is closed by itself."""
+        same = self.engine_choice.deterministic if deterministic is None else deterministic
+        engine = replace(self.engine_choice, requests=requests, threads=threads, deterministic=same)
+        return Model(
+            self.row, self.weights, self.size, engine, self.choices, propagation=self.propagation, head=self.head
+        )
+
+    def stages(
+        self, *, prefix: str = "", keys: OutputKeys | None = None, ahead: int = 0, policy: PolicyOf | None = None
+    ) -> list[Stage]:
+        """The model as stages of a graph: preprocess, infer, postprocess.
+
+        Args:
+            prefix: before the names of stages and inner items, so that two models fit into one graph.
+            keys: where the results go; by default ``DETECTIONS`` and ``LANDMARKS``, with the head ``raw`` ``TENSORS``.
+            ahead: frames of a stream that a video model may hold back, so that key frames to come fill what
+                waiting for one would leave idle; 0: every frame is waited for.
+            policy: of a video model: its key frames, in place of those it was loaded with.
+        """
+        form = self._family.input_format(self.name)
+        given = Key(f"{prefix}input", ModelInput)
+        raw = Key(f"{prefix}raw", RawOutputs)
+        take = copy_all if self.head == RAW else self._family.take(self.name, self.choices)
+        preprocess = Preprocess(
+            self.size, given, form.mean, form.std, form.bgr, form.pad, name=f"{prefix}preprocess", pool=self._pool,
+            single_positions=form.single_positions, dtype=form.dtype, layout=form.layout,
+        )  # fmt: skip
+        infer: Stage
+        if len(self.graphs) > 1:
+            policy, batch = policy or policy_named(self.propagation.keyframes), self.propagation.batch
+            workers = self.engine_choice.requests
+            infer = TemporalInfer(
+                self._shelf, given, raw, policy=policy, take=take, workers=workers, ahead=ahead, batch=batch,
+                name=f"{prefix}infer", key_frame=Key(f"{prefix}{KEY_FRAME}", int),
+            )  # fmt: skip
+        else:
+            infer = Infer(self._shelf, form.name, given, raw, take, name=f"{prefix}infer")
+        results, name = keys or OutputKeys(), f"{prefix}postprocess"
+        if self.head == RAW:
+            return [preprocess, infer, GiveTensors(raw, results.tensors, name=name)]
+        postprocess = self._family.postprocess(self.name, self.choices, raw=raw, keys=results, stage_name=name)
+        return [preprocess, infer, postprocess]
+
+    def __call__(self, image: ImageLike) -> FrameResult:
+        """What is in one picture. Keeps nothing for the next call.
+
+        Args:
+            image: RGB (not BGR), uint8 [H, W, 3]; the path of an image file; a Pillow image; or a picture. Files
+                and Pillow images are turned as their Exif data says.
+
+        Raises:
+            ValueError: the array is something else.
+            SourceError: the file cannot be read.
+            UsageError: it is no image: a list, a folder, a video, …
+        """
+        return self.stream("image")(image)
+
+    def stream(self, stream_id: str = "stream") -> ModelStream:
+        """A callable for the pictures of one camera, in order, with whatever state the model keeps of it."""
+        return ModelStream(self, stream_id)
+
+    def input_size(self, frame: Size) -> Size:
+        """Height and width of the network's input for a frame of (height, width) ``frame``."""
+        return self.size.fit(frame).size
+
+    def network_file(self, frame: Size, batch: int = 1, graph: str | None = None) -> Path:
+        """The ONNX file of a graph (None: the first) for frames of (height, width) ``frame``."""
+        return self.weights.network_file(self.input_size(frame), batch, graph)
+
+    def network(self) -> nn.Module:
+        """The torch network with the weights, in evaluation mode.
+
+        Raises:
+            CheckpointError: the weights are an exported file.
+            MissingExtraError: torch is not installed.
+        """
+        from .weights.checkpoint import load_network
+
+        if is_exported(self.weights.path):
+            raise CheckpointError(
+                f"{self.weights.path} is an exported file, which has no torch network; load the checkpoint"
+            )
+        return load_network(self.row, self.weights.path)
+
+    def describe(self, frame: Size | None = None) -> ModelInfo:
+        """What runs here, for the first line printed and for the header of results; opens the engine.
+
+        Args:
+            frame: (height, width) of the frames to come; without it, of those seen last or of 1920x1080.
+        """
+        if frame is None and self._described is not None:
+            return self._described
+        with self._shelf.runner(self.input_size(frame or NOMINAL_FRAME)):
+            pass
+        if self._described is None:
+            raise AssertionError("an opened engine describes itself")
+        return replace(self._described, input_size=self.input_size(frame or NOMINAL_FRAME))
+
+    @property
+    def graphs(self) -> tuple[str, ...]:
+        """Names of the network's graphs; the first needs nothing but the picture."""
+        return self._family.graphs(self.name)
+
+    @property
+    def lookahead(self) -> int:
+        """Frames of a file that :meth:`stages` had best be allowed to hold back."""
+        if len(self.graphs) == 1:
+            return 0
+        policy = policy_named(self.propagation.keyframes)("")
+        if not isinstance(policy, FixedInterval):
+            return 0  # every decision waits for the frame before
+        return 2 * max(policy.interval, self.engine_choice.requests)
+
+    def result_keys(self, keys: OutputKeys | None = None) -> ResultKeys:
+        """Where results of this model are in a packet, for writers of results."""
+        chosen = keys or OutputKeys()
+        if self.head == RAW:
+            return ResultKeys(self.name, None, None, None, chosen.tensors)
+        given = self._family.gives(self.name, chosen)
+        return ResultKeys(
+            self.name,
+            chosen.detections if chosen.detections in given else None,
+            chosen.landmarks if chosen.landmarks in given else None,
+            chosen.panoptic if chosen.panoptic in given else None,
+            None,
+        )
+
+    def close(self) -> None:
+        """Free the engines; what runs is finished first."""
+        self._shelf.close()
+
+    def __enter__(self) -> Model:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def open_engine(
+        self, input_size: Size, batch: int = 1, graph: str | None = None, *, engine: str | None = None
+    ) -> Engine:
+        """An engine of its own for a graph (None: the first) and an input of (height, width); the caller closes it.
+
+        ``engine`` is in place of the one that the model was loaded with.
+        """
+        chosen = self.engine_choice
+        return open_engine(
+            self.weights.network_file(input_size, batch, graph),
+            engine=engine or chosen.engine,
+            device=chosen.device,
+            precision=chosen.precision,
+            requests=chosen.requests,
+            threads=chosen.threads,
+            deterministic=chosen.deterministic,
+        )
+
+    def _open_runner(self, input_size: Size) -> Any:
+        def open_all(row: EngineRow) -> QueueRunner | TemporalEngines:
+            def open_one(batch: int, graph: str) -> Engine:
+                return self.open_engine(input_size, batch, graph, engine=row.name)
+
+            if len(self.graphs) > 1:
+                return open_temporal(open_one, self.graphs, batch=self.propagation.batch)
+            return QueueRunner.open(open_one, self.graphs[0], batch=chosen.batch, requests=chosen.requests)
+
+        chosen = self.engine_choice
+        runner = first_that_takes(chosen.engine, self.weights.path.name, open_all)  # all graphs in one engine
+        single = runner.first
+        self._described = ModelInfo(
+            self.name,
+            self.row.trained_on,
+            self.weights.path.name,
+            self.weights.sha256,
+            single.engine,
+            single.precision,
+            single.device,
+            input_size,
+            self.class_names,
+            self._family.point_names(self.name),
+            self.row.task if self.row.folder == "own" else "",
+        )
+        return runner
+
+
+class ModelStream:
+    """Calls a model on the pictures of one camera, one after the other."""
+
+    def __init__(self, model: Model, stream_id: str) -> None:
+        self.model, self.stream_id = model, stream_id
+        self._stages = model.stages()
+        self._indices = itertools.count()
+
+    def __call__(self, image: ImageLike, *, time_s: float = 0.0, epoch: int = 0) -> FrameResult:
+        """What is in the next picture.
+
+        Args:
+            image: RGB, uint8 [H, W, 3]; the path of an image file; a Pillow image; or a picture. Files and Pillow
+                images are turned as their Exif data says.
+            time_s: when it is shown, in seconds from the start of the stream.
+            epoch: another number than before drops what the model remembers of the stream.
+
+        Raises:
+            ValueError: the array is something else.
+            SourceError: the file cannot be read.
+            UsageError: it is no image: a list, a folder, a video, …
+        """
+        given = given_image(image)
+        frame = Frame(
+            stream_id=self.stream_id,
+            index=next(self._indices),
+            epoch=epoch,
+            pts_ns=round(time_s * 1e9),
+            duration_ns=0,
+            picture=given.picture,
+            damaged=given.damaged,
+            file=given.file,
+        )
+        packets = [Packet(frame)]
+        for stage in self._stages:
+            packets = [out for packet in packets for out in stage.process(packet)]
+        return FrameResult(packets[-1], (self.model.result_keys(),), draw_rgb)
+
+    def close(self) -> None:
+        """Forget the stream."""
+        for stage in self._stages:
+            list(stage.end_stream(self.stream_id, EndReason.FINISHED))

@@ -1,0 +1,86 @@
+"""What is known of a model, or of its published weights, without loading it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    pass
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .family import Family
+
+
+@dataclass(frozen=True, slots=True)
+class WeightsFile:
+    """A published file of weights.
+
+    Attributes:
+        file: its name.
+        sha256: its hash in hexadecimal, or None where none is known.
+        address: where it is downloaded from, or None where only a person can fetch it.
+        shipped: it comes with the package, in the folder ``shipped`` beside the model's code.
+        largest_bytes: no more than this is downloaded.
+    """
+
+    file: str
+    sha256: str | None
+    address: str | None
+    shipped: bool = False
+    largest_bytes: int = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRow:
+    """What is known about a model without loading it.
+
+    Attributes:
+        name: the name in commands and results.
+        aliases: other names it answers to.
+        folder: the sub-package that implements it.
+        task: what it finds.
+        source: the official code, with the commit that was followed.
+        licence: of code and weights, as the source states it.
+        trained_on: the data set, and what is known about the training.
+        weights: published files; the first is the one that ``pull`` takes.
+        verified: its outputs are held against recorded outputs of the official code.
+        verification: how, or why not.
+        key_interval: of a video model: a key frame every so many frames, unless asked otherwise; None: 5, as published.
+    """
+
+    name: str
+    aliases: tuple[str, ...]
+    folder: str
+    task: str
+    source: str
+    licence: str
+    trained_on: str
+    weights: tuple[WeightsFile, ...]
+    verified: bool
+    verification: str
+    key_interval: int | None = None
+
+    @property
+    def status(self) -> str:
+        """``verified against golden outputs`` or ``unverified``."""
+        return "verified against golden outputs" if self.verified else "unverified"
+
+    def family(self) -> Family:
+        """The implementation; imports the row's folder."""
+        family: Family = import_module(f".{self.folder}.family", __package__).FAMILY
+        return family
+
+
+OWN, OWN_LICENCE = "vidgraph", "Apache-2.0"
+SYNTHETIC = "synth:street, the drawn world"
+NOT_PUBLISHED = "no published network to hold it against"
+RAW_OUTPUTS = "raw outputs, with random weights"
+
+
+def shipped(file: str) -> tuple[WeightsFile, ...]:
+    """Weights that come with the package."""
+    return (WeightsFile(file, None, None, shipped=True),)
