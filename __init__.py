@@ -19,18 +19,18 @@ if TYPE_CHECKING:
     from .models.load import load_model
     from .models.model import Model
     from .models.run import Run, run
-    from .pipeline.detections import Detection, Detections
     from .pipeline.errors import VidgraphError
-    from .pipeline.frame_result import FrameResult
+    from .pipeline.execution.stats import RunStats
     from .pipeline.graph import Graph
-    from .pipeline.landmarks import Landmarks
-    from .pipeline.masks import Masks
     from .pipeline.packet import DETECTIONS, LANDMARKS, PANOPTIC, TENSORS, Frame, Key, Packet
-    from .pipeline.panoptic import PanopticMap
-    from .pipeline.picture import Picture
-    from .pipeline.read_results import read_results
-    from .pipeline.stats import RunStats
-    from .pipeline.tensors import Tensors
+    from .pipeline.results.frame_result import FrameResult
+    from .pipeline.results.reader import read_results
+    from .pipeline.types.detections import Detection, Detections
+    from .pipeline.types.landmarks import Landmarks
+    from .pipeline.types.masks import Masks
+    from .pipeline.types.panoptic import PanopticMap
+    from .pipeline.types.picture import Picture
+    from .pipeline.types.tensors import Tensors
 
 _HOME = {
     "run": "models.run",
@@ -45,17 +45,17 @@ _HOME = {
     "LANDMARKS": "pipeline.packet",
     "PANOPTIC": "pipeline.packet",
     "TENSORS": "pipeline.packet",
-    "Picture": "pipeline.picture",
-    "Detection": "pipeline.detections",
-    "Detections": "pipeline.detections",
-    "Landmarks": "pipeline.landmarks",
-    "Masks": "pipeline.masks",
-    "PanopticMap": "pipeline.panoptic",
-    "FrameResult": "pipeline.frame_result",
-    "RunStats": "pipeline.stats",
-    "Tensors": "pipeline.tensors",
+    "Picture": "pipeline.types.picture",
+    "Detection": "pipeline.types.detections",
+    "Detections": "pipeline.types.detections",
+    "Landmarks": "pipeline.types.landmarks",
+    "Masks": "pipeline.types.masks",
+    "PanopticMap": "pipeline.types.panoptic",
+    "FrameResult": "pipeline.results.frame_result",
+    "RunStats": "pipeline.execution.stats",
+    "Tensors": "pipeline.types.tensors",
     "VidgraphError": "pipeline.errors",
-    "read_results": "pipeline.read_results",
+    "read_results": "pipeline.results.reader",
 }
 
 __all__ = [

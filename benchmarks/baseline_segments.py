@@ -23,8 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..kernels import class_nms
-from ..pipeline.detections import Detections
-from ..pipeline.masks import Masks
+from ..pipeline.types.detections import Detections
+from ..pipeline.types.masks import Masks
 from ..training.datasets.dataset import Dataset, Sample
 from ..training.datasets.synthetic import open_world
 from ..training.evaluation.coco import CocoAp, Objects, Precision

@@ -18,9 +18,9 @@ from ..models.registry import find_model
 from ..models.yolact_edge.config import CONFIGS, VARIANCES
 from ..models.yolact_edge.postprocess import DecodeInstances
 from ..models.yolact_edge.priors import priors_of
-from ..pipeline.affine import Affine
-from ..pipeline.detections import Detections
 from ..pipeline.packet import Key
+from ..pipeline.types.affine import Affine
+from ..pipeline.types.detections import Detections
 from ..stages.infer import RawOutputs
 from .bench_masks import Scene, random_scene
 from .harness import Case

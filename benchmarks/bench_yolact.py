@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 from ..models.load import load_model
 from ..models.model import Model
 from ..models.run import run
-from ..pipeline.detections import Detections
-from ..pipeline.threads import ThreadBudget
+from ..pipeline.execution.threads import ThreadBudget
+from ..pipeline.types.detections import Detections
 from .harness import save
 from .optional import optional
 

@@ -15,11 +15,11 @@ from ..engines.compare import Difference, compare, format_differences
 from ..engines.spec import Engine
 from ..models.load import load_model
 from ..models.model import Model
-from ..pipeline.detections import Detections
 from ..pipeline.errors import UsageError
 from ..pipeline.limits import MAX_PIXELS
 from ..pipeline.packet import DETECTIONS, Frame, Packet
 from ..pipeline.stage import Stage
+from ..pipeline.types.detections import Detections
 from ..stages.open_source import open_sources
 from ..stages.preprocess import Size
 from .result_difference import ResultDifference

@@ -20,12 +20,12 @@ from ..models.load import load_model
 from ..models.model import Model
 from ..models.run import run
 from ..pipeline.errors import UsageError
+from ..pipeline.execution.stats import RunStats
+from ..pipeline.execution.threads import ThreadBudget
 from ..pipeline.limits import MAX_PIXELS
 from ..pipeline.packet import Packet
 from ..pipeline.redaction import redact_address
 from ..pipeline.stage import EndReason, Sink, Source, Stage
-from ..pipeline.stats import RunStats
-from ..pipeline.threads import ThreadBudget
 from ..stages.draw import Draw
 from ..stages.open_sink import open_sink
 from ..stages.open_source import open_source

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ..pipeline.detections import Detections
+from ..pipeline.types.detections import Detections
 
 SAME_OBJECT = 0.5
 """Boxes of one class that overlap by more than this (IoU) are one object."""

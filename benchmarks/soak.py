@@ -21,7 +21,7 @@ import numpy as np
 from ..models.load import load_model
 from ..models.model import Model
 from ..models.run import named_model, run
-from ..pipeline.frame_result import FrameResult
+from ..pipeline.results.frame_result import FrameResult
 from .harness import save
 
 SAMPLE_EVERY = 100

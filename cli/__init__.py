@@ -144,7 +144,7 @@ def _report(error: Exception, *, verbose: bool) -> int:
         import traceback
 
         say("".join(traceback.format_exception(error)).rstrip())
-    from ..pipeline.calls import one_line
+    from ..pipeline.execution.stage_calls import one_line
 
     if isinstance(error, VidgraphError):
         say(f"vidgraph: {one_line(error)}")

@@ -9,7 +9,7 @@ from .terminal import show_path
 
 def convert(options: argparse.Namespace) -> int:
     """Convert a results file."""
-    from ..pipeline.convert import convert as write
+    from ..pipeline.results.convert import convert as write
 
     show_path(
         write(options.results, options.to, options.output, overwrite=options.overwrite, max_pixels=options.max_pixels)

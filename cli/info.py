@@ -28,7 +28,7 @@ def machine_facts() -> dict[str, dict[str, Any]]:
     from .._version import __version__
     from ..engines.info import engine_info
     from ..kernels import instruction_set
-    from ..pipeline.threads import available_cores
+    from ..pipeline.execution.threads import available_cores
     from ..stages.av_info import video_info
 
     engines = engine_info()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..pipeline.cancel import StopOnSignal
 from ..pipeline.errors import UsageError
-from ..pipeline.results import ModelInfo
+from ..pipeline.results.format import ModelInfo
 from .terminal import Progress, progress_line, say
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from ..pipeline.execution.stats import RunStats
 from ..pipeline.redaction import one_line, printable, redact
-from ..pipeline.stats import RunStats
 
 
 class _OneLine(logging.Formatter):

@@ -15,10 +15,10 @@ from ..stages.infer import RawOutputs
 if TYPE_CHECKING:
     from torch import nn
 
-    from ..pipeline.detections import Detections
-    from ..pipeline.landmarks import Landmarks
-    from ..pipeline.panoptic import PanopticMap
-    from ..pipeline.tensors import Tensors
+    from ..pipeline.types.detections import Detections
+    from ..pipeline.types.landmarks import Landmarks
+    from ..pipeline.types.panoptic import PanopticMap
+    from ..pipeline.types.tensors import Tensors
 
 Arrays = dict[str, NDArray[Any]]
 Take = Callable[[Mapping[str, NDArray[Any]]], Arrays]

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..pipeline.errors import SourceError, UsageError, redact
-from ..pipeline.picture import Picture
+from ..pipeline.types.picture import Picture
 from ..stages.images import is_image, read_image_file
 from ..stages.picture_count import how_to_play
 

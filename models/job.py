@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from ..pipeline.errors import UsageError
-from ..pipeline.frame_result import FrameResult
+from ..pipeline.execution.threads import ThreadBudget
 from ..pipeline.graph import Graph
 from ..pipeline.limits import MAX_PIXELS
 from ..pipeline.packet import Frame, Key, Packet
-from ..pipeline.results import ModelInfo, ResultKeys, SourceInfo, header_record
+from ..pipeline.results.format import ModelInfo, ResultKeys, SourceInfo, header_record
+from ..pipeline.results.frame_result import FrameResult
 from ..pipeline.stage import Source, Stage, keys_of
-from ..pipeline.threads import ThreadBudget
 from ..stages.animation import AnimationSource
 from ..stages.draw import Draw, draw_rgb
 from ..stages.images import ImageSource

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from ..engines import Engine, open_engine
 from ..engines.open import EngineRow, first_that_takes
 from ..pipeline.errors import CheckpointError, UsageError
-from ..pipeline.frame_result import FrameResult
 from ..pipeline.packet import KEY_FRAME, Frame, Key, Packet
-from ..pipeline.results import ModelInfo, ResultKeys
+from ..pipeline.results.format import ModelInfo, ResultKeys
+from ..pipeline.results.frame_result import FrameResult
 from ..pipeline.stage import EndReason, Stage
 from ..stages.draw import draw_rgb
 from ..stages.engine_shelf import EngineShelf

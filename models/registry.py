@@ -16,12 +16,13 @@ FAMILIES = ("retinaface", "yolact_edge")
 """The folders of models: one line each. The models of a folder are the rows in its ``variants``."""
 
 
-def _variants(family: str) -> tuple[ModelRow, ...]:
+def variants_of(family: str) -> tuple[ModelRow, ...]:
+    """The models of a folder."""
     rows: tuple[ModelRow, ...] = import_module(f".{family}.variants", __package__).VARIANTS
     return rows
 
 
-MODELS: dict[str, ModelRow] = {row.name: row for family in FAMILIES for row in _variants(family)}
+MODELS: dict[str, ModelRow] = {row.name: row for family in FAMILIES for row in variants_of(family)}
 """Every model by its name, in the order of ``vidgraph models``."""
 
 

@@ -12,15 +12,15 @@ from types import TracebackType
 from typing import Any
 
 from ..pipeline.errors import UsageError, VidgraphError
-from ..pipeline.frame_result import FrameResult
+from ..pipeline.execution.run import Run as GraphRun
+from ..pipeline.execution.stats import RunStats
 from ..pipeline.graph import Graph
 from ..pipeline.limits import MAX_PIXELS
 from ..pipeline.packet import Key, Packet
-from ..pipeline.read_results import read_results
-from ..pipeline.results import ModelInfo, ResultKeys
-from ..pipeline.run import Run as GraphRun
+from ..pipeline.results.format import ModelInfo, ResultKeys
+from ..pipeline.results.frame_result import FrameResult
+from ..pipeline.results.reader import read_results
 from ..pipeline.stage import Stage, keys_of
-from ..pipeline.stats import RunStats
 from ..stages.attach_results import AttachResults
 from ..stages.hold import Hold
 from ..stages.iterate import Iterate

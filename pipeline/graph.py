@@ -7,16 +7,16 @@ from difflib import get_close_matches
 from typing import Any, TypeVar
 
 from .errors import GraphError, UsageError
-from .execution import Execution, RunOptions
+from .execution.base import Execution, RunOptions
+from .execution.run import Run
+from .execution.serial import SerialExecutor
+from .execution.stage_order import ordered
+from .execution.stats import RunStats
+from .execution.threaded import ThreadedExecutor
+from .execution.threads import ThreadBudget
 from .functions import FunctionSink, FunctionStage, name_of
-from .order import ordered
 from .packet import Packet
-from .run import Run
-from .serial import SerialExecutor
 from .stage import Sink, Source, Stage
-from .stats import RunStats
-from .threaded import ThreadedExecutor
-from .threads import ThreadBudget
 
 EXECUTORS: dict[str, type[Execution]] = {"threaded": ThreadedExecutor, "serial": SerialExecutor}
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..pipeline.errors import SourceError
 from ..pipeline.limits import MAX_PIXELS, check_max_pixels
 from ..pipeline.packet import Frame
-from ..pipeline.picture import Picture
+from ..pipeline.types.picture import Picture
 from .av_open import check_file
 from .clock import NANOSECONDS, check_range, parse_time
 from .image_bytes import is_cut_off

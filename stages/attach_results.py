@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from ..pipeline.detections import Detections
 from ..pipeline.errors import ResultsError, UsageError
-from ..pipeline.landmarks import Landmarks
 from ..pipeline.packet import DETECTIONS, HELD_FROM, LANDMARKS, PANOPTIC, Frame, Key, Packet
-from ..pipeline.panoptic import PanopticMap
-from ..pipeline.read_results import FrameRecord, Results
+from ..pipeline.results.reader import FrameRecord, Results
 from ..pipeline.stage import EndReason
+from ..pipeline.types.detections import Detections
+from ..pipeline.types.landmarks import Landmarks
+from ..pipeline.types.panoptic import PanopticMap
 
 
 class AttachResults:

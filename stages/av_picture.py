@@ -15,7 +15,7 @@ from av.video.reformatter import ColorRange, VideoReformatter
 from numpy.typing import NDArray
 
 from ..kernels import PIXEL_FORMATS, rotate
-from ..pipeline.picture import HDR_TRANSFERS, UNMARKED, ColorTags, Matrix, Picture
+from ..pipeline.types.picture import HDR_TRANSFERS, UNMARKED, ColorTags, Matrix, Picture
 from .deep_samples import DEEP_FORMATS, to_8_bits
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..pipeline.frame_result import FrameResult
 from ..pipeline.packet import Key, Packet
-from ..pipeline.results import ResultKeys
+from ..pipeline.results.format import ResultKeys
+from ..pipeline.results.frame_result import FrameResult
 from ..pipeline.stage import EndReason
 from .draw import draw_rgb
 from .outputs import detection_keys

@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..kernels import PIXEL_FORMATS, draw_boxes, draw_labels, draw_masks, draw_points, draw_segments
-from ..pipeline.detections import Detections
-from ..pipeline.landmarks import Landmarks
 from ..pipeline.packet import Key, Packet
-from ..pipeline.panoptic import PanopticMap, Segment
-from ..pipeline.picture import Matrix, Picture
-from ..pipeline.results import ResultKeys
+from ..pipeline.results.format import ResultKeys
 from ..pipeline.stage import EndReason
+from ..pipeline.types.detections import Detections
+from ..pipeline.types.landmarks import Landmarks
+from ..pipeline.types.panoptic import PanopticMap, Segment
+from ..pipeline.types.picture import Matrix, Picture
 from .draw_style import DrawStyle, color_of, colors_of, text_colors_on, text_mask
 from .outputs import detection_keys
 from .picture_pool import PicturePool

@@ -11,8 +11,8 @@ from typing import Any
 from ..pipeline.claims import Claim, Claims, output_error
 from ..pipeline.errors import SourceError, UsageError
 from ..pipeline.packet import Frame, Key, Packet
-from ..pipeline.picture import HDR_TRANSFERS, Picture
 from ..pipeline.stage import EndReason
+from ..pipeline.types.picture import HDR_TRANSFERS, Picture
 from .audio_copy import AudioCopy
 from .clock import NANOSECONDS
 from .draw import ANNOTATED

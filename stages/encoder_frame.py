@@ -14,7 +14,7 @@ from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from numpy.typing import NDArray
 
 from ..kernels import PIXEL_FORMATS
-from ..pipeline.picture import HDR_TRANSFERS, UNMARKED, Picture
+from ..pipeline.types.picture import HDR_TRANSFERS, UNMARKED, Picture
 
 MATRIX_TAGS = {"bt601": Colorspace.SMPTE170M, "bt709": Colorspace.ITU709, "bt2020": 9}
 """FFmpeg's AVColorSpace by matrix; 9 is BT.2020 with non-constant luminance."""

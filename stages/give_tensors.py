@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..pipeline.packet import SKIPPED, TENSORS, Key, Packet
 from ..pipeline.stage import EndReason
-from ..pipeline.tensors import Tensors
+from ..pipeline.types.tensors import Tensors
 from .infer import RawOutputs
 
 

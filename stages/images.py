@@ -14,8 +14,8 @@ from pathlib import Path
 from ..pipeline.errors import SourceError
 from ..pipeline.limits import MAX_PIXELS, check_max_pixels, too_large
 from ..pipeline.packet import Frame
-from ..pipeline.picture import Picture
 from ..pipeline.redaction import redact_address
+from ..pipeline.types.picture import Picture
 from .clock import NANOSECONDS, check_range, frames_between, parse_time, to_ns
 from .picture_count import is_put_together, picture_count, whole_chunks
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from ..pipeline.affine import Affine
 from ..pipeline.packet import SKIPPED, Key, Packet
 from ..pipeline.stage import EndReason
+from ..pipeline.types.affine import Affine
 from .engine_shelf import EngineShelf, Runner
 from .preprocess import ModelInput, Size
 

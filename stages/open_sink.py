@@ -11,11 +11,11 @@ from typing import Any
 
 from ..pipeline.claims import Claims, output_error
 from ..pipeline.errors import UsageError
-from ..pipeline.frame_result import FrameResult
 from ..pipeline.packet import TENSORS, Key, Packet
-from ..pipeline.picture import Picture
-from ..pipeline.results import Record, ResultKeys
+from ..pipeline.results.format import Record, ResultKeys
+from ..pipeline.results.frame_result import FrameResult
 from ..pipeline.stage import Sink, keys_of
+from ..pipeline.types.picture import Picture
 from .callback import Callback
 from .draw import ANNOTATED
 from .outputs import (

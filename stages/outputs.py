@@ -15,9 +15,9 @@ from typing import Any
 from ..pipeline.claims import exists_already, output_error
 from ..pipeline.errors import OutputError, UsageError
 from ..pipeline.packet import Key, Packet
-from ..pipeline.picture import Picture
 from ..pipeline.redaction import redact_address
-from ..pipeline.results import ResultKeys
+from ..pipeline.results.format import ResultKeys
+from ..pipeline.types.picture import Picture
 from .named_files import NAME, Names, is_named, named, picture_names
 
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv")

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..pipeline.limits import too_large
-from ..pipeline.picture import Picture
+from ..pipeline.types.picture import Picture
 from .deep_samples import nearest_8_bits
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..kernels import preprocess
-from ..pipeline.affine import Affine
 from ..pipeline.packet import SKIPPED, Key, Packet
 from ..pipeline.stage import EndReason
+from ..pipeline.types.affine import Affine
 
 Size = tuple[int, int]
 """Height and width."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..pipeline.claims import Claims
 from ..pipeline.errors import UsageError
-from ..pipeline.read_results import last_key_frames, read_results, results_end
+from ..pipeline.results.reader import last_key_frames, read_results, results_end
 from .named_files import Names
 from .outputs import NUMBERED, Kind, kind_of, last_number, part_files
 from .video_so_far import Line, VideoSoFar, video_so_far

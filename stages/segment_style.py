@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 from numpy.typing import NDArray
 
-from ..pipeline.panoptic import PanopticMap, Segment
+from ..pipeline.types.panoptic import PanopticMap, Segment
 from .draw_style import colors_of
 
 LARGEST_ID = 4095

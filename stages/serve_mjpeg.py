@@ -16,8 +16,8 @@ from urllib.parse import quote, unquote
 
 from ..pipeline.errors import OutputError
 from ..pipeline.packet import Key, Packet
-from ..pipeline.picture import Picture
 from ..pipeline.stage import EndReason
+from ..pipeline.types.picture import Picture
 from .draw import ANNOTATED
 from .encoder_frame import JpegEncoder
 from .outputs import shown_picture

@@ -13,7 +13,7 @@ from av.packet import Packet
 from ..pipeline.claims import CHECKED_EVERY_S, Claim, output_error
 from ..pipeline.errors import OutputError
 from ..pipeline.packet import Frame
-from ..pipeline.picture import UNMARKED, ColorTags, Picture
+from ..pipeline.types.picture import UNMARKED, ColorTags, Picture
 from .audio_copy import AudioCopy
 from .clock import NANOSECONDS
 from .encoder_frame import MATRIX_TAGS, EncoderFrames, coded_matrix, coded_size, matrix_tag

@@ -7,8 +7,8 @@ from typing import Any
 
 from ..pipeline.errors import MissingExtraError, OutputError
 from ..pipeline.packet import Key, Packet
-from ..pipeline.picture import Picture
 from ..pipeline.stage import EndReason
+from ..pipeline.types.picture import Picture
 from .draw import ANNOTATED
 from .outputs import shown_picture
 

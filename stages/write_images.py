@@ -9,8 +9,8 @@ from typing import Any
 
 from ..pipeline.claims import Claims
 from ..pipeline.packet import Key, Packet
-from ..pipeline.picture import HDR_TRANSFERS, Picture
 from ..pipeline.stage import EndReason
+from ..pipeline.types.picture import HDR_TRANSFERS, Picture
 from .draw import ANNOTATED
 from .named_files import Names
 from .numbered_files import NumberedFiles

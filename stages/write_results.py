@@ -12,8 +12,8 @@ from typing import Any
 from ..pipeline.claims import CHECKED_EVERY_S, Claim, Claims, output_error
 from ..pipeline.errors import UsageError
 from ..pipeline.packet import Key, Packet
-from ..pipeline.read_results import ResultsEnd, header_differences, results_end
-from ..pipeline.results import Record, ResultKeys, dumps, frame_record, header_record
+from ..pipeline.results.format import Record, ResultKeys, dumps, frame_record, header_record
+from ..pipeline.results.reader import ResultsEnd, header_differences, results_end
 from ..pipeline.stage import EndReason
 from .outputs import detection_keys
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..pipeline.claims import Claims
 from ..pipeline.packet import HELD_FROM, TENSORS, Key, Packet
 from ..pipeline.stage import EndReason
-from ..pipeline.tensors import Tensors
+from ..pipeline.types.tensors import Tensors
 from .named_files import Names
 from .numbered_files import NumberedFiles
 

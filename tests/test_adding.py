@@ -1,4 +1,4 @@
-"""docs/adding.md holds: a dummy kernel, stage, engine, model and head are added in one place and with one line each."""
+"""docs/adding.md holds: a dummy of each kind is added in one place and with one line."""
 
 from __future__ import annotations
 
@@ -129,11 +129,11 @@ def describe():
     return EngineDescription("1.0", ("cpu",), ("fp32",))
 """
 
-MODEL = """
+FAMILY = """
 import numpy as np
 from torch import nn
 
-from ...pipeline.detections import Detections
+from ...pipeline.types.detections import Detections
 from ...stages.infer import copy_all
 from ..family import Family, GraphShape, InputFormat
 
@@ -197,13 +197,19 @@ class BrightnessFamily(Family):
 FAMILY = BrightnessFamily()
 """
 
+VARIANTS = """
+from ..variant import ModelRow
+
+VARIANTS = (ModelRow("dummy", (), "dummy", "brightness", "this test", "MIT", "nothing", (), False, "a dummy"),)
+"""
+
 
 HEAD = """
 from dataclasses import dataclass
 
 import numpy as np
 
-from ....pipeline.detections import Detections
+from ....pipeline.types.detections import Detections
 from ....stages.infer import copy_all
 from ..head import HeadResults
 
@@ -232,7 +238,7 @@ def fit(outputs, about, size):
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder whose sub-folders kernels, stages, engines and models count as those of the package."""
-    for name in ("kernels", "stages", "engines", "models", "models/own/heads"):
+    for name in ("kernels", "stages", "engines", "models", "models/custom/heads"):
         (tmp_path / name).mkdir(parents=True)
         module = importlib.import_module(f"vidgraph.{name.replace('/', '.')}")
         monkeypatch.setattr(module, "__path__", [*module.__path__, str(tmp_path / name)])
@@ -270,15 +276,15 @@ def test_an_engine_is_a_file_and_a_row(place: Path, monkeypatch: pytest.MonkeyPa
         engine.run({"x": np.zeros((2, 2), np.float32)})
 
 
-def test_a_model_is_a_folder_and_a_row(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_family_is_a_folder_and_a_line(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torch = pytest.importorskip("torch", reason="a checkpoint is read with torch")
-    from vidgraph.models.registry import MODELS
-    from vidgraph.models.variant import ModelRow
+    from vidgraph.models.registry import MODELS, variants_of
 
     (place / "models" / "dummy").mkdir()
-    (place / "models" / "dummy" / "__init__.py").write_text(MODEL, "utf-8")
-    row = ModelRow("dummy", (), "dummy", "brightness", "this test", "MIT", "nothing", (), False, "a dummy")
-    monkeypatch.setitem(MODELS, "dummy", row)
+    for name, text in {"__init__": "", "family": FAMILY, "variants": VARIANTS}.items():
+        (place / "models" / "dummy" / f"{name}.py").write_text(text, "utf-8")
+    (row,) = variants_of("dummy")
+    monkeypatch.setitem(MODELS, row.name, row)
     monkeypatch.setenv("VIDGRAPH_CACHE", str(place / "cache"))
     weights = place / "dummy.pth"
     torch.save({"mix.weight": torch.full((1, 3, 1, 1), 1 / 3), "mix.bias": torch.zeros(1)}, weights)
@@ -293,7 +299,7 @@ def test_a_head_is_a_file_and_a_row(place: Path, monkeypatch: pytest.MonkeyPatch
 
     from .models.custom.planted import write_network
 
-    (place / "models" / "own" / "heads" / "dummy.py").write_text(HEAD, "utf-8")
+    (place / "models" / "custom" / "heads" / "dummy.py").write_text(HEAD, "utf-8")
     monkeypatch.setitem(HEADS, "dummy", ".dummy")
     monkeypatch.setenv("VIDGRAPH_CACHE", str(place / "cache"))
     box = np.array([[1, 2, 3, 4]], np.float32)

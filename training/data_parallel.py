@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from ..pipeline.errors import VidgraphError
-from ..pipeline.threads import end_with_parent
+from ..pipeline.execution.threads import end_with_parent
 
 HELPER_WAITED_FOR_S = 600.0
 _LEAVE = -1

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..pipeline.errors import SourceError
-from ..pipeline.masks import packed_bytes
-from ..pipeline.parse_json import parse_json
+from ..pipeline.results.parse_json import parse_json
+from ..pipeline.types.masks import packed_bytes
 
 FORMAT = 2
 """Version of the layout of the files."""

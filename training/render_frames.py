@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from ..engines.cache import cache_root
 from ..kernels import preprocess
 from ..pipeline.errors import OutputError, SourceError
-from ..pipeline.masks import Masks
-from ..pipeline.picture import Picture
-from ..pipeline.threads import end_with_parent
+from ..pipeline.execution.threads import end_with_parent
+from ..pipeline.types.masks import Masks
+from ..pipeline.types.picture import Picture
 from .datasets.dataset import Dataset, Sample
 from .frame_cache import DESCRIPTION, FACE_ARRAYS, FLOW_SHRINK, FORMAT, FRAME_ARRAYS, OBJECT_ARRAYS, FrameCache, Size
 

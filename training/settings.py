@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from ..pipeline.errors import UsageError
-from ..pipeline.threads import available_cores
+from ..pipeline.execution.threads import available_cores
 from .augment import Augmentation
 
 Stage = Literal["image", "video"]

@@ -20,12 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...engines.spec import TensorSpec
-from ...pipeline.detections import Detections
 from ...pipeline.errors import EngineError
-from ...pipeline.landmarks import Landmarks
 from ...pipeline.packet import Key
-from ...pipeline.panoptic import PanopticMap
-from ...pipeline.tensors import Tensors
+from ...pipeline.types.detections import Detections
+from ...pipeline.types.landmarks import Landmarks
+from ...pipeline.types.panoptic import PanopticMap
+from ...pipeline.types.tensors import Tensors
 from ...stages.infer import RawOutputs
 from ...stages.preprocess import Size
 from ..family import Choices, OutputKeys, Take

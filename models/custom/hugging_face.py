@@ -11,7 +11,7 @@ from typing import Any
 
 from ...pipeline.errors import CheckpointError
 from ...pipeline.limits import MAX_CLASSES
-from ...pipeline.parse_json import parse_json
+from ...pipeline.results.parse_json import parse_json
 from ..text_file import read_text
 from .description import Description, from_one_source, merged
 

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...kernels import decode_boxes, decode_points, nms, ssd_priors, top_scores
-from ...pipeline.detections import Detections
-from ...pipeline.landmarks import Landmarks
 from ...pipeline.packet import SKIPPED, Key, Packet
 from ...pipeline.stage import EndReason
+from ...pipeline.types.detections import Detections
+from ...pipeline.types.landmarks import Landmarks
 from ...stages.infer import RawOutputs
 from ..family import Arrays, Choices, OutputKeys
 from .config import CLASS_NAMES, POINT_NAMES, RetinaFaceConfig

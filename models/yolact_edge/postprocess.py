@@ -18,11 +18,11 @@ from ...kernels import (
     fast_nms,
     traditional_nms,
 )
-from ...pipeline.detections import Detections
 from ...pipeline.errors import UsageError
-from ...pipeline.masks import Masks
 from ...pipeline.packet import SKIPPED, Key, Packet
 from ...pipeline.stage import EndReason
+from ...pipeline.types.detections import Detections
+from ...pipeline.types.masks import Masks
 from ...stages.infer import RawOutputs
 from ..family import Arrays, Choices, OutputKeys
 from .config import VARIANCES, Size, YolactConfig

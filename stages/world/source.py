@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from ...pipeline.errors import SourceError, UsageError
 from ...pipeline.packet import Frame
-from ...pipeline.picture import Picture
+from ...pipeline.types.picture import Picture
 from ..clock import NANOSECONDS, check_range, parse_time
 from .render import WorldRenderer
 from .settings import WorldSettings, parse_world

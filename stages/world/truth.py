@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from ...pipeline.detections import Detections
-from ...pipeline.landmarks import Landmarks
-from ...pipeline.masks import Masks
-from ...pipeline.panoptic import PanopticMap, Segment
-from ...pipeline.truth import FACE_POINTS, MPII_JOINTS, Truth
+from ...pipeline.ground_truth import FACE_POINTS, MPII_JOINTS, Truth
+from ...pipeline.types.detections import Detections
+from ...pipeline.types.landmarks import Landmarks
+from ...pipeline.types.masks import Masks
+from ...pipeline.types.panoptic import PanopticMap, Segment
 from .cast import Actor, base_of
 from .geometry import Matrix
 from .person import Person

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from vidgraph.benchmarks.bench_temporal import pareto, row, table, variants
-from vidgraph.pipeline.results import ModelInfo
+from vidgraph.pipeline.results.format import ModelInfo
 from vidgraph.training.evaluation import Figures, Report, Times
 
 

@@ -13,7 +13,7 @@ import pytest
 from vidgraph import load_model
 from vidgraph.benchmarks import bench_yolact
 from vidgraph.models.registry import find_model
-from vidgraph.pipeline.masks import Masks
+from vidgraph.pipeline.types.masks import Masks
 
 torch = pytest.importorskip("torch", reason="needs torch, which the other side is written in")
 for package in ("onnx", "pycocotools"):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from vidgraph.cli.terminal import progress_line, say, speaking
-from vidgraph.pipeline.stats import RunStats, StreamStats, Summary
+from vidgraph.pipeline.execution.stats import RunStats, StreamStats, Summary
 
 from ..conftest import PROGRAM, Command, Ended
 from ..material import make_clip

@@ -82,7 +82,7 @@ KINDS: dict[str, Kind] = {
             (*_OWN, "{material}/small.onnx", "--engine", "onnxruntime", "-o", "{file}", "--resume"),
         ),
         "is no results file|not JSON|line 1[: ]|is empty",
-        (*_MODULES, "vidgraph.pipeline.convert"),
+        (*_MODULES, "vidgraph.pipeline.results.convert"),
     ),
     "network": Kind(
         seeds.networks,

@@ -16,7 +16,7 @@ from vidgraph.models.retinaface.config import CONFIGS
 from vidgraph.models.retinaface.postprocess import DecodeFaces, TakeCandidates, priors_of
 from vidgraph.models.weights.checkpoint import load_network
 from vidgraph.models.weights.find import Weights
-from vidgraph.pipeline.affine import Affine
+from vidgraph.pipeline.types.affine import Affine
 from vidgraph.stages.infer import RawOutputs
 
 ALL = ["retinaface", "retinaface-1mb", "retinaface-resnet50"]

@@ -25,7 +25,7 @@ from vidgraph.models.onnx_file import read_metadata
 from vidgraph.models.weights.find import Weights
 from vidgraph.pipeline.errors import CheckpointError, EngineError, MissingExtraError, UsageError
 from vidgraph.pipeline.packet import Frame
-from vidgraph.pipeline.picture import Picture
+from vidgraph.pipeline.types.picture import Picture
 
 ENGINES = ("openvino", "onnxruntime")
 
@@ -130,7 +130,7 @@ def test_what_does_not_fit_is_one_line(faces8: Path, face_weights: Path, face_cl
 def test_the_same_frames_are_not_calibrated_with_twice(
     nncf: None, exported: Path, face_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from vidgraph.models.export.export import quantise
+    from vidgraph.models.export import quantise
 
     given = {"precision": "int8", "calibrate": face_clip, "frames": 2}
     first = export("retinaface-slim", exported, (32, 48), path=tmp_path / "first.onnx", **given)

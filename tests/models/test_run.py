@@ -20,7 +20,7 @@ from vidgraph import DETECTIONS, LANDMARKS, Detections, FrameResult, Graph, Key,
 from vidgraph.benchmarks.soak import repeat_clip
 from vidgraph.models import OutputKeys, load_model
 from vidgraph.pipeline.errors import CheckpointError, OutputError, SourceError, StageError, UsageError
-from vidgraph.pipeline.results import ResultKeys, dumps
+from vidgraph.pipeline.results.format import ResultKeys, dumps
 from vidgraph.stages.draw import Draw
 from vidgraph.stages.open_sink import open_sink
 from vidgraph.stages.open_source import open_source

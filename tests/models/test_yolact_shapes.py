@@ -148,7 +148,7 @@ def test_nothing_found() -> None:
         "coeff": np.zeros((1, 507, 32), np.float32),
         "proto": np.zeros((1, 18, 26, 32), np.float32),
     }
-    from vidgraph.pipeline.affine import Affine
+    from vidgraph.pipeline.types.affine import Affine
 
     raw = RawOutputs(TakeRows()(outputs), (70, 101), Affine((1.0, 1.0)))
     for nms in ("fast", "cross-class", "traditional"):

@@ -20,10 +20,10 @@ from vidgraph.models.yolact_edge.config import CONFIGS, YolactConfig
 from vidgraph.models.yolact_edge.family import FAMILY
 from vidgraph.models.yolact_edge.postprocess import DecodeInstances
 from vidgraph.models.yolact_edge.priors import priors_of
-from vidgraph.pipeline.affine import Affine
-from vidgraph.pipeline.detections import Detections
 from vidgraph.pipeline.errors import UsageError
 from vidgraph.pipeline.packet import Key
+from vidgraph.pipeline.types.affine import Affine
+from vidgraph.pipeline.types.detections import Detections
 from vidgraph.stages.infer import RawOutputs
 
 TINY = "yolact-edge-tiny"

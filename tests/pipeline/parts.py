@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 from vidgraph.pipeline.packet import Frame, Key, Packet
-from vidgraph.pipeline.picture import Picture
 from vidgraph.pipeline.stage import EndReason
+from vidgraph.pipeline.types.picture import Picture
 
 PICTURE = Picture.from_rgb(np.zeros((4, 6, 3), np.uint8))
 VALUE: Key[int] = Key("value", int)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from vidgraph.pipeline.detections import Detections
 from vidgraph.pipeline.errors import GraphError, StageError, UsageError
 from vidgraph.pipeline.graph import Graph
-from vidgraph.pipeline.landmarks import Landmarks
 from vidgraph.pipeline.packet import DETECTIONS, LANDMARKS, Key, Packet
+from vidgraph.pipeline.types.detections import Detections
+from vidgraph.pipeline.types.landmarks import Landmarks
 
 from .parts import OTHER, VALUE, Collect, Numbers, Part
 

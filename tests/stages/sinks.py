@@ -13,8 +13,8 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 from vidgraph.pipeline.packet import Frame, Packet
-from vidgraph.pipeline.picture import Picture
 from vidgraph.pipeline.stage import EndReason, Sink
+from vidgraph.pipeline.types.picture import Picture
 from vidgraph.stages.decode import VideoSource
 
 from .clips import picture_rgb, to_yuv

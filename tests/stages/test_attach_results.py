@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from vidgraph.pipeline.detections import Detections
 from vidgraph.pipeline.errors import ResultsError, UsageError
-from vidgraph.pipeline.landmarks import Landmarks
 from vidgraph.pipeline.packet import DETECTIONS, HELD_FROM, LANDMARKS, Frame, Key, Packet
-from vidgraph.pipeline.picture import Picture
-from vidgraph.pipeline.read_results import Results, read_results
-from vidgraph.pipeline.results import ModelInfo, ResultKeys, SourceInfo, dumps, frame_record, header_record
+from vidgraph.pipeline.results.format import ModelInfo, ResultKeys, SourceInfo, dumps, frame_record, header_record
+from vidgraph.pipeline.results.reader import Results, read_results
 from vidgraph.pipeline.stage import EndReason, Stage
+from vidgraph.pipeline.types.detections import Detections
+from vidgraph.pipeline.types.landmarks import Landmarks
+from vidgraph.pipeline.types.picture import Picture
 from vidgraph.stages.attach_results import AttachResults
 
 CARS = Key("cars", Detections)

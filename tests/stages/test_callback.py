@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from vidgraph.pipeline.detections import Detections
-from vidgraph.pipeline.frame_result import FrameResult
 from vidgraph.pipeline.packet import DETECTIONS
+from vidgraph.pipeline.results.frame_result import FrameResult
 from vidgraph.pipeline.stage import Sink
+from vidgraph.pipeline.types.detections import Detections
 from vidgraph.stages.callback import Callback
 
 from .sinks import packets, write_all

@@ -11,9 +11,9 @@ import av
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
-from vidgraph.pipeline.detections import Detections
 from vidgraph.pipeline.packet import DETECTIONS, Packet
-from vidgraph.pipeline.picture import ColorTags, Picture
+from vidgraph.pipeline.types.detections import Detections
+from vidgraph.pipeline.types.picture import ColorTags, Picture
 from vidgraph.stages.draw import ANNOTATED, Draw
 from vidgraph.stages.encode import EncodeVideo
 from vidgraph.stages.images import read_image

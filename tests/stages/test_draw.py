@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from vidgraph.kernels import PIXEL_FORMATS
-from vidgraph.pipeline.detections import Detections
-from vidgraph.pipeline.landmarks import Landmarks
-from vidgraph.pipeline.masks import Masks
 from vidgraph.pipeline.packet import DETECTIONS, LANDMARKS, Key, Packet
-from vidgraph.pipeline.picture import Picture
-from vidgraph.pipeline.results import ResultKeys
+from vidgraph.pipeline.results.format import ResultKeys
 from vidgraph.pipeline.stage import EndReason, Stage
+from vidgraph.pipeline.types.detections import Detections
+from vidgraph.pipeline.types.landmarks import Landmarks
+from vidgraph.pipeline.types.masks import Masks
+from vidgraph.pipeline.types.picture import Picture
 from vidgraph.stages.draw import ANNOTATED, Draw, draw_rgb
 from vidgraph.stages.draw_style import DrawStyle, color_of, colors_of, text_colors_on, text_mask
 from vidgraph.stages.picture_pool import PicturePool

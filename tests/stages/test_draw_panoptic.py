@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from vidgraph.kernels import PIXEL_FORMATS
 from vidgraph.pipeline.packet import DETECTIONS, HELD_FROM, PANOPTIC, Frame, Packet
-from vidgraph.pipeline.panoptic import PanopticMap, Segment
-from vidgraph.pipeline.picture import Picture
-from vidgraph.pipeline.read_results import read_results
-from vidgraph.pipeline.results import ModelInfo, ResultKeys, SourceInfo, dumps, frame_record, header_record
+from vidgraph.pipeline.results.format import ModelInfo, ResultKeys, SourceInfo, dumps, frame_record, header_record
+from vidgraph.pipeline.results.reader import read_results
+from vidgraph.pipeline.types.panoptic import PanopticMap, Segment
+from vidgraph.pipeline.types.picture import Picture
 from vidgraph.stages.attach_results import AttachResults
 from vidgraph.stages.draw import ANNOTATED, Draw, DrawStyle, color_of, draw_rgb
 from vidgraph.stages.segment_style import LARGEST_ID, colored_ids, name_places

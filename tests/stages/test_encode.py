@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from vidgraph.pipeline.errors import OutputError, UsageError
+from vidgraph.pipeline.execution.scheduler import without_pixels
 from vidgraph.pipeline.packet import Packet
-from vidgraph.pipeline.picture import Picture
-from vidgraph.pipeline.scheduler import without_pixels
 from vidgraph.pipeline.stage import EndReason, Sink
+from vidgraph.pipeline.types.picture import Picture
 from vidgraph.stages.decode import VideoSource
 from vidgraph.stages.draw import ANNOTATED
 from vidgraph.stages.encode import EncodeVideo

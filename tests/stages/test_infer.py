@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 from vidgraph import Frame, Key, Packet, Picture
-from vidgraph.pipeline.affine import Affine
 from vidgraph.pipeline.errors import UsageError
 from vidgraph.pipeline.packet import SKIPPED
+from vidgraph.pipeline.types.affine import Affine
 from vidgraph.stages.engine_shelf import EngineShelf
 from vidgraph.stages.infer import Infer, RawOutputs
 from vidgraph.stages.preprocess import BufferPool, ModelInput

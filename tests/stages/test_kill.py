@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from vidgraph.pipeline.errors import OutputError
 from vidgraph.pipeline.packet import Packet
-from vidgraph.pipeline.picture import Picture
 from vidgraph.pipeline.stage import EndReason
+from vidgraph.pipeline.types.picture import Picture
 from vidgraph.stages.encode import EncodeVideo
 from vidgraph.stages.outputs import OutputStream
 from vidgraph.stages.write_results import WriteResults
@@ -31,7 +31,7 @@ import numpy as np
 from fractions import Fraction
 from pathlib import Path
 from vidgraph.pipeline.packet import Frame, Packet
-from vidgraph.pipeline.picture import Picture
+from vidgraph.pipeline.types.picture import Picture
 from vidgraph.stages.encode import EncodeVideo
 from vidgraph.stages.outputs import OutputStream
 from vidgraph.stages.write_results import WriteResults

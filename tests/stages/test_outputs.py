@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 from vidgraph.pipeline.errors import OutputError, UsageError, VidgraphError
-from vidgraph.pipeline.frame_result import FrameResult
 from vidgraph.pipeline.packet import DETECTIONS
-from vidgraph.pipeline.results import SourceInfo, header_record
+from vidgraph.pipeline.results.format import SourceInfo, header_record
+from vidgraph.pipeline.results.frame_result import FrameResult
 from vidgraph.pipeline.stage import Sink
 from vidgraph.stages.draw import ANNOTATED
 from vidgraph.stages.open_sink import Outputs, open_sink

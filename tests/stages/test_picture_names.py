@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from vidgraph.pipeline.errors import OutputError, SourceError, UsageError
 from vidgraph.pipeline.packet import Packet
-from vidgraph.pipeline.results import frame_record, header_record
+from vidgraph.pipeline.results.format import frame_record, header_record
 from vidgraph.stages.encode import EncodeVideo
 from vidgraph.stages.images import ImageSource, images_in, read_image, read_image_file
 from vidgraph.stages.named_files import picture_names
@@ -235,7 +235,7 @@ def test_a_run_goes_on_after_the_last_picture_that_was_written(tmp_path: Path) -
     (source,) = open_source(tmp_path / "in")
     frames = frames_of(tmp_path / "in")
     lines = [header_record(), *(frame_record(Packet(frame)) for frame in frames[:3])]
-    from vidgraph.pipeline.results import dumps
+    from vidgraph.pipeline.results.format import dumps
 
     (tmp_path / "r.jsonl").write_text("".join(dumps(line) + "\n" for line in lines))
     for name in ("a.png", "b.png"):

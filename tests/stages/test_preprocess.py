@@ -8,8 +8,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from vidgraph import Frame, Key, Packet, Picture
-from vidgraph.pipeline.affine import Affine
 from vidgraph.pipeline.packet import SKIPPED
+from vidgraph.pipeline.types.affine import Affine
 from vidgraph.stages.preprocess import BufferPool, InputSize, ModelInput, Preprocess
 
 from ..tolerances import TOLERANCES

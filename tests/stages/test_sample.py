@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from vidgraph.pipeline.detections import Detections
 from vidgraph.pipeline.errors import UsageError
 from vidgraph.pipeline.packet import DETECTIONS, HELD_FROM, LANDMARKS, SKIPPED, Frame, Packet
-from vidgraph.pipeline.picture import Picture
 from vidgraph.pipeline.stage import EndReason, Stage
+from vidgraph.pipeline.types.detections import Detections
+from vidgraph.pipeline.types.picture import Picture
 from vidgraph.stages.hold import Hold
 from vidgraph.stages.sample import Sample
 

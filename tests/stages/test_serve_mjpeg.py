@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from vidgraph.pipeline.errors import OutputError
 from vidgraph.pipeline.packet import Packet
-from vidgraph.pipeline.picture import Picture
 from vidgraph.pipeline.stage import EndReason, Sink
+from vidgraph.pipeline.types.picture import Picture
 from vidgraph.stages.draw import ANNOTATED
 from vidgraph.stages.encoder_frame import JpegEncoder
 from vidgraph.stages.serve_mjpeg import ServeMjpeg

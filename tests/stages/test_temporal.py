@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from vidgraph.pipeline.affine import Affine
 from vidgraph.pipeline.errors import UsageError
 from vidgraph.pipeline.packet import KEY_FRAME, SKIPPED, Frame, Key, Packet
-from vidgraph.pipeline.picture import Picture
 from vidgraph.pipeline.stage import EndReason
+from vidgraph.pipeline.types.affine import Affine
+from vidgraph.pipeline.types.picture import Picture
 from vidgraph.stages.infer import RawOutputs
 from vidgraph.stages.key_frames import Adaptive, FixedInterval, OnRequest, policy_named
 from vidgraph.stages.preprocess import BufferPool, ModelInput

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from vidgraph.pipeline.errors import OutputError
+from vidgraph.pipeline.execution.scheduler import without_pixels
 from vidgraph.pipeline.packet import Packet
-from vidgraph.pipeline.scheduler import without_pixels
 from vidgraph.stages import video_file
 from vidgraph.stages.encode import EncodeVideo
 from vidgraph.stages.open_sink import Outputs

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 from vidgraph.pipeline.errors import OutputError
 from vidgraph.pipeline.packet import Packet
-from vidgraph.pipeline.picture import Picture
 from vidgraph.pipeline.stage import EndReason, Sink
+from vidgraph.pipeline.types.picture import Picture
 from vidgraph.stages.draw import ANNOTATED
 from vidgraph.stages.write_images import WriteImages
 

@@ -8,12 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from vidgraph.pipeline.detections import Detections
 from vidgraph.pipeline.errors import OutputError, ResultsError
 from vidgraph.pipeline.packet import DETECTIONS, Packet
-from vidgraph.pipeline.read_results import read_results
-from vidgraph.pipeline.results import ModelInfo, SourceInfo, header_record
+from vidgraph.pipeline.results.format import ModelInfo, SourceInfo, header_record
+from vidgraph.pipeline.results.reader import read_results
 from vidgraph.pipeline.stage import Sink
+from vidgraph.pipeline.types.detections import Detections
 from vidgraph.stages.write_results import WriteResults
 
 from .sinks import frame, packets, write_all
@@ -90,7 +90,7 @@ def test_a_reader_that_goes_away_is_one_line() -> None:
     code = (
         "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1])\n"
         "from vidgraph.pipeline.packet import Frame, Packet\n"
-        "from vidgraph.pipeline.picture import Picture\n"
+        "from vidgraph.pipeline.types.picture import Picture\n"
         "from vidgraph.pipeline.errors import OutputError\n"
         "from vidgraph.stages.write_results import WriteResults\n"
         "import numpy as np\n"

@@ -13,11 +13,11 @@ from zipfile import ZipFile
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from vidgraph.pipeline.affine import Affine
 from vidgraph.pipeline.errors import OutputError, UsageError
 from vidgraph.pipeline.packet import HELD_FROM, TENSORS, Packet
 from vidgraph.pipeline.stage import EndReason, Sink
-from vidgraph.pipeline.tensors import Tensors
+from vidgraph.pipeline.types.affine import Affine
+from vidgraph.pipeline.types.tensors import Tensors
 from vidgraph.stages import write_tensors
 from vidgraph.stages.open_sink import Outputs, open_sink
 from vidgraph.stages.outputs import OutputStream

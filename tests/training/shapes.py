@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from vidgraph.pipeline.detections import Detections
-from vidgraph.pipeline.landmarks import Landmarks
-from vidgraph.pipeline.masks import Masks
+from vidgraph.pipeline.ground_truth import FACE_POINTS, Truth
 from vidgraph.pipeline.packet import Frame
-from vidgraph.pipeline.picture import Picture
-from vidgraph.pipeline.truth import FACE_POINTS, Truth
+from vidgraph.pipeline.types.detections import Detections
+from vidgraph.pipeline.types.landmarks import Landmarks
+from vidgraph.pipeline.types.masks import Masks
+from vidgraph.pipeline.types.picture import Picture
 from vidgraph.training.datasets.dataset import Clip, Sample
 
 COLOURS = np.array([[220, 40, 40], [40, 200, 60], [60, 60, 230], [230, 220, 40], [210, 60, 220]])

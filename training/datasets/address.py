@@ -11,7 +11,7 @@ from urllib.parse import unquote_plus
 
 from ...pipeline.errors import SourceError, UsageError
 from ...pipeline.limits import MAX_PIXELS
-from ...pipeline.parse_json import parse_json
+from ...pipeline.results.parse_json import parse_json
 
 COMMON_OPTIONS = ("max-pixels", "outside")
 """Options of all kinds of data sets."""

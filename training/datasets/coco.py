@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from ...pipeline.errors import SourceError
-from ...pipeline.landmarks import Landmarks
+from ...pipeline.ground_truth import FACE_POINTS, Truth
 from ...pipeline.limits import MAX_PIXELS, too_large
-from ...pipeline.truth import FACE_POINTS, Truth
+from ...pipeline.types.landmarks import Landmarks
 from .address import Address, read_json
 from .dataset import Clip
 from .files import (

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...pipeline.errors import SourceError
-from ...pipeline.masks import Masks
-from ...pipeline.panoptic import PanopticMap, Segment
-from ...pipeline.truth import Truth
+from ...pipeline.ground_truth import Truth
+from ...pipeline.types.masks import Masks
+from ...pipeline.types.panoptic import PanopticMap, Segment
 from .address import Address
 from .coco import Record, check_image, clips_of, image_folder
 from .files import FileDataset, FrameFile, known_id, picture_path, reading, things

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from ...pipeline.ground_truth import Truth
 from ...pipeline.packet import Frame
-from ...pipeline.truth import Truth
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...pipeline.detections import Detections
 from ...pipeline.errors import SourceError
+from ...pipeline.ground_truth import Truth
 from ...pipeline.limits import MAX_PIXELS
-from ...pipeline.masks import Masks
 from ...pipeline.packet import Frame
-from ...pipeline.truth import Truth
+from ...pipeline.types.detections import Detections
+from ...pipeline.types.masks import Masks
 from ...stages.images import read_image
 from .address import Address
 from .dataset import Clip, Sample

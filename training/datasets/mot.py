@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 
 from ...pipeline.errors import SourceError
+from ...pipeline.ground_truth import Truth
 from ...pipeline.limits import too_large
-from ...pipeline.truth import Truth
 from ...stages.images import images_in, natural_key
 from .address import Address
 from .dataset import Clip

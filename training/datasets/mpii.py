@@ -16,8 +16,8 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from ...pipeline.landmarks import Landmarks
-from ...pipeline.truth import MPII_JOINTS, Truth
+from ...pipeline.ground_truth import MPII_JOINTS, Truth
+from ...pipeline.types.landmarks import Landmarks
 from .address import Address
 from .coco import Record
 from .dataset import Clip

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 from ...pipeline.errors import MissingExtraError
-from ...pipeline.masks import Masks
+from ...pipeline.types.masks import Masks
 
 _NUMBERS = {int, float}
 _LONGEST_PX = 2**22

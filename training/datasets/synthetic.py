@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ...pipeline.packet import Frame
-from ...pipeline.picture import Picture
+from ...pipeline.types.picture import Picture
 from ...stages.clock import NANOSECONDS
 from ...stages.world.render import WorldRenderer
 from ...stages.world.settings import STUFF, THINGS, VERSION, WorldSettings, parse_world

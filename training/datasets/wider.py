@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from ...pipeline.errors import SourceError
-from ...pipeline.landmarks import Landmarks
-from ...pipeline.truth import FACE_POINTS, Truth
+from ...pipeline.ground_truth import FACE_POINTS, Truth
+from ...pipeline.types.landmarks import Landmarks
 from .address import Address
 from .dataset import Clip
 from .files import FileDataset, FrameFile, boxes_of, choose_folder, finite, picture_path, reading, things, unique_names

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...pipeline.claims import hidden
-from ...pipeline.landmarks import Landmarks
-from ...pipeline.results import PIXEL_DECIMALS
-from ...pipeline.truth import FACE_POINTS, Truth
+from ...pipeline.ground_truth import FACE_POINTS, Truth
+from ...pipeline.results.format import PIXEL_DECIMALS
+from ...pipeline.types.landmarks import Landmarks
 from .dataset import Clip, Dataset, Sample
 
 ANNOTATIONS, FACES = "annotations.json", "faces.json"

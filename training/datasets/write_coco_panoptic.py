@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...pipeline.errors import OutputError, UsageError
-from ...pipeline.truth import Truth
+from ...pipeline.ground_truth import Truth
 from .dataset import Clip, Dataset, Sample
 from .image_files import MAX_ID, write_ids
 from .write_coco import ImageList, Record, write_json

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from ...pipeline.errors import SourceError
+from ...pipeline.ground_truth import Truth
 from ...pipeline.limits import too_large
-from ...pipeline.truth import Truth
 from .address import Address
 from .coco import Record
 from .dataset import Clip

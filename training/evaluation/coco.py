@@ -14,8 +14,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ...pipeline.detections import Detections
 from ...pipeline.errors import MissingExtraError
+from ...pipeline.types.detections import Detections
 
 Kind = Literal["box", "mask"]
 Size = tuple[int, int]

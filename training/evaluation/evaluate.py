@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from ...models.load import load_model
 from ...pipeline.errors import UsageError
 from ...pipeline.packet import Key, Packet
-from ...pipeline.results import ModelInfo, ResultKeys
+from ...pipeline.results.format import ModelInfo, ResultKeys
 from ...pipeline.stage import EndReason, Stage, keys_of
 from ...stages.hold import Hold
 from ...stages.key_frames import PhasedInterval, PolicyOf, policy_named

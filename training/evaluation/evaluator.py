@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ...pipeline.detections import Detections
-from ...pipeline.landmarks import Landmarks
+from ...pipeline.ground_truth import FACE_POINTS, MPII_JOINTS, Truth
 from ...pipeline.packet import HELD_FROM, KEY_FRAME, SKIPPED, Packet
-from ...pipeline.results import ResultKeys
-from ...pipeline.truth import FACE_POINTS, MPII_JOINTS, Truth
+from ...pipeline.results.format import ResultKeys
+from ...pipeline.types.detections import Detections
+from ...pipeline.types.landmarks import Landmarks
 from .classes import FACE, ClassMap
 from .coco import CocoAp, Kind, Objects
 from .faces import WiderAp

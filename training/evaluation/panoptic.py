@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...pipeline.errors import UsageError
-from ...pipeline.panoptic import PanopticMap
+from ...pipeline.types.panoptic import PanopticMap
 
 VOID = 0
 WINDOWS = (1, 2, 3, 4)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ...pipeline.landmarks import Landmarks
+from ...pipeline.types.landmarks import Landmarks
 from .overlap import box_iou, greedy_match
 
 MIN_IOU = 0.5

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...pipeline.environment import environment
-from ...pipeline.results import ModelInfo
+from ...pipeline.results.format import ModelInfo
 from .published import Published
 
 FORMAT = "vidgraph.evaluation/1"

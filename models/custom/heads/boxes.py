@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from ....engines.spec import TensorSpec
 from ....kernels import class_nms, top_scores
-from ....pipeline.detections import Detections
 from ....pipeline.errors import EngineError
 from ....pipeline.packet import Key
+from ....pipeline.types.detections import Detections
 from ....stages.infer import RawOutputs
 from ....stages.preprocess import Size
 from ...family import Arrays, Choices, OutputKeys, Take

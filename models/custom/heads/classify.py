@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....engines.spec import TensorSpec
-from ....pipeline.detections import Detections
 from ....pipeline.errors import UsageError
 from ....pipeline.packet import Key
+from ....pipeline.types.detections import Detections
 from ....stages.infer import RawOutputs
 from ....stages.preprocess import Size
 from ...family import Arrays, Choices, OutputKeys, Take

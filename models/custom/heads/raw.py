@@ -8,7 +8,7 @@ from typing import Any
 
 from ....engines.spec import TensorSpec
 from ....pipeline.packet import Key
-from ....pipeline.tensors import Tensors
+from ....pipeline.types.tensors import Tensors
 from ....stages.infer import RawOutputs, copy_all
 from ....stages.preprocess import Size
 from ...family import Choices, OutputKeys, Take

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from ....engines.spec import TensorSpec
 from ....kernels import label_map, label_runs
-from ....pipeline.affine import Affine
 from ....pipeline.errors import EngineError, UsageError
 from ....pipeline.packet import Key
-from ....pipeline.panoptic import PanopticMap, Segment
+from ....pipeline.types.affine import Affine
+from ....pipeline.types.panoptic import PanopticMap, Segment
 from ....stages.infer import RawOutputs
 from ....stages.preprocess import Size
 from ...family import Arrays, Choices, OutputKeys, Take

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from ....engines.spec import TensorSpec
 from ....kernels import decode_boxes, ssd_priors
-from ....pipeline.detections import Detections
 from ....pipeline.packet import Key
+from ....pipeline.types.detections import Detections
 from ....stages.infer import RawOutputs
 from ....stages.preprocess import Size
 from ...family import Arrays, Choices, OutputKeys, Take

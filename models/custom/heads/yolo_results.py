@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....kernels import assemble_masks
-from ....pipeline.affine import Affine
-from ....pipeline.detections import Detections
-from ....pipeline.landmarks import Landmarks
-from ....pipeline.masks import Masks
 from ....pipeline.packet import Key
+from ....pipeline.types.affine import Affine
+from ....pipeline.types.detections import Detections
+from ....pipeline.types.landmarks import Landmarks
+from ....pipeline.types.masks import Masks
 from ....stages.infer import RawOutputs
 from ....stages.preprocess import Size
 from ...family import Arrays, OutputKeys

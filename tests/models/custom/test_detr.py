@@ -15,9 +15,9 @@ from vidgraph.models.custom.description import Description
 from vidgraph.models.custom.detect_head import recognise
 from vidgraph.models.custom.heads import fitting
 from vidgraph.models.family import Choices, OutputKeys
-from vidgraph.pipeline.affine import Affine
-from vidgraph.pipeline.detections import Detections
 from vidgraph.pipeline.errors import EngineError, UsageError
+from vidgraph.pipeline.types.affine import Affine
+from vidgraph.pipeline.types.detections import Detections
 from vidgraph.stages.infer import RawOutputs
 
 from .planted import FRAMES, LANDSCAPE, PLACES, in_frame, picture, precision_of, stretched, write_network

@@ -13,7 +13,7 @@ from vidgraph import Detections, Graph, Key, Landmarks
 from vidgraph.models import OutputKeys, load_model
 from vidgraph.models.run import named_model, run
 from vidgraph.pipeline.errors import CheckpointError, UsageError
-from vidgraph.pipeline.results import header_record
+from vidgraph.pipeline.results.format import header_record
 from vidgraph.stages import VideoSource, WriteResults
 
 from .planted import write_network

@@ -16,9 +16,9 @@ from vidgraph.models.custom.description import Description
 from vidgraph.models.custom.heads import fitting
 from vidgraph.models.family import Choices, OutputKeys
 from vidgraph.models.run import draw
-from vidgraph.pipeline.affine import Affine
 from vidgraph.pipeline.errors import EngineError, UsageError
-from vidgraph.pipeline.panoptic import PanopticMap
+from vidgraph.pipeline.types.affine import Affine
+from vidgraph.pipeline.types.panoptic import PanopticMap
 from vidgraph.stages.infer import RawOutputs
 
 from .planted import FRAMES, LANDSCAPE, ODD, PLACES, Place, letterboxed, picture, precision_of, stretched, write_network

@@ -13,8 +13,8 @@ from vidgraph.models import load_model
 from vidgraph.models.custom.description import Description
 from vidgraph.models.custom.heads import fitting
 from vidgraph.models.family import Choices
-from vidgraph.pipeline.affine import Affine
 from vidgraph.pipeline.errors import EngineError
+from vidgraph.pipeline.types.affine import Affine
 from vidgraph.stages.infer import RawOutputs
 
 from .yolo_planted import (

@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from vidgraph.pipeline.truth import FACE_POINTS, Truth
+from vidgraph.pipeline.ground_truth import FACE_POINTS, Truth
 from vidgraph.stages.world.camera import View
 from vidgraph.stages.world.cast import Actor
 from vidgraph.stages.world.creatures import Ball

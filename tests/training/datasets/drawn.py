@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from vidgraph.pipeline.detections import Detections
-from vidgraph.pipeline.landmarks import Landmarks
-from vidgraph.pipeline.masks import Masks
+from vidgraph.pipeline.ground_truth import FACE_POINTS, MPII_JOINTS, Truth
 from vidgraph.pipeline.packet import Frame
-from vidgraph.pipeline.panoptic import PanopticMap, Segment
-from vidgraph.pipeline.picture import Picture
-from vidgraph.pipeline.truth import FACE_POINTS, MPII_JOINTS, Truth
+from vidgraph.pipeline.types.detections import Detections
+from vidgraph.pipeline.types.landmarks import Landmarks
+from vidgraph.pipeline.types.masks import Masks
+from vidgraph.pipeline.types.panoptic import PanopticMap, Segment
+from vidgraph.pipeline.types.picture import Picture
 from vidgraph.training.datasets.dataset import Clip, Sample
 
 SIZE = (48, 64)

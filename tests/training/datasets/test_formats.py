@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from vidgraph import VidgraphError
-from vidgraph.pipeline.truth import FACE_POINTS, MPII_JOINTS
+from vidgraph.pipeline.ground_truth import FACE_POINTS, MPII_JOINTS
 from vidgraph.training.datasets.dataset import Clip, Sample
 from vidgraph.training.datasets.registry import FORMATS, open_dataset
 from vidgraph.training.datasets.segmentation import masks_of

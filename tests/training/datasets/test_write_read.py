@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from vidgraph import VidgraphError
-from vidgraph.pipeline.landmarks import Landmarks
-from vidgraph.pipeline.panoptic import PanopticMap
-from vidgraph.pipeline.truth import FACE_POINTS, MPII_JOINTS
+from vidgraph.pipeline.ground_truth import FACE_POINTS, MPII_JOINTS
+from vidgraph.pipeline.types.landmarks import Landmarks
+from vidgraph.pipeline.types.panoptic import PanopticMap
 from vidgraph.training.datasets.dataset import Clip, Sample
 from vidgraph.training.datasets.registry import open_dataset
 from vidgraph.training.datasets.write import WRITERS, write_dataset

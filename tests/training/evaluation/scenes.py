@@ -7,13 +7,13 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 from vidgraph import Detections, Frame, Key, Packet, Picture
-from vidgraph.pipeline.landmarks import Landmarks
-from vidgraph.pipeline.masks import Masks
+from vidgraph.pipeline.ground_truth import Truth
 from vidgraph.pipeline.packet import DETECTIONS, KEY_FRAME, LANDMARKS, PANOPTIC, SKIPPED
-from vidgraph.pipeline.panoptic import PanopticMap
-from vidgraph.pipeline.results import ModelInfo, ResultKeys
+from vidgraph.pipeline.results.format import ModelInfo, ResultKeys
 from vidgraph.pipeline.stage import EndReason, Stage
-from vidgraph.pipeline.truth import Truth
+from vidgraph.pipeline.types.landmarks import Landmarks
+from vidgraph.pipeline.types.masks import Masks
+from vidgraph.pipeline.types.panoptic import PanopticMap
 from vidgraph.stages.key_frames import FixedInterval, KeyPolicy, PolicyOf
 from vidgraph.training.datasets.dataset import Clip, Sample
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from vidgraph import DETECTIONS, Detections, Frame, Packet, Picture
 from vidgraph.pipeline.errors import UsageError
-from vidgraph.pipeline.panoptic import PanopticMap, Segment
-from vidgraph.pipeline.results import ResultKeys
-from vidgraph.pipeline.truth import FACE_POINTS, MPII_JOINTS, Truth
+from vidgraph.pipeline.ground_truth import FACE_POINTS, MPII_JOINTS, Truth
+from vidgraph.pipeline.results.format import ResultKeys
+from vidgraph.pipeline.types.panoptic import PanopticMap, Segment
 from vidgraph.stages.key_frames import PhasedInterval
 from vidgraph.training.evaluation import Scope, Variant, evaluate, evaluate_variants
 from vidgraph.training.evaluation.classes import ClassMap, match_classes

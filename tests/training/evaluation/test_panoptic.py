@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from vidgraph.pipeline.errors import UsageError
-from vidgraph.pipeline.panoptic import PanopticMap, Segment
+from vidgraph.pipeline.types.panoptic import PanopticMap, Segment
 from vidgraph.training.evaluation.panoptic import (
     FramePair,
     SegmentInfo,

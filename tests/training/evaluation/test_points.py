@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from vidgraph.pipeline.errors import SourceError, UsageError
-from vidgraph.pipeline.truth import FACE_POINTS, MPII_JOINTS
+from vidgraph.pipeline.ground_truth import FACE_POINTS, MPII_JOINTS
 from vidgraph.training.evaluation.faces import WiderAp
 from vidgraph.training.evaluation.overlap import greedy_match
 from vidgraph.training.evaluation.points import BodyPoints, FacePoints
