@@ -21,7 +21,7 @@ from ..models.yolact_edge.priors import priors_of
 from ..pipeline.packet import Key
 from ..pipeline.types.affine import Affine
 from ..pipeline.types.detections import Detections
-from ..stages.infer import RawOutputs
+from ..stages.inference.infer import RawOutputs
 from .bench_masks import Scene, random_scene
 from .harness import Case
 from .optional import optional

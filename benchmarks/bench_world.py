@@ -22,9 +22,9 @@ import numpy as np
 
 from ..kernels import shade_surfaces
 from ..kernels.shade_surfaces.reference import shade_surfaces_reference
-from ..stages.world.render import WorldRenderer
-from ..stages.world.settings import parse_world
-from ..stages.world.textures import texture_bank
+from ..stages.sources.synthetic.render import WorldRenderer
+from ..stages.sources.synthetic.settings import parse_world
+from ..stages.sources.synthetic.textures import texture_bank
 from .harness import Case, save
 
 SPLITS = ("easy", "hard")

@@ -26,10 +26,10 @@ from ..pipeline.limits import MAX_PIXELS
 from ..pipeline.packet import Packet
 from ..pipeline.redaction import redact_address
 from ..pipeline.stage import EndReason, Sink, Source, Stage
-from ..stages.draw import Draw
-from ..stages.open_sink import open_sink
-from ..stages.open_source import open_source
-from ..stages.outputs import OutputStream
+from ..stages.drawing.draw import Draw
+from ..stages.sinks.addresses import OutputStream
+from ..stages.sinks.registry import open_sink
+from ..stages.sources.registry import open_source
 
 PASSES = 5
 """How often parts and whole are measured in turn; medians are reported."""

@@ -29,7 +29,7 @@ def machine_facts() -> dict[str, dict[str, Any]]:
     from ..engines.info import engine_info
     from ..kernels import instruction_set
     from ..pipeline.execution.threads import available_cores
-    from ..stages.av_info import video_info
+    from ..stages.sources.av_info import video_info
 
     engines = engine_info()
     return {

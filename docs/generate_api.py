@@ -41,8 +41,8 @@ SECTIONS: dict[str, dict[str, tuple[str, ...]]] = {
     "Parts of a graph": {
         "vidgraph.pipeline.stage": ("Source", "Stage", "Sink", "EndReason"),
         "vidgraph.stages": ("*",),
-        "vidgraph.stages.open_source": ("open_source",),
-        "vidgraph.stages.open_sink": ("open_sink",),
+        "vidgraph.stages.sources.registry": ("open_source",),
+        "vidgraph.stages.sinks.registry": ("open_sink",),
     },
     "Engines": {"vidgraph.engines": ("*",)},
     "Kernels": {"vidgraph.kernels": ("*",)},

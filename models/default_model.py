@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 
 from ..pipeline.errors import UsageError
-from ..stages.world.settings import is_world
+from ..stages.sources.synthetic.settings import is_world
 from .registry import MODELS
 from .variant import ModelRow
 from .weights.find import weights_here

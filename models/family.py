@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..pipeline.packet import DETECTIONS, LANDMARKS, PANOPTIC, TENSORS, Key
 from ..pipeline.stage import Stage
-from ..stages.infer import RawOutputs
+from ..stages.inference.infer import RawOutputs
 
 if TYPE_CHECKING:
     from torch import nn

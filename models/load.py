@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ..engines.open import PRECISIONS, choose_device, choose_engine
 from ..pipeline.errors import UsageError
 from ..pipeline.execution.threads import available_cores
-from ..stages.preprocess import InputSize, Size
+from ..stages.inference.preprocess import InputSize, Size
 from .model import EngineChoice, Model, Propagation
 from .options import RAW, check_head, check_numbers, checked_choices
 from .registry import find_model, nearest

@@ -15,18 +15,17 @@ from ..pipeline.packet import KEY_FRAME, Frame, Key, Packet
 from ..pipeline.results.format import ModelInfo, ResultKeys
 from ..pipeline.results.frame_result import FrameResult
 from ..pipeline.stage import EndReason, Stage
-from ..stages.draw import draw_rgb
-from ..stages.engine_shelf import EngineShelf
-from ..stages.give_tensors import GiveTensors
-from ..stages.infer import Infer, RawOutputs, copy_all
-from ..stages.key_frames import PUBLISHED_INTERVAL, FixedInterval, PolicyOf, policy_named
-from ..stages.preprocess import BufferPool, InputSize, ModelInput, Preprocess, Size
-from ..stages.temporal import TemporalInfer
+from ..stages.drawing.draw import draw_rgb
+from ..stages.inference.engine_cache import EngineShelf
+from ..stages.inference.infer import Infer, RawOutputs, copy_all
+from ..stages.inference.key_frames import PUBLISHED_INTERVAL, FixedInterval, PolicyOf, policy_named
+from ..stages.inference.preprocess import BufferPool, InputSize, ModelInput, Preprocess, Size
+from ..stages.inference.raw_tensors import GiveTensors
+from ..stages.inference.runners import QueueRunner, TemporalEngines, open_temporal
+from ..stages.inference.temporal import TemporalInfer
 from .family import Choices, Family, OutputKeys
 from .given_image import ImageLike, given_image
 from .options import RAW
-from .runners import QueueRunner, open_temporal
-from .temporal_engines import TemporalEngines
 from .variant import ModelRow
 from .weights.find import Weights
 from .weights.onnx_export import is_exported

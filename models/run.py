@@ -21,14 +21,14 @@ from ..pipeline.results.format import ModelInfo, ResultKeys
 from ..pipeline.results.frame_result import FrameResult
 from ..pipeline.results.reader import read_results
 from ..pipeline.stage import Stage, keys_of
-from ..stages.attach_results import AttachResults
 from ..stages.hold import Hold
-from ..stages.iterate import Iterate
-from ..stages.open_sink import Output
+from ..stages.inference.temporal import TemporalInfer
+from ..stages.replay_results import AttachResults
 from ..stages.sample import Sample
-from ..stages.temporal import TemporalInfer
+from ..stages.session import Address, Job, JobOptions, Policy, result_of
+from ..stages.sinks.iterator import Iterate
+from ..stages.sinks.registry import Output
 from .default_model import default_model
-from .job import Address, Job, JobOptions, Policy, result_of
 from .load import load_model
 from .model import Model, Propagation
 from .registry import MODELS

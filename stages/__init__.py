@@ -1,7 +1,7 @@
 """Sources, stages and sinks for graphs of one's own; the models' stages come from ``Model.stages()``.
 
 Names are loaded when first used, so that importing one stage does not load the libraries of the others. By
-address: ``stages.open_source.open_source`` and ``stages.open_sink.open_sink``.
+address: ``stages.sources.registry.open_source`` and ``stages.sinks.registry.open_sink``.
 """
 
 from __future__ import annotations
@@ -10,37 +10,37 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .attach_results import AttachResults
-    from .callback import Callback
-    from .decode import VideoSource
-    from .draw import ANNOTATED, Draw
-    from .draw_style import DrawStyle
-    from .encode import EncodeVideo
+    from .drawing.draw import ANNOTATED, Draw
+    from .drawing.draw_style import DrawStyle
     from .hold import Hold
-    from .images import ImageSource
+    from .replay_results import AttachResults
     from .sample import Sample
-    from .serve_mjpeg import ServeMjpeg
-    from .window import Window
-    from .write_images import WriteImages
-    from .write_results import WriteResults
-    from .write_tensors import WriteTensors
+    from .sinks.callback import Callback
+    from .sinks.images import WriteImages
+    from .sinks.mjpeg import ServeMjpeg
+    from .sinks.results import WriteResults
+    from .sinks.tensors import WriteTensors
+    from .sinks.video import EncodeVideo
+    from .sinks.window import Window
+    from .sources.images import ImageSource
+    from .sources.video import VideoSource
 
 _HOME = {
-    "ANNOTATED": "draw",
-    "AttachResults": "attach_results",
-    "Callback": "callback",
-    "Draw": "draw",
-    "DrawStyle": "draw_style",
-    "EncodeVideo": "encode",
+    "ANNOTATED": "drawing.draw",
+    "AttachResults": "replay_results",
+    "Callback": "sinks.callback",
+    "Draw": "drawing.draw",
+    "DrawStyle": "drawing.draw_style",
+    "EncodeVideo": "sinks.video",
     "Hold": "hold",
-    "ImageSource": "images",
+    "ImageSource": "sources.images",
     "Sample": "sample",
-    "ServeMjpeg": "serve_mjpeg",
-    "VideoSource": "decode",
-    "Window": "window",
-    "WriteImages": "write_images",
-    "WriteResults": "write_results",
-    "WriteTensors": "write_tensors",
+    "ServeMjpeg": "sinks.mjpeg",
+    "VideoSource": "sources.video",
+    "Window": "sinks.window",
+    "WriteImages": "sinks.images",
+    "WriteResults": "sinks.results",
+    "WriteTensors": "sinks.tensors",
 }
 
 __all__ = [

@@ -134,7 +134,7 @@ import numpy as np
 from torch import nn
 
 from ...pipeline.types.detections import Detections
-from ...stages.infer import copy_all
+from ...stages.inference.infer import copy_all
 from ..family import Family, GraphShape, InputFormat
 
 
@@ -210,7 +210,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ....pipeline.types.detections import Detections
-from ....stages.infer import copy_all
+from ....stages.inference.infer import copy_all
 from ..head import HeadResults
 
 

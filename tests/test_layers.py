@@ -81,7 +81,7 @@ def test_nobody_imports_upwards() -> None:
         ("pipeline/graph.py", "from ..models.registry import MODELS"),
         ("pipeline/graph.py", "def f():\n    from .. import stages"),
         ("engines/open.py", "from vidgraph.kernels import nms"),
-        ("stages/draw.py", "import vidgraph.kernels"),
+        ("stages/drawing/draw.py", "import vidgraph.kernels"),
         ("pipeline/graph.py", "from ..cli.terminal import say"),
         ("__init__.py", "from .models.run import run"),
     ],

@@ -15,7 +15,7 @@ from ...engines.compare import random_feeds
 from ...engines.open import ENGINES, EngineRow, choose_engine, open_engine
 from ...pipeline.errors import CheckpointError, EngineError, MissingExtraError, VidgraphError
 from ...pipeline.execution.threads import available_cores
-from ...stages.preprocess import Size
+from ...stages.inference.preprocess import Size
 from ..model import EngineChoice, Model
 from ..options import checked_choices, read_labels
 from .cost import flop_of

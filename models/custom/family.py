@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ...pipeline.errors import CheckpointError
 from ...pipeline.packet import Key
-from ...stages.infer import RawOutputs
+from ...stages.inference.infer import RawOutputs
 from ..family import Arrays, Choices, Family, GraphShape, InputFormat, OutputKeys, Take
 from ..variant import ModelRow
 from ..weights.checkpoint import sha256_of

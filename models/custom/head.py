@@ -26,8 +26,8 @@ from ...pipeline.types.detections import Detections
 from ...pipeline.types.landmarks import Landmarks
 from ...pipeline.types.panoptic import PanopticMap
 from ...pipeline.types.tensors import Tensors
-from ...stages.infer import RawOutputs
-from ...stages.preprocess import Size
+from ...stages.inference.infer import RawOutputs
+from ...stages.inference.preprocess import Size
 from ..family import Choices, OutputKeys, Take
 from .description import Description
 

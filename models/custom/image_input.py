@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ...pipeline.errors import CheckpointError, UsageError
 from ...pipeline.limits import MAX_PIXELS
-from ...stages.preprocess import Size
+from ...stages.inference.preprocess import Size
 from .description import InputDescription
 from .facts import NetworkFacts, TensorFact
 from .toml_file import toml_path

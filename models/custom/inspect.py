@@ -9,7 +9,7 @@ import numpy as np
 
 from ...engines.spec import TensorSpec
 from ...pipeline.errors import CheckpointError, UsageError
-from ...stages.preprocess import Size
+from ...stages.inference.preprocess import Size
 from .defaults import completed
 from .description import Description, from_one_source, merged
 from .detect_head import recognise

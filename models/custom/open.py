@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from ...pipeline.errors import UsageError
-from ...stages.preprocess import InputSize, Size
+from ...stages.inference.preprocess import InputSize, Size
 from ..onnx_file import read_metadata
 from ..options import read_labels
 from ..registry import find_model

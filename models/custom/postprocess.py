@@ -8,7 +8,7 @@ from typing import Any
 
 from ...pipeline.packet import SKIPPED, Key, Packet
 from ...pipeline.stage import EndReason
-from ...stages.infer import RawOutputs
+from ...stages.inference.infer import RawOutputs
 from ..family import Choices, OutputKeys
 from .head import Head
 

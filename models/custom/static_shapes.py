@@ -17,7 +17,7 @@ from ...engines.cache import cached_file, key_of
 from ...engines.network import network_digest
 from ...engines.open import read_ports
 from ...pipeline.errors import CheckpointError
-from ...stages.preprocess import Size
+from ...stages.inference.preprocess import Size
 from ..wire import BYTES, VARINT, Raw, encode, fields, tensor, text, value_info
 from .facts import (
     DTYPES,

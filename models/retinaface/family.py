@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ...pipeline.errors import UsageError
 from ...pipeline.packet import Key
-from ...stages.infer import RawOutputs
+from ...stages.inference.infer import RawOutputs
 from ..family import Choices, Family, GraphShape, InputFormat, OutputKeys, Take
 from .config import CLASS_NAMES, CONFIGS, MEAN_BGR, POINT_NAMES
 from .postprocess import DecodeFaces, TakeCandidates

@@ -15,7 +15,7 @@ from ...pipeline.packet import SKIPPED, Key, Packet
 from ...pipeline.stage import EndReason
 from ...pipeline.types.detections import Detections
 from ...pipeline.types.landmarks import Landmarks
-from ...stages.infer import RawOutputs
+from ...stages.inference.infer import RawOutputs
 from ..family import Arrays, Choices, OutputKeys
 from .config import CLASS_NAMES, POINT_NAMES, RetinaFaceConfig
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ...pipeline.packet import Key
-from ...stages.infer import RawOutputs
+from ...stages.inference.infer import RawOutputs
 from ..family import Choices, Family, GraphShape, InputFormat, OutputKeys, Take
 from .config import (
     CONFIGS,

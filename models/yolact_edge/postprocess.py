@@ -23,7 +23,7 @@ from ...pipeline.packet import SKIPPED, Key, Packet
 from ...pipeline.stage import EndReason
 from ...pipeline.types.detections import Detections
 from ...pipeline.types.masks import Masks
-from ...stages.infer import RawOutputs
+from ...stages.inference.infer import RawOutputs
 from ..family import Arrays, Choices, OutputKeys
 from .config import VARIANCES, Size, YolactConfig
 from .priors import priors_of

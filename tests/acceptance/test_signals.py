@@ -205,7 +205,7 @@ def test_a_server_that_does_not_answer(command: Command, face_weights: Path) -> 
 
 HELD_UP = """
 import ctypes, signal, socket, threading, time
-from vidgraph.stages.decode import VideoSource
+from vidgraph.stages.sources.video import VideoSource
 
 server = socket.create_server(("127.0.0.1", 0))
 source = VideoSource(f"http://127.0.0.1:{server.getsockname()[1]}/in.mp4")

@@ -17,7 +17,7 @@ from vidgraph.models.retinaface.postprocess import DecodeFaces, TakeCandidates, 
 from vidgraph.models.weights.checkpoint import load_network
 from vidgraph.models.weights.find import Weights
 from vidgraph.pipeline.types.affine import Affine
-from vidgraph.stages.infer import RawOutputs
+from vidgraph.stages.inference.infer import RawOutputs
 
 ALL = ["retinaface", "retinaface-1mb", "retinaface-resnet50"]
 REAL = ALL[:2]

@@ -21,9 +21,9 @@ from vidgraph.benchmarks.soak import repeat_clip
 from vidgraph.models import OutputKeys, load_model
 from vidgraph.pipeline.errors import CheckpointError, OutputError, SourceError, StageError, UsageError
 from vidgraph.pipeline.results.format import ResultKeys, dumps
-from vidgraph.stages.draw import Draw
-from vidgraph.stages.open_sink import open_sink
-from vidgraph.stages.open_source import open_source
+from vidgraph.stages.drawing.draw import Draw
+from vidgraph.stages.sinks.registry import open_sink
+from vidgraph.stages.sources.registry import open_source
 
 from ..material import make_clip, picture
 

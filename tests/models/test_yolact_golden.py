@@ -17,7 +17,7 @@ from vidgraph.models.yolact_edge.config import CONFIGS, VARIANCES
 from vidgraph.models.yolact_edge.postprocess import DecodeInstances, TakeRows, relative_boxes
 from vidgraph.models.yolact_edge.priors import priors_of
 from vidgraph.pipeline.types.affine import Affine
-from vidgraph.stages.infer import RawOutputs
+from vidgraph.stages.inference.infer import RawOutputs
 
 Arrays = dict[str, np.ndarray]
 Tolerance = Callable[[str], float]

@@ -16,8 +16,8 @@ from vidgraph.models.registry import find_model
 from vidgraph.models.run import named_model, run
 from vidgraph.pipeline.errors import UsageError
 from vidgraph.pipeline.packet import KEY_FRAME
-from vidgraph.stages.key_frames import PhasedInterval
-from vidgraph.stages.open_source import open_source
+from vidgraph.stages.inference.key_frames import PhasedInterval
+from vidgraph.stages.sources.registry import open_source
 
 from .raw_outputs import check_tensors
 

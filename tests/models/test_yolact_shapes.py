@@ -21,8 +21,8 @@ from vidgraph.models.yolact_edge.postprocess import DecodeInstances, TakeRows, f
 from vidgraph.models.yolact_edge.priors import priors_of
 from vidgraph.pipeline.errors import CheckpointError, OutputError, UsageError
 from vidgraph.pipeline.packet import Key
-from vidgraph.stages.infer import RawOutputs
-from vidgraph.stages.preprocess import InputSize
+from vidgraph.stages.inference.infer import RawOutputs
+from vidgraph.stages.inference.preprocess import InputSize
 
 VIDEO = "yolact-edge-vid-resnet50"
 STATE = ("state_p4", "state_p5", "state_pre")

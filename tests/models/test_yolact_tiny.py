@@ -24,7 +24,7 @@ from vidgraph.pipeline.errors import UsageError
 from vidgraph.pipeline.packet import Key
 from vidgraph.pipeline.types.affine import Affine
 from vidgraph.pipeline.types.detections import Detections
-from vidgraph.stages.infer import RawOutputs
+from vidgraph.stages.inference.infer import RawOutputs
 
 TINY = "yolact-edge-tiny"
 CONFIG = CONFIGS[TINY]

@@ -18,7 +18,7 @@ from vidgraph.pipeline.errors import (
     UsageError,
     VidgraphError,
 )
-from vidgraph.stages.open_source import open_source
+from vidgraph.stages.sources.registry import open_source
 
 for _module in pkgutil.iter_modules(importlib.import_module("vidgraph.training").__path__):
     if _module.name in ("crew", "loop"):  # they have errors of their own

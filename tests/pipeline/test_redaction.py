@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from vidgraph.pipeline.errors import redact
 from vidgraph.pipeline.redaction import OWN_OPTIONS, printable, redact_address
-from vidgraph.stages.world.settings import SPLITS, parse_world
+from vidgraph.stages.sources.synthetic.settings import SPLITS, parse_world
 from vidgraph.training.datasets.registry import FORMATS
 
 SECRET = "S3CR3T"

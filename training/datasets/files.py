@@ -19,7 +19,7 @@ from ...pipeline.limits import MAX_PIXELS
 from ...pipeline.packet import Frame
 from ...pipeline.types.detections import Detections
 from ...pipeline.types.masks import Masks
-from ...stages.images import read_image
+from ...stages.sources.images import read_image
 from .address import Address
 from .dataset import Clip, Sample
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ...pipeline.claims import hidden
 from ...pipeline.errors import SourceError
 from ...pipeline.limits import MAX_PIXELS
-from ...stages.images import read_image
+from ...stages.sources.images import read_image
 
 IMAGE_KINDS = ("jpg", "png", "none")
 """How images are written; ``none``: not at all."""

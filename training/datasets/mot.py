@@ -21,7 +21,7 @@ import numpy as np
 from ...pipeline.errors import SourceError
 from ...pipeline.ground_truth import Truth
 from ...pipeline.limits import too_large
-from ...stages.images import images_in, natural_key
+from ...stages.sources.images import images_in, natural_key
 from .address import Address
 from .dataset import Clip
 from .files import FileDataset, FrameFile, boxes_of, finite, picture_path, reading, things

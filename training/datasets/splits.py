@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ...stages.world.render import WorldRenderer
-from ...stages.world.settings import SPLITS
+from ...stages.sources.synthetic.render import WorldRenderer
+from ...stages.sources.synthetic.settings import SPLITS
 
 FROZEN = Path(__file__).with_name("splits.json")
 """For each split and clip the hash of its first and its last frame, and what :func:`statistics` said."""

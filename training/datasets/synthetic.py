@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from ...pipeline.packet import Frame
 from ...pipeline.types.picture import Picture
-from ...stages.clock import NANOSECONDS
-from ...stages.world.render import WorldRenderer
-from ...stages.world.settings import STUFF, THINGS, VERSION, WorldSettings, parse_world
-from ...stages.world.truth import render_with_truth
+from ...stages.sources.clock import NANOSECONDS
+from ...stages.sources.synthetic.render import WorldRenderer
+from ...stages.sources.synthetic.settings import STUFF, THINGS, VERSION, WorldSettings, parse_world
+from ...stages.sources.synthetic.truth import render_with_truth
 from .dataset import Clip, Sample
 
 

@@ -14,7 +14,7 @@ from ...pipeline.packet import Key, Packet
 from ...pipeline.results.format import ModelInfo, ResultKeys
 from ...pipeline.stage import EndReason, Stage, keys_of
 from ...stages.hold import Hold
-from ...stages.key_frames import PhasedInterval, PolicyOf, policy_named
+from ...stages.inference.key_frames import PhasedInterval, PolicyOf, policy_named
 from ...stages.sample import Sample
 from ..datasets.dataset import Clip, Dataset
 from ..datasets.dataset import Sample as DataSample

@@ -9,7 +9,7 @@ from typing import Any
 from ...models.custom.open import own_file
 from ...models.registry import find_model
 from ...pipeline.errors import UsageError
-from ...stages.key_frames import PUBLISHED_INTERVAL, PhasedInterval
+from ...stages.inference.key_frames import PUBLISHED_INTERVAL, PhasedInterval
 
 DEFAULT, OFFICIAL = "default", "official"
 _OWN = "the settings that the model was loaded with"

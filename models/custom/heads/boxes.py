@@ -14,8 +14,8 @@ from ....kernels import class_nms, top_scores
 from ....pipeline.errors import EngineError
 from ....pipeline.packet import Key
 from ....pipeline.types.detections import Detections
-from ....stages.infer import RawOutputs
-from ....stages.preprocess import Size
+from ....stages.inference.infer import RawOutputs
+from ....stages.inference.preprocess import Size
 from ...family import Arrays, Choices, OutputKeys, Take
 from ..description import Description
 from ..head import HeadResults, check_finite

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from ....engines.spec import TensorSpec
 from ....pipeline.packet import Key
 from ....pipeline.types.detections import Detections
-from ....stages.infer import RawOutputs
-from ....stages.preprocess import Size
+from ....stages.inference.infer import RawOutputs
+from ....stages.inference.preprocess import Size
 from ...family import Arrays, Choices, OutputKeys, Take
 from ..description import Description
 from ..head import Head, HeadResults

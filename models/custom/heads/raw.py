@@ -9,8 +9,8 @@ from typing import Any
 from ....engines.spec import TensorSpec
 from ....pipeline.packet import Key
 from ....pipeline.types.tensors import Tensors
-from ....stages.infer import RawOutputs, copy_all
-from ....stages.preprocess import Size
+from ....stages.inference.infer import RawOutputs, copy_all
+from ....stages.inference.preprocess import Size
 from ...family import Choices, OutputKeys, Take
 from ..description import Description
 from ..head import HeadResults

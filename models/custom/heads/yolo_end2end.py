@@ -19,8 +19,8 @@ from ....engines.spec import TensorSpec
 from ....kernels import top_scores
 from ....pipeline.errors import EngineError, UsageError
 from ....pipeline.packet import Key
-from ....stages.infer import RawOutputs
-from ....stages.preprocess import Size
+from ....stages.inference.infer import RawOutputs
+from ....stages.inference.preprocess import Size
 from ...family import Arrays, Choices, OutputKeys, Take
 from ..description import Description
 from ..head import Head, HeadResults, NotSupported, check_finite

@@ -18,7 +18,7 @@ from vidgraph.models.family import Choices, OutputKeys
 from vidgraph.pipeline.errors import EngineError, UsageError
 from vidgraph.pipeline.types.affine import Affine
 from vidgraph.pipeline.types.detections import Detections
-from vidgraph.stages.infer import RawOutputs
+from vidgraph.stages.inference.infer import RawOutputs
 
 from .planted import FRAMES, LANDSCAPE, PLACES, in_frame, picture, precision_of, stretched, write_network
 

@@ -19,7 +19,7 @@ from vidgraph.models.run import draw
 from vidgraph.pipeline.errors import EngineError, UsageError
 from vidgraph.pipeline.types.affine import Affine
 from vidgraph.pipeline.types.panoptic import PanopticMap
-from vidgraph.stages.infer import RawOutputs
+from vidgraph.stages.inference.infer import RawOutputs
 
 from .planted import FRAMES, LANDSCAPE, ODD, PLACES, Place, letterboxed, picture, precision_of, stretched, write_network
 

@@ -15,7 +15,7 @@ from vidgraph.models.custom.heads import fitting
 from vidgraph.models.family import Choices
 from vidgraph.pipeline.errors import EngineError
 from vidgraph.pipeline.types.affine import Affine
-from vidgraph.stages.infer import RawOutputs
+from vidgraph.stages.inference.infer import RawOutputs
 
 from .yolo_planted import (
     CLASSES,

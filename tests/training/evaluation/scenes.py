@@ -14,7 +14,7 @@ from vidgraph.pipeline.stage import EndReason, Stage
 from vidgraph.pipeline.types.landmarks import Landmarks
 from vidgraph.pipeline.types.masks import Masks
 from vidgraph.pipeline.types.panoptic import PanopticMap
-from vidgraph.stages.key_frames import FixedInterval, KeyPolicy, PolicyOf
+from vidgraph.stages.inference.key_frames import FixedInterval, KeyPolicy, PolicyOf
 from vidgraph.training.datasets.dataset import Clip, Sample
 
 SIZE = (120, 160)

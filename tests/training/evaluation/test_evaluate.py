@@ -14,7 +14,7 @@ from vidgraph.pipeline.errors import UsageError
 from vidgraph.pipeline.ground_truth import FACE_POINTS, MPII_JOINTS, Truth
 from vidgraph.pipeline.results.format import ResultKeys
 from vidgraph.pipeline.types.panoptic import PanopticMap, Segment
-from vidgraph.stages.key_frames import PhasedInterval
+from vidgraph.stages.inference.key_frames import PhasedInterval
 from vidgraph.training.evaluation import Scope, Variant, evaluate, evaluate_variants
 from vidgraph.training.evaluation.classes import ClassMap, match_classes
 from vidgraph.training.evaluation.coco import CocoAp, Objects

@@ -1,0 +1,108 @@
+"""Engines by input size: opened when a stream first needs them, shared, bounded in number."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeVar
+
+from numpy.typing import NDArray
+
+from ...pipeline.errors import UsageError
+
+Size = tuple[int, int]
+Arrays = dict[str, NDArray[Any]]
+
+
+class Closable(Protocol):
+    """What runs a network for one input size, and holds its engines."""
+
+    def close(self) -> None: ...
+
+
+class Runner(Closable, Protocol):
+    """What answers requests for one input size: an ``EngineQueue``."""
+
+    def submit(self, feeds: Mapping[str, NDArray[Any]], *, stream_id: str = "") -> Future[Arrays]: ...
+
+
+RunnerT = TypeVar("RunnerT", bound=Closable)
+
+
+@dataclass(slots=True)
+class _Place(Generic[RunnerT]):
+    """One size on the shelf. ``lock`` makes the second stream of a size wait while the first opens it."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    runner: RunnerT | None = None
+    users: int = 0
+
+
+class EngineShelf(Generic[RunnerT]):
+    """Keeps a runner per input size; safe from any thread.
+
+    At most ``limit`` sizes stay open: where more are needed, the one that was idle longest is closed.
+    A runner in use is never closed, so more than ``limit`` may be open while more than that are in use.
+
+    Args:
+        open_runner: opens the runner for an input of (height, width); called outside of the shelf's
+            lock, once per size at a time. What it raises reaches the stage that asked.
+        limit: sizes that stay open.
+    """
+
+    def __init__(self, open_runner: Callable[[Size], RunnerT], *, limit: int = 8) -> None:
+        self._open_runner, self._limit = open_runner, limit
+        self._places: OrderedDict[Size, _Place[RunnerT]] = OrderedDict()
+        self._lock = threading.Lock()
+        self._closed = False
+
+    @contextmanager
+    def runner(self, size: Size) -> Iterator[RunnerT]:
+        """The runner for ``size``, opened if need be, and not closed inside of the ``with``.
+
+        Raises:
+            UsageError: the shelf is closed.
+        """
+        with self._lock:
+            if self._closed:
+                raise UsageError("the model is closed; load it again to use it further")
+            place = self._places.setdefault(size, _Place[RunnerT]())
+            self._places.move_to_end(size)
+            place.users += 1
+        try:
+            with place.lock:
+                if place.runner is None:
+                    place.runner = self._open_runner(size)
+                runner = place.runner
+            yield runner
+        finally:
+            with self._lock:
+                place.users -= 1
+                surplus = self._take_surplus()
+            _close(surplus)
+
+    def close(self) -> None:
+        """Close all runners; those in use are closed by their last user."""
+        with self._lock:
+            self._closed = True
+            surplus = self._take_surplus()
+        _close(surplus)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def _take_surplus(self) -> list[_Place[RunnerT]]:
+        """Take idle places off the shelf, oldest first, until it is within its limit (or empty, when closed)."""
+        limit = 0 if self._closed else self._limit
+        idle = [size for size, place in self._places.items() if place.users == 0]
+        return [self._places.pop(size) for size in idle[: max(len(self._places) - limit, 0)]]
+
+
+def _close(places: Sequence[_Place[Any]]) -> None:
+    for place in places:
+        if place.runner is not None:
+            place.runner.close()

@@ -1,0 +1,91 @@
+"""Run the network on what :class:`.preprocess.Preprocess` made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+from ...pipeline.packet import SKIPPED, Key, Packet
+from ...pipeline.stage import EndReason
+from ...pipeline.types.affine import Affine
+from .engine_cache import EngineShelf, Runner
+from .preprocess import ModelInput, Size
+
+Arrays = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RawOutputs:
+    """What is kept of the network's outputs for one frame.
+
+    Attributes:
+        arrays: name -> array, owned by the packet.
+        size: height and width of the network's input.
+        affine: from pixels of that input to frame pixels.
+    """
+
+    arrays: Arrays
+    size: Size
+    affine: Affine
+
+
+def copy_all(outputs: Mapping[str, NDArray[Any]]) -> Arrays:
+    """Every output as an array of its own."""
+    return {name: array.copy() for name, array in outputs.items()}
+
+
+@dataclass(frozen=True)
+class Infer:
+    """Run the network of the frame's input size.
+
+    Consumes ``input_key`` (the packet goes on without it) and creates ``key``. An engine's outputs
+    are leases that end with the same thread's next run, and the next stage may run in another
+    thread, so ``take`` picks what is needed, as arrays of its own, before this stage returns.
+    Frames that were dropped or that the network skips pass unchanged.
+
+    The shelf belongs to whoever made it: closing this stage leaves the engines open.
+    """
+
+    shelf: EngineShelf[Runner]
+    input_name: str
+    input_key: Key[ModelInput]
+    key: Key[RawOutputs]
+    take: Callable[[Mapping[str, NDArray[Any]]], Arrays] = copy_all
+    name: str = "infer"
+
+    stateless = True
+
+    @property
+    def reads(self) -> frozenset[Key[ModelInput]]:
+        """The network's input."""
+        return frozenset({self.input_key})
+
+    @property
+    def creates(self) -> frozenset[Key[RawOutputs]]:
+        """What is kept of its outputs."""
+        return frozenset({self.key})
+
+    def open(self) -> None:
+        """Nothing to open: engines are opened for the sizes that come."""
+
+    def process(self, packet: Packet) -> Iterable[Packet]:
+        """Replace the network's input by its outputs."""
+        if packet.drop_cause is not None or packet.get(SKIPPED):
+            return (packet,)
+        given = packet[self.input_key]
+        with self.shelf.runner(given.size) as runner:
+            future = runner.submit({self.input_name: given.tensor}, stream_id=packet.frame.stream_id)
+            arrays = self.take(future.result())
+        given.release()
+        raw = RawOutputs(arrays, given.size, given.affine)
+        return (packet.without(self.input_key).with_item(self.key, raw),)
+
+    def end_stream(self, stream_id: str, reason: EndReason) -> Iterable[Packet]:
+        """Nothing is kept back."""
+        return ()
+
+    def close(self) -> None:
+        """Nothing to close."""

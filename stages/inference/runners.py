@@ -1,0 +1,96 @@
+"""What runs a model's graphs for one input size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...engines import Engine, EngineQueue
+from .infer import copy_all
+
+Arrays = Mapping[str, NDArray[Any]]
+
+OpenEngine = Callable[[int, str], Engine]
+"""Opens an engine of a batch size and a graph's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueRunner:
+    """A queue over the engines of an image network's one graph, by batch size."""
+
+    engines: Mapping[int, Engine]
+    queue: EngineQueue
+
+    @classmethod
+    def open(cls, open_engine: OpenEngine, graph: str, *, batch: int, requests: int) -> QueueRunner:
+        """Open the engines for single pictures and for ``batch`` of them."""
+        engines = {size: open_engine(size, graph) for size in sorted({1, batch})}
+        return cls(engines, EngineQueue(engines, workers=requests))
+
+    @property
+    def first(self) -> Engine:
+        """The engine for one picture."""
+        return self.engines[1]
+
+    def submit(self, feeds: Mapping[str, NDArray[Any]], *, stream_id: str = "") -> Future[dict[str, NDArray[Any]]]:
+        """As ``EngineQueue.submit``."""
+        return self.queue.submit(feeds, stream_id=stream_id)
+
+    def close(self) -> None:
+        """Close the queue and its engines."""
+        self.queue.close()
+
+
+def open_temporal(open_engine: OpenEngine, graphs: Sequence[str], *, batch: int) -> TemporalEngines:
+    """Open a video network's engines: key frames one at a time, the others one at a time and ``batch`` at once.
+
+    Args:
+        graphs: names of the key graph and of the other one.
+    """
+    key = open_engine(1, graphs[0])
+    return TemporalEngines(key, {size: open_engine(size, graphs[1]) for size in sorted({1, batch})})
+
+
+class TemporalEngines:
+    """Key and non-key graphs that share weights; a ``TemporalRunner``. Safe from several threads.
+
+    Args:
+        key: from the picture to outputs and state.
+        non_key: from pictures and state to outputs, by batch size; 1 is one of them.
+
+    Attributes:
+        first: the engine of key frames.
+    """
+
+    def __init__(self, key: Engine, non_key: Mapping[int, Engine]) -> None:
+        self.first, self._non_key = key, dict(non_key)
+        (self._input,) = (spec.name for spec in key.inputs)
+        self._state = [spec.name for spec in non_key[1].inputs if spec.name != self._input]
+
+    def key(self, image: NDArray[np.float32]) -> tuple[Arrays, Arrays]:
+        """Outputs and state of a key frame, leases of the calling thread; image float32 [1, 3, h, w]."""
+        outputs = self.first.run({self._input: image})
+        state = {name: outputs[name] for name in self._state}
+        return {name: array for name, array in outputs.items() if name not in state}, state
+
+    def non_key(self, images: NDArray[np.float32], state: Arrays) -> Arrays:
+        """Outputs of frames [B, 3, h, w] that share ``state``; one run where there is a graph for B, else B runs."""
+        count = len(images)
+        if count in self._non_key:
+            return self._run(count, images, state)
+        single = [copy_all(self._run(1, images[row : row + 1], state)) for row in range(count)]
+        return {name: np.concatenate([one[name] for one in single]) for name in single[0]}
+
+    def close(self) -> None:
+        """Close the engines."""
+        for engine in (self.first, *self._non_key.values()):
+            engine.close()
+
+    def _run(self, count: int, images: NDArray[np.float32], state: Arrays) -> Arrays:
+        shared = state if count == 1 else {name: np.repeat(array, count, axis=0) for name, array in state.items()}
+        return self._non_key[count].run({self._input: images, **shared})

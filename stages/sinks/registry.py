@@ -1,0 +1,356 @@
+"""Turns output addresses into sinks: the one place that knows all kinds."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ...pipeline.claims import Claims, output_error
+from ...pipeline.errors import UsageError
+from ...pipeline.packet import TENSORS, Key, Packet
+from ...pipeline.results.format import Record, ResultKeys
+from ...pipeline.results.frame_result import FrameResult
+from ...pipeline.stage import Sink, keys_of
+from ...pipeline.types.picture import Picture
+from ..drawing.draw import ANNOTATED
+from .addresses import (
+    NUMBERED,
+    Kind,
+    OutputStream,
+    check_free,
+    http_place,
+    kind_of,
+    make_folder,
+    names_in,
+    names_of,
+    part_files,
+    pattern_files,
+    refuse_shared_files,
+    stream_paths,
+)
+from .callback import Callback
+from .images import WriteImages
+from .results import WriteResults
+from .resume import last_frames, needed_frames, videos_so_far
+from .tensors import WriteTensors
+from .video_so_far import VideoSoFar
+from .window import Window, check_gui
+
+_SHOWN = (Kind.VIDEO, Kind.IMAGES, Kind.WINDOW, Kind.HTTP)
+"""Kinds that show the annotated pictures."""
+
+Output = str | os.PathLike[str] | Callable[[FrameResult], object] | Sink
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Settings:
+    """What the sinks of one run share."""
+
+    streams: Sequence[OutputStream]
+    overwrite: bool
+    resume: bool
+    so_far: Mapping[Path, VideoSoFar]
+    claims: Claims
+    preset: str
+    threads: int
+    header: Record | None
+    keys: Sequence[ResultKeys]
+    needs: frozenset[Key[Any]] | None
+    result_of: Callable[[Packet], FrameResult] | None
+    picture: Key[Picture] | None
+    names: Mapping[str, Mapping[str, list[str]]]
+
+
+class Outputs:
+    """The outputs of one run: checked here before any work is done, opened as sinks later.
+
+    Folders are made, files checked and claimed; nothing is written before ``Sink.open``.
+
+    Args:
+        outputs: addresses, functions that take a ``FrameResult``, or sinks.
+        streams: the streams of the run, in order.
+        overwrite: replace files that exist.
+        resume: go on after the last frame that all outputs have, with video in a further part.
+
+    Raises:
+        UsageError: an unknown kind, an address that cannot hold the streams, two outputs that would write
+            one file, ``resume`` without results.
+        OutputError: a file exists already, is written by another process, or cannot be written.
+        ResultsError: results to go on with are damaged.
+        MissingExtraError: there is no OpenCV for a window.
+    """
+
+    def __init__(
+        self,
+        outputs: Sequence[Output],
+        streams: Sequence[OutputStream] = (),
+        *,
+        overwrite: bool = False,
+        resume: bool = False,
+    ) -> None:
+        self._outputs, self._overwrite, self._resume = list(outputs), overwrite and not resume, resume
+        self._files = _files_of(self._outputs, streams)
+        self._names = {address: names_of(address, streams) for address in self._files}
+        refuse_shared_files(self._files, streams, self._names)
+        if any(kind_of(address) is Kind.WINDOW for address in self._addresses):
+            check_gui()
+        self._made: list[Path] = []
+        self._claims = Claims(path for paths in self._files.values() for path in paths.values())
+        self._so_far: dict[Path, VideoSoFar] = {}
+        self._after: dict[str, int] = {}
+        try:
+            self._prepare()
+            if resume:
+                self._so_far = videos_so_far(self._files, self._claims)
+                self._after = last_frames(self._files, self._so_far, self._names)
+            self._needed = needed_frames(self._files, self._after)
+        except BaseException:
+            self.close()
+            raise
+        self._streams = [
+            replace(stream, starts_late=stream.starts_late or self.resume_after(stream.stream_id) >= 0)
+            for stream in streams
+        ]
+
+    def _prepare(self) -> None:
+        """Claim all names first: what is there is looked at while nobody else can change it."""
+        for address, paths in self._files.items():
+            for path in dict.fromkeys(paths.values()):
+                try:
+                    make_folder(path, self._made)
+                    self._claims.name(path)
+                    existing = self._existing(address, path)
+                    check_free(path, existing, overwrite=self._overwrite or self._resume)
+                    for file in existing if kind_of(address) not in NUMBERED else ():
+                        if file.is_file():
+                            self._claims.take(file)
+                except (OSError, ValueError) as error:
+                    raise output_error(path, error) from error
+
+    def _existing(self, address: str, path: Path) -> list[Path]:
+        """The files of an output that are there already."""
+        kind = kind_of(address)
+        if kind in NUMBERED:
+            return pattern_files(path, names_in(self._names[address], self._files[address], path))
+        further = part_files(path) if kind is Kind.VIDEO else []
+        own = [part for part in further if not self._claims.names(part)]
+        return [path, *own] if path.exists() else own
+
+    def close(self) -> None:
+        """Let go of files that were not opened as sinks, and remove folders that nothing was written to."""
+        self._claims.release()
+        self.remove_empty_folders()
+
+    def remove_empty_folders(self) -> None:
+        """Remove the folders that were made here and that nothing was written to, when the run is over."""
+        while self._made:
+            with suppress(OSError):  # it is in use, or somebody has removed it
+                self._made.pop().rmdir()
+
+    @property
+    def _addresses(self) -> list[str]:
+        return [os.fspath(output) for output in self._outputs if isinstance(output, str | os.PathLike)]
+
+    @property
+    def annotated(self) -> bool:
+        """Whether an output shows the annotated pictures, which a ``Draw`` stage has to make."""
+        given = any(ANNOTATED in keys_of(output, "reads") for output in self._outputs if isinstance(output, Sink))
+        return given or any(kind_of(address) in _SHOWN for address in self._addresses)
+
+    @property
+    def has_video(self) -> bool:
+        """Whether an output is a video, which takes the source's sound."""
+        return any(kind_of(address) is Kind.VIDEO for address in self._addresses)
+
+    def refuse_empty(self, keys: Sequence[ResultKeys]) -> None:
+        """Refuse outputs that nothing would reach of what the models of ``keys`` give.
+
+        Raises:
+            UsageError: pictures without anything to draw, or files of tensors without tensors.
+        """
+        drawable = any(one.detections or one.landmarks or one.panoptic for one in keys)
+        for address in self._addresses:
+            kind = kind_of(address)
+            if kind in _SHOWN and not drawable:
+                raise UsageError(
+                    f"output {address!r} shows what was found, and the head 'raw' gives tensors only; write them to"
+                    " tensors/%06d.npz, or leave out the head"
+                )
+            if kind is Kind.TENSORS and not any(one.tensors for one in keys):
+                raise UsageError(f"output {address!r} is for raw tensors, which only the head 'raw' gives (--head raw)")
+
+    def resume_after(self, stream_id: str) -> int:
+        """The last frame of a stream that the results to go on with have; -1: none.
+
+        Where several outputs are written, the least of what they have counts: results leave out what they
+        have already, and files named after their frame are written again.
+        """
+        return self._after.get(stream_id, -1)
+
+    def needed_before(self, stream_id: str) -> tuple[int, ...]:
+        """From what a video model goes on after :meth:`resume_after`: its last key frame, and its last frame."""
+        return self._needed.get(stream_id, ())
+
+    def sinks(
+        self,
+        *,
+        header: Record | None = None,
+        keys: Sequence[ResultKeys] = (ResultKeys(),),
+        result_of: Callable[[Packet], FrameResult] | None = None,
+        preset: str = "veryfast",
+        threads: int = 1,
+        needs: frozenset[Key[Any]] | None = None,
+        drawn: bool = True,
+    ) -> list[Sink]:
+        """The sinks, one for each output, not opened yet.
+
+        Args:
+            header: first line of results; None: one without models.
+            keys: where the results are, one entry for each model.
+            result_of: makes what functions are called with; None: a plain ``FrameResult``.
+            preset: of the video encoder.
+            threads: of each video encoder.
+            needs: keys that must have been created before results are written; None: the detections of ``keys``.
+            drawn: show the annotated pictures; False: the frames as they came.
+
+        Raises:
+            UsageError: an unknown preset; something that is no output.
+        """
+        settings = _Settings(
+            streams=self._streams,
+            overwrite=self._overwrite,
+            resume=self._resume,
+            so_far=self._so_far,
+            claims=self._claims,
+            preset=preset,
+            threads=threads,
+            header=header,
+            keys=keys,
+            needs=needs,
+            result_of=result_of,
+            picture=ANNOTATED if drawn else None,
+            names=self._names,
+        )
+        return [_sink(output, self._files, settings) for output in self._outputs]
+
+
+def open_sink(
+    output: Output,
+    *,
+    streams: Sequence[OutputStream] = (),
+    overwrite: bool = False,
+    resume: bool = False,
+    **settings: Any,
+) -> Sink:
+    """The sink of one output; ``settings`` as for :meth:`Outputs.sinks`.
+
+    Args:
+        output: an address, a function that takes a ``FrameResult``, or a sink, which is given back.
+        streams, overwrite, resume: as for :class:`Outputs`.
+
+    Raises:
+        VidgraphError: as :class:`Outputs`.
+    """
+    return Outputs([output], streams, overwrite=overwrite, resume=resume).sinks(**settings)[0]
+
+
+def _files_of(outputs: Sequence[Output], streams: Sequence[OutputStream]) -> dict[str, dict[str, Path]]:
+    """The file of each stream, for each address that stands for files."""
+    files: dict[str, dict[str, Path]] = {}
+    for output in outputs:
+        if isinstance(output, str | os.PathLike):
+            address = os.fspath(output)
+            paths = _paths(address, streams)
+            if address in files:
+                raise UsageError(f"output {address!r} is given twice")
+            if paths:
+                files[address] = paths
+    return files
+
+
+def _paths(address: str, streams: Sequence[OutputStream]) -> dict[str, Path]:
+    """The file of each stream; empty where the output is no file. Results may hold several streams in one."""
+    kind = kind_of(address)
+    if kind is Kind.RESULTS and "{stream}" not in address:
+        return {stream.stream_id: Path(address) for stream in streams} or {"": Path(address)}
+    return stream_paths(address, streams) if kind in (Kind.VIDEO, Kind.RESULTS, *NUMBERED) else {}
+
+
+def _sink(output: Output, files: Mapping[str, dict[str, Path]], settings: _Settings) -> Sink:
+    if isinstance(output, str | os.PathLike):
+        address = os.fspath(output)
+        return _MAKERS[kind_of(address)](address, files.get(address, {}), settings)
+    if isinstance(output, Sink):
+        return output
+    if callable(output):
+        return Callback(output, keys=settings.keys, needs=settings.needs, result_of=settings.result_of)
+    raise UsageError(f"an output is an address, a function or a sink, got {type(output).__name__}")
+
+
+def _video(address: str, paths: dict[str, Path], settings: _Settings) -> Sink:
+    from .video import EncodeVideo
+
+    return EncodeVideo(
+        paths,
+        streams=settings.streams,
+        preset=settings.preset,
+        threads=settings.threads,
+        picture=settings.picture,
+        overwrite=settings.overwrite,
+        so_far={stream: settings.so_far[path] for stream, path in paths.items() if path in settings.so_far},
+        claims=settings.claims,
+    )
+
+
+def _results(address: str, paths: dict[str, Path], settings: _Settings) -> Sink:
+    return WriteResults(
+        paths or None,
+        header=settings.header,
+        keys=settings.keys,
+        needs=settings.needs,
+        resume=settings.resume,
+        overwrite=settings.overwrite,
+        claims=settings.claims,
+    )
+
+
+def _images(address: str, paths: dict[str, Path], settings: _Settings) -> Sink:
+    return WriteImages(
+        paths,
+        picture=settings.picture,
+        overwrite=settings.overwrite,
+        names=settings.names.get(address),
+        claims=settings.claims,
+    )
+
+
+def _tensors(address: str, paths: dict[str, Path], settings: _Settings) -> Sink:
+    key = next((one.tensors for one in settings.keys if one.tensors), TENSORS)
+    return WriteTensors(
+        paths, key=key, overwrite=settings.overwrite, names=settings.names.get(address), claims=settings.claims
+    )
+
+
+def _window(address: str, paths: dict[str, Path], settings: _Settings) -> Sink:
+    return Window(picture=settings.picture)
+
+
+def _http(address: str, paths: dict[str, Path], settings: _Settings) -> Sink:
+    from .mjpeg import ServeMjpeg
+
+    return ServeMjpeg(*http_place(address), picture=settings.picture)
+
+
+_MAKERS: dict[Kind, Callable[[str, dict[str, Path], _Settings], Sink]] = {
+    Kind.VIDEO: _video,
+    Kind.RESULTS: _results,
+    Kind.STANDARD_OUTPUT: _results,
+    Kind.IMAGES: _images,
+    Kind.TENSORS: _tensors,
+    Kind.WINDOW: _window,
+    Kind.HTTP: _http,
+}
