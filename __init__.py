@@ -16,74 +16,102 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from .models.load import load_model
-    from .models.model import Model
-    from .models.run import Run, run
-    from .pipeline.errors import VidgraphError
-    from .pipeline.execution.stats import RunStats
-    from .pipeline.graph import Graph
-    from .pipeline.packet import DETECTIONS, LANDMARKS, PANOPTIC, TENSORS, Frame, Key, Packet
-    from .pipeline.results.frame_result import FrameResult
-    from .pipeline.results.reader import read_results
-    from .pipeline.types.detections import Detection, Detections
-    from .pipeline.types.landmarks import Landmarks
-    from .pipeline.types.masks import Masks
-    from .pipeline.types.panoptic import PanopticMap
-    from .pipeline.types.picture import Picture
-    from .pipeline.types.tensors import Tensors
+    from .models.export.export import export as export
+    from .models.load import load_model as load_model
+    from .models.model import Model as Model, ModelStream as ModelStream
+    from .models.registry import MODELS as MODELS
+    from .models.run import Run as Run, run as run
+    from .models.weights.download import pull as pull
+    from .pipeline.errors import (
+        CheckpointError as CheckpointError,
+        DownloadError as DownloadError,
+        EngineError as EngineError,
+        GraphError as GraphError,
+        MissingExtraError as MissingExtraError,
+        OutputError as OutputError,
+        ResultsError as ResultsError,
+        SourceError as SourceError,
+        StageError as StageError,
+        UsageError as UsageError,
+        VidgraphError as VidgraphError,
+    )
+    from .pipeline.execution.stats import RunStats as RunStats
+    from .pipeline.graph import Graph as Graph
+    from .pipeline.ground_truth import GroundTruth as GroundTruth
+    from .pipeline.packet import (
+        DETECTIONS as DETECTIONS,
+        LANDMARKS as LANDMARKS,
+        PANOPTIC as PANOPTIC,
+        TENSORS as TENSORS,
+        Frame as Frame,
+        Key as Key,
+        Packet as Packet,
+    )
+    from .pipeline.results.convert import convert as convert
+    from .pipeline.results.format import header_record as header_record
+    from .pipeline.results.frame_result import FrameResult as FrameResult
+    from .pipeline.results.reader import read_results as read_results
+    from .pipeline.stage import EndReason as EndReason, Sink as Sink, Source as Source, Stage as Stage
+    from .pipeline.types.detections import Detection as Detection, Detections as Detections
+    from .pipeline.types.landmarks import Landmarks as Landmarks
+    from .pipeline.types.masks import Masks as Masks
+    from .pipeline.types.panoptic import PanopticMap as PanopticMap
+    from .pipeline.types.picture import Picture as Picture
+    from .pipeline.types.tensors import Tensors as Tensors
+    from .training.datasets.registry import open_dataset as open_dataset
+    from .training.evaluation.evaluate import evaluate as evaluate
 
 _HOME = {
-    "run": "models.run",
-    "Run": "models.run",
+    "export": "models.export.export",
     "load_model": "models.load",
     "Model": "models.model",
+    "ModelStream": "models.model",
+    "MODELS": "models.registry",
+    "Run": "models.run",
+    "run": "models.run",
+    "pull": "models.weights.download",
+    "CheckpointError": "pipeline.errors",
+    "DownloadError": "pipeline.errors",
+    "EngineError": "pipeline.errors",
+    "GraphError": "pipeline.errors",
+    "MissingExtraError": "pipeline.errors",
+    "OutputError": "pipeline.errors",
+    "ResultsError": "pipeline.errors",
+    "SourceError": "pipeline.errors",
+    "StageError": "pipeline.errors",
+    "UsageError": "pipeline.errors",
+    "VidgraphError": "pipeline.errors",
+    "RunStats": "pipeline.execution.stats",
     "Graph": "pipeline.graph",
-    "Frame": "pipeline.packet",
-    "Packet": "pipeline.packet",
-    "Key": "pipeline.packet",
+    "GroundTruth": "pipeline.ground_truth",
     "DETECTIONS": "pipeline.packet",
+    "Frame": "pipeline.packet",
+    "Key": "pipeline.packet",
     "LANDMARKS": "pipeline.packet",
     "PANOPTIC": "pipeline.packet",
+    "Packet": "pipeline.packet",
     "TENSORS": "pipeline.packet",
-    "Picture": "pipeline.types.picture",
+    "convert": "pipeline.results.convert",
+    "header_record": "pipeline.results.format",
+    "FrameResult": "pipeline.results.frame_result",
+    "read_results": "pipeline.results.reader",
+    "EndReason": "pipeline.stage",
+    "Sink": "pipeline.stage",
+    "Source": "pipeline.stage",
+    "Stage": "pipeline.stage",
     "Detection": "pipeline.types.detections",
     "Detections": "pipeline.types.detections",
     "Landmarks": "pipeline.types.landmarks",
     "Masks": "pipeline.types.masks",
     "PanopticMap": "pipeline.types.panoptic",
-    "FrameResult": "pipeline.results.frame_result",
-    "RunStats": "pipeline.execution.stats",
+    "Picture": "pipeline.types.picture",
     "Tensors": "pipeline.types.tensors",
-    "VidgraphError": "pipeline.errors",
-    "read_results": "pipeline.results.reader",
+    "open_dataset": "training.datasets.registry",
+    "evaluate": "training.evaluation.evaluate",
 }
+"""Where each public name is."""
 
-__all__ = [
-    "DETECTIONS",
-    "LANDMARKS",
-    "PANOPTIC",
-    "TENSORS",
-    "Detection",
-    "Detections",
-    "Frame",
-    "FrameResult",
-    "Graph",
-    "Key",
-    "Landmarks",
-    "Masks",
-    "Model",
-    "Packet",
-    "PanopticMap",
-    "Picture",
-    "Run",
-    "RunStats",
-    "Tensors",
-    "VidgraphError",
-    "__version__",
-    "load_model",
-    "read_results",
-    "run",
-]
+__all__ = [*_HOME, "__version__"]
 
 
 def __getattr__(name: str) -> Any:

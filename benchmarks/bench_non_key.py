@@ -26,8 +26,7 @@ from ..models.weights.checkpoint import _network_shapes, read_state_dict
 from ..models.yolact_edge.config import CONFIGS, YolactConfig
 from ..training.evaluation import Scope, Variant, evaluate_variants
 from ..training.frame_cache import FrameCache, Size
-from .bench_temporal import MIN_SCORE
-from .bench_temporal import row as row_of
+from .bench_temporal import MIN_SCORE, row as row_of
 from .harness import save
 
 MODEL = "yolact-edge-tiny"

@@ -67,8 +67,7 @@ def export(options: argparse.Namespace) -> int:
         return template(options)
     if options.output is None:
         raise UsageError("no output was given; -o FILE.onnx")
-    from ..models.export.export import default_size
-    from ..models.export.export import export as write
+    from ..models.export.export import default_size, export as write
     from ..models.registry import find_model
     from ..models.run import named_model
     from ..models.weights.find import Weights

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .redaction import one_line
-from .redaction import redact as redact
+from .redaction import one_line, redact as redact
 
 
 class VidgraphError(Exception):

@@ -14,7 +14,7 @@ from .types.panoptic import PanopticMap
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Truth:
+class GroundTruth:
     """Everything that a data set says about one frame.
 
     Attributes:
@@ -43,20 +43,20 @@ class Truth:
 
     def __post_init__(self) -> None:
         count = len(self.objects)
-        check_array("Truth", "ignored", self.ignored, np.bool_, (count,))
-        check_array("Truth", "hidden", self.hidden, np.float32, (count,))
+        check_array("GroundTruth", "ignored", self.ignored, np.bool_, (count,))
+        check_array("GroundTruth", "hidden", self.hidden, np.float32, (count,))
         if (self.faces is None) != (self.faces_ignored is None):
-            raise ValueError("Truth.faces and Truth.faces_ignored are given together or not at all")
+            raise ValueError("GroundTruth.faces and GroundTruth.faces_ignored are given together or not at all")
         if self.faces is not None:
-            check_array("Truth", "faces_ignored", self.faces_ignored, np.bool_, (len(self.faces),))
+            check_array("GroundTruth", "faces_ignored", self.faces_ignored, np.bool_, (len(self.faces),))
 
     @classmethod
-    def of(cls, objects: Detections) -> Truth:
+    def of(cls, objects: Detections) -> GroundTruth:
         """Objects that all count, and nothing else."""
         return cls(objects, np.zeros(len(objects), np.bool_), np.full(len(objects), -1, np.float32))
 
 
-TRUTH: Key[Truth] = Key("truth", Truth)
+TRUTH: Key[GroundTruth] = Key("truth", GroundTruth)
 
 MPII_JOINTS = (
     "right_ankle", "right_knee", "right_hip", "left_hip", "left_knee", "left_ankle", "pelvis", "thorax",

@@ -1,7 +1,6 @@
 """Sources, stages and sinks for graphs of one's own; the models' stages come from ``Model.stages()``.
 
-Names are loaded when first used, so that importing one stage does not load the libraries of the others. By
-address: ``stages.sources.registry.open_source`` and ``stages.sinks.registry.open_sink``.
+Names are loaded when first used, so that importing one stage does not load the libraries of the others.
 """
 
 from __future__ import annotations
@@ -10,56 +9,45 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .drawing.draw import ANNOTATED, Draw
-    from .drawing.draw_style import DrawStyle
-    from .hold import Hold
-    from .replay_results import AttachResults
-    from .sample import Sample
-    from .sinks.callback import Callback
-    from .sinks.images import WriteImages
-    from .sinks.mjpeg import ServeMjpeg
-    from .sinks.results import WriteResults
-    from .sinks.tensors import WriteTensors
-    from .sinks.video import EncodeVideo
-    from .sinks.window import Window
-    from .sources.images import ImageSource
-    from .sources.video import VideoSource
+    from .drawing.draw import ANNOTATED as ANNOTATED, Draw as Draw
+    from .drawing.draw_style import DrawStyle as DrawStyle
+    from .hold import Hold as Hold
+    from .replay_results import AttachResults as AttachResults
+    from .sample import Sample as Sample
+    from .sinks.callback import Callback as Callback
+    from .sinks.images import WriteImages as WriteImages
+    from .sinks.mjpeg import ServeMjpeg as ServeMjpeg
+    from .sinks.registry import open_sink as open_sink
+    from .sinks.results import WriteResults as WriteResults
+    from .sinks.tensors import WriteTensors as WriteTensors
+    from .sinks.video import EncodeVideo as EncodeVideo
+    from .sinks.window import Window as Window
+    from .sources.images import ImageSource as ImageSource
+    from .sources.registry import open_source as open_source
+    from .sources.video import VideoSource as VideoSource
 
 _HOME = {
     "ANNOTATED": "drawing.draw",
-    "AttachResults": "replay_results",
-    "Callback": "sinks.callback",
     "Draw": "drawing.draw",
     "DrawStyle": "drawing.draw_style",
-    "EncodeVideo": "sinks.video",
     "Hold": "hold",
-    "ImageSource": "sources.images",
+    "AttachResults": "replay_results",
     "Sample": "sample",
-    "ServeMjpeg": "sinks.mjpeg",
-    "VideoSource": "sources.video",
-    "Window": "sinks.window",
+    "Callback": "sinks.callback",
     "WriteImages": "sinks.images",
+    "ServeMjpeg": "sinks.mjpeg",
+    "open_sink": "sinks.registry",
     "WriteResults": "sinks.results",
     "WriteTensors": "sinks.tensors",
+    "EncodeVideo": "sinks.video",
+    "Window": "sinks.window",
+    "ImageSource": "sources.images",
+    "open_source": "sources.registry",
+    "VideoSource": "sources.video",
 }
+"""Where each public name is."""
 
-__all__ = [
-    "ANNOTATED",
-    "AttachResults",
-    "Callback",
-    "Draw",
-    "DrawStyle",
-    "EncodeVideo",
-    "Hold",
-    "ImageSource",
-    "Sample",
-    "ServeMjpeg",
-    "VideoSource",
-    "Window",
-    "WriteImages",
-    "WriteResults",
-    "WriteTensors",
-]
+__all__ = [*_HOME]
 
 
 def __getattr__(name: str) -> Any:

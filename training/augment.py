@@ -77,7 +77,7 @@ class View:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Objects:
-    """Truth in the network's input, coordinates relative to it.
+    """Ground truth in the network's input, coordinates relative to it.
 
     Attributes:
         boxes: float32 [N, 4], (x1, y1, x2, y2) in [0, 1].

@@ -12,8 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from vidgraph.models import MODELS, pull
-from vidgraph.models import pull as pull_function
+from vidgraph.models import MODELS, pull, pull as pull_function
 from vidgraph.models.registry import find_model
 from vidgraph.models.variant import WeightsFile
 from vidgraph.pipeline.errors import DownloadError, OutputError, UsageError

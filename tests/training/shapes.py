@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from vidgraph.pipeline.ground_truth import FACE_POINTS, Truth
+from vidgraph.pipeline.ground_truth import FACE_POINTS, GroundTruth
 from vidgraph.pipeline.packet import Frame
 from vidgraph.pipeline.types.detections import Detections
 from vidgraph.pipeline.types.landmarks import Landmarks
@@ -58,7 +58,7 @@ class Shapes:
         objects = Detections(boxes, ones, class_ids[kept], self.class_names, packed, kept.astype(np.int32))
         round_ones = np.flatnonzero(class_ids[kept] % 2 == 1)
         faces = face_landmarks(boxes[round_ones])
-        truth = Truth(
+        truth = GroundTruth(
             objects,
             np.zeros(len(kept), np.bool_),
             np.zeros(len(kept), np.float32),

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ...pipeline.errors import SourceError
-from ...pipeline.ground_truth import FACE_POINTS, Truth
+from ...pipeline.ground_truth import FACE_POINTS, GroundTruth
 from ...pipeline.limits import MAX_PIXELS, too_large
 from ...pipeline.types.landmarks import Landmarks
 from .address import Address, read_json
@@ -105,8 +105,8 @@ def open_coco(address: Address) -> FileDataset:
     :mod:`.write_coco` writes them; ``masks=no`` leaves masks out. Where there are masks, annotations whose mask is
     empty, or a polygon of fewer than three points, are left out, and the log names them.
 
-    A category whose keypoints are the five of a face gives ``Truth.faces``; the others are classes, in the order of
-    their ids. ``Truth.bodies`` has the keypoints of the first category that has some, and of those with the same.
+    A category whose keypoints are the five of a face gives ``GroundTruth.faces``; the others are classes, in the order
+    of their ids. ``GroundTruth.bodies`` has the keypoints of the first category with some, and of those with the same.
 
     Raises:
         SourceError: a file is missing or damaged.
@@ -207,7 +207,7 @@ class Reader:
         if self._has_masks:
             self._name_left_out()
 
-    def truth(self, image: Record) -> Truth:
+    def truth(self, image: Record) -> GroundTruth:
         """The truth of one image.
 
         Raises:
@@ -216,7 +216,7 @@ class Reader:
         where = f"{self._found.name}: the annotations of {image['file_name']}"
         with reading(where):
             rows = [one for one in self._objects(image["id"]) if not self._is_left_out(one)]
-            truth = Truth(
+            truth = GroundTruth(
                 things(
                     boxes_of([one["bbox"] for one in rows]),
                     [self._class_of[one["category_id"]] for one in rows],
@@ -257,13 +257,13 @@ class Reader:
                 more,
             )
 
-    def _with_bodies(self, truth: Truth, rows: Sequence[Record]) -> Truth:
+    def _with_bodies(self, truth: GroundTruth, rows: Sequence[Record]) -> GroundTruth:
         if not self._points:
             return truth
         places = [row for row, one in enumerate(rows) if one["category_id"] in self._with_points and _has_points(one)]
         return replace(truth, bodies=_landmarks([rows[row] for row in places], self._points, places))
 
-    def _with_faces(self, truth: Truth, image: Record) -> Truth:
+    def _with_faces(self, truth: GroundTruth, image: Record) -> GroundTruth:
         if not self._face_ids:
             return truth
         several = self._faces.of_image.get(image["id"], ())

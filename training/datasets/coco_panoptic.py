@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...pipeline.errors import SourceError
-from ...pipeline.ground_truth import Truth
+from ...pipeline.ground_truth import GroundTruth
 from ...pipeline.types.masks import Masks
 from ...pipeline.types.panoptic import PanopticMap, Segment
 from .address import Address
@@ -83,9 +83,9 @@ class Segments:
         """For messages."""
         return self.address.name
 
-    def nothing(self) -> Truth:
+    def nothing(self) -> GroundTruth:
         """The truth of a frame that nothing is said about."""
-        return Truth.of(things(np.zeros((0, 4), np.float32), [], self.class_names))
+        return GroundTruth.of(things(np.zeros((0, 4), np.float32), [], self.class_names))
 
     def frame(self, image: Record, images: Path, pngs: Path, *, tracked: bool) -> FrameFile:
         """The frame of one image; ``tracked``: a segment's id stays with it through the video."""
@@ -97,7 +97,7 @@ class Segments:
             size = int(image["height"]), int(image["width"])
         return FrameFile(file, partial(self._truth, annotation, pngs, tracked, size))
 
-    def _truth(self, annotation: Mapping[str, Any], pngs: Path, tracked: bool, size: tuple[int, int]) -> Truth:
+    def _truth(self, annotation: Mapping[str, Any], pngs: Path, tracked: bool, size: tuple[int, int]) -> GroundTruth:
         where = f"{self.name}: the segments of image {annotation['image_id']!r}"
         with reading(where):
             path = picture_path(pngs, annotation["file_name"], self.address)
@@ -133,7 +133,7 @@ def _areas(ids: NDArray[np.int32], wanted: Sequence[int], path: Path) -> dict[in
     return areas
 
 
-def panoptic_truth(panoptic: PanopticMap, class_names: tuple[str, ...], crowd: Iterable[int] = ()) -> Truth:
+def panoptic_truth(panoptic: PanopticMap, class_names: tuple[str, ...], crowd: Iterable[int] = ()) -> GroundTruth:
     """The map, and its things as objects, in their order; those whose segments are in ``crowd`` are ignored."""
     found = [segment for segment in panoptic.segments if segment.is_thing]
     rles = panoptic.rles()
@@ -150,7 +150,7 @@ def panoptic_truth(panoptic: PanopticMap, class_names: tuple[str, ...], crowd: I
         track_ids=[-1 if s.track_id is None else s.track_id for s in found] if tracked else None,
     )
     ignored = np.isin([segment.id for segment in found], list(crowd))
-    return Truth(objects, ignored, np.full(len(found), -1, np.float32), panoptic)
+    return GroundTruth(objects, ignored, np.full(len(found), -1, np.float32), panoptic)
 
 
 def open_coco_panoptic(address: Address) -> FileDataset:

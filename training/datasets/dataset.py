@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from ...pipeline.ground_truth import Truth
+from ...pipeline.ground_truth import GroundTruth
 from ...pipeline.packet import Frame
 
 
@@ -35,7 +35,7 @@ class Sample:
     """
 
     frame: Frame
-    truth: Truth
+    truth: GroundTruth
     annotated: bool = True
 
 
@@ -45,7 +45,7 @@ class Dataset(Protocol):
     Attributes:
         name: for reports.
         class_names: of things, by class id.
-        stuff_names: of stuff; segments of ``Truth.panoptic`` name their classes themselves.
+        stuff_names: of stuff; segments of ``GroundTruth.panoptic`` name their classes themselves.
         clips: in order.
     """
 

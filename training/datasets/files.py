@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...pipeline.errors import SourceError
-from ...pipeline.ground_truth import Truth
+from ...pipeline.ground_truth import GroundTruth
 from ...pipeline.limits import MAX_PIXELS
 from ...pipeline.packet import Frame
 from ...pipeline.types.detections import Detections
@@ -37,7 +37,7 @@ class FrameFile:
     """One frame of a data set: its image file and what gives its truth; ``annotated`` as in :class:`Sample`."""
 
     image: Path
-    truth: Callable[[], Truth]
+    truth: Callable[[], GroundTruth]
     annotated: bool = True
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from ...pipeline.errors import SourceError
-from ...pipeline.ground_truth import Truth
+from ...pipeline.ground_truth import GroundTruth
 from ...pipeline.limits import too_large
 from ...stages.sources.images import images_in, natural_key
 from .address import Address
@@ -175,7 +175,7 @@ def _row(values: Sequence[float], classes: int) -> tuple[int, Row]:
     return int(frame), Row(int(track), (left - 1, top - 1, width, height), counts > 0, int(label) - 1, visible)
 
 
-def _truth(rows: Sequence[Row], class_names: tuple[str, ...], folder: Path) -> Truth:
+def _truth(rows: Sequence[Row], class_names: tuple[str, ...], folder: Path) -> GroundTruth:
     with reading(f"{folder / 'gt' / 'gt.txt'}"):
         objects = things(
             boxes_of([row.box for row in rows]),
@@ -185,4 +185,4 @@ def _truth(rows: Sequence[Row], class_names: tuple[str, ...], folder: Path) -> T
         )
         ignored = np.array([not row.counts for row in rows], np.bool_)
         hidden = finite("visibility", [1 - row.visible if row.visible >= 0 else -1 for row in rows])
-        return Truth(objects, ignored, hidden)
+        return GroundTruth(objects, ignored, hidden)

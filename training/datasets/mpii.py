@@ -16,7 +16,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from ...pipeline.ground_truth import MPII_JOINTS, Truth
+from ...pipeline.ground_truth import MPII_JOINTS, GroundTruth
 from ...pipeline.types.landmarks import Landmarks
 from .address import Address
 from .coco import Record
@@ -102,7 +102,7 @@ def _person(record: Record) -> Person:
     return Person(image, joints, box, annotated)
 
 
-def _truth(people: Sequence[Person]) -> Truth:
+def _truth(people: Sequence[Person]) -> GroundTruth:
     boxes = boxes_of([person.box for person in people])
     joints = np.stack([person.joints for person in people])
     bodies = Landmarks(
@@ -113,4 +113,4 @@ def _truth(people: Sequence[Person]) -> Truth:
         np.arange(len(people), dtype=np.int32),
         np.full(len(people), -1, np.int32),
     )
-    return replace(Truth.of(things(boxes, [0] * len(people), ("person",))), bodies=bodies)
+    return replace(GroundTruth.of(things(boxes, [0] * len(people), ("person",))), bodies=bodies)

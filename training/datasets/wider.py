@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from ...pipeline.errors import SourceError
-from ...pipeline.ground_truth import FACE_POINTS, Truth
+from ...pipeline.ground_truth import FACE_POINTS, GroundTruth
 from ...pipeline.types.landmarks import Landmarks
 from .address import Address
 from .dataset import Clip
@@ -39,7 +39,7 @@ class Face:
 
 
 def open_wider(address: Address) -> FileDataset:
-    """Open ``wider:LIST.txt``, of either kind; every image is a clip, the faces are in ``Truth.faces``.
+    """Open ``wider:LIST.txt``, of either kind; every image is a clip, the faces are in ``GroundTruth.faces``.
 
     Options: ``images=FOLDER``, by default ``WIDER_SPLIT/images`` or ``images`` near the list. Faces that the list calls
     invalid are ignored, those without an area left out.
@@ -124,7 +124,7 @@ def _numbers(line: str, at_least: int) -> tuple[float, ...]:
     return values
 
 
-def _truth(where: str, faces: Sequence[Face]) -> Truth:
+def _truth(where: str, faces: Sequence[Face]) -> GroundTruth:
     with reading(where):
         each = finite("points", [face.points for face in faces]).reshape(len(faces), len(FACE_POINTS), 3)
         known = each[:, :, 2] >= 0
@@ -136,6 +136,6 @@ def _truth(where: str, faces: Sequence[Face]) -> Truth:
             np.full(len(faces), -1, np.int32),
             np.full(len(faces), -1, np.int32),
         )
-        nothing = Truth.of(things(np.zeros((0, 4), np.float32), [], ()))
+        nothing = GroundTruth.of(things(np.zeros((0, 4), np.float32), [], ()))
         ignored = np.array([face.ignored for face in faces], np.bool_)
         return replace(nothing, faces=landmarks, faces_ignored=ignored)

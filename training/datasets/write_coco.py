@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...pipeline.claims import hidden
-from ...pipeline.ground_truth import FACE_POINTS, Truth
+from ...pipeline.ground_truth import FACE_POINTS, GroundTruth
 from ...pipeline.results.format import PIXEL_DECIMALS
 from ...pipeline.types.landmarks import Landmarks
 from .dataset import Clip, Dataset, Sample
@@ -125,7 +125,7 @@ class CocoWriter:
         return {"keypoints": list(names), "skeleton": []} if names else {}
 
 
-def object_record(truth: Truth, row: int) -> Record:
+def object_record(truth: GroundTruth, row: int) -> Record:
     """Category, box, mask, area and what else is known of one object."""
     objects = truth.objects
     record: Record = {"category_id": int(objects.class_ids[row]) + 1} | _box(objects.boxes[row])

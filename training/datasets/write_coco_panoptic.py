@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...pipeline.errors import OutputError, UsageError
-from ...pipeline.ground_truth import Truth
+from ...pipeline.ground_truth import GroundTruth
 from .dataset import Clip, Dataset, Sample
 from .image_files import MAX_ID, write_ids
 from .write_coco import ImageList, Record, write_json
@@ -55,7 +55,7 @@ class CocoPanopticWriter:
         segments = self._segments(sample.truth)
         self._annotations.append({"image_id": image["id"], "file_name": name, "segments_info": segments})
 
-    def _segments(self, truth: Truth) -> list[Record]:
+    def _segments(self, truth: GroundTruth) -> list[Record]:
         """Those that have pixels."""
         assert truth.panoptic is not None
         crowd = _crowd(truth)
@@ -91,7 +91,7 @@ class CocoPanopticWriter:
         return (write_json(self._folder / PANOPTIC, document),)
 
 
-def _crowd(truth: Truth) -> set[int]:
+def _crowd(truth: GroundTruth) -> set[int]:
     """Ids of the segments of ignored objects, where objects and segments that are things are the same, in one order."""
     assert truth.panoptic is not None
     segments = [segment for segment in truth.panoptic.segments if segment.is_thing]

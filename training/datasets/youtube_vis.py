@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ...pipeline.errors import SourceError
-from ...pipeline.ground_truth import Truth
+from ...pipeline.ground_truth import GroundTruth
 from ...pipeline.limits import too_large
 from .address import Address
 from .coco import Record
@@ -111,7 +111,7 @@ def _truth(
     class_names: tuple[str, ...],
     size: tuple[int, int],
     place: int,
-) -> Truth:
+) -> GroundTruth:
     """The objects with a mask in the frame at ``place``; boxes as given, or around the mask.
 
     A polygon of fewer than three points encloses nothing: the object is not seen, as where there is none.
@@ -123,7 +123,7 @@ def _truth(
         given = {row: one["bboxes"][place] for row, one in enumerate(seen) if one.get("bboxes")}
         rows = [row for row, box in given.items() if box]
         boxes[rows] = boxes_of([given[row] for row in rows])
-        return Truth(
+        return GroundTruth(
             things(
                 boxes,
                 [class_of[one["category_id"]] for one in seen],

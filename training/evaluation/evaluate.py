@@ -16,8 +16,7 @@ from ...pipeline.stage import EndReason, Stage, keys_of
 from ...stages.hold import Hold
 from ...stages.inference.key_frames import PhasedInterval, PolicyOf, policy_named
 from ...stages.sample import Sample
-from ..datasets.dataset import Clip, Dataset
-from ..datasets.dataset import Sample as DataSample
+from ..datasets.dataset import Clip, Dataset, Sample as DataSample
 from .classes import FACE, ClassMap, match_classes
 from .coco import coco_library
 from .evaluator import Judge, KnownFrame

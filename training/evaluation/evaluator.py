@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ...pipeline.ground_truth import FACE_POINTS, MPII_JOINTS, Truth
+from ...pipeline.ground_truth import FACE_POINTS, MPII_JOINTS, GroundTruth
 from ...pipeline.packet import HELD_FROM, KEY_FRAME, SKIPPED, Packet
 from ...pipeline.results.format import ResultKeys
 from ...pipeline.types.detections import Detections
@@ -42,12 +42,12 @@ class KnownFrame:
 
     clip: str
     size: tuple[int, int]
-    truth: Truth
+    truth: GroundTruth
     objects: Objects
     tracks: NDArray[np.int32] | None
 
     @classmethod
-    def of(cls, clip: str, size: tuple[int, int], truth: Truth, classes: ClassMap) -> KnownFrame:
+    def of(cls, clip: str, size: tuple[int, int], truth: GroundTruth, classes: ClassMap) -> KnownFrame:
         """Prepare the truth of a frame."""
         class_ids = classes.of_data[truth.objects.class_ids]
         ids = truth.objects.track_ids

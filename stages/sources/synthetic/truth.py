@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from ....pipeline.ground_truth import FACE_POINTS, MPII_JOINTS, Truth
+from ....pipeline.ground_truth import FACE_POINTS, MPII_JOINTS, GroundTruth
 from ....pipeline.types.detections import Detections
 from ....pipeline.types.landmarks import Landmarks
 from ....pipeline.types.masks import Masks
@@ -95,7 +95,7 @@ def _silhouette(outlines: list[NDArray[np.float64]], box: tuple[int, int, int, i
     return image.histogram()[1]
 
 
-def truth_of(rendered: Rendered, *, before: Rendered | None = None) -> Truth:
+def truth_of(rendered: Rendered, *, before: Rendered | None = None) -> GroundTruth:
     """Everything about a frame.
 
     Args:
@@ -117,7 +117,7 @@ def truth_of(rendered: Rendered, *, before: Rendered | None = None) -> Truth:
     )
     hidden = np.array([each.hidden for each in shown], np.float32)
     bodies, faces, ignored = _people(rendered, shown, objects, scale)
-    return Truth(
+    return GroundTruth(
         objects,
         hidden > MAX_HIDDEN,
         hidden,
@@ -294,7 +294,7 @@ def _parts_before(rendered: Rendered, before: Rendered, owner: int, first: Matri
     return [base @ then.frame for part, then in pairs if part.detail * scale > 1.5]
 
 
-def render_with_truth(renderer: WorldRenderer, index: int, *, flow: bool = False) -> tuple[Rendered, Truth]:
+def render_with_truth(renderer: WorldRenderer, index: int, *, flow: bool = False) -> tuple[Rendered, GroundTruth]:
     """A frame of a clip and its truth; with ``flow`` the frame before is drawn too, unless there was a cut."""
     moment = renderer.moment(index)
     rendered = renderer.draw(moment)

@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 from vidgraph.engines.open import _say_once, open_engine
 from vidgraph.engines.spec import NetworkRefused
-from vidgraph.models import load_model
-from vidgraph.models import model as base
+from vidgraph.models import load_model, model as base
 from vidgraph.models.custom.check import check
 from vidgraph.pipeline.errors import CheckpointError, EngineError
 

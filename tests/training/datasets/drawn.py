@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from vidgraph.pipeline.ground_truth import FACE_POINTS, MPII_JOINTS, Truth
+from vidgraph.pipeline.ground_truth import FACE_POINTS, MPII_JOINTS, GroundTruth
 from vidgraph.pipeline.packet import Frame
 from vidgraph.pipeline.types.detections import Detections
 from vidgraph.pipeline.types.landmarks import Landmarks
@@ -43,7 +43,7 @@ def rgb(index: int) -> NDArray[np.uint8]:
     return np.stack([3 * x, 5 * y, np.full_like(x, 40 * index)], axis=-1).astype(np.uint8)
 
 
-def truth(index: int) -> Truth:
+def truth(index: int) -> GroundTruth:
     """What there is in frame ``index``: things move two pixels to the right each frame."""
     step = 2 * index
     full = np.zeros((3, *SIZE), np.bool_)
@@ -59,7 +59,7 @@ def truth(index: int) -> Truth:
     objects = Detections(
         boxes, np.ones(3, np.float32), class_ids, DrawnDataset.class_names, masks, np.array([0, 4, 9], np.int32)
     )
-    return Truth(
+    return GroundTruth(
         objects,
         np.array([False, False, True]),
         np.array([0.25, 0.0, -1.0], np.float32),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 from vidgraph import Detections, Frame, Key, Packet, Picture
-from vidgraph.pipeline.ground_truth import Truth
+from vidgraph.pipeline.ground_truth import GroundTruth
 from vidgraph.pipeline.packet import DETECTIONS, KEY_FRAME, LANDMARKS, PANOPTIC, SKIPPED
 from vidgraph.pipeline.results.format import ModelInfo, ResultKeys
 from vidgraph.pipeline.stage import EndReason, Stage
@@ -72,7 +72,7 @@ def points_of(
 class Scene:
     """A data set in memory: clip -> truths of its frames; None: nothing is known of a frame."""
 
-    truths: dict[str, list[Truth | None]]
+    truths: dict[str, list[GroundTruth | None]]
     name: str = "scene"
     class_names: tuple[str, ...] = NAMES
     stuff_names: tuple[str, ...] = ()
@@ -86,7 +86,7 @@ class Scene:
         picture = Picture.from_rgb(np.zeros((*self.size, 3), np.uint8))
         for index, truth in enumerate(self.truths[clip.name]):
             frame = Frame(clip.name, index, 0, index * 40_000_000, 40_000_000, picture)
-            known = truth if truth is not None else Truth.of(Detections.empty(self.class_names))
+            known = truth if truth is not None else GroundTruth.of(Detections.empty(self.class_names))
             yield Sample(frame, known, truth is not None)
 
 
@@ -171,6 +171,6 @@ class Oracle:
         return ModelInfo(self.name, weights_sha256="0" * 64, engine="oracle", precision="fp32")
 
 
-def crowded(truth: Truth, ignored: Sequence[bool]) -> Truth:
+def crowded(truth: GroundTruth, ignored: Sequence[bool]) -> GroundTruth:
     """The same truth with these objects ignored."""
     return replace(truth, ignored=np.array(ignored, np.bool_))

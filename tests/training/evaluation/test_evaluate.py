@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from vidgraph import DETECTIONS, Detections, Frame, Packet, Picture
 from vidgraph.pipeline.errors import UsageError
-from vidgraph.pipeline.ground_truth import FACE_POINTS, MPII_JOINTS, Truth
+from vidgraph.pipeline.ground_truth import FACE_POINTS, MPII_JOINTS, GroundTruth
 from vidgraph.pipeline.results.format import ResultKeys
 from vidgraph.pipeline.types.panoptic import PanopticMap, Segment
 from vidgraph.stages.inference.key_frames import PhasedInterval
@@ -31,7 +31,7 @@ FRAMES = 13
 
 def still(frames: int = FRAMES, *, annotated: Callable[[int], bool] = lambda index: True) -> Scene:
     """A person that does not move, in a clip of so many frames."""
-    truth = Truth.of(rectangles([HOME], [0]))
+    truth = GroundTruth.of(rectangles([HOME], [0]))
     return Scene({"clip": [truth if annotated(index) else None for index in range(frames)]})
 
 
@@ -117,7 +117,7 @@ def test_the_policy_with_a_phase(phase: int) -> None:
 
 
 def test_held_results_are_judged_as_they_are() -> None:
-    moving = Scene({"clip": [Truth.of(rectangles([shifted(4 * index)], [0])) for index in range(8)]})
+    moving = Scene({"clip": [GroundTruth.of(rectangles([shifted(4 * index)], [0])) for index in range(8)]})
     model = Oracle(lambda clip, index, key: Found(rectangles([shifted(4 * index)], [0], scores=[0.9])))
     assert evaluate(model, moving)["mask AP"] == 1.0
     model.ran.clear()
@@ -142,7 +142,7 @@ def test_variants_side_by_side_are_what_each_is_alone() -> None:
 
 
 def test_frames_and_clips_can_be_chosen() -> None:
-    truth = Truth.of(rectangles([HOME], [0]))
+    truth = GroundTruth.of(rectangles([HOME], [0]))
     scene = Scene({name: [truth] * 4 for name in "abc"})
     model = Oracle(exact)
     report = evaluate(model, scene, start_clip=1, frames=6)
@@ -191,7 +191,7 @@ def test_classes_of_one_name_are_judged_as_one() -> None:
     assert (found.names, found.left_out) == (("car", "bus"), ())
     assert (found.of_model.tolist(), found.of_data.tolist()) == ([0, 1, 0], [0, 1, 0])
     boxes, names = [(10.0, 20.0, 50.0, 70.0), (80.0, 20.0, 120.0, 70.0)], ("car", "car")
-    scene = Scene({"clip": [Truth.of(rectangles(boxes, [0, 1], names=names))]}, class_names=names)
+    scene = Scene({"clip": [GroundTruth.of(rectangles(boxes, [0, 1], names=names))]}, class_names=names)
     twice = Oracle(lambda *_: Found(rectangles(boxes, [1, 0], names=names)), class_names=names)
     report = evaluate(twice, scene)
     assert (report["mask AP"], report["mask AR100"]) == (1.0, 1.0)
@@ -200,7 +200,7 @@ def test_classes_of_one_name_are_judged_as_one() -> None:
 def test_faces_of_two_classes_are_faces() -> None:
     boxes = [(10.0, 20.0, 50.0, 70.0), (80.0, 20.0, 120.0, 70.0)]
     faces = points_of(boxes, np.zeros((2, 5, 2)), FACE_POINTS, scores=np.zeros((2, 5)))
-    nothing = Truth.of(Detections.empty(NAMES))
+    nothing = GroundTruth.of(Detections.empty(NAMES))
     truth = replace(nothing, faces=faces, faces_ignored=np.array([False, False]))
     both = rectangles(boxes, [0, 2], names=("face", "hat", "face"), masks=False)
     keys = ResultKeys("m", DETECTIONS, None)
@@ -212,7 +212,7 @@ def test_faces_of_two_classes_are_faces() -> None:
 
 
 def test_data_without_masks() -> None:
-    scene = Scene({"clip": [Truth.of(rectangles([HOME], [0], masks=False))] * 3})
+    scene = Scene({"clip": [GroundTruth.of(rectangles([HOME], [0], masks=False))] * 3})
     report = evaluate(Oracle(exact), scene)
     assert report["box AP"] == 1.0
     assert "mask AP" not in report.figures.values
@@ -227,18 +227,18 @@ def test_data_that_nothing_can_be_judged_by() -> None:
     with pytest.raises(UsageError, match="what retinaface gives can be judged by scene: it knows of no faces"):
         evaluate(Oracle(exact, class_names=("face",), name="retinaface"), still())
     with pytest.raises(UsageError, match="it knows of no such objects"):
-        evaluate(Oracle(exact), Scene({"clip": [Truth.of(Detections.empty(NAMES))]}))
+        evaluate(Oracle(exact), Scene({"clip": [GroundTruth.of(Detections.empty(NAMES))]}))
 
 
 def test_ignored_objects_do_not_count() -> None:
-    truth = crowded(Truth.of(rectangles([HOME, (80.0, 20.0, 140.0, 100.0)], [0, 0])), [False, True])
+    truth = crowded(GroundTruth.of(rectangles([HOME, (80.0, 20.0, 140.0, 100.0)], [0, 0])), [False, True])
     assert evaluate(Oracle(exact), Scene({"clip": [truth]}))["mask AP"] == 1.0
 
 
 def test_faces() -> None:
     points = np.array([[30, 30], [50, 30], [40, 40], [32, 52], [48, 52]], np.float32)
     faces = points_of([HOME], points[None], FACE_POINTS)
-    nothing = Truth.of(Detections.empty(NAMES))
+    nothing = GroundTruth.of(Detections.empty(NAMES))
     truth = replace(nothing, faces=faces, faces_ignored=np.array([False]))
 
     def answer(clip: str, index: int, key: int) -> Found:
@@ -254,7 +254,7 @@ def test_faces() -> None:
 
 def test_bodies() -> None:
     joints = np.random.default_rng(0).random((1, 16, 2)).astype(np.float32) * 40 + 20
-    truth = replace(Truth.of(rectangles([HOME], [0])), bodies=points_of([HOME], joints, MPII_JOINTS))
+    truth = replace(GroundTruth.of(rectangles([HOME], [0])), bodies=points_of([HOME], joints, MPII_JOINTS))
 
     def answer(clip: str, index: int, key: int) -> Found:
         return Found(exact(clip, index, key).detections, points_of([HOME], joints, MPII_JOINTS))
@@ -267,7 +267,7 @@ def tracked(ids: Callable[[int], int]) -> Answer:
 
 
 def test_tracks() -> None:
-    truth = Truth.of(rectangles([HOME], [0], tracks=[5]))
+    truth = GroundTruth.of(rectangles([HOME], [0], tracks=[5]))
     scene = Scene({"clip": [truth] * 4})
     report = evaluate(Oracle(tracked(lambda index: 1)), scene)
     assert [report[name] for name in ("track AP", "MOTA", "IDF1", "HOTA")] == [1.0, 1.0, 1.0, pytest.approx(1.0)]
@@ -290,7 +290,7 @@ def panoptic(track: int | None, person: int = 1) -> PanopticMap:
 
 
 def test_panoptic_maps() -> None:
-    truth = replace(Truth.of(rectangles([HOME], [0])), panoptic=panoptic(4))
+    truth = replace(GroundTruth.of(rectangles([HOME], [0])), panoptic=panoptic(4))
     scene = Scene({"clip": [truth] * 4}, stuff_names=("road",))
 
     def answer(track: Callable[[int], int | None]) -> Answer:

@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from vidgraph.pipeline.ground_truth import FACE_POINTS, Truth
+from vidgraph.pipeline.ground_truth import FACE_POINTS, GroundTruth
 from vidgraph.stages.sources.synthetic.camera import View
 from vidgraph.stages.sources.synthetic.cast import Actor
 from vidgraph.stages.sources.synthetic.creatures import Ball
@@ -23,7 +23,7 @@ SEEDS = range(4)
 
 
 @lru_cache(maxsize=32)
-def frame(seed: int, index: int, *, name: str = "street", flow: bool = False) -> tuple[Rendered, Truth]:
+def frame(seed: int, index: int, *, name: str = "street", flow: bool = False) -> tuple[Rendered, GroundTruth]:
     address = ADDRESS.format(seed).replace("street", name)
     return render_with_truth(WorldRenderer(parse_world(address), 0), index, flow=flow)
 
