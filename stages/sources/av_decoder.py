@@ -335,7 +335,7 @@ class Decoder:
 
     def _frames_behind_end(self) -> int | None:
         size = self.container.size
-        if size <= 0:
+        if not size or size < 0:  # of a pipe: None from PyAV 19 on, before that -1 or less
             return None
         return sum(1 for entry in self.stream.index_entries if entry.pos + entry.size > size)
 

@@ -26,6 +26,8 @@ from ...pipeline.redaction import redact, redact_address, redact_error
 NETWORK = re.compile(r"https?://", re.IGNORECASE)
 ANSWER_S = 8.0
 """A server may be silent for so long, when connecting and between any two pieces of data."""
+_TEXTS: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
+"""Metadata that is no UTF-8 does not end the reading; PyAV 19 needs not be asked."""
 _SEQUENCES = ("avis", "msf1", "hevc", "hevx")  # Source: AV1 Image File Format, 6.3; ISO/IEC 23008-12, 10
 _IMPLAUSIBLE_RATE = 1000
 _SAME = 1e-4  # relative; a tenth of what lies between a rate and 1000/1001 of it
@@ -80,14 +82,14 @@ def open_container(address: str | Path | IO[bytes], name: str, *, max_pixels: in
     try:
         if isinstance(address, Path):
             check_file(address)
-            return av.open(f"file:{address}", "r", options=limits, metadata_errors="replace")
+            return av.open(f"file:{address}", "r", options=limits, **_TEXTS)
         if isinstance(address, str):
             # FFmpeg's own limits. PyAV's (``timeout``) are held by a function that FFmpeg calls ten times a second and
             # that takes the GIL: in a thread that is left behind at exit, it crashes once the interpreter has gone.
             silence_us = f"{ANSWER_S * 1e6:.0f}"
             limits |= {"timeout": silence_us, "rw_timeout": silence_us}  # of TCP, and of what else is below
-            return av.open(address, "r", options=limits, metadata_errors="replace")
-        return av.open(address, "r", options=limits, metadata_errors="replace")
+            return av.open(address, "r", options=limits, **_TEXTS)
+        return av.open(address, "r", options=limits, **_TEXTS)
     except (FFmpegError, OSError, EOFError, ValueError) as error:
         redact_error(error)
         raise SourceError(f"cannot open {name}: {_reason(error, address)}") from error
@@ -175,7 +177,7 @@ def stated_size(address: Path | IO[bytes]) -> tuple[int, int] | None:
     """(height, width) as the container of a file says, asked of no decoder; None where it does not say."""
     try:
         place = f"file:{address}" if isinstance(address, Path) else address
-        with av.open(place, "r", options={"codec_whitelist": "none"}, metadata_errors="replace") as container:
+        with av.open(place, "r", options={"codec_whitelist": "none"}, **_TEXTS) as container:
             context = container.streams.video[0].codec_context
             size = (context.height, context.width)
     except (FFmpegError, OSError, EOFError, ValueError, IndexError, AttributeError):
