@@ -29,7 +29,7 @@ from vidgraph.pipeline.types.detections import Detections
 from vidgraph.pipeline.types.landmarks import Landmarks
 from vidgraph.pipeline.types.panoptic import PanopticMap, Segment
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "results.md"
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "results.md"
 
 
 @pytest.fixture(scope="module")

@@ -160,7 +160,7 @@ for index in range(10**6):
 
 
 def test_a_kill_leaves_whole_files_only(tmp_path: Path) -> None:
-    root = Path(__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[3]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), *sys.path])}
     ended = subprocess.run([sys.executable, "-c", WRITER, str(tmp_path)], env=environment, timeout=60, check=False)
     assert ended.returncode == -signal.SIGKILL
