@@ -46,7 +46,6 @@ def tolerance() -> Callable[[str], float]:
 def face_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """``retinaface`` as an exported file that needs no torch any more, with weights for :func:`material.picture`."""
     pytest.importorskip("torch", reason="seeded weights are made with torch (the extra 'torch')")
-    pytest.importorskip("onnx", reason="needs onnx to export (the extra 'torch')")
     from vidgraph.models.export.export import export
 
     folder = tmp_path_factory.mktemp("faces")
@@ -57,7 +56,6 @@ def face_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def own_network(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """``my.onnx``, which finds one thing in the middle of every picture, quickly."""
-    pytest.importorskip("onnx", reason="the network is made with onnx (the extra 'torch')")
     folder = tmp_path_factory.mktemp("own")
     make_own_networks(folder)
     return folder / "my.onnx"

@@ -203,7 +203,6 @@ def docs_folder(tmp_path: Path, material: Path) -> Path:
 def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """``folder`` has videos, photos and weights under the names that the pages use; ``cache`` has weights."""
     pytest.importorskip("torch", reason="seeded weights for the examples are made with torch")
-    pytest.importorskip("onnx", reason="networks for the examples are made with onnx")
     root = tmp_path_factory.mktemp("docs")
     folder = root / "folder"
     for name in ("clips", "photos"):

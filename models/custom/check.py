@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ...engines.compare import random_feeds
+from ...engines.onnx_file import shape_text
 from ...engines.open import ENGINES, EngineRow, choose_engine, open_engine
 from ...pipeline.errors import CheckpointError, EngineError, MissingExtraError, VidgraphError
 from ...pipeline.execution.threads import available_cores
@@ -20,7 +21,6 @@ from ..model import EngineChoice, Model
 from ..options import checked_choices, read_labels
 from .cost import flop_of
 from .defaults import numbers_text
-from .facts import shape_text
 from .family import OwnWeights
 from .inspect import OwnNetwork, Read, read, understand
 from .open import placement, written_by_vidgraph
@@ -177,22 +177,22 @@ def _speed(engine: str, file: Path, precision: str, threads: int, runs: int) -> 
 
 
 def _network_rows(given: Read, flop: int | None) -> list[tuple[str, str]]:
-    facts, picture = given.facts, given.picture
+    info, picture = given.info, given.picture
     cost = "GFLOP not known" if flop is None else f"{flop / 1e9:.3g} GFLOP a run"
-    written = f", written by {facts.producer}" if facts.producer else ""
+    written = f", written by {info.producer}" if info.producer else ""
     rows = [
-        ("network", f"{given.path}: opset {facts.opset}{written}"),
-        ("cost", f"{facts.parameters / 1e6:.3g} million parameters, {cost} (convolutions and matrix products)"),
+        ("network", f"{given.path}: opset {info.opset}{written}"),
+        ("cost", f"{info.parameters / 1e6:.3g} million parameters, {cost} (convolutions and matrix products)"),
         ("input", f"{picture.name} {picture.dtype} {list(picture.shape(given.size))} {picture.layout}"),
     ]
-    declared = next(fact for fact in facts.inputs if fact.name == picture.name)
+    declared = next(each for each in info.inputs if each.name == picture.name)
     if not declared.fixed:
         source = given.about.sources.get("input.size", "")
         size = f"{given.size[1]}x{given.size[0]}"
         rows.append(
             ("", f"{shape_text(declared.shape)} in the file, fixed at {size}{f' ({source})' if source else ''}")
         )
-    rows += [("", f"{fact.name}: constant") for fact in picture.others]
+    rows += [("", f"{each.name}: constant") for each in picture.others]
     return rows
 
 

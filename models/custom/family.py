@@ -104,7 +104,7 @@ class OwnWeights(Weights):
     def of(cls, name: str, own: OwnNetwork, engine: str = "auto") -> OwnWeights:
         """As the weights of a model called ``name``."""
         family = OwnFamily(own)
-        row = replace(_ROW, name=name, task=own.head.task, trained_on=trained_on(own.facts.metadata))
+        row = replace(_ROW, name=name, task=own.head.task, trained_on=trained_on(own.info.metadata))
         return cls(row, own.path, sha256_of(own.path), family, engine)
 
     @property
@@ -126,7 +126,7 @@ class OwnWeights(Weights):
     def network_file(self, size: tuple[int, int], batch: int = 1, graph: str | None = None) -> Path:
         """The file for pictures of (height, width) ``size``."""
         own = self.own
-        return fixed_file(self.path, own.facts, own.picture, size, batch=batch, engine=self.engine)
+        return fixed_file(self.path, own.info, own.picture, size, batch=batch, engine=self.engine)
 
     def network(self, size: tuple[int, int], batch: int = 1, graph: str | None = None) -> bytes:
         """Its bytes."""

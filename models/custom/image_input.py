@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...engines.onnx_file import OnnxInfo, TensorInfo
 from ...pipeline.errors import CheckpointError, UsageError
 from ...pipeline.limits import MAX_PIXELS
 from ...stages.inference.preprocess import Size
 from .description import InputDescription
-from .facts import NetworkFacts, TensorFact
 from .toml_file import toml_path
 
 PICTURE_DTYPES = ("float32", "float16", "uint8")
@@ -47,65 +47,65 @@ class PictureInput:
     layout: str
     batch: int | None
     size: tuple[int | None, int | None]
-    others: tuple[TensorFact, ...] = ()
+    others: tuple[TensorInfo, ...] = ()
 
     def shape(self, size: Size, batch: int = 1) -> tuple[int, int, int, int]:
         """The input's shape for a picture of (height, width)."""
         return (batch, CHANNELS, *size) if self.layout == "nchw" else (batch, *size, CHANNELS)
 
 
-def picture_input(path: Path, facts: NetworkFacts, about: InputDescription) -> PictureInput:
+def picture_input(path: Path, info: OnnxInfo, about: InputDescription) -> PictureInput:
     """Find the input that takes the picture.
 
     Raises:
         CheckpointError: no input takes a picture of three channels, several do, or there is another input of
             which nothing is known; the message has what is there.
     """
-    others = tuple(fact for fact in facts.inputs if fact.name in _CONSTANTS and fact.name != about.name)
-    candidates = [fact for fact in facts.inputs if fact not in others]
+    others = tuple(each for each in info.inputs if each.name in _CONSTANTS and each.name != about.name)
+    candidates = [each for each in info.inputs if each not in others]
     if about.name is not None:
-        candidates = [fact for fact in candidates if fact.name == about.name]
+        candidates = [each for each in candidates if each.name == about.name]
         if not candidates:
-            raise CheckpointError(f"{path} has no input {about.name!r}; it has {_list(facts.inputs)}")
+            raise CheckpointError(f"{path} has no input {about.name!r}; it has {_list(info.inputs)}")
     if len(candidates) != 1:
-        unknown = _list(candidates[1:] or facts.inputs)
+        unknown = _list(candidates[1:] or info.inputs)
         raise CheckpointError(
             f"{path} takes more than a picture: nothing is known of its input {unknown}; export it without"
         )
-    (fact,) = candidates
-    rest = [each for each in facts.inputs if each not in others and each is not fact]
+    (given,) = candidates
+    rest = [each for each in info.inputs if each not in others and each is not given]
     if rest:
         raise CheckpointError(
             f"{path} takes more than a picture: nothing is known of its input {_list(rest)}; export it without"
         )
-    return _picture(path, fact, about, others)
+    return _picture(path, given, about, others)
 
 
-def _picture(path: Path, fact: TensorFact, about: InputDescription, others: tuple[TensorFact, ...]) -> PictureInput:
-    if fact.dtype not in PICTURE_DTYPES:
-        raise CheckpointError(f"{path}: input {fact} must be {', '.join(PICTURE_DTYPES[:-1])} or {PICTURE_DTYPES[-1]}")
-    if fact.shape is None or len(fact.shape) != 4:
-        raise CheckpointError(f"{path}: input {fact} must have four axes, [batch, 3, height, width] or channels last")
-    first, last = fact.shape[1], fact.shape[3]
-    layout = about.layout or _layout(path, fact)
+def _picture(path: Path, given: TensorInfo, about: InputDescription, others: tuple[TensorInfo, ...]) -> PictureInput:
+    if given.dtype not in PICTURE_DTYPES:
+        raise CheckpointError(f"{path}: input {given} must be {', '.join(PICTURE_DTYPES[:-1])} or {PICTURE_DTYPES[-1]}")
+    if given.shape is None or len(given.shape) != 4:
+        raise CheckpointError(f"{path}: input {given} must have four axes, [batch, 3, height, width] or channels last")
+    first, last = given.shape[1], given.shape[3]
+    layout = about.layout or _layout(path, given)
     channels = first if layout == "nchw" else last
     if isinstance(channels, int) and channels != CHANNELS:
         colours = "one channel (grey)" if channels == 1 else f"{channels} channels"
-        raise CheckpointError(f"{path}: input {fact} takes {colours}; vidgraph gives three, red, green and blue")
-    sides = fact.shape[2:4] if layout == "nchw" else fact.shape[1:3]
+        raise CheckpointError(f"{path}: input {given} takes {colours}; vidgraph gives three, red, green and blue")
+    sides = given.shape[2:4] if layout == "nchw" else given.shape[1:3]
     height, width = (side if isinstance(side, int) else None for side in sides)
-    batch = fact.shape[0] if isinstance(fact.shape[0], int) else None
-    return PictureInput(fact.name, fact.dtype, layout, batch, (height, width), others)
+    batch = given.shape[0] if isinstance(given.shape[0], int) else None
+    return PictureInput(given.name, given.dtype, layout, batch, (height, width), others)
 
 
-def _layout(path: Path, fact: TensorFact) -> str:
+def _layout(path: Path, given: TensorInfo) -> str:
     """From where the three channels are; an open axis counts where the other cannot be the channels'."""
-    if fact.shape is None:
+    if given.shape is None:
         raise AssertionError("asked of four axes")
-    first, last = fact.shape[1], fact.shape[3]
+    first, last = given.shape[1], given.shape[3]
     if first == CHANNELS and last == CHANNELS:
         raise CheckpointError(
-            f"{path}: input {fact} may have its channels first or last; "
+            f"{path}: input {given} may have its channels first or last; "
             f'say layout = "nchw" or "nhwc" under [input] in {toml_path(path).name}'
         )
     if last == CHANNELS or (last == 1 and first != CHANNELS):
@@ -151,25 +151,25 @@ def check_batch(path: Path, picture: PictureInput, batch: int) -> None:
         )
 
 
-def constant(path: Path, fact: TensorFact, size: Size, batch: int) -> NDArray[Any]:
+def constant(path: Path, given: TensorInfo, size: Size, batch: int) -> NDArray[Any]:
     """What an input besides the picture is given: the size of the picture in its own input, all of which counts.
 
     Raises:
         CheckpointError: its type or shape is another than such an input has.
     """
-    values = np.asarray(_CONSTANTS[fact.name](size), np.float64)
+    values = np.asarray(_CONSTANTS[given.name](size), np.float64)
     axes = (batch, *size) if values.ndim == 0 else (batch, *values.shape)
     shape = tuple(
         length if isinstance(length, int) else default
-        for length, default in zip(fact.shape or axes, axes, strict=False)
+        for length, default in zip(given.shape or axes, axes, strict=False)
     )
     dtype = {"float32": np.float32, "float16": np.float16, "int64": np.int64, "int32": np.int32, "bool": np.bool_}
-    if fact.dtype not in dtype or len(shape) != len(fact.shape or axes) or (values.ndim and shape[1:] != axes[1:]):
-        raise CheckpointError(f"{path}: nothing is known of an input {fact}; export the network without it")
+    if given.dtype not in dtype or len(shape) != len(given.shape or axes) or (values.ndim and shape[1:] != axes[1:]):
+        raise CheckpointError(f"{path}: nothing is known of an input {given}; export the network without it")
     if math.prod(shape) > MAX_PIXELS:
-        raise CheckpointError(f"{path}: input {fact} is larger than any picture")
-    return np.ascontiguousarray(np.broadcast_to(values, shape).astype(dtype[fact.dtype]))
+        raise CheckpointError(f"{path}: input {given} is larger than any picture")
+    return np.ascontiguousarray(np.broadcast_to(values, shape).astype(dtype[given.dtype]))
 
 
-def _list(facts: tuple[TensorFact, ...] | list[TensorFact]) -> str:
-    return ", ".join(map(str, facts))
+def _list(tensors: Sequence[TensorInfo]) -> str:
+    return ", ".join(map(str, tensors))

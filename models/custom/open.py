@@ -9,15 +9,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from ...engines.onnx_file import read_info, read_metadata
 from ...pipeline.errors import UsageError
 from ...stages.inference.preprocess import InputSize, Size
-from ..onnx_file import read_metadata
 from ..options import read_labels
 from ..registry import find_model
 from ..weights.onnx_export import is_exported
 from .defaults import assumed_rows, assumptions
 from .description import InputDescription
-from .facts import read_facts
 from .family import OwnWeights
 from .inspect import OwnNetwork, look_through, seen_outputs
 from .static_shapes import fixed_file
@@ -108,8 +107,8 @@ def _warnings(own: OwnNetwork, *, asked: bool) -> Iterator[str]:
 
 def _check_outputs(own: OwnNetwork, batch: int, engine: str) -> None:
     """Refuse a batch that does not go through to every output."""
-    file = fixed_file(own.path, own.facts, own.picture, own.size, batch=batch, engine=engine)
-    for single, several in zip(own.outputs, seen_outputs(own.path, read_facts(file)), strict=True):
+    file = fixed_file(own.path, own.info, own.picture, own.size, batch=batch, engine=engine)
+    for single, several in zip(own.outputs, seen_outputs(own.path, read_info(file)), strict=True):
         if several.shape != (single.shape[0] * batch, *single.shape[1:]):
             raise UsageError(
                 f"{own.path}: output {single.name!r} is {list(single.shape)} for one picture and {list(several.shape)} "

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from vidgraph.models.custom.check import check
 from vidgraph.models.custom.cost import flop_of
@@ -26,7 +27,6 @@ def yolo(classes: int = 3) -> np.ndarray:
 
 def products(path: Path) -> int:
     """A network of every kind of node that is counted; returns its floating-point operations, counted by hand."""
-    onnx = pytest.importorskip("onnx", reason="needs onnx to write files (the extra 'torch')")
     helper, random = onnx.helper, np.random.default_rng(0)
     nodes = [
         helper.make_node("Conv", ["x", "conv"], ["a"], kernel_shape=[3, 3], pads=[1, 1, 1, 1], strides=[2, 2]),
@@ -80,7 +80,6 @@ def test_check_tries_the_engines_even_where_no_head_fits(tmp_path: Path) -> None
 
 
 def test_check_has_the_line_of_an_engine_that_refuses(tmp_path: Path) -> None:
-    onnx = pytest.importorskip("onnx")
     path = tmp_path / "my.onnx"
     products(path)
     model = onnx.load(look_through(path, size=32).file)

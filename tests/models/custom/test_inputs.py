@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from vidgraph.models import load_model
 from vidgraph.models.custom.inspect import look_through
@@ -30,7 +31,6 @@ def echo(
     constants: str = "initializers",
 ) -> Path:
     """A file that gives the picture after ``steps``, an operator and its constant (or None) each; 4 x 6 pixels."""
-    onnx = pytest.importorskip("onnx", reason="needs onnx to write files (the extra 'torch')")
     helper, from_array = onnx.helper, onnx.numpy_helper.from_array
     shape = [1, 3, 4, 6] if layout == "nchw" else [1, 4, 6, 3]
     nodes, weights, name = [helper.make_node("Cast", ["x"], ["x0"], to=1)], [], "x0"

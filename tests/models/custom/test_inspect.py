@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
+from vidgraph.engines.onnx_file import read_info
 from vidgraph.models import load_model
 from vidgraph.models.custom.detect_head import recognise
-from vidgraph.models.custom.facts import read_facts
 from vidgraph.models.custom.inspect import look_through, read
 from vidgraph.pipeline.errors import CheckpointError, EngineError, UsageError
 
@@ -29,7 +30,6 @@ def table(classes: int = 3, side: int = 64) -> np.ndarray:
 
 def edited(path: Path, edit: Any) -> Path:
     """The file with its ``ModelProto`` changed."""
-    onnx = pytest.importorskip("onnx", reason="needs onnx to write files (the extra 'torch')")
     model = onnx.load(path)
     edit(model)
     path.write_bytes(model.SerializeToString())
@@ -55,20 +55,19 @@ def open_outputs(model: Any) -> None:
 def test_facts_of_a_file(tmp_path: Path) -> None:
     path = write_network(tmp_path / "my.onnx", {"output0": table()}, size=SIZE, metadata={"names": "['a']"})
     edited(path, with_input_shape("batch", 3, "height", 64))
-    facts = read_facts(path)
-    assert str(facts.inputs[0]) == "images (float32 [batch, 3, height, 64])"
-    assert str(facts.outputs[0]) == "output0 (float32 [1, 7, 84])"
-    assert (facts.opset, facts.metadata, facts.external_files) == (17, {"names": "['a']"}, ())
-    assert facts.parameters == 7 * 84 + 1
-    assert not facts.fixed
+    info = read_info(path)
+    assert str(info.inputs[0]) == "images (float32 [batch, 3, height, 64])"
+    assert str(info.outputs[0]) == "output0 (float32 [1, 7, 84])"
+    assert (info.opset, info.metadata, info.external_files) == (17, {"names": "['a']"}, ())
+    assert info.parameters == 7 * 84 + 1
+    assert not info.fixed
 
 
 def test_initial_values_among_the_inputs_are_no_inputs(tmp_path: Path) -> None:
-    onnx = pytest.importorskip("onnx")
     path = write_network(tmp_path / "my.onnx", {"output0": table()}, size=SIZE)
     info = onnx.helper.make_tensor_value_info("zero", onnx.TensorProto.FLOAT, [])
     edited(path, lambda model: model.graph.input.append(info))
-    assert [fact.name for fact in read_facts(path).inputs] == ["images"]
+    assert [each.name for each in read_info(path).inputs] == ["images"]
     assert look_through(path).picture.name == "images"
 
 
@@ -78,9 +77,9 @@ def test_open_axes_are_fixed_at_the_size_asked_for(tmp_path: Path, engine: str) 
     edited(path, with_input_shape("batch", 3, "height", "width"))
     edited(path, open_outputs)
     own = look_through(path, size=64, engine=engine)
-    facts = read_facts(own.file)
+    info = read_info(own.file)
     assert own.file != path
-    assert [str(fact) for fact in (*facts.inputs, *facts.outputs)] == [
+    assert [str(each) for each in (*info.inputs, *info.outputs)] == [
         "images (float32 [1, 3, 64, 64])",
         "output0 (float32 [1, 7, 84])",
     ]
@@ -149,7 +148,6 @@ def test_inputs_that_are_no_colour_picture(tmp_path: Path, shape: tuple[int, ...
 
 
 def test_another_input_is_refused_by_name(tmp_path: Path) -> None:
-    onnx = pytest.importorskip("onnx")
     path = write_network(tmp_path / "my.onnx", {"output0": table()}, size=SIZE)
     info = onnx.helper.make_tensor_value_info("prompt", onnx.TensorProto.INT64, [1, 77])
     with pytest.raises(CheckpointError, match=r"nothing is known of its input prompt \(int64 \[1, 77\]\)"):
@@ -171,11 +169,10 @@ def test_an_input_for_sizes_gets_the_size_of_the_input(tmp_path: Path, engine: s
 
 
 def test_weights_in_another_file(tmp_path: Path) -> None:
-    onnx = pytest.importorskip("onnx")
     path = write_network(tmp_path / "my.onnx", {"output0": table()}, size=SIZE)
     edited(path, with_input_shape("batch", 3, 64, 64))
     onnx.save(onnx.load(path), path, save_as_external_data=True, location="weights.bin", size_threshold=0)
-    assert read_facts(path).external_files == ("weights.bin",)
+    assert read_info(path).external_files == ("weights.bin",)
     with load_model(str(path)) as model:
         assert len(model(picture((64, 64))).detections) == 1
     edited(path, with_input_shape(1, 3, 64, 64))
@@ -185,7 +182,6 @@ def test_weights_in_another_file(tmp_path: Path) -> None:
 
 
 def test_weights_outside_of_the_folder_are_not_read(tmp_path: Path) -> None:
-    onnx = pytest.importorskip("onnx")
     path = write_network(tmp_path / "my.onnx", {"output0": table()}, size=SIZE)
     onnx.save(onnx.load(path), path, save_as_external_data=True, location="weights.bin", size_threshold=0)
     path.write_bytes(path.read_bytes().replace(b"weights.bin", b"../ghts.bin"))
@@ -194,7 +190,6 @@ def test_weights_outside_of_the_folder_are_not_read(tmp_path: Path) -> None:
 
 
 def test_an_output_whose_length_only_running_tells(tmp_path: Path) -> None:
-    onnx = pytest.importorskip("onnx")
     path = write_network(tmp_path / "my.onnx", {"rows": table()}, size=SIZE)
 
     def edit(model: Any) -> None:
@@ -256,7 +251,6 @@ def test_what_is_assumed_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureF
 @pytest.mark.parametrize("dtype", ["float32", "float16", "uint8"])
 @pytest.mark.parametrize("layout", ["nchw", "nhwc"])
 def test_the_network_sees_the_picture_as_described(tmp_path: Path, dtype: str, layout: str) -> None:
-    onnx = pytest.importorskip("onnx")
     kinds = {"float32": 1, "float16": 10, "uint8": 2}
     shape = [1, 3, 4, 6] if layout == "nchw" else [1, 4, 6, 3]
     graph = onnx.helper.make_graph(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from vidgraph import Detections, Graph, Key, Landmarks
 from vidgraph.models import OutputKeys, load_model
@@ -100,15 +101,15 @@ def test_batches(network: Path, face_clip: Path) -> None:
 
 
 def _attribute(name: str, value: Any) -> Any:
-    return pytest.importorskip("onnx").helper.make_attribute(name, value)
+    return onnx.helper.make_attribute(name, value)
 
 
 def _constant(name: str, values: list[int]) -> Any:
-    return pytest.importorskip("onnx").numpy_helper.from_array(np.array(values), name)
+    return onnx.numpy_helper.from_array(np.array(values), name)
 
 
 def _node(*about: Any) -> Any:
-    return pytest.importorskip("onnx").helper.make_node(*about)
+    return onnx.helper.make_node(*about)
 
 
 def test_two_networks_in_one_graph(network: Path, face_weights: Path, face_clip: Path, tmp_path: Path) -> None:
