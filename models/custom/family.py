@@ -20,7 +20,7 @@ from ..weights.find import Weights
 from .head import seen_dtype
 from .inspect import OwnNetwork
 from .postprocess import DecodeOwn
-from .static_shapes import fixed_file
+from .static_shapes import with_static_shapes
 from .ultralytics import trained_on
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ class OwnWeights(Weights):
     def network_file(self, size: tuple[int, int], batch: int = 1, graph: str | None = None) -> Path:
         """The file for pictures of (height, width) ``size``."""
         own = self.own
-        return fixed_file(self.path, own.info, own.picture, size, batch=batch, engine=self.engine)
+        return with_static_shapes(self.path, own.info, own.picture, size, batch=batch, engine=self.engine)
 
     def network(self, size: tuple[int, int], batch: int = 1, graph: str | None = None) -> bytes:
         """Its bytes."""

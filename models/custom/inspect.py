@@ -19,7 +19,7 @@ from .head import Head, seen_dtype
 from .hugging_face import from_folder
 from .image_input import PictureInput, choose_size, picture_input
 from .inside import INSIDE, takes_bytes
-from .static_shapes import fixed_file
+from .static_shapes import with_static_shapes
 from .toml_file import from_toml, toml_path
 from .ultralytics import from_metadata, from_names
 
@@ -107,7 +107,7 @@ def read(
     if about.input.size != chosen or size is not None:
         source = "the network" if None not in picture.size else "the size given"
         about = merged(about, from_one_source(source, {"input.size": chosen}))
-    file = fixed_file(path, info, picture, chosen, engine=engine)
+    file = with_static_shapes(path, info, picture, chosen, engine=engine)
     outputs = seen_outputs(path, info if file == path else read_info(file))
     return Read(path, info, about, picture, chosen, file, outputs)
 

@@ -37,7 +37,7 @@ VERSION = 2
 """Part of the key of cached copies: raised whenever what is written changes."""
 
 
-def fixed_file(
+def with_static_shapes(
     path: Path, info: OnnxInfo, picture: PictureInput, size: Size, *, batch: int = 1, engine: str = "auto"
 ) -> Path:
     """The network for pictures of (height, width) ``size``: the file itself where it is fixed so, else a copy.
