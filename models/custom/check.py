@@ -22,7 +22,7 @@ from ..options import checked_choices, read_labels
 from .cost import flop_of
 from .defaults import numbers_text
 from .family import OwnWeights
-from .inspect import OwnNetwork, Read, read, understand
+from .inspect import InspectedFile, OwnNetwork, inspect_file, parse_outputs
 from .open import placement, written_by_vidgraph
 
 RUNS, MOST_S = 15, 1.5
@@ -52,7 +52,7 @@ class Checked:
         speeds: of each engine, or its refusal.
     """
 
-    given: Read
+    given: InspectedFile
     problem: VidgraphError | None
     ran: str | None
     flop: int | None
@@ -101,11 +101,13 @@ def check(
     if written_by_vidgraph(path):
         raise CheckpointError(f"{path} was written by vidgraph export; vidgraph bench --model {path} measures it")
     rows = list(ENGINES.values()) if engine in (None, "auto") else [choose_engine(engine or "")]
-    given = read(path, size=size, engine=engine or "auto", labels=None if labels is None else read_labels(labels))
+    given = inspect_file(
+        path, size=size, engine=engine or "auto", labels=None if labels is None else read_labels(labels)
+    )
     problem: VidgraphError | None = None
     ran = None
     try:
-        own = given = understand(given, head)
+        own = given = parse_outputs(given, head)
         ran = _run(own, engine or "auto")
     except VidgraphError as error:
         problem = error
@@ -176,7 +178,7 @@ def _speed(engine: str, file: Path, precision: str, threads: int, runs: int) -> 
         return Speed(engine, precision, threads, refusal=" ".join(str(error).split()))
 
 
-def _network_rows(given: Read, flop: int | None) -> list[tuple[str, str]]:
+def _network_rows(given: InspectedFile, flop: int | None) -> list[tuple[str, str]]:
     info, picture = given.info, given.picture
     cost = "GFLOP not known" if flop is None else f"{flop / 1e9:.3g} GFLOP a run"
     written = f", written by {info.producer}" if info.producer else ""
@@ -196,7 +198,7 @@ def _network_rows(given: Read, flop: int | None) -> list[tuple[str, str]]:
     return rows
 
 
-def _head_rows(given: Read) -> list[tuple[str, str]]:
+def _head_rows(given: InspectedFile) -> list[tuple[str, str]]:
     rows = [("output" if not index else "", f"{spec.name} {spec.dtype} {list(spec.shape)}")
             for index, spec in enumerate(given.outputs)]  # fmt: skip
     if not isinstance(given, OwnNetwork):

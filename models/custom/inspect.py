@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
+class InspectedFile:
     """A file whose axes are fixed, before anything is made of its outputs.
 
     Attributes:
@@ -51,7 +51,7 @@ class Read:
 
 
 @dataclass(frozen=True, slots=True)
-class OwnNetwork(Read):
+class OwnNetwork(InspectedFile):
     """A file that is understood.
 
     Attributes:
@@ -64,7 +64,7 @@ class OwnNetwork(Read):
     class_names: tuple[str, ...]
 
 
-def look_through(
+def inspect_model(
     path: Path,
     *,
     size: int | Size | None = None,
@@ -72,7 +72,7 @@ def look_through(
     engine: str = "auto",
     labels: tuple[str, ...] | None = None,
 ) -> OwnNetwork:
-    """Read a network, fix its axes, and find out what its outputs are of.
+    """InspectedFile a network, fix its axes, and find out what its outputs are of.
 
     Args:
         path: an ONNX file.
@@ -86,13 +86,13 @@ def look_through(
         CheckpointError: the file is damaged, or takes or gives what cannot be run.
         EngineError: no engine can read it.
     """
-    return understand(read(path, size=size, engine=engine, labels=labels), head)
+    return parse_outputs(inspect_file(path, size=size, engine=engine, labels=labels), head)
 
 
-def read(
+def inspect_file(
     path: Path, *, size: int | Size | None = None, engine: str = "auto", labels: tuple[str, ...] | None = None
-) -> Read:
-    """The first half of :func:`look_through`."""
+) -> InspectedFile:
+    """The first half of :func:`inspect_model`."""
     model = read_model(path)
     info = info_of(model, path)
     about = describe_file(path, info, model.graph)
@@ -109,11 +109,11 @@ def read(
         about = merged(about, from_one_source(source, {"input.size": chosen}))
     file = with_static_shapes(path, info, picture, chosen, engine=engine)
     outputs = seen_outputs(path, info if file == path else read_info(file))
-    return Read(path, info, about, picture, chosen, file, outputs)
+    return InspectedFile(path, info, about, picture, chosen, file, outputs)
 
 
-def understand(given: Read, head: str | None = None) -> OwnNetwork:
-    """The second half of :func:`look_through`.
+def parse_outputs(given: InspectedFile, head: str | None = None) -> OwnNetwork:
+    """The second half of :func:`inspect_model`.
 
     Raises:
         UsageError: no head fits, or several, or the classes do not; or too little is known of the picture.

@@ -18,7 +18,7 @@ from ..weights.onnx_export import is_exported
 from .defaults import assumed_rows, assumptions
 from .description import InputDescription
 from .family import OwnWeights
-from .inspect import OwnNetwork, look_through, seen_outputs
+from .inspect import OwnNetwork, inspect_model, seen_outputs
 from .static_shapes import with_static_shapes
 
 LOG = logging.getLogger("vidgraph")
@@ -82,9 +82,9 @@ def open_own(
     """Look through a network; what had to be assumed of it is logged as a warning.
 
     Raises:
-        UsageError, CheckpointError, EngineError: see :func:`.look.look_through`.
+        UsageError, CheckpointError, EngineError: see :func:`.inspect.inspect_model`.
     """
-    own = look_through(
+    own = inspect_model(
         path, size=size, head=head, engine=engine, labels=None if labels is None else read_labels(labels)
     )
     if batch > 1:

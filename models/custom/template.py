@@ -12,7 +12,7 @@ from ...pipeline.errors import OutputError, UsageError, VidgraphError
 from ...stages.inference.preprocess import Size
 from .defaults import ASSUMED
 from .heads import HEADS
-from .inspect import OwnNetwork, Read, read, understand
+from .inspect import InspectedFile, OwnNetwork, inspect_file, parse_outputs
 from .toml_file import KEYS, KeyRow, toml_path
 
 MARK = "# ?"
@@ -49,10 +49,10 @@ def write_template(
         raise UsageError(f"a template is a .toml file, got {target}; leave out -o, or give {toml_path(target).name}")
     if target.exists() and not force:
         raise OutputError(f"{target} exists already; -y (overwrite) replaces it, or name another file")
-    given = read(Path(network), size=size)
+    given = inspect_file(Path(network), size=size)
     problem = None
     try:
-        given = understand(given, head)
+        given = parse_outputs(given, head)
     except UsageError as error:
         problem = error
     content = template(given, problem)
@@ -61,7 +61,7 @@ def write_template(
     return target, content.count(f"\n{MARK}")
 
 
-def template(given: Read, problem: VidgraphError | None = None) -> str:
+def template(given: InspectedFile, problem: VidgraphError | None = None) -> str:
     """The text of the TOML of a network that was read, or understood.
 
     Args:
@@ -83,7 +83,7 @@ def template(given: Read, problem: VidgraphError | None = None) -> str:
     return "\n".join(lines) + "\n"
 
 
-def known_values(given: Read) -> dict[str, Any]:
+def known_values(given: InspectedFile) -> dict[str, Any]:
     """Key -> value of everything that is known, or assumed."""
     about, made = given.about, given.about.input
     values: dict[str, Any] = {"head": given.head.kind if isinstance(given, OwnNetwork) else about.head}
@@ -136,7 +136,7 @@ _OF_HEADS: dict[str, tuple[str, ...]] = {
 """Key -> heads that ask for it; keys that are not named are asked for by all."""
 
 
-def _matters(row: KeyRow, given: Read) -> bool:
+def _matters(row: KeyRow, given: InspectedFile) -> bool:
     """Whether the network's head asks for a key; all do where the head is not known."""
     if not isinstance(given, OwnNetwork):
         return True
@@ -158,7 +158,7 @@ def _tables() -> Iterable[tuple[str, list[KeyRow]]]:
     )
 
 
-def _line(row: KeyRow, known: dict[str, Any], given: Read) -> str:
+def _line(row: KeyRow, known: dict[str, Any], given: InspectedFile) -> str:
     name = row.key.rpartition(".")[2]
     if row.key not in known:
         outputs = " or ".join(f'"{spec.name}"' for spec in given.outputs)

@@ -14,7 +14,7 @@ import pytest
 from vidgraph.engines.onnx_file import read_info, read_model, read_network
 from vidgraph.models.custom.heads import fitting
 from vidgraph.models.custom.hugging_face import from_folder
-from vidgraph.models.custom.inspect import look_through
+from vidgraph.models.custom.inspect import inspect_model
 from vidgraph.models.custom.static_shapes import hold_weights
 from vidgraph.models.custom.toml_file import from_toml
 from vidgraph.models.custom.ultralytics import from_metadata
@@ -227,7 +227,7 @@ def test_an_input_without_end(tmp_path: Path) -> None:
         model.graph.input[0].type.tensor_type.shape.dim[axis].dim_value = 1_000_000
     path.write_bytes(model.SerializeToString())
     with pytest.raises(VidgraphError, match="an input of 1000000x1000000 cannot be run"):
-        look_through(path)
+        inspect_model(path)
 
 
 @pytest.mark.parametrize("name", ["deep_brackets", "deep_dotted"])
@@ -309,4 +309,4 @@ def test_names_that_are_no_text(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="a name that is no text"):
         read_info(path)
     with pytest.raises(VidgraphError, match=r"net\.onnx"):
-        look_through(path)
+        inspect_model(path)
