@@ -45,7 +45,7 @@ class Checked:
     """What a check found.
 
     Attributes:
-        given: the network; an ``OwnNetwork`` where its outputs are understood.
+        given: the network; an ``OwnNetwork`` where its outputs are parsed.
         problem: why they are not, or why the network does not run.
         ran: how it ran on a picture, from its pixels to its results; None where it did not.
         flop: floating-point operations of one run, None where a shape is not known.
@@ -60,7 +60,7 @@ class Checked:
 
     @property
     def works(self) -> bool:
-        """Whether the outputs are understood, and the network ran."""
+        """Whether the outputs were parsed, and the network ran."""
         return self.ran is not None
 
     def text(self) -> str:

@@ -1,4 +1,4 @@
-"""Looking through an ONNX file of the user's own: what is known of it, and what its outputs are of."""
+"""Inspecting a custom ONNX model: what is known about it, and what its outputs mean."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class InspectedFile:
-    """A file whose axes are fixed, before anything is made of its outputs.
+    """A file with fixed axes whose outputs are not parsed yet.
 
     Attributes:
         path: the file.
@@ -52,7 +52,7 @@ class InspectedFile:
 
 @dataclass(frozen=True, slots=True)
 class OwnNetwork(InspectedFile):
-    """A file that is understood.
+    """A model whose outputs are parsed.
 
     Attributes:
         about: complete.
@@ -72,7 +72,7 @@ def inspect_model(
     engine: str = "auto",
     labels: tuple[str, ...] | None = None,
 ) -> OwnNetwork:
-    """InspectedFile a network, fix its axes, and find out what its outputs are of.
+    """Read a model, fix its axes, and find the head that its outputs belong to.
 
     Args:
         path: an ONNX file.
@@ -92,7 +92,7 @@ def inspect_model(
 def inspect_file(
     path: Path, *, size: int | Size | None = None, engine: str = "auto", labels: tuple[str, ...] | None = None
 ) -> InspectedFile:
-    """The first half of :func:`inspect_model`."""
+    """The first half of :func:`inspect_model`: everything but the outputs."""
     model = read_model(path)
     info = info_of(model, path)
     about = describe_file(path, info, model.graph)
@@ -113,7 +113,7 @@ def inspect_file(
 
 
 def parse_outputs(given: InspectedFile, head: str | None = None) -> OwnNetwork:
-    """The second half of :func:`inspect_model`.
+    """The second half of :func:`inspect_model`: which head the outputs belong to, and the names of its classes.
 
     Raises:
         UsageError: no head fits, or several, or the classes do not; or too little is known of the picture.

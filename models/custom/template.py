@@ -62,11 +62,11 @@ def write_template(
 
 
 def template(given: InspectedFile, problem: VidgraphError | None = None) -> str:
-    """The text of the TOML of a network that was read, or understood.
+    """The text of the TOML of a model that was inspected, its outputs parsed or not.
 
     Args:
         given: the network.
-        problem: why it was not understood.
+        problem: why its outputs were not parsed.
     """
     lines = [
         f"# How vidgraph runs {given.path.name}. What is said here wins over what the file says of itself.",
