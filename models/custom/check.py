@@ -179,22 +179,22 @@ def _speed(engine: str, file: Path, precision: str, threads: int, runs: int) -> 
 
 
 def _network_rows(given: InspectedFile, flop: int | None) -> list[tuple[str, str]]:
-    info, picture = given.info, given.picture
+    info, image = given.info, given.image
     cost = "GFLOP not known" if flop is None else f"{flop / 1e9:.3g} GFLOP a run"
     written = f", written by {info.producer}" if info.producer else ""
     rows = [
         ("network", f"{given.path}: opset {info.opset}{written}"),
         ("cost", f"{info.parameters / 1e6:.3g} million parameters, {cost} (convolutions and matrix products)"),
-        ("input", f"{picture.name} {picture.dtype} {list(picture.shape(given.size))} {picture.layout}"),
+        ("input", f"{image.name} {image.dtype} {list(image.shape(given.size))} {image.layout}"),
     ]
-    declared = next(each for each in info.inputs if each.name == picture.name)
+    declared = next(each for each in info.inputs if each.name == image.name)
     if not declared.fixed:
         source = given.about.sources.get("input.size", "")
         size = f"{given.size[1]}x{given.size[0]}"
         rows.append(
             ("", f"{shape_text(declared.shape)} in the file, fixed at {size}{f' ({source})' if source else ''}")
         )
-    rows += [("", f"{each.name}: constant") for each in picture.others]
+    rows += [("", f"{each.name}: constant") for each in image.others]
     return rows
 
 

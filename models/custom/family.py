@@ -57,18 +57,18 @@ class OwnFamily(Family):
 
     def input_format(self, name: str) -> InputFormat:
         """As described."""
-        made, picture = self.own.about.input, self.own.picture
+        made, image = self.own.about.input, self.own.image
         if made.mean is None or made.std is None or made.pad is None:
             raise AssertionError("the description of a looked-through network is complete")
         return InputFormat(
-            picture.name, made.mean, made.std, made.color == "bgr", made.pad, max(self.own.size),
-            dtype=picture.dtype, layout=picture.layout,
+            image.name, made.mean, made.std, made.color == "bgr", made.pad, max(self.own.size),
+            dtype=image.dtype, layout=image.layout,
         )  # fmt: skip
 
     def graph_shape(self, name: str, size: tuple[int, int], batch: int, graph: str = "") -> GraphShape:
         """Of the picture and the outputs."""
         outputs = {spec.name: spec.shape for spec in self.own.outputs}
-        return GraphShape({self.own.picture.name: self.own.picture.shape(size, batch)}, outputs)
+        return GraphShape({self.own.image.name: self.own.image.shape(size, batch)}, outputs)
 
     def class_names(self, name: str) -> tuple[str, ...]:
         """As described, or numbered."""
@@ -126,7 +126,7 @@ class OwnWeights(Weights):
     def network_file(self, size: tuple[int, int], batch: int = 1, graph: str | None = None) -> Path:
         """The file for pictures of (height, width) ``size``."""
         own = self.own
-        return with_static_shapes(self.path, own.info, own.picture, size, batch=batch, engine=self.engine)
+        return with_static_shapes(self.path, own.info, own.image, size, batch=batch, engine=self.engine)
 
     def network(self, size: tuple[int, int], batch: int = 1, graph: str | None = None) -> bytes:
         """Its bytes."""

@@ -18,7 +18,7 @@ from ...stages.inference.preprocess import Size
 from .description import InputDescription
 from .toml_file import toml_path
 
-PICTURE_DTYPES = ("float32", "float16", "uint8")
+IMAGE_DTYPES = ("float32", "float16", "uint8")
 CHANNELS = 3
 
 _CONSTANTS: Mapping[str, Callable[[Size], Any]] = {
@@ -31,7 +31,7 @@ _CONSTANTS: Mapping[str, Callable[[Size], Any]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class PictureInput:
+class ImageInput:
     """The input that takes the picture.
 
     Attributes:
@@ -54,7 +54,7 @@ class PictureInput:
         return (batch, CHANNELS, *size) if self.layout == "nchw" else (batch, *size, CHANNELS)
 
 
-def picture_input(path: Path, info: OnnxInfo, about: InputDescription) -> PictureInput:
+def find_image_input(path: Path, info: OnnxInfo, about: InputDescription) -> ImageInput:
     """Find the input that takes the picture.
 
     Raises:
@@ -78,12 +78,12 @@ def picture_input(path: Path, info: OnnxInfo, about: InputDescription) -> Pictur
         raise CheckpointError(
             f"{path} takes more than a picture: nothing is known of its input {_list(rest)}; export it without"
         )
-    return _picture(path, given, about, others)
+    return _image_input(path, given, about, others)
 
 
-def _picture(path: Path, given: TensorInfo, about: InputDescription, others: tuple[TensorInfo, ...]) -> PictureInput:
-    if given.dtype not in PICTURE_DTYPES:
-        raise CheckpointError(f"{path}: input {given} must be {', '.join(PICTURE_DTYPES[:-1])} or {PICTURE_DTYPES[-1]}")
+def _image_input(path: Path, given: TensorInfo, about: InputDescription, others: tuple[TensorInfo, ...]) -> ImageInput:
+    if given.dtype not in IMAGE_DTYPES:
+        raise CheckpointError(f"{path}: input {given} must be {', '.join(IMAGE_DTYPES[:-1])} or {IMAGE_DTYPES[-1]}")
     if given.shape is None or len(given.shape) != 4:
         raise CheckpointError(f"{path}: input {given} must have four axes, [batch, 3, height, width] or channels last")
     first, last = given.shape[1], given.shape[3]
@@ -95,7 +95,7 @@ def _picture(path: Path, given: TensorInfo, about: InputDescription, others: tup
     sides = given.shape[2:4] if layout == "nchw" else given.shape[1:3]
     height, width = (side if isinstance(side, int) else None for side in sides)
     batch = given.shape[0] if isinstance(given.shape[0], int) else None
-    return PictureInput(given.name, given.dtype, layout, batch, (height, width), others)
+    return ImageInput(given.name, given.dtype, layout, batch, (height, width), others)
 
 
 def _layout(path: Path, given: TensorInfo) -> str:
@@ -113,7 +113,7 @@ def _layout(path: Path, given: TensorInfo) -> str:
     return "nchw"
 
 
-def choose_size(path: Path, picture: PictureInput, about: InputDescription, asked: int | Size | None) -> Size:
+def choose_size(path: Path, image: ImageInput, about: InputDescription, asked: int | Size | None) -> Size:
     """(height, width) of the input: as the file fixes it, else as asked for, else as described.
 
     Raises:
@@ -124,7 +124,7 @@ def choose_size(path: Path, picture: PictureInput, about: InputDescription, aske
         raise UsageError(f"size must be a side like 640 or a (height, width) of pixels, got {asked!r}")
     chosen = wanted or about.size
     known = tuple(own if own is not None else None if chosen is None else chosen[axis]
-                  for axis, own in enumerate(picture.size))  # fmt: skip
+                  for axis, own in enumerate(image.size))  # fmt: skip
     height, width = known
     if height is None or width is None:
         raise UsageError(
@@ -141,12 +141,12 @@ def choose_size(path: Path, picture: PictureInput, about: InputDescription, aske
     return height, width
 
 
-def check_batch(path: Path, picture: PictureInput, batch: int) -> None:
+def check_batch(path: Path, image: ImageInput, batch: int) -> None:
     """Raise UsageError where the file's batch is fixed at another number."""
-    if picture.batch is not None and picture.batch != batch:
-        cure = "leave out batch" if picture.batch == 1 else f"runs need batch 1, this file has {picture.batch}"
+    if image.batch is not None and image.batch != batch:
+        cure = "leave out batch" if image.batch == 1 else f"runs need batch 1, this file has {image.batch}"
         raise UsageError(
-            f"{path} is fixed at a batch of {picture.batch}, {batch} cannot be run; {cure}, "
+            f"{path} is fixed at a batch of {image.batch}, {batch} cannot be run; {cure}, "
             "or export the network with an open (dynamic) batch"
         )
 

@@ -17,7 +17,7 @@ from .description import Description, from_one_source, merged
 from .detect_head import recognise
 from .head import Head, seen_dtype
 from .hugging_face import from_folder
-from .image_input import PictureInput, choose_size, picture_input
+from .image_input import ImageInput, choose_size, find_image_input
 from .inside import INSIDE, takes_bytes
 from .static_shapes import with_static_shapes
 from .toml_file import from_toml, toml_path
@@ -35,7 +35,7 @@ class InspectedFile:
         path: the file.
         info: what it says of itself.
         about: what else is known of it, from anywhere.
-        picture: its input.
+        image: its input.
         size: (height, width) of that input.
         file: the file or a copy, with fixed axes, for a batch of one.
         outputs: as heads see them.
@@ -44,7 +44,7 @@ class InspectedFile:
     path: Path
     info: OnnxInfo
     about: Description
-    picture: PictureInput
+    image: ImageInput
     size: Size
     file: Path
     outputs: tuple[TensorSpec, ...]
@@ -99,17 +99,17 @@ def inspect_file(
     del model  # and the weights with it
     if labels is not None:
         about = merged(about, from_one_source("the labels given", {"classes": labels}))
-    picture = picture_input(path, info, about.input)
-    chosen = choose_size(path, picture, about.input, size)
+    image = find_image_input(path, info, about.input)
+    chosen = choose_size(path, image, about.input, size)
     said = about.sources.get("input.size", "")
     if said == toml_path(path).name and size is None and about.input.size != chosen:
         raise UsageError(f"{said} says another size than {path} has, {chosen[1]}x{chosen[0]}; correct or remove it")
     if about.input.size != chosen or size is not None:
-        source = "the network" if None not in picture.size else "the size given"
+        source = "the network" if None not in image.size else "the size given"
         about = merged(about, from_one_source(source, {"input.size": chosen}))
-    file = with_static_shapes(path, info, picture, chosen, engine=engine)
+    file = with_static_shapes(path, info, image, chosen, engine=engine)
     outputs = seen_outputs(path, info if file == path else read_info(file))
-    return InspectedFile(path, info, about, picture, chosen, file, outputs)
+    return InspectedFile(path, info, about, image, chosen, file, outputs)
 
 
 def parse_outputs(given: InspectedFile, head: str | None = None) -> OwnNetwork:
@@ -119,9 +119,9 @@ def parse_outputs(given: InspectedFile, head: str | None = None) -> OwnNetwork:
         UsageError: no head fits, or several, or the classes do not; or too little is known of the picture.
     """
     found = recognise(given.outputs, given.about, given.size, name=given.path.name, head=head)
-    about = completed(given.about, found, given.picture, given.path.name)
+    about = completed(given.about, found, given.image, given.path.name)
     names = _class_names(given.path, about, found)
-    return OwnNetwork(given.path, given.info, about, given.picture, given.size, given.file, given.outputs, found, names)
+    return OwnNetwork(given.path, given.info, about, given.image, given.size, given.file, given.outputs, found, names)
 
 
 def describe_file(path: Path, info: OnnxInfo, graph: GraphProto) -> Description:

@@ -107,7 +107,7 @@ def _warnings(own: OwnNetwork, *, asked: bool) -> Iterator[str]:
 
 def _check_outputs(own: OwnNetwork, batch: int, engine: str) -> None:
     """Refuse a batch that does not go through to every output."""
-    file = with_static_shapes(own.path, own.info, own.picture, own.size, batch=batch, engine=engine)
+    file = with_static_shapes(own.path, own.info, own.image, own.size, batch=batch, engine=engine)
     for single, several in zip(own.outputs, seen_outputs(own.path, read_info(file)), strict=True):
         if several.shape != (single.shape[0] * batch, *single.shape[1:]):
             raise UsageError(

@@ -28,7 +28,7 @@ from ...engines.onnx_file import (
 from ...engines.open import read_ports
 from ...pipeline.errors import CheckpointError
 from ...stages.inference.preprocess import Size
-from .image_input import PictureInput, check_batch, constant
+from .image_input import ImageInput, check_batch, constant
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto
@@ -38,7 +38,7 @@ VERSION = 2
 
 
 def with_static_shapes(
-    path: Path, info: OnnxInfo, picture: PictureInput, size: Size, *, batch: int = 1, engine: str = "auto"
+    path: Path, info: OnnxInfo, image: ImageInput, size: Size, *, batch: int = 1, engine: str = "auto"
 ) -> Path:
     """The network for pictures of (height, width) ``size``: the file itself where it is fixed so, else a copy.
 
@@ -50,14 +50,14 @@ def with_static_shapes(
         CheckpointError: an output has a length that only running tells.
         EngineError: no engine can read the network.
     """
-    check_batch(path, picture, batch)
-    if info.fixed and not picture.others:
+    check_batch(path, image, batch)
+    if info.fixed and not image.others:
         return path
-    key = key_of(read_network(path).digest(), str(VERSION), picture.name, picture.layout)[:24]
+    key = key_of(read_network(path).digest(), str(VERSION), image.name, image.layout)[:24]
 
     def build(target: Path) -> None:
-        shapes = {picture.name: picture.shape(size, batch)}
-        constants = {each.name: constant(path, each, size, batch) for each in picture.others}
+        shapes = {image.name: image.shape(size, batch)}
+        constants = {each.name: constant(path, each, size, batch) for each in image.others}
         model = read_model(path)
         set_inputs(model.graph, path, shapes, constants)
         hold_weights(model.graph, path)

@@ -71,7 +71,7 @@ def template(given: InspectedFile, problem: VidgraphError | None = None) -> str:
     lines = [
         f"# How vidgraph runs {given.path.name}. What is said here wins over what the file says of itself.",
         f"# Lines that begin with {MARK!r} are not known: correct those that matter and take off the mark.",
-        f"# Input:   {given.picture.name} {given.picture.dtype} {list(given.picture.shape(given.size))}",
+        f"# Input:   {given.image.name} {given.image.dtype} {list(given.image.shape(given.size))}",
         *(f"# Output:  {spec.name} {spec.dtype} {list(spec.shape)}" for spec in given.outputs),
         *([f"# {problem}"] if problem is not None else []),
         "",
@@ -95,7 +95,7 @@ def known_values(given: InspectedFile) -> dict[str, Any]:
             values[row.key] = about.outputs.get(name)
         elif row.key != "head":
             values[row.key] = getattr(about, row.key)
-    values["input.name"], values["input.layout"] = given.picture.name, given.picture.layout
+    values["input.name"], values["input.layout"] = given.image.name, given.image.layout
     values["input.size"] = given.size
     if isinstance(given, OwnNetwork):
         values["classes"] = given.class_names or None

@@ -68,7 +68,7 @@ def test_initial_values_among_the_inputs_are_no_inputs(tmp_path: Path) -> None:
     info = onnx.helper.make_tensor_value_info("zero", onnx.TensorProto.FLOAT, [])
     edited(path, lambda model: model.graph.input.append(info))
     assert [each.name for each in read_info(path).inputs] == ["images"]
-    assert inspect_model(path).picture.name == "images"
+    assert inspect_model(path).image.name == "images"
 
 
 @pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
