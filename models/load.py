@@ -83,7 +83,7 @@ def load_model(
         CheckpointError: the weights are missing or damaged, or belong to something else, or to no model, or to several.
         MissingExtraError: an optional package is needed for this.
     """
-    from .custom.open import open_own, own_file
+    from .custom.open import custom_file, open_custom
 
     check_numbers(min_score, nms_iou, max_detections)
     about_detections: dict[str, object] = {"min_score": min_score, "nms_iou": nms_iou}
@@ -97,17 +97,17 @@ def load_model(
     chosen = EngineChoice(
         engine, choose_device(device), precision, requests, threads or available_cores(), deterministic, batch
     )
-    own = own_file(name, weights)
+    custom = custom_file(name, weights)
     found: Weights
-    if own is None:
+    if custom is None:
         if weights is None:
             name, weights = name_and_weights(name)
         row = find_model(name)
         check_head(row.name, head, about_detections)
         input_size, found = _input_size(row, size), Weights.find(row, weights)
     else:
-        opened = open_own(*own, size=size, engine=engine, head=head, labels=labels, batch=batch)
-        found, input_size, head = opened.weights, opened.size, opened.own.head.kind
+        opened = open_custom(*custom, size=size, engine=engine, head=head, labels=labels, batch=batch)
+        found, input_size, head = opened.weights, opened.size, opened.custom.head.kind
         row, labels = found.row, None
         check_head(row.name, RAW if head == RAW else None, about_detections)
     found.check_precision(precision)

@@ -21,8 +21,8 @@ from ..model import EngineChoice, Model
 from ..options import checked_choices, read_labels
 from .cost import flop_of
 from .defaults import numbers_text
-from .family import OwnWeights
-from .inspect import InspectedFile, OwnNetwork, inspect_file, parse_outputs
+from .family import CustomWeights
+from .inspect import CustomNetwork, InspectedFile, inspect_file, parse_outputs
 from .open import placement, written_by_vidgraph
 
 RUNS, MOST_S = 15, 1.5
@@ -45,7 +45,7 @@ class Checked:
     """What a check found.
 
     Attributes:
-        given: the network; an ``OwnNetwork`` where its outputs are parsed.
+        given: the network; an ``CustomNetwork`` where its outputs are parsed.
         problem: why they are not, or why the network does not run.
         ran: how it ran on a picture, from its pixels to its results; None where it did not.
         flop: floating-point operations of one run, None where a shape is not known.
@@ -107,30 +107,31 @@ def check(
     problem: VidgraphError | None = None
     ran = None
     try:
-        own = given = parse_outputs(given, head)
-        ran = _run(own, engine or "auto")
+        custom = given = parse_outputs(given, head)
+        ran = _run(custom, engine or "auto")
     except VidgraphError as error:
         problem = error
     speeds = tuple(speed for row in rows for speed in _speeds(row, given.file, runs))
     return Checked(given, problem, ran, _flop(given.file, engine or "auto"), speeds)
 
 
-def _run(own: OwnNetwork, engine: str) -> str:
+def _run(custom: CustomNetwork, engine: str) -> str:
     """Run it as ``vidgraph run`` does, on one picture of noise.
 
     Raises:
         VidgraphError: it cannot be run, or what it gives cannot be read.
     """
-    weights = OwnWeights.of(own.path.stem, own, engine)
-    choices = checked_choices(weights.row, own.class_names, None, None, None, classes=None, labels=None)
-    size, chosen = placement(own.about.input, own.size), EngineChoice(engine, threads=available_cores())
-    noise = np.random.default_rng(0).integers(0, 256, (*own.size, 3)).astype(np.uint8)
-    with Model(weights.row, weights, size, chosen, choices, head=own.head.kind) as model:
+    weights = CustomWeights.of(custom.path.stem, custom, engine)
+    choices = checked_choices(weights.row, custom.class_names, None, None, None, classes=None, labels=None)
+    size, chosen = placement(custom.about.input, custom.size), EngineChoice(engine, threads=available_cores())
+    noise = np.random.default_rng(0).integers(0, 256, (*custom.size, 3)).astype(np.uint8)
+    with Model(weights.row, weights, size, chosen, choices, head=custom.head.kind) as model:
         try:
             model(noise)
         except (ArithmeticError, LookupError, TypeError, ValueError) as error:
             raise EngineError(
-                f"{own.path.name}: what it gives cannot be read as {own.head.kind}: {type(error).__name__}: {error}"
+                f"{custom.path.name}: what it gives cannot be read as {custom.head.kind}: "
+                f"{type(error).__name__}: {error}"
             ) from error
         info = model.describe()
     return f"{info.engine} {info.precision}: a picture of noise went through"
@@ -201,7 +202,7 @@ def _network_rows(given: InspectedFile, flop: int | None) -> list[tuple[str, str
 def _head_rows(given: InspectedFile) -> list[tuple[str, str]]:
     rows = [("output" if not index else "", f"{spec.name} {spec.dtype} {list(spec.shape)}")
             for index, spec in enumerate(given.outputs)]  # fmt: skip
-    if not isinstance(given, OwnNetwork):
+    if not isinstance(given, CustomNetwork):
         return rows
     about = given.about
     names = given.class_names

@@ -51,7 +51,7 @@ class InspectedFile:
 
 
 @dataclass(frozen=True, slots=True)
-class OwnNetwork(InspectedFile):
+class CustomNetwork(InspectedFile):
     """A model whose outputs are parsed.
 
     Attributes:
@@ -71,7 +71,7 @@ def inspect_model(
     head: str | None = None,
     engine: str = "auto",
     labels: tuple[str, ...] | None = None,
-) -> OwnNetwork:
+) -> CustomNetwork:
     """Read a model, fix its axes, and find the head that its outputs belong to.
 
     Args:
@@ -112,7 +112,7 @@ def inspect_file(
     return InspectedFile(path, info, about, image, chosen, file, outputs)
 
 
-def parse_outputs(given: InspectedFile, head: str | None = None) -> OwnNetwork:
+def parse_outputs(given: InspectedFile, head: str | None = None) -> CustomNetwork:
     """The second half of :func:`inspect_model`: which head the outputs belong to, and the names of its classes.
 
     Raises:
@@ -121,7 +121,9 @@ def parse_outputs(given: InspectedFile, head: str | None = None) -> OwnNetwork:
     found = recognise(given.outputs, given.about, given.size, name=given.path.name, head=head)
     about = completed(given.about, found, given.image, given.path.name)
     names = _class_names(given.path, about, found)
-    return OwnNetwork(given.path, given.info, about, given.image, given.size, given.file, given.outputs, found, names)
+    return CustomNetwork(
+        given.path, given.info, about, given.image, given.size, given.file, given.outputs, found, names
+    )
 
 
 def describe_file(path: Path, info: OnnxInfo, graph: GraphProto) -> Description:

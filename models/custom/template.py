@@ -12,7 +12,7 @@ from ...pipeline.errors import OutputError, UsageError, VidgraphError
 from ...stages.inference.preprocess import Size
 from .defaults import ASSUMED
 from .heads import HEADS
-from .inspect import InspectedFile, OwnNetwork, inspect_file, parse_outputs
+from .inspect import CustomNetwork, InspectedFile, inspect_file, parse_outputs
 from .toml_file import KEYS, KeyRow, toml_path
 
 MARK = "# ?"
@@ -86,7 +86,7 @@ def template(given: InspectedFile, problem: VidgraphError | None = None) -> str:
 def known_values(given: InspectedFile) -> dict[str, Any]:
     """Key -> value of everything that is known, or assumed."""
     about, made = given.about, given.about.input
-    values: dict[str, Any] = {"head": given.head.kind if isinstance(given, OwnNetwork) else about.head}
+    values: dict[str, Any] = {"head": given.head.kind if isinstance(given, CustomNetwork) else about.head}
     for row in KEYS:
         table, _, name = row.key.rpartition(".")
         if table == "input":
@@ -97,7 +97,7 @@ def known_values(given: InspectedFile) -> dict[str, Any]:
             values[row.key] = getattr(about, row.key)
     values["input.name"], values["input.layout"] = given.image.name, given.image.layout
     values["input.size"] = given.size
-    if isinstance(given, OwnNetwork):
+    if isinstance(given, CustomNetwork):
         values["classes"] = given.class_names or None
         for key in ("boxes", "scores", "objectness", "background"):
             values[key] = values[key] if values[key] is not None else _of_head(given, key)
@@ -105,7 +105,7 @@ def known_values(given: InspectedFile) -> dict[str, Any]:
     return {key: value for key, value in values.items() if value is not None}
 
 
-def _of_head(given: OwnNetwork, name: str) -> Any:
+def _of_head(given: CustomNetwork, name: str) -> Any:
     """What the head itself says of ``name``, where that is a value of the key."""
     value = getattr(given.head, name, None)
     rows = {"unit": "boxes_unit"}
@@ -138,7 +138,7 @@ _OF_HEADS: dict[str, tuple[str, ...]] = {
 
 def _matters(row: KeyRow, given: InspectedFile) -> bool:
     """Whether the network's head asks for a key; all do where the head is not known."""
-    if not isinstance(given, OwnNetwork):
+    if not isinstance(given, CustomNetwork):
         return True
     if row.key.startswith("outputs."):
         return row.key.removeprefix("outputs.") in given.about.outputs
@@ -165,7 +165,7 @@ def _line(row: KeyRow, known: dict[str, Any], given: InspectedFile) -> str:
         return f"{MARK} {name} = {outputs if row.key.startswith('outputs.') else row.wanted}"
     value = f"{name} = {_toml(row, known[row.key])}"
     source = given.about.sources.get(row.field, "the network")
-    if isinstance(given, OwnNetwork) and source == ASSUMED.format(given.head.kind):
+    if isinstance(given, CustomNetwork) and source == ASSUMED.format(given.head.kind):
         return f"{MARK} {value}  # {source}; else {row.wanted}"
     if row.key == "classes" and row.field not in given.about.sources:
         return f"{MARK} {value}  # numbered; {row.wanted}"

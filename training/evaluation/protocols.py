@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from ...models.custom.open import own_file
+from ...models.custom.open import custom_file
 from ...models.registry import find_model
 from ...pipeline.errors import UsageError
 from ...stages.inference.key_frames import PUBLISHED_INTERVAL, PhasedInterval
@@ -60,7 +60,7 @@ def protocol_of(
         return Plan(DEFAULT, {"min_score": MIN_SCORE, "max_detections": 100}, None, (said,))
     if protocol != OFFICIAL:
         raise UsageError(f"unknown protocol {protocol!r}; known: {DEFAULT}, {OFFICIAL}")
-    if own_file(name, weights) is not None:
+    if custom_file(name, weights) is not None:
         raise UsageError(f"no official protocol is known for {name}, a network of your own; leave the protocol out")
     row = find_model(name)
     if video is None:

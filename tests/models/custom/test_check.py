@@ -51,8 +51,8 @@ def products(path: Path) -> int:
 @pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
 def test_operations_are_counted(tmp_path: Path, engine: str) -> None:
     expected = products(tmp_path / "my.onnx")
-    own = inspect_model(tmp_path / "my.onnx", size=32, engine=engine)
-    assert flop_of(own.file, engine=engine) == expected
+    custom = inspect_model(tmp_path / "my.onnx", size=32, engine=engine)
+    assert flop_of(custom.file, engine=engine) == expected
 
 
 def test_check_says_what_is_known_and_from_where(tmp_path: Path) -> None:

@@ -76,9 +76,9 @@ def test_open_axes_are_fixed_at_the_size_asked_for(tmp_path: Path, engine: str) 
     path = write_network(tmp_path / "my.onnx", {"output0": table()}, size=SIZE)
     edited(path, with_input_shape("batch", 3, "height", "width"))
     edited(path, open_outputs)
-    own = inspect_model(path, size=64, engine=engine)
-    info = read_info(own.file)
-    assert own.file != path
+    custom = inspect_model(path, size=64, engine=engine)
+    info = read_info(custom.file)
+    assert custom.file != path
     assert [str(each) for each in (*info.inputs, *info.outputs)] == [
         "images (float32 [1, 3, 64, 64])",
         "output0 (float32 [1, 7, 84])",
@@ -205,14 +205,14 @@ def test_an_output_whose_length_only_running_tells(tmp_path: Path) -> None:
 def test_names_of_classes_and_where_they_are_from(tmp_path: Path) -> None:
     metadata = {"names": "{0: 'cat', 1: 'dog', 2: 'cow'}", "stride": "32", "task": "detect", "imgsz": "[64, 64]"}
     path = write_network(tmp_path / "my.onnx", {"output0": table()}, size=SIZE, metadata=metadata)
-    own = inspect_model(path)
-    assert own.class_names == ("cat", "dog", "cow")
-    assert own.about.sources["classes"] == "the file's metadata 'names'"
+    custom = inspect_model(path)
+    assert custom.class_names == ("cat", "dog", "cow")
+    assert custom.about.sources["classes"] == "the file's metadata 'names'"
     path.with_suffix(".toml").write_text('classes = "names.txt"')
     (tmp_path / "names.txt").write_text("Katze\n\nHund\nKuh\n")
-    own = inspect_model(path)
-    assert own.class_names == ("Katze", "Hund", "Kuh")
-    assert own.about.sources["classes"] == "my.toml"
+    custom = inspect_model(path)
+    assert custom.class_names == ("Katze", "Hund", "Kuh")
+    assert custom.about.sources["classes"] == "my.toml"
     with load_model("pets", weights=path, labels=["a", "b", "c"], classes=["b"]) as model:
         assert (model.name, model.class_names) == ("pets", ("a", "b", "c"))
         assert [row.class_name for row in model(picture((64, 64))).detections] == ["b"]

@@ -120,9 +120,9 @@ def test_a_problem_is_named_where_names_are_needed(tmp_path: Path) -> None:
 
 def test_names_without_anything_else_of_the_exporter_are_names_too(tmp_path: Path) -> None:
     path = write_network(tmp_path / "my.onnx", {"o": table()}, size=SIZE, metadata={"names": "['a', 'b']"})
-    own = inspect_model(path)
-    assert own.class_names == ("a", "b")
-    assert own.about.sources["input.fit"] == "assumed, as is usual for yolo"
+    custom = inspect_model(path)
+    assert custom.class_names == ("a", "b")
+    assert custom.about.sources["input.fit"] == "assumed, as is usual for yolo"
 
 
 def test_two_classes_of_one_name_are_both_meant(tmp_path: Path) -> None:
