@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from .material import make_clip, make_own_networks, make_weights, plain_environment
+from .material import make_clip, make_custom_models, make_weights, plain_environment
 from .tolerances import TOLERANCES
 
 # What a shell starts in the background ignores SIGINT, and so does what that starts: tests of Ctrl-C would wait for
@@ -54,10 +54,10 @@ def face_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def own_network(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def custom_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """``my.onnx``, which finds one thing in the middle of every picture, quickly."""
     folder = tmp_path_factory.mktemp("own")
-    make_own_networks(folder)
+    make_custom_models(folder)
     return folder / "my.onnx"
 
 
