@@ -49,15 +49,15 @@ def load_model(
 
     Args:
         name: a name or alias of ``vidgraph models``; ``-``, ``_`` and case do not matter. Or a file: a checkpoint or
-            an exported file, whose content says which model it is, or an ONNX file of your own, whose outputs are
+            an exported file, whose content says which model it is, or a custom ONNX model, whose outputs are
             recognised and whose results are named by its stem.
         weights: a checkpoint (``.pth``; its first use needs torch) or a file of ``vidgraph export`` (does
-            not); by default what ``vidgraph pull`` has fetched. With a ``name`` that no model has, an ONNX file
-            of your own.
+            not); by default what ``vidgraph pull`` has fetched. With a ``name`` that no model has, a custom
+            ONNX model.
         size: of the network's input: the longer side in pixels (the aspect is that of the frame, and smaller
             frames are enlarged), or (height, width) with padding; by default the model's own longer side.
-            Models whose input is a square take the side, or (height, width), and frames fill it. An ONNX file
-            of your own takes either where it leaves its size open.
+            Models whose input is a square take the side, or (height, width), and frames fill it. A custom
+            ONNX model takes either where it leaves its size open.
         engine: ``auto``, ``openvino`` or ``onnxruntime``.
         device: ``auto``, ``cpu`` or ``cuda:N``.
         precision: ``auto``, ``fp32``, ``bf16``, ``fp16`` or ``int8``.
@@ -75,7 +75,7 @@ def load_model(
             or ``all``.
         throughput: of a video model: the frames between two key frames run as one batch.
         head: what is made of the network's outputs: None: what the model is for; ``raw``: nothing, results are
-            the tensors themselves (``TENSORS``, ``FrameResult.tensors``). Of an ONNX file of your own also
+            the tensors themselves (``TENSORS``, ``FrameResult.tensors``). Of a custom ONNX model also
             ``yolo``, ``yolo-end2end``, ``detr``, ``ssd``, ``semantic`` or ``classify``.
 
     Raises:

@@ -84,7 +84,7 @@ def check(
     engine: str | None = None,
     runs: int = RUNS,
 ) -> Checked:
-    """Look through an ONNX file of the user's own and try it in the engines.
+    """Inspect a custom ONNX model and try it in the engines.
 
     Args:
         path: the file.

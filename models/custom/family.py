@@ -1,4 +1,4 @@
-"""What a network of the user's own gives to :mod:`..base`, and its weights: as a built-in model's."""
+"""A custom ONNX model as a family, and its weights, as those of a built-in model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which files are networks of the user's own, and how one is opened."""
+"""Which files are custom ONNX models, and how one is opened."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LOG = logging.getLogger("vidgraph")
 
 
 def custom_file(name: str, weights: str | os.PathLike[str] | None) -> tuple[str, Path] | None:
-    """Name and path of a network of the user's own, or None where a built-in model is meant.
+    """Name and path of a custom ONNX model, or None where a built-in model is meant.
 
     Args:
         name: the path of an ONNX file, or with ``weights`` a name that no built-in model has.
@@ -58,7 +58,7 @@ def _built_in(name: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A network of the user's own as :class:`..base.Model` takes it."""
+    """A custom ONNX model as :class:`..model.Model` takes it."""
 
     weights: CustomWeights
     size: InputSize
@@ -79,7 +79,7 @@ def open_custom(
     labels: Sequence[str] | str | os.PathLike[str] | None = None,
     batch: int = 1,
 ) -> Opened:
-    """Look through a network; what had to be assumed of it is logged as a warning.
+    """Inspect a model; what had to be assumed about it is logged as a warning.
 
     Raises:
         UsageError, CheckpointError, EngineError: see :func:`.inspect.inspect_model`.

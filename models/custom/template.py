@@ -27,7 +27,7 @@ def write_template(
     head: str | None = None,
     force: bool = False,
 ) -> tuple[Path, int]:
-    """Write the TOML of an ONNX file of the user's own.
+    """Write the TOML of a custom ONNX model.
 
     Args:
         network: the file.

@@ -1,4 +1,4 @@
-"""The benchmark of networks of the user's own compares equal answers."""
+"""The benchmark of custom models compares equal answers."""
 
 from __future__ import annotations
 

@@ -115,7 +115,7 @@ def pictures(work: Path) -> Iterator[Seed]:
 
 
 def networks(work: Path) -> Iterator[Seed]:
-    """ONNX files of a user's own."""
+    """Custom ONNX models."""
     from ..material import make_custom_models
     from ..models.custom.planted import write_network
 

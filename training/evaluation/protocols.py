@@ -48,7 +48,7 @@ def protocol_of(
 
     Args:
         protocol: ``default`` or ``official``.
-        weights: with which the name may stand for a network of the caller's own.
+        weights: with which the name may stand for a custom model.
         video: it has key and other frames; None: as the registry knows it.
         notes: False: the model is loaded, and the settings are its own.
 
@@ -61,7 +61,7 @@ def protocol_of(
     if protocol != OFFICIAL:
         raise UsageError(f"unknown protocol {protocol!r}; known: {DEFAULT}, {OFFICIAL}")
     if custom_file(name, weights) is not None:
-        raise UsageError(f"no official protocol is known for {name}, a network of your own; leave the protocol out")
+        raise UsageError(f"no official protocol is known for {name}, a custom model; leave the protocol out")
     row = find_model(name)
     if video is None:
         video = len(row.family().graphs(row.name)) > 1
