@@ -7,10 +7,10 @@ from pathlib import Path
 
 from . import (
     bench_boxes,
+    bench_custom,
     bench_detections,
     bench_labels,
     bench_masks,
-    bench_custom,
     bench_pixels,
     bench_scores,
     bench_segments,
