@@ -7,7 +7,7 @@ Source: onnx.proto (element types).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ from .onnx_file import lenient_text
 from .spec import TensorSpec, fixed_spec
 
 if TYPE_CHECKING:
-    from onnx import GraphProto, ModelProto, TensorShapeProto, ValueInfoProto
+    from onnx import ModelProto, TensorShapeProto, ValueInfoProto
 
 _DTYPES = {
     1: np.float32, 2: np.uint8, 3: np.int8, 4: np.uint16, 5: np.int16, 6: np.int32, 7: np.int64, 9: np.bool_,
@@ -49,11 +49,14 @@ class DeclaredInput:
 
 @dataclass(frozen=True, slots=True)
 class Interface:
-    """Inputs and outputs of an ONNX file in its order; initial values are no inputs, even where it lists them."""
+    """Inputs and outputs of an ONNX file in its order; initial values are no inputs, even where it lists them.
+
+    ``makers`` has, of every tensor that a node makes, the first tensor that the node reads.
+    """
 
     inputs: tuple[DeclaredInput, ...]
     outputs: tuple[str, ...]
-    graph: GraphProto
+    makers: Mapping[str, str]
 
     def fed_by(self, names: Iterable[str]) -> str | None:
         """The input that a tensor with ``names`` is, or is made of by nodes that an engine let go of; None: none."""
@@ -62,23 +65,14 @@ class Interface:
         own = next((name for name in names if name in known), None)
         if own is not None:
             return own
-        makers = self._makers()
         for name in names:
             passed = {name}
-            while name in makers and makers[name] not in passed:
-                name = makers[name]
+            while name in self.makers and self.makers[name] not in passed:
+                name = self.makers[name]
                 passed.add(name)
             if name in known:
                 return name
         return None
-
-    def _makers(self) -> dict[str, str]:
-        """Of every tensor that a node makes, the first tensor that the node reads."""
-        makers = {}
-        for node in self.graph.node:
-            if node.input:
-                makers.update(dict.fromkeys(map(lenient_text, node.output), lenient_text(node.input[0])))
-        return makers
 
 
 def read_interface(model: ModelProto) -> Interface:
@@ -86,7 +80,11 @@ def read_interface(model: ModelProto) -> Interface:
     graph = model.graph
     values = {lenient_text(tensor.name) for tensor in graph.initializer}
     inputs = tuple(each for each in map(_input, graph.input) if each.name not in values)
-    return Interface(inputs, tuple(lenient_text(each.name) for each in graph.output), graph)
+    outputs = tuple(lenient_text(each.name) for each in graph.output)
+    makers = {
+        lenient_text(made): lenient_text(node.input[0]) for node in graph.node if node.input for made in node.output
+    }
+    return Interface(inputs, outputs, makers)
 
 
 def _input(value: ValueInfoProto) -> DeclaredInput:

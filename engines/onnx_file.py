@@ -40,42 +40,6 @@ _FIRST_BYTE = b"\x08"  # the tag of ir_version, with which every exporter begins
 
 
 @dataclass(frozen=True, slots=True)
-class Network:
-    """A file as engines open it: its bytes, and what they say."""
-
-    path: Path
-    data: bytes
-    model: ModelProto
-
-    @property
-    def is_quantised(self) -> bool:
-        """Whether it has quantised operators: it computes in int8."""
-        return any(node.op_type in _QUANTISED for node in self.model.graph.node)
-
-    def digest(self) -> str:
-        """SHA-256 (hex) over the file and the files its weights lie in.
-
-        Raises:
-            EngineError: a file of weights is missing, or lies outside of the folder.
-        """
-        digest = hashlib.sha256(self.data)
-        for location in external_files(self.model):
-            try:
-                with beside(self.path, location).open("rb") as stream:
-                    digest.update(hashlib.file_digest(stream, "sha256").digest())
-            except ValueError as error:
-                raise EngineError(
-                    f"cannot open {self.path.name}: it keeps weights in {error}; export the network again"
-                ) from error
-            except OSError as error:
-                raise EngineError(
-                    f"cannot open {self.path.name}: its weights are in {location!r}, which cannot be read "
-                    f"({error.strerror or error}); keep both files in one folder"
-                ) from error
-        return digest.hexdigest()
-
-
-@dataclass(frozen=True, slots=True)
 class TensorInfo:
     """One input or output as the file declares it; ``shape`` is None where even the rank is open."""
 
@@ -120,15 +84,14 @@ class OnnxInfo:
         return all(each.fixed for each in (*self.inputs, *self.outputs))
 
 
-def read_network(path: Path) -> Network:
+def read_network(path: Path) -> ModelProto:
     """An ONNX file, for an engine.
 
     Raises:
         EngineError: the file cannot be read, is not an ONNX network, or is cut short.
     """
     try:
-        data = _read(path)
-        model = _parsed(data)
+        model = _parsed(_read(path))
         if not model.HasField("graph"):
             raise ValueError("it is not an ONNX network")
         for opset in model.opset_import:  # OpenVINO looks through all versions below it, one by one
@@ -136,10 +99,40 @@ def read_network(path: Path) -> Network:
             if version > _NEWEST_OPSET:
                 raise ValueError(f"it asks for version {version} of the operators, and there are not so many")
     except OSError as error:
-        raise EngineError(f"cannot read network {path}: {error.strerror or error}") from error
+        raise _unreadable(path, error) from error
     except ValueError as error:
         raise EngineError(f"cannot open {path.name}: {error}; export the network again") from error
-    return Network(path, data, model)
+    return model
+
+
+def network_digest(path: Path, files: Iterable[str]) -> str:
+    """SHA-256 (hex) over an ONNX file and the :func:`external_files` of it.
+
+    Raises:
+        EngineError: one cannot be read, or a file of weights lies outside of the folder.
+    """
+    try:
+        digest = _digest_of(path)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    for file in files:
+        try:
+            digest.update(_digest_of(beside(path, file)).digest())
+        except ValueError as error:
+            raise EngineError(
+                f"cannot open {path.name}: it keeps weights in {error}; export the network again"
+            ) from error
+        except OSError as error:
+            raise EngineError(
+                f"cannot open {path.name}: its weights are in {file!r}, which cannot be read "
+                f"({error.strerror or error}); keep both files in one folder"
+            ) from error
+    return digest.hexdigest()
+
+
+def is_quantised(model: ModelProto) -> bool:
+    """Whether a network has quantised operators: it computes in int8."""
+    return any(node.op_type in _QUANTISED for node in model.graph.node)
 
 
 def read_model(path: Path) -> ModelProto:
@@ -256,6 +249,15 @@ def shape_text(shape: Shape | None) -> str:
 def lenient_text(value: str | bytes) -> str:
     """A text of a message; protobuf gives bytes where it is not UTF-8."""
     return value if isinstance(value, str) else value.decode(errors="replace")
+
+
+def _unreadable(path: Path, error: OSError) -> EngineError:
+    return EngineError(f"cannot read network {path}: {error.strerror or error}")
+
+
+def _digest_of(path: Path) -> hashlib._Hash:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256")
 
 
 def _read(path: Path) -> bytes:

@@ -20,8 +20,8 @@ from ...engines.onnx_file import (
     Shape,
     check_beside,
     external_data,
+    network_digest,
     read_model,
-    read_network,
     set_shape,
     shape_text,
 )
@@ -53,7 +53,7 @@ def with_static_shapes(
     check_batch(path, image, batch)
     if info.fixed and not image.others:
         return path
-    key = key_of(read_network(path).digest(), str(VERSION), image.name, image.layout)[:24]
+    key = key_of(network_digest(path, info.external_files), str(VERSION), image.name, image.layout)[:24]
 
     def build(target: Path) -> None:
         shapes = {image.name: image.shape(size, batch)}

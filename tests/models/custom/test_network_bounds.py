@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from vidgraph.engines.onnx_file import read_info, read_model, read_network
+from vidgraph.engines.onnx_file import external_files, network_digest, read_info, read_model, read_network
 from vidgraph.models.custom.heads import fitting
 from vidgraph.models.custom.hugging_face import from_folder
 from vidgraph.models.custom.inspect import inspect_model
@@ -204,7 +204,7 @@ def test_weights_in_files_elsewhere(tmp_path: Path, name: str) -> None:
     with pytest.raises(CheckpointError, match="outside of its folder"):
         read_info(path)
     with pytest.raises(EngineError, match="outside of its folder"):
-        read_network(path).digest()
+        network_digest(path, external_files(read_network(path)))
 
 
 @pytest.mark.parametrize(
@@ -281,7 +281,7 @@ def test_weights_of_inner_graphs_lie_beside_the_file_too(tmp_path: Path) -> None
     path = tmp_path / "net.onnx"
     path.write_bytes(nested(10).SerializeToString())
     with pytest.raises(EngineError, match="outside of its folder"):
-        read_network(path).digest()
+        network_digest(path, external_files(read_network(path)))
 
 
 def test_graphs_in_graphs_without_end(tmp_path: Path) -> None:
