@@ -73,7 +73,7 @@ $(STAMPS)/base-$(HASH): $(STAMPS)/wheel-$(HASH)
 
 # A .pth checkpoint needs torch once, to become ONNX. A torch that is in .venv already is kept.
 $(STAMPS)/torch-$(HASH): $(STAMPS)/base-$(HASH)
-	@$(BIN)/python -c 'import torch, onnx' 2>/dev/null || \
+	@$(BIN)/python -c 'import torch' 2>/dev/null || \
 	{ echo 'make: installing torch, which reads the checkpoint'; $(PIP) install --quiet "$(WHEEL)[torch]"; }
 	@touch "$@"
 

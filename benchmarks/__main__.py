@@ -7,10 +7,10 @@ from pathlib import Path
 
 from . import (
     bench_boxes,
+    bench_custom,
     bench_detections,
     bench_labels,
     bench_masks,
-    bench_own,
     bench_pixels,
     bench_scores,
     bench_segments,
@@ -32,7 +32,7 @@ def main() -> None:
     if torch:
         torch.set_num_threads(1)
     files = (bench_pixels, bench_boxes, bench_detections, bench_scores, bench_masks, bench_labels, bench_segments)
-    cases = [case for file in (*files, bench_own, bench_world) for case in file.cases()]
+    cases = [case for file in (*files, bench_custom, bench_world) for case in file.cases()]
     timings = measure(cases, rounds=options.rounds)
     print("one thread each")
     print(report(timings))

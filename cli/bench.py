@@ -13,7 +13,7 @@ from .terminal import say, show
 def compare(options: argparse.Namespace) -> int:
     """Two engines on the same frames."""
     from ..benchmarks.compare_engines import compare_engines
-    from ..models.custom.open import own_file
+    from ..models.custom.open import custom_file
     from ..models.registry import find_model
     from ..models.run import named_model
 
@@ -21,7 +21,7 @@ def compare(options: argparse.Namespace) -> int:
         raise UsageError("--model is missing; vidgraph models lists them")
     name, weights = named_model(options.model)
     other, other_weights = named_model(options.other_model) if options.other_model else (name, None)
-    own = [own_file(*each) is not None for each in ((name, weights), (other, other_weights))]
+    own = [custom_file(*each) is not None for each in ((name, weights), (other, other_weights))]
     if all(own):
         other_weights = other_weights or other
     elif any(own) or find_model(other) is not find_model(name):

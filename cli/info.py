@@ -12,18 +12,18 @@ from .terminal import show
 
 def info(options: argparse.Namespace) -> int:
     """What this machine offers."""
-    facts = machine_facts()
+    found = system_info()
     if options.json:
-        print(json.dumps(facts, indent=1))
+        print(json.dumps(found, indent=1))
         return 0
-    for section, values in facts.items():
+    for section, values in found.items():
         show(section)
         for name, value in values.items():
             show(f"  {name:<20} {', '.join(map(str, value)) if isinstance(value, list) else value}")
     return 0
 
 
-def machine_facts() -> dict[str, dict[str, Any]]:
+def system_info() -> dict[str, dict[str, Any]]:
     """Engines, instruction sets, codecs and GPU; plain JSON types."""
     from .._version import __version__
     from ..engines.info import engine_info

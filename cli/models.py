@@ -60,7 +60,7 @@ def pull(options: argparse.Namespace) -> int:
 
 
 def export(options: argparse.Namespace) -> int:
-    """Write a model as ONNX, or the TOML of a network of the user's own."""
+    """Write a model as ONNX, or the TOML of a custom ONNX model."""
     if options.template:
         from .check import template
 

@@ -79,7 +79,7 @@ rate = number(float, 1e-3, 1e6, "frames per second above 0")
 SOURCES = _option("sources", metavar="SOURCE", nargs="*",
                   help="video, image, folder, glob, - or synth:street; NAME=ADDRESS names it",
                   example="vidgraph run in.mp4 door=clips/door.mkv --model retinaface-1mb -o '{stream}.jsonl'")
-MODEL = _option("--model", metavar="NAME[=FILE]", help="model, with weights that are not pulled; or your own .onnx",
+MODEL = _option("--model", metavar="NAME[=FILE]", help="model, with weights that are not pulled; or a custom .onnx",
                 example="vidgraph run in.mp4 --model retinaface=mobilenet0.25_Final.pth -o out.mp4")
 OUTPUT = _option("-o", "--output", dest="outputs", metavar="OUT", action="append", default=[],
                  help="file.mp4 .mkv .jsonl, dir/%%06d.png .npz, dir/{name}.png, -, window, http://…; repeatable",
@@ -122,9 +122,9 @@ TEMPORAL = (
     _option("--throughput", action="store_true", help="video models: frames between key frames as one batch",
             example="vidgraph run in.mp4 --model yolact-edge-vid-resnet50 --throughput -o out.jsonl"),
 )
-HEAD = _option("--head", metavar="KIND", help="raw: the network's tensors; of your own .onnx: yolo, detr, …",
+HEAD = _option("--head", metavar="KIND", help="raw: the network's tensors; for a custom .onnx: yolo, detr, …",
                example="vidgraph run in.mp4 --model retinaface-1mb --head raw -o 'tensors/%06d.npz'")
-OWN_HEAD = _option("--head", metavar="KIND", help="what the outputs of your own .onnx are: yolo, …",
+OWN_HEAD = _option("--head", metavar="KIND", help="what the outputs of a custom .onnx are: yolo, …",
                    example="vidgraph bench --model my.onnx --head yolo --source in.mp4")
 OWN_LABELS = _option("--labels", metavar="A,B|FILE", help="names for the classes, or a file with one a line",
                      example="vidgraph bench --model my.onnx --labels cat,dog,bird --source in.mp4")
@@ -187,7 +187,7 @@ COMMANDS: tuple[Command, ...] = (
                      example="vidgraph export retinaface=mobilenet0.25_Final.pth -o face.onnx"),
              _option("-o", "--output", metavar="FILE", help="the .onnx file (with --template the .toml)",
                      example="vidgraph export retinaface=mobilenet0.25_Final.pth -o face.onnx"),
-             _option("--template", action="store_true", help="of your own .onnx: the TOML that describes it",
+             _option("--template", action="store_true", help="for a custom .onnx: the TOML that describes it",
                      example="vidgraph export --template my.onnx"),
              _option("--size", type=parse_size, metavar="WxH", help="input size (default 640x360, or the model's own)",
                      example="vidgraph export retinaface-1mb -o face.onnx --size 640x480"),
@@ -201,7 +201,7 @@ COMMANDS: tuple[Command, ...] = (
                      example="vidgraph export retinaface-1mb -o f.onnx --precision int8 --calibrate in.mp4 --frames 9"),
              OVERWRITE, VERBOSE),
             "vidgraph export retinaface=mobilenet0.25_Final.pth -o face.onnx"),
-    Command("check", "look through an ONNX file of your own: head, engines, cost, speed", "check:check",
+    Command("check", "inspect a custom ONNX model: head, engines, cost, speed", "check:check",
             (_option("network", metavar="FILE", help="the .onnx file", example="vidgraph check my.onnx"),
              _option("--head", metavar="KIND", help="what its outputs are, where they leave it open",
                      example="vidgraph check my.onnx --head yolo"),

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..pipeline.errors import EngineError
-from .network import is_quantised, network_digest, read_network
+from .onnx_file import external_files, is_quantised, network_digest, read_network
 from .pool import Pool
 from .spec import (
     NOT_QUANTISED,
@@ -68,9 +68,9 @@ def open_network(path: Path, options: EngineOptions) -> OnnxRuntimeEngine:
         EngineError: the file cannot be read, has no fixed shapes, or the precision is not the graph's own.
         NetworkRefused: it has an operator that ONNX Runtime does not know, or the like.
     """
-    data = read_network(path)
-    network_digest(path, data)  # says in one line what is wrong with the files
-    quantised = is_quantised(data)
+    model = read_network(path)
+    network_digest(path, external_files(model))  # says in one line what is wrong with the files
+    quantised = is_quantised(model)
     if quantised:
         check_quantised(path.name, options.precision)
     elif options.precision == "int8":

@@ -33,7 +33,7 @@ from .cache import discard, find_or_build, key_of
 from .compare import random_feeds
 from .forks import ForkGuard
 from .interface import Interface, read_interface
-from .network import is_quantised, network_digest, read_network
+from .onnx_file import external_files, is_quantised, network_digest, read_network
 from .openvino_errors import one_line
 from .pool import Pool
 from .processor import processor
@@ -111,14 +111,15 @@ def open_network(path: Path, options: EngineOptions) -> OpenVINOEngine:
         NetworkRefused: OpenVINO cannot compile it.
     """
     _FORKS.begin(path.name)
-    data = read_network(path)
-    precision = _choose_precision(path.name, options.precision, quantised=is_quantised(data))
-    digest = network_digest(path, data)
+    model = read_network(path)
+    precision = _choose_precision(path.name, options.precision, quantised=is_quantised(model))
+    digest, interface = network_digest(path, external_files(model)), read_interface(model)
+    del model  # the weights in it, before they are read again
     if precision != "int8":
         compiled = _compile_cached(path, digest, precision, precision, options)
     else:
         compiled = _compile_quantised(path, digest, options)
-    return OpenVINOEngine(path.name, compiled, read_interface(data), options=options, precision=precision)
+    return OpenVINOEngine(path.name, compiled, interface, options=options, precision=precision)
 
 
 def read_ports(path: Path, name: str) -> tuple[Port, ...]:

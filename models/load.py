@@ -49,15 +49,15 @@ def load_model(
 
     Args:
         name: a name or alias of ``vidgraph models``; ``-``, ``_`` and case do not matter. Or a file: a checkpoint or
-            an exported file, whose content says which model it is, or an ONNX file of your own, whose outputs are
+            an exported file, whose content says which model it is, or a custom ONNX model, whose outputs are
             recognised and whose results are named by its stem.
         weights: a checkpoint (``.pth``; its first use needs torch) or a file of ``vidgraph export`` (does
-            not); by default what ``vidgraph pull`` has fetched. With a ``name`` that no model has, an ONNX file
-            of your own.
+            not); by default what ``vidgraph pull`` has fetched. With a ``name`` that no model has, a custom
+            ONNX model.
         size: of the network's input: the longer side in pixels (the aspect is that of the frame, and smaller
             frames are enlarged), or (height, width) with padding; by default the model's own longer side.
-            Models whose input is a square take the side, or (height, width), and frames fill it. An ONNX file
-            of your own takes either where it leaves its size open.
+            Models whose input is a square take the side, or (height, width), and frames fill it. A custom
+            ONNX model takes either where it leaves its size open.
         engine: ``auto``, ``openvino`` or ``onnxruntime``.
         device: ``auto``, ``cpu`` or ``cuda:N``.
         precision: ``auto``, ``fp32``, ``bf16``, ``fp16`` or ``int8``.
@@ -75,7 +75,7 @@ def load_model(
             or ``all``.
         throughput: of a video model: the frames between two key frames run as one batch.
         head: what is made of the network's outputs: None: what the model is for; ``raw``: nothing, results are
-            the tensors themselves (``TENSORS``, ``FrameResult.tensors``). Of an ONNX file of your own also
+            the tensors themselves (``TENSORS``, ``FrameResult.tensors``). Of a custom ONNX model also
             ``yolo``, ``yolo-end2end``, ``detr``, ``ssd``, ``semantic`` or ``classify``.
 
     Raises:
@@ -83,7 +83,7 @@ def load_model(
         CheckpointError: the weights are missing or damaged, or belong to something else, or to no model, or to several.
         MissingExtraError: an optional package is needed for this.
     """
-    from .custom.open import open_own, own_file
+    from .custom.open import custom_file, open_custom
 
     check_numbers(min_score, nms_iou, max_detections)
     about_detections: dict[str, object] = {"min_score": min_score, "nms_iou": nms_iou}
@@ -97,17 +97,17 @@ def load_model(
     chosen = EngineChoice(
         engine, choose_device(device), precision, requests, threads or available_cores(), deterministic, batch
     )
-    own = own_file(name, weights)
+    custom = custom_file(name, weights)
     found: Weights
-    if own is None:
+    if custom is None:
         if weights is None:
             name, weights = name_and_weights(name)
         row = find_model(name)
         check_head(row.name, head, about_detections)
         input_size, found = _input_size(row, size), Weights.find(row, weights)
     else:
-        opened = open_own(*own, size=size, engine=engine, head=head, labels=labels, batch=batch)
-        found, input_size, head = opened.weights, opened.size, opened.own.head.kind
+        opened = open_custom(*custom, size=size, engine=engine, head=head, labels=labels, batch=batch)
+        found, input_size, head = opened.weights, opened.size, opened.custom.head.kind
         row, labels = found.row, None
         check_head(row.name, RAW if head == RAW else None, about_detections)
     found.check_precision(precision)

@@ -212,11 +212,11 @@ def named_model(text: str) -> tuple[str, str | None]:
     Raises:
         CheckpointError: the file is missing, or fits no model, or several.
     """
-    from .custom.open import own_file
+    from .custom.open import custom_file
 
     if "=" in text:
         return split_model(text)
-    return (text, None) if own_file(text, None) is not None else name_and_weights(text)
+    return (text, None) if custom_file(text, None) is not None else name_and_weights(text)
 
 
 def _several(outputs: Sequence[Output] | Output) -> list[Output]:

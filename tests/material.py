@@ -72,7 +72,7 @@ def make_weights(model: str, path: Path) -> Path:
     return path
 
 
-def make_own_networks(folder: Path) -> None:
+def make_custom_models(folder: Path) -> None:
     """ONNX files that find the same whatever they see: ``my.onnx``, ``rtdetr/model.onnx``, ``roads.onnx``."""
     from .models.custom.planted import write_network
 

@@ -19,7 +19,7 @@ from vidgraph.cli import build_parser, main
 from vidgraph.cli.options import COMMANDS
 from vidgraph.models import MODELS
 
-from .material import make_clip, make_own_networks, make_photo, make_weights, plain_environment
+from .material import make_clip, make_custom_models, make_photo, make_weights, plain_environment
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -64,7 +64,7 @@ def test_pages_are_there() -> None:
     names = {page.relative_to(ROOT).as_posix() for page in PAGES}
     assert names >= {"README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"}
     pages = ("quickstart", "recipes", "cli", "api", "results", "models", "performance", "troubleshooting")
-    more = ("coming-from", "architecture", "adding", "own-networks", "datasets")
+    more = ("coming-from", "architecture", "adding", "custom-models", "datasets")
     assert names >= {f"docs/{name}.md" for name in (*pages, *more)}
 
 
@@ -203,7 +203,6 @@ def docs_folder(tmp_path: Path, material: Path) -> Path:
 def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """``folder`` has videos, photos and weights under the names that the pages use; ``cache`` has weights."""
     pytest.importorskip("torch", reason="seeded weights for the examples are made with torch")
-    pytest.importorskip("onnx", reason="networks for the examples are made with onnx")
     root = tmp_path_factory.mktemp("docs")
     folder = root / "folder"
     for name in ("clips", "photos"):
@@ -212,7 +211,7 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
         make_clip(folder / name)
     for name in ("photo.jpg", "photos/a.jpg", "photos/b.jpg"):
         make_photo(folder / name)
-    make_own_networks(folder)
+    make_custom_models(folder)
     for model in ("retinaface", "retinaface-1mb"):
         pulled = root / "cache" / "weights" / model / "mobilenet0.25_Final.pth"
         pulled.parent.mkdir(parents=True)

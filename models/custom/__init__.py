@@ -1,1 +1,1 @@
-"""Networks of the user's own: any ONNX file whose outputs one of the heads understands."""
+"""Custom models: any ONNX file whose outputs one of the heads can parse."""

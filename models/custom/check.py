@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ...engines.compare import random_feeds
+from ...engines.onnx_file import shape_text
 from ...engines.open import ENGINES, EngineRow, choose_engine, open_engine
 from ...pipeline.errors import CheckpointError, EngineError, MissingExtraError, VidgraphError
 from ...pipeline.execution.threads import available_cores
@@ -20,9 +21,8 @@ from ..model import EngineChoice, Model
 from ..options import checked_choices, read_labels
 from .cost import flop_of
 from .defaults import numbers_text
-from .facts import shape_text
-from .family import OwnWeights
-from .inspect import OwnNetwork, Read, read, understand
+from .family import CustomWeights
+from .inspect import CustomNetwork, InspectedFile, inspect_file, parse_outputs
 from .open import placement, written_by_vidgraph
 
 RUNS, MOST_S = 15, 1.5
@@ -45,14 +45,14 @@ class Checked:
     """What a check found.
 
     Attributes:
-        given: the network; an ``OwnNetwork`` where its outputs are understood.
+        given: the network; an ``CustomNetwork`` where its outputs are parsed.
         problem: why they are not, or why the network does not run.
         ran: how it ran on a picture, from its pixels to its results; None where it did not.
         flop: floating-point operations of one run, None where a shape is not known.
         speeds: of each engine, or its refusal.
     """
 
-    given: Read
+    given: InspectedFile
     problem: VidgraphError | None
     ran: str | None
     flop: int | None
@@ -60,7 +60,7 @@ class Checked:
 
     @property
     def works(self) -> bool:
-        """Whether the outputs are understood, and the network ran."""
+        """Whether the outputs were parsed, and the network ran."""
         return self.ran is not None
 
     def text(self) -> str:
@@ -84,7 +84,7 @@ def check(
     engine: str | None = None,
     runs: int = RUNS,
 ) -> Checked:
-    """Look through an ONNX file of the user's own and try it in the engines.
+    """Inspect a custom ONNX model and try it in the engines.
 
     Args:
         path: the file.
@@ -101,34 +101,37 @@ def check(
     if written_by_vidgraph(path):
         raise CheckpointError(f"{path} was written by vidgraph export; vidgraph bench --model {path} measures it")
     rows = list(ENGINES.values()) if engine in (None, "auto") else [choose_engine(engine or "")]
-    given = read(path, size=size, engine=engine or "auto", labels=None if labels is None else read_labels(labels))
+    given = inspect_file(
+        path, size=size, engine=engine or "auto", labels=None if labels is None else read_labels(labels)
+    )
     problem: VidgraphError | None = None
     ran = None
     try:
-        own = given = understand(given, head)
-        ran = _run(own, engine or "auto")
+        custom = given = parse_outputs(given, head)
+        ran = _run(custom, engine or "auto")
     except VidgraphError as error:
         problem = error
     speeds = tuple(speed for row in rows for speed in _speeds(row, given.file, runs))
     return Checked(given, problem, ran, _flop(given.file, engine or "auto"), speeds)
 
 
-def _run(own: OwnNetwork, engine: str) -> str:
+def _run(custom: CustomNetwork, engine: str) -> str:
     """Run it as ``vidgraph run`` does, on one picture of noise.
 
     Raises:
         VidgraphError: it cannot be run, or what it gives cannot be read.
     """
-    weights = OwnWeights.of(own.path.stem, own, engine)
-    choices = checked_choices(weights.row, own.class_names, None, None, None, classes=None, labels=None)
-    size, chosen = placement(own.about.input, own.size), EngineChoice(engine, threads=available_cores())
-    noise = np.random.default_rng(0).integers(0, 256, (*own.size, 3)).astype(np.uint8)
-    with Model(weights.row, weights, size, chosen, choices, head=own.head.kind) as model:
+    weights = CustomWeights.of(custom.path.stem, custom, engine)
+    choices = checked_choices(weights.row, custom.class_names, None, None, None, classes=None, labels=None)
+    size, chosen = placement(custom.about.input, custom.size), EngineChoice(engine, threads=available_cores())
+    noise = np.random.default_rng(0).integers(0, 256, (*custom.size, 3)).astype(np.uint8)
+    with Model(weights.row, weights, size, chosen, choices, head=custom.head.kind) as model:
         try:
             model(noise)
         except (ArithmeticError, LookupError, TypeError, ValueError) as error:
             raise EngineError(
-                f"{own.path.name}: what it gives cannot be read as {own.head.kind}: {type(error).__name__}: {error}"
+                f"{custom.path.name}: what it gives cannot be read as {custom.head.kind}: "
+                f"{type(error).__name__}: {error}"
             ) from error
         info = model.describe()
     return f"{info.engine} {info.precision}: a picture of noise went through"
@@ -176,30 +179,30 @@ def _speed(engine: str, file: Path, precision: str, threads: int, runs: int) -> 
         return Speed(engine, precision, threads, refusal=" ".join(str(error).split()))
 
 
-def _network_rows(given: Read, flop: int | None) -> list[tuple[str, str]]:
-    facts, picture = given.facts, given.picture
+def _network_rows(given: InspectedFile, flop: int | None) -> list[tuple[str, str]]:
+    info, image = given.info, given.image
     cost = "GFLOP not known" if flop is None else f"{flop / 1e9:.3g} GFLOP a run"
-    written = f", written by {facts.producer}" if facts.producer else ""
+    written = f", written by {info.producer}" if info.producer else ""
     rows = [
-        ("network", f"{given.path}: opset {facts.opset}{written}"),
-        ("cost", f"{facts.parameters / 1e6:.3g} million parameters, {cost} (convolutions and matrix products)"),
-        ("input", f"{picture.name} {picture.dtype} {list(picture.shape(given.size))} {picture.layout}"),
+        ("network", f"{given.path}: opset {info.opset}{written}"),
+        ("cost", f"{info.parameters / 1e6:.3g} million parameters, {cost} (convolutions and matrix products)"),
+        ("input", f"{image.name} {image.dtype} {list(image.shape(given.size))} {image.layout}"),
     ]
-    declared = next(fact for fact in facts.inputs if fact.name == picture.name)
+    declared = next(each for each in info.inputs if each.name == image.name)
     if not declared.fixed:
         source = given.about.sources.get("input.size", "")
         size = f"{given.size[1]}x{given.size[0]}"
         rows.append(
             ("", f"{shape_text(declared.shape)} in the file, fixed at {size}{f' ({source})' if source else ''}")
         )
-    rows += [("", f"{fact.name}: constant") for fact in picture.others]
+    rows += [("", f"{each.name}: constant") for each in image.others]
     return rows
 
 
-def _head_rows(given: Read) -> list[tuple[str, str]]:
+def _head_rows(given: InspectedFile) -> list[tuple[str, str]]:
     rows = [("output" if not index else "", f"{spec.name} {spec.dtype} {list(spec.shape)}")
             for index, spec in enumerate(given.outputs)]  # fmt: skip
-    if not isinstance(given, OwnNetwork):
+    if not isinstance(given, CustomNetwork):
         return rows
     about = given.about
     names = given.class_names

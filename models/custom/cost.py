@@ -10,13 +10,15 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
+from ...engines.onnx_file import info_of, read_model
 from ...engines.open import read_ports
 from ...pipeline.errors import CheckpointError
-from ..wire import BYTES, Raw, child, fields, number, numbers, text
-from .facts import GRAPH, INITIALIZER, NODE, read_facts, read_file
-from .static_shapes import rewritten
+from .static_shapes import hold_weights, serialised, set_outputs
+
+if TYPE_CHECKING:
+    from onnx import GraphProto, ModelProto
 
 Lengths: TypeAlias = tuple[int, ...]
 
@@ -46,28 +48,29 @@ def flop_of(file: Path, *, engine: str = "auto") -> int | None:
         CheckpointError: the file is damaged.
         EngineError: no engine can read it.
     """
-    data = read_file(file)
-    graph = child(memoryview(data), GRAPH, file) or b""
-    products = list(_products(graph, file))
-    shapes = _initial_shapes(graph, file)
-    facts = read_facts(file)
-    for fact in (*facts.inputs, *facts.outputs):
-        if fact.fixed:
-            shapes[fact.name] = tuple(int(length or 0) for length in fact.shape or ())
+    model = read_model(file)
+    info = info_of(model, file)
+    products = list(_products(model.graph, file))
+    shapes = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
+    for each in (*info.inputs, *info.outputs):
+        if each.fixed:
+            shapes[each.name] = tuple(int(length or 0) for length in each.shape or ())
     wanted = {name for each in products for name in (each.left, each.right, each.result)} - set(shapes)
     if wanted:
-        shapes |= _inferred(data, file, wanted, engine)
+        shapes |= _inferred(model, file, wanted, engine)
     try:
         return 2 * sum(_multiplications(each, shapes) for each in products)
     except (KeyError, IndexError):  # a shape that is not known, or not that of such an input
         return None
 
 
-def _inferred(data: bytes, file: Path, wanted: set[str], engine: str) -> dict[str, Lengths]:
-    """Shapes of inner tensors."""
+def _inferred(model: ModelProto, file: Path, wanted: set[str], engine: str) -> dict[str, Lengths]:
+    """Shapes of inner tensors; they become outputs of ``model``, which is changed."""
     with tempfile.TemporaryDirectory(prefix="vidgraph-check-") as folder:
         copy = Path(folder, "watched.onnx")
-        copy.write_bytes(rewritten(data, file, {}, {}, outputs={}, watched=sorted(wanted)))
+        hold_weights(model.graph, file)
+        set_outputs(model.graph, file, {}, watched=sorted(wanted))
+        copy.write_bytes(serialised(model, file))
         ports = read_ports(copy, file.name, engine=engine)
     return {
         port.name: tuple(int(length or 0) for length in port.shape)
@@ -76,19 +79,15 @@ def _inferred(data: bytes, file: Path, wanted: set[str], engine: str) -> dict[st
     }
 
 
-def _products(graph: Raw, path: Path) -> Iterator[Product]:
-    for field, wire, raw in fields(graph, path):
-        if field != NODE or wire != BYTES:
+def _products(graph: GraphProto, path: Path) -> Iterator[Product]:
+    for node in graph.node:
+        if node.op_type not in _OPERANDS:
             continue
-        kind = text(raw, 4, path)
-        if kind not in _OPERANDS:
-            continue
-        left, right = _OPERANDS[kind]
-        inputs = [bytes(value).decode(errors="replace") for each, _, value in fields(raw, path) if each == 1]
-        result = text(raw, 2, path)
-        if max(left, right) >= len(inputs):
-            raise CheckpointError(f"{path} is damaged: a {kind} has {len(inputs)} inputs")
-        yield Product(kind, inputs[left], inputs[right], result, _is_set(raw, "transA", path))
+        left, right = _OPERANDS[node.op_type]
+        if max(left, right) >= len(node.input) or not node.output:
+            raise CheckpointError(f"{path} is damaged: a {node.op_type} has {len(node.input)} inputs")
+        turned = any(each.name == "transA" and each.i for each in node.attribute)
+        yield Product(node.op_type, node.input[left], node.input[right], node.output[0], turned)
 
 
 _OPERANDS = {
@@ -96,16 +95,6 @@ _OPERANDS = {
     "MatMul": (0, 1), "MatMulInteger": (0, 1), "QLinearMatMul": (0, 3), "Gemm": (0, 1),
 }  # fmt: skip
 """Kind of node -> which of its inputs are multiplied."""
-
-
-def _is_set(node: Raw, attribute: str, path: Path) -> bool:
-    return any(
-        field == 5 and text(raw, 1, path) == attribute and number(raw, 3, path) for field, _, raw in fields(node, path)
-    )
-
-
-def _initial_shapes(graph: Raw, path: Path) -> dict[str, Lengths]:
-    return {text(raw, 8, path): numbers(raw, 1, path) for field, _, raw in fields(graph, path) if field == INITIALIZER}
 
 
 def _multiplications(product: Product, shapes: Mapping[str, Lengths]) -> int:

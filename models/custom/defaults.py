@@ -8,7 +8,7 @@ from typing import Any
 from ...pipeline.errors import UsageError
 from .description import Description, from_one_source, merged
 from .head import Head
-from .image_input import PictureInput
+from .image_input import ImageInput
 from .toml_file import KEYS
 from .ultralytics import EXPORTER
 
@@ -34,7 +34,7 @@ _FEWEST_LEVELS = 16
 _NEEDED = ("fit", "mean", "std")
 
 
-def completed(about: Description, head: Head, picture: PictureInput, name: str) -> Description:
+def completed(about: Description, head: Head, image: ImageInput, name: str) -> Description:
     """``about`` with every field of its input known.
 
     Args:
@@ -47,7 +47,7 @@ def completed(about: Description, head: Head, picture: PictureInput, name: str) 
     usual = dict(_USUAL.get(head.kind, {}))
     if getattr(head, "scores", None) == "softmax" or getattr(head, "boxes", None) == "dets":  # DETR, RF-DETR
         usual |= _IMAGENET
-    if picture.dtype == "uint8":
+    if image.dtype == "uint8":
         usual |= _BYTES
         about = _as_they_are(about, name)
     usual = _ALWAYS | usual

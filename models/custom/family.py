@@ -1,4 +1,4 @@
-"""What a network of the user's own gives to :mod:`..base`, and its weights: as a built-in model's."""
+"""A custom ONNX model as a family, and its weights, as those of a built-in model."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from ..variant import ModelRow
 from ..weights.checkpoint import sha256_of
 from ..weights.find import Weights
 from .head import seen_dtype
-from .inspect import OwnNetwork
-from .postprocess import DecodeOwn
-from .static_shapes import fixed_file
+from .inspect import CustomNetwork
+from .postprocess import DecodeCustom
+from .static_shapes import with_static_shapes
 from .ultralytics import trained_on
 
 if TYPE_CHECKING:
@@ -38,10 +38,10 @@ class TakeSeen:
 
 
 @dataclass(frozen=True, slots=True)
-class OwnFamily(Family):
+class CustomFamily(Family):
     """Answers for the one network it was made of; see :class:`..family.Family`."""
 
-    own: OwnNetwork
+    custom: CustomNetwork
 
     def network(self, name: str) -> nn.Module:
         """There is none.
@@ -49,7 +49,7 @@ class OwnFamily(Family):
         Raises:
             CheckpointError: always.
         """
-        raise CheckpointError(f"{self.own.path} is an ONNX file, which has no torch network")
+        raise CheckpointError(f"{self.custom.path} is an ONNX file, which has no torch network")
 
     def settings(self, name: str) -> dict[str, object]:
         """None: it is not exported."""
@@ -57,63 +57,63 @@ class OwnFamily(Family):
 
     def input_format(self, name: str) -> InputFormat:
         """As described."""
-        made, picture = self.own.about.input, self.own.picture
+        made, image = self.custom.about.input, self.custom.image
         if made.mean is None or made.std is None or made.pad is None:
             raise AssertionError("the description of a looked-through network is complete")
         return InputFormat(
-            picture.name, made.mean, made.std, made.color == "bgr", made.pad, max(self.own.size),
-            dtype=picture.dtype, layout=picture.layout,
+            image.name, made.mean, made.std, made.color == "bgr", made.pad, max(self.custom.size),
+            dtype=image.dtype, layout=image.layout,
         )  # fmt: skip
 
     def graph_shape(self, name: str, size: tuple[int, int], batch: int, graph: str = "") -> GraphShape:
         """Of the picture and the outputs."""
-        outputs = {spec.name: spec.shape for spec in self.own.outputs}
-        return GraphShape({self.own.picture.name: self.own.picture.shape(size, batch)}, outputs)
+        outputs = {spec.name: spec.shape for spec in self.custom.outputs}
+        return GraphShape({self.custom.image.name: self.custom.image.shape(size, batch)}, outputs)
 
     def class_names(self, name: str) -> tuple[str, ...]:
         """As described, or numbered."""
-        return self.own.class_names
+        return self.custom.class_names
 
     def point_names(self, name: str) -> tuple[str, ...]:
         """Of the head."""
-        return self.own.head.point_names
+        return self.custom.head.point_names
 
     def take(self, name: str, choices: Choices) -> Take:
         """The head's."""
-        return TakeSeen(self.own.head.take(choices))
+        return TakeSeen(self.custom.head.take(choices))
 
     def gives(self, name: str, keys: OutputKeys) -> frozenset[Key[Any]]:
         """What the head gives."""
-        return self.own.head.creates(keys)
+        return self.custom.head.creates(keys)
 
     def postprocess(
         self, name: str, choices: Choices, *, raw: Key[RawOutputs], keys: OutputKeys, stage_name: str
-    ) -> DecodeOwn:
+    ) -> DecodeCustom:
         """The head's decode."""
-        names = choices.labels or self.own.class_names
-        return DecodeOwn(self.own.head, raw, choices, names, keys, stage_name)
+        names = choices.labels or self.custom.class_names
+        return DecodeCustom(self.custom.head, raw, choices, names, keys, stage_name)
 
 
 @dataclass(frozen=True, slots=True)
-class OwnWeights(Weights):
+class CustomWeights(Weights):
     """The file, and copies of it with fixed axes."""
 
     engine: str = "auto"
 
     @classmethod
-    def of(cls, name: str, own: OwnNetwork, engine: str = "auto") -> OwnWeights:
+    def of(cls, name: str, custom: CustomNetwork, engine: str = "auto") -> CustomWeights:
         """As the weights of a model called ``name``."""
-        family = OwnFamily(own)
-        row = replace(_ROW, name=name, task=own.head.task, trained_on=trained_on(own.facts.metadata))
-        return cls(row, own.path, sha256_of(own.path), family, engine)
+        family = CustomFamily(custom)
+        row = replace(_ROW, name=name, task=custom.head.task, trained_on=trained_on(custom.info.metadata))
+        return cls(row, custom.path, sha256_of(custom.path), family, engine)
 
     @property
-    def own(self) -> OwnNetwork:
+    def custom(self) -> CustomNetwork:
         """What was found out about it."""
         family = self.family
-        if not isinstance(family, OwnFamily):
-            raise AssertionError("made by OwnWeights.of")
-        return family.own
+        if not isinstance(family, CustomFamily):
+            raise AssertionError("made by CustomWeights.of")
+        return family.custom
 
     @property
     def precision(self) -> str:
@@ -125,8 +125,8 @@ class OwnWeights(Weights):
 
     def network_file(self, size: tuple[int, int], batch: int = 1, graph: str | None = None) -> Path:
         """The file for pictures of (height, width) ``size``."""
-        own = self.own
-        return fixed_file(self.path, own.facts, own.picture, size, batch=batch, engine=self.engine)
+        custom = self.custom
+        return with_static_shapes(self.path, custom.info, custom.image, size, batch=batch, engine=self.engine)
 
     def network(self, size: tuple[int, int], batch: int = 1, graph: str | None = None) -> bytes:
         """Its bytes."""

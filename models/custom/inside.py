@@ -1,56 +1,48 @@
 """What a graph does to its picture before anything else: whether it normalises values of 0 to 255 itself.
 
-Source: onnx.proto (field numbers) and the operators Cast, Identity, Transpose, Sub, Add, Mul, Div of ONNX.
+Source: the operators Cast, Identity, Transpose, Sub, Add, Mul, Div of ONNX.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..wire import Raw, child, fields, number, numbers, text
+if TYPE_CHECKING:
+    from onnx import GraphProto, TensorProto
 
 INSIDE = "the graph, which normalises values of 0 to 255 itself"
 """Source of a mean and a deviation that leave the values as they are."""
 
-_NODE, _INITIALIZER = 1, 5  # fields of GraphProto
 _PASSED = ("Cast", "Identity", "Transpose")
 _ARITHMETIC = ("Sub", "Add", "Mul", "Div")
 _UNNOTICED = ("Shape", "Size")
-_FLOATS, _MOST_VALUES = {1: "<f4", 10: "<f2", 11: "<f8"}, 3
+_FLOATS, _MOST_VALUES = {1: "<f4", 10: "<f2", 11: "<f8"}, 3  # TensorProto.DataType -> dtype
 _LARGEST_SCALE = 0.05
 """Values of 0 to 1 would nearly vanish by it; the deviations of published networks are from 16 to 255."""
 
 Values = NDArray[np.float64]
 
 
-def takes_bytes(graph: Raw, name: str, path: Path) -> bool:
+def takes_bytes(graph: GraphProto, name: str) -> bool:
     """Whether the graph makes of the input ``name`` what it would of values of 0 to 255, and not of 0 to 1.
 
     The first steps are looked at as long as each adds or multiplies constants, one or one a channel. They are
     made for 0 to 255 where they divide by much, or where values of 0 to 1 would end far from 0.
-
-    Args:
-        graph: a ``GraphProto`` of the file ``path``.
-
-    Raises:
-        CheckpointError: the file is damaged.
     """
     scale, shift, steps = np.ones(1), np.zeros(1), 0
     constants: dict[str, Values] | None = None
-    for field, _, node in fields(graph, path):
-        if field != _NODE or text(node, 7, path) not in ("", "ai.onnx"):
-            continue
-        inputs = [bytes(raw).decode(errors="replace") for at, _, raw in fields(node, path) if at == 1]
-        operator = text(node, 4, path)
-        if name not in inputs or operator in _UNNOTICED:
+    for node in graph.node:
+        inputs, operator = list(node.input), node.op_type
+        if name not in inputs or operator in _UNNOTICED or node.domain not in ("", "ai.onnx"):
             continue
         if operator in _ARITHMETIC:
             if constants is None:
-                constants = _constants(graph, path)
+                constants = _constants(graph)
             stepped = _stepped(operator, inputs, name, constants, scale, shift)
             if stepped is None:
                 break
@@ -58,7 +50,9 @@ def takes_bytes(graph: Raw, name: str, path: Path) -> bool:
             steps += 1
         elif operator not in _PASSED:
             break
-        name = text(node, 2, path)
+        if not node.output:
+            break
+        name = node.output[0]
     if not steps:
         return False
     low, high = np.minimum(shift, shift + scale), np.maximum(shift, shift + scale)
@@ -82,27 +76,20 @@ def _stepped(
     return scale * factor, shift * factor
 
 
-def _constants(graph: Raw, path: Path) -> dict[str, Values]:
+def _constants(graph: GraphProto) -> dict[str, Values]:
     """Name -> values of the constants of the graph that have one value, or one for each channel."""
-    tensors = [(text(raw, 8, path), raw) for field, _, raw in fields(graph, path) if field == _INITIALIZER]
-    for field, _, node in fields(graph, path):
-        if field == _NODE and text(node, 4, path) == "Constant":
-            value = child(child(node, 5, path) or b"", 5, path)  # its first attribute, that is a tensor
-            if value is not None:
-                tensors.append((text(node, 2, path), value))
-    found = {name: _values(raw, path) for name, raw in tensors}
+    made = [node for node in graph.node if node.op_type == "Constant" and node.output and node.attribute]
+    found = {tensor.name: _values(tensor) for tensor in graph.initializer}
+    found |= {node.output[0]: _values(node.attribute[0].t) for node in made}
     return {name: values for name, values in found.items() if values is not None}
 
 
-def _values(tensor: Raw, path: Path) -> Values | None:
-    """The numbers of a ``TensorProto`` of few floats, or None."""
-    element = number(tensor, 2, path)
-    count = int(np.prod(numbers(tensor, 1, path), dtype=np.int64))
+def _values(tensor: TensorProto) -> Values | None:
+    """The numbers of a tensor of few floats, or None."""
+    element, count = tensor.data_type, math.prod(tensor.dims)
     if element not in _FLOATS or count not in (1, _MOST_VALUES):
         return None
-    raw = child(tensor, 9, path)
-    if raw is None:
-        raw = b"".join(bytes(value) for field, _, value in fields(tensor, path) if field == 4 and element == 1)
+    raw = tensor.raw_data if tensor.HasField("raw_data") else np.array(tensor.float_data, "<f4").tobytes()
     if len(raw) != count * np.dtype(_FLOATS[element]).itemsize:
         return None
     return np.frombuffer(raw, _FLOATS[element]).astype(np.float64)

@@ -1,54 +1,58 @@
-"""Looking through an ONNX file of the user's own: what is known of it, and what its outputs are of."""
+"""Inspecting a custom ONNX model: what is known about it, and what its outputs mean."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...engines.onnx_file import OnnxInfo, info_of, read_info, read_model
 from ...engines.spec import TensorSpec
 from ...pipeline.errors import CheckpointError, UsageError
 from ...stages.inference.preprocess import Size
 from .defaults import completed
 from .description import Description, from_one_source, merged
 from .detect_head import recognise
-from .facts import NetworkFacts, read_facts
 from .head import Head, seen_dtype
 from .hugging_face import from_folder
-from .image_input import PictureInput, choose_size, picture_input
-from .inside import INSIDE
-from .static_shapes import fixed_file
+from .image_input import ImageInput, choose_size, find_image_input
+from .inside import INSIDE, takes_bytes
+from .static_shapes import with_static_shapes
 from .toml_file import from_toml, toml_path
 from .ultralytics import from_metadata, from_names
 
+if TYPE_CHECKING:
+    from onnx import GraphProto
+
 
 @dataclass(frozen=True, slots=True)
-class Read:
-    """A file whose axes are fixed, before anything is made of its outputs.
+class InspectedFile:
+    """A file with fixed axes whose outputs are not parsed yet.
 
     Attributes:
         path: the file.
-        facts: what it says of itself.
+        info: what it says of itself.
         about: what else is known of it, from anywhere.
-        picture: its input.
+        image: its input.
         size: (height, width) of that input.
         file: the file or a copy, with fixed axes, for a batch of one.
         outputs: as heads see them.
     """
 
     path: Path
-    facts: NetworkFacts
+    info: OnnxInfo
     about: Description
-    picture: PictureInput
+    image: ImageInput
     size: Size
     file: Path
     outputs: tuple[TensorSpec, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class OwnNetwork(Read):
-    """A file that is understood.
+class CustomNetwork(InspectedFile):
+    """A model whose outputs are parsed.
 
     Attributes:
         about: complete.
@@ -60,15 +64,15 @@ class OwnNetwork(Read):
     class_names: tuple[str, ...]
 
 
-def look_through(
+def inspect_model(
     path: Path,
     *,
     size: int | Size | None = None,
     head: str | None = None,
     engine: str = "auto",
     labels: tuple[str, ...] | None = None,
-) -> OwnNetwork:
-    """Read a network, fix its axes, and find out what its outputs are of.
+) -> CustomNetwork:
+    """Read a model, fix its axes, and find the head that its outputs belong to.
 
     Args:
         path: an ONNX file.
@@ -82,45 +86,47 @@ def look_through(
         CheckpointError: the file is damaged, or takes or gives what cannot be run.
         EngineError: no engine can read it.
     """
-    return understand(read(path, size=size, engine=engine, labels=labels), head)
+    return parse_outputs(inspect_file(path, size=size, engine=engine, labels=labels), head)
 
 
-def read(
+def inspect_file(
     path: Path, *, size: int | Size | None = None, engine: str = "auto", labels: tuple[str, ...] | None = None
-) -> Read:
-    """The first half of :func:`look_through`."""
-    facts = read_facts(path)
-    about = describe_file(path, facts)
+) -> InspectedFile:
+    """The first half of :func:`inspect_model`: everything but the outputs."""
+    model = read_model(path)
+    info = info_of(model, path)
+    about = describe_file(path, info, model.graph)
+    del model  # and the weights with it
     if labels is not None:
         about = merged(about, from_one_source("the labels given", {"classes": labels}))
-    picture = picture_input(path, facts, about.input)
-    chosen = choose_size(path, picture, about.input, size)
+    image = find_image_input(path, info, about.input)
+    chosen = choose_size(path, image, about.input, size)
     said = about.sources.get("input.size", "")
     if said == toml_path(path).name and size is None and about.input.size != chosen:
         raise UsageError(f"{said} says another size than {path} has, {chosen[1]}x{chosen[0]}; correct or remove it")
     if about.input.size != chosen or size is not None:
-        source = "the network" if None not in picture.size else "the size given"
+        source = "the network" if None not in image.size else "the size given"
         about = merged(about, from_one_source(source, {"input.size": chosen}))
-    file = fixed_file(path, facts, picture, chosen, engine=engine)
-    outputs = seen_outputs(path, facts if file == path else read_facts(file))
-    return Read(path, facts, about, picture, chosen, file, outputs)
+    file = with_static_shapes(path, info, image, chosen, engine=engine)
+    outputs = seen_outputs(path, info if file == path else read_info(file))
+    return InspectedFile(path, info, about, image, chosen, file, outputs)
 
 
-def understand(given: Read, head: str | None = None) -> OwnNetwork:
-    """The second half of :func:`look_through`.
+def parse_outputs(given: InspectedFile, head: str | None = None) -> CustomNetwork:
+    """The second half of :func:`inspect_model`: which head the outputs belong to, and the names of its classes.
 
     Raises:
         UsageError: no head fits, or several, or the classes do not; or too little is known of the picture.
     """
     found = recognise(given.outputs, given.about, given.size, name=given.path.name, head=head)
-    about = completed(given.about, found, given.picture, given.path.name)
+    about = completed(given.about, found, given.image, given.path.name)
     names = _class_names(given.path, about, found)
-    return OwnNetwork(
-        given.path, given.facts, about, given.picture, given.size, given.file, given.outputs, found, names
+    return CustomNetwork(
+        given.path, given.info, about, given.image, given.size, given.file, given.outputs, found, names
     )
 
 
-def describe_file(path: Path, facts: NetworkFacts) -> Description:
+def describe_file(path: Path, info: OnnxInfo, graph: GraphProto) -> Description:
     """All that is known: the metadata, then Hugging Face's files, then the graph, then the TOML, which wins.
 
     Raises:
@@ -128,30 +134,31 @@ def describe_file(path: Path, facts: NetworkFacts) -> Description:
         CheckpointError: a configuration beside the file is no JSON.
     """
     folder = path.parent.parent if path.parent.name == "onnx" else path.parent
-    about = merged(merged(from_names(facts.metadata), from_metadata(facts.metadata)), from_folder(folder))
-    if facts.normalised:
+    about = merged(merged(from_names(info.metadata), from_metadata(info.metadata)), from_folder(folder))
+    pictures = [each.name for each in info.inputs if each.shape is not None and len(each.shape) == 4]
+    if any(takes_bytes(graph, name) for name in pictures):
         about = merged(about, from_one_source(INSIDE, {"input.mean": (0.0, 0.0, 0.0), "input.std": (1.0, 1.0, 1.0)}))
-    sizes = next((fact.name for fact in facts.inputs if fact.name in ("orig_target_sizes", "im_shape")), None)
+    sizes = next((each.name for each in info.inputs if each.name in ("orig_target_sizes", "im_shape")), None)
     if sizes is not None:
         about = merged(about, from_one_source(f"the input {sizes!r}", {"boxes_unit": "pixels"}))
     return merged(about, from_toml(toml_path(path)))
 
 
-def seen_outputs(path: Path, facts: NetworkFacts) -> tuple[TensorSpec, ...]:
+def seen_outputs(path: Path, info: OnnxInfo) -> tuple[TensorSpec, ...]:
     """The outputs of a file whose shapes are fixed, with the dtypes that heads see.
 
     Raises:
         CheckpointError: one has a dtype that NumPy does not have.
     """
     seen = []
-    for fact in facts.outputs:
+    for each in info.outputs:
         try:
-            dtype = seen_dtype(np.dtype(fact.dtype))
+            dtype = seen_dtype(np.dtype(each.dtype))
         except TypeError as error:
             raise CheckpointError(
-                f"{path}: output {fact} has a type that cannot be read; export it as float32"
+                f"{path}: output {each} has a type that cannot be read; export it as float32"
             ) from error
-        seen.append(TensorSpec(fact.name, dtype, tuple(int(length or 0) for length in fact.shape or ())))
+        seen.append(TensorSpec(each.name, dtype, tuple(int(length or 0) for length in each.shape or ())))
     return tuple(seen)
 
 

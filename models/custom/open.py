@@ -1,4 +1,4 @@
-"""Which files are networks of the user's own, and how one is opened."""
+"""Which files are custom ONNX models, and how one is opened."""
 
 from __future__ import annotations
 
@@ -9,24 +9,23 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from ...engines.onnx_file import read_info, read_metadata
 from ...pipeline.errors import UsageError
 from ...stages.inference.preprocess import InputSize, Size
-from ..onnx_file import read_metadata
 from ..options import read_labels
 from ..registry import find_model
 from ..weights.onnx_export import is_exported
 from .defaults import assumed_rows, assumptions
 from .description import InputDescription
-from .facts import read_facts
-from .family import OwnWeights
-from .inspect import OwnNetwork, look_through, seen_outputs
-from .static_shapes import fixed_file
+from .family import CustomWeights
+from .inspect import CustomNetwork, inspect_model, seen_outputs
+from .static_shapes import with_static_shapes
 
 LOG = logging.getLogger("vidgraph")
 
 
-def own_file(name: str, weights: str | os.PathLike[str] | None) -> tuple[str, Path] | None:
-    """Name and path of a network of the user's own, or None where a built-in model is meant.
+def custom_file(name: str, weights: str | os.PathLike[str] | None) -> tuple[str, Path] | None:
+    """Name and path of a custom ONNX model, or None where a built-in model is meant.
 
     Args:
         name: the path of an ONNX file, or with ``weights`` a name that no built-in model has.
@@ -59,18 +58,18 @@ def _built_in(name: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A network of the user's own as :class:`..base.Model` takes it."""
+    """A custom ONNX model as :class:`..model.Model` takes it."""
 
-    weights: OwnWeights
+    weights: CustomWeights
     size: InputSize
 
     @property
-    def own(self) -> OwnNetwork:
+    def custom(self) -> CustomNetwork:
         """What was found out about it."""
-        return self.weights.own
+        return self.weights.custom
 
 
-def open_own(
+def open_custom(
     name: str,
     path: Path,
     *,
@@ -80,40 +79,40 @@ def open_own(
     labels: Sequence[str] | str | os.PathLike[str] | None = None,
     batch: int = 1,
 ) -> Opened:
-    """Look through a network; what had to be assumed of it is logged as a warning.
+    """Inspect a model; what had to be assumed about it is logged as a warning.
 
     Raises:
-        UsageError, CheckpointError, EngineError: see :func:`.look.look_through`.
+        UsageError, CheckpointError, EngineError: see :func:`.inspect.inspect_model`.
     """
-    own = look_through(
+    custom = inspect_model(
         path, size=size, head=head, engine=engine, labels=None if labels is None else read_labels(labels)
     )
     if batch > 1:
-        _check_outputs(own, batch, engine)
-    for what in _warnings(own, asked=head is not None):
+        _check_outputs(custom, batch, engine)
+    for what in _warnings(custom, asked=head is not None):
         _warn_once(path, what)
-    return Opened(OwnWeights.of(name, own, engine), placement(own.about.input, own.size))
+    return Opened(CustomWeights.of(name, custom, engine), placement(custom.about.input, custom.size))
 
 
-def _warnings(own: OwnNetwork, *, asked: bool) -> Iterator[str]:
+def _warnings(custom: CustomNetwork, *, asked: bool) -> Iterator[str]:
     """What had to be assumed, or is not followed, behind the name of the file; ``asked``: the caller names the head."""
-    if assumed := "; ".join(assumptions(own.about, own.head)):
+    if assumed := "; ".join(assumptions(custom.about, custom.head)):
         yield f"does not say how its picture is made; assumed: {assumed} (vidgraph check says more)"
-    if own.about.classes is None and own.about.names_problem is not None and own.class_names:
-        yield f"has no names of classes: {own.about.names_problem}; name them with --labels or in its TOML"
-    if not asked and (rows := assumed_rows(own.about, own.head)):
+    if custom.about.classes is None and custom.about.names_problem is not None and custom.class_names:
+        yield f"has no names of classes: {custom.about.names_problem}; name them with --labels or in its TOML"
+    if not asked and (rows := assumed_rows(custom.about, custom.head)):
         yield rows
-    yield from (f"is not run quite as described: {note}" for note in own.about.notes)
+    yield from (f"is not run quite as described: {note}" for note in custom.about.notes)
 
 
-def _check_outputs(own: OwnNetwork, batch: int, engine: str) -> None:
+def _check_outputs(custom: CustomNetwork, batch: int, engine: str) -> None:
     """Refuse a batch that does not go through to every output."""
-    file = fixed_file(own.path, own.facts, own.picture, own.size, batch=batch, engine=engine)
-    for single, several in zip(own.outputs, seen_outputs(own.path, read_facts(file)), strict=True):
+    file = with_static_shapes(custom.path, custom.info, custom.image, custom.size, batch=batch, engine=engine)
+    for single, several in zip(custom.outputs, seen_outputs(custom.path, read_info(file)), strict=True):
         if several.shape != (single.shape[0] * batch, *single.shape[1:]):
             raise UsageError(
-                f"{own.path}: output {single.name!r} is {list(single.shape)} for one picture and {list(several.shape)} "
-                f"for {batch}; leave out batch"
+                f"{custom.path}: output {single.name!r} is {list(single.shape)} for one picture and "
+                f"{list(several.shape)} for {batch}; leave out batch"
             )
 
 

@@ -14,7 +14,7 @@ from .head import Head
 
 
 @dataclass(frozen=True)
-class DecodeOwn:
+class DecodeCustom:
     """Reads ``raw``; creates those of ``keys`` that the head gives.
 
     Frames that were dropped or that the network skips pass unchanged.

@@ -12,7 +12,7 @@ from ...pipeline.errors import OutputError, UsageError, VidgraphError
 from ...stages.inference.preprocess import Size
 from .defaults import ASSUMED
 from .heads import HEADS
-from .inspect import OwnNetwork, Read, read, understand
+from .inspect import CustomNetwork, InspectedFile, inspect_file, parse_outputs
 from .toml_file import KEYS, KeyRow, toml_path
 
 MARK = "# ?"
@@ -27,7 +27,7 @@ def write_template(
     head: str | None = None,
     force: bool = False,
 ) -> tuple[Path, int]:
-    """Write the TOML of an ONNX file of the user's own.
+    """Write the TOML of a custom ONNX model.
 
     Args:
         network: the file.
@@ -49,10 +49,10 @@ def write_template(
         raise UsageError(f"a template is a .toml file, got {target}; leave out -o, or give {toml_path(target).name}")
     if target.exists() and not force:
         raise OutputError(f"{target} exists already; -y (overwrite) replaces it, or name another file")
-    given = read(Path(network), size=size)
+    given = inspect_file(Path(network), size=size)
     problem = None
     try:
-        given = understand(given, head)
+        given = parse_outputs(given, head)
     except UsageError as error:
         problem = error
     content = template(given, problem)
@@ -61,17 +61,17 @@ def write_template(
     return target, content.count(f"\n{MARK}")
 
 
-def template(given: Read, problem: VidgraphError | None = None) -> str:
-    """The text of the TOML of a network that was read, or understood.
+def template(given: InspectedFile, problem: VidgraphError | None = None) -> str:
+    """The text of the TOML of a model that was inspected, its outputs parsed or not.
 
     Args:
         given: the network.
-        problem: why it was not understood.
+        problem: why its outputs were not parsed.
     """
     lines = [
         f"# How vidgraph runs {given.path.name}. What is said here wins over what the file says of itself.",
         f"# Lines that begin with {MARK!r} are not known: correct those that matter and take off the mark.",
-        f"# Input:   {given.picture.name} {given.picture.dtype} {list(given.picture.shape(given.size))}",
+        f"# Input:   {given.image.name} {given.image.dtype} {list(given.image.shape(given.size))}",
         *(f"# Output:  {spec.name} {spec.dtype} {list(spec.shape)}" for spec in given.outputs),
         *([f"# {problem}"] if problem is not None else []),
         "",
@@ -83,10 +83,10 @@ def template(given: Read, problem: VidgraphError | None = None) -> str:
     return "\n".join(lines) + "\n"
 
 
-def known_values(given: Read) -> dict[str, Any]:
+def known_values(given: InspectedFile) -> dict[str, Any]:
     """Key -> value of everything that is known, or assumed."""
     about, made = given.about, given.about.input
-    values: dict[str, Any] = {"head": given.head.kind if isinstance(given, OwnNetwork) else about.head}
+    values: dict[str, Any] = {"head": given.head.kind if isinstance(given, CustomNetwork) else about.head}
     for row in KEYS:
         table, _, name = row.key.rpartition(".")
         if table == "input":
@@ -95,9 +95,9 @@ def known_values(given: Read) -> dict[str, Any]:
             values[row.key] = about.outputs.get(name)
         elif row.key != "head":
             values[row.key] = getattr(about, row.key)
-    values["input.name"], values["input.layout"] = given.picture.name, given.picture.layout
+    values["input.name"], values["input.layout"] = given.image.name, given.image.layout
     values["input.size"] = given.size
-    if isinstance(given, OwnNetwork):
+    if isinstance(given, CustomNetwork):
         values["classes"] = given.class_names or None
         for key in ("boxes", "scores", "objectness", "background"):
             values[key] = values[key] if values[key] is not None else _of_head(given, key)
@@ -105,7 +105,7 @@ def known_values(given: Read) -> dict[str, Any]:
     return {key: value for key, value in values.items() if value is not None}
 
 
-def _of_head(given: OwnNetwork, name: str) -> Any:
+def _of_head(given: CustomNetwork, name: str) -> Any:
     """What the head itself says of ``name``, where that is a value of the key."""
     value = getattr(given.head, name, None)
     rows = {"unit": "boxes_unit"}
@@ -136,9 +136,9 @@ _OF_HEADS: dict[str, tuple[str, ...]] = {
 """Key -> heads that ask for it; keys that are not named are asked for by all."""
 
 
-def _matters(row: KeyRow, given: Read) -> bool:
+def _matters(row: KeyRow, given: InspectedFile) -> bool:
     """Whether the network's head asks for a key; all do where the head is not known."""
-    if not isinstance(given, OwnNetwork):
+    if not isinstance(given, CustomNetwork):
         return True
     if row.key.startswith("outputs."):
         return row.key.removeprefix("outputs.") in given.about.outputs
@@ -158,14 +158,14 @@ def _tables() -> Iterable[tuple[str, list[KeyRow]]]:
     )
 
 
-def _line(row: KeyRow, known: dict[str, Any], given: Read) -> str:
+def _line(row: KeyRow, known: dict[str, Any], given: InspectedFile) -> str:
     name = row.key.rpartition(".")[2]
     if row.key not in known:
         outputs = " or ".join(f'"{spec.name}"' for spec in given.outputs)
         return f"{MARK} {name} = {outputs if row.key.startswith('outputs.') else row.wanted}"
     value = f"{name} = {_toml(row, known[row.key])}"
     source = given.about.sources.get(row.field, "the network")
-    if isinstance(given, OwnNetwork) and source == ASSUMED.format(given.head.kind):
+    if isinstance(given, CustomNetwork) and source == ASSUMED.format(given.head.kind):
         return f"{MARK} {value}  # {source}; else {row.wanted}"
     if row.key == "classes" and row.field not in given.about.sources:
         return f"{MARK} {value}  # numbered; {row.wanted}"

@@ -48,7 +48,7 @@ def export(
         CheckpointError: the weights do not fit the model.
         OutputError: the file exists, is written by another process, or cannot be written.
         SourceError: the frames to calibrate with cannot be read.
-        MissingExtraError: torch, onnx or nncf is needed and not installed.
+        MissingExtraError: torch or nncf is needed and not installed.
     """
     row = find_model(model)
     size = default_size(row) if size is None else size

@@ -2,7 +2,8 @@
 
 The result is an ONNX file of pairs of QuantizeLinear and DequantizeLinear around what is computed in int8, with
 weights stored as int8. Names, metadata and what depends on the input's size stay as they were, so that
-:func:`.onnx_file.resize_graph` makes files of other sizes of it as of any export: scales do not depend on the size.
+:func:`..weights.onnx_export.resized` makes files of other sizes of it as of any export: scales do not depend on the
+size.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def quantise(
         tables: names of constants whose readers stay as they are, because the size of the input changes them.
 
     Raises:
-        MissingExtraError: nncf, onnx or onnxruntime is not installed.
+        MissingExtraError: nncf or onnxruntime is not installed.
         CheckpointError: the network has nothing to quantise, or is quantised.
     """
     with _import_quietly() as nncf:
@@ -100,7 +101,6 @@ def _import_quietly() -> Iterator[ModuleType]:
         warnings.simplefilter("ignore")
         try:
             import nncf
-            import onnx  # noqa: F401
             import onnxruntime  # noqa: F401
         except ImportError as error:
             raise MissingExtraError("quantising a network", "int8") from error

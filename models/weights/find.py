@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...engines.cache import cache_root, cached_file, key_of
+from ...engines.onnx_file import read_metadata
 from ...pipeline.errors import CheckpointError, UsageError
 from ..family import Family
-from ..onnx_file import read_metadata
 from ..registry import model_of_file
 from ..variant import ModelRow, WeightsFile
 from .checkpoint import sha256_of

@@ -5,8 +5,8 @@ from __future__ import annotations
 from itertools import groupby
 from pathlib import Path
 
+from ...engines.onnx_file import read_metadata
 from ...pipeline.errors import CheckpointError
-from ..onnx_file import read_metadata
 from ..registry import MODELS, model_of_file, plain_name
 from ..variant import ModelRow
 from .checkpoint import Shapes, fitting_rows, read_state_dict, sha256_of, shapes_of

@@ -1,7 +1,7 @@
 """From a checkpoint to a static-shape ONNX file, once; afterwards torch is not needed again.
 
 The graph is exported by torch, then made independent of the input's size except for the shapes and
-the named constants of :class:`.family.GraphShape`. :func:`.onnx_file.resize_graph` changes those
+the named constants of :class:`.family.GraphShape`. :func:`resized` changes those
 for another frame geometry without torch.
 """
 
@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..._version import __version__
-from ...pipeline.errors import CheckpointError, MissingExtraError
+from ...engines.onnx_file import read_metadata, read_model, set_shape
+from ...pipeline.errors import CheckpointError
 from ..family import Family, GraphShape
-from ..onnx_file import read_metadata, resize_graph
 from ..registry import MODELS
 from ..variant import ModelRow
 from .checkpoint import import_torch, load_fitted, sha256_of
@@ -66,10 +66,34 @@ def check_exported(row: ModelRow, path: Path, graph: str = "") -> Family:
 
 
 def resized(path: Path, shape: GraphShape) -> bytes:
-    """The exported file ``path`` with other shapes; needs neither torch nor onnx."""
-    return resize_graph(
-        path, inputs=shape.inputs, outputs=shape.outputs, constants=shape.constants, tables=shape.tables
-    )
+    """The exported file ``path`` with other shapes; needs no torch.
+
+    Raises:
+        CheckpointError: the file cannot be read, or lacks a name of ``shape``.
+    """
+    import numpy as np
+    from onnx import numpy_helper
+
+    model = read_model(path)
+    graph = model.graph
+    held = {name: np.array(values, np.int64) for name, values in shape.constants.items()} | dict(shape.tables)
+    for values, shapes in ((graph.input, shape.inputs), (graph.output, shape.outputs)):
+        for value in values:
+            if value.name not in shapes:
+                raise CheckpointError(
+                    f"{path} has an unknown input or output {value.name!r}; known: {', '.join(shapes)}"
+                )
+            set_shape(value, shapes[value.name], path)
+    for tensor in graph.initializer:
+        if tensor.name in held:
+            tensor.CopyFrom(numpy_helper.from_array(held[tensor.name], tensor.name))
+    there = {each.name for each in (*graph.input, *graph.output, *graph.initializer)}
+    missing = {*shape.inputs, *shape.outputs, *held} - there
+    if missing:
+        raise CheckpointError(f"{path} cannot be resized: it lacks {', '.join(sorted(missing))}")
+    del graph.value_info[:]
+    content: bytes = model.SerializeToString()
+    return content
 
 
 def export_checkpoint(row: ModelRow, path: Path, size: tuple[int, int], batch: int = 1, graph: str = "") -> bytes:
@@ -77,7 +101,7 @@ def export_checkpoint(row: ModelRow, path: Path, size: tuple[int, int], batch: i
 
     Raises:
         CheckpointError: the checkpoint does not fit.
-        MissingExtraError: torch or onnx is not installed.
+        MissingExtraError: torch is not installed.
     """
     family, network = load_fitted(row, path)
     form = family.input_format(row.name)
@@ -102,13 +126,11 @@ def export_graph(network: nn.Module, shape: GraphShape, metadata: dict[str, str]
     """Export ``network`` at the shapes of ``shape``, with the norms folded into the convolutions.
 
     Raises:
-        MissingExtraError: torch or onnx is not installed.
+        MissingExtraError: torch is not installed.
     """
     torch = import_torch("exporting a model")
-    try:
-        import onnx
-    except ImportError as error:
-        raise MissingExtraError("exporting a model", "torch") from error
+    import onnx
+
     examples = tuple(torch.zeros(dims) for dims in shape.inputs.values())
     examples += tuple(torch.from_numpy(table) for table in shape.tables.values())
     buffer = io.BytesIO()

@@ -82,14 +82,14 @@ def open_container(address: str | Path | IO[bytes], name: str, *, max_pixels: in
     try:
         if isinstance(address, Path):
             check_file(address)
-            return av.open(f"file:{address}", "r", options=limits, **_TEXTS)
+            return _reader(f"file:{address}", limits)
         if isinstance(address, str):
             # FFmpeg's own limits. PyAV's (``timeout``) are held by a function that FFmpeg calls ten times a second and
             # that takes the GIL: in a thread that is left behind at exit, it crashes once the interpreter has gone.
             silence_us = f"{ANSWER_S * 1e6:.0f}"
             limits |= {"timeout": silence_us, "rw_timeout": silence_us}  # of TCP, and of what else is below
-            return av.open(address, "r", options=limits, **_TEXTS)
-        return av.open(address, "r", options=limits, **_TEXTS)
+            return _reader(address, limits)
+        return _reader(address, limits)
     except (FFmpegError, OSError, EOFError, ValueError) as error:
         redact_error(error)
         raise SourceError(f"cannot open {name}: {_reason(error, address)}") from error
@@ -173,11 +173,16 @@ def limit_pixels(stream: VideoStream, name: str, max_pixels: int) -> None:
     context.options = {**context.options, "max_pixels": str(max_pixels + _ROUNDED_UP)}
 
 
+def _reader(place: str | IO[bytes], options: dict[str, str]) -> InputContainer:
+    container: InputContainer = av.open(place, "r", options=options, **_TEXTS)
+    return container
+
+
 def stated_size(address: Path | IO[bytes]) -> tuple[int, int] | None:
     """(height, width) as the container of a file says, asked of no decoder; None where it does not say."""
     try:
         place = f"file:{address}" if isinstance(address, Path) else address
-        with av.open(place, "r", options={"codec_whitelist": "none"}, **_TEXTS) as container:
+        with _reader(place, {"codec_whitelist": "none"}) as container:
             context = container.streams.video[0].codec_context
             size = (context.height, context.width)
     except (FFmpegError, OSError, EOFError, ValueError, IndexError, AttributeError):

@@ -115,11 +115,11 @@ def pictures(work: Path) -> Iterator[Seed]:
 
 
 def networks(work: Path) -> Iterator[Seed]:
-    """ONNX files of a user's own."""
-    from ..material import make_own_networks
+    """Custom ONNX models."""
+    from ..material import make_custom_models
     from ..models.custom.planted import write_network
 
-    make_own_networks(work)
+    make_custom_models(work)
     table = np.zeros((1, 7, 84), np.float32)  # 8x8, 4x4 and 2x2 cells
     table[0, :4, 7], table[0, 5, 7] = (32, 32, 20, 20), 0.9
     about = {"author": "Ultralytics", "task": "detect", "imgsz": "[64, 64]", "names": "{0: 'cat', 1: 'dog', 2: 'cup'}"}

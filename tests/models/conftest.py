@@ -30,8 +30,7 @@ def own_cache(cache_of_the_session: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
 
 @pytest.fixture(scope="session")
 def torch() -> Any:
-    """The torch module, with onnx beside it; skips where they are missing."""
-    pytest.importorskip("onnx", reason="needs onnx to export (the extra 'torch')")
+    """The torch module; skips where it is missing."""
     module = pytest.importorskip("torch", reason="needs torch to read checkpoints (the extra 'torch')")
     module.set_num_threads(2)
     return module

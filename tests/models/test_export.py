@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from vidgraph.engines import open_engine
+from vidgraph.engines.onnx_file import read_metadata
 from vidgraph.models import find_model, load_model
 from vidgraph.models.export.export import export
-from vidgraph.models.onnx_file import read_metadata, resize_graph
-from vidgraph.models.weights.onnx_export import export_checkpoint
+from vidgraph.models.weights.onnx_export import export_checkpoint, resized
 from vidgraph.pipeline.errors import CheckpointError, OutputError, UsageError
 
 Make = Callable[[str], Path]
@@ -123,8 +124,6 @@ def test_an_export_of_another_model_is_refused(exported: Path) -> None:
 
 
 def test_an_export_with_other_settings_is_refused(exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from dataclasses import replace
-
     from vidgraph.models.retinaface.config import CONFIGS
 
     monkeypatch.setitem(CONFIGS, "retinaface-slim", replace(CONFIGS["retinaface-slim"], leaky_slope=0.1))
@@ -162,9 +161,9 @@ def test_a_truncated_export_is_refused(exported: Path, tmp_path: Path) -> None:
 def test_missing_constants_are_named(exported: Path) -> None:
     shape = find_model("retinaface-slim").family().graph_shape("retinaface-slim", (32, 32), 1)
     with pytest.raises(CheckpointError, match=r"it lacks no\.such\.size"):
-        resize_graph(exported, inputs=shape.inputs, outputs=shape.outputs, constants={"no.such.size": (1,)}, tables={})
+        resized(exported, replace(shape, constants={"no.such.size": (1,)}))
     with pytest.raises(CheckpointError, match="unknown input or output 'image'"):
-        resize_graph(exported, inputs={"x": (1,)}, outputs=shape.outputs, constants={}, tables={})
+        resized(exported, replace(shape, inputs={"x": (1,)}, constants={}))
 
 
 def test_weights_in_the_cache_are_made_once(exported: Path, own_cache: Path) -> None:

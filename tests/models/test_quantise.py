@@ -17,11 +17,11 @@ import numpy as np
 import pytest
 from vidgraph.benchmarks.compare_engines import compare_engines
 from vidgraph.engines import open_engine
+from vidgraph.engines.onnx_file import read_metadata
 from vidgraph.engines.processor import processor
 from vidgraph.models import find_model, load_model
 from vidgraph.models.export import calibrate
 from vidgraph.models.export.export import export
-from vidgraph.models.onnx_file import read_metadata
 from vidgraph.models.weights.find import Weights
 from vidgraph.pipeline.errors import CheckpointError, EngineError, MissingExtraError, UsageError
 from vidgraph.pipeline.packet import Frame

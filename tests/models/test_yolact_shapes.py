@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 from vidgraph.engines import open_engine
+from vidgraph.engines.onnx_file import read_metadata
 from vidgraph.models import OutputKeys, find_model, load_model
 from vidgraph.models.export.export import export
 from vidgraph.models.family import Choices
-from vidgraph.models.onnx_file import read_metadata
 from vidgraph.models.weights.checkpoint import load_network
 from vidgraph.models.weights.find import Weights
 from vidgraph.models.yolact_edge.config import CONFIGS

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from vidgraph.engines import ENGINES, open_engine
 from vidgraph.models import MODELS, find_model, load_model
@@ -83,7 +84,6 @@ def test_prototypes_are_quarters_of_cells(torch: Any) -> None:
 
 def test_exported_quarters_lie_side_by_side(seeded_checkpoint: Callable[[str], Path], torch: Any) -> None:
     """Which engines are quicker at; that the prototypes are the same, the engines' own test says."""
-    onnx = pytest.importorskip("onnx", reason="reads an exported file with onnx (the extra 'torch')")
     weights = Weights.find(find_model(TINY), seeded_checkpoint(TINY))
     for graph in ("key", "non_key"):
         nodes = onnx.load_from_string(weights.network((96, 160), 1, graph)).graph.node

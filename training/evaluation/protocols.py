@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from ...models.custom.open import own_file
+from ...models.custom.open import custom_file
 from ...models.registry import find_model
 from ...pipeline.errors import UsageError
 from ...stages.inference.key_frames import PUBLISHED_INTERVAL, PhasedInterval
@@ -48,7 +48,7 @@ def protocol_of(
 
     Args:
         protocol: ``default`` or ``official``.
-        weights: with which the name may stand for a network of the caller's own.
+        weights: with which the name may stand for a custom model.
         video: it has key and other frames; None: as the registry knows it.
         notes: False: the model is loaded, and the settings are its own.
 
@@ -60,8 +60,8 @@ def protocol_of(
         return Plan(DEFAULT, {"min_score": MIN_SCORE, "max_detections": 100}, None, (said,))
     if protocol != OFFICIAL:
         raise UsageError(f"unknown protocol {protocol!r}; known: {DEFAULT}, {OFFICIAL}")
-    if own_file(name, weights) is not None:
-        raise UsageError(f"no official protocol is known for {name}, a network of your own; leave the protocol out")
+    if custom_file(name, weights) is not None:
+        raise UsageError(f"no official protocol is known for {name}, a custom model; leave the protocol out")
     row = find_model(name)
     if video is None:
         video = len(row.family().graphs(row.name)) > 1

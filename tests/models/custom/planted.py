@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 Place = tuple[tuple[float, float], tuple[float, float]]
@@ -33,7 +34,6 @@ def write_network(
         toml: what stands in the TOML beside the file.
         sizes_input: a second input, ``orig_target_sizes``, multiplies ``boxes``: they are given relative to it.
     """
-    onnx = pytest.importorskip("onnx", reason="needs onnx to write files (the extra 'torch')")
     helper, types, from_array = onnx.helper, onnx.TensorProto, onnx.numpy_helper.from_array
     made = np.float16 if dtype == "float16" else np.float32
     kinds = {"float32": types.FLOAT, "float16": types.FLOAT16, "uint8": types.UINT8, "int64": types.INT64}

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 from .planted import write_network
@@ -43,14 +44,12 @@ def wrong_class_count(path: Path) -> None:
 
 
 def missing_opset(path: Path) -> None:
-    onnx = pytest.importorskip("onnx")
     model = onnx.load(write_network(path, {"output0": yolo()}, size=SIZE))
     del model.opset_import[:]
     path.write_bytes(model.SerializeToString())
 
 
 def external_data_missing(path: Path) -> None:
-    onnx = pytest.importorskip("onnx")
     model = onnx.load(write_network(path, {"output0": yolo()}, size=SIZE))
     onnx.save(model, path, save_as_external_data=True, location="weights.bin", size_threshold=0)
     (path.parent / "weights.bin").unlink()

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from vidgraph.models.custom.check import check
 from vidgraph.models.custom.cost import flop_of
-from vidgraph.models.custom.inspect import look_through
+from vidgraph.models.custom.inspect import inspect_model
 from vidgraph.models.custom.template import write_template
 from vidgraph.pipeline.errors import OutputError, UsageError
 
@@ -26,7 +27,6 @@ def yolo(classes: int = 3) -> np.ndarray:
 
 def products(path: Path) -> int:
     """A network of every kind of node that is counted; returns its floating-point operations, counted by hand."""
-    onnx = pytest.importorskip("onnx", reason="needs onnx to write files (the extra 'torch')")
     helper, random = onnx.helper, np.random.default_rng(0)
     nodes = [
         helper.make_node("Conv", ["x", "conv"], ["a"], kernel_shape=[3, 3], pads=[1, 1, 1, 1], strides=[2, 2]),
@@ -51,8 +51,8 @@ def products(path: Path) -> int:
 @pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
 def test_operations_are_counted(tmp_path: Path, engine: str) -> None:
     expected = products(tmp_path / "my.onnx")
-    own = look_through(tmp_path / "my.onnx", size=32, engine=engine)
-    assert flop_of(own.file, engine=engine) == expected
+    custom = inspect_model(tmp_path / "my.onnx", size=32, engine=engine)
+    assert flop_of(custom.file, engine=engine) == expected
 
 
 def test_check_says_what_is_known_and_from_where(tmp_path: Path) -> None:
@@ -80,10 +80,9 @@ def test_check_tries_the_engines_even_where_no_head_fits(tmp_path: Path) -> None
 
 
 def test_check_has_the_line_of_an_engine_that_refuses(tmp_path: Path) -> None:
-    onnx = pytest.importorskip("onnx")
     path = tmp_path / "my.onnx"
     products(path)
-    model = onnx.load(look_through(path, size=32).file)
+    model = onnx.load(inspect_model(path, size=32).file)
     model.graph.node[3].op_type = "Nonsense"
     onnx.save(model, path)
     checked = check(path, runs=1)
@@ -114,11 +113,11 @@ def test_commands(tmp_path: Path, vidgraph: Any) -> None:
 def test_a_template_says_the_same_when_it_is_read(tmp_path: Path) -> None:
     metadata = {"names": "{0: 'a \"b\"', 1: 'c', 2: 'd'}", "stride": "32", "author": "Ultralytics", "task": "detect"}
     path = write_network(tmp_path / "my.onnx", {"output0": yolo()}, size=SIZE, metadata=metadata)
-    before = look_through(path)
+    before = inspect_model(path)
     written, unknown = write_template(path)
     assert written == path.with_suffix(".toml")
     assert unknown == written.read_text().count("\n# ?")
-    after = look_through(path)
+    after = inspect_model(path)
     assert after.head == before.head
     assert after.class_names == before.class_names == ('a "b"', "c", "d")
     assert after.about.input == replace(before.about.input, name="images", layout="nchw")

@@ -14,7 +14,7 @@ from vidgraph.models.custom.defaults import completed
 from vidgraph.models.custom.description import Description, from_one_source, merged
 from vidgraph.models.custom.detect_head import recognise
 from vidgraph.models.custom.hugging_face import from_folder
-from vidgraph.models.custom.image_input import PictureInput
+from vidgraph.models.custom.image_input import ImageInput
 from vidgraph.models.custom.toml_file import KEYS, from_toml
 from vidgraph.models.custom.ultralytics import from_metadata, trained_on
 from vidgraph.pipeline.errors import CheckpointError, UsageError
@@ -230,8 +230,8 @@ def test_what_is_said_later_wins() -> None:
     assert both.notes == ("note",)
 
 
-def picture_of(dtype: str = "float32") -> PictureInput:
-    return PictureInput("x", dtype, "nchw", 1, (64, 64))
+def image_of(dtype: str = "float32") -> ImageInput:
+    return ImageInput("x", dtype, "nchw", 1, (64, 64))
 
 
 def test_what_is_assumed_where_nothing_is_said() -> None:
@@ -242,7 +242,7 @@ def test_what_is_assumed_where_nothing_is_said() -> None:
 
     def assumed(head: Any, dtype: str = "float32", **known: Any) -> tuple[Any, ...]:
         about = from_one_source("my.toml", {f"input.{key}": value for key, value in known.items()})
-        made = completed(about, head, picture_of(dtype), "my.onnx").input
+        made = completed(about, head, image_of(dtype), "my.onnx").input
         return made.fit, made.mean, made.std, made.pad
 
     zero, unit, imagenet = (0.0, 0.0, 0.0), (255.0, 255.0, 255.0), (123.675, 116.28, 103.53)

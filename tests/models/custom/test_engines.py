@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from vidgraph.engines.open import _say_once, open_engine
 from vidgraph.engines.spec import NetworkRefused
@@ -36,7 +37,6 @@ def edges(operator: str, **attributes: Any) -> Callable[[Any], None]:
     """``operator`` behind the input and before the output; the inner names sort before those of the file."""
 
     def edit(model: Any) -> None:
-        onnx = pytest.importorskip("onnx")
         nodes = model.graph.node
         for node in nodes:
             node.input[:] = ["a_images" if name == "images" else name for name in node.input]
@@ -49,7 +49,6 @@ def edges(operator: str, **attributes: Any) -> Callable[[Any], None]:
 
 def narrower(model: Any) -> None:
     """Picks the rows of a wider table with fewer columns of indices than of data, which OpenVINO refuses."""
-    onnx = pytest.importorskip("onnx")
     rows, columns = 300, 6
     for node in model.graph.node:
         node.output[:] = ["wide" if name == "output0" else name for name in node.output]
@@ -101,7 +100,6 @@ def test_nodes_at_the_edges_that_do_nothing(operator: str, dtype: str, axes: str
 
 def counted_in_a_run(model: Any) -> None:
     """The end of the rows is a number that depends on the picture, for engines: the file says 300."""
-    onnx = pytest.importorskip("onnx")
     make, constant = onnx.helper.make_node, onnx.numpy_helper.from_array
     for node in model.graph.node:
         node.output[:] = ["all" if name == "output0" else name for name in node.output]

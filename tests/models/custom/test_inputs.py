@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from vidgraph.models import load_model
-from vidgraph.models.custom.inspect import look_through
+from vidgraph.models.custom.inspect import inspect_model
 from vidgraph.pipeline.errors import CheckpointError, UsageError
 
 ULTRALYTICS = {"author": "Ultralytics", "stride": "32", "task": "detect", "names": "['a', 'b', 'c']"}
@@ -30,7 +31,6 @@ def echo(
     constants: str = "initializers",
 ) -> Path:
     """A file that gives the picture after ``steps``, an operator and its constant (or None) each; 4 x 6 pixels."""
-    onnx = pytest.importorskip("onnx", reason="needs onnx to write files (the extra 'torch')")
     helper, from_array = onnx.helper, onnx.numpy_helper.from_array
     shape = [1, 3, 4, 6] if layout == "nchw" else [1, 4, 6, 3]
     nodes, weights, name = [helper.make_node("Cast", ["x"], ["x0"], to=1)], [], "x0"
@@ -78,10 +78,10 @@ def test_a_uint8_input_takes_the_picture_as_it_is(layout: str, origin: str, tmp_
         given = {"image_mean": [0.5] * 3, "image_std": [0.2] * 3, "size": {"height": 4, "width": 6}}
         (tmp_path / "preprocessor_config.json").write_text(json.dumps(given))
     np.testing.assert_array_equal(seen(path), rgb()[None] if layout == "nhwc" else rgb()[None].transpose(0, 3, 1, 2))
-    own = look_through(path, head="raw")
-    assert (own.about.input.mean, own.about.input.std) == BYTES
+    custom = inspect_model(path, head="raw")
+    assert (custom.about.input.mean, custom.about.input.std) == BYTES
     if origin != "nobody":
-        assert own.about.sources["input.std"] == "the input is uint8"
+        assert custom.about.sources["input.std"] == "the input is uint8"
 
 
 def test_the_published_case(shared: Callable[[str], Path]) -> None:
@@ -154,9 +154,9 @@ def test_what_the_graph_normalises_is_not_normalised_before(
         path = echo(
             tmp_path / f"{name}.onnx", dtype, steps=MADE_FOR_BYTES[kind], metadata=metadata, constants=constants
         )
-        own = look_through(path, head="raw")
-        assert (own.about.input.mean, own.about.input.std) == BYTES
-        assert own.about.sources["input.std"] == "the graph, which normalises values of 0 to 255 itself"
+        custom = inspect_model(path, head="raw")
+        assert (custom.about.input.mean, custom.about.input.std) == BYTES
+        assert custom.about.sources["input.std"] == "the graph, which normalises values of 0 to 255 itself"
     if kind == "divided by 255":
         np.testing.assert_allclose(seen(path), rgb()[None].transpose(0, 3, 1, 2) / 255.0, atol=1e-6)
 
@@ -164,11 +164,11 @@ def test_what_the_graph_normalises_is_not_normalised_before(
 @pytest.mark.parametrize("kind", MADE_FOR_UNIT)
 def test_graphs_of_values_up_to_1_are_given_these(kind: str, tmp_path: Path) -> None:
     path = echo(tmp_path / "my.onnx", "float32", steps=MADE_FOR_UNIT[kind], metadata=ULTRALYTICS)
-    own = look_through(path, head="raw")
-    assert (own.about.input.mean, own.about.input.std) == UNIT
+    custom = inspect_model(path, head="raw")
+    assert (custom.about.input.mean, custom.about.input.std) == UNIT
 
 
 def test_the_toml_wins_over_the_graph(tmp_path: Path) -> None:
     toml = "[input]\nmean = [0, 0, 0]\nstd = [255, 255, 255]\n"
     path = echo(tmp_path / "my.onnx", "float32", steps=MADE_FOR_BYTES["divided by 255"], toml=toml)
-    assert look_through(path, head="raw").about.input.std == UNIT[1]
+    assert inspect_model(path, head="raw").about.input.std == UNIT[1]

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
+from vidgraph.engines.onnx_file import read_info
 from vidgraph.models import load_model
 from vidgraph.models.custom.detect_head import recognise
-from vidgraph.models.custom.facts import read_facts
-from vidgraph.models.custom.inspect import look_through, read
+from vidgraph.models.custom.inspect import inspect_file, inspect_model
 from vidgraph.pipeline.errors import CheckpointError, EngineError, UsageError
 
 from .planted import picture, write_network
@@ -29,7 +30,6 @@ def table(classes: int = 3, side: int = 64) -> np.ndarray:
 
 def edited(path: Path, edit: Any) -> Path:
     """The file with its ``ModelProto`` changed."""
-    onnx = pytest.importorskip("onnx", reason="needs onnx to write files (the extra 'torch')")
     model = onnx.load(path)
     edit(model)
     path.write_bytes(model.SerializeToString())
@@ -55,21 +55,20 @@ def open_outputs(model: Any) -> None:
 def test_facts_of_a_file(tmp_path: Path) -> None:
     path = write_network(tmp_path / "my.onnx", {"output0": table()}, size=SIZE, metadata={"names": "['a']"})
     edited(path, with_input_shape("batch", 3, "height", 64))
-    facts = read_facts(path)
-    assert str(facts.inputs[0]) == "images (float32 [batch, 3, height, 64])"
-    assert str(facts.outputs[0]) == "output0 (float32 [1, 7, 84])"
-    assert (facts.opset, facts.metadata, facts.external_files) == (17, {"names": "['a']"}, ())
-    assert facts.parameters == 7 * 84 + 1
-    assert not facts.fixed
+    info = read_info(path)
+    assert str(info.inputs[0]) == "images (float32 [batch, 3, height, 64])"
+    assert str(info.outputs[0]) == "output0 (float32 [1, 7, 84])"
+    assert (info.opset, info.metadata, info.external_files) == (17, {"names": "['a']"}, ())
+    assert info.parameters == 7 * 84 + 1
+    assert not info.fixed
 
 
 def test_initial_values_among_the_inputs_are_no_inputs(tmp_path: Path) -> None:
-    onnx = pytest.importorskip("onnx")
     path = write_network(tmp_path / "my.onnx", {"output0": table()}, size=SIZE)
     info = onnx.helper.make_tensor_value_info("zero", onnx.TensorProto.FLOAT, [])
     edited(path, lambda model: model.graph.input.append(info))
-    assert [fact.name for fact in read_facts(path).inputs] == ["images"]
-    assert look_through(path).picture.name == "images"
+    assert [each.name for each in read_info(path).inputs] == ["images"]
+    assert inspect_model(path).image.name == "images"
 
 
 @pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
@@ -77,10 +76,10 @@ def test_open_axes_are_fixed_at_the_size_asked_for(tmp_path: Path, engine: str) 
     path = write_network(tmp_path / "my.onnx", {"output0": table()}, size=SIZE)
     edited(path, with_input_shape("batch", 3, "height", "width"))
     edited(path, open_outputs)
-    own = look_through(path, size=64, engine=engine)
-    facts = read_facts(own.file)
-    assert own.file != path
-    assert [str(fact) for fact in (*facts.inputs, *facts.outputs)] == [
+    custom = inspect_model(path, size=64, engine=engine)
+    info = read_info(custom.file)
+    assert custom.file != path
+    assert [str(each) for each in (*info.inputs, *info.outputs)] == [
         "images (float32 [1, 3, 64, 64])",
         "output0 (float32 [1, 7, 84])",
     ]
@@ -92,29 +91,29 @@ def test_open_axes_are_fixed_at_the_size_asked_for(tmp_path: Path, engine: str) 
 
 def test_a_fixed_file_is_used_in_its_place(tmp_path: Path) -> None:
     path = write_network(tmp_path / "my.onnx", {"output0": table()}, size=SIZE)
-    assert look_through(path).file == path
+    assert inspect_model(path).file == path
 
 
 def test_an_open_size_must_be_given(tmp_path: Path) -> None:
     path = write_network(tmp_path / "my.onnx", {"output0": table()}, size=SIZE)
     edited(path, with_input_shape(1, 3, "height", 64))
     with pytest.raises(UsageError, match=r"leaves the size of its input open; give one, such as --size 640"):
-        look_through(path)
+        inspect_model(path)
     path.with_suffix(".toml").write_text('[input]\nsize = "64x64"')
-    assert look_through(path).size == SIZE
+    assert inspect_model(path).size == SIZE
 
 
 def test_another_size_than_the_fixed_one_is_refused(tmp_path: Path) -> None:
     path = write_network(tmp_path / "my.onnx", {"output0": table()}, size=SIZE)
     with pytest.raises(UsageError, match=r"is fixed at 64x64, size 128x96 cannot be given"):
-        look_through(path, size=(96, 128))
+        inspect_model(path, size=(96, 128))
 
 
 def test_another_size_in_the_toml_than_the_fixed_one_is_refused(tmp_path: Path) -> None:
     toml = '[input]\nsize = "32x64"'
     path = write_network(tmp_path / "my.onnx", {"output0": table()}, size=SIZE, toml=toml)
     with pytest.raises(UsageError, match=r"my\.toml says another size than .*my\.onnx has, 64x64"):
-        look_through(path)
+        inspect_model(path)
 
 
 def test_a_batch_that_does_not_reach_the_outputs_is_refused(tmp_path: Path) -> None:
@@ -145,15 +144,14 @@ def test_another_batch_than_the_fixed_one_is_refused(tmp_path: Path) -> None:
 def test_inputs_that_are_no_colour_picture(tmp_path: Path, shape: tuple[int, ...], message: str) -> None:
     path = write_network(tmp_path / "my.onnx", {"output0": table()}, size=SIZE)
     with pytest.raises(CheckpointError, match=message):
-        look_through(edited(path, with_input_shape(*shape)))
+        inspect_model(edited(path, with_input_shape(*shape)))
 
 
 def test_another_input_is_refused_by_name(tmp_path: Path) -> None:
-    onnx = pytest.importorskip("onnx")
     path = write_network(tmp_path / "my.onnx", {"output0": table()}, size=SIZE)
     info = onnx.helper.make_tensor_value_info("prompt", onnx.TensorProto.INT64, [1, 77])
     with pytest.raises(CheckpointError, match=r"nothing is known of its input prompt \(int64 \[1, 77\]\)"):
-        look_through(edited(path, lambda model: model.graph.input.append(info)))
+        inspect_model(edited(path, lambda model: model.graph.input.append(info)))
 
 
 @pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
@@ -171,30 +169,27 @@ def test_an_input_for_sizes_gets_the_size_of_the_input(tmp_path: Path, engine: s
 
 
 def test_weights_in_another_file(tmp_path: Path) -> None:
-    onnx = pytest.importorskip("onnx")
     path = write_network(tmp_path / "my.onnx", {"output0": table()}, size=SIZE)
     edited(path, with_input_shape("batch", 3, 64, 64))
     onnx.save(onnx.load(path), path, save_as_external_data=True, location="weights.bin", size_threshold=0)
-    assert read_facts(path).external_files == ("weights.bin",)
+    assert read_info(path).external_files == ("weights.bin",)
     with load_model(str(path)) as model:
         assert len(model(picture((64, 64))).detections) == 1
     edited(path, with_input_shape(1, 3, 64, 64))
-    assert look_through(path).file == path
+    assert inspect_model(path).file == path
     with load_model(str(path)) as model:
         assert len(model(picture((64, 64))).detections) == 1
 
 
 def test_weights_outside_of_the_folder_are_not_read(tmp_path: Path) -> None:
-    onnx = pytest.importorskip("onnx")
     path = write_network(tmp_path / "my.onnx", {"output0": table()}, size=SIZE)
     onnx.save(onnx.load(path), path, save_as_external_data=True, location="weights.bin", size_threshold=0)
     path.write_bytes(path.read_bytes().replace(b"weights.bin", b"../ghts.bin"))
     with pytest.raises(CheckpointError, match="outside of its folder"):
-        look_through(path)
+        inspect_model(path)
 
 
 def test_an_output_whose_length_only_running_tells(tmp_path: Path) -> None:
-    onnx = pytest.importorskip("onnx")
     path = write_network(tmp_path / "my.onnx", {"rows": table()}, size=SIZE)
 
     def edit(model: Any) -> None:
@@ -204,20 +199,20 @@ def test_an_output_whose_length_only_running_tells(tmp_path: Path) -> None:
         model.graph.output.append(onnx.helper.make_tensor_value_info("found", onnx.TensorProto.INT64, [3, "n"]))
 
     with pytest.raises(CheckpointError, match=r"output 'found' \[3, \?\] has a length that depends on"):
-        look_through(edited(path, edit))
+        inspect_model(edited(path, edit))
 
 
 def test_names_of_classes_and_where_they_are_from(tmp_path: Path) -> None:
     metadata = {"names": "{0: 'cat', 1: 'dog', 2: 'cow'}", "stride": "32", "task": "detect", "imgsz": "[64, 64]"}
     path = write_network(tmp_path / "my.onnx", {"output0": table()}, size=SIZE, metadata=metadata)
-    own = look_through(path)
-    assert own.class_names == ("cat", "dog", "cow")
-    assert own.about.sources["classes"] == "the file's metadata 'names'"
+    custom = inspect_model(path)
+    assert custom.class_names == ("cat", "dog", "cow")
+    assert custom.about.sources["classes"] == "the file's metadata 'names'"
     path.with_suffix(".toml").write_text('classes = "names.txt"')
     (tmp_path / "names.txt").write_text("Katze\n\nHund\nKuh\n")
-    own = look_through(path)
-    assert own.class_names == ("Katze", "Hund", "Kuh")
-    assert own.about.sources["classes"] == "my.toml"
+    custom = inspect_model(path)
+    assert custom.class_names == ("Katze", "Hund", "Kuh")
+    assert custom.about.sources["classes"] == "my.toml"
     with load_model("pets", weights=path, labels=["a", "b", "c"], classes=["b"]) as model:
         assert (model.name, model.class_names) == ("pets", ("a", "b", "c"))
         assert [row.class_name for row in model(picture((64, 64))).detections] == ["b"]
@@ -225,15 +220,15 @@ def test_names_of_classes_and_where_they_are_from(tmp_path: Path) -> None:
 
 def test_classes_are_numbered_where_nothing_names_them(tmp_path: Path) -> None:
     path = write_network(tmp_path / "my.onnx", {"output0": table()}, size=SIZE)
-    assert look_through(path).class_names == ("class 0", "class 1", "class 2")
+    assert inspect_model(path).class_names == ("class 0", "class 1", "class 2")
 
 
 def test_classes_must_be_named_where_the_outputs_do_not_count_them(tmp_path: Path) -> None:
     path = write_network(tmp_path / "my.onnx", {"output0": np.zeros((1, 100, 6), np.float32)}, size=SIZE)
     with pytest.raises(UsageError, match=r"outputs of yolo-end2end do not say how many classes .* --labels .*my\.toml"):
-        look_through(path)
-    assert look_through(path, labels=("a", "b")).class_names == ("a", "b")
-    assert look_through(path, head="raw").class_names == ()
+        inspect_model(path)
+    assert inspect_model(path, labels=("a", "b")).class_names == ("a", "b")
+    assert inspect_model(path, head="raw").class_names == ()
 
 
 def test_what_is_assumed_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -256,7 +251,6 @@ def test_what_is_assumed_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureF
 @pytest.mark.parametrize("dtype", ["float32", "float16", "uint8"])
 @pytest.mark.parametrize("layout", ["nchw", "nhwc"])
 def test_the_network_sees_the_picture_as_described(tmp_path: Path, dtype: str, layout: str) -> None:
-    onnx = pytest.importorskip("onnx")
     kinds = {"float32": 1, "float16": 10, "uint8": 2}
     shape = [1, 3, 4, 6] if layout == "nchw" else [1, 4, 6, 3]
     graph = onnx.helper.make_graph(
@@ -277,7 +271,7 @@ def test_the_network_sees_the_picture_as_described(tmp_path: Path, dtype: str, l
 
 
 def test_several_heads_that_fit_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    given = read(write_network(tmp_path / "my.onnx", {"output0": table()}, size=SIZE))
+    given = inspect_file(write_network(tmp_path / "my.onnx", {"output0": table()}, size=SIZE))
     head = recognise(given.outputs, given.about, SIZE)
     monkeypatch.setattr("vidgraph.models.custom.detect_head.fitting", lambda kind: lambda *given: head)
     with pytest.raises(UsageError, match=r"output0 \(float32 \[1, 7, 84\]\), fit yolo and .*: --head yolo .*my.toml"):
@@ -290,9 +284,9 @@ def test_a_head_that_is_asked_for_is_the_only_one(tmp_path: Path) -> None:
         UsageError,
         match=r"my.onnx is not semantic \(that reads one map .*; its outputs are output0 \(float32 \[1, 7, 84\]\)",
     ):
-        look_through(path, head="semantic")
+        inspect_model(path, head="semantic")
     with pytest.raises(UsageError, match="unknown head 'yollo'; did you mean yolo"):
-        look_through(path, head="yollo")
+        inspect_model(path, head="yollo")
 
 
 def test_a_network_of_one_s_own_has_neither_key_frames_nor_a_torch_network(tmp_path: Path) -> None:
@@ -308,4 +302,4 @@ def test_a_file_that_no_engine_reads(tmp_path: Path) -> None:
     edited(path, with_input_shape("batch", 3, 64, 64))
     edited(path, lambda model: setattr(model.graph.node[0], "op_type", "Nonsense"))
     with pytest.raises(EngineError, match=r"cannot read my\.onnx with openvino: .*Nonsense"):
-        look_through(path)
+        inspect_model(path)

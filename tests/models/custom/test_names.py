@@ -14,7 +14,7 @@ import pytest
 from vidgraph.models import load_model
 from vidgraph.models.class_names import names_from_file
 from vidgraph.models.custom.check import check
-from vidgraph.models.custom.inspect import look_through
+from vidgraph.models.custom.inspect import inspect_model
 from vidgraph.models.custom.template import write_template
 from vidgraph.models.custom.toml_file import from_toml
 from vidgraph.models.custom.ultralytics import from_metadata
@@ -114,15 +114,15 @@ def test_a_problem_is_named_where_names_are_needed(tmp_path: Path) -> None:
     outputs = {"output0": np.zeros((1, 50, 6), np.float32)}
     path = write_network(tmp_path / "my.onnx", outputs, size=SIZE, metadata=metadata)
     with pytest.raises(UsageError, match=r"do not say how many classes there are \(.*from 1, the outputs from 0\)"):
-        look_through(path)
+        inspect_model(path)
     assert "# ? classes" in write_template(network(tmp_path, "{1: 'a', 2: 'b'}"))[0].read_text()
 
 
 def test_names_without_anything_else_of_the_exporter_are_names_too(tmp_path: Path) -> None:
     path = write_network(tmp_path / "my.onnx", {"o": table()}, size=SIZE, metadata={"names": "['a', 'b']"})
-    own = look_through(path)
-    assert own.class_names == ("a", "b")
-    assert own.about.sources["input.fit"] == "assumed, as is usual for yolo"
+    custom = inspect_model(path)
+    assert custom.class_names == ("a", "b")
+    assert custom.about.sources["input.fit"] == "assumed, as is usual for yolo"
 
 
 def test_two_classes_of_one_name_are_both_meant(tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ def test_files_of_labels(kind: str, tmp_path: Path) -> None:
     with load_model(str(path), labels=tmp_path / "names.txt") as model:
         assert model.class_names == ("cat", "dog")
     path.with_suffix(".toml").write_bytes(codecs.BOM_UTF8 + b'classes = "names.txt"\r\n')
-    assert look_through(path).class_names == ("cat", "dog")
+    assert inspect_model(path).class_names == ("cat", "dog")
 
 
 def test_a_file_of_labels_of_the_command(tmp_path: Path, vidgraph: Any, shared: Callable[[str], Path]) -> None:
@@ -207,7 +207,7 @@ def test_files_that_are_no_labels(kind: str, tmp_path: Path) -> None:
     assert len(str(caught.value).splitlines()) == 1
     path.with_suffix(".toml").write_text('classes = "names.txt"')
     with pytest.raises(UsageError, match=f"cannot read .*names.txt: .*{why}"):
-        look_through(path)
+        inspect_model(path)
 
 
 def test_as_many_labels_as_classes(tmp_path: Path) -> None:

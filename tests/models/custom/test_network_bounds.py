@@ -9,16 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
-from vidgraph.engines.network import network_digest, read_network
-from vidgraph.models.custom.facts import read_facts
+from vidgraph.engines.onnx_file import external_files, network_digest, read_info, read_model, read_network
 from vidgraph.models.custom.heads import fitting
 from vidgraph.models.custom.hugging_face import from_folder
-from vidgraph.models.custom.inspect import look_through
-from vidgraph.models.custom.static_shapes import rewritten
+from vidgraph.models.custom.inspect import inspect_model
+from vidgraph.models.custom.static_shapes import hold_weights
 from vidgraph.models.custom.toml_file import from_toml
 from vidgraph.models.custom.ultralytics import from_metadata
-from vidgraph.models.wire import BYTES, VARINT, encode, encode_varint, tensor
 from vidgraph.pipeline.beside import beside
 from vidgraph.pipeline.errors import CheckpointError, EngineError, UsageError, VidgraphError
 
@@ -176,35 +175,22 @@ def test_metadata_of_great_length_is_not_read() -> None:
     assert from_metadata({"names": names, "stride": "32"}).classes is None
 
 
-def with_initialiser(path: Path, dims: tuple[int, ...], values: bytes = bytes(12), *extra: bytes) -> Path:
-    """A network with one further initial value, whose dims are these."""
-    from vidgraph.models.wire import fields
-
-    whole = write_network(path, {"raw": np.zeros((1, 3), np.float32)}, size=(8, 8)).read_bytes()
-    message = b"".join(
-        encode(1, VARINT, encode_varint(length % 2**64)) for length in dims
-    ) + tensor("more", 1, (), values) + b"".join(extra)  # fmt: skip
-    path.write_bytes(
-        b"".join(
-            encode(number, wire, bytes(raw) + encode(5, BYTES, message) if number == 7 else raw)
-            for number, wire, raw in fields(whole, path)
-        )
-    )
+def with_initialiser(path: Path, dims: tuple[int, ...], values: bytes = bytes(12), **external: str | int) -> Path:
+    """A network with one further initial value, whose dims are these; ``external`` says where its values are."""
+    model = onnx.load(write_network(path, {"raw": np.zeros((1, 3), np.float32)}, size=(8, 8)))
+    tensor = model.graph.initializer.add(name="more", data_type=1, dims=dims, raw_data=values)
+    for key, value in external.items():
+        tensor.data_location = onnx.TensorProto.EXTERNAL
+        tensor.external_data.add(key=key, value=str(value))
+    path.write_bytes(model.SerializeToString())
     return path
 
 
 @pytest.mark.parametrize("dims", [(10**6, 10**6), (2**62, 4), (-3,)])
 def test_weights_that_announce_more_than_they_are(tmp_path: Path, dims: tuple[int, ...]) -> None:
-    assert read_facts(with_initialiser(tmp_path / "fits.onnx", (3,))).parameters >= 3
+    assert read_info(with_initialiser(tmp_path / "fits.onnx", (3,))).parameters >= 3
     with pytest.raises(CheckpointError, match="its tensor 'more' is larger than what holds it"):
-        read_facts(with_initialiser(tmp_path / "a.onnx", dims))
-
-
-def external(location: str, **numbers: int) -> tuple[bytes, ...]:
-    """The fields of a tensor whose values are in another file."""
-    entries = {"location": location, **{name: str(value) for name, value in numbers.items()}}
-    pairs = (encode(1, BYTES, key.encode()) + encode(2, BYTES, value.encode()) for key, value in entries.items())
-    return (*(encode(13, BYTES, pair) for pair in pairs), encode(14, VARINT, b"\x01"))
+        read_info(with_initialiser(tmp_path / "a.onnx", dims))
 
 
 @pytest.mark.parametrize("name", ["../w.bin", "ABSOLUTE", "link.bin", "/dev/zero"])
@@ -214,11 +200,11 @@ def test_weights_in_files_elsewhere(tmp_path: Path, name: str) -> None:
     folder.mkdir()
     (folder / "link.bin").symlink_to("../w.bin")
     name = str(tmp_path / "w.bin") if name == "ABSOLUTE" else name
-    path = with_initialiser(folder / "a.onnx", (3,), b"", *external(name))
+    path = with_initialiser(folder / "a.onnx", (3,), b"", location=name)
     with pytest.raises(CheckpointError, match="outside of its folder"):
-        read_facts(path)
+        read_info(path)
     with pytest.raises(EngineError, match="outside of its folder"):
-        network_digest(path, path.read_bytes())
+        network_digest(path, external_files(read_network(path)))
 
 
 @pytest.mark.parametrize(
@@ -227,22 +213,21 @@ def test_weights_in_files_elsewhere(tmp_path: Path, name: str) -> None:
 def test_weights_beyond_their_file(tmp_path: Path, numbers: dict[str, int]) -> None:
     (tmp_path / "w.bin").write_bytes(bytes(12))
     whole = {"offset": 0, "length": 12}
-    path = with_initialiser(tmp_path / "a.onnx", (3,), b"", *external("w.bin", **(whole | numbers)))
+    path = with_initialiser(tmp_path / "a.onnx", (3,), b"", location="w.bin", **(whole | numbers))
     if numbers == {"offset": 8}:
         numbers |= {"length": 12}
     with pytest.raises(CheckpointError, match=r"cannot read weights in w\.bin"):
-        rewritten(path.read_bytes(), path, {}, {}, outputs={})
+        hold_weights(read_model(path).graph, path)
 
 
 def test_an_input_without_end(tmp_path: Path) -> None:
     path = write_network(tmp_path / "a.onnx", {"raw": np.zeros((1, 3), np.float32)}, size=(8, 8))
-    onnx = pytest.importorskip("onnx")
     model = onnx.load(path)
     for axis in (2, 3):
         model.graph.input[0].type.tensor_type.shape.dim[axis].dim_value = 1_000_000
     path.write_bytes(model.SerializeToString())
     with pytest.raises(VidgraphError, match="an input of 1000000x1000000 cannot be run"):
-        look_through(path)
+        inspect_model(path)
 
 
 @pytest.mark.parametrize("name", ["deep_brackets", "deep_dotted"])
@@ -262,10 +247,66 @@ def test_classes_of_a_file_of_passwords(tmp_path: Path, vidgraph: Callable[..., 
 @pytest.mark.parametrize("version", [1001, 10**9, 2**64 - 1])
 def test_a_version_of_operators_that_there_cannot_be(tmp_path: Path, version: int) -> None:
     """OpenVINO looks through all versions below it: with 10^9 for minutes."""
-    onnx = pytest.importorskip("onnx", reason="needs onnx to write files (the extra 'torch')")
     path = write_network(tmp_path / "net.onnx", {"output0": np.zeros((1, 7, 84), np.float32)}, size=(64, 64))
     model = onnx.load(path)
     model.opset_import[0].version = version if version < 2**63 else version - 2**64
     path.write_bytes(model.SerializeToString())
     with pytest.raises(EngineError, match=rf"net\.onnx: it asks for version {version} of the operators"):
         read_network(path)
+
+
+def test_more_than_a_message_can_have(tmp_path: Path) -> None:
+    path = tmp_path / "net.onnx"
+    with path.open("wb") as file:
+        file.truncate(3 << 30)
+    with pytest.raises(CheckpointError, match=r"net\.onnx is damaged or no ONNX file \(it is larger than 2 GiB"):
+        read_info(path)
+    with pytest.raises(EngineError, match=r"^cannot open net\.onnx: it is larger than 2 GiB"):
+        read_network(path)
+
+
+def nested(depth: int) -> onnx.ModelProto:
+    """A network of graphs in graphs; the innermost has a tensor in another file."""
+    model = onnx.ModelProto(ir_version=8)
+    graph = model.graph
+    for _ in range(depth):
+        graph = graph.node.add(op_type="If").attribute.add(name="then_branch").g
+    tensor = graph.node.add(op_type="Constant").attribute.add(name="value").t
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="../w.bin")
+    return model
+
+
+def test_weights_of_inner_graphs_lie_beside_the_file_too(tmp_path: Path) -> None:
+    path = tmp_path / "net.onnx"
+    path.write_bytes(nested(10).SerializeToString())
+    with pytest.raises(EngineError, match="outside of its folder"):
+        network_digest(path, external_files(read_network(path)))
+
+
+def test_graphs_in_graphs_without_end(tmp_path: Path) -> None:
+    """Written by hand: protobuf writes no message that it would not read."""
+    path = tmp_path / "net.onnx"
+    message = b""
+    for _ in range(2_000):
+        for tag in (b"\x32", b"\x2a", b"\x0a"):  # AttributeProto.g, NodeProto.attribute, GraphProto.node
+            message = tag + onnx_length(len(message)) + message
+    path.write_bytes(b"\x08\x08\x3a" + onnx_length(len(message)) + message)
+    with pytest.raises(CheckpointError, match="damaged or no ONNX file"):
+        read_info(path)
+    with pytest.raises(EngineError, match="the file is cut short or damaged"):
+        read_network(path)
+
+
+def onnx_length(value: int) -> bytes:
+    """As protobuf writes one: seven bits a byte, the last without the eighth."""
+    return bytes([value & 0x7F | 0x80]) + onnx_length(value >> 7) if value > 0x7F else bytes([value])
+
+
+def test_names_that_are_no_text(tmp_path: Path) -> None:
+    path = write_network(tmp_path / "net.onnx", {"raw": np.zeros((1, 3), np.float32)}, size=(8, 8))
+    path.write_bytes(path.read_bytes().replace(b"images", b"imag\xff\xff"))
+    with pytest.raises(CheckpointError, match="a name that is no text"):
+        read_info(path)
+    with pytest.raises(VidgraphError, match=r"net\.onnx"):
+        inspect_model(path)

@@ -14,7 +14,7 @@ from vidgraph.models import load_model
 from vidgraph.models.custom.description import Description
 from vidgraph.models.custom.detect_head import recognise
 from vidgraph.models.custom.heads import fitting
-from vidgraph.models.custom.inspect import look_through
+from vidgraph.models.custom.inspect import inspect_model
 from vidgraph.models.custom.template import write_template
 from vidgraph.models.custom.ultralytics import from_metadata
 from vidgraph.pipeline.errors import EngineError, UsageError
@@ -124,9 +124,9 @@ def test_the_number_of_classes_tells_whatever_the_version_is() -> None:
 
 def test_a_template_says_which_rows_they_are(tmp_path: Path) -> None:
     path = write_network(tmp_path / "my.onnx", {"o": rows()}, size=SIZE, metadata=metadata(2))
-    before = look_through(path)
+    before = inspect_model(path)
     assert "\nend_to_end = true  # the file's metadata 'version'" in write_template(path)[0].read_text()
-    assert look_through(path).head == before.head
+    assert inspect_model(path).head == before.head
 
 
 def test_what_contradicts_is_refused() -> None:
@@ -151,7 +151,7 @@ def test_an_rtdetr_under_another_name_is_not_taken_for_a_yolo(tmp_path: Path) ->
     path = write_network(tmp_path / "my.onnx", {"o": rows((3, 4, 5))}, size=SIZE, metadata=given)
     with pytest.raises(UsageError, match=r"does not suppress any \(the file's metadata 'end2end'\); .*head = \"detr\""):
         load_model(str(path))
-    assert look_through(path, head="detr").head.kind == "detr"
+    assert inspect_model(path, head="detr").head.kind == "detr"
 
 
 def test_a_class_without_a_name_is_an_error(tmp_path: Path) -> None:

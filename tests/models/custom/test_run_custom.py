@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from vidgraph import Detections, Graph, Key, Landmarks
 from vidgraph.models import OutputKeys, load_model
@@ -100,24 +101,24 @@ def test_batches(network: Path, face_clip: Path) -> None:
 
 
 def _attribute(name: str, value: Any) -> Any:
-    return pytest.importorskip("onnx").helper.make_attribute(name, value)
+    return onnx.helper.make_attribute(name, value)
 
 
 def _constant(name: str, values: list[int]) -> Any:
-    return pytest.importorskip("onnx").numpy_helper.from_array(np.array(values), name)
+    return onnx.numpy_helper.from_array(np.array(values), name)
 
 
 def _node(*about: Any) -> Any:
-    return pytest.importorskip("onnx").helper.make_node(*about)
+    return onnx.helper.make_node(*about)
 
 
 def test_two_networks_in_one_graph(network: Path, face_weights: Path, face_clip: Path, tmp_path: Path) -> None:
     face_keys = OutputKeys(detections=Key("faces", Detections), landmarks=Key("face_points", Landmarks))
-    with load_model(str(network)) as own, load_model("retinaface", weights=face_weights, precision="fp32") as faces:
-        header = header_record(models=[own.describe(), faces.describe()])
-        keys = [own.result_keys(), faces.result_keys(face_keys)]
+    with load_model(str(network)) as custom, load_model("retinaface", weights=face_weights, precision="fp32") as faces:
+        header = header_record(models=[custom.describe(), faces.describe()])
+        keys = [custom.result_keys(), faces.result_keys(face_keys)]
         sink = WriteResults({"in": tmp_path / "both.jsonl"}, header=header, keys=keys)
-        stages = [*own.stages(), *faces.stages(prefix="faces_", keys=face_keys)]
+        stages = [*custom.stages(), *faces.stages(prefix="faces_", keys=face_keys)]
         stats = Graph([VideoSource(face_clip)], stages, [sink]).run()
     assert stats.frames == 40
     header, *frames = map(json.loads, (tmp_path / "both.jsonl").read_text().splitlines())
@@ -132,11 +133,11 @@ def test_two_networks_of_ones_own_in_one_graph(network: Path, face_clip: Path, t
     maps[0, 1] = 1
     toml = 'head = "semantic"\nclasses = ["other", "road"]\n'
     roads = write_network(tmp_path / "roads.onnx", {"logits": maps}, size=SIZE, toml=toml)
-    with load_model(str(network)) as own, load_model(str(roads)) as semantic:
-        keys = [own.result_keys(), semantic.result_keys()]
+    with load_model(str(network)) as custom, load_model(str(roads)) as semantic:
+        keys = [custom.result_keys(), semantic.result_keys()]
         assert (keys[0].landmarks, keys[0].panoptic, keys[1].detections) == (None, None, None)
         sink = WriteResults({"in": tmp_path / "both.jsonl"}, keys=keys)
-        Graph([VideoSource(face_clip)], [*own.stages(), *semantic.stages(prefix="roads_")], [sink]).run()
+        Graph([VideoSource(face_clip)], [*custom.stages(), *semantic.stages(prefix="roads_")], [sink]).run()
     frame = json.loads((tmp_path / "both.jsonl").read_text().splitlines()[1])
     assert [row["class"] for row in frame["objects"]] == ["dog"]
     assert [row["class"] for row in frame["segments"]] == ["road"]

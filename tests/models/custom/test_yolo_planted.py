@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from vidgraph.models import load_model
 
@@ -52,7 +53,6 @@ def usual_letterbox(size: tuple[int, int], frame: tuple[int, int]) -> Mapping:
 
 def write_network(path: Path, outputs: dict[str, np.ndarray], dtype: str, metadata: dict[str, str]) -> Path:
     """A file that gives ``outputs`` whatever it sees; with ``dtype`` float16 its numbers are of half precision."""
-    onnx = pytest.importorskip("onnx", reason="needs onnx to write files (the extra 'torch')")
     helper, types = onnx.helper, onnx.TensorProto
     made = np.float16 if dtype == "float16" else np.float32
     kinds = {"float32": types.FLOAT, "float16": types.FLOAT16, "uint8": types.UINT8}
