@@ -1,9 +1,11 @@
 """Pixel and box arithmetic: one folder per kernel, each with a C++ twin, a NumPy reference and a place for CUDA.
 
-Kernels take and give NumPy arrays in host memory, run on the calling thread and release the GIL. The
-compiled code exists for several instruction sets and gives the same bits on each;
-:func:`instruction_set` says which one runs, and ``VIDGRAPH_ISA=baseline|avx2|avx512`` in the
-environment caps it.
+Kernels take and give NumPy arrays in host memory, run on the calling thread and release the GIL. Given arrays on a
+device (:class:`DeviceArray`, all on one), they run there and give their results there, or say that there is no such
+kernel; where an annotation says ``NDArray``, it is then a ``DeviceArray`` of that dtype.
+
+The compiled code exists for several instruction sets and gives the same bits on each; :func:`instruction_set` says
+which one runs, and ``VIDGRAPH_ISA=baseline|avx2|avx512`` in the environment caps it.
 """
 
 from __future__ import annotations
@@ -13,8 +15,10 @@ from .assemble_masks import assemble_masks, expected_mask_iou
 from .best_classes import best_classes
 from .class_nms import class_nms
 from .confident_rows import confident_rows
+from .device import HOST, Device, DeviceArray, Tensor, to_device
 from .draw import draw_boxes, draw_labels, draw_masks, draw_points
 from .draw_segments import draw_segments
+from .exchange import device_array
 from .fast_nms import cross_class_fast_nms, fast_nms, traditional_nms
 from .label_map import label_map
 from .label_runs import label_runs
@@ -30,9 +34,13 @@ from .top_scores import top_scores
 from .warp_features import warp_features
 
 __all__ = [
+    "HOST",
     "PIXEL_FORMATS",
+    "Device",
+    "DeviceArray",
     "PlaneLayout",
     "SurfaceTable",
+    "Tensor",
     "assemble_masks",
     "best_classes",
     "class_nms",
@@ -40,6 +48,7 @@ __all__ = [
     "cross_class_fast_nms",
     "decode_boxes",
     "decode_points",
+    "device_array",
     "draw_boxes",
     "draw_labels",
     "draw_masks",
@@ -58,6 +67,7 @@ __all__ = [
     "rotate",
     "shade_surfaces",
     "ssd_priors",
+    "to_device",
     "to_rgb",
     "top_scores",
     "traditional_nms",

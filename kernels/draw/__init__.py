@@ -210,7 +210,7 @@ def canvas_of(owner: str, planes: Sequence[NDArray[Any]], format: str, matrix: s
     """
     if not isinstance(format, str) or format not in DRAWABLE:
         raise ValueError(f"{owner}: can draw on {', '.join(DRAWABLE)}, got {shown(format)}; convert the picture first")
-    layout, held = layout_of(owner, format, planes)
+    layout, held, _ = layout_of(owner, format, planes)
     for plane in held:
         if not plane.flags.writeable:
             raise ValueError(f"{owner}: the planes must be writable; draw on a copy")

@@ -33,7 +33,7 @@ def rotate(planes: Sequence[NDArray[Any]], format: str, degrees: int) -> tuple[N
 
     Source: definition.
     """
-    layout, held = layout_of("rotate", format, planes)
+    layout, held, _ = layout_of("rotate", format, planes)
     if not isinstance(degrees, (int, np.integer)) or degrees not in (90, 180, 270):
         raise ValueError(f"rotate: degrees must be 90, 180 or 270, got {shown(degrees)}")
     degrees = int(degrees)
