@@ -56,7 +56,7 @@ class DeviceArray:
         pointer: address of the first number, on the device.
         shape, dtype: as of a NumPy array.
         device: where it lies; never the host.
-        strides: bytes from one number to the next along each axis; None: C-contiguous, and made so.
+        strides: bytes from one number to the next along each axis; by default C-contiguous.
         stream: handle of the stream on which it is written; None: what is written has been.
         writeable: whether a kernel may write to it.
 
@@ -71,7 +71,7 @@ class DeviceArray:
     shape: Shape
     dtype: np.dtype[Any]
     device: Device
-    strides: Shape | None = None
+    strides: Shape = ()
     stream: int | None = None
     writeable: bool = True
 
@@ -79,7 +79,7 @@ class DeviceArray:
         if self.device == HOST:
             raise ValueError("a DeviceArray must lie on a device; in host memory, use a NumPy array")
         object.__setattr__(self, "dtype", np.dtype(self.dtype))
-        if self.strides is None:
+        if len(self.strides) < len(self.shape):
             object.__setattr__(self, "strides", _packed(self.shape, self.dtype.itemsize))
 
     @property
@@ -105,7 +105,6 @@ class DeviceArray:
     @property
     def flags(self) -> Flags:
         """What a kernel has to know before it reads or writes."""
-        assert self.strides is not None
         packed = _packed(self.shape, self.itemsize)
         dense = all(n == 1 or got == want for n, got, want in zip(self.shape, self.strides, packed, strict=True))
         aligned = all(place % self.dtype.alignment == 0 for place in (self.pointer, *self.strides))
@@ -114,7 +113,6 @@ class DeviceArray:
     @property
     def end(self) -> int:
         """Address behind the last number, where no stride is negative."""
-        assert self.strides is not None
         lengths = zip(self.shape, self.strides, strict=True)
         return self.pointer + (sum((n - 1) * step for n, step in lengths) + self.itemsize if self.size else 0)
 
@@ -125,7 +123,6 @@ class DeviceArray:
         """Rows of the first axis, a slice of step 1, without a copy."""
         if not isinstance(rows, slice) or rows.step not in (None, 1):
             raise TypeError(f"an array on {self.device} takes a slice of rows; copy it with .to_host() for more")
-        assert self.strides is not None
         start, stop, _ = rows.indices(len(self))
         shape = (max(stop - start, 0), *self.shape[1:])
         return replace(self, owner=self, pointer=self.pointer + start * self.strides[0], shape=shape)
@@ -242,6 +239,11 @@ def device_of(array: Tensor) -> Device:
     return array.device if isinstance(array, DeviceArray) else HOST
 
 
+def to_host(array: Tensor) -> NDArray[Any]:
+    """``array`` in host memory: itself where it lies there, else a copy."""
+    return array.to_host() if isinstance(array, DeviceArray) else array
+
+
 def to_device(array: Tensor, device: Device) -> Tensor:
     """``array`` on ``device``: itself where it lies there, else a copy.
 
@@ -250,7 +252,7 @@ def to_device(array: Tensor, device: Device) -> Tensor:
     """
     if device_of(array) == device:
         return array
-    host = array.to_host() if isinstance(array, DeviceArray) else array
+    host = to_host(array)
     return host if device == HOST else back_end(device).from_host(host, device)
 
 

@@ -58,7 +58,7 @@ def device_array(array: Any, *, stream: int | None = None) -> DeviceArray:
         pointer, read_only = interface["data"]
         return DeviceArray(
             array, pointer or 0, tuple(interface["shape"]), np.dtype(interface["typestr"]), Device("cuda", index),
-            interface.get("strides"), interface.get("stream"), not read_only,
+            interface.get("strides") or (), interface.get("stream"), not read_only,
         )  # fmt: skip
     return _from_dlpack(array, Device(kind, index), stream)
 
@@ -84,7 +84,7 @@ def _from_dlpack(array: Any, device: Device, stream: int | None) -> DeviceArray:
     if tensor.code not in _LETTERS or tensor.lanes != 1:
         raise TypeError(f"a {type(array).__name__} has numbers of DLPack type {tensor.code}, which NumPy does not have")
     itemsize = tensor.bits // 8
-    strides = tuple(tensor.strides[axis] * itemsize for axis in range(tensor.ndim)) if tensor.strides else None
+    strides = tuple(tensor.strides[axis] * itemsize for axis in range(tensor.ndim)) if tensor.strides else ()
     return DeviceArray(
         _Imported(array, capsule), (tensor.data or 0) + tensor.byte_offset, tuple(tensor.shape[: tensor.ndim]),
         np.dtype(f"{_LETTERS[tensor.code]}{itemsize}"), device, strides, stream,

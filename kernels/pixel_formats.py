@@ -112,7 +112,6 @@ def _shape(array: Any) -> list[int]:
 
 def _rows_contiguous(plane: Tensor) -> bool:
     expected = plane.itemsize
-    assert plane.strides is not None
     for size, stride in zip(plane.shape[:0:-1], plane.strides[:0:-1], strict=True):
         if size > 1 and stride != expected:
             return False
