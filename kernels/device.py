@@ -273,9 +273,7 @@ def concatenate(arrays: Sequence[TensorT]) -> TensorT:
     """
     devices = {device_of(array) for array in arrays}
     if len(devices) > 1:
-        raise ValueError(
-            f"arrays on {' and '.join(sorted(map(str, devices)))} cannot be joined; move them to one device"
-        )
+        raise ValueError(f"cannot join arrays on {' and '.join(sorted(map(str, devices)))}; move them to one device")
     (device,) = devices
     joined: Any = np.concatenate(arrays) if device == HOST else back_end(device).concatenate(cast(Any, arrays))
     return cast(TensorT, joined)
