@@ -12,6 +12,8 @@ import numpy as np
 
 from .device import Device, DeviceArray
 
+__all__ = ("device_array",)
+
 _KINDS = {2: "cuda", 13: "cuda"}  # kDLCUDA, kDLCUDAManaged
 _LETTERS = {0: "i", 1: "u", 2: "f", 5: "c", 6: "b"}  # DLDataTypeCode
 

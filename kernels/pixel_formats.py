@@ -13,6 +13,8 @@ from .device import HOST, Device, Tensor
 from .scalars import check_extent, shown
 from .twins import twin_module
 
+__all__ = ("PIXEL_FORMATS", "PlaneLayout")
+
 Kind = Literal["planar", "semi_planar", "gray", "packed_rgb"]
 
 KINDS: tuple[Kind, ...] = ("planar", "semi_planar", "gray", "packed_rgb")

@@ -11,6 +11,8 @@ from ..device import HOST, Device
 from ..scalars import LARGEST_SIDE_PX, numbers, picture_size, shown
 from ..twins import twin
 
+__all__ = ("assemble_masks", "expected_mask_iou")
+
 _RULE = f"must have 1 to {LARGEST_SIDE_PX} pixels along each side"
 
 

@@ -11,6 +11,8 @@ from ..device import HOST, Device
 from ..scalars import flag, number
 from ..twins import twin
 
+__all__ = ("best_classes",)
+
 
 def best_classes(
     scores: NDArray[np.float32],

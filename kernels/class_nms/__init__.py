@@ -11,6 +11,8 @@ from ..device import HOST
 from ..scalars import number, whole
 from ..twins import twin
 
+__all__ = ("class_nms",)
+
 
 def class_nms(
     boxes: NDArray[np.float32],

@@ -11,6 +11,8 @@ from ..device import HOST
 from ..scalars import number, whole
 from ..twins import twin
 
+__all__ = ("confident_rows",)
+
 
 def confident_rows(
     logits: NDArray[np.float32], *, min_score: float, limit: int

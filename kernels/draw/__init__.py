@@ -17,6 +17,8 @@ from ..arrays import require
 from ..pixel_formats import layout_of, matrix_weights
 from ..scalars import FARTHEST_PX, LARGEST_SIDE_PX, flag, number, shown, whole
 
+__all__ = ("draw_boxes", "draw_labels", "draw_masks", "draw_points")
+
 DRAWABLE = ("yuv420p", "nv12", "yuv422p", "yuv444p", "rgb24")
 
 _SMALLEST_RADIUS_PX = 2.0**-149  # above 0 as a float32

@@ -13,6 +13,8 @@ from ..device import HOST, Device
 from ..scalars import UNLIMITED, number, shown, whole, wholes
 from ..twins import twin
 
+__all__ = ("cross_class_fast_nms", "fast_nms", "traditional_nms")
+
 Found = tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]
 
 _SIZE = "must be (h, w) of at least one pixel"

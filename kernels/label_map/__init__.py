@@ -11,6 +11,8 @@ from ..device import HOST
 from ..scalars import check_extent, numbers, picture_size, shown, whole
 from ..twins import twin
 
+__all__ = ("label_map",)
+
 Window = tuple[float, float, float, float]
 """(x1, y1, x2, y2), relative: 0 is the left or upper border, 1 the right or lower one."""
 

@@ -11,6 +11,8 @@ from ..device import HOST
 from ..scalars import flag, number
 from ..twins import twin
 
+__all__ = ("nms",)
+
 
 def nms(
     boxes: NDArray[np.float32], scores: NDArray[np.float32], *, max_iou: float, legacy: bool = False

@@ -15,6 +15,8 @@ from ..pixel_formats import layout_of, matrix_weights
 from ..scalars import flag, numbers, picture_size, shown, wholes
 from ..twins import twin
 
+__all__ = ("preprocess",)
+
 _OWNER = "preprocess"
 _ELEMENTS = (np.dtype(np.float32), np.dtype(np.float16), np.dtype(np.uint8))
 

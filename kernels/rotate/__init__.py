@@ -12,6 +12,8 @@ from .. import _native
 from ..pixel_formats import layout_of
 from ..scalars import shown
 
+__all__ = ("rotate",)
+
 
 def rotate(planes: Sequence[NDArray[Any]], format: str, degrees: int) -> tuple[NDArray[Any], ...]:
     """Turn a picture clockwise.

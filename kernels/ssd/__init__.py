@@ -13,6 +13,8 @@ from ..device import HOST
 from ..scalars import LARGEST_SIDE_PX, number, numbers, picture_size, shown, wholes
 from ..twins import twin
 
+__all__ = ("decode_boxes", "decode_points", "ssd_priors")
+
 _MOST_PRIORS = 2**31 - 1
 
 

@@ -14,6 +14,8 @@ from ..pixel_formats import layout_of, matrix_weights
 from ..scalars import flag
 from ..twins import twin
 
+__all__ = ("to_rgb",)
+
 
 def to_rgb(
     planes: Sequence[Tensor],

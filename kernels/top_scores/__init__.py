@@ -11,6 +11,8 @@ from ..device import HOST
 from ..scalars import number, whole
 from ..twins import twin
 
+__all__ = ("top_scores",)
+
 
 def top_scores(scores: NDArray[np.float32], *, min_score: float, limit: int) -> NDArray[np.int64]:
     """Indices of the scores above a threshold, best first.

@@ -10,6 +10,8 @@ from ..arrays import output, require
 from ..device import HOST
 from ..twins import twin
 
+__all__ = ("warp_features",)
+
 
 def warp_features(
     feature: NDArray[np.float32],
