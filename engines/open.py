@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Literal, TypeVar
 
 from ..kernels.device import DEVICES, HOST, Device
+from ..pipeline.environment import note_package
 from ..pipeline.errors import EngineError, MissingExtraError, UsageError
 from .spec import Engine, EngineOptions, NetworkRefused, Port
 
@@ -54,6 +55,7 @@ class EngineRow:
         """
         if not self.installed:
             raise MissingExtraError(f"engine {self.name!r}", self.extra)
+        note_package(self.package)
         return import_module(self.module, __package__)
 
 

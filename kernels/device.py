@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, NoReturn, Protocol, TypeAlias, TypeVar, cast
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-__all__ = ("HOST", "Device", "DeviceArray", "Tensor", "to_device", "to_host")
+__all__ = ("HOST", "Device", "DeviceArray", "to_device", "to_host")
 
 Shape = tuple[int, ...]
 

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 from vidgraph.engines import ENGINES, open_engine
+from vidgraph.engines.info import device_info, engine_packages
 from vidgraph.engines.open import choose_device, choose_engine, place_of_arrays
 from vidgraph.kernels import HOST, Device
 from vidgraph.kernels.device import DEVICES
+from vidgraph.pipeline.environment import noted_packages
 from vidgraph.pipeline.errors import EngineError, UsageError
 
 from .. import standin
@@ -84,3 +86,12 @@ def test_where_arrays_lie_is_said_by_the_row(device: None, monkeypatch: pytest.M
     assert place_of_arrays("standin", "cpu") == place_of_arrays("auto", "cpu") == HOST
     monkeypatch.setitem(ENGINES, "standin", replace(ENGINES["standin"], wants="host"))
     assert place_of_arrays("standin", "standin:1") == HOST
+
+
+def test_info_and_versions_follow_from_the_rows(device: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert device_info() == {"cuda": "this version runs on the CPU only", "standin": "1 found; engines: standin"}
+    assert engine_packages() == ("openvino", "onnxruntime", "numpy")
+    assert open_engine(Path("net.onnx"), device="standin").name == "net.onnx"
+    assert "numpy" in noted_packages()
+    monkeypatch.setitem(ENGINES, "standin", replace(ENGINES["standin"], package="no_such_package"))
+    assert device_info()["standin"] == "no engine for it is installed; pip install 'vidgraph[standin]'"
