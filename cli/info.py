@@ -26,7 +26,7 @@ def info(options: argparse.Namespace) -> int:
 def system_info() -> dict[str, dict[str, Any]]:
     """Engines, instruction sets, codecs and GPU; plain JSON types."""
     from .._version import __version__
-    from ..engines.info import engine_info
+    from ..engines.info import device_info, engine_info
     from ..kernels import instruction_set
     from ..pipeline.execution.threads import available_cores
     from ..stages.sources.av_info import video_info
@@ -42,7 +42,7 @@ def system_info() -> dict[str, dict[str, Any]]:
         "engines": {name: _engine_line(row) for name, row in engines["engines"].items()},
         "cache": engines["cache"],
         "video": video_info(),
-        "gpu": {"cuda": "this version runs on the CPU only"},
+        "gpu": device_info(),
     }
 
 

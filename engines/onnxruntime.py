@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from ..kernels.device import Tensor
 from ..pipeline.errors import EngineError
 from .onnx_file import external_files, is_quantised, network_digest, read_network
 from .pool import Pool
@@ -148,13 +149,13 @@ class OnnxRuntimeEngine:
     def _float_precision(self) -> str:
         return "fp16" if any(spec.dtype == np.float16 for spec in self.inputs) else "fp32"
 
-    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+    def run(self, feeds: Mapping[str, Tensor]) -> dict[str, Array]:
         """Run the network once.
 
         Raises:
             EngineError: the feeds do not fit, the engine is closed, or ONNX Runtime fails.
         """
-        check_feeds(self.name, self.inputs, feeds)
+        feeds = check_feeds(self.name, self.inputs, feeds)
         with self._sessions.take() as session:
             try:
                 answers = session.run(self._output_names, {name: np.ascontiguousarray(a) for name, a in feeds.items()})

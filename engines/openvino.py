@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 
 from .._version import __version__
+from ..kernels.device import Tensor
 from ..pipeline.errors import EngineError
 from .cache import discard, find_or_build, key_of
 from .compare import random_feeds
@@ -342,22 +343,22 @@ class OpenVINOEngine:
         self._requests = Pool(name, [_Request(compiled) for _ in range(options.requests)])
         self._local = threading.local()
 
-    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+    def run(self, feeds: Mapping[str, Tensor]) -> dict[str, Array]:
         """Run the network once; the outputs are this thread's until it runs the engine again.
 
         Raises:
             EngineError: the feeds do not fit, the engine is closed, or OpenVINO fails.
         """
-        check_feeds(self.name, self.inputs, feeds)
+        given = check_feeds(self.name, self.inputs, feeds)
         _FORKS.check(self.name)
         buffers = self._thread_buffers()
         with self._requests.take() as request:
             try:
-                request.infer([feeds[name] for name in self._taken], buffers)
+                request.infer([given[name] for name in self._taken], buffers)
             except RuntimeError as error:
                 raise EngineError(f"{self.name}: openvino failed: {one_line(error)}") from error
         for index, name in self._copied.items():
-            np.copyto(buffers.arrays[index], feeds[name])
+            np.copyto(buffers.arrays[index], given[name])
         return {spec.name: array for spec, array in zip(self.outputs, buffers.arrays, strict=True)}
 
     def _thread_buffers(self) -> _Buffers:

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from ..engines import Engine, open_engine
-from ..engines.open import EngineRow, first_that_takes
+from ..engines.open import EngineRow, first_that_takes, place_of_arrays
 from ..pipeline.errors import CheckpointError, UsageError
 from ..pipeline.packet import KEY_FRAME, Frame, Key, Packet
 from ..pipeline.results.format import ModelInfo, ResultKeys
@@ -132,10 +132,11 @@ class Model:
         form = self._family.input_format(self.name)
         given = Key(f"{prefix}input", ModelInput)
         raw = Key(f"{prefix}raw", RawOutputs)
+        place = place_of_arrays(self.engine_choice.engine, self.engine_choice.device)
         take = copy_all if self.head == RAW else self._family.take(self.name, self.choices)
         preprocess = Preprocess(
             self.size, given, form.mean, form.std, form.bgr, form.pad, name=f"{prefix}preprocess", pool=self._pool,
-            single_positions=form.single_positions, dtype=form.dtype, layout=form.layout,
+            single_positions=form.single_positions, dtype=form.dtype, layout=form.layout, device=place,
         )  # fmt: skip
         infer: Stage
         if len(self.graphs) > 1:
@@ -277,7 +278,9 @@ class Model:
             return QueueRunner.open(open_one, self.graphs[0], batch=chosen.batch, requests=chosen.requests)
 
         chosen = self.engine_choice
-        runner = first_that_takes(chosen.engine, self.weights.path.name, open_all)  # all graphs in one engine
+        runner = first_that_takes(
+            chosen.engine, chosen.device, self.weights.path.name, open_all
+        )  # all graphs in one engine
         single = runner.first
         self._described = ModelInfo(
             self.name,

@@ -10,15 +10,19 @@ from numpy.typing import NDArray
 
 from .. import _native
 from ..arrays import output
+from ..device import HOST, Tensor
 from ..pixel_formats import layout_of, matrix_weights
 from ..scalars import flag, numbers, picture_size, shown, wholes
+from ..twins import twin
+
+__all__ = ("preprocess",)
 
 _OWNER = "preprocess"
 _ELEMENTS = (np.dtype(np.float32), np.dtype(np.float16), np.dtype(np.uint8))
 
 
 def preprocess(
-    planes: Sequence[NDArray[Any]],
+    planes: Sequence[Tensor],
     format: str,
     *,
     matrix: str,
@@ -34,7 +38,7 @@ def preprocess(
     single_positions: bool = False,
     dtype: str | type[np.generic] | np.dtype[Any] = "float32",
     layout: str = "nchw",
-    out: NDArray[Any] | None = None,
+    out: Tensor | None = None,
 ) -> NDArray[Any]:
     """Resize (or letterbox, or crop), convert to RGB, normalise: one pass, nothing rounded in between.
 
@@ -74,7 +78,7 @@ def preprocess(
     Source: OpenCV ``resize`` with ``INTER_LINEAR`` for the sampling, PyTorch ``interpolate`` for
     ``single_positions``; ITU-R BT.601-7, BT.709-6, BT.2020-2 for the colours.
     """
-    samples, held = layout_of(_OWNER, format, planes)
+    samples, held, device = layout_of(_OWNER, format, planes)
     weights = matrix_weights(_OWNER, samples, matrix)
     height, width = picture_size(_OWNER, "size", size)
     affine = (*numbers(_OWNER, "scale", scale, 2), *numbers(_OWNER, "offset", offset, 2))
@@ -87,7 +91,13 @@ def preprocess(
     if not isinstance(layout, str) or layout not in ("nchw", "nhwc"):
         raise ValueError(f"{_OWNER}: layout must be 'nchw' or 'nhwc', got {shown(layout)}")
     shape = (1, 3, height, width) if layout == "nchw" else (1, height, width, 3)
-    result = output(_OWNER, out, _ELEMENTS[element].type, shape, held)
+    result: NDArray[Any] = output(_OWNER, out, _ELEMENTS[element].type, shape, held, device)
+    if device is not HOST:
+        return twin(preprocess, device)(
+            held, format, matrix=matrix, full_range=full_range, size=(height, width), scale=scale, offset=offset,
+            mean=mean, std=std, bgr=bgr, pad=pad, content=content, single_positions=single_positions, dtype=dtype,
+            layout=layout, out=result,
+        )  # fmt: skip
     _native.preprocess(
         held,
         samples.native,

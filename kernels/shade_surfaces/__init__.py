@@ -11,6 +11,8 @@ from .. import _native
 from ..arrays import require
 from ..scalars import LARGEST_SIDE_PX, UNLIMITED, check_extent, shown, whole
 
+__all__ = ("SurfaceTable", "shade_surfaces")
+
 TEXTURE_SIDE = 256
 """Of a texture, in texels."""
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ...engines.cache import cached_file, key_of
 from ...engines.spec import Engine
+from ...kernels.device import to_host
 from ...pipeline.errors import SourceError, UsageError
 from ...pipeline.packet import Frame, Packet
 from ...pipeline.redaction import redact_address
@@ -202,4 +203,4 @@ def _feeds(weights: Weights, calibration: Calibration, graph: str) -> Iterator[F
         opened.callback(engine.close)
         for key, other in zip(calibration.key_images, calibration.other_images, strict=True):
             outputs = engine.run({name: key})
-            yield {name: other, **{each: outputs[each].copy() for each in wanted if each in outputs}}
+            yield {name: other, **{each: to_host(outputs[each]).copy() for each in wanted if each in outputs}}

@@ -20,6 +20,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from ..environment import noted_packages
 from ..errors import UsageError
 from ..packet import DETECTIONS, HELD_FROM, KEY_FRAME, LANDMARKS, PANOPTIC, TENSORS, Key, Packet
 from ..redaction import redact, redact_address
@@ -37,7 +38,6 @@ Record: TypeAlias = dict[str, Any]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
-_VERSIONED = ("vidgraph", "numpy", "av", "openvino", "onnxruntime", "tensorrt", "torch")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +132,7 @@ def header_record(
 def software_versions() -> dict[str, str]:
     """Versions of Python, of vidgraph and of those libraries that this process has loaded."""
     versions = {"python": platform.python_version()}
-    for name in _VERSIONED:
+    for name in ("vidgraph", "numpy", "av", *noted_packages(), "torch"):
         version = getattr(sys.modules.get(name), "__version__", None)
         if version is not None:
             versions[name] = str(version)

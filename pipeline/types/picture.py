@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...kernels import PIXEL_FORMATS, to_rgb
+from ...kernels.device import HOST, Device, Tensor, device_of, to_device
 
 Matrix = Literal["bt601", "bt709", "bt2020", "rgb"]
 UNMARKED = 2
@@ -55,7 +56,7 @@ class Picture:
             their ``…10le`` forms, ``gray`` or ``rgb24``.
         planes: read-only arrays, uint8 or (more than 8 bits) uint16; ``[h, w]`` each, for ``nv12``
             ``[h, w]`` and ``[h / 2, w / 2, 2]``, for ``rgb24`` one of ``[h, w, 3]``. Rows may be
-            padded (strided views of the decoder's memory).
+            padded (strided views of the decoder's memory). All lie in host memory or on one device.
         matrix: the YUV matrix; ``rgb`` for ``rgb24``.
         matrix_assumed: the source does not name its matrix; what encodes the picture does not either.
         full_range: luma 0..255 rather than 16..235.
@@ -70,7 +71,7 @@ class Picture:
     """
 
     format: str
-    planes: tuple[NDArray[np.generic], ...]
+    planes: tuple[Tensor, ...]
     matrix: Matrix = "bt709"
     full_range: bool = False
     rotation: int = 0
@@ -86,7 +87,8 @@ class Picture:
             raise ValueError(f"unknown pixel format {self.format!r}; known: {', '.join(PIXEL_FORMATS)}")
         layout.check(self.planes)
         for plane in self.planes:
-            plane.flags.writeable = False
+            if isinstance(plane, np.ndarray):
+                plane.flags.writeable = False
 
     @classmethod
     def from_rgb(cls, rgb: NDArray[np.uint8]) -> Picture:
@@ -94,6 +96,32 @@ class Picture:
         if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8:
             raise ValueError(f"an RGB picture must be uint8 [H, W, 3], got {rgb.dtype} {list(rgb.shape)}")
         return cls("rgb24", (rgb.view(),), matrix="rgb", full_range=True)
+
+    @property
+    def device(self) -> Device:
+        """Where the planes lie."""
+        return device_of(self.planes[0])
+
+    @property
+    def host_planes(self) -> tuple[NDArray[Any], ...]:
+        """The planes, for who reads or writes them in host memory.
+
+        Raises:
+            ValueError: they lie elsewhere.
+        """
+        if self.device != HOST:
+            raise ValueError(f"the picture lies on {self.device}, not in host memory; copy it with .on(HOST)")
+        return cast("tuple[NDArray[Any], ...]", self.planes)
+
+    def on(self, device: Device) -> Picture:
+        """The picture with its planes on ``device``: itself where they lie there, else a copy.
+
+        Raises:
+            ValueError: nothing moves arrays to or from one of the devices.
+        """
+        if device == self.device:
+            return self
+        return replace(self, planes=tuple(to_device(plane, device) for plane in self.planes))
 
     @property
     def height(self) -> int:
@@ -106,9 +134,13 @@ class Picture:
         return int(self.planes[0].shape[1])
 
     def rgb(self) -> NDArray[np.uint8]:
-        """The picture as RGB, uint8 ``[H, W, 3]``, read-only; converted once and kept."""
+        """The picture as RGB, uint8 ``[H, W, 3]``, read-only; converted once and kept.
+
+        Raises:
+            ValueError: the planes do not lie in host memory.
+        """
         if not self._rgb:
-            rgb = to_rgb(self.planes, self.format, matrix=self.matrix, full_range=self.full_range)
+            rgb = to_rgb(self.host_planes, self.format, matrix=self.matrix, full_range=self.full_range)
             rgb.flags.writeable = False
             self._rgb.append(rgb)
         return self._rgb[0]

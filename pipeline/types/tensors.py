@@ -16,7 +16,7 @@ class Tensors:
     """What the network gave for one frame, as the engine gave it.
 
     Attributes:
-        arrays: name of the output -> array with a batch axis of one; owned, nothing else writes to them.
+        arrays: name of the output -> array in host memory with a batch axis of one; owned, nothing else writes to them.
         input_size: (height, width) of the network's input.
         affine: from pixels of that input to frame pixels.
     """

@@ -124,7 +124,7 @@ class _Canvas:
         name = _EIGHT_BITS.get(picture.format, picture.format)
         planes = pool.take(PIXEL_FORMATS[name].shapes(picture.height, picture.width))
         layout = PIXEL_FORMATS[picture.format]
-        for source, target in zip(picture.planes, planes, strict=False):
+        for source, target in zip(picture.host_planes, planes, strict=False):
             _copy_samples(source, target, shift=layout.bits - 8 + layout.low_bits)
         for chroma in planes[len(picture.planes) :]:  # of gray
             chroma.fill(128)

@@ -10,12 +10,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
-from numpy.typing import NDArray
-
+from ...kernels.device import Tensor
 from ...pipeline.errors import UsageError
 
 Size = tuple[int, int]
-Arrays = dict[str, NDArray[Any]]
+Arrays = Mapping[str, Any]
 
 
 class Closable(Protocol):
@@ -27,7 +26,7 @@ class Closable(Protocol):
 class Runner(Closable, Protocol):
     """What answers requests for one input size: an ``EngineQueue``."""
 
-    def submit(self, feeds: Mapping[str, NDArray[Any]], *, stream_id: str = "") -> Future[Arrays]: ...
+    def submit(self, feeds: Mapping[str, Tensor], *, stream_id: str = "") -> Future[Arrays]: ...
 
 
 RunnerT = TypeVar("RunnerT", bound=Closable)

@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from numpy.typing import NDArray
-
+from ...kernels.device import HOST, Device, Tensor, to_device
 from ...pipeline.packet import SKIPPED, Key, Packet
 from ...pipeline.stage import EndReason
 from ...pipeline.types.affine import Affine
 from .engine_cache import EngineShelf, Runner
 from .preprocess import ModelInput, Size
 
-Arrays = dict[str, NDArray[Any]]
+Arrays = dict[str, Any]
+"""NumPy arrays, of a stage that was told a device arrays on it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,9 +32,14 @@ class RawOutputs:
     affine: Affine
 
 
-def copy_all(outputs: Mapping[str, NDArray[Any]]) -> Arrays:
-    """Every output as an array of its own."""
+def copy_all(outputs: Mapping[str, Tensor]) -> Arrays:
+    """Every output as an array of its own, where it lies."""
     return {name: array.copy() for name, array in outputs.items()}
+
+
+def outputs_on(outputs: Mapping[str, Tensor], device: Device) -> Arrays:
+    """An engine's outputs on ``device``: the one place where they leave the engine's own."""
+    return {name: to_device(array, device) for name, array in outputs.items()}
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,8 @@ class Infer:
     thread, so ``take`` picks what is needed, as arrays of its own, before this stage returns.
     Frames that were dropped or that the network skips pass unchanged.
 
+    ``device`` is where ``take`` and the stages behind this one work: outputs that lie elsewhere are copied there.
+
     The shelf belongs to whoever made it: closing this stage leaves the engines open.
     """
 
@@ -53,8 +60,9 @@ class Infer:
     input_name: str
     input_key: Key[ModelInput]
     key: Key[RawOutputs]
-    take: Callable[[Mapping[str, NDArray[Any]]], Arrays] = copy_all
+    take: Callable[[Mapping[str, Any]], Arrays] = copy_all
     name: str = "infer"
+    device: Device = HOST
 
     stateless = True
 
@@ -78,7 +86,7 @@ class Infer:
         given = packet[self.input_key]
         with self.shelf.runner(given.size) as runner:
             future = runner.submit({self.input_name: given.tensor}, stream_id=packet.frame.stream_id)
-            arrays = self.take(future.result())
+            arrays = self.take(outputs_on(future.result(), self.device))
         given.release()
         raw = RawOutputs(arrays, given.size, given.affine)
         return (packet.without(self.input_key).with_item(self.key, raw),)

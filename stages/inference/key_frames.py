@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,16 +27,16 @@ class KeyPolicy(Protocol):
 
     wants_evidence: bool
 
-    def is_key(self, frame: Frame, image: NDArray[np.float32], key_index: int) -> bool:
+    def is_key(self, frame: Frame, image: Any, key_index: int) -> bool:
         """Whether ``frame`` is a key frame.
 
         Args:
             frame: the frame.
-            image: the network's input, float32 [1, 3, h, w].
+            image: the network's input, float32 [1, 3, h, w], where the network takes it.
             key_index: index of the stream's last key frame.
         """
 
-    def key_taken(self, frame: Frame, image: NDArray[np.float32]) -> None:
+    def key_taken(self, frame: Frame, image: Any) -> None:
         """``frame`` is the stream's key frame from now on, for whatever reason."""
 
     def observe(self, evidence: float) -> None:

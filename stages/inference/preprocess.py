@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...kernels import preprocess
+from ...kernels.device import HOST, Device, Tensor, device_of, empty
 from ...pipeline.packet import SKIPPED, Key, Packet
 from ...pipeline.stage import EndReason
 from ...pipeline.types.affine import Affine
@@ -129,22 +129,22 @@ class BufferPool:
     """
 
     def __init__(self, limit: int = 8, sizes: int = 8) -> None:
-        self._idle: dict[tuple[tuple[int, ...], np.dtype[Any]], deque[NDArray[Any]]] = {}
+        self._idle: dict[tuple[tuple[int, ...], np.dtype[Any], Device], deque[Tensor]] = {}
         self._lock = threading.Lock()
         self._limit, self._sizes = limit, sizes
 
-    def take(self, size: Size, dtype: str = "float32", layout: str = "nchw") -> NDArray[Any]:
+    def take(self, size: Size, dtype: str = "float32", layout: str = "nchw", device: Device = HOST) -> Tensor:
         """An array for one picture of (height, width), with arbitrary content: [1, 3, H, W], or nhwc [1, H, W, 3]."""
         shape = (1, 3, *size) if layout == "nchw" else (1, *size, 3)
         with self._lock:
-            idle = self._idle.get((shape, np.dtype(dtype)))
+            idle = self._idle.get((shape, np.dtype(dtype), device))
             if idle:
                 return idle.pop()
-        return np.empty(shape, dtype)
+        return empty(shape, dtype, device)
 
-    def give(self, tensor: NDArray[Any]) -> None:
+    def give(self, tensor: Tensor) -> None:
         """Hand back an array of :meth:`take` that nobody reads any more."""
-        kind = (tensor.shape, tensor.dtype)
+        kind = (tensor.shape, tensor.dtype, device_of(tensor))
         with self._lock:
             if kind not in self._idle and len(self._idle) >= self._sizes:
                 self._idle.pop(next(iter(self._idle)))
@@ -164,7 +164,7 @@ class ModelInput:
         layout: ``nchw`` or ``nhwc``.
     """
 
-    tensor: NDArray[Any]
+    tensor: Tensor
     affine: Affine
     pool: BufferPool
     layout: str = "nchw"
@@ -187,6 +187,7 @@ class Preprocess:
     Creates ``key``. Frames that were dropped or that the network skips pass unchanged.
     ``mean`` and ``std`` are of values 0..255 in the order of the channels given (``bgr`` or RGB);
     ``pad`` is the RGB colour outside the frame. ``single_positions``, ``dtype`` and ``layout``: see the kernel.
+    ``device`` is where the network takes its input: the planes of pictures that lie elsewhere are copied there.
     """
 
     size: InputSize
@@ -200,6 +201,7 @@ class Preprocess:
     single_positions: bool = False
     dtype: str = "float32"
     layout: str = "nchw"
+    device: Device = HOST
 
     stateless = True
 
@@ -215,7 +217,7 @@ class Preprocess:
         """Add the network's input."""
         if packet.drop_cause is not None or packet.get(SKIPPED):
             return (packet,)
-        picture = packet.frame.picture
+        picture = packet.frame.picture.on(self.device)
         fit = self.size.fit((picture.height, picture.width))
         tensor = preprocess(
             picture.planes,
@@ -233,7 +235,7 @@ class Preprocess:
             single_positions=self.single_positions,
             dtype=self.dtype,
             layout=self.layout,
-            out=self.pool.take(fit.size, self.dtype, self.layout),
+            out=self.pool.take(fit.size, self.dtype, self.layout, self.device),
         )
         return (packet.with_item(self.key, ModelInput(tensor, fit.affine, self.pool, self.layout)),)
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ...kernels.device import HOST
 from ...pipeline.packet import SKIPPED, TENSORS, Key, Packet
 from ...pipeline.stage import EndReason
 from ...pipeline.types.tensors import Tensors
-from .infer import RawOutputs
+from .infer import RawOutputs, outputs_on
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class GiveTensors:
         if packet.drop_cause is not None or packet.get(SKIPPED):
             return (packet,)
         raw = packet[self.raw]
-        tensors = Tensors(raw.arrays, raw.size, raw.affine)
+        tensors = Tensors(outputs_on(raw.arrays, HOST), raw.size, raw.affine)
         return (packet.without(self.raw).with_item(self.key, tensors),)
 
     def end_stream(self, stream_id: str, reason: EndReason) -> Iterable[Packet]:

@@ -7,13 +7,11 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ...engines import Engine, EngineQueue
+from ...kernels.device import Tensor, concatenate
 from .infer import copy_all
 
-Arrays = Mapping[str, NDArray[Any]]
+Arrays = Mapping[str, Any]
 
 OpenEngine = Callable[[int, str], Engine]
 """Opens an engine of a batch size and a graph's name."""
@@ -37,7 +35,7 @@ class QueueRunner:
         """The engine for one picture."""
         return self.engines[1]
 
-    def submit(self, feeds: Mapping[str, NDArray[Any]], *, stream_id: str = "") -> Future[dict[str, NDArray[Any]]]:
+    def submit(self, feeds: Mapping[str, Tensor], *, stream_id: str = "") -> Future[Arrays]:
         """As ``EngineQueue.submit``."""
         return self.queue.submit(feeds, stream_id=stream_id)
 
@@ -72,25 +70,25 @@ class TemporalEngines:
         (self._input,) = (spec.name for spec in key.inputs)
         self._state = [spec.name for spec in non_key[1].inputs if spec.name != self._input]
 
-    def key(self, image: NDArray[np.float32]) -> tuple[Arrays, Arrays]:
+    def key(self, image: Tensor) -> tuple[Arrays, Arrays]:
         """Outputs and state of a key frame, leases of the calling thread; image float32 [1, 3, h, w]."""
         outputs = self.first.run({self._input: image})
         state = {name: outputs[name] for name in self._state}
         return {name: array for name, array in outputs.items() if name not in state}, state
 
-    def non_key(self, images: NDArray[np.float32], state: Arrays) -> Arrays:
+    def non_key(self, images: Tensor, state: Arrays) -> Arrays:
         """Outputs of frames [B, 3, h, w] that share ``state``; one run where there is a graph for B, else B runs."""
         count = len(images)
         if count in self._non_key:
             return self._run(count, images, state)
         single = [copy_all(self._run(1, images[row : row + 1], state)) for row in range(count)]
-        return {name: np.concatenate([one[name] for one in single]) for name in single[0]}
+        return {name: concatenate([one[name] for one in single]) for name in single[0]}
 
     def close(self) -> None:
         """Close the engines."""
         for engine in (self.first, *self._non_key.values()):
             engine.close()
 
-    def _run(self, count: int, images: NDArray[np.float32], state: Arrays) -> Arrays:
-        shared = state if count == 1 else {name: np.repeat(array, count, axis=0) for name, array in state.items()}
+    def _run(self, count: int, images: Tensor, state: Arrays) -> Arrays:
+        shared = state if count == 1 else {name: concatenate([array] * count) for name, array in state.items()}
         return self._non_key[count].run({self._input: images, **shared})

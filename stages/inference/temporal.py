@@ -11,26 +11,22 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
+from ...kernels.device import HOST, Device, Tensor, concatenate
 from ...pipeline.errors import EngineError
 from ...pipeline.packet import KEY_FRAME, SKIPPED, Frame, Key, Packet
 from ...pipeline.stage import EndReason
-from .infer import RawOutputs, copy_all
+from .infer import Arrays, RawOutputs, copy_all, outputs_on
 from .key_frames import KeyPolicy, PolicyOf
 from .preprocess import ModelInput, Size
-
-Arrays = dict[str, NDArray[Any]]
 
 
 class TemporalRunner(Protocol):
     """A network's two graphs for one input size. Safe from several threads; outputs are leases of the calling one."""
 
-    def key(self, image: NDArray[np.float32]) -> tuple[Mapping[str, NDArray[Any]], Mapping[str, NDArray[Any]]]:
+    def key(self, image: Tensor) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
         """Outputs and state of a key frame; image float32 [1, 3, h, w]."""
 
-    def non_key(self, images: NDArray[np.float32], state: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
+    def non_key(self, images: Tensor, state: Mapping[str, Any]) -> Mapping[str, Any]:
         """Outputs of frames [B, 3, h, w] that share one key frame's ``state``; ``evidence`` float32 [B] among them."""
 
 
@@ -108,6 +104,7 @@ class TemporalInfer:
         ahead: frames of a stream that may be held back; 0 (live): each runs at once, on the calling thread.
         batch: frames between two key frames that run as one, where so many are there (1: each alone).
         key_frame: where the index of a frame's key frame goes.
+        device: where ``take`` and the stages behind this one work; the state stays where the network gives it.
     """
 
     stateless = False
@@ -120,19 +117,20 @@ class TemporalInfer:
         key: Key[RawOutputs],
         *,
         policy: PolicyOf,
-        take: Callable[[Mapping[str, NDArray[Any]]], Arrays] = copy_all,
+        take: Callable[[Mapping[str, Any]], Arrays] = copy_all,
         workers: int = 1,
         ahead: int = 0,
         batch: int = 1,
         name: str = "infer",
         key_frame: Key[int] = KEY_FRAME,
+        device: Device = HOST,
     ) -> None:
         self.name, self.holds = name, ahead
         self.reads: frozenset[Key[Any]] = frozenset({input_key})
         self.creates: frozenset[Key[Any]] = frozenset({key, key_frame})
         self._input_key, self._key, self._key_frame, self._policy = input_key, key, key_frame, policy
         self._ahead, self._batch = ahead, batch
-        self._pool = _Pool(shelf, take, workers if ahead else 0)
+        self._pool = _Pool(shelf, take, workers if ahead else 0, device)
         self._places = itertools.count()
         self._streams: dict[str, _Stream] = {}
         self._lock = threading.Lock()
@@ -250,9 +248,9 @@ class _Pool:
     """Threads that run jobs, the oldest runnable first; a frame between key frames can run once its state is there."""
 
     def __init__(
-        self, shelf: TemporalShelf, take: Callable[[Mapping[str, NDArray[Any]]], Arrays], workers: int
+        self, shelf: TemporalShelf, take: Callable[[Mapping[str, Any]], Arrays], workers: int, device: Device
     ) -> None:
-        self._shelf, self._take, self._workers = shelf, take, workers
+        self._shelf, self._take, self._workers, self._device = shelf, take, workers, device
         self._ready: list[tuple[int, list[_Job]]] = []
         self._changed = threading.Condition()
         self._threads: list[threading.Thread] = []
@@ -351,14 +349,16 @@ class _Pool:
     def _key(self, runner: TemporalRunner, group: _Group, job: _Job) -> None:
         assert job.given is not None
         outputs, state = runner.key(job.given.tensor)
-        job.arrays = self._take(outputs)
+        job.arrays = self._take(outputs_on(outputs, self._device))
         group.state = copy_all(state)
 
     def _non_key(self, runner: TemporalRunner, group: _Group, jobs: list[_Job]) -> None:
         if group.state is None:
             raise EngineError(f"key frame {group.index} failed, and this frame is computed from it")
         tensors = [job.given.tensor for job in jobs if job.given is not None]
-        outputs = runner.non_key(tensors[0] if len(tensors) == 1 else np.concatenate(tensors), group.state)
+        outputs = runner.non_key(tensors[0] if len(tensors) == 1 else concatenate(tensors), group.state)
+        evidence = outputs_on({"evidence": outputs["evidence"]}, HOST)["evidence"] if "evidence" in outputs else None
+        outputs = outputs_on(outputs, self._device)
         for row, job in enumerate(jobs):
             job.arrays = self._take({name: array[row : row + 1] for name, array in outputs.items()})
-            job.evidence = float(outputs["evidence"][row]) if "evidence" in outputs else 0.0
+            job.evidence = 0.0 if evidence is None else float(evidence[row])

@@ -82,7 +82,7 @@ class EncoderFrames:
 
     def make(self, picture: Picture) -> VideoFrame:
         """An FFmpeg frame of a picture; it shares the picture's memory where nothing has to change."""
-        planes = picture.planes
+        planes = picture.host_planes
         height, width = coded_size(picture)
         if (height, width) != (picture.height, picture.width):
             shapes = PIXEL_FORMATS[picture.format].shapes(height, width)

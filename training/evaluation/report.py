@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ...engines.info import engine_packages
 from ...pipeline.environment import environment
 from ...pipeline.results.format import ModelInfo
 from .published import Published
@@ -144,7 +145,7 @@ class Report:
         model = self.model
         return {
             "format": FORMAT,
-            **environment(),
+            **environment(engine_packages()),
             "model": {
                 "name": model.name,
                 "trained_on": model.trained_on,

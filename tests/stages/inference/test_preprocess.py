@@ -303,7 +303,7 @@ def test_the_pool_is_bounded() -> None:
     for size in ((1, 1), (2, 2), (3, 3)):
         for buffer in [pool.take(size) for _ in range(4)]:
             pool.give(buffer)
-    assert {shape: len(idle) for (shape, _), idle in pool._idle.items()} == {(1, 3, 2, 2): 2, (1, 3, 3, 3): 2}
+    assert {shape: len(idle) for (shape, *_), idle in pool._idle.items()} == {(1, 3, 2, 2): 2, (1, 3, 3, 3): 2}
 
 
 def test_the_pool_never_gives_one_buffer_twice() -> None:
