@@ -10,8 +10,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ..pipeline.drawing.style import DrawStyle
     from .drawing.draw import ANNOTATED, Draw
-    from .drawing.draw_style import DrawStyle
     from .hold import Hold
     from .replay_results import AttachResults
     from .sample import Sample
@@ -30,7 +30,7 @@ _HOME = {
     "AttachResults": "replay_results",
     "Callback": "sinks.callback",
     "Draw": "drawing.draw",
-    "DrawStyle": "drawing.draw_style",
+    "DrawStyle": ".pipeline.drawing.style",
     "EncodeVideo": "sinks.video",
     "Hold": "hold",
     "ImageSource": "sources.images",

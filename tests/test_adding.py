@@ -133,6 +133,7 @@ FAMILY = """
 import numpy as np
 from torch import nn
 
+from ...pipeline.packet import DETECTIONS
 from ...pipeline.types.detections import Detections
 from ...stages.inference.infer import copy_all
 from ..family import Family, GraphShape, InputFormat
@@ -151,8 +152,8 @@ class Postprocess:
     name, stateless = "brightness", True
 
     def __init__(self, raw, keys):
-        self.raw, self.key = raw, keys.detections
-        self.reads, self.creates = frozenset({raw}), frozenset({keys.detections})
+        self.raw, self.key = raw, keys.to(DETECTIONS)
+        self.reads, self.creates = frozenset({raw}), frozenset({self.key})
 
     def open(self): ...
 
@@ -209,25 +210,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ....pipeline.packet import DETECTIONS
 from ....pipeline.types.detections import Detections
 from ....stages.inference.infer import copy_all
-from ..head import HeadResults
 
 
 @dataclass(frozen=True)
 class Brightest:
     output: str
-    kind, task, class_count, point_names = "dummy", "the brightest place", 1, ()
+    kind, task, class_count, point_names, gives = "dummy", "the brightest place", 1, (), (DETECTIONS,)
 
     def take(self, choices):
         return copy_all
 
-    def creates(self, keys):
-        return frozenset({keys.detections})
 
     def decode(self, raw, frame, choices, names):
         box = raw.affine.boxes(raw.arrays[self.output])
-        return HeadResults(Detections(box, np.ones(1, np.float32), np.zeros(1, np.int32), names))
+        return {DETECTIONS: Detections(box, np.ones(1, np.float32), np.zeros(1, np.int32), names)}
 
 
 def fit(outputs, about, size):
