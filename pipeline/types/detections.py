@@ -56,7 +56,7 @@ class Detections:
         masks: packed bits per box, or None where the model has no masks.
         track_ids: int32 [N], -1 where a row has no track, or None where nothing tracks.
         data: further columns by name, each of any shape [N, ...]: numbers, truths or texts (``U``). Oriented boxes,
-            embeddings, attributes; results have them under their name in each object.
+            embeddings, attributes; results have them under their name in each object, labels show texts [N].
 
     Raises:
         ValueError: a dtype or shape does not fit the above, or a column has the name of a field of objects.
