@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from ..kernels.assemble_masks.reference import resize_reference
 from ..models.custom.heads.yolo import YoloHead
 from ..models.custom.heads.yolo_rows import Extras
-from ..models.family import Choices, OutputKeys
+from ..models.family import Choices
 from ..models.registry import find_model
 from ..models.yolact_edge.config import CONFIGS, VARIANCES
 from ..models.yolact_edge.postprocess import DecodeInstances
 from ..models.yolact_edge.priors import priors_of
-from ..pipeline.packet import Key
+from ..pipeline.packet import DETECTIONS, Key
+from ..pipeline.results.format import ResultKeys
 from ..pipeline.types.affine import Affine
 from ..pipeline.types.detections import Detections
 from ..stages.inference.infer import RawOutputs
@@ -116,9 +117,7 @@ def _ours(outputs: Arrays) -> Detections:
     head = YoloHead("output0", CLASSES, columns_first=True, extras=Extras("output1", MASKS))
     affine = Affine((SCALE, SCALE), (0.0, -4 * TOP * SCALE))
     raw = RawOutputs(head.take(Choices())(outputs), (SIDE, SIDE), affine)
-    detections = head.decode(raw, FRAME, Choices(), NAMES).detections
-    if detections is None:
-        raise AssertionError("a head of instances gives detections")
+    detections: Detections = head.decode(raw, FRAME, Choices(), NAMES)[DETECTIONS]
     return detections
 
 
@@ -126,7 +125,7 @@ def _yolact(outputs: Arrays) -> Detections:
     family = find_model(YOLACT).family()
     choices = Choices(min_score=MIN_SCORE, nms_iou=MAX_IOU)
     raw = RawOutputs(family.take(YOLACT, choices)(outputs), YOLACT_SIZE, Affine((1.0, 1.0)))
-    stage = family.postprocess(YOLACT, choices, raw=Key("raw", RawOutputs), keys=OutputKeys(), stage_name="decode")
+    stage = family.postprocess(YOLACT, choices, raw=Key("raw", RawOutputs), keys=ResultKeys(), stage_name="decode")
     if not isinstance(stage, DecodeInstances):
         raise AssertionError("YolactEdge decodes instances")
     return stage.decode(raw, FRAME)

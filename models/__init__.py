@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from ..pipeline.results.format import ResultKeys
 from .export.export import export
-from .family import OutputKeys
 from .load import load_model
 from .model import Model, ModelStream
 from .registry import MODELS, find_model
 from .variant import ModelRow
 from .weights.download import pull
 
-__all__ = ["MODELS", "Model", "ModelRow", "ModelStream", "OutputKeys", "export", "find_model", "load_model", "pull"]
+__all__ = ["MODELS", "Model", "ModelRow", "ModelStream", "ResultKeys", "export", "find_model", "load_model", "pull"]

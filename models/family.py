@@ -8,17 +8,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from numpy.typing import NDArray
 
-from ..pipeline.packet import DETECTIONS, LANDMARKS, PANOPTIC, TENSORS, Key
+from ..pipeline.packet import Key
+from ..pipeline.results.format import ResultKeys
 from ..pipeline.stage import Stage
 from ..stages.inference.infer import RawOutputs
 
 if TYPE_CHECKING:
     from torch import nn
-
-    from ..pipeline.types.detections import Detections
-    from ..pipeline.types.landmarks import Landmarks
-    from ..pipeline.types.panoptic import PanopticMap
-    from ..pipeline.types.tensors import Tensors
 
 Arrays = dict[str, NDArray[Any]]
 Take = Callable[[Mapping[str, NDArray[Any]]], Arrays]
@@ -92,16 +88,6 @@ class Choices:
     nms: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class OutputKeys:
-    """Under which keys a model puts its results, so that two models coexist in one graph."""
-
-    detections: Key[Detections] = DETECTIONS
-    landmarks: Key[Landmarks] = LANDMARKS
-    panoptic: Key[PanopticMap] = PANOPTIC
-    tensors: Key[Tensors] = TENSORS
-
-
 class Family(Protocol):
     """The implementation of one folder of models; a class that inherits this has the defaults given here.
 
@@ -162,14 +148,10 @@ class Family(Protocol):
         """Patterns (:func:`re.match`) of the names of nodes in exported graphs that quantising leaves as they are."""
         return ()
 
-    def gives(self, name: str, keys: OutputKeys) -> frozenset[Key[Any]]:
-        """Those of ``keys`` under which there may be results."""
-        return frozenset({keys.detections, keys.landmarks, keys.panoptic})
-
     def take(self, name: str, choices: Choices) -> Take:
         """What to keep of the engine's outputs (batch of one), as arrays of their own."""
 
     def postprocess(
-        self, name: str, choices: Choices, *, raw: Key[RawOutputs], keys: OutputKeys, stage_name: str
+        self, name: str, choices: Choices, *, raw: Key[RawOutputs], keys: ResultKeys, stage_name: str
     ) -> Stage:
         """The stage that makes results in displayed pixels of what :meth:`take` kept."""

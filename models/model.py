@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 from ..engines import Engine, open_engine
 from ..engines.open import EngineRow, first_that_takes, place_of_arrays
 from ..pipeline.errors import CheckpointError, UsageError
-from ..pipeline.packet import KEY_FRAME, Frame, Key, Packet
+from ..pipeline.packet import KEY_FRAME, TENSORS, Frame, Key, Packet
 from ..pipeline.results.format import ModelInfo, ResultKeys
 from ..pipeline.results.frame_result import FrameResult
-from ..pipeline.stage import EndReason, Stage
+from ..pipeline.results.result_types import RESULT_TYPES
+from ..pipeline.stage import EndReason, Stage, keys_of
 from ..stages.drawing.draw import draw_rgb
 from ..stages.inference.engine_cache import EngineShelf
 from ..stages.inference.infer import Infer, RawOutputs, copy_all
@@ -23,7 +24,7 @@ from ..stages.inference.preprocess import BufferPool, InputSize, ModelInput, Pre
 from ..stages.inference.raw_tensors import GiveTensors
 from ..stages.inference.runners import QueueRunner, TemporalEngines, open_temporal
 from ..stages.inference.temporal import TemporalInfer
-from .family import Choices, Family, OutputKeys
+from .family import Choices, Family
 from .given_image import ImageLike, given_image
 from .options import RAW
 from .variant import ModelRow
@@ -118,13 +119,13 @@ class Model:
         )
 
     def stages(
-        self, *, prefix: str = "", keys: OutputKeys | None = None, ahead: int = 0, policy: PolicyOf | None = None
+        self, *, prefix: str = "", keys: ResultKeys | None = None, ahead: int = 0, policy: PolicyOf | None = None
     ) -> list[Stage]:
         """The model as stages of a graph: preprocess, infer, postprocess.
 
         Args:
             prefix: before the names of stages and inner items, so that two models fit into one graph.
-            keys: where the results go; by default ``DETECTIONS`` and ``LANDMARKS``, with the head ``raw`` ``TENSORS``.
+            keys: where the results go; None: each under the key of its type, ``DETECTIONS``, ``LANDMARKS``, …
             ahead: frames of a stream that a video model may hold back, so that key frames to come fill what
                 waiting for one would leave idle; 0: every frame is waited for.
             policy: of a video model: its key frames, in place of those it was loaded with.
@@ -148,11 +149,12 @@ class Model:
             )  # fmt: skip
         else:
             infer = Infer(self._shelf, form.name, given, raw, take, name=f"{prefix}infer")
-        results, name = keys or OutputKeys(), f"{prefix}postprocess"
+        return [preprocess, infer, self._postprocess(raw, keys or ResultKeys(), f"{prefix}postprocess")]
+
+    def _postprocess(self, raw: Key[RawOutputs], keys: ResultKeys, name: str) -> Stage:
         if self.head == RAW:
-            return [preprocess, infer, GiveTensors(raw, results.tensors, name=name)]
-        postprocess = self._family.postprocess(self.name, self.choices, raw=raw, keys=results, stage_name=name)
-        return [preprocess, infer, postprocess]
+            return GiveTensors(raw, keys.to(TENSORS), name=name)
+        return self._family.postprocess(self.name, self.choices, raw=raw, keys=keys, stage_name=name)
 
     def __call__(self, image: ImageLike) -> FrameResult:
         """What is in one picture. Keeps nothing for the next call.
@@ -224,19 +226,11 @@ class Model:
             return 0  # every decision waits for the frame before
         return 2 * max(policy.interval, self.engine_choice.requests)
 
-    def result_keys(self, keys: OutputKeys | None = None) -> ResultKeys:
-        """Where results of this model are in a packet, for writers of results."""
-        chosen = keys or OutputKeys()
-        if self.head == RAW:
-            return ResultKeys(self.name, None, None, None, chosen.tensors)
-        given = self._family.gives(self.name, chosen)
-        return ResultKeys(
-            self.name,
-            chosen.detections if chosen.detections in given else None,
-            chosen.landmarks if chosen.landmarks in given else None,
-            chosen.panoptic if chosen.panoptic in given else None,
-            None,
-        )
+    def result_keys(self, keys: ResultKeys | None = None) -> ResultKeys:
+        """Where results of this model are in a packet, for writers of results; ``keys`` as for :meth:`stages`."""
+        chosen = keys or ResultKeys()
+        created = keys_of(self._postprocess(Key("raw", RawOutputs), chosen, "postprocess"), "creates")
+        return ResultKeys(self.name, {kind: chosen.to(kind) for kind in RESULT_TYPES if chosen.to(kind) in created})
 
     def close(self) -> None:
         """Free the engines; what runs is finished first."""

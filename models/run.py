@@ -192,7 +192,7 @@ def draw(
     job = Job.open(source, _several(outputs), options, also_read=[Path(results)])
     try:
         attach = AttachResults(recorded)
-        keys = [ResultKeys(attach.model, attach.detections, attach.landmarks, attach.panoptic, tensors=None)]
+        keys = [attach.keys]
         job.outputs.refuse_empty(keys)
         return Run(job, job.graph([attach], models=[], keys=keys, settings={}), keys, [])
     except BaseException:
@@ -413,8 +413,7 @@ def _done_before(job: Job, stages: Sequence[Stage]) -> list[Packet]:
 def _sampled(sample: Sample, stages: list[Stage], results: ResultKeys, before: Sequence[Packet]) -> list[Stage]:
     """A model's stages on some frames only, beginning with the results ``before`` that a run held when interrupted."""
     created = frozenset[Key[Any]]().union(*(keys_of(stage, "creates") for stage in stages))
-    given = (results.detections, results.landmarks, results.panoptic, results.tensors)
-    hold = Hold([key for key in given if key in created])
+    hold = Hold([key for key in results.all() if key in created])
     for packet in before:
         hold.begin_with(packet)
     return [sample, *stages, hold]

@@ -9,8 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ..pipeline.drawing.style import DrawStyle as DrawStyle
     from .drawing.draw import ANNOTATED as ANNOTATED, Draw as Draw
-    from .drawing.draw_style import DrawStyle as DrawStyle
     from .hold import Hold as Hold
     from .replay_results import AttachResults as AttachResults
     from .sample import Sample as Sample
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _HOME = {
     "ANNOTATED": "drawing.draw",
     "Draw": "drawing.draw",
-    "DrawStyle": "drawing.draw_style",
+    "DrawStyle": ".pipeline.drawing.style",
     "Hold": "hold",
     "AttachResults": "replay_results",
     "Sample": "sample",

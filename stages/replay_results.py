@@ -5,19 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
-
 from ..pipeline.errors import ResultsError, UsageError
-from ..pipeline.packet import DETECTIONS, HELD_FROM, LANDMARKS, PANOPTIC, Frame, Key, Packet
+from ..pipeline.packet import HELD_FROM, Frame, Packet
+from ..pipeline.results.format import ResultKeys
 from ..pipeline.results.reader import FrameRecord, Results
+from ..pipeline.results.result_types import RESULT_TYPES
 from ..pipeline.stage import EndReason
-from ..pipeline.types.detections import Detections
-from ..pipeline.types.landmarks import Landmarks
-from ..pipeline.types.panoptic import PanopticMap
 
 
 class AttachResults:
-    """Recorded detections, landmarks and panoptic maps, by stream and frame number, in place of a network.
+    """Recorded results, by stream and frame number, in place of a network.
 
     Reads the file as the frames come, once for each stream. A frame that the file does not have gets
     empty results. Where the file has one stream and the run too, their names need not agree.
@@ -25,8 +22,11 @@ class AttachResults:
     Args:
         results: an opened results file.
         model: whose results, where the file has several models; one stage for each may stand in a graph.
-        detections, landmarks, panoptic: the keys to create; landmarks only where the model has points, panoptic
-            only where it gives segments.
+        keys: the keys to create; None: their own. Detections are always created, landmarks where the model has points,
+            others where the header says that it gives them.
+
+    Attributes:
+        keys: of what is created.
 
     Raises:
         UsageError: the file has several models and none was named, or none of that name.
@@ -35,26 +35,13 @@ class AttachResults:
     name = "attach_results"
     stateless = False
 
-    def __init__(
-        self,
-        results: Results,
-        *,
-        model: str | None = None,
-        detections: Key[Detections] = DETECTIONS,
-        landmarks: Key[Landmarks] = LANDMARKS,
-        panoptic: Key[PanopticMap] = PANOPTIC,
-    ) -> None:
-        self.results, self.detections, self.landmarks, self.panoptic = results, detections, landmarks, panoptic
-        self.model = _chosen_model(results, model)
-        about: dict[str, Any] = next((m for m in results.header["models"] if m["name"] == self.model), {})
-        self._no_detections = Detections.empty(tuple(about.get("classes", ())))
-        self._no_landmarks = _empty_landmarks(tuple(about.get("points", ())))
-        creates: set[Key[Any]] = {detections, HELD_FROM}
-        if self._no_landmarks.names:
-            creates.add(landmarks)
-        if about.get("panoptic"):
-            creates.add(panoptic)
-        self.creates = frozenset(creates)
+    def __init__(self, results: Results, *, model: str | None = None, keys: ResultKeys | None = None) -> None:
+        self.results, self.model = results, _chosen_model(results, model)
+        self._about: dict[str, Any] = next((m for m in results.header["models"] if m["name"] == self.model), {})
+        chosen = keys or ResultKeys()
+        self._rows = {chosen.to(kind): row for kind, row in RESULT_TYPES.items() if row.recorded(self._about)}
+        self.keys = ResultKeys(self.model, {row.key: key for key, row in self._rows.items()})
+        self.creates = frozenset({*self._rows, HELD_FROM})
         self._streams: dict[str, _StreamRecords] = {}
 
     def open(self) -> None: ...
@@ -72,16 +59,16 @@ class AttachResults:
             records = _StreamRecords(self.results, _recorded_stream(self.results, frame.stream_id))
             self._streams[frame.stream_id] = records
         record = records.at(frame.index)
-        if record is None:
-            yield self._with(packet, self._no_detections, self._no_landmarks)
-            return
-        _check_same_video(record, frame)
-        if record.held_from is not None:
-            packet = packet.with_item(HELD_FROM, record.held_from)
-        found = record.panoptic_of(self.model) if self.panoptic in self.creates else None
-        if found is not None:
-            packet = packet.with_item(self.panoptic, found)
-        yield self._with(packet, record.detections_of(self.model), record.landmarks_of(self.model))
+        size = (frame.picture.height, frame.picture.width)
+        if record is not None:
+            _check_same_video(record, frame)
+            if record.held_from is not None:
+                packet = packet.with_item(HELD_FROM, record.held_from)
+        for key, row in self._rows.items():
+            found = row.read(None, self._about, size) if record is None else record.result(row.key, self.model)
+            if found is not None:
+                packet = packet.with_item(key, found)
+        yield packet
 
     def end_stream(self, stream_id: str, reason: EndReason) -> Iterable[Packet]:
         records = self._streams.pop(stream_id, None)
@@ -92,10 +79,6 @@ class AttachResults:
     def close(self) -> None:
         while self._streams:
             self._streams.popitem()[1].close()
-
-    def _with(self, packet: Packet, detections: Detections, landmarks: Landmarks) -> Packet:
-        packet = packet.with_item(self.detections, detections)
-        return packet.with_item(self.landmarks, landmarks) if self.landmarks in self.creates else packet
 
 
 class _StreamRecords:
@@ -169,8 +152,3 @@ def _check_same_video(record: FrameRecord, frame: Frame) -> None:
             f"{record.where}: results are for {record.time_s:.3f} s, frame {frame.index} of the video is at"
             f" {frame.time_s:.3f} s; draw them on the video they were made from, from the same start"
         )
-
-
-def _empty_landmarks(names: tuple[str, ...]) -> Landmarks:
-    none, points = np.zeros(0, np.int32), np.zeros((0, len(names), 2), np.float32)
-    return Landmarks(points, points[..., 0].copy(), np.zeros((0, 4), np.float32), names, none, none)

@@ -18,6 +18,7 @@ from ..pipeline.limits import MAX_PIXELS
 from ..pipeline.packet import Frame, Key, Packet
 from ..pipeline.results.format import ModelInfo, ResultKeys, SourceInfo, header_record
 from ..pipeline.results.frame_result import FrameResult
+from ..pipeline.results.result_types import RESULT_TYPES
 from ..pipeline.stage import Source, Stage, keys_of
 from .drawing.draw import Draw, draw_rgb
 from .sinks.addresses import OutputStream
@@ -174,7 +175,10 @@ class Job:
             GraphError, UsageError: the parts do not fit together.
         """
         created = frozenset[Key[Any]]().union(*(keys_of(stage, "creates") for stage in stages))
-        models = [replace(each, panoptic=one.panoptic in created) for each, one in zip(models, keys, strict=False)]
+        models = [
+            replace(each, gives=frozenset(kind.name for kind in RESULT_TYPES if one.get(kind) in created))
+            for each, one in zip(models, keys, strict=False)
+        ]
         header = header_record(models=models, sources=[self._source_info(s) for s in self.sources], settings=settings)
         sinks = self.outputs.sinks(
             header=header,

@@ -26,7 +26,7 @@ def typed_names(package: str) -> Iterator[tuple[str, str]]:
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
             for line in node.body:
                 assert isinstance(line, ast.ImportFrom)
-                yield from ((alias.name, str(line.module)) for alias in line.names)
+                yield from ((alias.name, "." * (line.level - 1) + str(line.module)) for alias in line.names)
 
 
 @pytest.mark.parametrize("package", LAZY)
@@ -35,7 +35,7 @@ def test_what_is_public_is_all_that_is_public(package: str) -> None:
     assert dict(typed_names(package)) == module._HOME
     assert set(module.__all__) - {"__version__"} == set(module._HOME)
     for name, home in module._HOME.items():
-        assert getattr(module, name) is getattr(importlib.import_module(f"{package}.{home}"), name), name
+        assert getattr(module, name) is getattr(importlib.import_module(f".{home}", package), name), name
     assert module.__dir__() == module.__all__
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         module.nothing  # noqa: B018

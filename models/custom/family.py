@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from ...pipeline.errors import CheckpointError
 from ...pipeline.packet import Key
+from ...pipeline.results.format import ResultKeys
 from ...stages.inference.infer import RawOutputs
-from ..family import Arrays, Choices, Family, GraphShape, InputFormat, OutputKeys, Take
+from ..family import Arrays, Choices, Family, GraphShape, InputFormat, Take
 from ..variant import ModelRow
 from ..weights.checkpoint import sha256_of
 from ..weights.find import Weights
@@ -82,12 +83,8 @@ class CustomFamily(Family):
         """The head's."""
         return TakeSeen(self.custom.head.take(choices))
 
-    def gives(self, name: str, keys: OutputKeys) -> frozenset[Key[Any]]:
-        """What the head gives."""
-        return self.custom.head.creates(keys)
-
     def postprocess(
-        self, name: str, choices: Choices, *, raw: Key[RawOutputs], keys: OutputKeys, stage_name: str
+        self, name: str, choices: Choices, *, raw: Key[RawOutputs], keys: ResultKeys, stage_name: str
     ) -> DecodeCustom:
         """The head's decode."""
         names = choices.labels or self.custom.class_names

@@ -13,7 +13,6 @@ look like this head, or None where they do not at all.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -22,29 +21,13 @@ from numpy.typing import NDArray
 from ...engines.spec import TensorSpec
 from ...pipeline.errors import EngineError
 from ...pipeline.packet import Key
-from ...pipeline.types.detections import Detections
-from ...pipeline.types.landmarks import Landmarks
-from ...pipeline.types.panoptic import PanopticMap
-from ...pipeline.types.tensors import Tensors
 from ...stages.inference.infer import RawOutputs
 from ...stages.inference.preprocess import Size
-from ..family import Choices, OutputKeys, Take
+from ..family import Choices, Take
 from .description import Description
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class HeadResults:
-    """What a head found in one frame; None where it gives no such thing.
-
-    Attributes:
-        detections, landmarks, panoptic: in displayed pixels, float32.
-        tensors: of the head that gives the outputs themselves.
-    """
-
-    detections: Detections | None = None
-    landmarks: Landmarks | None = None
-    panoptic: PanopticMap | None = None
-    tensors: Tensors | None = None
+Found = dict[Key[Any], Any]
+"""What a head found in one frame, in displayed pixels: by the key of its type of results, ``DETECTIONS``, …"""
 
 
 class Head(Protocol):
@@ -72,10 +55,11 @@ class Head(Protocol):
         The outputs are leases of any strides, with the dtypes of :func:`seen_dtype`.
         """
 
-    def creates(self, keys: OutputKeys) -> frozenset[Key[Any]]:
-        """The keys of what :meth:`decode` gives."""
+    @property
+    def gives(self) -> tuple[Key[Any], ...]:
+        """The keys of the types of results that :meth:`decode` gives."""
 
-    def decode(self, raw: RawOutputs, frame: Size, choices: Choices, names: tuple[str, ...]) -> HeadResults:
+    def decode(self, raw: RawOutputs, frame: Size, choices: Choices, names: tuple[str, ...]) -> Found:
         """Results of one frame.
 
         Args:

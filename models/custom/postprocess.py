@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...pipeline.packet import SKIPPED, Key, Packet
+from ...pipeline.results.format import ResultKeys
 from ...pipeline.stage import EndReason
 from ...stages.inference.infer import RawOutputs
-from ..family import Choices, OutputKeys
+from ..family import Choices
 from .head import Head
 
 
@@ -24,7 +25,7 @@ class DecodeCustom:
     raw: Key[RawOutputs]
     choices: Choices = field(default_factory=Choices)
     class_names: tuple[str, ...] = ()
-    keys: OutputKeys = field(default_factory=OutputKeys)
+    keys: ResultKeys = field(default_factory=ResultKeys)
     name: str = "decode_own"
 
     stateless = True
@@ -37,7 +38,7 @@ class DecodeCustom:
     @property
     def creates(self) -> frozenset[Key[Any]]:
         """What the head gives."""
-        return self.head.creates(self.keys)
+        return frozenset(self.keys.to(kind) for kind in self.head.gives)
 
     def open(self) -> None:
         """Nothing to open."""
@@ -49,15 +50,8 @@ class DecodeCustom:
         picture = packet.frame.picture
         found = self.head.decode(packet[self.raw], (picture.height, picture.width), self.choices, self.class_names)
         packet = packet.without(self.raw)
-        results: tuple[tuple[Key[Any], Any], ...] = (
-            (self.keys.detections, found.detections),
-            (self.keys.landmarks, found.landmarks),
-            (self.keys.panoptic, found.panoptic),
-            (self.keys.tensors, found.tensors),
-        )
-        for key, value in results:
-            if value is not None:
-                packet = packet.with_item(key, value)
+        for kind, value in found.items():
+            packet = packet.with_item(self.keys.to(kind), value)
         return (packet,)
 
     def end_stream(self, stream_id: str, reason: EndReason) -> Iterable[Packet]:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from ...pipeline.errors import UsageError
 from ...pipeline.packet import Key
+from ...pipeline.results.format import ResultKeys
 from ...stages.inference.infer import RawOutputs
-from ..family import Choices, Family, GraphShape, InputFormat, OutputKeys, Take
+from ..family import Choices, Family, GraphShape, InputFormat, Take
 from .config import CLASS_NAMES, CONFIGS, MEAN_BGR, POINT_NAMES
 from .postprocess import DecodeFaces, TakeCandidates
 
@@ -60,7 +61,7 @@ class RetinaFaceFamily(Family):
         return TakeCandidates.of(choices)
 
     def postprocess(
-        self, name: str, choices: Choices, *, raw: Key[RawOutputs], keys: OutputKeys, stage_name: str
+        self, name: str, choices: Choices, *, raw: Key[RawOutputs], keys: ResultKeys, stage_name: str
     ) -> DecodeFaces:
         """Decode, map to the frame, suppress.
 

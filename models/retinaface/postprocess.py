@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...kernels import decode_boxes, decode_points, nms, ssd_priors, top_scores
-from ...pipeline.packet import SKIPPED, Key, Packet
+from ...pipeline.packet import DETECTIONS, LANDMARKS, SKIPPED, Key, Packet
+from ...pipeline.results.format import ResultKeys
 from ...pipeline.stage import EndReason
 from ...pipeline.types.detections import Detections
 from ...pipeline.types.landmarks import Landmarks
 from ...stages.inference.infer import RawOutputs
-from ..family import Arrays, Choices, OutputKeys
+from ..family import Arrays, Choices
 from .config import CLASS_NAMES, POINT_NAMES, RetinaFaceConfig
 
 MIN_SCORE, NMS_IOU, MAX_DETECTIONS = 0.5, 0.4, 750
@@ -59,14 +60,14 @@ class TakeCandidates:
 class DecodeFaces:
     """Decode the candidates, map them to the frame, and suppress what overlaps.
 
-    Reads ``raw``; creates ``keys.detections`` and ``keys.landmarks``, row for row the same faces, best
+    Reads ``raw``; creates the detections of ``keys`` and its landmarks, row for row the same faces, best
     first. Boxes are as the network gives them: a face at the border may reach beyond the frame.
     Frames that were dropped or that the network skips pass unchanged.
     """
 
     config: RetinaFaceConfig
     raw: Key[RawOutputs]
-    keys: OutputKeys = field(default_factory=OutputKeys)
+    keys: ResultKeys = field(default_factory=ResultKeys)
     max_iou: float = NMS_IOU
     max_detections: int = MAX_DETECTIONS
     class_names: tuple[str, ...] = CLASS_NAMES
@@ -76,7 +77,7 @@ class DecodeFaces:
 
     @classmethod
     def of(
-        cls, config: RetinaFaceConfig, choices: Choices, *, raw: Key[RawOutputs], keys: OutputKeys, stage_name: str
+        cls, config: RetinaFaceConfig, choices: Choices, *, raw: Key[RawOutputs], keys: ResultKeys, stage_name: str
     ) -> DecodeFaces:
         """For the variant ``config`` with the caller's choices."""
         most = MAX_DETECTIONS if choices.max_detections is None else choices.max_detections
@@ -98,7 +99,7 @@ class DecodeFaces:
     @property
     def creates(self) -> frozenset[Key[Any]]:
         """Faces and their points."""
-        return frozenset({self.keys.detections, self.keys.landmarks})
+        return frozenset({self.keys.to(DETECTIONS), self.keys.to(LANDMARKS)})
 
     def open(self) -> None:
         """Nothing to open."""
@@ -109,7 +110,7 @@ class DecodeFaces:
             return (packet,)
         detections, landmarks = self.decode(packet[self.raw])
         packet = packet.without(self.raw)
-        return (packet.with_item(self.keys.detections, detections).with_item(self.keys.landmarks, landmarks),)
+        return (packet.with_item(self.keys.to(DETECTIONS), detections).with_item(self.keys.to(LANDMARKS), landmarks),)
 
     def decode(self, raw: RawOutputs) -> tuple[Detections, Landmarks]:
         """Faces and points of one frame from what :class:`TakeCandidates` kept."""

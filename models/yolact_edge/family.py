@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ...pipeline.packet import Key
+from ...pipeline.results.format import ResultKeys
 from ...stages.inference.infer import RawOutputs
-from ..family import Choices, Family, GraphShape, InputFormat, OutputKeys, Take
+from ..family import Choices, Family, GraphShape, InputFormat, Take
 from .config import (
     CONFIGS,
     SIZE,
@@ -181,7 +182,7 @@ class YolactFamily(Family):
         return TakeRows.of(choices)
 
     def postprocess(
-        self, name: str, choices: Choices, *, raw: Key[RawOutputs], keys: OutputKeys, stage_name: str
+        self, name: str, choices: Choices, *, raw: Key[RawOutputs], keys: ResultKeys, stage_name: str
     ) -> DecodeInstances:
         """Decode, suppress, assemble masks."""
         return DecodeInstances.of(self.config(name), choices, raw=raw, keys=keys, stage_name=stage_name)

@@ -19,12 +19,13 @@ from ...kernels import (
     traditional_nms,
 )
 from ...pipeline.errors import UsageError
-from ...pipeline.packet import SKIPPED, Key, Packet
+from ...pipeline.packet import DETECTIONS, SKIPPED, Key, Packet
+from ...pipeline.results.format import ResultKeys
 from ...pipeline.stage import EndReason
 from ...pipeline.types.detections import Detections
 from ...pipeline.types.masks import Masks
 from ...stages.inference.infer import RawOutputs
-from ..family import Arrays, Choices, OutputKeys
+from ..family import Arrays, Choices
 from .config import VARIANCES, Size, YolactConfig
 from .priors import priors_of
 
@@ -66,7 +67,7 @@ class TakeRows:
 class DecodeInstances:
     """Decode the rows, suppress what overlaps, and assemble the masks of what is left.
 
-    Reads ``raw``; creates ``keys.detections``, best first. Boxes are as the official code gives them: clipped
+    Reads ``raw``; creates the detections of ``keys``, best first. Boxes are as the official code gives them: clipped
     to the frame and rounded down to whole pixels (in float32, as all boxes are). A mask may reach some
     pixels beyond its box, and may be empty. Frames that were dropped or that the network skips pass unchanged.
 
@@ -84,7 +85,7 @@ class DecodeInstances:
 
     config: YolactConfig
     raw: Key[RawOutputs]
-    keys: OutputKeys = field(default_factory=OutputKeys)
+    keys: ResultKeys = field(default_factory=ResultKeys)
     nms: Nms = "fast"
     min_score: float = MIN_SCORE
     max_iou: float = NMS_IOU
@@ -97,7 +98,7 @@ class DecodeInstances:
 
     @classmethod
     def of(
-        cls, config: YolactConfig, choices: Choices, *, raw: Key[RawOutputs], keys: OutputKeys, stage_name: str
+        cls, config: YolactConfig, choices: Choices, *, raw: Key[RawOutputs], keys: ResultKeys, stage_name: str
     ) -> DecodeInstances:
         """For the variant ``config`` with the caller's choices.
 
@@ -128,7 +129,7 @@ class DecodeInstances:
     @property
     def creates(self) -> frozenset[Key[Any]]:
         """Instances."""
-        return frozenset({self.keys.detections})
+        return frozenset({self.keys.to(DETECTIONS)})
 
     def open(self) -> None:
         """Nothing to open."""
@@ -139,7 +140,7 @@ class DecodeInstances:
             return (packet,)
         picture = packet.frame.picture
         detections = self.decode(packet[self.raw], (picture.height, picture.width))
-        return (packet.without(self.raw).with_item(self.keys.detections, detections),)
+        return (packet.without(self.raw).with_item(self.keys.to(DETECTIONS), detections),)
 
     def decode(self, raw: RawOutputs, frame: Size) -> Detections:
         """Instances in a frame of (height, width) ``frame`` from what :class:`TakeRows` kept."""

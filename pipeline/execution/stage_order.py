@@ -7,17 +7,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..errors import GraphError
-from ..packet import Key
+from ..packet import HELD_FROM, SKIPPED, Key
+from ..results.result_types import RESULT_TYPES
 from ..stage import Sink, Stage, keys_of
 
-CREATORS = {
-    "detections": "a model that detects (retinaface, …)",
-    "landmarks": "a model that gives landmarks (retinaface, …)",
-    "panoptic": "a panoptic model",
-    "skipped": "a stage that samples frames",
-    "held_from": "a stage that holds results",
-}
-"""What gives well-known keys, for the cure in a message."""
+CREATORS = {SKIPPED: "a stage that samples frames", HELD_FROM: "a stage that holds results"}
+"""What gives well-known keys but those of results, for the cure in a message."""
 
 Edges = list[set[int]]
 
@@ -67,7 +62,8 @@ def _check_created(who: str, keys: Iterable[Key[Any]], creators: dict[Key[Any], 
     for key in sorted(keys, key=str):
         if key not in creators:
             have = ", ".join(sorted(known.name for known in creators)) or "nothing"
-            cure = CREATORS.get(key.name, "a stage that creates it")
+            row = RESULT_TYPES.get(key)
+            cure = CREATORS.get(key, "a stage that creates it") if row is None else row.creator
             raise GraphError(f"{who} {key.name!r}, which no stage creates. Add {cure} to the graph; it has {have}.")
         created = next(known for known in creators if known == key)
         if created.type is not key.type:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from itertools import chain
 from types import MappingProxyType
 from typing import Any
@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..limits import MAX_CLASSES, MAX_SIDE
-from .format import Record
 from .parse_json import shown
+from .record import Record
 
 _LARGEST = 2**53
 """Of whole numbers: what JSON numbers hold exactly everywhere."""
@@ -97,19 +97,17 @@ _FIELDS: Mapping[str, Callable[[Any], bool]] = MappingProxyType(
         "key_frame": _is_count,
         "dropped": _is_text,
         "damaged": lambda value: isinstance(value, bool),
-        "objects": _is_list_of_records,
-        "segments": _is_list_of_records,
     }
 )
 _NEEDED = frozenset(("stream", "frame", "time_s", "epoch", "size"))
 
 
-def frame_problem(record: Any) -> str:
-    """Why a line is not a frame; empty where it is one."""
+def frame_problem(record: Any, results: Container[str]) -> str:
+    """Why a line is not a frame; empty where it is one. ``results`` are the fields that have lists of records."""
     if not isinstance(record, dict) or not record.keys() >= _NEEDED:
         return "it must have stream, frame, time_s, epoch and size"
     for name, value in record.items():
-        fits = _FIELDS.get(name)
+        fits = _is_list_of_records if name in results else _FIELDS.get(name)
         if fits is not None and not fits(value):
             return f"{name} cannot be {shown(value)}"
     return ""
@@ -150,6 +148,11 @@ def whole_numbers(what: str, values: Iterable[Any], low: int) -> NDArray[np.int3
     if found and min(found) < low:
         raise ValueError(f"{what} must be {low} or more, got {min(found)}")
     return np.frombuffer(found, np.int32)
+
+
+def tracks_of(items: Iterable[Record]) -> NDArray[np.int32]:
+    """The tracks of objects, int32 [N]; -1 for none. Errors as for :func:`whole_numbers`."""
+    return whole_numbers("track", [item.get("track", -1) for item in items], -1)
 
 
 def check_objects(items: Sequence[Record], classes: Mapping[str, int]) -> None:

@@ -15,16 +15,18 @@ from typing import Any, TextIO
 from ..claims import output_error, whole_file
 from ..errors import OutputError, ResultsError, UsageError
 from ..limits import MAX_PIXELS
+from ..types.detections import OBJECT_FIELDS
 from .convert_youtube_vis import write_youtube_vis
-from .format import PIXEL_DECIMALS, Record, dumps
-from .objects import mask_of, objects_of
+from .format import dumps
+from .masks import mask_of
 from .reader import FrameRecord, Results, read_results
+from .record import PIXEL_DECIMALS, Record
 
 CSV_COLUMNS = (
     "stream", "frame", "time_s", "captured_at", "epoch", "width", "height", "held_from", "model", "class", "class_id",
     "score", "x1", "y1", "x2", "y2", "track", "mask_area", "file",
 )  # fmt: skip
-"""Columns of the CSV; for each point ``p1_x, p1_y, p1_score, p2_x, …`` follow."""
+"""Columns of the CSV; for each point ``p1_x, p1_y, p1_score, p2_x, …`` follow, then further fields of objects."""
 _ABOUT_FRAME = CSV_COLUMNS.index("model")
 """The columns before it say which frame it is."""
 
@@ -110,17 +112,26 @@ def _converter(to: str) -> Converter:
 
 def _write_csv(results: Results, file: TextIO) -> None:
     """One row for each object. Texts that a spreadsheet would run as a formula begin with an apostrophe."""
+    if not _write_table(results, file, {}):
+        file.seek(0)
+        file.truncate()
+        _write_table(results, file, _further_columns(results))
+
+
+def _write_table(results: Results, file: TextIO, further: Mapping[str, int]) -> bool:
+    """Write the CSV; ``further`` are its last columns, and False means that an object has others."""
     point_count = max((len(model.get("points", ())) for model in results.header["models"]), default=0)
     points = [f"p{number}_{part}" for number in range(1, point_count + 1) for part in ("x", "y", "score")]
     columns = len(CSV_COLUMNS) + len(points)
     only_model = results.models[0] if len(results.models) == 1 else ""
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow([*CSV_COLUMNS, *points])
+    numbered = [f"{name}_{n}" if many > 1 else name for name, many in further.items() for n in range(1, many + 1)]
+    writer.writerow([*CSV_COLUMNS, *points, *numbered])
     for record in results:
         height, width = record.size
         values = record.data | {"width": width, "height": height}
         about_frame = [values.get(column, "") for column in CSV_COLUMNS[:_ABOUT_FRAME]]
-        for item in objects_of(record):
+        for item in record.rows():
             about_object = [item.get(column, "") for column in ("class", "class_id", "score")]
             area = mask_of(record, item)[1] if "mask" in item else ""
             texts = [*about_frame, item.get("model", only_model), *about_object]
@@ -129,7 +140,36 @@ def _write_csv(results: Results, file: TextIO) -> None:
             missing = columns - len(row)
             if missing < 0:
                 raise ResultsError(f"{record.where}: {len(item['points'])} points, the header names {point_count}")
-            writer.writerow(row + [""] * missing if missing else row)
+            others = _further(item)
+            if others.keys() - further.keys():
+                return False
+            row += [""] * missing
+            for name, many in further.items():
+                cells = _flat(others[name]) if name in others else []
+                row += [*map(_cell, cells), *[""] * (many - len(cells))]
+            writer.writerow(row)
+    return True
+
+
+def _further_columns(results: Results) -> dict[str, int]:
+    """The further fields of all objects, and how many columns each needs."""
+    found: dict[str, int] = {}
+    for record in results:
+        for item in record.rows():
+            for name, value in _further(item).items():
+                found[name] = max(found.get(name, 1), len(_flat(value)))
+    return found
+
+
+def _further(item: Record) -> Record:
+    """Fields of an object that the format does not have: columns of detections, and what other types of results say."""
+    names = item.keys() - OBJECT_FIELDS
+    return {name: item[name] for name in item if name in names} if names else {}
+
+
+def _flat(value: Any) -> list[Any]:
+    """What nested lists hold, in order."""
+    return list(chain.from_iterable(map(_flat, value))) if isinstance(value, list) else [value]
 
 
 def _cell(value: Any) -> Any:
@@ -217,13 +257,14 @@ def _coco_image(number: int, record: FrameRecord, names: _ImageNames) -> Record:
 def _coco_annotations(results: Results, categories: _Categories) -> Iterator[Record]:
     number = 0
     for image, record in enumerate(results, start=1):
-        for item in objects_of(record):
+        for item in record.rows():
             number += 1
             try:
                 category = categories.of(item)
             except (KeyError, StopIteration) as error:
                 raise ResultsError(f"{record.where}: an object of a model that the header does not have") from error
-            yield {"id": number, "image_id": image, "category_id": category} | _coco_annotation(record, item)
+            about = {"id": number, "image_id": image, "category_id": category}
+            yield _further(item) | about | _coco_annotation(record, item)
 
 
 def _coco_annotation(record: FrameRecord, item: Record) -> Record:

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import TextIO
 
 from ..errors import ResultsError
-from .format import SCORE_DECIMALS, Record, dumps
-from .objects import mask_of, objects_of
+from .format import dumps
+from .masks import mask_of
 from .reader import Results
+from .record import SCORE_DECIMALS, Record
 
 
 @dataclass(slots=True)
@@ -39,7 +40,7 @@ def write_youtube_vis(results: Results, file: TextIO) -> None:
         lengths[record.stream] = place + 1
         if "segments" in record.data:
             raise ResultsError(f"{record.where}: YouTube-VIS results hold no segments; convert these to coco")
-        for number, item in enumerate(objects_of(record)):
+        for number, item in enumerate(record.rows()):
             if "mask" not in item:
                 raise ResultsError(f"{record.where}: an object has no mask, which YouTube-VIS results need")
             name: int | str = item.get("track", f"{place}.{number}")

@@ -15,26 +15,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from importlib.resources import files
-from typing import Any, TypeAlias
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any, TypeVar
 
 from ..environment import noted_packages
 from ..errors import UsageError
-from ..packet import DETECTIONS, HELD_FROM, KEY_FRAME, LANDMARKS, PANOPTIC, TENSORS, Key, Packet
+from ..packet import HELD_FROM, KEY_FRAME, Key, Packet
 from ..redaction import redact, redact_address
-from ..types.detections import Detections
-from ..types.landmarks import Landmarks
-from ..types.panoptic import PanopticMap
-from ..types.tensors import Tensors
+from .record import TIME_DECIMALS, Record
+from .result_types import RESULT_TYPES
 
 FORMAT = "vidgraph.results/1"
-PIXEL_DECIMALS = 3
-SCORE_DECIMALS = 5
-TIME_DECIMALS = 6
-
-Record: TypeAlias = dict[str, Any]
+T = TypeVar("T")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
@@ -42,17 +33,33 @@ _ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 
 @dataclass(frozen=True, slots=True)
 class ResultKeys:
-    """Under which keys one model's results are in a packet.
+    """Under which keys one model's results are in a packet, so that several models coexist in one graph.
 
-    ``model`` is the model's name in the header; it is written into the objects where a run has several
-    models. No key is shared by two models: one that gives no landmarks has None for them.
+    Attributes:
+        model: its name in the header; it is written into the records where a run has several models.
+        keys: for the key of each type of results (``DETECTIONS``, …) that the model gives, the key under which it
+            puts them; no two models share one. None: all types, under their own keys.
     """
 
     model: str = ""
-    detections: Key[Detections] | None = DETECTIONS
-    landmarks: Key[Landmarks] | None = LANDMARKS
-    panoptic: Key[PanopticMap] | None = PANOPTIC
-    tensors: Key[Tensors] | None = TENSORS
+    keys: Mapping[Key[Any], Key[Any]] | None = None
+
+    def get(self, kind: Key[T]) -> Key[T] | None:
+        """Where results of the type with this key are; None where the model gives none."""
+        return kind if self.keys is None else self.keys.get(kind)
+
+    def to(self, kind: Key[T]) -> Key[T]:
+        """Where a stage puts results of the type with this key: there, where no other key is given."""
+        return self.get(kind) or kind
+
+    def found(self, packet: Packet, kind: Key[T]) -> T | None:
+        """The results of the type with this key; None where the packet has none."""
+        key = self.get(kind)
+        return None if key is None else packet.get(key)
+
+    def all(self) -> list[Key[Any]]:
+        """The keys that are in use, in the order of the types."""
+        return [key for kind in RESULT_TYPES if (key := self.get(kind)) is not None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +76,7 @@ class ModelInfo:
         class_names: names of the classes, by class id.
         point_names: names of the points, in their order.
         task: what it finds, for the first line of a run; not in the header.
-        panoptic: it gives panoptic maps.
+        gives: the names of the types of results that it gives.
     """
 
     name: str
@@ -83,7 +90,7 @@ class ModelInfo:
     class_names: tuple[str, ...] = ()
     point_names: tuple[str, ...] = ()
     task: str = ""
-    panoptic: bool = False
+    gives: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +151,7 @@ def frame_record(packet: Packet, keys: Sequence[ResultKeys] = (ResultKeys(),)) -
 
     Args:
         packet: the frame, with what was found in it.
-        keys: one entry for each model of the run; with more than one, every object and segment says
-            its ``model``.
+        keys: one entry for each model of the run; with more than one, every object, segment, … says its ``model``.
 
     Returns:
         A record of plain texts, numbers, lists and mappings. ``objects`` is there if the packet has
@@ -174,17 +180,14 @@ def frame_record(packet: Packet, keys: Sequence[ResultKeys] = (ResultKeys(),)) -
     if frame.damaged:
         record["damaged"] = True
     for one in keys:
-        named = {"model": one.model} if len(keys) > 1 else {}
-        detections = None if one.detections is None else packet.get(one.detections)
-        landmarks = None if one.landmarks is None else packet.get(one.landmarks)
-        panoptic = None if one.panoptic is None else packet.get(one.panoptic)
-        tensors = None if one.tensors is None else packet.get(one.tensors)
-        if detections is not None or landmarks is not None:
-            record.setdefault("objects", []).extend(named | item for item in _objects(detections, landmarks))
-        if panoptic is not None:
-            record.setdefault("segments", []).extend(named | item for item in _segments(panoptic))
-        if tensors is not None:
-            record.setdefault("tensors", []).extend(named | item for item in _tensors(tensors))
+        written: dict[str, list[Record]] = {}
+        for kind, row in RESULT_TYPES.items():
+            value = one.found(packet, kind)
+            if value is not None:
+                row.write(written.setdefault(row.field, []), value)
+        for field_name, items in written.items():
+            named = [{"model": one.model} | item for item in items] if len(keys) > 1 else items
+            record.setdefault(field_name, []).extend(named)
     return record
 
 
@@ -198,10 +201,19 @@ def dumps(record: Record) -> str:
 
 
 def schema() -> Record:
-    """The JSON Schema (2020-12) of one line."""
-    text = files(__package__).joinpath("results.schema.json").read_text("utf-8")
-    loaded: Record = json.loads(text)
-    return loaded
+    """The JSON Schema (2020-12) of one line: ``results.schema.json`` with the parts of all types of results."""
+    whole: Record = json.loads(files(__package__).joinpath("results.schema.json").read_text("utf-8"))
+    model, frame = (whole["$defs"][part]["properties"] for part in ("model", "frame"))
+    for kind, row in RESULT_TYPES.items():
+        if row.marked:
+            model[kind.name] = {"const": True, "description": f"It gives {row.what or row.field}."}
+        item = frame.setdefault(row.field, {"type": "array", "items": _ITEM})["items"]
+        properties = item["properties"] | dict(row.schema.get("properties", {}))
+        frame[row.field]["items"] = {**item, **row.schema, "properties": properties}
+    return whole
+
+
+_ITEM: Record = {"type": "object", "additionalProperties": False, "properties": {"model": {"type": "string"}}}
 
 
 def iso_time(time_ns: int) -> str:
@@ -223,9 +235,9 @@ def _model_record(model: ModelInfo) -> Record:
         "input_size": size,
         "classes": list(model.class_names),
         "points": list(model.point_names),
-        "panoptic": model.panoptic,
     }
-    return {name: value for name, value in known.items() if value}
+    marks = {kind.name: True for kind, row in RESULT_TYPES.items() if row.marked and kind.name in model.gives}
+    return {name: value for name, value in known.items() if value} | marks
 
 
 def _source_record(source: SourceInfo) -> Record:
@@ -250,79 +262,3 @@ def _without_secrets(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_without_secrets(item) for item in value]
     return value
-
-
-def _rounded(array: NDArray[np.float32], decimals: int) -> NDArray[np.float64]:
-    """Rounded in double precision, so that the shortest text has no more decimals; minus zero is zero."""
-    rounded = array.astype(np.float64)
-    np.round(rounded, decimals, out=rounded)
-    rounded += 0.0
-    return rounded
-
-
-def _objects(detections: Detections | None, landmarks: Landmarks | None) -> list[Record]:
-    """Detected objects in their order, then landmarks that belong to no detection."""
-    objects = [] if detections is None else _detected(detections)
-    if landmarks is None or not len(landmarks):
-        return objects
-    points = np.concatenate(
-        [_rounded(landmarks.points, PIXEL_DECIMALS), _rounded(landmarks.scores, SCORE_DECIMALS)[..., None]], axis=2
-    ).tolist()
-    boxes = _rounded(landmarks.boxes, PIXEL_DECIMALS).tolist()
-    for row, of in enumerate(landmarks.detection_rows.tolist()):
-        if of >= len(objects):
-            raise ValueError(
-                f"landmarks row {row} belongs to detection {of}, the frame has {len(objects)};"
-                " a stage that leaves detections out does so with packet.keep_rows(rows)"
-            )
-        if of >= 0:
-            objects[of]["points"] = points[row]
-            continue
-        alone: Record = {"box": boxes[row]}
-        if landmarks.track_ids[row] >= 0:
-            alone["track"] = int(landmarks.track_ids[row])
-        objects.append(alone | {"points": points[row]})
-    return objects
-
-
-def _detected(detections: Detections) -> list[Record]:
-    names = detections.class_names
-    boxes = _rounded(detections.boxes, PIXEL_DECIMALS).tolist()
-    scores = _rounded(detections.scores, SCORE_DECIMALS).tolist()
-    objects: list[Record] = [
-        {"class": names[class_id], "class_id": class_id, "score": score, "box": box}
-        for class_id, score, box in zip(detections.class_ids.tolist(), scores, boxes, strict=True)
-    ]
-    if detections.track_ids is not None:
-        for item, track in zip(objects, detections.track_ids.tolist(), strict=True):
-            if track >= 0:
-                item["track"] = track
-    if detections.masks is not None:
-        for row, item in enumerate(objects):
-            item["mask"] = detections.masks.rle(row)
-    return objects
-
-
-def _tensors(tensors: Tensors) -> list[Record]:
-    """What the network gave, without the values."""
-    return [
-        {"name": name, "dtype": array.dtype.name, "shape": list(array.shape)} for name, array in tensors.arrays.items()
-    ]
-
-
-def _segments(panoptic: PanopticMap) -> list[Record]:
-    records = []
-    for segment, mask in zip(panoptic.segments, panoptic.rles(), strict=True):
-        record: Record = {
-            "id": segment.id,
-            "class": segment.class_name,
-            "class_id": segment.class_id,
-            "is_thing": segment.is_thing,
-            "area": segment.area_px,
-        }
-        if segment.score is not None:
-            record["score"] = round(segment.score, SCORE_DECIMALS)
-        if segment.track_id is not None:
-            record["track"] = segment.track_id
-        records.append(record | {"mask": mask})
-    return records

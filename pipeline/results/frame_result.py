@@ -10,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import MissingExtraError, UsageError
-from ..packet import HELD_FROM, Frame, Key, Packet
+from ..packet import DETECTIONS, HELD_FROM, LANDMARKS, PANOPTIC, TENSORS, Frame, Key, Packet
 from ..types.detections import Detections
 from ..types.landmarks import Landmarks
 from ..types.panoptic import PanopticMap
-from .format import Record, ResultKeys, frame_record
+from .format import ResultKeys, frame_record
+from .record import Record
+from .result_types import RESULT_TYPES
 
 T = TypeVar("T")
 Drawer = Callable[[Packet], NDArray[np.uint8]]
@@ -26,7 +28,8 @@ class FrameResult:
 
     Attributes:
         packet: the frame and every item that the stages added; ``result[KEY]`` reads one.
-        keys: one entry for each model; ``detections``, ``landmarks``, ``panoptic`` and ``tensors`` are the first one's.
+        keys: one entry for each model; ``detections``, ``landmarks``, ``panoptic`` and ``tensors`` are the first
+            one's, and results of other types are read by their key: ``result[DEPTH]``.
         drawer: makes the annotated picture, RGB uint8 [H, W, 3], of a packet.
     """
 
@@ -66,23 +69,23 @@ class FrameResult:
     @property
     def detections(self) -> Detections:
         """What was detected; empty too where the frame was dropped or the model detects nothing."""
-        found = self._first(self.keys[0].detections)
+        found = self.keys[0].found(self.packet, DETECTIONS)
         return Detections.empty(()) if found is None else found
 
     @property
     def landmarks(self) -> Landmarks | None:
         """Points of the detections, or None where the model gives none."""
-        return self._first(self.keys[0].landmarks)
+        return self.keys[0].found(self.packet, LANDMARKS)
 
     @property
     def panoptic(self) -> PanopticMap | None:
         """The panoptic map, or None where the model gives none."""
-        return self._first(self.keys[0].panoptic)
+        return self.keys[0].found(self.packet, PANOPTIC)
 
     @property
     def tensors(self) -> Mapping[str, NDArray[Any]] | None:
         """The network's raw outputs by name, each with a batch axis of one, or None without ``head="raw"``."""
-        found = self._first(self.keys[0].tensors)
+        found = self.keys[0].found(self.packet, TENSORS)
         return None if found is None else found.arrays
 
     @property
@@ -95,9 +98,6 @@ class FrameResult:
         """Why the frame was not processed, where it was not."""
         return self.packet.drop_cause
 
-    def _first(self, key: Key[T] | None) -> T | None:
-        return None if key is None else self.packet.get(key)
-
     def __getitem__(self, key: Key[T]) -> T:
         return self.packet[key]
 
@@ -106,11 +106,9 @@ class FrameResult:
         parts = [f"{self.stream!r} frame {self.index}", f"{self.time_s:.3f} s", f"{picture.width}x{picture.height}"]
         if self.file is not None:
             parts.insert(1, self.file)
-        names = [row.class_name for row in self.detections]
-        counts = [f"{names.count(name)} {name}" for name in dict.fromkeys(names)]
-        tensors = [f"{name} {list(array.shape)}" for name, array in (self.tensors or {}).items()]
-        segments = [] if self.panoptic is None else [segment.class_name for segment in self.panoptic.segments]
-        parts.append(", ".join([*counts, *segments, *tensors]) or "nothing found")
+        values = ((row, self.keys[0].found(self.packet, kind)) for kind, row in RESULT_TYPES.items())
+        found = [part for row, value in values if value is not None for part in row.summary(value)]
+        parts.append(", ".join(found) or "nothing found")
         if self.held_from is not None:
             parts.append(f"held from frame {self.held_from}")
         if self.dropped is not None:
@@ -118,7 +116,7 @@ class FrameResult:
         return f"FrameResult({'; '.join(parts)})"
 
     def draw(self) -> NDArray[np.uint8]:
-        """The frame with its results drawn on it: a new RGB array, uint8 [H, W, 3].
+        """The frame, or the picture that is its result, with what was found drawn on it: a new RGB array [H, W, 3].
 
         Raises:
             UsageError: the result was made without a drawer.
@@ -134,7 +132,8 @@ class FrameResult:
         return frame_record(self.packet, self.keys)
 
     def to_supervision(self) -> Any:
-        """The detections as ``supervision.Detections``: with class names in ``data``, and masks and tracks if any.
+        """The detections as ``supervision.Detections``: with class names and ``Detections.data`` in ``data``, and
+        masks and tracks if any.
 
         Raises:
             MissingExtraError: supervision is not installed.
@@ -157,5 +156,5 @@ class FrameResult:
             confidence=found.scores.copy(),
             class_id=found.class_ids.astype(np.int64),
             tracker_id=None if found.track_ids is None else found.track_ids.astype(np.int64),
-            data={"class_name": names},
+            data={"class_name": names} | {name: column.copy() for name, column in found.data.items()},
         )

@@ -9,19 +9,22 @@ from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar, cast
 
 from ..errors import ResultsError
 from ..limits import MAX_LINE_BYTES, MAX_PIXELS, MAX_SIDE
+from ..packet import DETECTIONS, LANDMARKS, PANOPTIC, Key
 from ..types.detections import Detections
 from ..types.landmarks import Landmarks
 from ..types.panoptic import PanopticMap
-from .check import frame_problem, is_header, whole_numbers
-from .format import FORMAT, Record
-from .from_records import DAMAGE, detections_from, landmarks_from, segment_from, what
+from .check import frame_problem, is_header
+from .format import FORMAT
 from .parse_json import parse_json, shown
+from .record import DAMAGE, Record, what
+from .result_types import RESULT_TYPES
 
 _LOG = logging.getLogger("vidgraph")
+T = TypeVar("T")
 _ANY = MAX_SIDE**2  # pixels, where frames are only counted
 
 
@@ -125,33 +128,54 @@ class FrameRecord:
 
     def detections_of(self, model: str) -> Detections:
         """The detections of the model of this name in the header."""
-        about = self._model(model)
-        try:
-            return detections_from(self._objects(model)[0], tuple(about.get("classes", ())), self.size)
-        except DAMAGE as error:
-            raise ResultsError(f"{self.where}: damaged objects ({what(error)})") from error
+        return cast(Detections, self.result(DETECTIONS, model))  # there may be none, but they are always read
 
     def landmarks_of(self, model: str) -> Landmarks:
         """The landmarks of the model of this name in the header."""
-        names = tuple(self._model(model).get("points", ()))
-        try:
-            return landmarks_from(*self._objects(model), names)
-        except DAMAGE as error:
-            raise ResultsError(f"{self.where}: damaged points ({what(error)})") from error
+        return cast(Landmarks, self.result(LANDMARKS, model))
 
     def panoptic_of(self, model: str) -> PanopticMap | None:
         """The panoptic map of the model of this name in the header; None where it gave none of this frame."""
-        self._model(model)
-        if "segments" not in self.data:
-            return None
-        items = [item for item in self.data["segments"] if item.get("model", model) == model]
+        return self.result(PANOPTIC, model)
+
+    def result(self, key: Key[T], model: str | None = None) -> T | None:
+        """The results of a type, by its key, as a run gives them; None where there are none.
+
+        Args:
+            key: of ``RESULT_TYPES``.
+            model: by its name in the header; None: the file's one.
+
+        Raises:
+            ResultsError: they are damaged, there is no such model, or there are several.
+        """
+        kind = RESULT_TYPES[key]
+        about = self._model(self._only_model() if model is None else model)
+        items = self._items(kind.field, about.get("name", ""))
         try:
-            whole_numbers("id", [item["id"] for item in items], -(2**31))  # which of them may be, the map says
-            return PanopticMap.from_rles(
-                [segment_from(item) for item in items], [item["mask"] for item in items], self.size
-            )
+            found: T | None = kind.read(items, about, self.size)
         except DAMAGE as error:
-            raise ResultsError(f"{self.where}: damaged segments ({what(error)})") from error
+            raise ResultsError(f"{self.where}: damaged {kind.what or kind.field} ({what(error)})") from error
+        return found
+
+    def rows(self) -> Iterator[Record]:
+        """The objects that converters make of all results of the frame.
+
+        Raises:
+            ResultsError: one does not fit the format.
+        """
+        for kind in RESULT_TYPES.values():
+            items = self.data.get(kind.field)
+            if items is not None:
+                try:
+                    yield from kind.rows(self, items)
+                except DAMAGE as error:
+                    raise ResultsError(f"{self.where}: damaged {kind.field} ({what(error)})") from error
+
+    @property
+    def shown_size(self) -> tuple[int, int]:
+        """(height, width) of what outputs with pictures show of the frame."""
+        sizes = (kind.shown_size(self.data[kind.field]) for kind in RESULT_TYPES.values() if kind.field in self.data)
+        return next((size for size in sizes if size is not None), self.size)
 
     def _only_model(self) -> str:
         models = [model["name"] for model in self.header["models"]]
@@ -171,16 +195,10 @@ class FrameRecord:
         known = ", ".join(model["name"] for model in models) or "none"
         raise ResultsError(f"{self.where}: the file has no model {name!r}; it has {known}")
 
-    def _objects(self, model: str) -> tuple[list[Record], list[Record]]:
-        """The objects of a model that were detected, and the others."""
-        kept: dict[str, tuple[list[Record], list[Record]]] = self.__dict__.setdefault("_of_models", {})
-        found = kept.get(model)
-        if found is None:
-            mine = [item for item in self.data.get("objects", ()) if item.get("model", model) == model]
-            others = [item for item in mine if "class_id" not in item]
-            detected = [item for item in mine if "class_id" in item] if others else mine
-            found = kept[model] = detected, others
-        return found
+    def _items(self, field: str, model: str) -> list[Record] | None:
+        """A model's records in a field; None where the line does not have it."""
+        items: list[Record] | None = self.data.get(field)
+        return None if items is None else [item for item in items if item.get("model", model) == model]
 
 
 class Results:
@@ -293,7 +311,7 @@ def _record(line: bytes, where: str, max_pixels: int) -> Record | None:
         if not line.endswith(b"\n"):
             return None
         raise ResultsError(f"{where}: not JSON ({what(error)})") from error
-    problem = frame_problem(record)
+    problem = frame_problem(record, {kind.field for kind in RESULT_TYPES.values()})
     if problem and isinstance(record, dict) and "format" in record:
         raise ResultsError(f"{where}: a second header; files of several runs are read one by one")
     if problem:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .masks import Masks
+
+OBJECT_FIELDS = frozenset({"model", "class", "class_id", "score", "box", "track", "mask", "points"})
+"""Of an object in results: no column of :attr:`Detections.data` can have these names."""
 
 
 def check_array(owner: str, name: str, array: Any, dtype: type[np.generic], shape: tuple[int | None, ...]) -> None:
@@ -28,7 +31,8 @@ def check_array(owner: str, name: str, array: Any, dtype: type[np.generic], shap
 class Detection:
     """One row of :class:`Detections`.
 
-    ``box`` is (x1, y1, x2, y2) in displayed pixels; ``mask`` is a bool array ``[H, W]`` or None.
+    ``box`` is (x1, y1, x2, y2) in displayed pixels; ``mask`` is a bool array ``[H, W]`` or None; ``data`` has this
+    row of each column.
     """
 
     class_name: str
@@ -37,6 +41,7 @@ class Detection:
     box: tuple[float, float, float, float]
     track_id: int | None
     mask: NDArray[np.bool_] | None
+    data: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,9 +55,11 @@ class Detections:
         class_names: the names of all classes of the model.
         masks: packed bits per box, or None where the model has no masks.
         track_ids: int32 [N], -1 where a row has no track, or None where nothing tracks.
+        data: further columns by name, each of any shape [N, ...]: numbers, truths or texts (``U``). Oriented boxes,
+            embeddings, attributes; results have them under their name in each object, labels show texts [N].
 
     Raises:
-        ValueError: a dtype or shape does not fit the above.
+        ValueError: a dtype or shape does not fit the above, or a column has the name of a field of objects.
     """
 
     boxes: NDArray[np.float32]
@@ -61,6 +68,7 @@ class Detections:
     class_names: tuple[str, ...]
     masks: Masks | None = None
     track_ids: NDArray[np.int32] | None = None
+    data: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_array("Detections", "boxes", self.boxes, np.float32, (None, 4))
@@ -71,6 +79,8 @@ class Detections:
             check_array("Detections", "track_ids", self.track_ids, np.int32, (count,))
         if self.masks is not None and len(self.masks) != count:
             raise ValueError(f"Detections.masks must have {count} rows, got {len(self.masks)}")
+        for name, column in self.data.items():
+            _check_column(name, column, count)
 
     @classmethod
     def empty(cls, class_names: tuple[str, ...]) -> Detections:
@@ -90,6 +100,7 @@ class Detections:
             self.class_names,
             None if self.masks is None else self.masks[rows],
             None if self.track_ids is None else self.track_ids[rows],
+            {name: column[rows] for name, column in self.data.items()},
         )
 
     def __iter__(self) -> Iterator[Detection]:
@@ -104,4 +115,13 @@ class Detections:
                 (x1, y1, x2, y2),
                 track,
                 None if self.masks is None else self.masks.full(row),
+                {name: column[row] for name, column in self.data.items()},
             )
+
+
+def _check_column(name: str, column: Any, count: int) -> None:
+    if name in OBJECT_FIELDS:
+        raise ValueError(f"Detections.data cannot have a column {name!r}, a field that objects have already; rename it")
+    if not isinstance(column, np.ndarray) or column.dtype.kind not in "biufU" or column.shape[:1] != (count,):
+        got = f"{column.dtype} {list(column.shape)}" if isinstance(column, np.ndarray) else type(column).__name__
+        raise ValueError(f"Detections.data[{name!r}] must be numbers, truths or texts [{count}, ...], got {got}")

@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...kernels import PIXEL_FORMATS, draw_boxes, draw_labels, draw_masks, draw_points, draw_segments
+from ...kernels import PIXEL_FORMATS
+from ...pipeline.drawing.canvas import Canvas, Stroke
+from ...pipeline.drawing.style import DrawStyle
 from ...pipeline.packet import Key, Packet
 from ...pipeline.results.format import ResultKeys
+from ...pipeline.results.result_types import RESULT_TYPES
 from ...pipeline.stage import EndReason
-from ...pipeline.types.detections import Detections
-from ...pipeline.types.landmarks import Landmarks
-from ...pipeline.types.panoptic import PanopticMap, Segment
-from ...pipeline.types.picture import Matrix, Picture
-from ..sinks.addresses import detection_keys
-from .draw_style import DrawStyle, color_of, colors_of, text_colors_on, text_mask
+from ...pipeline.types.picture import Picture
+from ..sinks.addresses import first_keys
 from .picture_pool import PicturePool
-from .segment_style import colored_ids, name_places, segment_colors
 
 ANNOTATED: Key[Picture] = Key("annotated", Picture)
 """The picture with the results drawn on it; the frame's own picture stays as it was."""
-
-__all__ = ["ANNOTATED", "Draw", "DrawStyle", "color_of", "draw_rgb"]
 
 _EIGHT_BITS = {
     "yuv420p10le": "yuv420p",
@@ -41,12 +38,13 @@ class Draw:
 
     YUV stays YUV in its own chroma resolution, RGB stays RGB; more than 8 bits become 8, gray becomes
     ``yuv420p``. A frame without results is passed on as it is, without a copy. The copy's memory is used
-    again when everybody has let go of the picture.
+    again when everybody has let go of the picture. A result that is a picture itself is shown in place of the
+    frame's, in its own size.
 
     Args:
         keys: where the results are, one entry for each model; what a packet does not have is not drawn.
         style: what to draw, and how large.
-        needs: keys that have to be there before this stage; default: the detections of ``keys``.
+        needs: keys that have to be there before this stage; default: the first of each model.
         annotated: the key to create.
     """
 
@@ -63,19 +61,22 @@ class Draw:
     ) -> None:
         self.style = style or DrawStyle()
         self._keys, self._annotated = tuple(keys), annotated
-        self.reads: frozenset[Key[Any]] = detection_keys(keys) if needs is None else needs
+        self.reads: frozenset[Key[Any]] = first_keys(keys) if needs is None else needs
         self.creates: frozenset[Key[Any]] = frozenset({annotated})
         self._pool = PicturePool()
 
     def open(self) -> None: ...
 
     def process(self, packet: Packet) -> Iterable[Packet]:
-        picture = packet.frame.picture
-        if _has_results(packet, self._keys):
-            canvas = _Canvas.copy_of(picture, self._pool)
-            for keys in self._keys:
-                canvas.draw(packet, keys, self.style)
-            picture = canvas.picture(picture)
+        picture = _shown(packet, self._keys)
+        strokes = _strokes(packet, self._keys, self.style, on=picture)
+        if strokes:
+            canvas = _copy_of(picture, self._pool)
+            for draw in strokes:
+                draw(canvas)
+            picture = replace(
+                picture, format=canvas.format, planes=canvas.planes, matrix=canvas.matrix, full_range=canvas.full_range
+            )
         yield packet.with_item(self._annotated, picture)
 
     def end_stream(self, stream_id: str, reason: EndReason) -> Iterable[Packet]:
@@ -87,124 +88,57 @@ class Draw:
 def draw_rgb(
     packet: Packet, keys: Sequence[ResultKeys] = (ResultKeys(),), *, style: DrawStyle | None = None
 ) -> NDArray[np.uint8]:
-    """The frame with its results drawn on it: a new RGB array, uint8 [H, W, 3]."""
-    canvas = _Canvas("rgb24", (packet.frame.picture.rgb().copy(),), "rgb", True)
-    for one in keys:
-        canvas.draw(packet, one, style or DrawStyle())
+    """The picture with the results drawn on it: a new RGB array, uint8 [H, W, 3]."""
+    shown = _shown(packet, keys)
+    canvas = Canvas("rgb24", (shown.rgb().copy(),), "rgb", True)
+    for draw in _strokes(packet, keys, style or DrawStyle(), on=shown):
+        draw(canvas)
     return canvas.planes[0]
 
 
-def _has_results(packet: Packet, keys: Sequence[ResultKeys]) -> bool:
-    return any(
-        len(detections or ()) + len(landmarks or ()) + len(panoptic.segments if panoptic else ())
-        for detections, landmarks, panoptic in (_found(packet, one) for one in keys)
-    )
+def _shown(packet: Packet, keys: Sequence[ResultKeys]) -> Picture:
+    """The picture that is drawn on: a result that is one, or the frame's own."""
+    for one in keys:
+        for kind, row in RESULT_TYPES.items():
+            value = one.found(packet, kind)
+            picture = None if value is None else row.picture(value)
+            if picture is not None:
+                return picture
+    return packet.frame.picture
 
 
-def _found(packet: Packet, keys: ResultKeys) -> tuple[Detections | None, Landmarks | None, PanopticMap | None]:
-    """What one model found in the frame."""
-    detections = None if keys.detections is None else packet.get(keys.detections)
-    landmarks = None if keys.landmarks is None else packet.get(keys.landmarks)
-    panoptic = None if keys.panoptic is None else packet.get(keys.panoptic)
-    return detections, landmarks, panoptic
+def _strokes(
+    packet: Packet, keys: Sequence[ResultKeys], style: DrawStyle, *, on: Picture
+) -> list[Callable[[Canvas], None]]:
+    """What to draw, from the bottom up: one model after the other, each with its layers.
+
+    Nothing on a picture of another size than the frame's, in whose pixels results are.
+    """
+    frame = packet.frame.picture
+    if (on.height, on.width) != (frame.height, frame.width):
+        return []
+    strokes: list[Callable[[Canvas], None]] = []
+    for one in keys:
+        layers: list[Stroke] = []
+        for kind, row in RESULT_TYPES.items():
+            value = one.found(packet, kind)
+            if value is not None:
+                layers += row.draw(value, style)
+        strokes += (draw for _, draw in sorted(layers, key=itemgetter(0)))
+    return strokes
 
 
-@dataclass(frozen=True, slots=True)
-class _Canvas:
-    """Writable planes and how their samples mean colours."""
-
-    format: str
-    planes: tuple[NDArray[np.uint8], ...]
-    matrix: Matrix
-    full_range: bool
-
-    @classmethod
-    def copy_of(cls, picture: Picture, pool: PicturePool) -> _Canvas:
-        """A copy of a picture that can be drawn on, in 8 bits."""
-        name = _EIGHT_BITS.get(picture.format, picture.format)
-        planes = pool.take(PIXEL_FORMATS[name].shapes(picture.height, picture.width))
-        layout = PIXEL_FORMATS[picture.format]
-        for source, target in zip(picture.host_planes, planes, strict=False):
-            _copy_samples(source, target, shift=layout.bits - 8 + layout.low_bits)
-        for chroma in planes[len(picture.planes) :]:  # of gray
-            chroma.fill(128)
-        gray = picture.format == "gray" and picture.matrix == "rgb"
-        return cls(name, planes, "bt709" if gray else picture.matrix, picture.full_range)
-
-    def picture(self, original: Picture) -> Picture:
-        """What was drawn, as a picture; the canvas can no longer be drawn on."""
-        return replace(original, format=self.format, planes=self.planes, matrix=self.matrix, full_range=self.full_range)
-
-    def draw(self, packet: Packet, keys: ResultKeys, style: DrawStyle) -> None:
-        """Draw one model's results: segments below masks below boxes below points below labels."""
-        height, width = self.planes[0].shape[:2]
-        detections, landmarks, panoptic = _found(packet, keys)
-        if panoptic is not None and style.masks:
-            draw_segments(*self._place, *colored_ids(panoptic), style.mask_opacity, **self._color)
-        colors = None if detections is None else colors_of(detections.class_ids)
-        if detections is not None and colors is not None and len(detections):
-            if style.masks and detections.masks is not None:
-                masks = detections.masks
-                draw_masks(
-                    *self._place, masks.boxes, masks.bits, masks.offsets, colors, style.mask_opacity, **self._color
-                )
-            if style.boxes:
-                line = style.line_px(height, width)
-                draw_boxes(*self._place, detections.boxes, colors, thickness=line, **self._color)
-        if style.points and landmarks is not None and len(landmarks):
-            self._draw_points(landmarks, style, radius=max(1.5, min(height, width) / 360))
-        if style.labels and panoptic is not None:
-            self._draw_names(panoptic, style)
-        if style.labels and detections is not None and colors is not None and len(detections):
-            self._draw_labels(detections, colors, style)
-
-    def _draw_points(self, landmarks: Landmarks, style: DrawStyle, *, radius: float) -> None:
-        rows, names = landmarks.points.shape[:2]
-        shown = landmarks.scores.reshape(-1) >= style.min_point_score
-        colors = colors_of(np.arange(1, names + 1).repeat(rows).reshape(names, rows).T.reshape(-1))
-        points = landmarks.points.reshape(-1, 2)[shown]
-        draw_points(*self._place, points, colors[shown], radius=radius, **self._color)
-
-    def _draw_names(self, panoptic: PanopticMap, style: DrawStyle) -> None:
-        size = style.text_px(*self.planes[0].shape[:2])
-        places = name_places(panoptic)
-        segments = tuple(panoptic.segments[row] for row, _, _ in places)
-        masks = [text_mask(_segment_text(segment, style), size) for segment in segments]
-        origins = [
-            (x - mask.shape[1] // 2, y - mask.shape[0] // 2) for (_, x, y), mask in zip(places, masks, strict=True)
-        ]
-        self._draw_texts(masks, np.array(origins, np.int32).reshape(-1, 2), segment_colors(segments), style)
-
-    def _draw_labels(self, detections: Detections, colors: NDArray[np.uint8], style: DrawStyle) -> None:
-        height, width = self.planes[0].shape[:2]
-        size = style.text_px(height, width)
-        masks = [text_mask(text, size) for text in _texts(detections, style)]
-        self._draw_texts(masks, _label_origins(detections.boxes, masks, width), colors, style)
-
-    def _draw_texts(
-        self,
-        masks: Sequence[NDArray[np.uint8]],
-        origins: NDArray[np.int32],
-        colors: NDArray[np.uint8],
-        style: DrawStyle,
-    ) -> None:
-        draw_labels(
-            *self._place,
-            masks,
-            origins,
-            colors=colors,
-            text_colors=text_colors_on(colors),
-            opacity=style.label_opacity,
-            **self._color,
-        )
-
-    @property
-    def _place(self) -> tuple[tuple[NDArray[np.uint8], ...], str]:
-        return self.planes, self.format
-
-    @property
-    def _color(self) -> dict[str, Any]:
-        return {"matrix": self.matrix, "full_range": self.full_range}
+def _copy_of(picture: Picture, pool: PicturePool) -> Canvas:
+    """A copy of a picture that can be drawn on, in 8 bits."""
+    name = _EIGHT_BITS.get(picture.format, picture.format)
+    planes = pool.take(PIXEL_FORMATS[name].shapes(picture.height, picture.width))
+    layout = PIXEL_FORMATS[picture.format]
+    for source, target in zip(picture.host_planes, planes, strict=False):
+        _copy_samples(source, target, shift=layout.bits - 8 + layout.low_bits)
+    for chroma in planes[len(picture.planes) :]:  # of gray
+        chroma.fill(128)
+    gray = picture.format == "gray" and picture.matrix == "rgb"
+    return Canvas(name, planes, "bt709" if gray else picture.matrix, picture.full_range)
 
 
 def _copy_samples(source: NDArray[Any], target: NDArray[np.uint8], *, shift: int) -> None:
@@ -214,36 +148,3 @@ def _copy_samples(source: NDArray[Any], target: NDArray[np.uint8], *, shift: int
         return
     rounded = (source >> shift) + (source >> (shift - 1) & 1)
     np.minimum(rounded, 255, out=target, casting="unsafe")
-
-
-def _texts(detections: Detections, style: DrawStyle) -> list[str]:
-    names, tracks = detections.class_names, detections.track_ids
-    texts = [names[class_id] for class_id in detections.class_ids.tolist()]
-    if style.scores:
-        texts = [f"{text} {score:.2f}" for text, score in zip(texts, detections.scores.tolist(), strict=True)]
-    if style.tracks and tracks is not None:
-        texts = [f"{text} #{track}" if track >= 0 else text for text, track in zip(texts, tracks.tolist(), strict=True)]
-    return texts
-
-
-def _segment_text(segment: Segment, style: DrawStyle) -> str:
-    score = "" if segment.score is None or not style.scores else f" {segment.score:.2f}"
-    track = "" if segment.track_id is None or not style.tracks else f" #{segment.track_id}"
-    return segment.class_name + score + track
-
-
-def _label_origins(boxes: NDArray[np.float32], masks: Sequence[NDArray[np.uint8]], width: int) -> NDArray[np.int32]:
-    """Where labels go, int32 [N, 2]: on top of their boxes, inside where there is no room above; within the width.
-
-    Labels of boxes with the same corner stand below each other.
-    """
-    sizes = np.array([mask.shape for mask in masks], np.int64).reshape(-1, 2)
-    corners = np.clip(np.nan_to_num(boxes[:, :2]), -(1 << 20), 1 << 20).astype(np.int64)
-    x = np.maximum(np.minimum(corners[:, 0], width - sizes[:, 1]), 0)
-    above = corners[:, 1] - sizes[:, 0]
-    y = np.where(above >= 0, above, np.maximum(corners[:, 1], 0))
-    taken: dict[tuple[int, ...], int] = {}
-    for row, corner in enumerate(map(tuple, corners.tolist())):
-        y[row] = taken.get(corner, int(y[row]))
-        taken[corner] = int(y[row] + sizes[row, 0])
-    return np.stack([x, y], axis=1).astype(np.int32)

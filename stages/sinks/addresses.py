@@ -317,14 +317,9 @@ def check_free(path: Path, existing: Sequence[Path], *, overwrite: bool) -> None
         raise output_error(path, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
 
 
-def detection_keys(keys: Sequence[ResultKeys]) -> frozenset[Key[Any]]:
-    """The keys of each model's detections; of its panoptic maps, or tensors, where it gives nothing before these."""
-    found: set[Key[Any]] = set()
-    for one in keys:
-        first = one.detections or (None if one.landmarks else one.panoptic or one.tensors)
-        if first is not None:
-            found.add(first)
-    return frozenset(found)
+def first_keys(keys: Sequence[ResultKeys]) -> frozenset[Key[Any]]:
+    """The first key of each model: its detections, or what it gives in place of these."""
+    return frozenset(key for one in keys for key in one.all()[:1])
 
 
 def shown_picture(packet: Packet, key: Key[Picture] | None) -> Picture | None:

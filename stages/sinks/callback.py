@@ -10,7 +10,7 @@ from ...pipeline.results.format import ResultKeys
 from ...pipeline.results.frame_result import FrameResult
 from ...pipeline.stage import EndReason
 from ..drawing.draw import draw_rgb
-from .addresses import detection_keys
+from .addresses import first_keys
 
 ResultCallback = Callable[[FrameResult], object]
 
@@ -21,7 +21,7 @@ class Callback:
     Args:
         function: gets a :class:`FrameResult`; what it returns is not used, what it raises ends the run.
         keys: where the results are, one entry for each model.
-        needs: keys that a stage must have created; default: the detections of ``keys``.
+        needs: keys that a stage must have created; default: the first of each model.
         result_of: makes the result of a packet; default: a ``FrameResult`` that draws in the default style.
     """
 
@@ -34,7 +34,7 @@ class Callback:
         result_of: Callable[[Packet], FrameResult] | None = None,
     ) -> None:
         self.name = getattr(function, "__name__", type(function).__name__)
-        self.reads: frozenset[Key[Any]] = detection_keys(keys) if needs is None else needs
+        self.reads: frozenset[Key[Any]] = first_keys(keys) if needs is None else needs
         self._function, self._keys = function, tuple(keys)
         self._result_of = result_of or self._plain_result
 

@@ -12,8 +12,10 @@ from typing import Any
 from ...pipeline.claims import Claims, output_error
 from ...pipeline.errors import UsageError
 from ...pipeline.packet import TENSORS, Key, Packet
-from ...pipeline.results.format import Record, ResultKeys
+from ...pipeline.results.format import ResultKeys
 from ...pipeline.results.frame_result import FrameResult
+from ...pipeline.results.record import Record
+from ...pipeline.results.result_types import RESULT_TYPES
 from ...pipeline.stage import Sink, keys_of
 from ...pipeline.types.picture import Picture
 from ..drawing.draw import ANNOTATED
@@ -172,7 +174,7 @@ class Outputs:
         Raises:
             UsageError: pictures without anything to draw, or files of tensors without tensors.
         """
-        drawable = any(one.detections or one.landmarks or one.panoptic for one in keys)
+        drawable = any(row.drawable and one.get(kind) for one in keys for kind, row in RESULT_TYPES.items())
         for address in self._addresses:
             kind = kind_of(address)
             if kind in _SHOWN and not drawable:
@@ -180,7 +182,7 @@ class Outputs:
                     f"output {address!r} shows what was found, and the head 'raw' gives tensors only; write them to"
                     " tensors/%06d.npz, or leave out the head"
                 )
-            if kind is Kind.TENSORS and not any(one.tensors for one in keys):
+            if kind is Kind.TENSORS and not any(one.get(TENSORS) for one in keys):
                 raise UsageError(f"output {address!r} is for raw tensors, which only the head 'raw' gives (--head raw)")
 
     def resume_after(self, stream_id: str) -> int:
@@ -214,7 +216,7 @@ class Outputs:
             result_of: makes what functions are called with; None: a plain ``FrameResult``.
             preset: of the video encoder.
             threads: of each video encoder.
-            needs: keys that must have been created before results are written; None: the detections of ``keys``.
+            needs: keys that must have been created before results are written; None: the first of each model.
             drawn: show the annotated pictures; False: the frames as they came.
 
         Raises:
@@ -329,7 +331,7 @@ def _images(address: str, paths: dict[str, Path], settings: _Settings) -> Sink:
 
 
 def _tensors(address: str, paths: dict[str, Path], settings: _Settings) -> Sink:
-    key = next((one.tensors for one in settings.keys if one.tensors), TENSORS)
+    key = next((found for one in settings.keys if (found := one.get(TENSORS))), TENSORS)
     return WriteTensors(
         paths, key=key, overwrite=settings.overwrite, names=settings.names.get(address), claims=settings.claims
     )

@@ -12,10 +12,11 @@ from typing import Any
 from ...pipeline.claims import CHECKED_EVERY_S, Claim, Claims, output_error
 from ...pipeline.errors import UsageError
 from ...pipeline.packet import Key, Packet
-from ...pipeline.results.format import Record, ResultKeys, dumps, frame_record, header_record
+from ...pipeline.results.format import ResultKeys, dumps, frame_record, header_record
 from ...pipeline.results.reader import ResultsEnd, header_differences, results_end
+from ...pipeline.results.record import Record
 from ...pipeline.stage import EndReason
-from .addresses import detection_keys
+from .addresses import first_keys
 
 
 class WriteResults:
@@ -28,7 +29,7 @@ class WriteResults:
         paths: the file of each stream; streams may share one. None: standard output.
         header: the first line; None: one without models.
         keys: where the results are, one entry for each model.
-        needs: keys that a stage must have created; default: the detections of ``keys``.
+        needs: keys that a stage must have created; default: the first of each model.
         resume: go on after the last whole line of files that exist.
         overwrite: replace files that exist; otherwise those that are not claimed yet must not be there.
         claims: of the run; None: its own.
@@ -48,7 +49,7 @@ class WriteResults:
         claims: Claims | None = None,
     ) -> None:
         self.paths = None if paths is None else dict(paths)
-        self.reads = detection_keys(keys) if needs is None else needs
+        self.reads = first_keys(keys) if needs is None else needs
         self._header = header_record() if header is None else header
         self._keys, self._resume, self._overwrite = tuple(keys), resume, overwrite
         self._claims = Claims() if claims is None else claims

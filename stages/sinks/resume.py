@@ -40,7 +40,7 @@ def _lines(files: Files, stream: str) -> Sequence[Line]:
     furthest: list[Line] = []
     for path in _results_of(files, stream):
         found = [
-            Line(record.index, record.time_s, record.size, record.dropped is not None)
+            Line(record.index, record.time_s, record.shown_size, record.dropped is not None)
             for record in read_results(path).frames(ended_lines_only=True)
             if record.stream == stream
         ]

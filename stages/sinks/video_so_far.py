@@ -19,7 +19,7 @@ _ANOTHER_S = 1.0
 
 
 class Line(NamedTuple):
-    """What is needed of a frame's results: its number, its time, (height, width), and whether it was dropped."""
+    """What is needed of a frame's results: its number, its time, (height, width) as shown, whether it was dropped."""
 
     frame: int
     time_s: float

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 from vidgraph import Detections, Graph, Key, Packet
-from vidgraph.models import OutputKeys
+from vidgraph.models import ResultKeys
 from vidgraph.models.load import load_model
 from vidgraph.models.model import Model, Propagation
 from vidgraph.models.registry import find_model
 from vidgraph.models.run import named_model, run
 from vidgraph.pipeline.errors import UsageError
-from vidgraph.pipeline.packet import KEY_FRAME
+from vidgraph.pipeline.packet import DETECTIONS, KEY_FRAME
 from vidgraph.stages.inference.key_frames import PhasedInterval
 from vidgraph.stages.sources.registry import open_source
 
@@ -123,7 +123,10 @@ def test_raw_tensors_of_key_frames_and_of_those_between(load: Callable[..., Mode
 def test_two_video_models_in_one_graph(load: Callable[..., Model], face_clip: Path) -> None:
     seen: list[tuple[int, int]] = []
     with load() as one, load(keyframes=2) as other:
-        stages = [*one.stages(), *other.stages(prefix="other_", keys=OutputKeys(Key("others", Detections)))]
+        stages = [
+            *one.stages(),
+            *other.stages(prefix="other_", keys=ResultKeys(keys={DETECTIONS: Key("others", Detections)})),
+        ]
 
         def note(packet: Packet) -> None:
             seen.append((packet[KEY_FRAME], packet[Key("other_key_frame", int)]))

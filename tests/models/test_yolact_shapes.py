@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from vidgraph.engines import open_engine
 from vidgraph.engines.onnx_file import read_metadata
-from vidgraph.models import OutputKeys, find_model, load_model
+from vidgraph.models import ResultKeys, find_model, load_model
 from vidgraph.models.export.export import export
 from vidgraph.models.family import Choices
 from vidgraph.models.weights.checkpoint import load_network
@@ -154,7 +154,7 @@ def test_nothing_found() -> None:
     for nms in ("fast", "cross-class", "traditional"):
         choices = Choices(nms=nms)
         decode = DecodeInstances.of(
-            CONFIGS[VIDEO], choices, raw=Key("raw", RawOutputs), keys=OutputKeys(), stage_name="decode"
+            CONFIGS[VIDEO], choices, raw=Key("raw", RawOutputs), keys=ResultKeys(), stage_name="decode"
         )
         found = decode.decode(raw, (70, 101))
         assert len(found) == 0
@@ -164,5 +164,5 @@ def test_nothing_found() -> None:
 def test_unknown_suppression() -> None:
     with pytest.raises(UsageError, match="unknown suppression 'soft'; known: fast, cross-class, traditional"):
         DecodeInstances.of(
-            CONFIGS[VIDEO], Choices(nms="soft"), raw=Key("raw", RawOutputs), keys=OutputKeys(), stage_name="decode"
+            CONFIGS[VIDEO], Choices(nms="soft"), raw=Key("raw", RawOutputs), keys=ResultKeys(), stage_name="decode"
         )

@@ -13,7 +13,7 @@ import pytest
 from vidgraph.engines import ENGINES, open_engine
 from vidgraph.models import MODELS, find_model, load_model
 from vidgraph.models.export.export import export
-from vidgraph.models.family import Choices, OutputKeys
+from vidgraph.models.family import Choices
 from vidgraph.models.weights.checkpoint import load_network
 from vidgraph.models.weights.download import pull
 from vidgraph.models.weights.find import Weights, pulled_path, weights_here
@@ -23,6 +23,7 @@ from vidgraph.models.yolact_edge.postprocess import DecodeInstances
 from vidgraph.models.yolact_edge.priors import priors_of
 from vidgraph.pipeline.errors import UsageError
 from vidgraph.pipeline.packet import Key
+from vidgraph.pipeline.results.format import ResultKeys
 from vidgraph.pipeline.types.affine import Affine
 from vidgraph.pipeline.types.detections import Detections
 from vidgraph.stages.inference.infer import RawOutputs
@@ -189,7 +190,7 @@ def test_scores_count_how_sure_the_mask_is() -> None:
 
     def found(config: YolactConfig, least: float) -> Detections:
         choices, key = Choices(min_score=least), Key("raw", RawOutputs)
-        return DecodeInstances.of(config, choices, raw=key, keys=OutputKeys(), stage_name="decode").decode(raw, size)
+        return DecodeInstances.of(config, choices, raw=key, keys=ResultKeys(), stage_name="decode").decode(raw, size)
 
     sure = found(CONFIG, 0.01)
     np.testing.assert_allclose(sure.scores, [0.8 * 0.9, 0.9 * 0.6, 0.6 * 0.75], rtol=1e-5)

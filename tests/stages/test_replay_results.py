@@ -98,7 +98,7 @@ def test_another_picture_is_refused(tmp_path: Path) -> None:
 
 
 def test_several_models_are_attached_by_name(tmp_path: Path) -> None:
-    cars = ResultKeys("cars", CARS, None)
+    cars = ResultKeys("cars", {DETECTIONS: CARS})
     models = (FACES, ModelInfo("cars", class_names=("car",)))
     one = packet(4).with_item(CARS, Detections.empty(("car",)))
     results = written(tmp_path / "r.jsonl", [one], keys=(ResultKeys("faces"), cars), models=models)
@@ -106,7 +106,7 @@ def test_several_models_are_attached_by_name(tmp_path: Path) -> None:
         AttachResults(results)
     with pytest.raises(UsageError, match="no results of model 'dogs'; it has faces, cars"):
         AttachResults(results, model="dogs")
-    stage = AttachResults(results, model="cars", detections=CARS)
+    stage = AttachResults(results, model="cars", keys=cars)
     assert stage.creates == {CARS, HELD_FROM}
     (out,) = stage.process(Packet(frame(4)))
     assert out[CARS].class_names == ("car",)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ...pipeline.claims import hidden
 from ...pipeline.ground_truth import FACE_POINTS, GroundTruth
-from ...pipeline.results.format import PIXEL_DECIMALS
+from ...pipeline.results.record import PIXEL_DECIMALS
 from ...pipeline.types.landmarks import Landmarks
 from .dataset import Clip, Dataset, Sample
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from ...models.load import load_model
 from ...pipeline.errors import UsageError
-from ...pipeline.packet import Key, Packet
+from ...pipeline.packet import DETECTIONS, Key, Packet
 from ...pipeline.results.format import ModelInfo, ResultKeys
 from ...pipeline.stage import EndReason, Stage, keys_of
 from ...stages.hold import Hold
@@ -202,13 +202,13 @@ def _judge_maker(model: Judged, dataset: Dataset, scope: Scope) -> Callable[[], 
     """
     keys, names = model.result_keys(), model.class_names
     faces_only = names == (FACE,) and FACE not in dataset.class_names
-    detects = keys.detections is not None and bool(names)
+    detects = keys.get(DETECTIONS) is not None and bool(names)
     if detects and not faces_only and dataset.class_names:
         classes = match_classes(model.name, names, dataset.name, dataset.class_names, scope.classes)
     else:
         classes = ClassMap.nothing(len(names), len(dataset.class_names))
     subsets = None if scope.wider_subsets is None else WiderSubsets.read(scope.wider_subsets)
-    faces = FACE in names and keys.detections is not None
+    faces = FACE in names and keys.get(DETECTIONS) is not None
     return lambda: Judge(keys, classes, names, dataset.class_names, dataset.stuff_names, faces, subsets)
 
 
@@ -262,9 +262,8 @@ class _Way:
         if self.variant.every is None:
             return stages
         created = frozenset[Key[Any]]().union(*(keys_of(stage, "creates") for stage in stages))
-        keys = self.judge.keys
-        held = (keys.detections, keys.landmarks, keys.panoptic)
-        return [Sample(every=self.variant.every), *stages, Hold([key for key in held if key in created])]
+        held = [key for key in self.judge.keys.all() if key in created]
+        return [Sample(every=self.variant.every), *stages, Hold(held)]
 
     def settings(self) -> dict[str, Any]:
         """For the report."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...pipeline.ground_truth import FACE_POINTS, MPII_JOINTS, GroundTruth
-from ...pipeline.packet import HELD_FROM, KEY_FRAME, SKIPPED, Packet
+from ...pipeline.packet import DETECTIONS, HELD_FROM, KEY_FRAME, LANDMARKS, PANOPTIC, SKIPPED, Packet
 from ...pipeline.results.format import ResultKeys
 from ...pipeline.types.detections import Detections
 from ...pipeline.types.landmarks import Landmarks
@@ -97,8 +97,7 @@ class Judge:
         """Take in a frame; ``stream`` tells passes over the same clip apart."""
         self.frames += 1
         clip = f"{stream}{known.clip}"
-        found = None if self.keys.detections is None else packet.get(self.keys.detections)
-        points = None if self.keys.landmarks is None else packet.get(self.keys.landmarks)
+        found, points = self.keys.found(packet, DETECTIONS), self.keys.found(packet, LANDMARKS)
         if self.classes.names:
             given = found if found is not None else Detections.empty(self.class_names)
             self._add_objects(known, given, clip, _distance(packet))
@@ -107,7 +106,7 @@ class Judge:
         if points is not None and known.truth.bodies is not None and points.names == MPII_JOINTS:
             self._has_bodies = True
             self._bodies.add(known.truth.bodies, points, points.scores.mean(axis=1))
-        panoptic = None if self.keys.panoptic is None else packet.get(self.keys.panoptic)
+        panoptic = self.keys.found(packet, PANOPTIC)
         if panoptic is not None and known.truth.panoptic is not None:
             class_ids = {name: number for number, name in enumerate((*self.things, *self.stuff))}
             (true_map, true_ids), (found_map, found_ids) = (

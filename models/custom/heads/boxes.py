@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from ....engines.spec import TensorSpec
 from ....kernels import class_nms, top_scores
 from ....pipeline.errors import EngineError
-from ....pipeline.packet import Key
+from ....pipeline.packet import DETECTIONS, Key
 from ....pipeline.types.detections import Detections
 from ....stages.inference.infer import RawOutputs
 from ....stages.inference.preprocess import Size
-from ...family import Arrays, Choices, OutputKeys, Take
+from ...family import Arrays, Choices, Take
 from ..description import Description
-from ..head import HeadResults, check_finite
+from ..head import Found, check_finite
 
 Floats = NDArray[np.float32]
 
@@ -199,9 +199,10 @@ class GivenBoxes:
         """There are no points."""
         return ()
 
-    def creates(self, keys: OutputKeys) -> frozenset[Key[Any]]:
+    @property
+    def gives(self) -> tuple[Key[Any], ...]:
         """Detections."""
-        return frozenset({keys.detections})
+        return (DETECTIONS,)
 
     def take(self, choices: Choices) -> Take:
         """The rows that score enough."""
@@ -225,7 +226,7 @@ class GivenBoxes:
         scores = np.ascontiguousarray(outputs[self.scores]).reshape(-1)
         return scores, outputs[self.labels].reshape(-1) - self.first_class, outputs[self.boxes].reshape(-1, 4)
 
-    def decode(self, raw: RawOutputs, frame: Size, choices: Choices, names: tuple[str, ...]) -> HeadResults:
+    def decode(self, raw: RawOutputs, frame: Size, choices: Choices, names: tuple[str, ...]) -> Found:
         """Detections, best first, as the graph gives them; with ``nms_iou`` suppressed once more.
 
         Raises:
@@ -240,7 +241,7 @@ class GivenBoxes:
             )
         found = Detections(boxes, raw.arrays["scores"], ids, names)
         limit = len(found) if choices.max_detections is None else choices.max_detections
-        return HeadResults(detections=finished(found, frame, max_iou=choices.nms_iou, limit=limit))
+        return {DETECTIONS: finished(found, frame, max_iou=choices.nms_iou, limit=limit)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from ....engines.spec import TensorSpec
 from ....pipeline.errors import UsageError
-from ....pipeline.packet import Key
+from ....pipeline.packet import DETECTIONS, Key
 from ....pipeline.types.detections import Detections
 from ....stages.inference.infer import RawOutputs
 from ....stages.inference.preprocess import Size
-from ...family import Arrays, Choices, OutputKeys, Take
+from ...family import Arrays, Choices, Take
 from ..description import Description
-from ..head import Head, HeadResults, check_finite
+from ..head import Found, Head, check_finite
 from .boxes import best_pairs, class_columns, output_of, sigmoid, softmax, wrong_count
 
 MIN_SCORE, MAX_DETECTIONS = 0.0, 1
@@ -56,9 +56,10 @@ class Classified:
         """There are no points."""
         return ()
 
-    def creates(self, keys: OutputKeys) -> frozenset[Key[Any]]:
+    @property
+    def gives(self) -> tuple[Key[Any], ...]:
         """Detections."""
-        return frozenset({keys.detections})
+        return (DETECTIONS,)
 
     def take(self, choices: Choices) -> Take:
         """The best classes, best first.
@@ -92,11 +93,11 @@ class Classified:
             return row
         return softmax(row) if kind == "softmax" else sigmoid(row)
 
-    def decode(self, raw: RawOutputs, frame: Size, choices: Choices, names: tuple[str, ...]) -> HeadResults:
+    def decode(self, raw: RawOutputs, frame: Size, choices: Choices, names: tuple[str, ...]) -> Found:
         """One detection for each class, with the whole frame as its box, best first."""
         ids = raw.arrays["class_ids"]
         boxes = np.tile(np.array((0, 0, frame[1], frame[0]), np.float32), (len(ids), 1))
-        return HeadResults(detections=Detections(boxes, raw.arrays["scores"], ids, names))
+        return {DETECTIONS: Detections(boxes, raw.arrays["scores"], ids, names)}
 
 
 def fit(outputs: Sequence[TensorSpec], about: Description, size: Size) -> Head | str | None:

@@ -18,13 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....engines.spec import TensorSpec
-from ....pipeline.packet import Key
+from ....pipeline.packet import DETECTIONS, Key
 from ....pipeline.types.detections import Detections
 from ....stages.inference.infer import RawOutputs
 from ....stages.inference.preprocess import Size
-from ...family import Arrays, Choices, OutputKeys, Take
+from ...family import Arrays, Choices, Take
 from ..description import Description
-from ..head import Head, HeadResults
+from ..head import Found, Head
 from ..ultralytics import OF_YOLO
 from .boxes import (
     BoxForm,
@@ -82,9 +82,10 @@ class Queries:
         """There are no points."""
         return ()
 
-    def creates(self, keys: OutputKeys) -> frozenset[Key[Any]]:
+    @property
+    def gives(self) -> tuple[Key[Any], ...]:
         """Detections."""
-        return frozenset({keys.detections})
+        return (DETECTIONS,)
 
     def take(self, choices: Choices) -> Take:
         """The queries that score enough, best first."""
@@ -120,12 +121,12 @@ class Queries:
             shares, min_score=min_score, limit=len(logits), activate=self.scores == "sigmoid", classes=choices.classes
         )
 
-    def decode(self, raw: RawOutputs, frame: Size, choices: Choices, names: tuple[str, ...]) -> HeadResults:
+    def decode(self, raw: RawOutputs, frame: Size, choices: Choices, names: tuple[str, ...]) -> Found:
         """Detections, best first. Nothing is suppressed unless ``nms_iou`` is given."""
         boxes = self.form.in_frame(raw.arrays["boxes"], raw)
         found = Detections(boxes, raw.arrays["scores"], raw.arrays["class_ids"], names)
         limit = len(found) if choices.max_detections is None else choices.max_detections
-        return HeadResults(detections=finished(found, frame, max_iou=choices.nms_iou, limit=limit))
+        return {DETECTIONS: finished(found, frame, max_iou=choices.nms_iou, limit=limit)}
 
 
 def fit(outputs: Sequence[TensorSpec], about: Description, size: Size) -> Head | str | None:

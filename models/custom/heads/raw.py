@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from ....engines.spec import TensorSpec
-from ....pipeline.packet import Key
+from ....pipeline.packet import TENSORS, Key
 from ....pipeline.types.tensors import Tensors
 from ....stages.inference.infer import RawOutputs, copy_all
 from ....stages.inference.preprocess import Size
-from ...family import Choices, OutputKeys, Take
+from ...family import Choices, Take
 from ..description import Description
-from ..head import HeadResults
+from ..head import Found
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +29,14 @@ class RawHead:
         """Everything."""
         return copy_all
 
-    def creates(self, keys: OutputKeys) -> frozenset[Key[Any]]:
+    @property
+    def gives(self) -> tuple[Key[Any], ...]:
         """Tensors."""
-        return frozenset({keys.tensors})
+        return (TENSORS,)
 
-    def decode(self, raw: RawOutputs, frame: Size, choices: Choices, names: tuple[str, ...]) -> HeadResults:
+    def decode(self, raw: RawOutputs, frame: Size, choices: Choices, names: tuple[str, ...]) -> Found:
         """The same arrays."""
-        return HeadResults(tensors=Tensors(raw.arrays, raw.size, raw.affine))
+        return {TENSORS: Tensors(raw.arrays, raw.size, raw.affine)}
 
 
 def fit(outputs: Sequence[TensorSpec], about: Description, size: Size) -> RawHead | None:

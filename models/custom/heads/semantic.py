@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 from ....engines.spec import TensorSpec
 from ....kernels import label_map, label_runs
 from ....pipeline.errors import EngineError, UsageError
-from ....pipeline.packet import Key
+from ....pipeline.packet import PANOPTIC, Key
 from ....pipeline.types.affine import Affine
 from ....pipeline.types.panoptic import PanopticMap, Segment
 from ....stages.inference.infer import RawOutputs
 from ....stages.inference.preprocess import Size
-from ...family import Arrays, Choices, OutputKeys, Take
+from ...family import Arrays, Choices, Take
 from ..description import Description
-from ..head import Head, HeadResults, check_finite
+from ..head import Found, Head, check_finite
 from .boxes import logit, wrong_count
 
 NAMES = ("logits", "out", "output", "segmentation")
@@ -67,9 +67,10 @@ class Segmented:
         """There are no points."""
         return ()
 
-    def creates(self, keys: OutputKeys) -> frozenset[Key[Any]]:
+    @property
+    def gives(self) -> tuple[Key[Any], ...]:
         """The panoptic map."""
-        return frozenset({keys.panoptic})
+        return (PANOPTIC,)
 
     def take(self, choices: Choices) -> Take:
         """The map as it is; of labels their ids.
@@ -94,7 +95,7 @@ class Segmented:
 
         return pick
 
-    def decode(self, raw: RawOutputs, frame: Size, choices: Choices, names: tuple[str, ...]) -> HeadResults:
+    def decode(self, raw: RawOutputs, frame: Size, choices: Choices, names: tuple[str, ...]) -> Found:
         """The map in frame pixels: segment ``class id + 1`` for each class that is there, the others are void.
 
         Raises:
@@ -116,7 +117,7 @@ class Segmented:
             wanted = {number + 1 for number in choices.classes}
             ids[~np.isin(ids, list(wanted))] = 0
             counted = {number: count for number, count in counted.items() if number in wanted}
-        return HeadResults(panoptic=PanopticMap(ids, self._segments(counted, names)))
+        return {PANOPTIC: PanopticMap(ids, self._segments(counted, names))}
 
     def _channels(self, logits: NDArray[np.float32], choices: Choices) -> NDArray[np.float32]:
         """Logits of all classes, [C, h, w]; those of class 0 of a single map are its threshold."""

@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 
 from ....engines.spec import TensorSpec
 from ....kernels import decode_boxes, ssd_priors
-from ....pipeline.packet import Key
+from ....pipeline.packet import DETECTIONS, Key
 from ....pipeline.types.detections import Detections
 from ....stages.inference.infer import RawOutputs
 from ....stages.inference.preprocess import Size
-from ...family import Arrays, Choices, OutputKeys, Take
+from ...family import Arrays, Choices, Take
 from ..description import Description
-from ..head import Head, HeadResults
+from ..head import Found, Head
 from .boxes import (
     BoxForm,
     GivenBoxes,
@@ -80,9 +80,10 @@ class Anchored:
         """There are no points."""
         return ()
 
-    def creates(self, keys: OutputKeys) -> frozenset[Key[Any]]:
+    @property
+    def gives(self) -> tuple[Key[Any], ...]:
         """Detections."""
-        return frozenset({keys.detections})
+        return (DETECTIONS,)
 
     def take(self, choices: Choices) -> Take:
         """The pairs of box and class that score enough, best first; boxes decoded."""
@@ -106,14 +107,12 @@ class Anchored:
 
         return pick
 
-    def decode(self, raw: RawOutputs, frame: Size, choices: Choices, names: tuple[str, ...]) -> HeadResults:
+    def decode(self, raw: RawOutputs, frame: Size, choices: Choices, names: tuple[str, ...]) -> Found:
         """Detections, best first, each class suppressed by itself."""
         boxes = self.form.in_frame(raw.arrays["boxes"], raw)
         found = Detections(boxes, raw.arrays["scores"], raw.arrays["class_ids"], names)
         max_iou = NMS_IOU if choices.nms_iou is None else choices.nms_iou
-        return HeadResults(
-            detections=finished(found, frame, max_iou=max_iou, limit=choices.max_detections or MAX_DETECTIONS)
-        )
+        return {DETECTIONS: finished(found, frame, max_iou=max_iou, limit=choices.max_detections or MAX_DETECTIONS)}
 
 
 def fit(outputs: Sequence[TensorSpec], about: Description, size: Size) -> Head | str | None:

@@ -24,11 +24,11 @@ from ....pipeline.errors import UsageError
 from ....pipeline.packet import Key
 from ....stages.inference.infer import RawOutputs
 from ....stages.inference.preprocess import Size
-from ...family import Arrays, Choices, OutputKeys, Take
+from ...family import Arrays, Choices, Take
 from ..description import Description
-from ..head import Head, HeadResults, NotSupported, check_finite
+from ..head import Found, Head, NotSupported, check_finite
 from .boxes import sigmoid
-from .yolo_results import MAX_DETECTIONS, MIN_SCORE, corners, created, finite_rows, kept_prototypes, kept_rows, results
+from .yolo_results import MAX_DETECTIONS, MIN_SCORE, corners, finite_rows, given, kept_prototypes, kept_rows, results
 from .yolo_rows import ANCHORS, BODY_POINTS, Extras, prototypes_among, read_extras, row_counts, shown
 
 NMS_IOU, NMS_IOU_OBJECTNESS = 0.7, 0.45
@@ -81,11 +81,12 @@ class YoloHead:
             raise UsageError(f"a yolo head suppresses class by class and in no other way, got nms {choices.nms!r}")
         return TakeRows(self, MIN_SCORE if choices.min_score is None else choices.min_score, choices.classes)
 
-    def creates(self, keys: OutputKeys) -> frozenset[Key[Any]]:
+    @property
+    def gives(self) -> tuple[Key[Any], ...]:
         """Detections, and points where there are some."""
-        return created(self.extras, keys)
+        return given(self.extras)
 
-    def decode(self, raw: RawOutputs, frame: Size, choices: Choices, names: tuple[str, ...]) -> HeadResults:
+    def decode(self, raw: RawOutputs, frame: Size, choices: Choices, names: tuple[str, ...]) -> Found:
         """Suppress what overlaps, and map the rest to the frame."""
         default_iou = NMS_IOU_OBJECTNESS if self.objectness else NMS_IOU
         rows = finite_rows(raw)

@@ -21,11 +21,11 @@ from ....pipeline.errors import EngineError, UsageError
 from ....pipeline.packet import Key
 from ....stages.inference.infer import RawOutputs
 from ....stages.inference.preprocess import Size
-from ...family import Arrays, Choices, OutputKeys, Take
+from ...family import Arrays, Choices, Take
 from ..description import Description
-from ..head import Head, HeadResults, NotSupported, check_finite
+from ..head import Found, Head, NotSupported, check_finite
 from .yolo import fit as fit_yolo
-from .yolo_results import MAX_DETECTIONS, MIN_SCORE, corners, created, finite_rows, kept_prototypes, kept_rows, results
+from .yolo_results import MAX_DETECTIONS, MIN_SCORE, corners, finite_rows, given, kept_prototypes, kept_rows, results
 from .yolo_rows import Extras, prototypes_among, read_extras, row_counts, shown
 
 COLUMNS = 6
@@ -74,11 +74,12 @@ class YoloEndToEndHead:
                 raise UsageError(f"a yolo-end2end head has its suppression in the graph, got {what} {value!r}")
         return TakeDetections(self, MIN_SCORE if choices.min_score is None else choices.min_score, choices.classes)
 
-    def creates(self, keys: OutputKeys) -> frozenset[Key[Any]]:
+    @property
+    def gives(self) -> tuple[Key[Any], ...]:
         """Detections, and points where there are some."""
-        return created(self.extras, keys)
+        return given(self.extras)
 
-    def decode(self, raw: RawOutputs, frame: Size, choices: Choices, names: tuple[str, ...]) -> HeadResults:
+    def decode(self, raw: RawOutputs, frame: Size, choices: Choices, names: tuple[str, ...]) -> Found:
         """Map the rows to the frame.
 
         Raises:

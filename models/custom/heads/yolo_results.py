@@ -9,24 +9,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....kernels import assemble_masks
-from ....pipeline.packet import Key
+from ....pipeline.packet import DETECTIONS, LANDMARKS, Key
 from ....pipeline.types.affine import Affine
 from ....pipeline.types.detections import Detections
 from ....pipeline.types.landmarks import Landmarks
 from ....pipeline.types.masks import Masks
 from ....stages.inference.infer import RawOutputs
 from ....stages.inference.preprocess import Size
-from ...family import Arrays, OutputKeys
-from ..head import HeadResults, check_finite
+from ...family import Arrays
+from ..head import Found, check_finite
 from .boxes import clipped, corners_of
 from .yolo_rows import Extras
 
 MIN_SCORE, MAX_DETECTIONS = 0.25, 300
 
 
-def created(extras: Extras, keys: OutputKeys) -> frozenset[Key[Any]]:
+def given(extras: Extras) -> tuple[Key[Any], ...]:
     """The keys of what there is a result for."""
-    return frozenset({keys.detections, keys.landmarks} if extras.points else {keys.detections})
+    return (DETECTIONS, LANDMARKS) if extras.points else (DETECTIONS,)
 
 
 def kept_rows(
@@ -78,7 +78,7 @@ def results(
     extras: Extras,
     unit: str,
     names: tuple[str, ...],
-) -> HeadResults:
+) -> Found:
     """Detections, with masks or points, best first as ``rows`` are.
 
     A row that lies in the padding of the input, so that it has no area in the frame, is left out.
@@ -101,8 +101,8 @@ def results(
         masks = _masks(raw, frame, placed, behind[:, : extras.coefficients])
     detections = Detections(placed, raw.arrays["scores"][rows], raw.arrays["class_ids"][rows], names, masks)
     if extras.points is None:
-        return HeadResults(detections)
-    return HeadResults(detections, _landmarks(raw, placed, behind, extras, unit))
+        return {DETECTIONS: detections}
+    return {DETECTIONS: detections, LANDMARKS: _landmarks(raw, placed, behind, extras, unit)}
 
 
 def _masks(raw: RawOutputs, frame: Size, boxes: NDArray[np.float32], coefficients: NDArray[np.float32]) -> Masks:

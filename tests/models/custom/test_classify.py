@@ -13,7 +13,7 @@ from vidgraph.engines.spec import TensorSpec
 from vidgraph.models import load_model
 from vidgraph.models.custom.description import Description
 from vidgraph.models.custom.heads import fitting
-from vidgraph.models.family import Choices, OutputKeys
+from vidgraph.models.family import Choices
 from vidgraph.pipeline.errors import EngineError, UsageError
 from vidgraph.pipeline.types.affine import Affine
 from vidgraph.pipeline.types.detections import Detections
@@ -68,7 +68,7 @@ def decoded(
     arrays = head.take(choices)(lease)
     lease["out"].fill(0)
     raw = RawOutputs(arrays, SIZE, Affine(*stretched(SIZE, LANDSCAPE)))
-    found: Detections = head.decode(raw, LANDSCAPE, choices, CLASSES).detections
+    found: Detections = head.decode(raw, LANDSCAPE, choices, CLASSES)[DETECTIONS]
     return found
 
 
@@ -132,7 +132,7 @@ def test_the_output_that_counts_and_what_the_head_says() -> None:
     both = [spec("features", 1, 512), spec("classes", 1, 5)]
     head: Any = fitting("classify")(both, Description(classes=CLASSES, outputs={"scores": "classes"}), SIZE)
     assert (head.output, head.kind, head.class_count, head.point_names) == ("classes", "classify", 5, ())
-    assert head.creates(OutputKeys()) == {DETECTIONS}
+    assert set(head.gives) == {DETECTIONS}
     for outputs in ([spec("out", 1, 84, 8400)], [spec("out", 1, 21, 48, 80)], [spec("a", 1, 5), spec("b", 1, 5, 4)]):
         assert fitting("classify")(outputs, ABOUT, SIZE) is None
 

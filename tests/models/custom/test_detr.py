@@ -14,7 +14,7 @@ from vidgraph.models import load_model
 from vidgraph.models.custom.description import Description
 from vidgraph.models.custom.detect_head import recognise
 from vidgraph.models.custom.heads import fitting
-from vidgraph.models.family import Choices, OutputKeys
+from vidgraph.models.family import Choices
 from vidgraph.pipeline.errors import EngineError, UsageError
 from vidgraph.pipeline.types.affine import Affine
 from vidgraph.pipeline.types.detections import Detections
@@ -163,7 +163,7 @@ def decoded(
     for array in lease.values():
         array.fill(0)
     raw = RawOutputs(arrays, SIZE, Affine(*stretched(SIZE, LANDSCAPE)))
-    found: Detections = head.decode(raw, LANDSCAPE, choices, CLASSES).detections
+    found: Detections = head.decode(raw, LANDSCAPE, choices, CLASSES)[DETECTIONS]
     return found
 
 
@@ -306,7 +306,7 @@ def test_nothing_found() -> None:
 def test_what_makes_scores_of_logits(columns: int, about: Description, scores: str, count: int) -> None:
     head = fitting("detr")([spec("pred_logits", 1, 9, columns), spec("pred_boxes", 1, 9, 4)], about, SIZE)
     assert (head.scores, head.class_count, head.kind, head.task) == (scores, count, "detr", "boxes")  # type: ignore[union-attr]
-    assert head.creates(OutputKeys()) == {DETECTIONS}  # type: ignore[union-attr]
+    assert set(head.gives) == {DETECTIONS}  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(

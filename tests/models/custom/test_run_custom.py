@@ -11,9 +11,10 @@ import numpy as np
 import onnx
 import pytest
 from vidgraph import Detections, Graph, Key, Landmarks
-from vidgraph.models import OutputKeys, load_model
+from vidgraph.models import ResultKeys, load_model
 from vidgraph.models.run import named_model, run
 from vidgraph.pipeline.errors import CheckpointError, UsageError
+from vidgraph.pipeline.packet import DETECTIONS, LANDMARKS, PANOPTIC
 from vidgraph.pipeline.results.format import header_record
 from vidgraph.stages import VideoSource, WriteResults
 
@@ -113,7 +114,7 @@ def _node(*about: Any) -> Any:
 
 
 def test_two_networks_in_one_graph(network: Path, face_weights: Path, face_clip: Path, tmp_path: Path) -> None:
-    face_keys = OutputKeys(detections=Key("faces", Detections), landmarks=Key("face_points", Landmarks))
+    face_keys = ResultKeys(keys={DETECTIONS: Key("faces", Detections), LANDMARKS: Key("face_points", Landmarks)})
     with load_model(str(network)) as custom, load_model("retinaface", weights=face_weights, precision="fp32") as faces:
         header = header_record(models=[custom.describe(), faces.describe()])
         keys = [custom.result_keys(), faces.result_keys(face_keys)]
@@ -135,7 +136,7 @@ def test_two_networks_of_ones_own_in_one_graph(network: Path, face_clip: Path, t
     roads = write_network(tmp_path / "roads.onnx", {"logits": maps}, size=SIZE, toml=toml)
     with load_model(str(network)) as custom, load_model(str(roads)) as semantic:
         keys = [custom.result_keys(), semantic.result_keys()]
-        assert (keys[0].landmarks, keys[0].panoptic, keys[1].detections) == (None, None, None)
+        assert [one.all() for one in keys] == [[DETECTIONS], [PANOPTIC]]
         sink = WriteResults({"in": tmp_path / "both.jsonl"}, keys=keys)
         Graph([VideoSource(face_clip)], [*custom.stages(), *semantic.stages(prefix="roads_")], [sink]).run()
     frame = json.loads((tmp_path / "both.jsonl").read_text().splitlines()[1])

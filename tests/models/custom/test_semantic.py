@@ -14,7 +14,7 @@ from vidgraph.engines.spec import TensorSpec
 from vidgraph.models import load_model
 from vidgraph.models.custom.description import Description
 from vidgraph.models.custom.heads import fitting
-from vidgraph.models.family import Choices, OutputKeys
+from vidgraph.models.family import Choices
 from vidgraph.models.run import draw
 from vidgraph.pipeline.errors import EngineError, UsageError
 from vidgraph.pipeline.types.affine import Affine
@@ -130,7 +130,7 @@ def decoded(
     lease = {"out": output.copy()}
     arrays = head.take(choices)(lease)
     lease["out"].fill(0)
-    found: PanopticMap = head.decode(RawOutputs(arrays, SIZE, Affine(*place)), frame, choices, names).panoptic
+    found: PanopticMap = head.decode(RawOutputs(arrays, SIZE, Affine(*place)), frame, choices, names)[PANOPTIC]
     return found
 
 
@@ -238,7 +238,7 @@ def test_the_output_that_counts() -> None:
     said: Any = fitting("semantic")(both, Description(classes=CLASSES, outputs={"logits": "aux"}), SIZE)
     assert (by_name.output, said.output) == ("out", "aux")
     assert (by_name.kind, by_name.class_count, by_name.point_names) == ("semantic", 5, ())
-    assert by_name.creates(OutputKeys()) == {PANOPTIC}
+    assert set(by_name.gives) == {PANOPTIC}
 
 
 def test_other_networks_are_left_to_other_heads() -> None:
@@ -256,7 +256,7 @@ def test_a_model_creates_a_map_and_no_detections(tmp_path: Path) -> None:
     with load_model(str(path)) as model:
         keys = model.result_keys()
         created = model.stages()[-1].creates  # type: ignore[attr-defined]
-    assert (keys.detections, keys.landmarks, keys.panoptic) == (None, None, PANOPTIC)
+    assert keys.all() == [PANOPTIC]
     assert created == {PANOPTIC}
     assert DETECTIONS not in created
 

@@ -14,7 +14,7 @@ from vidgraph.kernels import ssd_priors
 from vidgraph.models import load_model
 from vidgraph.models.custom.description import Description
 from vidgraph.models.custom.heads import fitting
-from vidgraph.models.family import Choices, OutputKeys
+from vidgraph.models.family import Choices
 from vidgraph.pipeline.errors import EngineError, UsageError
 from vidgraph.pipeline.types.affine import Affine
 from vidgraph.pipeline.types.detections import Detections
@@ -118,7 +118,7 @@ def decoded(
     for array in lease.values():
         array.fill(0)
     raw = RawOutputs(arrays, SIZE, Affine(*stretched(SIZE, LANDSCAPE)))
-    found: Detections = head.decode(raw, LANDSCAPE, choices, CLASSES).detections
+    found: Detections = head.decode(raw, LANDSCAPE, choices, CLASSES)[DETECTIONS]
     return found
 
 
@@ -218,7 +218,7 @@ def test_other_networks_are_left_to_other_heads() -> None:
 def test_what_a_head_says_of_itself() -> None:
     head: Any = fitting("ssd")(PAIR, ABOUT, SIZE)
     assert (head.kind, head.task, head.class_count, head.point_names) == ("ssd", "boxes", 3, ())
-    assert head.creates(OutputKeys()) == {DETECTIONS}
+    assert set(head.gives) == {DETECTIONS}
 
 
 def test_priors_are_asked_for(tmp_path: Path) -> None:

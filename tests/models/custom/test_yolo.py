@@ -14,6 +14,7 @@ from vidgraph.models.custom.description import Description
 from vidgraph.models.custom.heads import fitting
 from vidgraph.models.family import Choices
 from vidgraph.pipeline.errors import EngineError
+from vidgraph.pipeline.packet import DETECTIONS, LANDMARKS
 from vidgraph.pipeline.types.affine import Affine
 from vidgraph.stages.inference.infer import RawOutputs
 
@@ -109,7 +110,7 @@ def test_a_rectangular_mask_has_its_edges_where_the_prototypes_have_them() -> No
     table[100, 6 + 3] = 20
     outputs = {"output0": table.T[None].copy(), "output1": prototypes[None]}
     head = fitted("yolo", outputs, Description(classes=("a", "b")))
-    found = decoded(head, outputs, Mapping((2.0, 2.0), (0.0, -32.0)), (128, 320)).detections
+    found = decoded(head, outputs, Mapping((2.0, 2.0), (0.0, -32.0)), (128, 320))[DETECTIONS]
     (mask,) = [found.masks.full(row) for row in range(len(found))]
     expected = np.zeros((128, 320), bool)
     expected[10 * 8 - 32 : 14 * 8 - 32, 8 * 8 : 20 * 8] = True
@@ -137,7 +138,7 @@ def test_a_mask_that_fills_its_box_does_not_leave_it(kind: str, placing: str) ->
     head = fitted(kind, outputs, Description(classes=("a", "b")))
     for frame in (*FRAMES, (1080, 1920)):
         mapping = MAPPINGS[placing](SIZE, frame)
-        found: Any = decoded(head, outputs, mapping, frame).detections
+        found: Any = decoded(head, outputs, mapping, frame)[DETECTIONS]
         x1, y1, x2, y2 = mapping.boxes(box[None], frame)[0]
         np.testing.assert_allclose(found.masks.boxes[0], np.ceil(np.array([x1, y1, x2, y2]) - 0.5), atol=0)
         x, y = (np.arange(length) + 0.5 for length in (frame[1], frame[0]))
@@ -171,13 +172,13 @@ def test_overlaps_are_suppressed_in_their_class_only() -> None:
         table[row, :4], table[row, column] = (x, 30, 20, 20), score
     head = fitted("yolo", {"o": table.T[None].copy()}, Description(classes=("a", "b")))
     outputs, same = {"o": table.T[None].copy()}, Mapping((1.0, 1.0), (0.0, 0.0))
-    found = decoded(head, outputs, same, SIZE).detections
+    found = decoded(head, outputs, same, SIZE)[DETECTIONS]
     assert found.class_ids.tolist() == [0, 1, 1]
     np.testing.assert_array_equal(found.scores, np.float32([0.75, 0.75, 0.625]))
     assert found.boxes[0].tolist() == [31, 20, 51, 40]
-    strict = decoded(head, outputs, same, SIZE, Choices(nms_iou=0.95)).detections
+    strict = decoded(head, outputs, same, SIZE, Choices(nms_iou=0.95))[DETECTIONS]
     assert len(strict) == 4
-    assert len(decoded(head, outputs, same, SIZE, Choices(min_score=0.7, max_detections=1)).detections) == 1
+    assert len(decoded(head, outputs, same, SIZE, Choices(min_score=0.7, max_detections=1))[DETECTIONS]) == 1
 
 
 @pytest.mark.parametrize(("anchors", "kept"), [(1, 2), (3, 1)])
@@ -188,7 +189,7 @@ def test_default_overlap_is_higher_without_objectness(anchors: int, kept: int) -
     output = table if anchors == 3 else table.T
     head = fitted("yolo", {"o": output[None].copy()}, Description(classes=("a", "b")))
     found = decoded(head, {"o": output[None].copy()}, Mapping((1.0, 1.0), (0.0, 0.0)), SIZE)
-    assert len(found.detections) == kept
+    assert len(found[DETECTIONS]) == kept
 
 
 @pytest.mark.parametrize("kind", ["yolo", "yolo-end2end"])
@@ -211,10 +212,10 @@ def test_nothing_found(kind: str, extras: str) -> None:
     outputs, frame = outputs_of(objects, table, extras), (108, 192)
     head = fitted(kind, outputs, described(extras))
     found = decoded(head, outputs, letterboxed(SIZE, frame), frame, Choices(min_score=0.95))
-    assert len(found.detections) == 0
-    assert (found.detections.masks is None) == (extras != "masks")
-    assert (found.landmarks is None) == (extras != "points")
-    assert found.landmarks is None or len(found.landmarks) == 0
+    assert len(found[DETECTIONS]) == 0
+    assert (found[DETECTIONS].masks is None) == (extras != "masks")
+    assert (LANDMARKS in found) == (extras == "points")
+    assert LANDMARKS not in found or len(found[LANDMARKS]) == 0
 
 
 @pytest.mark.parametrize("kind", ["yolo", "yolo-end2end"])
@@ -227,13 +228,13 @@ def test_rows_with_a_number_that_is_none_are_left_out(kind: str) -> None:
     outputs = {"o": (table.T if kind == "yolo" else table)[None].copy()}
     head, frame = fitted(kind, outputs, described("points")), (96, 160)
     found = decoded(head, outputs, letterboxed(SIZE, frame), frame, Choices(nms_iou=0.3 if kind == "yolo" else None))
-    assert np.isfinite(found.detections.boxes).all()
-    assert objects.scores[0] not in found.detections.scores
+    assert np.isfinite(found[DETECTIONS].boxes).all()
+    assert objects.scores[0] not in found[DETECTIONS].scores
     table[best[1], -2] = np.inf
     outputs = {"o": (table.T if kind == "yolo" else table)[None].copy()}
     fewer = decoded(head, outputs, letterboxed(SIZE, frame), frame)
-    assert np.isfinite(fewer.landmarks.points).all()
-    assert table[best[1], 4:9].max() not in fewer.detections.scores
+    assert np.isfinite(fewer[LANDMARKS].points).all()
+    assert table[best[1], 4:9].max() not in fewer[DETECTIONS].scores
 
 
 @pytest.mark.parametrize("kind", ["yolo", "yolo-end2end"])
@@ -257,7 +258,7 @@ def test_boxes_are_cut_to_the_frame_and_left_out_where_nothing_is_left() -> None
     rows[:3] = [(-20, 10, 30, 60, 0.9, 0), (150, 40, 200, 90, 0.8, 1), (10, 2, 40, 14, 0.7, 2)]
     outputs = {"o": rows[None]}
     head = fitted("yolo-end2end", outputs, described())
-    found = decoded(head, outputs, Mapping((1.0, 1.0), (0.0, -16.0)), (64, 160)).detections
+    found = decoded(head, outputs, Mapping((1.0, 1.0), (0.0, -16.0)), (64, 160))[DETECTIONS]
     np.testing.assert_array_equal(found.boxes, [[0, 0, 30, 44], [150, 24, 160, 64]])
 
 
@@ -283,7 +284,7 @@ def test_scores_may_still_need_their_sigmoid(anchors: int) -> None:
         table[:, 4:] = np.log(table[:, 4:] / (1 - table[:, 4:]))
     outputs = {"o": (table if anchors == 3 else table.T)[None].copy()}
     head = fitted("yolo", outputs, described(scores="sigmoid"))
-    found = decoded(head, outputs, letterboxed(SIZE, SIZE), SIZE).detections
+    found = decoded(head, outputs, letterboxed(SIZE, SIZE), SIZE)[DETECTIONS]
     np.testing.assert_allclose(found.scores, objects.scores, rtol=1e-6)
     assert found.class_ids.tolist() == objects.class_ids.tolist()
 

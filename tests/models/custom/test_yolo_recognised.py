@@ -11,7 +11,7 @@ from vidgraph.engines.spec import TensorSpec
 from vidgraph.models.custom.description import Description
 from vidgraph.models.custom.detect_head import recognise
 from vidgraph.models.custom.heads import fitting
-from vidgraph.models.family import Choices, OutputKeys
+from vidgraph.models.family import Choices
 from vidgraph.pipeline.errors import UsageError
 
 SIZE = (96, 160)
@@ -22,13 +22,12 @@ def spec(*shape: int, name: str = "output0", dtype: type = np.float32) -> Tensor
 
 
 def test_what_a_head_says_of_itself() -> None:
-    keys = OutputKeys()
     boxes = fitting("yolo")([spec(1, 84, 8400)], Description(), (640, 640))
     assert (boxes.task, boxes.class_count, boxes.point_names) == ("boxes", 80, ())  # type: ignore[union-attr]
-    assert boxes.creates(keys) == {DETECTIONS}  # type: ignore[union-attr]
+    assert set(boxes.gives) == {DETECTIONS}  # type: ignore[union-attr]
     pose = fitting("yolo")([spec(1, 56, 8400)], Description(task="pose"), (640, 640))
     assert (pose.task, pose.class_count) == ("objects with points", 1)  # type: ignore[union-attr]
-    assert pose.creates(keys) == {DETECTIONS, LANDMARKS}  # type: ignore[union-attr]
+    assert set(pose.gives) == {DETECTIONS, LANDMARKS}  # type: ignore[union-attr]
     assert pose.point_names[0] == "nose"  # type: ignore[union-attr]
     assert len(set(pose.point_names)) == 17  # type: ignore[union-attr]
     for kind, head in (

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from vidgraph.pipeline.packet import DETECTIONS, LANDMARKS
 
 CLASSES = ("cat", "dog", "cup", "car", "kite")
 MASKS, JOINTS = 32, 4
@@ -197,9 +198,10 @@ def check(
     extras: str = "",
     rows: Sequence[int] = (),
 ) -> None:
-    """That detections (``found.detections``, ``found.landmarks``) are the objects, or those at ``rows``, in order."""
+    """That a frame's result, or what a head gives, are the objects, or those at ``rows``, in order."""
     chosen = list(rows) or list(range(len(objects.boxes)))
-    detections, landmarks = found.detections, found.landmarks
+    given = found if isinstance(found, dict) else {DETECTIONS: found.detections, LANDMARKS: found.landmarks}
+    detections, landmarks = given[DETECTIONS], given.get(LANDMARKS)
     assert detections.class_ids.tolist() == objects.class_ids[chosen].tolist()
     assert detections.class_names == CLASSES
     np.testing.assert_array_equal(detections.scores, objects.scores[chosen])

@@ -171,10 +171,10 @@ def test_nothing_looked_is_not_nothing_found(check: Any, samples: Any) -> None:
 
 
 def test_several_models_are_told_apart(check: Any, samples: Any) -> None:
-    second = ResultKeys("people", Key("people", Detections), None, Key("scene", PanopticMap))
+    second = ResultKeys("people", {DETECTIONS: Key("people", Detections), PANOPTIC: Key("scene", PanopticMap)})
     keys = (ResultKeys("faces"), second)
-    packet = samples.packet(2).with_item(second.detections, samples.detections(1, masks=False))
-    packet = packet.with_item(second.panoptic, panoptic())
+    packet = samples.packet(2).with_item(second.to(DETECTIONS), samples.detections(1, masks=False))
+    packet = packet.with_item(second.to(PANOPTIC), panoptic())
     record = frame_record(packet, keys)
     check(record)
     assert [item["model"] for item in record["objects"]] == ["faces", "faces", "people"]

@@ -174,9 +174,9 @@ def test_a_damaged_object_is_named(
 
 
 def test_several_models_are_read_by_name(tmp_path: Path, samples: Any) -> None:
-    people = ResultKeys("people", Key("people", Detections), None, None)
+    people = ResultKeys("people", {DETECTIONS: Key("people", Detections)})
     models = [samples.model, ModelInfo("people", class_names=("person",))]
-    packet = samples.packet(3).with_item(people.detections, Detections.empty(("person",)))
+    packet = samples.packet(3).with_item(people.to(DETECTIONS), Detections.empty(("person",)))
     path = tmp_path / "two.jsonl"
     records = [
         header_record(models=models, sources=[SourceInfo("in")]),

@@ -63,8 +63,8 @@ def test_masks_that_share_a_pixel_or_have_another_size_are_refused() -> None:
 
 def written(path: Path, *packets: Packet) -> Path:
     """A results file of a model that gives panoptic maps alone."""
-    header = header_record(models=[ModelInfo("town", class_names=("car",), panoptic=True)])
-    keys = (ResultKeys("town", None, None, tensors=None),)
+    header = header_record(models=[ModelInfo("town", class_names=("car",), gives=frozenset({"panoptic"}))])
+    keys = (ResultKeys("town", {PANOPTIC: PANOPTIC}),)
     path.write_text("".join(dumps(record) + "\n" for record in (header, *(frame_record(p, keys) for p in packets))))
     return path
 
@@ -106,7 +106,9 @@ def test_damaged_segments_are_said_to_be_so(tmp_path: Path, samples: Any, damage
 
 def test_the_result_of_a_frame_names_its_segments(samples: Any) -> None:
     found = random_map()
-    result = FrameResult(Packet(samples.frame(0)).with_item(PANOPTIC, found), (ResultKeys("town", None, None),))
+    result = FrameResult(
+        Packet(samples.frame(0)).with_item(PANOPTIC, found), (ResultKeys("town", {PANOPTIC: PANOPTIC}),)
+    )
     assert result.panoptic is found
     assert "sky, car, road, grass, grass" in repr(result)
     assert [item["class"] for item in result.to_dict()["segments"]] == ["sky", "car", "road", "grass", "grass"]

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from vidgraph.kernels import PIXEL_FORMATS
+from vidgraph.pipeline.drawing.style import DrawStyle, color_of, colors_of, text_colors_on, text_mask
 from vidgraph.pipeline.packet import DETECTIONS, LANDMARKS, Key, Packet
 from vidgraph.pipeline.results.format import ResultKeys
 from vidgraph.pipeline.stage import EndReason, Stage
@@ -19,7 +20,6 @@ from vidgraph.pipeline.types.landmarks import Landmarks
 from vidgraph.pipeline.types.masks import Masks
 from vidgraph.pipeline.types.picture import Picture
 from vidgraph.stages.drawing.draw import ANNOTATED, Draw, draw_rgb
-from vidgraph.stages.drawing.draw_style import DrawStyle, color_of, colors_of, text_colors_on, text_mask
 from vidgraph.stages.drawing.picture_pool import PicturePool
 
 from ...tolerances import TOLERANCES
@@ -141,7 +141,7 @@ def test_what_labels_say(monkeypatch: pytest.MonkeyPatch, style: DrawStyle, text
         said.append(text)
         return text_mask(text, size)
 
-    monkeypatch.setattr("vidgraph.stages.drawing.draw.text_mask", remember)
+    monkeypatch.setattr("vidgraph.pipeline.drawing.canvas.text_mask", remember)
     drawn(packet_with(detections(tracks=True)), style=style)
     assert said == [text]
 
@@ -199,7 +199,7 @@ def test_nothing_to_draw_costs_no_copy() -> None:
 
 def test_results_of_two_models_under_keys_of_their_own() -> None:
     other: Key[Detections] = Key("other", Detections)
-    keys = [ResultKeys("one", landmarks=None), ResultKeys("two", other, landmarks=None)]
+    keys = [ResultKeys("one", {DETECTIONS: DETECTIONS}), ResultKeys("two", {DETECTIONS: other})]
     stage = Draw(keys, style=replace(NOTHING, boxes=True))
     assert stage.reads == {DETECTIONS, other}
     moved = replace(detections(class_id=1), boxes=np.array([[10.0, 10, 60, 60]], np.float32))

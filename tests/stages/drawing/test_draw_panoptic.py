@@ -8,16 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 from vidgraph.kernels import PIXEL_FORMATS
+from vidgraph.pipeline.drawing.segment_style import LARGEST_ID, colored_ids, name_places
+from vidgraph.pipeline.drawing.style import DrawStyle, color_of
 from vidgraph.pipeline.packet import DETECTIONS, HELD_FROM, PANOPTIC, Frame, Packet
 from vidgraph.pipeline.results.format import ModelInfo, ResultKeys, SourceInfo, dumps, frame_record, header_record
 from vidgraph.pipeline.results.reader import read_results
 from vidgraph.pipeline.types.panoptic import PanopticMap, Segment
 from vidgraph.pipeline.types.picture import Picture
-from vidgraph.stages.drawing.draw import ANNOTATED, Draw, DrawStyle, color_of, draw_rgb
-from vidgraph.stages.drawing.segment_style import LARGEST_ID, colored_ids, name_places
+from vidgraph.stages.drawing.draw import ANNOTATED, Draw, draw_rgb
 from vidgraph.stages.replay_results import AttachResults
 
-KEYS = (ResultKeys("town", None, None, tensors=None),)
+KEYS = (ResultKeys("town", {PANOPTIC: PANOPTIC}),)
 SIZE = (120, 160)
 PLAIN = DrawStyle(labels=False, mask_opacity=1.0)
 
@@ -113,7 +114,7 @@ def test_a_map_of_nothing_costs_no_copy() -> None:
 
 def test_recorded_maps_are_given_again(tmp_path: Path) -> None:
     header = header_record(
-        models=[ModelInfo("town", class_names=("road", "b", "c", "d", "sky"), panoptic=True)],
+        models=[ModelInfo("town", class_names=("road", "b", "c", "d", "sky"), gives=frozenset({"panoptic"}))],
         sources=[SourceInfo("town", size=SIZE)],
     )
     seen = [Packet(frame(0)).with_item(PANOPTIC, halves()), Packet(frame(1))]

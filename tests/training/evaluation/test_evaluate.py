@@ -203,7 +203,7 @@ def test_faces_of_two_classes_are_faces() -> None:
     nothing = GroundTruth.of(Detections.empty(NAMES))
     truth = replace(nothing, faces=faces, faces_ignored=np.array([False, False]))
     both = rectangles(boxes, [0, 2], names=("face", "hat", "face"), masks=False)
-    keys = ResultKeys("m", DETECTIONS, None)
+    keys = ResultKeys("m", {DETECTIONS: DETECTIONS})
     judge = Judge(keys, ClassMap.nothing(3, 2), both.class_names, NAMES, (), faces=True)
     frame = Frame("clip", 0, 0, 0, 1, Picture.from_rgb(np.zeros((*SIZE, 3), np.uint8)))
     known = KnownFrame.of("clip", SIZE, truth, ClassMap.nothing(3, 2))

@@ -7,8 +7,8 @@ from collections import Counter
 import numpy as np
 from numpy.typing import NDArray
 
-from ...pipeline.types.panoptic import PanopticMap, Segment
-from .draw_style import colors_of
+from ..types.panoptic import PanopticMap, Segment
+from .style import colors_of
 
 LARGEST_ID = 4095
 """Ids up to this one are looked up as they are; maps with larger ones are numbered anew."""
