@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .pipeline.packet import DETECTIONS, LANDMARKS, PANOPTIC, TENSORS, Frame, Key, Packet
     from .pipeline.results.frame_result import FrameResult
     from .pipeline.results.reader import read_results
+    from .pipeline.stage import Sink, Source, Stage
     from .pipeline.types.detections import Detection, Detections
     from .pipeline.types.landmarks import Landmarks
     from .pipeline.types.masks import Masks
@@ -56,6 +57,9 @@ _HOME = {
     "Tensors": "pipeline.types.tensors",
     "VidgraphError": "pipeline.errors",
     "read_results": "pipeline.results.reader",
+    "Sink": "pipeline.stage",
+    "Source": "pipeline.stage",
+    "Stage": "pipeline.stage",
 }
 
 __all__ = [
@@ -77,6 +81,9 @@ __all__ = [
     "Picture",
     "Run",
     "RunStats",
+    "Sink",
+    "Source",
+    "Stage",
     "Tensors",
     "VidgraphError",
     "__version__",

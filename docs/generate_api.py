@@ -39,7 +39,7 @@ ERRORS = (
 SECTIONS: dict[str, dict[str, tuple[str, ...]]] = {
     "vidgraph": {"vidgraph": ("*",)},
     "Parts of a graph": {
-        "vidgraph.pipeline.stage": ("Source", "Stage", "Sink", "EndReason"),
+        "vidgraph.pipeline.stage": ("EndReason",),
         "vidgraph.stages": ("*",),
         "vidgraph.stages.sources.registry": ("open_source",),
         "vidgraph.stages.sinks.registry": ("open_sink",),

@@ -16,11 +16,11 @@ from ..pipeline.execution.run import Run as GraphRun
 from ..pipeline.execution.stats import RunStats
 from ..pipeline.graph import Graph
 from ..pipeline.limits import MAX_PIXELS
-from ..pipeline.packet import Key, Packet
+from ..pipeline.packet import Packet
 from ..pipeline.results.format import ModelInfo, ResultKeys
 from ..pipeline.results.frame_result import FrameResult
 from ..pipeline.results.reader import read_results
-from ..pipeline.stage import Stage, keys_of
+from ..pipeline.stage import Stage, created_by
 from ..stages.hold import Hold
 from ..stages.inference.temporal import TemporalInfer
 from ..stages.replay_results import AttachResults
@@ -412,7 +412,7 @@ def _done_before(job: Job, stages: Sequence[Stage]) -> list[Packet]:
 
 def _sampled(sample: Sample, stages: list[Stage], results: ResultKeys, before: Sequence[Packet]) -> list[Stage]:
     """A model's stages on some frames only, beginning with the results ``before`` that a run held when interrupted."""
-    created = frozenset[Key[Any]]().union(*(keys_of(stage, "creates") for stage in stages))
+    created = created_by(stages)
     given = (results.detections, results.landmarks, results.panoptic, results.tensors)
     hold = Hold([key for key in given if key in created])
     for packet in before:

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..pipeline.packet import HELD_FROM, SKIPPED, Key, Packet
-from ..pipeline.stage import EndReason
+from ..pipeline.stage import EndReason, Stage
 
 
-class Hold:
+class Hold(Stage):
     """Gives a skipped frame the items of the last frame that was not skipped, and ``HELD_FROM``, its index.
 
     Holds nothing across epochs: a skipped frame of a new epoch goes on as it is.
@@ -24,7 +24,7 @@ class Hold:
         Args:
             keys: the items to hold; those that a frame does not have are not held from it.
         """
-        self.amends = frozenset(keys)
+        self.amends: frozenset[Key[Any]] = frozenset(keys)
         self._last: dict[str, tuple[int, int, dict[Key[Any], Any]]] = {}
         self._given: dict[str, tuple[int, int, dict[Key[Any], Any]]] = {}
 

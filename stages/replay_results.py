@@ -10,13 +10,13 @@ import numpy as np
 from ..pipeline.errors import ResultsError, UsageError
 from ..pipeline.packet import DETECTIONS, HELD_FROM, LANDMARKS, PANOPTIC, Frame, Key, Packet
 from ..pipeline.results.reader import FrameRecord, Results
-from ..pipeline.stage import EndReason
+from ..pipeline.stage import EndReason, Stage
 from ..pipeline.types.detections import Detections
 from ..pipeline.types.landmarks import Landmarks
 from ..pipeline.types.panoptic import PanopticMap
 
 
-class AttachResults:
+class AttachResults(Stage):
     """Recorded detections, landmarks and panoptic maps, by stream and frame number, in place of a network.
 
     Reads the file as the frames come, once for each stream. A frame that the file does not have gets
@@ -33,7 +33,6 @@ class AttachResults:
     """
 
     name = "attach_results"
-    stateless = False
 
     def __init__(
         self,
@@ -54,10 +53,8 @@ class AttachResults:
             creates.add(landmarks)
         if about.get("panoptic"):
             creates.add(panoptic)
-        self.creates = frozenset(creates)
+        self.creates: frozenset[Key[Any]] = frozenset(creates)
         self._streams: dict[str, _StreamRecords] = {}
-
-    def open(self) -> None: ...
 
     def process(self, packet: Packet) -> Iterable[Packet]:
         """The frame with its results.

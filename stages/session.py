@@ -15,10 +15,10 @@ from ..pipeline.errors import UsageError
 from ..pipeline.execution.threads import ThreadBudget
 from ..pipeline.graph import Graph
 from ..pipeline.limits import MAX_PIXELS
-from ..pipeline.packet import Frame, Key, Packet
+from ..pipeline.packet import Frame, Packet
 from ..pipeline.results.format import ModelInfo, ResultKeys, SourceInfo, header_record
 from ..pipeline.results.frame_result import FrameResult
-from ..pipeline.stage import Source, Stage, keys_of
+from ..pipeline.stage import Source, Stage, created_by
 from .drawing.draw import Draw, draw_rgb
 from .sinks.addresses import OutputStream
 from .sinks.registry import Output, Outputs
@@ -173,7 +173,7 @@ class Job:
         Raises:
             GraphError, UsageError: the parts do not fit together.
         """
-        created = frozenset[Key[Any]]().union(*(keys_of(stage, "creates") for stage in stages))
+        created = created_by(stages)
         models = [replace(each, panoptic=one.panoptic in created) for each, one in zip(models, keys, strict=False)]
         header = header_record(models=models, sources=[self._source_info(s) for s in self.sources], settings=settings)
         sinks = self.outputs.sinks(
@@ -217,9 +217,7 @@ def _open_apart(source: Source) -> None:
     try:
         thread.join()
     except BaseException:
-        interrupt = getattr(source, "interrupt", None)
-        if interrupt is not None:
-            interrupt()
+        source.interrupt()
         thread.join(LEAVE_S)
         if not thread.is_alive():
             source.close()
@@ -230,12 +228,12 @@ def _open_apart(source: Source) -> None:
 
 def has_sound(source: Source) -> bool:
     """Whether an open source is a video with sound."""
-    return bool(getattr(_inner(source), "has_sound", False))
+    return _inner(source).has_audio
 
 
 def address_of(source: Source) -> str:
     """The address a source was opened from; "" where it has none (images)."""
-    return str(getattr(_inner(source), "address", ""))
+    return _inner(source).address
 
 
 def _inner(source: Source) -> Source:

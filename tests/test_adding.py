@@ -82,24 +82,18 @@ CASES = (cases,)
 STAGE = """
 from dataclasses import dataclass
 from ..pipeline.packet import DETECTIONS
+from ..pipeline.stage import Stage
 
 
 @dataclass(frozen=True)
-class KeepFirst:
+class KeepFirst(Stage):
     count: int = 1
     name = "keep_first"
     stateless = True
     amends = frozenset({DETECTIONS})
 
-    def open(self): ...
-
     def process(self, packet):
         yield packet.with_item(DETECTIONS, packet[DETECTIONS][: self.count])
-
-    def end_stream(self, stream_id, reason):
-        return ()
-
-    def close(self): ...
 """
 
 ENGINE = """
@@ -133,6 +127,7 @@ FAMILY = """
 import numpy as np
 from torch import nn
 
+from ...pipeline.stage import Stage
 from ...pipeline.types.detections import Detections
 from ...stages.inference.infer import copy_all
 from ..family import Family, GraphShape, InputFormat
@@ -147,25 +142,18 @@ class Brightness(nn.Module):
         return self.mix(image)
 
 
-class Postprocess:
+class Postprocess(Stage):
     name, stateless = "brightness", True
 
     def __init__(self, raw, keys):
         self.raw, self.key = raw, keys.detections
         self.reads, self.creates = frozenset({raw}), frozenset({keys.detections})
 
-    def open(self): ...
-
     def process(self, packet):
         level = float(packet[self.raw].arrays["level"].mean())
         box = np.array([[0, 0, 1, 1]], np.float32)
         found = Detections(box, np.array([level], np.float32), np.zeros(1, np.int32), ("bright",))
         yield packet.with_item(self.key, found)
-
-    def end_stream(self, stream_id, reason):
-        return ()
-
-    def close(self): ...
 
 
 class BrightnessFamily(Family):

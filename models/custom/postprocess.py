@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...pipeline.packet import SKIPPED, Key, Packet
-from ...pipeline.stage import EndReason
+from ...pipeline.stage import Stage
 from ...stages.inference.infer import RawOutputs
 from ..family import Choices, OutputKeys
 from .head import Head
 
 
 @dataclass(frozen=True)
-class DecodeOwn:
+class DecodeOwn(Stage):
     """Reads ``raw``; creates those of ``keys`` that the head gives.
 
     Frames that were dropped or that the network skips pass unchanged.
@@ -39,9 +39,6 @@ class DecodeOwn:
         """What the head gives."""
         return self.head.creates(self.keys)
 
-    def open(self) -> None:
-        """Nothing to open."""
-
     def process(self, packet: Packet) -> Iterable[Packet]:
         """Add the results."""
         if packet.drop_cause is not None or packet.get(SKIPPED):
@@ -59,10 +56,3 @@ class DecodeOwn:
             if value is not None:
                 packet = packet.with_item(key, value)
         return (packet,)
-
-    def end_stream(self, stream_id: str, reason: EndReason) -> Iterable[Packet]:
-        """Nothing is kept back."""
-        return ()
-
-    def close(self) -> None:
-        """Nothing to close."""

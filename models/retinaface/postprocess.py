@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ...kernels import decode_boxes, decode_points, nms, ssd_priors, top_scores
 from ...pipeline.packet import SKIPPED, Key, Packet
-from ...pipeline.stage import EndReason
+from ...pipeline.stage import Stage
 from ...pipeline.types.detections import Detections
 from ...pipeline.types.landmarks import Landmarks
 from ...stages.inference.infer import RawOutputs
@@ -56,7 +56,7 @@ class TakeCandidates:
 
 
 @dataclass(frozen=True)
-class DecodeFaces:
+class DecodeFaces(Stage):
     """Decode the candidates, map them to the frame, and suppress what overlaps.
 
     Reads ``raw``; creates ``keys.detections`` and ``keys.landmarks``, row for row the same faces, best
@@ -100,9 +100,6 @@ class DecodeFaces:
         """Faces and their points."""
         return frozenset({self.keys.detections, self.keys.landmarks})
 
-    def open(self) -> None:
-        """Nothing to open."""
-
     def process(self, packet: Packet) -> Iterable[Packet]:
         """Add the faces."""
         if packet.drop_cause is not None or packet.get(SKIPPED):
@@ -139,10 +136,3 @@ class DecodeFaces:
         points = decode_points(deltas, priors, variance=self.config.variances[0])
         model_size = np.array((width, height), np.float32)
         return raw.affine.boxes(boxes * np.tile(model_size, 2)), raw.affine.points(points * model_size)
-
-    def end_stream(self, stream_id: str, reason: EndReason) -> Iterable[Packet]:
-        """Nothing is kept back."""
-        return ()
-
-    def close(self) -> None:
-        """Nothing to close."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ...kernels import PIXEL_FORMATS, draw_boxes, draw_labels, draw_masks, draw_points, draw_segments
 from ...pipeline.packet import Key, Packet
 from ...pipeline.results.format import ResultKeys
-from ...pipeline.stage import EndReason
+from ...pipeline.stage import Stage
 from ...pipeline.types.detections import Detections
 from ...pipeline.types.landmarks import Landmarks
 from ...pipeline.types.panoptic import PanopticMap, Segment
@@ -36,7 +36,7 @@ _EIGHT_BITS = {
 }
 
 
-class Draw:
+class Draw(Stage):
     """Creates :data:`ANNOTATED`: segments, masks, boxes, points and labels on a copy of the picture.
 
     YUV stays YUV in its own chroma resolution, RGB stays RGB; more than 8 bits become 8, gray becomes
@@ -67,8 +67,6 @@ class Draw:
         self.creates: frozenset[Key[Any]] = frozenset({annotated})
         self._pool = PicturePool()
 
-    def open(self) -> None: ...
-
     def process(self, packet: Packet) -> Iterable[Packet]:
         picture = packet.frame.picture
         if _has_results(packet, self._keys):
@@ -77,11 +75,6 @@ class Draw:
                 canvas.draw(packet, keys, self.style)
             picture = canvas.picture(picture)
         yield packet.with_item(self._annotated, picture)
-
-    def end_stream(self, stream_id: str, reason: EndReason) -> Iterable[Packet]:
-        return ()
-
-    def close(self) -> None: ...
 
 
 def draw_rgb(

@@ -9,7 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from ...pipeline.packet import SKIPPED, Key, Packet
-from ...pipeline.stage import EndReason
+from ...pipeline.stage import Stage
 from ...pipeline.types.affine import Affine
 from .engine_cache import EngineShelf, Runner
 from .preprocess import ModelInput, Size
@@ -38,7 +38,7 @@ def copy_all(outputs: Mapping[str, NDArray[Any]]) -> Arrays:
 
 
 @dataclass(frozen=True)
-class Infer:
+class Infer(Stage):
     """Run the network of the frame's input size.
 
     Consumes ``input_key`` (the packet goes on without it) and creates ``key``. An engine's outputs
@@ -68,9 +68,6 @@ class Infer:
         """What is kept of its outputs."""
         return frozenset({self.key})
 
-    def open(self) -> None:
-        """Nothing to open: engines are opened for the sizes that come."""
-
     def process(self, packet: Packet) -> Iterable[Packet]:
         """Replace the network's input by its outputs."""
         if packet.drop_cause is not None or packet.get(SKIPPED):
@@ -82,10 +79,3 @@ class Infer:
         given.release()
         raw = RawOutputs(arrays, given.size, given.affine)
         return (packet.without(self.input_key).with_item(self.key, raw),)
-
-    def end_stream(self, stream_id: str, reason: EndReason) -> Iterable[Packet]:
-        """Nothing is kept back."""
-        return ()
-
-    def close(self) -> None:
-        """Nothing to close."""

@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ...pipeline.packet import SKIPPED, TENSORS, Key, Packet
-from ...pipeline.stage import EndReason
+from ...pipeline.stage import Stage
 from ...pipeline.types.tensors import Tensors
 from .infer import RawOutputs
 
 
 @dataclass(frozen=True)
-class GiveTensors:
+class GiveTensors(Stage):
     """Reads ``raw`` and creates ``key`` in its place, with the same arrays.
 
     Frames that were dropped or that the network skips pass unchanged.
@@ -34,9 +34,6 @@ class GiveTensors:
         """The same as a result."""
         return frozenset({self.key})
 
-    def open(self) -> None:
-        """Nothing to open."""
-
     def process(self, packet: Packet) -> Iterable[Packet]:
         """Add the tensors."""
         if packet.drop_cause is not None or packet.get(SKIPPED):
@@ -44,10 +41,3 @@ class GiveTensors:
         raw = packet[self.raw]
         tensors = Tensors(raw.arrays, raw.size, raw.affine)
         return (packet.without(self.raw).with_item(self.key, tensors),)
-
-    def end_stream(self, stream_id: str, reason: EndReason) -> Iterable[Packet]:
-        """Nothing is kept back."""
-        return ()
-
-    def close(self) -> None:
-        """Nothing to close."""

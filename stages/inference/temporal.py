@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ...pipeline.errors import EngineError
 from ...pipeline.packet import KEY_FRAME, SKIPPED, Frame, Key, Packet
-from ...pipeline.stage import EndReason
+from ...pipeline.stage import EndReason, Stage
 from .infer import RawOutputs, copy_all
 from .key_frames import KeyPolicy, PolicyOf
 from .preprocess import ModelInput, Size
@@ -88,7 +88,7 @@ class _Stream:
     last: _Job | None = None
 
 
-class TemporalInfer:
+class TemporalInfer(Stage):
     """Consumes ``input_key``; creates ``key`` and ``key_frame``. Frames come out in order, each exactly once.
 
     A frame is a key frame if the stream has none yet, after a new epoch or another input size, after a
@@ -110,7 +110,6 @@ class TemporalInfer:
         key_frame: where the index of a frame's key frame goes.
     """
 
-    stateless = False
     on_dropped = True
 
     def __init__(
@@ -127,7 +126,8 @@ class TemporalInfer:
         name: str = "infer",
         key_frame: Key[int] = KEY_FRAME,
     ) -> None:
-        self.name, self.holds = name, ahead
+        self.name: str = name
+        self.holds: int = ahead
         self.reads: frozenset[Key[Any]] = frozenset({input_key})
         self.creates: frozenset[Key[Any]] = frozenset({key, key_frame})
         self._input_key, self._key, self._key_frame, self._policy = input_key, key, key_frame, policy

@@ -9,7 +9,7 @@ from typing import Any
 
 from ...pipeline.claims import Claims
 from ...pipeline.packet import Key, Packet
-from ...pipeline.stage import EndReason
+from ...pipeline.stage import EndReason, Sink
 from ...pipeline.types.picture import HDR_TRANSFERS, Picture
 from ..drawing.draw import ANNOTATED
 from .addresses import shown_picture
@@ -25,7 +25,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-class WriteImages:
+class WriteImages(Sink):
     """Writes every frame that has pixels, failed ones undrawn, into a file named after its number, or its picture.
 
     The colour profile of a picture file is kept; of a video with colours other than those of sRGB a PNG says which

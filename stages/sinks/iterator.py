@@ -9,10 +9,10 @@ from collections.abc import Iterator
 
 from ...pipeline.errors import UsageError
 from ...pipeline.packet import Packet
-from ...pipeline.stage import EndReason
+from ...pipeline.stage import Sink
 
 
-class Iterate:
+class Iterate(Sink):
     """Hands packets to a loop in another thread, a few at a time; the loop's pace becomes the run's.
 
     Attributes:
@@ -27,8 +27,6 @@ class Iterate:
         self._changed = threading.Condition()
         self._ended = False
 
-    def open(self) -> None: ...
-
     def write(self, packet: Packet) -> None:
         """Wait for room, then leave the packet for the loop; after :meth:`leave` it is thrown away."""
         with self._changed:
@@ -37,8 +35,6 @@ class Iterate:
             if not self._ended:
                 self._waiting.append(packet)
                 self._changed.notify_all()
-
-    def end_stream(self, stream_id: str, reason: EndReason) -> None: ...
 
     def close(self) -> None:
         """Let the loop end after what is waiting."""

@@ -16,7 +16,7 @@ from urllib.parse import quote, unquote
 
 from ...pipeline.errors import OutputError
 from ...pipeline.packet import Key, Packet
-from ...pipeline.stage import EndReason
+from ...pipeline.stage import EndReason, Sink
 from ...pipeline.types.picture import Picture
 from ..drawing.draw import ANNOTATED
 from .addresses import shown_picture
@@ -41,7 +41,7 @@ _HEADERS = {
 }
 
 
-class ServeMjpeg:
+class ServeMjpeg(Sink):
     """Serves the latest picture of each stream; nobody has to watch.
 
     ``/`` lists the streams, ``/NAME`` is one stream (``/stream`` where there is only one). Pictures are coded

@@ -14,7 +14,7 @@ from ...pipeline.errors import UsageError
 from ...pipeline.packet import TENSORS, Key, Packet
 from ...pipeline.results.format import Record, ResultKeys
 from ...pipeline.results.frame_result import FrameResult
-from ...pipeline.stage import Sink, keys_of
+from ...pipeline.stage import Sink
 from ...pipeline.types.picture import Picture
 from ..drawing.draw import ANNOTATED
 from .addresses import (
@@ -158,7 +158,7 @@ class Outputs:
     @property
     def annotated(self) -> bool:
         """Whether an output shows the annotated pictures, which a ``Draw`` stage has to make."""
-        given = any(ANNOTATED in keys_of(output, "reads") for output in self._outputs if isinstance(output, Sink))
+        given = any(ANNOTATED in output.reads for output in self._outputs if isinstance(output, Sink))
         return given or any(kind_of(address) in _SHOWN for address in self._addresses)
 
     @property

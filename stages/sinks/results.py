@@ -14,11 +14,11 @@ from ...pipeline.errors import UsageError
 from ...pipeline.packet import Key, Packet
 from ...pipeline.results.format import Record, ResultKeys, dumps, frame_record, header_record
 from ...pipeline.results.reader import ResultsEnd, header_differences, results_end
-from ...pipeline.stage import EndReason
+from ...pipeline.stage import EndReason, Sink
 from .addresses import detection_keys
 
 
-class WriteResults:
+class WriteResults(Sink):
     """Writes a header, then a line for each frame, dropped ones too.
 
     A line is handed to the system whole, in one write: a killed process leaves no half line, but for a
@@ -48,7 +48,7 @@ class WriteResults:
         claims: Claims | None = None,
     ) -> None:
         self.paths = None if paths is None else dict(paths)
-        self.reads = detection_keys(keys) if needs is None else needs
+        self.reads: frozenset[Key[Any]] = detection_keys(keys) if needs is None else needs
         self._header = header_record() if header is None else header
         self._keys, self._resume, self._overwrite = tuple(keys), resume, overwrite
         self._claims = Claims() if claims is None else claims

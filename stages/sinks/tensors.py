@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ...pipeline.claims import Claims
 from ...pipeline.packet import HELD_FROM, TENSORS, Key, Packet
-from ...pipeline.stage import EndReason
+from ...pipeline.stage import EndReason, Sink
 from ...pipeline.types.tensors import Tensors
 from .named_files import Names
 from .numbered_files import NumberedFiles
@@ -22,7 +22,7 @@ INPUT_SIZE, AFFINE = "vidgraph.input_size", "vidgraph.affine"
 ``frame = scale * input + offset`` as rows (scale, offset) of (x, y)."""
 
 
-class WriteTensors:
+class WriteTensors(Sink):
     """Writes the tensors of every frame on which the network ran into an ``.npz`` file named after its number.
 
     Frames that were dropped, or that hold the result of another, have no file. A file appears under its

@@ -11,7 +11,7 @@ from typing import Any
 from ...pipeline.claims import Claim, Claims, output_error
 from ...pipeline.errors import SourceError, UsageError
 from ...pipeline.packet import Frame, Key, Packet
-from ...pipeline.stage import EndReason
+from ...pipeline.stage import EndReason, Sink
 from ...pipeline.types.picture import HDR_TRANSFERS, Picture
 from ..drawing.draw import ANNOTATED
 from ..sources.clock import NANOSECONDS
@@ -25,7 +25,7 @@ log = logging.getLogger("vidgraph")
 _KEPT_ORIGIN_S = 1  # a file's clock that begins within a second of 0 is kept; others (broadcasts) start at 0
 
 
-class EncodeVideo:
+class EncodeVideo(Sink):
     """Writes every frame of every stream in order, failed ones undrawn; those without pixels are left out.
 
     Each file is H.264 4:2:0 in 8 bits with the source's timestamps and all of its audio streams, copied or,

@@ -7,7 +7,7 @@ from typing import Any
 
 from ...pipeline.errors import MissingExtraError, OutputError
 from ...pipeline.packet import Key, Packet
-from ...pipeline.stage import EndReason
+from ...pipeline.stage import EndReason, Sink
 from ...pipeline.types.picture import Picture
 from ..drawing.draw import ANNOTATED
 from .addresses import shown_picture
@@ -15,7 +15,7 @@ from .addresses import shown_picture
 _CLOSING_KEYS = {ord("q"), 27}  # 27: Escape
 
 
-class Window:
+class Window(Sink):
     """Shows each stream in a window of its own; ``q``, Escape or its button closes it, and the run goes on.
 
     Args:

@@ -8,7 +8,7 @@ from ...pipeline.packet import Frame
 from ...pipeline.stage import Source
 
 
-class Peeked:
+class Peeked(Source):
     """Another source, the same in everything, with its first frame at hand and earlier ones passed over.
 
     ``open`` opens the source and reads up to its first frame, so a source that has none fails there.
@@ -37,7 +37,8 @@ class Peeked:
                 the last such one is held.
         """
         self.source, self.after, self._keep, self._pass_over = source, after, frozenset(keep), pass_over
-        self.stream_id, self.live = source.stream_id, source.live
+        self.stream_id = source.stream_id
+        self.live: bool = source.live
         self.first: Frame | None = None
         self.held: list[Frame] = []
         self.size: tuple[int, int] | None = None
@@ -83,9 +84,7 @@ class Peeked:
 
     def interrupt(self) -> None:
         """End a read that waits, where the source can."""
-        interrupt = getattr(self.source, "interrupt", None)
-        if interrupt is not None:
-            interrupt()
+        self.source.interrupt()
 
     @property
     def problems(self) -> dict[str, int]:

@@ -10,7 +10,7 @@ from ...pipeline.packet import Frame
 from ...pipeline.stage import Source
 
 
-class PacedSource:
+class PacedSource(Source):
     """Plays another source at its own pace, as ``--latest`` does with a file.
 
     ``live`` is True, so that an executor keeps only the newest frame and counts what it drops. The first
@@ -40,9 +40,7 @@ class PacedSource:
     def interrupt(self) -> None:
         """End the wait for the next frame, and the stream; safe from any thread."""
         self._interrupted.set()
-        interrupt = getattr(self.source, "interrupt", None)
-        if interrupt is not None:
-            interrupt()
+        self.source.interrupt()
 
     @property
     def problems(self) -> dict[str, int]:

@@ -10,9 +10,9 @@ from typing import Any, Protocol
 
 from ...models.load import load_model
 from ...pipeline.errors import UsageError
-from ...pipeline.packet import Key, Packet
+from ...pipeline.packet import Packet
 from ...pipeline.results.format import ModelInfo, ResultKeys
-from ...pipeline.stage import EndReason, Stage, keys_of
+from ...pipeline.stage import EndReason, Stage, created_by
 from ...stages.hold import Hold
 from ...stages.inference.key_frames import PhasedInterval, PolicyOf, policy_named
 from ...stages.sample import Sample
@@ -262,7 +262,7 @@ class _Way:
         stages = model.stages() if policy is None else model.stages(policy=policy)
         if self.variant.every is None:
             return stages
-        created = frozenset[Key[Any]]().union(*(keys_of(stage, "creates") for stage in stages))
+        created = created_by(stages)
         keys = self.judge.keys
         held = (keys.detections, keys.landmarks, keys.panoptic)
         return [Sample(every=self.variant.every), *stages, Hold([key for key in held if key in created])]

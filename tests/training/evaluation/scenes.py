@@ -104,7 +104,7 @@ Answer = Callable[[str, int, int], Found]
 
 
 @dataclass
-class _Answers:
+class _Answers(Stage):
     """The one stage of the model; with key frames where it has two graphs."""
 
     answer: Answer
@@ -113,8 +113,6 @@ class _Answers:
     name: str = "answers"
     creates: frozenset[Key[object]] = frozenset({DETECTIONS, LANDMARKS, PANOPTIC, KEY_FRAME})  # type: ignore[assignment]
     _keys: dict[str, tuple[KeyPolicy, int]] = field(default_factory=dict)
-
-    def open(self) -> None: ...
 
     def process(self, packet: Packet) -> Iterable[Packet]:
         frame = packet.frame
@@ -142,8 +140,6 @@ class _Answers:
     def end_stream(self, stream_id: str, reason: EndReason) -> Iterable[Packet]:
         self._keys.pop(stream_id, None)
         return ()
-
-    def close(self) -> None: ...
 
 
 @dataclass
