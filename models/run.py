@@ -145,7 +145,7 @@ def run(
     }
     chosen = {name: value for name, value in given.items() if value is not None}
     sample = None if every is None and max_fps is None else Sample(every=every, max_fps=max_fps)
-    passed: dict[str, Any] = {} if sample is None else {"pass_over": sample.pass_over}
+    passed: dict[str, Any] = {} if sample is None else {"skip": sample.skip}
     job = Job.open(addresses, _several(outputs), options, **passed)
     try:
         ready = _model(model, chosen, job)

@@ -51,12 +51,12 @@ class Sample(Stage):
         self._streams: dict[str, _Stream] = {}
         self._passed: dict[str, _Stream] = {}
 
-    def pass_over(self, frame: Frame) -> bool:
+    def skip(self, frame: Frame) -> bool:
         """Take note of a frame that an earlier run has done, before ``open``; returns whether the network ran on it."""
         return self._runs(frame, self._passed)
 
     def open(self) -> None:
-        """Start without memory of an earlier run, but for frames passed over."""
+        """Start without memory of an earlier run, but for frames skipped."""
         self._streams, self._passed = self._passed, {}
 
     def process(self, packet: Packet) -> Iterable[Packet]:

@@ -10,6 +10,7 @@ from ....pipeline.packet import Frame
 from ....pipeline.stage import Source
 from ....pipeline.types.picture import Picture
 from ..clock import NANOSECONDS, check_range, parse_time
+from ..kinds import SourceOptions
 from .render import WorldRenderer
 from .settings import WorldSettings, parse_world
 
@@ -84,26 +85,19 @@ class WorldSource(Source):
             yield Frame(self.stream_id, number, 0, self._time_ns(index), self._time_ns(1), picture, index, base)
 
 
-def world_sources(
-    address: str,
-    *,
-    stream_id: str | None = None,
-    start: str | float | None = None,
-    end: str | float | None = None,
-    frames: int | None = None,
-) -> list[WorldSource]:
+def open_world(address: str, name: str | None, options: SourceOptions) -> list[Source]:
     """A source for each clip that an address stands for.
 
     Raises:
         UsageError: an unknown world or option, or a name for several clips.
     """
     settings = parse_world(address)
-    if stream_id is not None and settings.clips > 1:
-        raise UsageError(f"the name {stream_id!r} is for one stream, but {address} has {settings.clips} clips")
+    if name is not None and settings.clips > 1:
+        raise UsageError(f"the name {name!r} is for one stream, but {address} has {settings.clips} clips")
     numbers = range(settings.first, settings.first + settings.clips)
-    name = stream_id or settings.name
+    name = name or settings.name
     return [
-        WorldSource(settings, clip, stream_id=name if settings.clips == 1 else f"{name}-{clip}", start=start, end=end,
-                    frames=frames)
+        WorldSource(settings, clip, stream_id=name if settings.clips == 1 else f"{name}-{clip}", start=options.start,
+                    end=options.end, frames=options.frames)
         for clip in numbers
     ]  # fmt: skip
