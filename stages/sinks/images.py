@@ -15,6 +15,7 @@ from ..drawing.draw import ANNOTATED
 from .addresses import shown_picture
 from .named_files import Names
 from .numbered_files import NumberedFiles
+from .settings import SinkSettings
 
 log = logging.getLogger("vidgraph")
 
@@ -119,3 +120,14 @@ class WriteImages(Sink):
     def close(self) -> None:
         """Let others write such files."""
         self._files.close()
+
+
+def open_images(address: str, paths: dict[str, Path], settings: SinkSettings) -> Sink:
+    """A picture for each frame; see :class:`~.kinds.SinkKind`."""
+    return WriteImages(
+        paths,
+        picture=settings.picture,
+        overwrite=settings.overwrite,
+        names=settings.names.get(address),
+        claims=settings.claims,
+    )

@@ -11,6 +11,7 @@ import socket
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -19,8 +20,9 @@ from ...pipeline.packet import Key, Packet
 from ...pipeline.stage import EndReason, Sink
 from ...pipeline.types.picture import Picture
 from ..drawing.draw import ANNOTATED
-from .addresses import shown_picture
+from .addresses import http_place, shown_picture
 from .encoder_frame import JpegEncoder
+from .settings import SinkSettings
 
 log = logging.getLogger("vidgraph")
 WATCHERS = 32
@@ -317,3 +319,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:
         """Requests are not messages of the run."""
+
+
+def open_http(address: str, paths: dict[str, Path], settings: SinkSettings) -> Sink:
+    """A page for browsers; see :class:`~.kinds.SinkKind`."""
+    return ServeMjpeg(*http_place(address), picture=settings.picture)

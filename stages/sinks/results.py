@@ -16,6 +16,7 @@ from ...pipeline.results.format import Record, ResultKeys, dumps, frame_record, 
 from ...pipeline.results.reader import ResultsEnd, header_differences, results_end
 from ...pipeline.stage import EndReason, Sink
 from .addresses import detection_keys
+from .settings import SinkSettings
 
 
 class WriteResults(Sink):
@@ -178,3 +179,16 @@ def _header_of(header: Record, streams: set[str]) -> Record:
     if "" in streams:
         return header
     return {**header, "sources": [source for source in header.get("sources", []) if source["stream"] in streams]}
+
+
+def open_results(address: str, paths: dict[str, Path], settings: SinkSettings) -> Sink:
+    """Results, in files or on standard output; see :class:`~.kinds.SinkKind`."""
+    return WriteResults(
+        paths or None,
+        header=settings.header,
+        keys=settings.keys,
+        needs=settings.needs,
+        resume=settings.resume,
+        overwrite=settings.overwrite,
+        claims=settings.claims,
+    )

@@ -18,6 +18,7 @@ from ..sources.clock import NANOSECONDS
 from .addresses import OutputStream, part_files, part_path, shown_picture
 from .audio_copy import AudioCopy
 from .encoder_frame import Coding
+from .settings import SinkSettings
 from .video_file import PRESETS, EncoderSettings, VideoFile, frame_time
 from .video_so_far import VideoSoFar
 
@@ -276,3 +277,17 @@ def _shift(first: Frame, origin: Fraction | None) -> Fraction:
     if origin is None:
         origin = frame_time(first) - Fraction(first.pts_ns, NANOSECONDS)
     return min(frame_time(first), Fraction(0) if abs(origin) < _KEPT_ORIGIN_S else origin)
+
+
+def open_video(address: str, paths: dict[str, Path], settings: SinkSettings) -> Sink:
+    """Video files; see :class:`~.kinds.SinkKind`."""
+    return EncodeVideo(
+        paths,
+        streams=settings.streams,
+        preset=settings.preset,
+        threads=settings.threads,
+        picture=settings.picture,
+        overwrite=settings.overwrite,
+        so_far={stream: settings.so_far[path] for stream, path in paths.items() if path in settings.so_far},
+        claims=settings.claims,
+    )
