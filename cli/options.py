@@ -169,11 +169,17 @@ DATA = _option("--data", metavar="ADDRESS", help="synth:street, coco:FILE, wider
 
 _TRAIN = "vidgraph train yolact-edge-tiny --data synth:street -o runs/street"
 
+RUN = (SOURCES, MODEL, OUTPUT, OVERWRITE, RESUME, PRESET, *DETECTION, *TEMPORAL, HEAD, SIZE, DEVICE, ENGINE, PRECISION,
+       *RANGE, *POLICY, THREADS, DETERMINISTIC, STRICT, MAX_PIXELS, QUIET, VERBOSE)
+
 COMMANDS: tuple[Command, ...] = (
-    Command("run", "run a model on videos, images or streams", "run:run",
-            (SOURCES, MODEL, OUTPUT, OVERWRITE, RESUME, PRESET, *DETECTION, *TEMPORAL, HEAD, SIZE, DEVICE, ENGINE,
-             PRECISION, *RANGE, *POLICY, THREADS, DETERMINISTIC, STRICT, MAX_PIXELS, QUIET, VERBOSE),
+    Command("run", "run a model on videos, images or streams", "run:run", RUN,
             "vidgraph run in.mp4 --model retinaface-1mb -o out.mp4 -o out.jsonl"),
+    Command("graph", "print the graph that run would run with these options", "run:graph",
+            (_option("--format", choices=("text", "mermaid"), default="text", help="text, or mermaid: a flow chart",
+                     example="vidgraph graph synth:street --format mermaid"),
+             *RUN),
+            "vidgraph graph synth:street -o out.mp4"),
     Command("models", "list the models: source, licence, weights, what was verified", "models:models",
             (_option("name", nargs="?", help="one model, in full", example="vidgraph models retinaface"),),
             "vidgraph models"),

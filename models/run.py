@@ -297,6 +297,10 @@ class Run:
             running.cancel()
             self._finish(running)
 
+    def describe(self, form: str = "text") -> str:
+        """The graph that runs: arguments and errors as for ``Graph.describe``."""
+        return self._graph.describe(form)
+
     def wait(self) -> RunStats:
         """Run to the end; returns the statistics. Ctrl-C stops in order and goes on as ``KeyboardInterrupt``.
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
+from .describe import mermaid_of, text_of
 from .errors import GraphError, UsageError
 from .execution.base import Execution, RunOptions
 from .execution.run import Run
@@ -19,6 +20,9 @@ from .packet import Packet
 from .stage import Part, Sink, Source, Stage
 
 EXECUTORS: dict[str, type[Execution]] = {"threaded": ThreadedExecutor, "serial": SerialExecutor}
+
+FORMS = {"text": text_of, "mermaid": mermaid_of}
+"""Of :meth:`Graph.describe`."""
 
 StageLike = Stage | Callable[[Packet], Any]
 SinkLike = Sink | Callable[[Packet], Any]
@@ -67,6 +71,19 @@ class Graph:
         self.stages = ordered(listed, outputs)
         self.sinks: tuple[Sink, ...] = tuple(outputs)
         self._run: Run | None = None
+
+    def describe(self, form: str = "text") -> str:
+        """Sources, stages in the order in which they run, and sinks, with the keys that each has from which other.
+
+        Args:
+            form: ``text``, or ``mermaid``: a flow chart for Markdown.
+
+        Raises:
+            UsageError: another form.
+        """
+        if form not in FORMS:
+            raise UsageError(f"form must be one of {', '.join(FORMS)}, got {form!r}")
+        return FORMS[form](self.sources, self.stages, self.sinks)
 
     def run(
         self,
