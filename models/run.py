@@ -21,8 +21,8 @@ from ..pipeline.results.format import ModelInfo, ResultKeys
 from ..pipeline.results.frame_result import FrameResult
 from ..pipeline.results.reader import read_results
 from ..pipeline.stage import Stage, created_by
-from ..stages.hold import Hold
 from ..stages.inference.temporal import TemporalInfer
+from ..stages.repeat_results import RepeatResults
 from ..stages.replay_results import AttachResults
 from ..stages.sample import Sample
 from ..stages.session import Address, Job, JobOptions, Policy, result_of
@@ -418,7 +418,7 @@ def _sampled(sample: Sample, stages: list[Stage], results: ResultKeys, before: S
     """A model's stages on some frames only, beginning with the results ``before`` that a run held when interrupted."""
     created = created_by(stages)
     given = (results.detections, results.landmarks, results.panoptic, results.tensors)
-    hold = Hold([key for key in given if key in created])
+    repeat = RepeatResults([key for key in given if key in created])
     for packet in before:
-        hold.begin_with(packet)
-    return [sample, *stages, hold]
+        repeat.begin_with(packet)
+    return [sample, *stages, repeat]

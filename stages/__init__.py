@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .drawing.draw import ANNOTATED, Draw
     from .drawing.draw_style import DrawStyle
-    from .hold import Hold
+    from .repeat_results import RepeatResults
     from .replay_results import AttachResults
     from .sample import Sample
     from .sinks.callback import Callback
@@ -32,8 +32,8 @@ _HOME = {
     "Draw": "drawing.draw",
     "DrawStyle": "drawing.draw_style",
     "EncodeVideo": "sinks.video",
-    "Hold": "hold",
     "ImageSource": "sources.images",
+    "RepeatResults": "repeat_results",
     "Sample": "sample",
     "ServeMjpeg": "sinks.mjpeg",
     "VideoSource": "sources.video",
@@ -50,8 +50,8 @@ __all__ = [
     "Draw",
     "DrawStyle",
     "EncodeVideo",
-    "Hold",
     "ImageSource",
+    "RepeatResults",
     "Sample",
     "ServeMjpeg",
     "VideoSource",

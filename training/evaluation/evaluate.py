@@ -13,8 +13,8 @@ from ...pipeline.errors import UsageError
 from ...pipeline.packet import Packet
 from ...pipeline.results.format import ModelInfo, ResultKeys
 from ...pipeline.stage import EndReason, Stage, created_by
-from ...stages.hold import Hold
 from ...stages.inference.key_frames import PhasedInterval, PolicyOf, policy_named
+from ...stages.repeat_results import RepeatResults
 from ...stages.sample import Sample
 from ..datasets.dataset import Clip, Dataset
 from ..datasets.dataset import Sample as DataSample
@@ -265,7 +265,7 @@ class _Way:
         created = created_by(stages)
         keys = self.judge.keys
         held = (keys.detections, keys.landmarks, keys.panoptic)
-        return [Sample(every=self.variant.every), *stages, Hold([key for key in held if key in created])]
+        return [Sample(every=self.variant.every), *stages, RepeatResults([key for key in held if key in created])]
 
     def settings(self) -> dict[str, Any]:
         """For the report."""

@@ -9,13 +9,13 @@ from ..pipeline.packet import HELD_FROM, SKIPPED, Key, Packet
 from ..pipeline.stage import EndReason, Stage
 
 
-class Hold(Stage):
+class RepeatResults(Stage):
     """Gives a skipped frame the items of the last frame that was not skipped, and ``HELD_FROM``, its index.
 
     Holds nothing across epochs: a skipped frame of a new epoch goes on as it is.
     """
 
-    name = "hold"
+    name = "repeat_results"
     reads = frozenset({SKIPPED})
     creates = frozenset({HELD_FROM})
 
@@ -29,7 +29,7 @@ class Hold(Stage):
         self._given: dict[str, tuple[int, int, dict[Key[Any], Any]]] = {}
 
     def begin_with(self, packet: Packet) -> None:
-        """Hold a result of an earlier run that goes on; before ``open``."""
+        """Repeat a result of an earlier run that goes on; before ``open``."""
         self._given[packet.frame.stream_id] = self._result(packet)
 
     def open(self) -> None:
