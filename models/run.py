@@ -26,7 +26,7 @@ from ..stages.repeat_results import RepeatResults
 from ..stages.replay_results import AttachResults
 from ..stages.sample import Sample
 from ..stages.session import Address, Job, JobOptions, Policy, result_of
-from ..stages.sinks.iterator import Iterate
+from ..stages.sinks.iterator import IteratorSink
 from ..stages.sinks.registry import Output
 from .default_model import default_model
 from .load import load_model
@@ -285,7 +285,7 @@ class Run:
 
     def __iter__(self) -> Iterator[FrameResult]:
         """The result of every frame, in order within a stream; dropped frames too."""
-        loop = Iterate()
+        loop = IteratorSink()
         running = self._prepare(Graph(self._graph.sources, self._graph.stages, (*self._graph.sinks, loop)))
         try:
             running.start()

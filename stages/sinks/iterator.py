@@ -12,14 +12,14 @@ from ...pipeline.packet import Packet
 from ...pipeline.stage import Sink
 
 
-class Iterate(Sink):
+class IteratorSink(Sink):
     """Hands packets to a loop in another thread, a few at a time; the loop's pace becomes the run's.
 
     Attributes:
         ahead: packets that may wait for the loop.
     """
 
-    name = "iterate"
+    name = "iterator"
 
     def __init__(self, *, ahead: int = 4) -> None:
         self.ahead = ahead
