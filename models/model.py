@@ -20,7 +20,7 @@ from ..stages.inference.engine_cache import EngineShelf
 from ..stages.inference.infer import Infer, RawOutputs, copy_all
 from ..stages.inference.key_frames import PUBLISHED_INTERVAL, FixedInterval, PolicyOf, policy_named
 from ..stages.inference.preprocess import BufferPool, InputSize, ModelInput, Preprocess, Size
-from ..stages.inference.raw_tensors import GiveTensors
+from ..stages.inference.raw_tensors import RawTensors
 from ..stages.inference.runners import QueueRunner, TemporalEngines, open_temporal
 from ..stages.inference.temporal import TemporalInfer
 from .family import Choices, Family, OutputKeys
@@ -149,7 +149,7 @@ class Model:
             infer = Infer(self._shelf, form.name, given, raw, take, name=f"{prefix}infer")
         results, name = keys or OutputKeys(), f"{prefix}postprocess"
         if self.head == RAW:
-            return [preprocess, infer, GiveTensors(raw, results.tensors, name=name)]
+            return [preprocess, infer, RawTensors(raw, results.tensors, name=name)]
         postprocess = self._family.postprocess(self.name, self.choices, raw=raw, keys=results, stage_name=name)
         return [preprocess, infer, postprocess]
 

@@ -12,7 +12,7 @@ from .infer import RawOutputs
 
 
 @dataclass(frozen=True)
-class GiveTensors(Stage):
+class RawTensors(Stage):
     """Reads ``raw`` and creates ``key`` in its place, with the same arrays.
 
     Frames that were dropped or that the network skips pass unchanged.
@@ -20,7 +20,7 @@ class GiveTensors(Stage):
 
     raw: Key[RawOutputs]
     key: Key[Tensors] = TENSORS
-    name: str = "give_tensors"
+    name: str = "raw_tensors"
 
     stateless = True
 
