@@ -23,7 +23,7 @@ from ..pipeline.results.reader import read_results
 from ..pipeline.stage import Stage, created_by
 from ..stages.inference.temporal import TemporalInfer
 from ..stages.repeat_results import RepeatResults
-from ..stages.replay_results import AttachResults
+from ..stages.replay_results import ReplayResults
 from ..stages.sample import Sample
 from ..stages.session import Address, Job, JobOptions, Policy, result_of
 from ..stages.sinks.iterator import IteratorSink
@@ -191,7 +191,7 @@ def draw(
     options = JobOptions(overwrite=overwrite, preset=preset, threads=threads, start=start, max_pixels=max_pixels)
     job = Job.open(source, _several(outputs), options, also_read=[Path(results)])
     try:
-        attach = AttachResults(recorded)
+        attach = ReplayResults(recorded)
         keys = [ResultKeys(attach.model, attach.detections, attach.landmarks, attach.panoptic, tensors=None)]
         job.outputs.refuse_empty(keys)
         return Run(job, job.graph([attach], models=[], keys=keys, settings={}), keys, [])

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .drawing.draw import ANNOTATED, Draw
     from .drawing.draw_style import DrawStyle
     from .repeat_results import RepeatResults
-    from .replay_results import AttachResults
+    from .replay_results import ReplayResults
     from .sample import Sample
     from .sinks.callback import Callback
     from .sinks.images import WriteImages
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
 _HOME = {
     "ANNOTATED": "drawing.draw",
-    "AttachResults": "replay_results",
     "Callback": "sinks.callback",
     "Draw": "drawing.draw",
     "DrawStyle": "drawing.draw_style",
     "EncodeVideo": "sinks.video",
     "ImageSource": "sources.images",
     "RepeatResults": "repeat_results",
+    "ReplayResults": "replay_results",
     "Sample": "sample",
     "ServeMjpeg": "sinks.mjpeg",
     "VideoSource": "sources.video",
@@ -45,13 +45,13 @@ _HOME = {
 
 __all__ = [
     "ANNOTATED",
-    "AttachResults",
     "Callback",
     "Draw",
     "DrawStyle",
     "EncodeVideo",
     "ImageSource",
     "RepeatResults",
+    "ReplayResults",
     "Sample",
     "ServeMjpeg",
     "VideoSource",

@@ -16,7 +16,7 @@ from ..pipeline.types.landmarks import Landmarks
 from ..pipeline.types.panoptic import PanopticMap
 
 
-class AttachResults(Stage):
+class ReplayResults(Stage):
     """Recorded detections, landmarks and panoptic maps, by stream and frame number, in place of a network.
 
     Reads the file as the frames come, once for each stream. A frame that the file does not have gets
@@ -32,7 +32,7 @@ class AttachResults(Stage):
         UsageError: the file has several models and none was named, or none of that name.
     """
 
-    name = "attach_results"
+    name = "replay_results"
 
     def __init__(
         self,
