@@ -16,7 +16,7 @@ from ..pipeline.results.format import ModelInfo, ResultKeys
 from ..pipeline.results.frame_result import FrameResult
 from ..pipeline.stage import EndReason, Stage
 from ..stages.drawing.draw import draw_rgb
-from ..stages.inference.engine_cache import EngineShelf
+from ..stages.inference.engine_cache import EngineCache
 from ..stages.inference.infer import Infer, RawOutputs, copy_all
 from ..stages.inference.key_frames import PUBLISHED_INTERVAL, FixedInterval, PolicyOf, policy_named
 from ..stages.inference.preprocess import BufferPool, InputSize, ModelInput, Preprocess, Size
@@ -95,7 +95,7 @@ class Model:
         self.row, self.weights, self.size, self.engine_choice, self.choices = row, weights, size, engine, choices
         self.propagation, self.head = propagation or Propagation(), head
         self._family = weights.family
-        self._shelf: EngineShelf[Any] = EngineShelf(self._open_runner)
+        self._cache: EngineCache[Any] = EngineCache(self._open_runner)
         self._described: ModelInfo | None = None
         self._pool = BufferPool()
 
@@ -142,11 +142,11 @@ class Model:
             policy, batch = policy or policy_named(self.propagation.keyframes), self.propagation.batch
             workers = self.engine_choice.requests
             infer = TemporalInfer(
-                self._shelf, given, raw, policy=policy, take=take, workers=workers, ahead=ahead, batch=batch,
+                self._cache, given, raw, policy=policy, take=take, workers=workers, ahead=ahead, batch=batch,
                 name=f"{prefix}infer", key_frame=Key(f"{prefix}{KEY_FRAME}", int),
             )  # fmt: skip
         else:
-            infer = Infer(self._shelf, form.name, given, raw, take, name=f"{prefix}infer")
+            infer = Infer(self._cache, form.name, given, raw, take, name=f"{prefix}infer")
         results, name = keys or OutputKeys(), f"{prefix}postprocess"
         if self.head == RAW:
             return [preprocess, infer, RawTensors(raw, results.tensors, name=name)]
@@ -202,7 +202,7 @@ class Model:
         """
         if frame is None and self._described is not None:
             return self._described
-        with self._shelf.runner(self.input_size(frame or NOMINAL_FRAME)):
+        with self._cache.runner(self.input_size(frame or NOMINAL_FRAME)):
             pass
         if self._described is None:
             raise AssertionError("an opened engine describes itself")
@@ -239,7 +239,7 @@ class Model:
 
     def close(self) -> None:
         """Free the engines; what runs is finished first."""
-        self._shelf.close()
+        self._cache.close()
 
     def __enter__(self) -> Model:
         return self

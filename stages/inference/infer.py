@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ...pipeline.packet import SKIPPED, Key, Packet
 from ...pipeline.stage import Stage
 from ...pipeline.types.affine import Affine
-from .engine_cache import EngineShelf, Runner
+from .engine_cache import EngineCache, Runner
 from .preprocess import ModelInput, Size
 
 Arrays = dict[str, NDArray[Any]]
@@ -46,10 +46,10 @@ class Infer(Stage):
     thread, so ``take`` picks what is needed, as arrays of its own, before this stage returns.
     Frames that were dropped or that the network skips pass unchanged.
 
-    The shelf belongs to whoever made it: closing this stage leaves the engines open.
+    The cache belongs to whoever made it: closing this stage leaves the engines open.
     """
 
-    shelf: EngineShelf[Runner]
+    cache: EngineCache[Runner]
     input_name: str
     input_key: Key[ModelInput]
     key: Key[RawOutputs]
@@ -73,7 +73,7 @@ class Infer(Stage):
         if packet.drop_cause is not None or packet.get(SKIPPED):
             return (packet,)
         given = packet[self.input_key]
-        with self.shelf.runner(given.size) as runner:
+        with self.cache.runner(given.size) as runner:
             future = runner.submit({self.input_name: given.tensor}, stream_id=packet.frame.stream_id)
             arrays = self.take(future.result())
         given.release()

@@ -34,8 +34,8 @@ class TemporalRunner(Protocol):
         """Outputs of frames [B, 3, h, w] that share one key frame's ``state``; ``evidence`` float32 [B] among them."""
 
 
-class TemporalShelf(Protocol):
-    """Gives the runner of an input size; an ``EngineShelf``."""
+class TemporalCache(Protocol):
+    """Gives the runner of an input size; an ``EngineCache``."""
 
     def runner(self, size: Size) -> AbstractContextManager[TemporalRunner]: ...
 
@@ -100,7 +100,7 @@ class TemporalInfer(Stage):
     State is kept per stream, for the frames in flight and the last key frame; ``end_stream`` frees it.
 
     Args:
-        shelf: gives a ``TemporalRunner`` for an input size.
+        cache: gives a ``TemporalRunner`` for an input size.
         input_key, key: what is consumed and created.
         policy: makes the key-frame policy of a stream.
         take: what to keep of a frame's outputs (batch of one), as arrays of their own.
@@ -114,7 +114,7 @@ class TemporalInfer(Stage):
 
     def __init__(
         self,
-        shelf: TemporalShelf,
+        cache: TemporalCache,
         input_key: Key[ModelInput],
         key: Key[RawOutputs],
         *,
@@ -132,7 +132,7 @@ class TemporalInfer(Stage):
         self.creates: frozenset[Key[Any]] = frozenset({key, key_frame})
         self._input_key, self._key, self._key_frame, self._policy = input_key, key, key_frame, policy
         self._ahead, self._batch = ahead, batch
-        self._pool = _Pool(shelf, take, workers if ahead else 0)
+        self._pool = _Pool(cache, take, workers if ahead else 0)
         self._places = itertools.count()
         self._streams: dict[str, _Stream] = {}
         self._lock = threading.Lock()
@@ -250,9 +250,9 @@ class _Pool:
     """Threads that run jobs, the oldest runnable first; a frame between key frames can run once its state is there."""
 
     def __init__(
-        self, shelf: TemporalShelf, take: Callable[[Mapping[str, NDArray[Any]]], Arrays], workers: int
+        self, cache: TemporalCache, take: Callable[[Mapping[str, NDArray[Any]]], Arrays], workers: int
     ) -> None:
-        self._shelf, self._take, self._workers = shelf, take, workers
+        self._cache, self._take, self._workers = cache, take, workers
         self._ready: list[tuple[int, list[_Job]]] = []
         self._changed = threading.Condition()
         self._threads: list[threading.Thread] = []
@@ -331,7 +331,7 @@ class _Pool:
         group = jobs[0].group
         assert group is not None
         try:
-            with self._shelf.runner(group.size) as runner:
+            with self._cache.runner(group.size) as runner:
                 if jobs[0].is_key:
                     self._key(runner, group, jobs[0])
                 else:
