@@ -26,17 +26,17 @@ def run(options: argparse.Namespace) -> int:
     options.model = options.model or default_model(options.sources)
     if options.sources and not options.outputs:
         raise UsageError("no output was given; -o out.mp4, -o out.jsonl, -o frames/%06d.png, -o - (standard output)")
-    job = _make(options)
+    made = _make(options)
     if not options.quiet:
-        for info in job.models:
+        for info in made.models:
             say(first_line(info))
-    return carry_out(job, quiet=options.quiet)
+    return execute(made, quiet=options.quiet)
 
 
 def graph(options: argparse.Namespace) -> int:
     """``vidgraph graph``: the graph of what ``run`` would run, which is opened and closed again."""
-    with _make(options) as job:
-        show(job.describe(options.format))
+    with _make(options) as made:
+        show(made.describe(options.format))
     return 0
 
 
@@ -66,7 +66,7 @@ def draw(options: argparse.Namespace) -> int:
 
     if not options.outputs:
         raise UsageError("no output was given; -o drawn.mp4")
-    job = make_draw(
+    made = make_draw(
         options.source,
         options.results,
         outputs=options.outputs,
@@ -75,7 +75,7 @@ def draw(options: argparse.Namespace) -> int:
         threads=options.threads,
         max_pixels=options.max_pixels,
     )
-    return carry_out(job, quiet=options.quiet)
+    return execute(made, quiet=options.quiet)
 
 
 def first_line(info: ModelInfo) -> str:
@@ -86,18 +86,18 @@ def first_line(info: ModelInfo) -> str:
     return f"{info.name}{f' ({about})' if about else ''}: {info.engine} {info.precision} on {info.device}{size}"
 
 
-def carry_out(job: Run, *, quiet: bool) -> int:
-    """Run ``job`` with a progress bar and signals; print the table; return the exit code."""
-    with job, StopOnSignal(job.cancel) as signals:
-        job.start()
+def execute(made: Run, *, quiet: bool) -> int:
+    """Run ``made`` with a progress bar and signals; print the table; return the exit code."""
+    with made, StopOnSignal(made.cancel) as signals:
+        made.start()
         progress = Progress(quiet=quiet)
         while True:
             try:
-                stats = job.join(PROGRESS_S)
+                stats = made.join(PROGRESS_S)
                 break
             except TimeoutError:
                 if progress.shown:
-                    progress.show(progress_line(job.stats))
+                    progress.show(progress_line(made.stats))
     if not quiet:
         say(stats.table())
     if signals.received is not None:

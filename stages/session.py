@@ -1,4 +1,4 @@
-"""One job: sources through stages into outputs. ``vidgraph.run`` and the command line are made of it."""
+"""One session: sources through stages into outputs. ``vidgraph.run`` and the command line are made of it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ LEAVE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JobOptions:
+class SessionOptions:
     """Everything about a run besides its sources, stages and outputs; ``vidgraph.run`` says what each means."""
 
     overwrite: bool = False
@@ -55,7 +55,7 @@ class JobOptions:
 
 
 @dataclass(slots=True)
-class Job:
+class Session:
     """Sources that are open, with their first frames at hand, and what is to become of them.
 
     Attributes:
@@ -64,7 +64,7 @@ class Job:
         budget: shares of the threads, by what the open sources say of themselves.
     """
 
-    options: JobOptions
+    options: SessionOptions
     sources: list[Source]
     outputs: Outputs
     _peeks: list[PeekableSource]
@@ -77,11 +77,11 @@ class Job:
         cls,
         sources: Address | Iterable[Address],
         outputs: Sequence[Output],
-        options: JobOptions,
+        options: SessionOptions,
         *,
-        skip: Callable[[Frame], bool] = lambda frame: False,
+        skip: Callable[[Frame], bool] | None = None,
         also_read: Sequence[Path] = (),
-    ) -> Job:
+    ) -> Session:
         """Check the outputs against the sources, then open the sources and read each up to its first frame.
 
         Args:
@@ -113,10 +113,10 @@ class Job:
         )
         streams = [_output_stream(source, options, also_read) for source in opened]
         chosen = Outputs(outputs, streams, overwrite=options.overwrite, resume=options.resume)
-        peeks = [_peekable(source, chosen, skip) for source in opened]
-        job = cls(options, in_real_time(peeks, latest=latest), chosen, peeks)
-        job._open_sources()
-        return job
+        peeks = [_peekable(source, chosen, skip or (lambda frame: False)) for source in opened]
+        session = cls(options, in_real_time(peeks, latest=latest), chosen, peeks)
+        session._open_sources()
+        return session
 
     def _open_sources(self) -> None:
         with ExitStack() as guard:
@@ -134,8 +134,8 @@ class Job:
             self.budget = ThreadBudget.share_out(self.options.threads, live=live, sources=len(self.sources))
             self._parts = guard.pop_all()
 
-    def own(self, close: Callable[[], object]) -> None:
-        """Have ``close`` called when the job is closed."""
+    def on_close(self, close: Callable[[], object]) -> None:
+        """Have ``close`` called when the session is closed."""
         self._parts.callback(close)
 
     @property
@@ -188,7 +188,7 @@ class Job:
         return Graph(self.sources, [*stages, *drawing], sinks)
 
     def close(self) -> None:
-        """Close the sources and what the job owns; in a process that was forked meanwhile, they are the other's."""
+        """Close the sources and what the session owns; in a process that was forked meanwhile, they are the other's."""
         if not self.orphaned:
             self._parts.close()
 
@@ -227,7 +227,7 @@ def _source_info(peek: PeekableSource, source: Source) -> SourceInfo:
     return SourceInfo(source.stream_id, source.address, peek.size, peek.rate, source.live)
 
 
-def _output_stream(source: Source, options: JobOptions, also_read: Sequence[Path]) -> OutputStream:
+def _output_stream(source: Source, options: SessionOptions, also_read: Sequence[Path]) -> OutputStream:
     return OutputStream(
         stream_id=source.stream_id,
         address=source.audio_address,
