@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -278,7 +279,7 @@ def fit(outputs, about, size):
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder whose sub-folders kernels, stages, engines and models count as those of the package."""
     for name in ("kernels", "stages/sources", "stages/sinks", "engines", "models/custom/heads"):
         for folder in (Path(name), *Path(name).parents[:-1]):
@@ -309,7 +310,7 @@ def test_a_source_is_a_file_and_a_row(
     place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from vidgraph.cli import main
-    from vidgraph.stages.session import Session, SessionOptions
+    from vidgraph.stages.session import Policy, Session, SessionOptions
     from vidgraph.stages.sources import kinds
     from vidgraph.stages.sources.registry import open_source
 
@@ -329,7 +330,8 @@ def test_a_source_is_a_file_and_a_row(
     recorded = vidgraph.read_results(out)
     assert recorded.header["sources"][0]["stream"] == "wall"
     assert main(["run", "gray:2", "--model", "retinaface-tiny", "-o", str(place / "two.mp4"), "-q"]) == 0
-    for policy, requests in ((None, 1), ("lossless", 4)):  # the budget of a live source, which says so itself
+    cases: tuple[tuple[Policy | None, int], ...] = ((None, 1), ("lossless", 4))
+    for policy, requests in cases:  # the budget of a live source, which says so itself
         session = Session.open("gray:1", [], SessionOptions(threads=4, policy=policy))
         assert session.budget.requests == requests
         session.close()

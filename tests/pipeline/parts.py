@@ -189,7 +189,7 @@ class FailOn(Part):
         yield packet
 
 
-class Collect(Part, Sink):  # type: ignore[misc]
+class Collect(Part, Sink):
     """A sink that keeps what it is given, without pixels: stream -> [(index, drop cause, VALUE)]."""
 
     def __init__(self, name: str = "collect", *, delay_s: float = 0.0, fail_at: int | None = None) -> None:

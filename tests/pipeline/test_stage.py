@@ -64,7 +64,7 @@ def test_an_attribute_is_of_the_class_of_the_instance_a_property_or_a_field() ->
             return (packet,)
 
     given = Given("given", VALUE)
-    assert (given.name, given.holds, given.stateless, given.creates) == ("given", 3, True, {VALUE})
+    assert (given.name, given.holds, given.stateless, given.creates) == ("given", 3, True, frozenset({VALUE}))
     with pytest.raises(FrozenInstanceError):
         given.name = "other"  # type: ignore[misc]
     plain = Plain()

@@ -172,7 +172,7 @@ def test_opened_and_closed_in_order(executor: str) -> None:
         def close(self) -> None:
             log.append(f"close {self.name}")
 
-    class LoggedSink(Logged, Sink):  # type: ignore[misc]
+    class LoggedSink(Logged, Sink):
         def write(self, packet: Packet) -> None: ...
 
     source = Numbers(3)

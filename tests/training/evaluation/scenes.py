@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from vidgraph import Detections, Frame, Key, Packet, Picture
@@ -111,7 +112,7 @@ class _Answers(Stage):
     policy: PolicyOf | None
     ran: list[tuple[str, int, int]]
     name: str = "answers"
-    creates: frozenset[Key[object]] = frozenset({DETECTIONS, LANDMARKS, PANOPTIC, KEY_FRAME})  # type: ignore[assignment]
+    creates: frozenset[Key[Any]] = frozenset({DETECTIONS, LANDMARKS, PANOPTIC, KEY_FRAME})
     _keys: dict[str, tuple[KeyPolicy, int]] = field(default_factory=dict)
 
     def process(self, packet: Packet) -> Iterable[Packet]:
