@@ -27,7 +27,7 @@ class SinkKind:
         matches: whether an address without such a suffix is of this kind.
         check: ``module:function`` that raises where this machine has not what it needs; empty: it needs nothing.
         shows_picture: it shows the annotated pictures.
-        has_sound: it takes the source's sound.
+        has_audio: it takes the source's sound.
         numbered: it is one file for each frame.
         number_optional: its address needs no number where there is one frame.
         holds_streams: one file may hold several streams.
@@ -44,7 +44,7 @@ class SinkKind:
     matches: Callable[[str], bool] = lambda address: False
     check: str = ""
     shows_picture: bool = False
-    has_sound: bool = False
+    has_audio: bool = False
     numbered: bool = False
     number_optional: bool = False
     holds_streams: bool = False
@@ -66,7 +66,7 @@ SINKS = (
         open=".video:open_video",
         suffixes=(".mp4", ".m4v", ".mov", ".mkv"),
         shows_picture=True,
-        has_sound=True,
+        has_audio=True,
         in_parts=True,
     ),
     SinkKind(

@@ -139,7 +139,7 @@ class Outputs:
     @property
     def has_video(self) -> bool:
         """Whether an output is a video, which takes the source's sound."""
-        return any(kind_of(address).has_sound for address in self._addresses)
+        return any(kind_of(address).has_audio for address in self._addresses)
 
     def refuse_empty(self, keys: Sequence[ResultKeys]) -> None:
         """Refuse outputs that nothing would reach of what the models of ``keys`` give.
