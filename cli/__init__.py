@@ -107,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command is None:
             raise UsageError("which command? " + ", ".join(c.name for c in COMMANDS) + "; see: vidgraph --help")
         verbose = getattr(options, "verbose", False)
-        code = _carry_out(options)
+        code = _execute(options)
         if sys.stdout is not None:
             sys.stdout.flush()
         return code
@@ -127,7 +127,7 @@ def _with_dashes(words: Sequence[str]) -> list[str]:
     return [*names, *words[end:]]
 
 
-def _carry_out(options: argparse.Namespace) -> int:
+def _execute(options: argparse.Namespace) -> int:
     module, function = options.function.split(":")
     command = getattr(importlib.import_module(f".{module}", __name__), function)
     with speaking(quiet=getattr(options, "quiet", False), verbose=getattr(options, "verbose", False)):

@@ -7,6 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..stages.sinks.kinds import short_kinds as sink_kinds
+from ..stages.sources.kinds import short_kinds as source_kinds
+
 
 @dataclass(frozen=True, slots=True)
 class Option:
@@ -77,12 +80,12 @@ rate = number(float, 1e-3, 1e6, "frames per second above 0")
 # One option, one or two lines: a table, which the formatter would make five times as long.
 # fmt: off
 SOURCES = _option("sources", metavar="SOURCE", nargs="*",
-                  help="video, image, folder, glob, - or synth:street; NAME=ADDRESS names it",
+                  help=source_kinds() + "; NAME=ADDRESS names it",
                   example="vidgraph run in.mp4 door=clips/door.mkv --model retinaface-1mb -o '{stream}.jsonl'")
 MODEL = _option("--model", metavar="NAME[=FILE]", help="model, with weights that are not pulled; or a custom .onnx",
                 example="vidgraph run in.mp4 --model retinaface=mobilenet0.25_Final.pth -o out.mp4")
 OUTPUT = _option("-o", "--output", dest="outputs", metavar="OUT", action="append", default=[],
-                 help="file.mp4 .mkv .jsonl, dir/%%06d.png .npz, dir/{name}.png, -, window, http://…; repeatable",
+                 help=sink_kinds().replace("%", "%%") + "; repeatable",
                  example="vidgraph run in.mp4 --model retinaface-1mb -o out.mp4 -o out.jsonl")
 OVERWRITE = _option("-y", "--overwrite", action="store_true", help="overwrite existing outputs",
                     example="vidgraph run in.mp4 --model retinaface-1mb -o out.mp4 -y")
@@ -166,10 +169,11 @@ DATA = _option("--data", metavar="ADDRESS", help="synth:street, coco:FILE, wider
 
 _TRAIN = "vidgraph train yolact-edge-tiny --data synth:street -o runs/street"
 
+RUN = (SOURCES, MODEL, OUTPUT, OVERWRITE, RESUME, PRESET, *DETECTION, *TEMPORAL, HEAD, SIZE, DEVICE, ENGINE, PRECISION,
+       *RANGE, *POLICY, THREADS, DETERMINISTIC, STRICT, MAX_PIXELS, QUIET, VERBOSE)
+
 COMMANDS: tuple[Command, ...] = (
-    Command("run", "run a model on videos, images or streams", "run:run",
-            (SOURCES, MODEL, OUTPUT, OVERWRITE, RESUME, PRESET, *DETECTION, *TEMPORAL, HEAD, SIZE, DEVICE, ENGINE,
-             PRECISION, *RANGE, *POLICY, THREADS, DETERMINISTIC, STRICT, MAX_PIXELS, QUIET, VERBOSE),
+    Command("run", "run a model on videos, images or streams", "run:run", RUN,
             "vidgraph run in.mp4 --model retinaface-1mb -o out.mp4 -o out.jsonl"),
     Command("models", "list the models: source, licence, weights, what was verified", "models:models",
             (_option("name", nargs="?", help="one model, in full", example="vidgraph models retinaface"),),
@@ -329,6 +333,11 @@ COMMANDS: tuple[Command, ...] = (
                      example="vidgraph draw in.mp4 out.jsonl -o drawn.mp4"),
              OUTPUT, OVERWRITE, PRESET, THREADS, MAX_PIXELS, QUIET, VERBOSE),
             "vidgraph draw in.mp4 out.jsonl -o drawn.mp4"),
+    Command("graph", "print the graph that run would run with these options", "run:graph",
+            (_option("--format", choices=("text", "mermaid"), default="text", help="text, or mermaid: a flow chart",
+                     example="vidgraph graph synth:street --format mermaid"),
+             *RUN),
+            "vidgraph graph synth:street -o out.mp4"),
     Command("convert", "convert results to another format", "convert:convert",
             (_option("results", metavar="RESULTS", help=".jsonl results",
                      example="vidgraph convert out.jsonl --to csv"),

@@ -1,4 +1,4 @@
-"""The commands that run a graph over videos: run and draw."""
+"""The commands that make a graph over videos: run, graph and draw."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..pipeline.cancel import StopOnSignal
 from ..pipeline.errors import UsageError
 from ..pipeline.results.format import ModelInfo
-from .terminal import Progress, progress_line, say
+from .terminal import Progress, progress_line, say, show
 
 if TYPE_CHECKING:
     from ..models.run import Run
@@ -22,23 +22,35 @@ PROGRESS_S = 0.5
 def run(options: argparse.Namespace) -> int:
     """``vidgraph run``: the first line says what runs, the table at the end how it went."""
     from ..models.default_model import default_model
-    from ..models.run import run as make_run
 
-    model = options.model or default_model(options.sources)
+    options.model = options.model or default_model(options.sources)
     if options.sources and not options.outputs:
         raise UsageError("no output was given; -o out.mp4, -o out.jsonl, -o frames/%06d.png, -o - (standard output)")
-    job = make_run(
+    made = _make(options)
+    if not options.quiet:
+        for info in made.models:
+            say(first_line(info))
+    return execute(made, quiet=options.quiet)
+
+
+def graph(options: argparse.Namespace) -> int:
+    """``vidgraph graph``: the graph of what ``run`` would run, which is opened and closed again."""
+    with _make(options) as made:
+        show(made.describe(options.format))
+    return 0
+
+
+def _make(options: argparse.Namespace) -> Run:
+    from ..models.run import run as make_run
+
+    return make_run(
         options.sources,
-        model=model,
+        model=options.model,
         outputs=options.outputs,
         classes=None if options.classes is None else [name.strip() for name in options.classes.split(",")],
         labels=labels(options.labels),
         **{name: getattr(options, name) for name in _PASSED},
     )
-    if not options.quiet:
-        for info in job.models:
-            say(first_line(info))
-    return carry_out(job, quiet=options.quiet)
 
 
 _PASSED = (
@@ -54,7 +66,7 @@ def draw(options: argparse.Namespace) -> int:
 
     if not options.outputs:
         raise UsageError("no output was given; -o drawn.mp4")
-    job = make_draw(
+    made = make_draw(
         options.source,
         options.results,
         outputs=options.outputs,
@@ -63,7 +75,7 @@ def draw(options: argparse.Namespace) -> int:
         threads=options.threads,
         max_pixels=options.max_pixels,
     )
-    return carry_out(job, quiet=options.quiet)
+    return execute(made, quiet=options.quiet)
 
 
 def first_line(info: ModelInfo) -> str:
@@ -74,18 +86,18 @@ def first_line(info: ModelInfo) -> str:
     return f"{info.name}{f' ({about})' if about else ''}: {info.engine} {info.precision} on {info.device}{size}"
 
 
-def carry_out(job: Run, *, quiet: bool) -> int:
-    """Run ``job`` with a progress bar and signals; print the table; return the exit code."""
-    with job, StopOnSignal(job.cancel) as signals:
-        job.start()
+def execute(made: Run, *, quiet: bool) -> int:
+    """Run ``made`` with a progress bar and signals; print the table; return the exit code."""
+    with made, StopOnSignal(made.cancel) as signals:
+        made.start()
         progress = Progress(quiet=quiet)
         while True:
             try:
-                stats = job.join(PROGRESS_S)
+                stats = made.join(PROGRESS_S)
                 break
             except TimeoutError:
                 if progress.shown:
-                    progress.show(progress_line(job.stats))
+                    progress.show(progress_line(made.stats))
     if not quiet:
         say(stats.table())
     if signals.received is not None:

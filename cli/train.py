@@ -26,7 +26,7 @@ def train(options: argparse.Namespace) -> int:
 
     import_torch("training")
     from ..training.settings import TrainSettings
-    from ..training.train import train as carry_out
+    from ..training.train import train as run_training
 
     if isinstance(options.size, int) or isinstance(options.cache_size, int):
         raise UsageError("training needs both sides of a size, such as 512x288")
@@ -40,7 +40,7 @@ def train(options: argparse.Namespace) -> int:
         trainers[0].stop()
 
     with StopOnSignal(stop) as signals:
-        trained = carry_out(
+        trained = run_training(
             options.model,
             options.data,
             Path(options.output),

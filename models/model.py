@@ -15,13 +15,13 @@ from ..pipeline.packet import KEY_FRAME, TENSORS, Frame, Key, Packet
 from ..pipeline.results.format import ModelInfo, ResultKeys
 from ..pipeline.results.frame_result import FrameResult
 from ..pipeline.results.result_types import RESULT_TYPES
-from ..pipeline.stage import EndReason, Stage, keys_of
+from ..pipeline.stage import EndReason, Stage
 from ..stages.drawing.draw import draw_rgb
-from ..stages.inference.engine_cache import EngineShelf
+from ..stages.inference.engine_cache import EngineCache
 from ..stages.inference.infer import Infer, RawOutputs, copy_all
 from ..stages.inference.key_frames import PUBLISHED_INTERVAL, FixedInterval, PolicyOf, policy_named
 from ..stages.inference.preprocess import BufferPool, InputSize, ModelInput, Preprocess, Size
-from ..stages.inference.raw_tensors import GiveTensors
+from ..stages.inference.raw_tensors import RawTensors
 from ..stages.inference.runners import QueueRunner, TemporalEngines, open_temporal
 from ..stages.inference.temporal import TemporalInfer
 from .family import Choices, Family
@@ -96,7 +96,7 @@ class Model:
         self.row, self.weights, self.size, self.engine_choice, self.choices = row, weights, size, engine, choices
         self.propagation, self.head = propagation or Propagation(), head
         self._family = weights.family
-        self._shelf: EngineShelf[Any] = EngineShelf(self._open_runner)
+        self._cache: EngineCache[Any] = EngineCache(self._open_runner)
         self._described: ModelInfo | None = None
         self._pool = BufferPool()
 
@@ -144,16 +144,16 @@ class Model:
             policy, batch = policy or policy_named(self.propagation.keyframes), self.propagation.batch
             workers = self.engine_choice.requests
             infer = TemporalInfer(
-                self._shelf, given, raw, policy=policy, take=take, workers=workers, ahead=ahead, batch=batch,
+                self._cache, given, raw, policy=policy, take=take, workers=workers, ahead=ahead, batch=batch,
                 name=f"{prefix}infer", key_frame=Key(f"{prefix}{KEY_FRAME}", int),
             )  # fmt: skip
         else:
-            infer = Infer(self._shelf, form.name, given, raw, take, name=f"{prefix}infer")
+            infer = Infer(self._cache, form.name, given, raw, take, name=f"{prefix}infer")
         return [preprocess, infer, self._postprocess(raw, keys or ResultKeys(), f"{prefix}postprocess")]
 
     def _postprocess(self, raw: Key[RawOutputs], keys: ResultKeys, name: str) -> Stage:
         if self.head == RAW:
-            return GiveTensors(raw, keys.to(TENSORS), name=name)
+            return RawTensors(raw, keys.to(TENSORS), name=name)
         return self._family.postprocess(self.name, self.choices, raw=raw, keys=keys, stage_name=name)
 
     def __call__(self, image: ImageLike) -> FrameResult:
@@ -205,7 +205,7 @@ class Model:
         """
         if frame is None and self._described is not None:
             return self._described
-        with self._shelf.runner(self.input_size(frame or NOMINAL_FRAME)):
+        with self._cache.runner(self.input_size(frame or NOMINAL_FRAME)):
             pass
         if self._described is None:
             raise AssertionError("an opened engine describes itself")
@@ -229,12 +229,12 @@ class Model:
     def result_keys(self, keys: ResultKeys | None = None) -> ResultKeys:
         """Where results of this model are in a packet, for writers of results; ``keys`` as for :meth:`stages`."""
         chosen = keys or ResultKeys()
-        created = keys_of(self._postprocess(Key("raw", RawOutputs), chosen, "postprocess"), "creates")
+        created = self._postprocess(Key("raw", RawOutputs), chosen, "postprocess").creates
         return ResultKeys(self.name, {kind: chosen.to(kind) for kind in RESULT_TYPES if chosen.to(kind) in created})
 
     def close(self) -> None:
         """Free the engines; what runs is finished first."""
-        self._shelf.close()
+        self._cache.close()
 
     def __enter__(self) -> Model:
         return self

@@ -16,17 +16,17 @@ from ..pipeline.execution.run import Run as GraphRun
 from ..pipeline.execution.stats import RunStats
 from ..pipeline.graph import Graph
 from ..pipeline.limits import MAX_PIXELS
-from ..pipeline.packet import Key, Packet
+from ..pipeline.packet import Packet
 from ..pipeline.results.format import ModelInfo, ResultKeys
 from ..pipeline.results.frame_result import FrameResult
 from ..pipeline.results.reader import read_results
-from ..pipeline.stage import Stage, keys_of
-from ..stages.hold import Hold
+from ..pipeline.stage import Stage, created_by
 from ..stages.inference.temporal import TemporalInfer
-from ..stages.replay_results import AttachResults
+from ..stages.repeat_results import RepeatResults
+from ..stages.replay_results import ReplayResults
 from ..stages.sample import Sample
-from ..stages.session import Address, Job, JobOptions, Policy, result_of
-from ..stages.sinks.iterator import Iterate
+from ..stages.session import Address, Policy, Session, SessionOptions, result_of
+from ..stages.sinks.iterator import IteratorSink
 from ..stages.sinks.registry import Output
 from .default_model import default_model
 from .load import load_model
@@ -113,7 +113,7 @@ def run(
         raise UsageError("give every or max_fps, not both")
     addresses = [source] if isinstance(source, str | os.PathLike) else list(source)
     model = default_model(addresses) if model is None else model
-    options = JobOptions(
+    options = SessionOptions(
         overwrite=overwrite,
         resume=resume,
         preset=preset,
@@ -145,22 +145,21 @@ def run(
     }
     chosen = {name: value for name, value in given.items() if value is not None}
     sample = None if every is None and max_fps is None else Sample(every=every, max_fps=max_fps)
-    passed: dict[str, Any] = {} if sample is None else {"pass_over": sample.pass_over}
-    job = Job.open(addresses, _several(outputs), options, **passed)
+    session = Session.open(addresses, _several(outputs), options, skip=None if sample is None else sample.skip)
     try:
-        ready = _model(model, chosen, job)
+        ready = _model(model, chosen, session)
         keys = [ready.result_keys()]
-        job.outputs.refuse_empty(keys)
-        ahead = 0 if any(source.live for source in job.sources) else ready.lookahead
+        session.outputs.refuse_empty(keys)
+        ahead = 0 if any(source.live for source in session.sources) else ready.lookahead
         stages = ready.stages(ahead=0 if sample else ahead)
-        before = _done_before(job, stages)
+        before = _done_before(session, stages)
         if sample is not None:
             stages = _sampled(sample, stages, keys[0], before)
         settings = {**_settings(ready, options), "every": every, "max_fps": max_fps}
-        models = [ready.describe(job.frame_size)]
-        return Run(job, job.graph(stages, models=models, keys=keys, settings=settings), keys, models)
+        models = [ready.describe(session.frame_size)]
+        return Run(session, session.graph(stages, models=models, keys=keys, settings=settings), keys, models)
     except BaseException:
-        job.close()
+        session.close()
         raise
 
 
@@ -187,16 +186,15 @@ def draw(
         ResultsError: the file is damaged, or of another version or video.
         VidgraphError: as :func:`run`.
     """
-    recorded = read_results(results, max_pixels=max_pixels)
-    options = JobOptions(overwrite=overwrite, preset=preset, threads=threads, start=start, max_pixels=max_pixels)
-    job = Job.open(source, _several(outputs), options, also_read=[Path(results)])
+    replay = ReplayResults(read_results(results, max_pixels=max_pixels))
+    options = SessionOptions(overwrite=overwrite, preset=preset, threads=threads, start=start, max_pixels=max_pixels)
+    session = Session.open(source, _several(outputs), options, also_read=[Path(results)])
     try:
-        attach = AttachResults(recorded)
-        keys = [attach.keys]
-        job.outputs.refuse_empty(keys)
-        return Run(job, job.graph([attach], models=[], keys=keys, settings={}), keys, [])
+        keys = [replay.keys]
+        session.outputs.refuse_empty(keys)
+        return Run(session, session.graph([replay], models=[], keys=keys, settings={}), keys, [])
     except BaseException:
-        job.close()
+        session.close()
         raise
 
 
@@ -223,18 +221,18 @@ def _several(outputs: Sequence[Output] | Output) -> list[Output]:
     return list(outputs) if isinstance(outputs, Sequence) and not isinstance(outputs, str) else [outputs]
 
 
-def _model(model: str | Model, chosen: dict[str, Any], job: Job) -> Model:
-    """The model, with the run's threads; the job closes it."""
-    budget = job.budget
+def _model(model: str | Model, chosen: dict[str, Any], session: Session) -> Model:
+    """The model, with the run's threads; the session closes it."""
+    budget = session.budget
     shares: dict[str, Any] = {"requests": budget.requests, "threads": budget.requests * budget.request_threads}
     if isinstance(model, Model):
         if chosen:
             raise UsageError(f"{', '.join(chosen)} cannot be given for a model that is loaded; give it to load_model()")
-        shares["deterministic"] = model.engine_choice.deterministic or job.options.deterministic
+        shares["deterministic"] = model.engine_choice.deterministic or session.options.deterministic
         if model.engine_choice == replace(model.engine_choice, **shares):
             return model
         tuned = model.tuned(**shares)
-        job.own(tuned.close)
+        session.on_close(tuned.close)
         return tuned
     if not model:
         raise UsageError(f"no model was given; models are {', '.join(MODELS)}")
@@ -243,12 +241,12 @@ def _model(model: str | Model, chosen: dict[str, Any], job: Job) -> Model:
         if "weights" in chosen:
             raise UsageError(f"weights are given twice: {weights} with the model, and {chosen['weights']}")
         chosen = {**chosen, "weights": weights}
-    loaded = load_model(name, **chosen, **shares, deterministic=job.options.deterministic)
-    job.own(loaded.close)
+    loaded = load_model(name, **chosen, **shares, deterministic=session.options.deterministic)
+    session.on_close(loaded.close)
     return loaded
 
 
-def _settings(model: Model, options: JobOptions) -> dict[str, Any]:
+def _settings(model: Model, options: SessionOptions) -> dict[str, Any]:
     """What results depend on, for their header; an empty setting is the model's default."""
     choices = model.choices
     return {
@@ -276,16 +274,15 @@ class Run:
         models: what runs: model, engine, precision, device, input size.
     """
 
-    def __init__(self, job: Job, graph: Graph, keys: Sequence[ResultKeys], models: Sequence[ModelInfo]) -> None:
-        self.models, self._keys = tuple(models), keys
-        self._job, self._graph = job, graph
+    def __init__(self, session: Session, graph: Graph, keys: Sequence[ResultKeys], models: Sequence[ModelInfo]) -> None:
+        self.models, self._keys, self._used = tuple(models), keys, False
+        self._session, self._graph = session, graph
         self._running: GraphRun | None = None
         self._stats: RunStats | None = None
-        self._used = False
 
     def __iter__(self) -> Iterator[FrameResult]:
         """The result of every frame, in order within a stream; dropped frames too."""
-        loop = Iterate()
+        loop = IteratorSink()
         running = self._prepare(Graph(self._graph.sources, self._graph.stages, (*self._graph.sinks, loop)))
         try:
             running.start()
@@ -296,6 +293,10 @@ class Run:
             loop.leave()
             running.cancel()
             self._finish(running)
+
+    def describe(self, form: str = "text") -> str:
+        """The graph that runs: arguments and errors as for ``Graph.describe``."""
+        return self._graph.describe(form)
 
     def wait(self) -> RunStats:
         """Run to the end; returns the statistics. Ctrl-C stops in order and goes on as ``KeyboardInterrupt``.
@@ -324,7 +325,7 @@ class Run:
             return self._stats
         finally:
             if self._running.done:
-                self._job.close()
+                self._session.close()
 
     def cancel(self, now: bool = False) -> None:
         """Stop in order: what is in flight goes through, outputs are finished. Any thread, or a signal handler."""
@@ -350,7 +351,7 @@ class Run:
             self._running.cancel()
             self._finish(self._running)
         self._used = True
-        self._job.close()
+        self._session.close()
 
     def __enter__(self) -> Run:
         return self
@@ -368,18 +369,18 @@ class Run:
                 stacklevel=2,
                 source=self,
             )
-            self._job.close()
+            self._session.close()
 
     def _prepare(self, graph: Graph) -> GraphRun:
         if self._used:
             raise UsageError("a run goes once; call run() again for another")
-        if self._job.orphaned:
+        if self._session.orphaned:
             raise UsageError("the run was made before this process was forked; call run() in this one")
         self._used = True
-        options = self._job.options
+        options = self._session.options
         latest = None if options.policy is None else options.policy == "latest"
         self._running = graph.prepare(
-            executor=options.executor, threads=self._job.budget, strict=options.strict, latest=latest
+            executor=options.executor, threads=self._session.budget, strict=options.strict, latest=latest
         )
         return self._running
 
@@ -388,20 +389,20 @@ class Run:
             if self._running is not None:
                 self._running.start()
         except BaseException:
-            self._job.close()
+            self._session.close()
             raise
 
     def _finish(self, running: GraphRun) -> None:
         with suppress(VidgraphError):  # what ended the run was raised before, or nobody waits for it any more
             running.wait()
         self._stats = running.stats()
-        self._job.close()
+        self._session.close()
 
 
-def _done_before(job: Job, stages: Sequence[Stage]) -> list[Packet]:
+def _done_before(session: Session, stages: Sequence[Stage]) -> list[Packet]:
     """Results of a run that goes on, made again: video models then remember what they did when it was interrupted."""
     done = []
-    for frame in job.take_held():
+    for frame in session.take_held():
         packets = [Packet(frame)]
         for stage in stages:
             go = stage.begin_with if isinstance(stage, TemporalInfer) else stage.process
@@ -412,8 +413,8 @@ def _done_before(job: Job, stages: Sequence[Stage]) -> list[Packet]:
 
 def _sampled(sample: Sample, stages: list[Stage], results: ResultKeys, before: Sequence[Packet]) -> list[Stage]:
     """A model's stages on some frames only, beginning with the results ``before`` that a run held when interrupted."""
-    created = frozenset[Key[Any]]().union(*(keys_of(stage, "creates") for stage in stages))
-    hold = Hold([key for key in results.all() if key in created])
+    created = created_by(stages)
+    repeat = RepeatResults([key for key in results.all() if key in created])
     for packet in before:
-        hold.begin_with(packet)
-    return [sample, *stages, hold]
+        repeat.begin_with(packet)
+    return [sample, *stages, repeat]

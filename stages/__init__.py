@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ..pipeline.drawing.style import DrawStyle as DrawStyle
     from .drawing.draw import ANNOTATED as ANNOTATED, Draw as Draw
-    from .hold import Hold as Hold
-    from .replay_results import AttachResults as AttachResults
+    from .repeat_results import RepeatResults as RepeatResults
+    from .replay_results import ReplayResults as ReplayResults
     from .sample import Sample as Sample
     from .sinks.callback import Callback as Callback
     from .sinks.images import WriteImages as WriteImages
@@ -30,8 +30,8 @@ _HOME = {
     "ANNOTATED": "drawing.draw",
     "Draw": "drawing.draw",
     "DrawStyle": ".pipeline.drawing.style",
-    "Hold": "hold",
-    "AttachResults": "replay_results",
+    "RepeatResults": "repeat_results",
+    "ReplayResults": "replay_results",
     "Sample": "sample",
     "Callback": "sinks.callback",
     "WriteImages": "sinks.images",

@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..pipeline.errors import ResultsError, UsageError
-from ..pipeline.packet import HELD_FROM, Frame, Packet
+from ..pipeline.packet import HELD_FROM, Frame, Key, Packet
 from ..pipeline.results.format import ResultKeys
 from ..pipeline.results.reader import FrameRecord, Results
 from ..pipeline.results.result_types import RESULT_TYPES
-from ..pipeline.stage import EndReason
+from ..pipeline.stage import EndReason, Stage
 
 
-class AttachResults:
+class ReplayResults(Stage):
     """Recorded results, by stream and frame number, in place of a network.
 
     Reads the file as the frames come, once for each stream. A frame that the file does not have gets
@@ -32,8 +32,7 @@ class AttachResults:
         UsageError: the file has several models and none was named, or none of that name.
     """
 
-    name = "attach_results"
-    stateless = False
+    name = "replay_results"
 
     def __init__(self, results: Results, *, model: str | None = None, keys: ResultKeys | None = None) -> None:
         self.results, self.model = results, _chosen_model(results, model)
@@ -41,10 +40,8 @@ class AttachResults:
         chosen = keys or ResultKeys()
         self._rows = {chosen.to(kind): row for kind, row in RESULT_TYPES.items() if row.recorded(self._about)}
         self.keys = ResultKeys(self.model, {row.key: key for key, row in self._rows.items()})
-        self.creates = frozenset({*self._rows, HELD_FROM})
+        self.creates: frozenset[Key[Any]] = frozenset({*self._rows, HELD_FROM})
         self._streams: dict[str, _StreamRecords] = {}
-
-    def open(self) -> None: ...
 
     def process(self, packet: Packet) -> Iterable[Packet]:
         """The frame with its results.

@@ -1,4 +1,4 @@
-"""One job: sources through stages into outputs. ``vidgraph.run`` and the command line are made of it."""
+"""One session: sources through stages into outputs. ``vidgraph.run`` and the command line are made of it."""
 
 from __future__ import annotations
 
@@ -15,20 +15,16 @@ from ..pipeline.errors import UsageError
 from ..pipeline.execution.threads import ThreadBudget
 from ..pipeline.graph import Graph
 from ..pipeline.limits import MAX_PIXELS
-from ..pipeline.packet import Frame, Key, Packet
+from ..pipeline.packet import Frame, Packet
 from ..pipeline.results.format import ModelInfo, ResultKeys, SourceInfo, header_record
 from ..pipeline.results.frame_result import FrameResult
 from ..pipeline.results.result_types import RESULT_TYPES
-from ..pipeline.stage import Source, Stage, keys_of
+from ..pipeline.stage import Source, Stage, created_by
 from .drawing.draw import Draw, draw_rgb
 from .sinks.addresses import OutputStream
 from .sinks.registry import Output, Outputs
-from .sources.animation import AnimationSource
-from .sources.images import ImageSource
-from .sources.peekable import Peeked
-from .sources.realtime import PacedSource
-from .sources.registry import open_sources
-from .sources.synthetic.settings import is_world
+from .sources.peekable import PeekableSource
+from .sources.registry import in_real_time, open_sources
 
 log = logging.getLogger("vidgraph")
 Address = str | os.PathLike[str]
@@ -38,7 +34,7 @@ LEAVE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JobOptions:
+class SessionOptions:
     """Everything about a run besides its sources, stages and outputs; ``vidgraph.run`` says what each means."""
 
     overwrite: bool = False
@@ -60,19 +56,20 @@ class JobOptions:
 
 
 @dataclass(slots=True)
-class Job:
+class Session:
     """Sources that are open, with their first frames at hand, and what is to become of them.
 
     Attributes:
         sources: opened.
-        budget: shares of the threads.
         outputs: what is to be written.
+        budget: shares of the threads, by what the open sources say of themselves.
     """
 
-    options: JobOptions
+    options: SessionOptions
     sources: list[Source]
-    budget: ThreadBudget
     outputs: Outputs
+    _peeks: list[PeekableSource]
+    budget: ThreadBudget = field(init=False)
     _parts: ExitStack = field(default_factory=ExitStack)
     _process: int = field(default_factory=os.getpid)
 
@@ -81,15 +78,15 @@ class Job:
         cls,
         sources: Address | Iterable[Address],
         outputs: Sequence[Output],
-        options: JobOptions,
+        options: SessionOptions,
         *,
-        pass_over: Callable[[Frame], bool] = lambda frame: False,
+        skip: Callable[[Frame], bool] | None = None,
         also_read: Sequence[Path] = (),
-    ) -> Job:
+    ) -> Session:
         """Check the outputs against the sources, then open the sources and read each up to its first frame.
 
         Args:
-            pass_over: is told of each frame that a resumed run has done before; see :class:`Peeked`.
+            skip: is told of each frame that a resumed run has done before; see :class:`PeekableSource`.
             also_read: files besides the sources that no output may write.
 
         Raises:
@@ -103,27 +100,24 @@ class Job:
                 "no source was given; give a video, an image, a folder, a glob or -. "
                 "To see it work, without any of them: vidgraph run synth:street -o out.mp4"
             )
-        budget = ThreadBudget.share_out(options.threads, live=options.policy == "latest", sources=len(addresses))
+        decoder = ThreadBudget.share_out(options.threads, sources=len(addresses)).decoder
+        latest = options.policy == "latest"
         opened = open_sources(
             addresses,
             start=options.start,
             end=options.end,
             frames=options.frames,
-            latest=options.policy == "latest",
+            latest=latest,
             deterministic=options.deterministic,
-            threads=budget.decoder,
+            threads=decoder,
             max_pixels=options.max_pixels,
         )
         streams = [_output_stream(source, options, also_read) for source in opened]
         chosen = Outputs(outputs, streams, overwrite=options.overwrite, resume=options.resume)
-        job = cls(
-            options,
-            [_peeked(source, chosen, pass_over) for source in opened],
-            budget,
-            chosen,
-        )
-        job._open_sources()
-        return job
+        peeks = [_peekable(source, chosen, skip or (lambda frame: False)) for source in opened]
+        session = cls(options, in_real_time(peeks, latest=latest), chosen, peeks)
+        session._open_sources()
+        return session
 
     def _open_sources(self) -> None:
         with ExitStack() as guard:
@@ -131,26 +125,29 @@ class Job:
             for source in self.sources:
                 _open_apart(source)
                 guard.callback(source.close)
-                if self.outputs.has_video and address_of(source) == "-" and has_sound(source):
+                if self.outputs.has_video and source.has_audio and not source.audio_address:
                     log.warning(
                         "standard input can be read only once, so its sound is not copied; give a file for video with"
                         " sound"
                     )
+            policy = self.options.policy
+            live = policy == "latest" or (policy is None and any(source.live for source in self.sources))
+            self.budget = ThreadBudget.share_out(self.options.threads, live=live, sources=len(self.sources))
             self._parts = guard.pop_all()
 
-    def own(self, close: Callable[[], object]) -> None:
-        """Have ``close`` called when the job is closed."""
+    def on_close(self, close: Callable[[], object]) -> None:
+        """Have ``close`` called when the session is closed."""
         self._parts.callback(close)
 
     @property
     def frame_size(self) -> tuple[int, int] | None:
         """(height, width) of the first frame of the first source, or None where none is known."""
-        return next((size for source in self.sources if (size := _peek(source).size) is not None), None)
+        return next((peek.size for peek in self._peeks if peek.size is not None), None)
 
     def take_held(self) -> list[Frame]:
         """For each stream that goes on with results from before: the frames they belong to, no longer kept here."""
         held: list[Frame] = []
-        for peek in map(_peek, self.sources):
+        for peek in self._peeks:
             if peek.first is not None:
                 held += peek.held
             peek.held = []
@@ -174,12 +171,16 @@ class Job:
         Raises:
             GraphError, UsageError: the parts do not fit together.
         """
-        created = frozenset[Key[Any]]().union(*(keys_of(stage, "creates") for stage in stages))
+        created = created_by(stages)
         models = [
             replace(each, gives=frozenset(kind.name for kind in RESULT_TYPES if one.get(kind) in created))
             for each, one in zip(models, keys, strict=False)
         ]
-        header = header_record(models=models, sources=[self._source_info(s) for s in self.sources], settings=settings)
+        header = header_record(
+            models=models,
+            sources=[_source_info(peek, source) for peek, source in zip(self._peeks, self.sources, strict=True)],
+            settings=settings,
+        )
         sinks = self.outputs.sinks(
             header=header,
             keys=keys,
@@ -190,12 +191,8 @@ class Job:
         drawing: list[Stage] = [Draw(keys)] if self.outputs.annotated else []
         return Graph(self.sources, [*stages, *drawing], sinks)
 
-    def _source_info(self, source: Source) -> SourceInfo:
-        peek = _peek(source)
-        return SourceInfo(source.stream_id, address_of(source), peek.size, peek.rate, source.live)
-
     def close(self) -> None:
-        """Close the sources and what the job owns; in a process that was forked meanwhile, they are the other's."""
+        """Close the sources and what the session owns; in a process that was forked meanwhile, they are the other's."""
         if not self.orphaned:
             self._parts.close()
 
@@ -221,9 +218,7 @@ def _open_apart(source: Source) -> None:
     try:
         thread.join()
     except BaseException:
-        interrupt = getattr(source, "interrupt", None)
-        if interrupt is not None:
-            interrupt()
+        source.interrupt()
         thread.join(LEAVE_S)
         if not thread.is_alive():
             source.close()
@@ -232,58 +227,25 @@ def _open_apart(source: Source) -> None:
         raise errors[0]
 
 
-def has_sound(source: Source) -> bool:
-    """Whether an open source is a video with sound."""
-    return bool(getattr(_inner(source), "has_sound", False))
+def _source_info(peek: PeekableSource, source: Source) -> SourceInfo:
+    return SourceInfo(source.stream_id, source.address, peek.size, peek.rate, source.live)
 
 
-def address_of(source: Source) -> str:
-    """The address a source was opened from; "" where it has none (images)."""
-    return str(getattr(_inner(source), "address", ""))
-
-
-def _inner(source: Source) -> Source:
-    while isinstance(source, PacedSource | Peeked):
-        source = source.source
-    return source
-
-
-def _output_stream(source: Source, options: JobOptions, also_read: Sequence[Path]) -> OutputStream:
-    address, inner = address_of(source), _inner(source)
+def _output_stream(source: Source, options: SessionOptions, also_read: Sequence[Path]) -> OutputStream:
     return OutputStream(
         stream_id=source.stream_id,
-        address="" if address == "-" or is_world(address) else address,  # these have no file with sound
-        files=[*_files_of(inner, address), *also_read],
+        address=source.audio_address,
+        files=[*source.files, *also_read],
         starts_late=options.start is not None,
         ends_early=options.end is not None or options.frames is not None,
         frames=min((most for most in (source.expected_frames, options.frames) if most is not None), default=None),
-        pictures=inner.pictures if isinstance(inner, ImageSource) else None,
+        pictures=source.pictures,
     )
 
 
-def _files_of(source: Source, address: str) -> list[Path]:
-    """The files that a source reads besides its address."""
-    if isinstance(source, ImageSource):
-        return source.paths
-    if isinstance(source, AnimationSource):
-        return [source.path]
-    return [Path("/dev/stdin")] if address == "-" else []
-
-
-def _peeked(source: Source, outputs: Outputs, pass_over: Callable[[Frame], bool]) -> Source:
-    """``source`` with a look at its first frame; a paced one keeps its pace from the second look on."""
-    after, keep = outputs.resume_after(source.stream_id), outputs.needed_before(source.stream_id)
-    if isinstance(source, PacedSource):
-        source.source = Peeked(source.source, after=after, keep=keep, pass_over=pass_over)
-        return source
-    return Peeked(source, after=after, keep=keep, pass_over=pass_over)
-
-
-def _peek(source: Source) -> Peeked:
-    inner = source.source if isinstance(source, PacedSource) else source
-    if not isinstance(inner, Peeked):
-        raise AssertionError("every source of a job is peeked")
-    return inner
+def _peekable(source: Source, outputs: Outputs, skip: Callable[[Frame], bool]) -> PeekableSource:
+    after, retain = outputs.resume_after(source.stream_id), outputs.needed_before(source.stream_id)
+    return PeekableSource(source, after=after, retain=retain, skip=skip)
 
 
 def result_of(packet: Packet, keys: Sequence[ResultKeys]) -> FrameResult:

@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -87,24 +87,72 @@ CASES = (cases,)
 STAGE = """
 from dataclasses import dataclass
 from ..pipeline.packet import DETECTIONS
+from ..pipeline.stage import Stage
 
 
 @dataclass(frozen=True)
-class KeepFirst:
+class KeepFirst(Stage):
     count: int = 1
     name = "keep_first"
     stateless = True
     amends = frozenset({DETECTIONS})
 
-    def open(self): ...
-
     def process(self, packet):
         yield packet.with_item(DETECTIONS, packet[DETECTIONS][: self.count])
+"""
+
+SOURCE = """
+from collections.abc import Iterator
+
+import numpy as np
+
+from ...pipeline.errors import UsageError
+from ...pipeline.packet import Frame
+from ...pipeline.stage import Source
+from ...pipeline.types.picture import Picture
+
+
+class Gray(Source):
+    live = True
+
+    def __init__(self, address, stream_id, frames):
+        self.address, self.stream_id, self._frames = address, stream_id, frames
+
+    def frames(self) -> Iterator[Frame]:
+        picture = Picture.from_rgb(np.full((48, 64, 3), 128, np.uint8))
+        for index in range(self._frames):
+            yield Frame(self.stream_id, index, 0, index * 40_000_000, 40_000_000, picture)
+
+
+def open_gray(address, name, options):
+    count = address.partition(":")[2]
+    if not count.isdigit():
+        raise UsageError(f"{address}: how many frames? as in gray:10")
+    return [Gray(address, name or "gray", min(int(count), options.frames or int(count)))]
+"""
+
+SINK = """
+from ...pipeline.packet import DETECTIONS
+from ...pipeline.stage import Sink
+
+
+class CountObjects(Sink):
+    name = "count_objects"
+    reads = frozenset({DETECTIONS})
+
+    def __init__(self, paths, claims):
+        self._paths, self._claims = paths, claims
+        self._counts = {stream: [] for stream in paths}
+
+    def write(self, packet):
+        self._counts[packet.frame.stream_id].append(len(packet[DETECTIONS]) if packet.drop_cause is None else 0)
 
     def end_stream(self, stream_id, reason):
-        return ()
+        self._paths[stream_id].write_text(" ".join(map(str, self._counts[stream_id])), "utf-8")
 
-    def close(self): ...
+
+def open_counts(address, paths, settings):
+    return CountObjects(paths, settings.claims)
 """
 
 ENGINE = """
@@ -139,6 +187,7 @@ import numpy as np
 from torch import nn
 
 from ...pipeline.packet import DETECTIONS
+from ...pipeline.stage import Stage
 from ...pipeline.types.detections import Detections
 from ...stages.inference.infer import copy_all
 from ..family import Family, GraphShape, InputFormat
@@ -153,25 +202,18 @@ class Brightness(nn.Module):
         return self.mix(image)
 
 
-class Postprocess:
+class Postprocess(Stage):
     name, stateless = "brightness", True
 
     def __init__(self, raw, keys):
         self.raw, self.key = raw, keys.to(DETECTIONS)
         self.reads, self.creates = frozenset({raw}), frozenset({self.key})
 
-    def open(self): ...
-
     def process(self, packet):
         level = float(packet[self.raw].arrays["level"].mean())
         box = np.array([[0, 0, 1, 1]], np.float32)
         found = Detections(box, np.array([level], np.float32), np.zeros(1, np.int32), ("bright",))
         yield packet.with_item(self.key, found)
-
-    def end_stream(self, stream_id, reason):
-        return ()
-
-    def close(self): ...
 
 
 class BrightnessFamily(Family):
@@ -390,12 +432,15 @@ class Describe:
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder whose sub-folders kernels, stages, engines and models count as those of the package."""
-    for name in ("kernels", "stages", "engines", "models", "models/custom/heads", "pipeline/results/result_types"):
-        (tmp_path / name).mkdir(parents=True)
-        module = importlib.import_module(f"vidgraph.{name.replace('/', '.')}")
-        monkeypatch.setattr(module, "__path__", [*module.__path__, str(tmp_path / name)])
+    for name in (
+        "kernels", "stages/sources", "stages/sinks", "engines", "models/custom/heads", "pipeline/results/result_types",
+    ):  # fmt: skip
+        for folder in (Path(name), *Path(name).parents[:-1]):
+            (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+            module = importlib.import_module(".".join(["vidgraph", *folder.parts]))
+            monkeypatch.setattr(module, "__path__", [*module.__path__, str(tmp_path / folder)])
     yield tmp_path
     for name in [name for name, module in sys.modules.items() if _lies_in(module, tmp_path)]:
         del sys.modules[name]
@@ -414,6 +459,60 @@ def test_a_stage_is_a_file(place: Path) -> None:
     frame = Frame("one", 0, 0, 0, 0, Picture.from_rgb(np.zeros((8, 8, 3), np.uint8)))
     (packet,) = stage.process(Packet(frame).with_item(DETECTIONS, found))
     assert len(packet[DETECTIONS]) == 1
+
+
+def test_a_source_is_a_file_and_a_row(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from vidgraph.cli import main
+    from vidgraph.stages.session import Policy, Session, SessionOptions
+    from vidgraph.stages.sources import kinds
+    from vidgraph.stages.sources.registry import open_source
+
+    (place / "stages" / "sources" / "gray.py").write_text(SOURCE, "utf-8")
+    row = kinds.SourceKind(
+        "gray:N (gray frames)", lambda text, exists: text.startswith("gray:"), ".gray:open_gray", "gray:N"
+    )
+    monkeypatch.setattr(kinds, "SOURCES", (*kinds.SOURCES, row))
+    assert kinds.short_kinds().endswith("-, synth:street or gray:N")
+    with pytest.raises(vidgraph.VidgraphError, match=r"synth:faces \(drawn\), gray:N \(gray frames\)$"):
+        open_source("ftp://host/a.mp4")
+    with pytest.raises(vidgraph.VidgraphError, match="gray:few: how many frames"):
+        open_source("gray:few")
+    out = place / "out.jsonl"
+    run = vidgraph.run("wall=gray:3", model="retinaface-tiny", outputs=str(out), policy="lossless")
+    assert run.wait().frames == 3
+    recorded = vidgraph.read_results(out)
+    assert recorded.header["sources"][0]["stream"] == "wall"
+    assert main(["run", "gray:2", "--model", "retinaface-tiny", "-o", str(place / "two.mp4"), "-q"]) == 0
+    cases: tuple[tuple[Policy | None, int], ...] = ((None, 1), ("lossless", 4))
+    for policy, requests in cases:  # the budget of a live source, which says so itself
+        session = Session.open("gray:1", [], SessionOptions(threads=4, policy=policy))
+        assert session.budget.requests == requests
+        session.close()
+
+
+def test_a_sink_is_a_file_and_a_row(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from vidgraph.stages.sinks import kinds
+
+    (place / "stages" / "sinks" / "counts.py").write_text(SINK, "utf-8")
+    row = kinds.SinkKind(
+        name="counts", help="file.txt (objects a frame)", short=".txt", open=".counts:open_counts", suffixes=(".txt",)
+    )
+    monkeypatch.setattr(kinds, "SINKS", (*kinds.SINKS, row))
+    assert kinds.short_kinds().endswith(", http://…, .txt")
+    with pytest.raises(vidgraph.VidgraphError, match=r"a browser\), file.txt \(objects a frame\)$"):
+        kinds.kind_of("out.xyz")
+    out = place / "out.txt"
+    source = "synth:street?frames=3&size=320x192"
+    vidgraph.run(source, outputs=str(out)).wait()
+    assert len(out.read_text("utf-8").split()) == 3
+    with pytest.raises(vidgraph.VidgraphError, match=r"out.txt exists already"):
+        vidgraph.run(source, outputs=str(out))
+    with pytest.raises(vidgraph.VidgraphError, match="cannot hold 2 streams"):
+        vidgraph.run([source, f"b={source}"], outputs=str(place / "both.txt"))
+    with pytest.raises(vidgraph.VidgraphError, match=r"an output of file.txt .* cannot be gone on with"):
+        vidgraph.run(source, outputs=[str(place / "other.txt"), str(place / "out.jsonl")], resume=True)
 
 
 def test_an_engine_is_a_file_and_a_row(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -587,7 +686,7 @@ def test_a_result_that_is_a_picture_is_shown_in_its_own_size(
 def test_a_column_of_objects_is_a_stage(place: Path, clip: str, tmp_path: Path) -> None:
     from vidgraph.pipeline.results.convert import convert
     from vidgraph.pipeline.results.format import ModelInfo, SourceInfo, header_record
-    from vidgraph.stages import AttachResults, Draw
+    from vidgraph.stages import Draw, ReplayResults
     from vidgraph.stages.sinks.registry import open_sink
     from vidgraph.stages.sources.registry import open_source
 
@@ -630,7 +729,7 @@ def test_a_column_of_objects_is_a_stage(place: Path, clip: str, tmp_path: Path) 
     assert [one["color"] for one in annotations[:3]] == ["=red", "=red", "blue"]
     shown = [tmp_path / name / "%06d.png" for name in ("drawn", "again")]
     vidgraph.Graph(open_source(clip), [detect, describe, Draw()], [open_sink(shown[0])]).run()
-    replay = AttachResults(vidgraph.read_results(whole))
+    replay = ReplayResults(vidgraph.read_results(whole))
     vidgraph.Graph(open_source(clip), [replay, Draw()], [open_sink(shown[1])]).run()
     for path in sorted((tmp_path / "drawn").iterdir()):
         np.testing.assert_array_equal(_pixels(tmp_path / "again" / path.name), _pixels(path))

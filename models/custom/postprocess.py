@@ -8,14 +8,14 @@ from typing import Any
 
 from ...pipeline.packet import SKIPPED, Key, Packet
 from ...pipeline.results.format import ResultKeys
-from ...pipeline.stage import EndReason
+from ...pipeline.stage import Stage
 from ...stages.inference.infer import RawOutputs
 from ..family import Choices
 from .head import Head
 
 
 @dataclass(frozen=True)
-class DecodeCustom:
+class DecodeCustom(Stage):
     """Reads ``raw``; creates those of ``keys`` that the head gives.
 
     Frames that were dropped or that the network skips pass unchanged.
@@ -40,9 +40,6 @@ class DecodeCustom:
         """What the head gives."""
         return frozenset(self.keys.to(kind) for kind in self.head.gives)
 
-    def open(self) -> None:
-        """Nothing to open."""
-
     def process(self, packet: Packet) -> Iterable[Packet]:
         """Add the results."""
         if packet.drop_cause is not None or packet.get(SKIPPED):
@@ -53,10 +50,3 @@ class DecodeCustom:
         for kind, value in found.items():
             packet = packet.with_item(self.keys.to(kind), value)
         return (packet,)
-
-    def end_stream(self, stream_id: str, reason: EndReason) -> Iterable[Packet]:
-        """Nothing is kept back."""
-        return ()
-
-    def close(self) -> None:
-        """Nothing to close."""

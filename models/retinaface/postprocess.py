@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ...kernels import decode_boxes, decode_points, nms, ssd_priors, top_scores
 from ...pipeline.packet import DETECTIONS, LANDMARKS, SKIPPED, Key, Packet
 from ...pipeline.results.format import ResultKeys
-from ...pipeline.stage import EndReason
+from ...pipeline.stage import Stage
 from ...pipeline.types.detections import Detections
 from ...pipeline.types.landmarks import Landmarks
 from ...stages.inference.infer import RawOutputs
@@ -57,7 +57,7 @@ class TakeCandidates:
 
 
 @dataclass(frozen=True)
-class DecodeFaces:
+class DecodeFaces(Stage):
     """Decode the candidates, map them to the frame, and suppress what overlaps.
 
     Reads ``raw``; creates the detections of ``keys`` and its landmarks, row for row the same faces, best
@@ -101,9 +101,6 @@ class DecodeFaces:
         """Faces and their points."""
         return frozenset({self.keys.to(DETECTIONS), self.keys.to(LANDMARKS)})
 
-    def open(self) -> None:
-        """Nothing to open."""
-
     def process(self, packet: Packet) -> Iterable[Packet]:
         """Add the faces."""
         if packet.drop_cause is not None or packet.get(SKIPPED):
@@ -140,10 +137,3 @@ class DecodeFaces:
         points = decode_points(deltas, priors, variance=self.config.variances[0])
         model_size = np.array((width, height), np.float32)
         return raw.affine.boxes(boxes * np.tile(model_size, 2)), raw.affine.points(points * model_size)
-
-    def end_stream(self, stream_id: str, reason: EndReason) -> Iterable[Packet]:
-        """Nothing is kept back."""
-        return ()
-
-    def close(self) -> None:
-        """Nothing to close."""

@@ -21,7 +21,7 @@ from ...kernels import (
 from ...pipeline.errors import UsageError
 from ...pipeline.packet import DETECTIONS, SKIPPED, Key, Packet
 from ...pipeline.results.format import ResultKeys
-from ...pipeline.stage import EndReason
+from ...pipeline.stage import Stage
 from ...pipeline.types.detections import Detections
 from ...pipeline.types.masks import Masks
 from ...stages.inference.infer import RawOutputs
@@ -64,7 +64,7 @@ class TakeRows:
 
 
 @dataclass(frozen=True)
-class DecodeInstances:
+class DecodeInstances(Stage):
     """Decode the rows, suppress what overlaps, and assemble the masks of what is left.
 
     Reads ``raw``; creates the detections of ``keys``, best first. Boxes are as the official code gives them: clipped
@@ -131,9 +131,6 @@ class DecodeInstances:
         """Instances."""
         return frozenset({self.keys.to(DETECTIONS)})
 
-    def open(self) -> None:
-        """Nothing to open."""
-
     def process(self, packet: Packet) -> Iterable[Packet]:
         """Add the instances."""
         if packet.drop_cause is not None or packet.get(SKIPPED):
@@ -187,13 +184,6 @@ class DecodeInstances:
                 boxes, scores, max_iou=self.max_iou, limit=limit, min_score=floor, size=size
             )
         return rows, class_ids if columns is None else columns[class_ids], best
-
-    def end_stream(self, stream_id: str, reason: EndReason) -> Iterable[Packet]:
-        """Nothing is kept back."""
-        return ()
-
-    def close(self) -> None:
-        """Nothing to close."""
 
 
 def relative_boxes(config: YolactConfig, raw: RawOutputs) -> NDArray[np.float32]:

@@ -131,7 +131,7 @@ class Execution(ABC):
     def __init__(
         self, sources: Sequence[Source], stages: Sequence[Stage], sinks: Sequence[Sink], options: RunOptions
     ) -> None:
-        held = sum(getattr(stage, "holds", 0) for stage in stages)
+        held = sum(stage.holds for stage in stages)
         if options.max_in_flight is not None and options.max_in_flight <= held:
             raise UsageError(
                 f"max_in_flight must be more than the {held} frames that the stages hold back, "
@@ -233,14 +233,12 @@ class Execution(ABC):
         self.faults.end_run(stream.error)
 
     def interrupt_sources(self) -> None:
-        """End reads that wait, of sources that have ``interrupt``."""
+        """End reads that wait."""
         for stream in self.streams:
-            interrupt = getattr(stream.source, "interrupt", None)
-            if interrupt is not None:
-                try:
-                    interrupt()
-                except BaseException as error:
-                    log.debug("source %r: %s", stream.stream_id, one_line(error), exc_info=error)
+            try:
+                stream.source.interrupt()
+            except BaseException as error:
+                log.debug("source %r: %s", stream.stream_id, one_line(error), exc_info=error)
 
     def close_source(self, stream: StreamRecord, frames: Generator[Frame, None, None]) -> None:
         """Leave the source early or late; an error is only noted: all frames have been read by now."""

@@ -143,9 +143,7 @@ class StageCaller:
 
     def __init__(self, stage: Stage, stream_ids: Iterable[str], faults: Faults) -> None:
         self.stage, self.name = stage, stage.name
-        self.stateless: bool = getattr(stage, "stateless", False)
-        self._holds: int = getattr(stage, "holds", 0)
-        self._sees_dropped: bool = getattr(stage, "on_dropped", False)
+        self.stateless, self._holds, self._sees_dropped = stage.stateless, stage.holds, stage.on_dropped
         self._process = stage.process
         self._held: dict[str, dict[int, Packet]] = {stream_id: {} for stream_id in stream_ids}
         self._faults = faults

@@ -9,7 +9,7 @@ from typing import Any
 from ..errors import GraphError
 from ..packet import HELD_FROM, SKIPPED, Key
 from ..results.result_types import RESULT_TYPES
-from ..stage import Sink, Stage, keys_of
+from ..stage import Sink, Stage
 
 CREATORS = {SKIPPED: "a stage that samples frames", HELD_FROM: "a stage that holds results"}
 """What gives well-known keys but those of results, for the cure in a message."""
@@ -29,13 +29,13 @@ def ordered(stages: Sequence[Stage], sinks: Sequence[Sink]) -> tuple[Stage, ...]
     """
     creators = _creators(stages)
     for stage in stages:
-        for verb in ("reads", "amends"):
-            _check_created(f"stage {stage.name!r} {verb}", keys_of(stage, verb), creators)
+        _check_created(f"stage {stage.name!r} reads", stage.reads, creators)
+        _check_created(f"stage {stage.name!r} amends", stage.amends, creators)
     for sink in sinks:
-        _check_created(f"output {sink.name!r} reads", keys_of(sink, "reads"), creators)
+        _check_created(f"output {sink.name!r} reads", sink.reads, creators)
     before: Edges = [set() for _ in stages]
     for position, stage in enumerate(stages):
-        needs = keys_of(stage, "reads") | keys_of(stage, "amends")
+        needs = stage.reads | stage.amends
         before[position] = {creators[key] for key in needs} - {position}
     by_data = [_ancestors(position, before) for position in range(len(stages))]
     for key, creator in creators.items():
@@ -46,7 +46,7 @@ def ordered(stages: Sequence[Stage], sinks: Sequence[Sink]) -> tuple[Stage, ...]
 def _creators(stages: Sequence[Stage]) -> dict[Key[Any], int]:
     creators: dict[Key[Any], int] = {}
     for position, stage in enumerate(stages):
-        for key in sorted(keys_of(stage, "creates"), key=str):
+        for key in sorted(stage.creates, key=str):
             if key in creators:
                 other = stages[creators[key]].name
                 raise GraphError(
@@ -75,8 +75,8 @@ def _check_created(who: str, keys: Iterable[Key[Any]], creators: dict[Key[Any], 
 
 def _order_touchers(key: Key[Any], creator: int, stages: Sequence[Stage], before: Edges, by_data: Edges) -> None:
     """Put an edge between any two stages of which one amends ``key`` and the other amends or reads it."""
-    amend = [key in keys_of(stage, "amends") for stage in stages]
-    touch = [p for p, stage in enumerate(stages) if p != creator and (amend[p] or key in keys_of(stage, "reads"))]
+    amend = [key in stage.amends for stage in stages]
+    touch = [p for p, stage in enumerate(stages) if p != creator and (amend[p] or key in stage.reads)]
     for index, first in enumerate(touch):
         for second in touch[index + 1 :]:
             if not (amend[first] or amend[second]):

@@ -16,7 +16,7 @@ from ...pipeline.drawing.style import DrawStyle
 from ...pipeline.packet import Key, Packet
 from ...pipeline.results.format import ResultKeys
 from ...pipeline.results.result_types import RESULT_TYPES
-from ...pipeline.stage import EndReason
+from ...pipeline.stage import Stage
 from ...pipeline.types.picture import Picture
 from ..sinks.addresses import first_keys
 from .picture_pool import PicturePool
@@ -33,7 +33,7 @@ _EIGHT_BITS = {
 }
 
 
-class Draw:
+class Draw(Stage):
     """Creates :data:`ANNOTATED`: segments, masks, boxes, points and labels on a copy of the picture.
 
     YUV stays YUV in its own chroma resolution, RGB stays RGB; more than 8 bits become 8, gray becomes
@@ -65,8 +65,6 @@ class Draw:
         self.creates: frozenset[Key[Any]] = frozenset({annotated})
         self._pool = PicturePool()
 
-    def open(self) -> None: ...
-
     def process(self, packet: Packet) -> Iterable[Packet]:
         picture = _shown(packet, self._keys)
         strokes = _strokes(packet, self._keys, self.style, on=picture)
@@ -78,11 +76,6 @@ class Draw:
                 picture, format=canvas.format, planes=canvas.planes, matrix=canvas.matrix, full_range=canvas.full_range
             )
         yield packet.with_item(self._annotated, picture)
-
-    def end_stream(self, stream_id: str, reason: EndReason) -> Iterable[Packet]:
-        return ()
-
-    def close(self) -> None: ...
 
 
 def draw_rgb(

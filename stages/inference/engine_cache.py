@@ -33,29 +33,29 @@ RunnerT = TypeVar("RunnerT", bound=Closable)
 
 
 @dataclass(slots=True)
-class _Place(Generic[RunnerT]):
-    """One size on the shelf. ``lock`` makes the second stream of a size wait while the first opens it."""
+class _Entry(Generic[RunnerT]):
+    """One size in the cache. ``lock`` makes the second stream of a size wait while the first opens it."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     runner: RunnerT | None = None
     users: int = 0
 
 
-class EngineShelf(Generic[RunnerT]):
+class EngineCache(Generic[RunnerT]):
     """Keeps a runner per input size; safe from any thread.
 
     At most ``limit`` sizes stay open: where more are needed, the one that was idle longest is closed.
     A runner in use is never closed, so more than ``limit`` may be open while more than that are in use.
 
     Args:
-        open_runner: opens the runner for an input of (height, width); called outside of the shelf's
+        open_runner: opens the runner for an input of (height, width); called outside of the cache's
             lock, once per size at a time. What it raises reaches the stage that asked.
         limit: sizes that stay open.
     """
 
     def __init__(self, open_runner: Callable[[Size], RunnerT], *, limit: int = 8) -> None:
         self._open_runner, self._limit = open_runner, limit
-        self._places: OrderedDict[Size, _Place[RunnerT]] = OrderedDict()
+        self._entries: OrderedDict[Size, _Entry[RunnerT]] = OrderedDict()
         self._lock = threading.Lock()
         self._closed = False
 
@@ -64,23 +64,23 @@ class EngineShelf(Generic[RunnerT]):
         """The runner for ``size``, opened if need be, and not closed inside of the ``with``.
 
         Raises:
-            UsageError: the shelf is closed.
+            UsageError: the cache is closed.
         """
         with self._lock:
             if self._closed:
                 raise UsageError("the model is closed; load it again to use it further")
-            place = self._places.setdefault(size, _Place[RunnerT]())
-            self._places.move_to_end(size)
-            place.users += 1
+            entry = self._entries.setdefault(size, _Entry[RunnerT]())
+            self._entries.move_to_end(size)
+            entry.users += 1
         try:
-            with place.lock:
-                if place.runner is None:
-                    place.runner = self._open_runner(size)
-                runner = place.runner
+            with entry.lock:
+                if entry.runner is None:
+                    entry.runner = self._open_runner(size)
+                runner = entry.runner
             yield runner
         finally:
             with self._lock:
-                place.users -= 1
+                entry.users -= 1
                 surplus = self._take_surplus()
             _close(surplus)
 
@@ -92,16 +92,16 @@ class EngineShelf(Generic[RunnerT]):
         _close(surplus)
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._entries)
 
-    def _take_surplus(self) -> list[_Place[RunnerT]]:
-        """Take idle places off the shelf, oldest first, until it is within its limit (or empty, when closed)."""
+    def _take_surplus(self) -> list[_Entry[RunnerT]]:
+        """Take idle entries out of the cache, oldest first, until it is within its limit (or empty, when closed)."""
         limit = 0 if self._closed else self._limit
-        idle = [size for size, place in self._places.items() if place.users == 0]
-        return [self._places.pop(size) for size in idle[: max(len(self._places) - limit, 0)]]
+        idle = [size for size, entry in self._entries.items() if entry.users == 0]
+        return [self._entries.pop(size) for size in idle[: max(len(self._entries) - limit, 0)]]
 
 
-def _close(places: Sequence[_Place[Any]]) -> None:
-    for place in places:
-        if place.runner is not None:
-            place.runner.close()
+def _close(entries: Sequence[_Entry[Any]]) -> None:
+    for entry in entries:
+        if entry.runner is not None:
+            entry.runner.close()

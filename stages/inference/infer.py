@@ -8,9 +8,9 @@ from typing import Any
 
 from ...kernels.device import HOST, Device, Tensor, to_device
 from ...pipeline.packet import SKIPPED, Key, Packet
-from ...pipeline.stage import EndReason
+from ...pipeline.stage import Stage
 from ...pipeline.types.affine import Affine
-from .engine_cache import EngineShelf, Runner
+from .engine_cache import EngineCache, Runner
 from .preprocess import ModelInput, Size
 
 Arrays = dict[str, Any]
@@ -43,7 +43,7 @@ def outputs_on(outputs: Mapping[str, Tensor], device: Device) -> Arrays:
 
 
 @dataclass(frozen=True)
-class Infer:
+class Infer(Stage):
     """Run the network of the frame's input size.
 
     Consumes ``input_key`` (the packet goes on without it) and creates ``key``. An engine's outputs
@@ -53,10 +53,10 @@ class Infer:
 
     ``device`` is where ``take`` and the stages behind this one work: outputs that lie elsewhere are copied there.
 
-    The shelf belongs to whoever made it: closing this stage leaves the engines open.
+    The cache belongs to whoever made it: closing this stage leaves the engines open.
     """
 
-    shelf: EngineShelf[Runner]
+    cache: EngineCache[Runner]
     input_name: str
     input_key: Key[ModelInput]
     key: Key[RawOutputs]
@@ -76,24 +76,14 @@ class Infer:
         """What is kept of its outputs."""
         return frozenset({self.key})
 
-    def open(self) -> None:
-        """Nothing to open: engines are opened for the sizes that come."""
-
     def process(self, packet: Packet) -> Iterable[Packet]:
         """Replace the network's input by its outputs."""
         if packet.drop_cause is not None or packet.get(SKIPPED):
             return (packet,)
         given = packet[self.input_key]
-        with self.shelf.runner(given.size) as runner:
+        with self.cache.runner(given.size) as runner:
             future = runner.submit({self.input_name: given.tensor}, stream_id=packet.frame.stream_id)
             arrays = self.take(outputs_on(future.result(), self.device))
         given.release()
         raw = RawOutputs(arrays, given.size, given.affine)
         return (packet.without(self.input_key).with_item(self.key, raw),)
-
-    def end_stream(self, stream_id: str, reason: EndReason) -> Iterable[Packet]:
-        """Nothing is kept back."""
-        return ()
-
-    def close(self) -> None:
-        """Nothing to close."""

@@ -13,7 +13,7 @@ import numpy as np
 from ...kernels import preprocess
 from ...kernels.device import HOST, Device, Tensor, device_of, empty
 from ...pipeline.packet import SKIPPED, Key, Packet
-from ...pipeline.stage import EndReason
+from ...pipeline.stage import Stage
 from ...pipeline.types.affine import Affine
 
 Size = tuple[int, int]
@@ -181,7 +181,7 @@ class ModelInput:
 
 
 @dataclass(frozen=True)
-class Preprocess:
+class Preprocess(Stage):
     """Resize, convert and normalise a frame for a network.
 
     Creates ``key``. Frames that were dropped or that the network skips pass unchanged.
@@ -210,9 +210,6 @@ class Preprocess:
         """The network's input."""
         return frozenset({self.key})
 
-    def open(self) -> None:
-        """Nothing to open."""
-
     def process(self, packet: Packet) -> Iterable[Packet]:
         """Add the network's input."""
         if packet.drop_cause is not None or packet.get(SKIPPED):
@@ -238,10 +235,3 @@ class Preprocess:
             out=self.pool.take(fit.size, self.dtype, self.layout, self.device),
         )
         return (packet.with_item(self.key, ModelInput(tensor, fit.affine, self.pool, self.layout)),)
-
-    def end_stream(self, stream_id: str, reason: EndReason) -> Iterable[Packet]:
-        """Nothing is kept back."""
-        return ()
-
-    def close(self) -> None:
-        """Nothing to close."""

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from ...kernels.device import HOST
 from ...pipeline.packet import SKIPPED, TENSORS, Key, Packet
-from ...pipeline.stage import EndReason
+from ...pipeline.stage import Stage
 from ...pipeline.types.tensors import Tensors
 from .infer import RawOutputs, outputs_on
 
 
 @dataclass(frozen=True)
-class GiveTensors:
+class RawTensors(Stage):
     """Reads ``raw`` and creates ``key`` in its place, with the same arrays.
 
     Frames that were dropped or that the network skips pass unchanged.
@@ -21,7 +21,7 @@ class GiveTensors:
 
     raw: Key[RawOutputs]
     key: Key[Tensors] = TENSORS
-    name: str = "give_tensors"
+    name: str = "raw_tensors"
 
     stateless = True
 
@@ -35,9 +35,6 @@ class GiveTensors:
         """The same as a result."""
         return frozenset({self.key})
 
-    def open(self) -> None:
-        """Nothing to open."""
-
     def process(self, packet: Packet) -> Iterable[Packet]:
         """Add the tensors."""
         if packet.drop_cause is not None or packet.get(SKIPPED):
@@ -45,10 +42,3 @@ class GiveTensors:
         raw = packet[self.raw]
         tensors = Tensors(outputs_on(raw.arrays, HOST), raw.size, raw.affine)
         return (packet.without(self.raw).with_item(self.key, tensors),)
-
-    def end_stream(self, stream_id: str, reason: EndReason) -> Iterable[Packet]:
-        """Nothing is kept back."""
-        return ()
-
-    def close(self) -> None:
-        """Nothing to close."""

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from ...kernels.device import HOST, Device, Tensor, concatenate
 from ...pipeline.errors import EngineError
 from ...pipeline.packet import KEY_FRAME, SKIPPED, Frame, Key, Packet
-from ...pipeline.stage import EndReason
+from ...pipeline.stage import EndReason, Stage
 from .infer import Arrays, RawOutputs, copy_all, outputs_on
 from .key_frames import KeyPolicy, PolicyOf
 from .preprocess import ModelInput, Size
@@ -30,8 +30,8 @@ class TemporalRunner(Protocol):
         """Outputs of frames [B, 3, h, w] that share one key frame's ``state``; ``evidence`` float32 [B] among them."""
 
 
-class TemporalShelf(Protocol):
-    """Gives the runner of an input size; an ``EngineShelf``."""
+class TemporalCache(Protocol):
+    """Gives the runner of an input size; an ``EngineCache``."""
 
     def runner(self, size: Size) -> AbstractContextManager[TemporalRunner]: ...
 
@@ -84,7 +84,7 @@ class _Stream:
     last: _Job | None = None
 
 
-class TemporalInfer:
+class TemporalInfer(Stage):
     """Consumes ``input_key``; creates ``key`` and ``key_frame``. Frames come out in order, each exactly once.
 
     A frame is a key frame if the stream has none yet, after a new epoch or another input size, after a
@@ -96,7 +96,7 @@ class TemporalInfer:
     State is kept per stream, for the frames in flight and the last key frame; ``end_stream`` frees it.
 
     Args:
-        shelf: gives a ``TemporalRunner`` for an input size.
+        cache: gives a ``TemporalRunner`` for an input size.
         input_key, key: what is consumed and created.
         policy: makes the key-frame policy of a stream.
         take: what to keep of a frame's outputs (batch of one), as arrays of their own.
@@ -107,12 +107,11 @@ class TemporalInfer:
         device: where ``take`` and the stages behind this one work; the state stays where the network gives it.
     """
 
-    stateless = False
     on_dropped = True
 
     def __init__(
         self,
-        shelf: TemporalShelf,
+        cache: TemporalCache,
         input_key: Key[ModelInput],
         key: Key[RawOutputs],
         *,
@@ -125,12 +124,13 @@ class TemporalInfer:
         key_frame: Key[int] = KEY_FRAME,
         device: Device = HOST,
     ) -> None:
-        self.name, self.holds = name, ahead
+        self.name: str = name
+        self.holds: int = ahead
         self.reads: frozenset[Key[Any]] = frozenset({input_key})
         self.creates: frozenset[Key[Any]] = frozenset({key, key_frame})
         self._input_key, self._key, self._key_frame, self._policy = input_key, key, key_frame, policy
         self._ahead, self._batch = ahead, batch
-        self._pool = _Pool(shelf, take, workers if ahead else 0, device)
+        self._pool = _Pool(cache, take, workers if ahead else 0, device)
         self._places = itertools.count()
         self._streams: dict[str, _Stream] = {}
         self._lock = threading.Lock()
@@ -248,9 +248,9 @@ class _Pool:
     """Threads that run jobs, the oldest runnable first; a frame between key frames can run once its state is there."""
 
     def __init__(
-        self, shelf: TemporalShelf, take: Callable[[Mapping[str, Any]], Arrays], workers: int, device: Device
+        self, cache: TemporalCache, take: Callable[[Mapping[str, Any]], Arrays], workers: int, device: Device
     ) -> None:
-        self._shelf, self._take, self._workers, self._device = shelf, take, workers, device
+        self._cache, self._take, self._workers, self._device = cache, take, workers, device
         self._ready: list[tuple[int, list[_Job]]] = []
         self._changed = threading.Condition()
         self._threads: list[threading.Thread] = []
@@ -329,7 +329,7 @@ class _Pool:
         group = jobs[0].group
         assert group is not None
         try:
-            with self._shelf.runner(group.size) as runner:
+            with self._cache.runner(group.size) as runner:
                 if jobs[0].is_key:
                     self._key(runner, group, jobs[0])
                 else:

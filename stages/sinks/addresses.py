@@ -8,7 +8,6 @@ import re
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -18,36 +17,11 @@ from ...pipeline.packet import Key, Packet
 from ...pipeline.redaction import redact_address
 from ...pipeline.results.format import ResultKeys
 from ...pipeline.types.picture import Picture
+from .kinds import HTTP, SinkKind, kind_of
 from .named_files import NAME, Names, is_named, named, picture_names
 
-VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv")
-RESULT_SUFFIXES = (".jsonl",)
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
-TENSOR_SUFFIXES = (".npz",)
-KINDS = (
-    "file.mp4 .m4v .mov .mkv (video), file.jsonl (results), folder/%06d.png .jpg (pictures; {name}.png: named as"
-    " those that are read), folder/%06d.npz (raw tensors), - (results on standard output), window,"
-    " http://127.0.0.1:8080 (a browser)"
-)
 _NUMBER = re.compile(r"%0?\d*d")
 _PART = re.compile(r"(?P<stem>.+)\.part(?P<number>[2-9]|[1-9]\d+)", re.DOTALL)
-_HTTP = re.compile(r"http://(?P<host>\[[^\]/]*\]|[^:/\[\]@]*)(?::(?P<port>\d+))?/?", re.IGNORECASE)
-
-
-class Kind(Enum):
-    """What an output address stands for."""
-
-    VIDEO = "video"
-    RESULTS = "results"
-    IMAGES = "images"
-    TENSORS = "tensors"
-    STANDARD_OUTPUT = "standard output"
-    WINDOW = "window"
-    HTTP = "http"
-
-
-NUMBERED = (Kind.IMAGES, Kind.TENSORS)
-"""Kinds that are one file for each frame."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,41 +53,13 @@ class OutputStream:
         return [*self.files, *pictures, *([Path(self.address)] if self.address else [])]
 
 
-def kind_of(address: str) -> Kind:
-    """What kind of output an address is, by its suffix or scheme.
-
-    Raises:
-        UsageError: none that is known; the message lists those that are.
-    """
-    if "\0" in address:
-        raise UsageError(f"output {redact_address(address)!r} has a null character in it, which no file name can have")
-    if address == "-":
-        return Kind.STANDARD_OUTPUT
-    if address == "window":
-        return Kind.WINDOW
-    if _HTTP.fullmatch(address):
-        return Kind.HTTP
-    suffix = Path(address).suffix.lower()
-    for suffixes, kind in (
-        (VIDEO_SUFFIXES, Kind.VIDEO),
-        (RESULT_SUFFIXES, Kind.RESULTS),
-        (IMAGE_SUFFIXES, Kind.IMAGES),
-        (TENSOR_SUFFIXES, Kind.TENSORS),
-    ):
-        if suffix in suffixes and "://" not in address:
-            return kind
-    what = f"suffix {suffix!r}" if suffix else "address"
-    converted = "; vidgraph convert makes .csv and .json of a .jsonl" if suffix in (".csv", ".json") else ""
-    raise UsageError(f"unknown {what} of output {redact_address(address)!r}; outputs are {KINDS}{converted}")
-
-
 def http_place(address: str) -> tuple[str, int]:
     """Host and port of an ``http://host:port`` output; 127.0.0.1 and 8080 where they are left out.
 
     Raises:
         UsageError: it is not such an address.
     """
-    matched = _HTTP.fullmatch(address)
+    matched = HTTP.fullmatch(address)
     port = int(matched["port"] or 8080) if matched else -1
     if matched is None or port > 65535:
         raise UsageError(f"output {redact_address(address)!r} must be http://HOST:PORT, as in http://127.0.0.1:8080")
@@ -127,11 +73,12 @@ def stream_paths(address: str, streams: Sequence[OutputStream]) -> dict[str, Pat
         UsageError: several streams and no ``{stream}``, a name that is no file name, or pictures or tensors without a
             number or ``{name}``; tensors need none where there is one frame.
     """
-    named_after = kind_of(address) in NUMBERED and is_named(Path(address))
+    kind = kind_of(address)
+    named_after = kind.numbered and is_named(Path(address))
     names = [stream.stream_id for stream in streams]
     numbers = len(_NUMBER.findall(Path(address).name))
-    single = kind_of(address) is Kind.TENSORS and numbers == 0 and all(stream.frames == 1 for stream in streams)
-    if kind_of(address) in NUMBERED and numbers != 1 and not single and not (named_after and numbers == 0):
+    single = kind.number_optional and numbers == 0 and all(stream.frames == 1 for stream in streams)
+    if kind.numbered and numbers != 1 and not single and not (named_after and numbers == 0):
         name = Path(address)
         raise UsageError(
             f"output {address!r} needs one frame number, as in {name.with_name(f'{name.stem}-%06d{name.suffix}')}"
@@ -153,7 +100,7 @@ def names_of(address: str, streams: Sequence[OutputStream]) -> dict[str, list[st
     Raises:
         UsageError: a stream is no list of pictures, or two pictures would be one file.
     """
-    if kind_of(address) not in NUMBERED or not is_named(Path(address)):
+    if not kind_of(address).numbered or not is_named(Path(address)):
         return {}
     files: dict[str, list[str]] = {}
     for stream in streams:
@@ -210,9 +157,9 @@ def refuse_shared_files(
                     )
 
 
-def _also_written(kind: Kind, path: Path, names: Sequence[str]) -> list[Path]:
+def _also_written(kind: SinkKind, path: Path, names: Sequence[str]) -> list[Path]:
     """Files that are there and belong to an output besides the one that it names."""
-    return pattern_files(path, names) if kind in NUMBERED else part_files(path) if kind is Kind.VIDEO else []
+    return pattern_files(path, names) if kind.numbered else part_files(path) if kind.in_parts else []
 
 
 def _identities(path: Path) -> Iterator[object]:

@@ -8,14 +8,14 @@ from typing import Any
 from ...pipeline.packet import Key, Packet
 from ...pipeline.results.format import ResultKeys
 from ...pipeline.results.frame_result import FrameResult
-from ...pipeline.stage import EndReason
+from ...pipeline.stage import Sink
 from ..drawing.draw import draw_rgb
 from .addresses import first_keys
 
 ResultCallback = Callable[[FrameResult], object]
 
 
-class Callback:
+class Callback(Sink):
     """Calls a function with every frame's result, in order, on the output's own thread.
 
     Args:
@@ -33,12 +33,10 @@ class Callback:
         needs: frozenset[Key[Any]] | None = None,
         result_of: Callable[[Packet], FrameResult] | None = None,
     ) -> None:
-        self.name = getattr(function, "__name__", type(function).__name__)
+        self.name: str = getattr(function, "__name__", type(function).__name__)
         self.reads: frozenset[Key[Any]] = first_keys(keys) if needs is None else needs
         self._function, self._keys = function, tuple(keys)
         self._result_of = result_of or self._plain_result
-
-    def open(self) -> None: ...
 
     def write(self, packet: Packet) -> None:
         """Call the function.
@@ -50,7 +48,3 @@ class Callback:
 
     def _plain_result(self, packet: Packet) -> FrameResult:
         return FrameResult(packet, self._keys, draw_rgb)
-
-    def end_stream(self, stream_id: str, reason: EndReason) -> None: ...
-
-    def close(self) -> None: ...

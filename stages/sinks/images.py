@@ -9,12 +9,13 @@ from typing import Any
 
 from ...pipeline.claims import Claims
 from ...pipeline.packet import Key, Packet
-from ...pipeline.stage import EndReason
+from ...pipeline.stage import EndReason, Sink
 from ...pipeline.types.picture import HDR_TRANSFERS, Picture
 from ..drawing.draw import ANNOTATED
 from .addresses import shown_picture
 from .named_files import Names
 from .numbered_files import NumberedFiles
+from .settings import SinkSettings
 
 log = logging.getLogger("vidgraph")
 
@@ -25,7 +26,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-class WriteImages:
+class WriteImages(Sink):
     """Writes every frame that has pixels, failed ones undrawn, into a file named after its number, or its picture.
 
     The colour profile of a picture file is kept; of a video with colours other than those of sRGB a PNG says which
@@ -119,3 +120,14 @@ class WriteImages:
     def close(self) -> None:
         """Let others write such files."""
         self._files.close()
+
+
+def open_images(address: str, paths: dict[str, Path], settings: SinkSettings) -> Sink:
+    """A picture for each frame; see :class:`~.kinds.SinkKind`."""
+    return WriteImages(
+        paths,
+        picture=settings.picture,
+        overwrite=settings.overwrite,
+        names=settings.names.get(address),
+        claims=settings.claims,
+    )

@@ -9,25 +9,23 @@ from collections.abc import Iterator
 
 from ...pipeline.errors import UsageError
 from ...pipeline.packet import Packet
-from ...pipeline.stage import EndReason
+from ...pipeline.stage import Sink
 
 
-class Iterate:
+class IteratorSink(Sink):
     """Hands packets to a loop in another thread, a few at a time; the loop's pace becomes the run's.
 
     Attributes:
         ahead: packets that may wait for the loop.
     """
 
-    name = "iterate"
+    name = "iterator"
 
     def __init__(self, *, ahead: int = 4) -> None:
         self.ahead = ahead
         self._waiting: deque[Packet] = deque()
         self._changed = threading.Condition()
         self._ended = False
-
-    def open(self) -> None: ...
 
     def write(self, packet: Packet) -> None:
         """Wait for room, then leave the packet for the loop; after :meth:`leave` it is thrown away."""
@@ -37,8 +35,6 @@ class Iterate:
             if not self._ended:
                 self._waiting.append(packet)
                 self._changed.notify_all()
-
-    def end_stream(self, stream_id: str, reason: EndReason) -> None: ...
 
     def close(self) -> None:
         """Let the loop end after what is waiting."""

@@ -11,16 +11,18 @@ import socket
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
 from ...pipeline.errors import OutputError
 from ...pipeline.packet import Key, Packet
-from ...pipeline.stage import EndReason
+from ...pipeline.stage import EndReason, Sink
 from ...pipeline.types.picture import Picture
 from ..drawing.draw import ANNOTATED
-from .addresses import shown_picture
+from .addresses import http_place, shown_picture
 from .encoder_frame import JpegEncoder
+from .settings import SinkSettings
 
 log = logging.getLogger("vidgraph")
 WATCHERS = 32
@@ -41,7 +43,7 @@ _HEADERS = {
 }
 
 
-class ServeMjpeg:
+class ServeMjpeg(Sink):
     """Serves the latest picture of each stream; nobody has to watch.
 
     ``/`` lists the streams, ``/NAME`` is one stream (``/stream`` where there is only one). Pictures are coded
@@ -317,3 +319,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:
         """Requests are not messages of the run."""
+
+
+def open_http(address: str, paths: dict[str, Path], settings: SinkSettings) -> Sink:
+    """A page for browsers; see :class:`~.kinds.SinkKind`."""
+    return ServeMjpeg(*http_place(address), picture=settings.picture)

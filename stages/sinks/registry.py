@@ -1,11 +1,12 @@
-"""Turns output addresses into sinks: the one place that knows all kinds."""
+"""From what a user writes to sinks, by the table of their kinds in :mod:`.kinds`."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +17,11 @@ from ...pipeline.results.format import ResultKeys
 from ...pipeline.results.frame_result import FrameResult
 from ...pipeline.results.record import Record
 from ...pipeline.results.result_types import RESULT_TYPES
-from ...pipeline.stage import Sink, keys_of
-from ...pipeline.types.picture import Picture
+from ...pipeline.stage import Sink
 from ..drawing.draw import ANNOTATED
 from .addresses import (
-    NUMBERED,
-    Kind,
     OutputStream,
     check_free,
-    http_place,
-    kind_of,
     make_folder,
     names_in,
     names_of,
@@ -35,36 +31,12 @@ from .addresses import (
     stream_paths,
 )
 from .callback import Callback
-from .images import WriteImages
-from .results import WriteResults
+from .kinds import kind_of
 from .resume import last_frames, needed_frames, videos_so_far
-from .tensors import WriteTensors
+from .settings import SinkSettings
 from .video_so_far import VideoSoFar
-from .window import Window, check_gui
-
-_SHOWN = (Kind.VIDEO, Kind.IMAGES, Kind.WINDOW, Kind.HTTP)
-"""Kinds that show the annotated pictures."""
 
 Output = str | os.PathLike[str] | Callable[[FrameResult], object] | Sink
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Settings:
-    """What the sinks of one run share."""
-
-    streams: Sequence[OutputStream]
-    overwrite: bool
-    resume: bool
-    so_far: Mapping[Path, VideoSoFar]
-    claims: Claims
-    preset: str
-    threads: int
-    header: Record | None
-    keys: Sequence[ResultKeys]
-    needs: frozenset[Key[Any]] | None
-    result_of: Callable[[Packet], FrameResult] | None
-    picture: Key[Picture] | None
-    names: Mapping[str, Mapping[str, list[str]]]
 
 
 class Outputs:
@@ -98,8 +70,11 @@ class Outputs:
         self._files = _files_of(self._outputs, streams)
         self._names = {address: names_of(address, streams) for address in self._files}
         refuse_shared_files(self._files, streams, self._names)
-        if any(kind_of(address) is Kind.WINDOW for address in self._addresses):
-            check_gui()
+        for kind in dict.fromkeys(map(kind_of, self._addresses)):
+            if kind.check:
+                _named(kind.check)()
+            if resume and not kind.resumable:
+                raise UsageError(f"an output of {kind.help} cannot be gone on with; leave it out, or --resume")
         self._made: list[Path] = []
         self._claims = Claims(path for paths in self._files.values() for path in paths.values())
         self._so_far: dict[Path, VideoSoFar] = {}
@@ -127,7 +102,7 @@ class Outputs:
                     self._claims.name(path)
                     existing = self._existing(address, path)
                     check_free(path, existing, overwrite=self._overwrite or self._resume)
-                    for file in existing if kind_of(address) not in NUMBERED else ():
+                    for file in existing if not kind_of(address).numbered else ():
                         if file.is_file():
                             self._claims.take(file)
                 except (OSError, ValueError) as error:
@@ -136,9 +111,9 @@ class Outputs:
     def _existing(self, address: str, path: Path) -> list[Path]:
         """The files of an output that are there already."""
         kind = kind_of(address)
-        if kind in NUMBERED:
+        if kind.numbered:
             return pattern_files(path, names_in(self._names[address], self._files[address], path))
-        further = part_files(path) if kind is Kind.VIDEO else []
+        further = part_files(path) if kind.in_parts else []
         own = [part for part in further if not self._claims.names(part)]
         return [path, *own] if path.exists() else own
 
@@ -160,13 +135,13 @@ class Outputs:
     @property
     def annotated(self) -> bool:
         """Whether an output shows the annotated pictures, which a ``Draw`` stage has to make."""
-        given = any(ANNOTATED in keys_of(output, "reads") for output in self._outputs if isinstance(output, Sink))
-        return given or any(kind_of(address) in _SHOWN for address in self._addresses)
+        given = any(ANNOTATED in output.reads for output in self._outputs if isinstance(output, Sink))
+        return given or any(kind_of(address).shows_picture for address in self._addresses)
 
     @property
     def has_video(self) -> bool:
         """Whether an output is a video, which takes the source's sound."""
-        return any(kind_of(address) is Kind.VIDEO for address in self._addresses)
+        return any(kind_of(address).has_audio for address in self._addresses)
 
     def refuse_empty(self, keys: Sequence[ResultKeys]) -> None:
         """Refuse outputs that nothing would reach of what the models of ``keys`` give.
@@ -177,12 +152,12 @@ class Outputs:
         drawable = any(row.drawable and one.get(kind) for one in keys for kind, row in RESULT_TYPES.items())
         for address in self._addresses:
             kind = kind_of(address)
-            if kind in _SHOWN and not drawable:
+            if kind.shows_picture and not drawable:
                 raise UsageError(
                     f"output {address!r} shows what was found, and the head 'raw' gives tensors only; write them to"
                     " tensors/%06d.npz, or leave out the head"
                 )
-            if kind is Kind.TENSORS and not any(one.get(TENSORS) for one in keys):
+            if kind.wants_tensors and not any(one.get(TENSORS) for one in keys):
                 raise UsageError(f"output {address!r} is for raw tensors, which only the head 'raw' gives (--head raw)")
 
     def resume_after(self, stream_id: str) -> int:
@@ -222,7 +197,7 @@ class Outputs:
         Raises:
             UsageError: an unknown preset; something that is no output.
         """
-        settings = _Settings(
+        settings = SinkSettings(
             streams=self._streams,
             overwrite=self._overwrite,
             resume=self._resume,
@@ -260,6 +235,13 @@ def open_sink(
     return Outputs([output], streams, overwrite=overwrite, resume=resume).sinks(**settings)[0]
 
 
+def _named(place: str) -> Callable[..., Any]:
+    """The function that a row of the table names as ``module:function``."""
+    module, _, function = place.partition(":")
+    found: Callable[..., Any] = getattr(import_module(module, __package__), function)
+    return found
+
+
 def _files_of(outputs: Sequence[Output], streams: Sequence[OutputStream]) -> dict[str, dict[str, Path]]:
     """The file of each stream, for each address that stands for files."""
     files: dict[str, dict[str, Path]] = {}
@@ -277,82 +259,18 @@ def _files_of(outputs: Sequence[Output], streams: Sequence[OutputStream]) -> dic
 def _paths(address: str, streams: Sequence[OutputStream]) -> dict[str, Path]:
     """The file of each stream; empty where the output is no file. Results may hold several streams in one."""
     kind = kind_of(address)
-    if kind is Kind.RESULTS and "{stream}" not in address:
+    if kind.holds_streams and "{stream}" not in address:
         return {stream.stream_id: Path(address) for stream in streams} or {"": Path(address)}
-    return stream_paths(address, streams) if kind in (Kind.VIDEO, Kind.RESULTS, *NUMBERED) else {}
+    return stream_paths(address, streams) if kind.suffixes else {}
 
 
-def _sink(output: Output, files: Mapping[str, dict[str, Path]], settings: _Settings) -> Sink:
+def _sink(output: Output, files: Mapping[str, dict[str, Path]], settings: SinkSettings) -> Sink:
     if isinstance(output, str | os.PathLike):
         address = os.fspath(output)
-        return _MAKERS[kind_of(address)](address, files.get(address, {}), settings)
+        sink: Sink = _named(kind_of(address).open)(address, files.get(address, {}), settings)
+        return sink
     if isinstance(output, Sink):
         return output
     if callable(output):
         return Callback(output, keys=settings.keys, needs=settings.needs, result_of=settings.result_of)
     raise UsageError(f"an output is an address, a function or a sink, got {type(output).__name__}")
-
-
-def _video(address: str, paths: dict[str, Path], settings: _Settings) -> Sink:
-    from .video import EncodeVideo
-
-    return EncodeVideo(
-        paths,
-        streams=settings.streams,
-        preset=settings.preset,
-        threads=settings.threads,
-        picture=settings.picture,
-        overwrite=settings.overwrite,
-        so_far={stream: settings.so_far[path] for stream, path in paths.items() if path in settings.so_far},
-        claims=settings.claims,
-    )
-
-
-def _results(address: str, paths: dict[str, Path], settings: _Settings) -> Sink:
-    return WriteResults(
-        paths or None,
-        header=settings.header,
-        keys=settings.keys,
-        needs=settings.needs,
-        resume=settings.resume,
-        overwrite=settings.overwrite,
-        claims=settings.claims,
-    )
-
-
-def _images(address: str, paths: dict[str, Path], settings: _Settings) -> Sink:
-    return WriteImages(
-        paths,
-        picture=settings.picture,
-        overwrite=settings.overwrite,
-        names=settings.names.get(address),
-        claims=settings.claims,
-    )
-
-
-def _tensors(address: str, paths: dict[str, Path], settings: _Settings) -> Sink:
-    key = next((found for one in settings.keys if (found := one.get(TENSORS))), TENSORS)
-    return WriteTensors(
-        paths, key=key, overwrite=settings.overwrite, names=settings.names.get(address), claims=settings.claims
-    )
-
-
-def _window(address: str, paths: dict[str, Path], settings: _Settings) -> Sink:
-    return Window(picture=settings.picture)
-
-
-def _http(address: str, paths: dict[str, Path], settings: _Settings) -> Sink:
-    from .mjpeg import ServeMjpeg
-
-    return ServeMjpeg(*http_place(address), picture=settings.picture)
-
-
-_MAKERS: dict[Kind, Callable[[str, dict[str, Path], _Settings], Sink]] = {
-    Kind.VIDEO: _video,
-    Kind.RESULTS: _results,
-    Kind.STANDARD_OUTPUT: _results,
-    Kind.IMAGES: _images,
-    Kind.TENSORS: _tensors,
-    Kind.WINDOW: _window,
-    Kind.HTTP: _http,
-}

@@ -15,11 +15,12 @@ from ...pipeline.packet import Key, Packet
 from ...pipeline.results.format import ResultKeys, dumps, frame_record, header_record
 from ...pipeline.results.reader import ResultsEnd, header_differences, results_end
 from ...pipeline.results.record import Record
-from ...pipeline.stage import EndReason
+from ...pipeline.stage import EndReason, Sink
 from .addresses import first_keys
+from .settings import SinkSettings
 
 
-class WriteResults:
+class WriteResults(Sink):
     """Writes a header, then a line for each frame, dropped ones too.
 
     A line is handed to the system whole, in one write: a killed process leaves no half line, but for a
@@ -49,7 +50,7 @@ class WriteResults:
         claims: Claims | None = None,
     ) -> None:
         self.paths = None if paths is None else dict(paths)
-        self.reads = first_keys(keys) if needs is None else needs
+        self.reads: frozenset[Key[Any]] = first_keys(keys) if needs is None else needs
         self._header = header_record() if header is None else header
         self._keys, self._resume, self._overwrite = tuple(keys), resume, overwrite
         self._claims = Claims() if claims is None else claims
@@ -179,3 +180,16 @@ def _header_of(header: Record, streams: set[str]) -> Record:
     if "" in streams:
         return header
     return {**header, "sources": [source for source in header.get("sources", []) if source["stream"] in streams]}
+
+
+def open_results(address: str, paths: dict[str, Path], settings: SinkSettings) -> Sink:
+    """Results, in files or on standard output; see :class:`~.kinds.SinkKind`."""
+    return WriteResults(
+        paths or None,
+        header=settings.header,
+        keys=settings.keys,
+        needs=settings.needs,
+        resume=settings.resume,
+        overwrite=settings.overwrite,
+        claims=settings.claims,
+    )

@@ -8,7 +8,8 @@ from pathlib import Path
 from ...pipeline.claims import Claims
 from ...pipeline.errors import UsageError
 from ...pipeline.results.reader import last_key_frames, read_results, results_end
-from .addresses import NUMBERED, Kind, kind_of, last_number, part_files
+from .addresses import last_number, part_files
+from .kinds import kind_of
 from .named_files import Names
 from .video_so_far import Line, VideoSoFar, video_so_far
 
@@ -24,11 +25,11 @@ def videos_so_far(files: Files, claims: Claims) -> dict[Path, VideoSoFar]:
         OutputError: a video cannot be gone on with.
         ResultsError: the results are damaged.
     """
-    if not any(kind_of(address) is Kind.RESULTS for address in files):
+    if not any(kind_of(address).is_results for address in files):
         raise UsageError("--resume goes on after the last line of results; name their .jsonl file with -o")
     found = {}
     for address, paths in files.items():
-        for stream, path in paths.items() if kind_of(address) is Kind.VIDEO else ():
+        for stream, path in paths.items() if kind_of(address).in_parts else ():
             parts = [part for part in part_files(path) if not claims.names(part)]
             if path.exists() or parts:
                 found[path] = video_so_far(path, [path, *parts] if path.exists() else parts, _lines(files, stream))
@@ -50,7 +51,7 @@ def _lines(files: Files, stream: str) -> Sequence[Line]:
 
 def _results_of(files: Files, stream: str) -> list[Path]:
     """The files with results of a stream in which something is written."""
-    named = [paths[stream] for address, paths in files.items() if kind_of(address) is Kind.RESULTS if stream in paths]
+    named = [paths[stream] for address, paths in files.items() if kind_of(address).is_results if stream in paths]
     return [path for path in named if path.exists() and path.stat().st_size]
 
 
@@ -68,10 +69,10 @@ def last_frames(files: Files, videos: Mapping[Path, VideoSoFar], names: Mapping[
         ends: dict[Path, Mapping[str, int]] = {}
         for stream, path in paths.items():
             kind = kind_of(address)
-            if kind in NUMBERED:
+            if kind.numbered:
                 number = last_number(path, names[address].get(stream, ()))
                 have = -1 if number is None else number
-            elif kind is Kind.VIDEO:
+            elif kind.in_parts:
                 have = videos.get(path, VideoSoFar()).last_frame
             else:
                 if path not in ends:
@@ -85,7 +86,7 @@ def needed_frames(files: Files, after: Mapping[str, int]) -> dict[str, tuple[int
     """By stream, the last key frame and the last frame of a video model, where results have them."""
     needed: dict[str, tuple[int, ...]] = {}
     for address, paths in files.items() if any(last >= 0 for last in after.values()) else ():
-        for path in set(paths.values()) if kind_of(address) is Kind.RESULTS else ():
+        for path in set(paths.values()) if kind_of(address).is_results else ():
             for stream, frames in last_key_frames(path, after).items():
                 needed[stream] = tuple(dict.fromkeys(frames))
     return needed

@@ -12,17 +12,18 @@ from numpy.typing import NDArray
 
 from ...pipeline.claims import Claims
 from ...pipeline.packet import HELD_FROM, TENSORS, Key, Packet
-from ...pipeline.stage import EndReason
+from ...pipeline.stage import EndReason, Sink
 from ...pipeline.types.tensors import Tensors
 from .named_files import Names
 from .numbered_files import NumberedFiles
+from .settings import SinkSettings
 
 INPUT_SIZE, AFFINE = "vidgraph.input_size", "vidgraph.affine"
 """What a file holds besides the network's outputs: int64 [2], height and width of the network's input; float64 [2, 2],
 ``frame = scale * input + offset`` as rows (scale, offset) of (x, y)."""
 
 
-class WriteTensors:
+class WriteTensors(Sink):
     """Writes the tensors of every frame on which the network ran into an ``.npz`` file named after its number.
 
     Frames that were dropped, or that hold the result of another, have no file. A file appears under its
@@ -101,3 +102,11 @@ def save_npz(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
         for name, array in arrays.items():
             with archive.open(ZipInfo(f"{name}.npy"), "w", force_zip64=True) as entry:
                 np.lib.format.write_array(entry, array, allow_pickle=False)
+
+
+def open_tensors(address: str, paths: dict[str, Path], settings: SinkSettings) -> Sink:
+    """A file of tensors for each frame; see :class:`~.kinds.SinkKind`."""
+    key = next((found for one in settings.keys if (found := one.get(TENSORS))), TENSORS)
+    return WriteTensors(
+        paths, key=key, overwrite=settings.overwrite, names=settings.names.get(address), claims=settings.claims
+    )

@@ -11,13 +11,14 @@ from typing import Any
 from ...pipeline.claims import Claim, Claims, output_error
 from ...pipeline.errors import SourceError, UsageError
 from ...pipeline.packet import Frame, Key, Packet
-from ...pipeline.stage import EndReason
+from ...pipeline.stage import EndReason, Sink
 from ...pipeline.types.picture import HDR_TRANSFERS, Picture
 from ..drawing.draw import ANNOTATED
 from ..sources.clock import NANOSECONDS
 from .addresses import OutputStream, part_files, part_path, shown_picture
 from .audio_copy import AudioCopy
 from .encoder_frame import Coding
+from .settings import SinkSettings
 from .video_file import PRESETS, EncoderSettings, VideoFile, frame_time
 from .video_so_far import VideoSoFar
 
@@ -25,7 +26,7 @@ log = logging.getLogger("vidgraph")
 _KEPT_ORIGIN_S = 1  # a file's clock that begins within a second of 0 is kept; others (broadcasts) start at 0
 
 
-class EncodeVideo:
+class EncodeVideo(Sink):
     """Writes every frame of every stream in order, failed ones undrawn; those without pixels are left out.
 
     Each file is H.264 4:2:0 in 8 bits with the source's timestamps and all of its audio streams, copied or,
@@ -276,3 +277,17 @@ def _shift(first: Frame, origin: Fraction | None) -> Fraction:
     if origin is None:
         origin = frame_time(first) - Fraction(first.pts_ns, NANOSECONDS)
     return min(frame_time(first), Fraction(0) if abs(origin) < _KEPT_ORIGIN_S else origin)
+
+
+def open_video(address: str, paths: dict[str, Path], settings: SinkSettings) -> Sink:
+    """Video files; see :class:`~.kinds.SinkKind`."""
+    return EncodeVideo(
+        paths,
+        streams=settings.streams,
+        preset=settings.preset,
+        threads=settings.threads,
+        picture=settings.picture,
+        overwrite=settings.overwrite,
+        so_far={stream: settings.so_far[path] for stream, path in paths.items() if path in settings.so_far},
+        claims=settings.claims,
+    )

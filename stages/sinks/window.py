@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 from ...pipeline.errors import MissingExtraError, OutputError
 from ...pipeline.packet import Key, Packet
-from ...pipeline.stage import EndReason
+from ...pipeline.stage import EndReason, Sink
 from ...pipeline.types.picture import Picture
 from ..drawing.draw import ANNOTATED
 from .addresses import shown_picture
+from .settings import SinkSettings
 
 _CLOSING_KEYS = {ord("q"), 27}  # 27: Escape
 
 
-class Window:
+class Window(Sink):
     """Shows each stream in a window of its own; ``q``, Escape or its button closes it, and the run goes on.
 
     Args:
@@ -93,3 +95,8 @@ def check_gui() -> None:
     interface = re.search(r"^\s*GUI:\s*(\S+)", cv2.getBuildInformation(), re.MULTILINE)
     if interface is None or interface[1] == "NONE":
         raise MissingExtraError("output 'window' (the installed OpenCV is headless)", "opencv")
+
+
+def open_window(address: str, paths: dict[str, Path], settings: SinkSettings) -> Sink:
+    """A window; see :class:`~.kinds.SinkKind`."""
+    return Window(picture=settings.picture)

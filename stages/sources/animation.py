@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ...pipeline.errors import SourceError
 from ...pipeline.limits import MAX_PIXELS, check_max_pixels
 from ...pipeline.packet import Frame
+from ...pipeline.stage import Source
 from ...pipeline.types.picture import Picture
 from .av_open import check_file
 from .clock import NANOSECONDS, check_range, parse_time
@@ -24,15 +25,13 @@ _NO_TIME_NS = NANOSECONDS // 10
 """How long a picture is shown whose file says 0, as browsers do."""
 
 
-class AnimationSource:
+class AnimationSource(Source):
     """The pictures of one file as frames, each composed as it is shown, at the file's own times.
 
     Pages of a TIFF come at a nominal 25 a second. Transparency is left out. ``index`` counts delivered frames
     from 0. A file that is cut off or damaged gives the pictures before that place; ``problems`` counts the others
     as ``lost``. It is decoded by Pillow: FFmpeg reads no animated WebP, and one page of a TIFF.
     """
-
-    live = False
 
     def __init__(
         self,
@@ -92,8 +91,10 @@ class AnimationSource:
             self._image.close()
         self._image = None
 
-    def interrupt(self) -> None:
-        """Reading a file does not wait."""
+    @property
+    def files(self) -> list[Path]:
+        """The one file."""
+        return [self.path]
 
     @property
     def problems(self) -> dict[str, int]:

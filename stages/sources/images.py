@@ -15,6 +15,7 @@ from ...pipeline.errors import SourceError
 from ...pipeline.limits import MAX_PIXELS, check_max_pixels, too_large
 from ...pipeline.packet import Frame
 from ...pipeline.redaction import redact_address
+from ...pipeline.stage import Source
 from ...pipeline.types.picture import Picture
 from .clock import NANOSECONDS, check_range, frames_between, parse_time, to_ns
 from .picture_count import is_put_together, picture_count, whole_chunks
@@ -184,7 +185,7 @@ def _decode(path: Path, data: bytes, max_pixels: int) -> tuple[Picture, bool]:
         return picture, frame.is_corrupt or is_cut_off(data)
 
 
-class ImageSource:
+class ImageSource(Source):
     """Images as the frames of one stream, at a nominal 25 frames per second.
 
     ``index`` is the place in the list, ``Frame.file`` the image's name; an image that cannot be decoded leaves a gap,
@@ -192,8 +193,6 @@ class ImageSource:
     error). Of an animation among them the first picture is read, which the log says. A change of size or pixel
     format from one image to the next begins a new epoch.
     """
-
-    live = False
 
     def __init__(
         self,
@@ -241,16 +240,15 @@ class ImageSource:
         """Forget the problems of an earlier reading; files are opened one by one."""
         self._problems = {}
 
-    def close(self) -> None:
-        """Nothing is held open between images."""
-
-    def interrupt(self) -> None:
-        """Reading an image does not wait."""
-
     @property
     def problems(self) -> dict[str, int]:
         """Cause -> frames: ``lost`` images that could not be decoded, ``damaged`` ones that could in part."""
         return dict(self._problems)
+
+    @property
+    def files(self) -> list[Path]:
+        """All images that it was given."""
+        return self.paths
 
     @property
     def expected_frames(self) -> int | None:

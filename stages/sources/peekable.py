@@ -6,16 +6,17 @@ from collections.abc import Callable, Collection, Generator, Iterator
 
 from ...pipeline.packet import Frame
 from ...pipeline.stage import Source
+from .wrapper import SourceWrapper
 
 
-class Peeked:
-    """Another source, the same in everything, with its first frame at hand and earlier ones passed over.
+class PeekableSource(SourceWrapper):
+    """Another source, the same in everything, with its first frame at hand and earlier ones skipped.
 
     ``open`` opens the source and reads up to its first frame, so a source that has none fails there.
 
     Attributes:
-        first: the first frame to come, or None where the source has no more than was passed over.
-        held: frames passed over whose results those to come may need, in order.
+        first: the first frame to come, or None where the source has no more than was skipped.
+        held: skipped frames whose results those to come may need, in order.
         size: (height, width) of the source's very first frame; None before ``open``.
         rate: frames per second by the duration of that frame, or None where it is not known.
     """
@@ -25,19 +26,19 @@ class Peeked:
         source: Source,
         *,
         after: int = -1,
-        keep: Collection[int] = (),
-        pass_over: Callable[[Frame], bool] = lambda frame: False,
+        retain: Collection[int] = (),
+        skip: Callable[[Frame], bool] = lambda frame: False,
     ) -> None:
         """
         Args:
             source: not opened yet.
-            after: pass over frames up to this index (those that an earlier run has already seen).
-            keep: hold these of them.
-            pass_over: is told of each of them, and says whether those behind it need its result; with no ``keep``,
+            after: skip frames up to this index (those that an earlier run has already seen).
+            retain: hold these of them.
+            skip: is told of each of them, and says whether those behind it need its result; with no ``retain``,
                 the last such one is held.
         """
-        self.source, self.after, self._keep, self._pass_over = source, after, frozenset(keep), pass_over
-        self.stream_id, self.live = source.stream_id, source.live
+        super().__init__(source)
+        self.after, self._retain, self._skip = after, frozenset(retain), skip
         self.first: Frame | None = None
         self.held: list[Frame] = []
         self.size: tuple[int, int] | None = None
@@ -61,9 +62,9 @@ class Peeked:
             if frame.index > self.after:
                 self.first = frame
                 return
-            if self._pass_over(frame) and not self._keep:
+            if self._skip(frame) and not self._retain:
                 self.held = [frame]
-            elif frame.index in self._keep:
+            elif frame.index in self._retain:
                 self.held.append(frame)
 
     def frames(self) -> Iterator[Frame]:
@@ -81,19 +82,8 @@ class Peeked:
             rest.close()
         self.source.close()
 
-    def interrupt(self) -> None:
-        """End a read that waits, where the source can."""
-        interrupt = getattr(self.source, "interrupt", None)
-        if interrupt is not None:
-            interrupt()
-
-    @property
-    def problems(self) -> dict[str, int]:
-        """As the source."""
-        return self.source.problems
-
     @property
     def expected_frames(self) -> int | None:
-        """As the source, less what is passed over."""
+        """As the source, less what is skipped."""
         expected = self.source.expected_frames
         return None if expected is None else max(0, expected - self.after - 1)

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 
 from ...pipeline.packet import Frame
 from ...pipeline.stage import Source
+from .wrapper import SourceWrapper
 
 
-class PacedSource:
+class RealtimeSource(SourceWrapper):
     """Plays another source at its own pace, as ``--latest`` does with a file.
 
     ``live`` is True, so that an executor keeps only the newest frame and counts what it drops. The first
@@ -25,7 +26,7 @@ class PacedSource:
         Args:
             source: what to play; a video source best decodes ``sliced``, which has no delay.
         """
-        self.source, self.stream_id = source, source.stream_id
+        super().__init__(source)
         self._interrupted = threading.Event()
 
     def open(self) -> None:
@@ -33,26 +34,10 @@ class PacedSource:
         self._interrupted.clear()
         self.source.open()
 
-    def close(self) -> None:
-        """Close the source."""
-        self.source.close()
-
     def interrupt(self) -> None:
         """End the wait for the next frame, and the stream; safe from any thread."""
         self._interrupted.set()
-        interrupt = getattr(self.source, "interrupt", None)
-        if interrupt is not None:
-            interrupt()
-
-    @property
-    def problems(self) -> dict[str, int]:
-        """As the source counts them."""
-        return self.source.problems
-
-    @property
-    def expected_frames(self) -> int | None:
-        """As the source expects them, those that will be dropped included."""
-        return self.source.expected_frames
+        self.source.interrupt()
 
     def frames(self) -> Iterator[Frame]:
         """The frames of the source, each at its time."""

@@ -15,6 +15,7 @@ from ...pipeline.errors import SourceError
 from ...pipeline.limits import MAX_PIXELS, check_max_pixels, too_large
 from ...pipeline.packet import Frame
 from ...pipeline.redaction import HIDDEN, redact_address
+from ...pipeline.stage import Source
 from .av_decoder import Decoder
 from .av_open import NETWORK, stated_size
 from .av_picture import PictureReader
@@ -29,7 +30,7 @@ _HEAD_BYTES = 1 << 16
 _RECORDED_AT = "com.apple.quicktime.creationdate"
 
 
-class VideoSource:
+class VideoSource(Source):
     """The frames of one video stream, each in its own pixel format, with nothing left out and nothing made up.
 
     Time: ``pts_ns`` counts from the start of the video stream (:class:`StreamClock` has the rules for
@@ -44,8 +45,6 @@ class VideoSource:
     container, by the gap in the times that damage has left) and, once the end is reached, ``truncated`` frames
     missing at the end of the file.
     """
-
-    live = False
 
     def __init__(
         self,
@@ -80,7 +79,7 @@ class VideoSource:
         Raises:
             UsageError: times or counts that make no sense.
         """
-        self.address = os.fspath(address)
+        self.address: str = os.fspath(address)
         self.stream_id = stream_id or default_name(self.address)
         self._start_ns = None if start is None else parse_time(start, "start")
         self._end_ns = None if end is None else parse_time(end, "end")
@@ -124,9 +123,19 @@ class VideoSource:
         self._expected = self._expect(self._decoder)
 
     @property
-    def has_sound(self) -> bool:
+    def has_audio(self) -> bool:
         """Whether the open container has sound besides the video."""
         return self._decoder is not None and bool(self._decoder.container.streams.audio)
+
+    @property
+    def audio_address(self) -> str:
+        """Its own address; standard input can be read only once."""
+        return "" if self.address == "-" else self.address
+
+    @property
+    def files(self) -> list[Path]:
+        """Where standard input comes from."""
+        return [Path("/dev/stdin")] if self.address == "-" else []
 
     @property
     def label(self) -> str:

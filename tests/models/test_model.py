@@ -240,7 +240,7 @@ def test_batches_across_streams(load: Callable[..., Model], image: np.ndarray) -
             thread.start()
         for thread in threads:
             thread.join()
-        with model._shelf.runner(model.input_size(image.shape[:2])) as runner:
+        with model._cache.runner(model.input_size(image.shape[:2])) as runner:
             assert runner.queue.batches[3] >= 1  # type: ignore[attr-defined]
     assert len(results) == 15
     for found in results:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from vidgraph.pipeline.packet import Frame, Key, Packet
-from vidgraph.pipeline.stage import EndReason
+from vidgraph.pipeline.stage import EndReason, Sink, Source, Stage
 from vidgraph.pipeline.types.picture import Picture
 
 PICTURE = Picture.from_rgb(np.zeros((4, 6, 3), np.uint8))
@@ -22,10 +22,8 @@ def frame(index: int, stream_id: str = "a", picture: Picture = PICTURE) -> Frame
     return Frame(stream_id, index, 0, index * 40_000_000, 40_000_000, picture)
 
 
-class Numbers:
+class Numbers(Source):
     """A source of ``count`` frames."""
-
-    live = False
 
     def __init__(
         self,
@@ -38,7 +36,6 @@ class Numbers:
     ) -> None:
         self.count, self.stream_id, self.delay_s, self.fail_at = count, stream_id, delay_s, fail_at
         self.error = error or OSError("the cable is out")
-        self.problems: dict[str, int] = {}
         self.expected_frames: int | None = count
         self.log: list[str] = []
         self.left = False
@@ -60,16 +57,14 @@ class Numbers:
 
     def close(self) -> None:
         self.log.append("close")
-        self.closer = threading.current_thread()
+        self.closed_by = threading.current_thread()
 
 
-class Part:
+class Part(Stage):
     """A stage that gives every packet back; the base of the others. It notes what is called."""
 
-    stateless = False
-
     def __init__(self, name: str = "part", **attributes: Any) -> None:
-        self.name = name
+        self.name: str = name
         self.log: list[str] = []
         for attribute, value in attributes.items():
             setattr(self, attribute, value)
@@ -156,7 +151,8 @@ class LookAhead(Part):
 
     def __init__(self, name: str = "look_ahead", *, holds: int = 3, burst: bool = False) -> None:
         super().__init__(name)
-        self.holds, self.burst = holds, burst
+        self.holds: int = holds
+        self.burst = burst
         self.kept: dict[str, list[Packet]] = {}
 
     def process(self, packet: Packet) -> Iterable[Packet]:
@@ -193,7 +189,7 @@ class FailOn(Part):
         yield packet
 
 
-class Collect(Part):
+class Collect(Part, Sink):
     """A sink that keeps what it is given, without pixels: stream -> [(index, drop cause, VALUE)]."""
 
     def __init__(self, name: str = "collect", *, delay_s: float = 0.0, fail_at: int | None = None) -> None:

@@ -98,7 +98,7 @@ def test_branches_and_two_detectors_under_two_keys() -> None:
             r"stage 'show' reads 'detections' as Landmarks, but it is created as Detections",
         ),
         ([stage("same"), stage("same")], r"two stages have the name 'same': give one of them another name"),
-        (["retinaface"], r"stages\[0\] must be a stage, got str, which lacks name, open"),
+        (["retinaface"], r"stages\[0\] must be a stage, got str, which does not inherit vidgraph.Stage. A stage"),
         ([Part], r"stages\[0\] is the class Part. Make one: Part\(…\)"),
         ([Part("hold", holds=2)], r"'hold' holds frames back and does not see dropped ones.*on_dropped = True"),
         ([Part("hold", holds=2, stateless=True)], r"'hold' is stateless and holds frames back"),
@@ -112,14 +112,16 @@ def test_refused_with_the_cure(stages: list[Any], message: str) -> None:
 def test_sources_and_sinks_are_checked_too() -> None:
     with pytest.raises(GraphError, match=r"needs at least one source. Open one with open_source"):
         Graph([])
-    with pytest.raises(GraphError, match=r"sources\[0\] must be a source, got str, .*open_source\(address\)"):
+    with pytest.raises(
+        GraphError, match=r"sources\[0\] must be a source, got str, .*inherit vidgraph.Source. .*open_source\(address\)"
+    ):
         Graph("clip.mp4")  # type: ignore[arg-type]
     with pytest.raises(GraphError, match=r"two sources have the stream id 'a': NAME=ADDRESS names a stream"):
         Graph([Numbers(1), Numbers(2)])
-    with pytest.raises(GraphError, match=r"sinks\[0\] must be a sink, got str, .*open_sink"):
+    with pytest.raises(GraphError, match=r"sinks\[0\] must be a sink, got str, .*inherit vidgraph.Sink. .*open_sink"):
         Graph(Numbers(1), [], ["out.mp4"])  # type: ignore[list-item]
     sink = Collect("out.jsonl")
-    sink.reads = frozenset({DETECTIONS})  # type: ignore[attr-defined]
+    sink.reads = frozenset({DETECTIONS})  # type: ignore[misc]
     with pytest.raises(GraphError, match=r"output 'out.jsonl' reads 'detections', which no stage creates"):
         Graph(Numbers(1), [], [sink])
 

@@ -16,7 +16,7 @@ from vidgraph.pipeline.stage import EndReason, Stage
 from vidgraph.pipeline.types.detections import Detections
 from vidgraph.pipeline.types.landmarks import Landmarks
 from vidgraph.pipeline.types.picture import Picture
-from vidgraph.stages.replay_results import AttachResults
+from vidgraph.stages.replay_results import ReplayResults
 
 CARS = Key("cars", Detections)
 ONE_MODEL = (ResultKeys(),)
@@ -45,7 +45,7 @@ def written(path: Path, packets: list[Packet], *, keys: Any = ONE_MODEL, models:
     return read_results(path)
 
 
-def first_x(stage: AttachResults, at: Frame) -> list[float]:
+def first_x(stage: ReplayResults, at: Frame) -> list[float]:
     (out,) = stage.process(Packet(at))
     np.testing.assert_array_equal(out[LANDMARKS].points[:, 0], out[DETECTIONS].boxes[:, :2])
     return out[DETECTIONS].boxes[:, 0].tolist()
@@ -54,7 +54,7 @@ def first_x(stage: AttachResults, at: Frame) -> list[float]:
 def test_frames_get_their_results(tmp_path: Path) -> None:
     packets = [packet(index) for index in (0, 1, 2, 5, 6)]
     packets[2] = packets[2].with_item(HELD_FROM, 1)
-    stage = AttachResults(written(tmp_path / "r.jsonl", packets))
+    stage = ReplayResults(written(tmp_path / "r.jsonl", packets))
     assert isinstance(stage, Stage)
     assert stage.creates == {DETECTIONS, LANDMARKS, HELD_FROM}
     stage.open()
@@ -68,7 +68,7 @@ def test_frames_get_their_results(tmp_path: Path) -> None:
 
 def test_streams_are_read_on_their_own(tmp_path: Path) -> None:
     order = [packet(0, "a"), packet(0, "b"), packet(1, "a"), packet(2, "a"), packet(1, "b")]
-    stage = AttachResults(written(tmp_path / "r.jsonl", order))
+    stage = ReplayResults(written(tmp_path / "r.jsonl", order))
     assert [first_x(stage, frame(index, "a")) for index in range(3)] == [[0], [1], [2]]
     assert [first_x(stage, frame(index, "b")) for index in range(3)] == [[0], [1], []]
     with pytest.raises(UsageError, match=r"no stream 'c'; it has a, b. Name the source: NAME=ADDRESS"):
@@ -76,21 +76,21 @@ def test_streams_are_read_on_their_own(tmp_path: Path) -> None:
 
 
 def test_one_stream_needs_no_name(tmp_path: Path) -> None:
-    stage = AttachResults(written(tmp_path / "r.jsonl", [packet(0, "door")]))
+    stage = ReplayResults(written(tmp_path / "r.jsonl", [packet(0, "door")]))
     assert first_x(stage, frame(0, "renamed")) == [0]
 
 
 def test_another_video_is_refused(tmp_path: Path) -> None:
     results = written(tmp_path / "r.jsonl", [packet(0), packet(1)])
     with pytest.raises(UsageError, match="line 2: results are for 64x48, the video is 32x48"):
-        list(AttachResults(results).process(Packet(frame(0, width=32))))
+        list(ReplayResults(results).process(Packet(frame(0, width=32))))
     with pytest.raises(UsageError, match=r"line 3: results are for 0.040 s, frame 1 of the video is at 2.040 s"):
-        list(AttachResults(results).process(Packet(frame(1, start_ns=2_000_000_000))))
+        list(ReplayResults(results).process(Packet(frame(1, start_ns=2_000_000_000))))
 
 
 def test_another_picture_is_refused(tmp_path: Path) -> None:
     given = [replace(one, frame=replace(one.frame, file=f"sub/{i}.png")) for i, one in enumerate(map(packet, range(3)))]
-    stage = AttachResults(written(tmp_path / "r.jsonl", given))
+    stage = ReplayResults(written(tmp_path / "r.jsonl", given))
     assert first_x(stage, replace(frame(0), file="0.png")) == [0]  # from where the folder was named does not matter
     assert first_x(stage, frame(1)) == [1]
     with pytest.raises(UsageError, match=r"line 4: results are for the picture sub/2\.png, frame 2 is sub/3\.png"):
@@ -103,15 +103,15 @@ def test_several_models_are_attached_by_name(tmp_path: Path) -> None:
     one = packet(4).with_item(CARS, Detections.empty(("car",)))
     results = written(tmp_path / "r.jsonl", [one], keys=(ResultKeys("faces"), cars), models=models)
     with pytest.raises(UsageError, match="several models: faces, cars; say which"):
-        AttachResults(results)
+        ReplayResults(results)
     with pytest.raises(UsageError, match="no results of model 'dogs'; it has faces, cars"):
-        AttachResults(results, model="dogs")
-    stage = AttachResults(results, model="cars", keys=cars)
+        ReplayResults(results, model="dogs")
+    stage = ReplayResults(results, model="cars", keys=cars)
     assert stage.creates == {CARS, HELD_FROM}
     (out,) = stage.process(Packet(frame(4)))
     assert out[CARS].class_names == ("car",)
     assert LANDMARKS not in out
-    assert first_x(AttachResults(results, model="faces"), frame(4)) == [4]
+    assert first_x(ReplayResults(results, model="faces"), frame(4)) == [4]
 
 
 def test_a_large_file_is_not_kept_in_memory(tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_a_large_file_is_not_kept_in_memory(tmp_path: Path) -> None:
     with path.open("a") as file:
         file.writelines(line.replace('"frame":0', f'"frame":{index}') + "\n" for index in range(1, 20_000))
     assert path.stat().st_size > 3e6
-    stage = AttachResults(read_results(path))
+    stage = ReplayResults(read_results(path))
     at = frame(19_999, start_ns=-19_999 * 40_000_000)
     tracemalloc.start()
     assert first_x(stage, at) == [0]
@@ -137,7 +137,7 @@ def test_nothing_is_used_after_a_damaged_line(tmp_path: Path) -> None:
     path = tmp_path / "r.jsonl"
     lines = written(path, [packet(index) for index in range(4)]).path.read_text().splitlines()
     path.write_text("\n".join([*lines[:3], "damage", *lines[3:]]) + "\n")
-    stage = AttachResults(read_results(path))
+    stage = ReplayResults(read_results(path))
     assert [first_x(stage, frame(index)) for index in range(2)] == [[0], [1]]
     for index in (2, 3):
         with pytest.raises(ResultsError, match="line 4: not JSON"):

@@ -10,11 +10,11 @@ from typing import Any, Protocol
 
 from ...models.load import load_model
 from ...pipeline.errors import UsageError
-from ...pipeline.packet import DETECTIONS, Key, Packet
+from ...pipeline.packet import DETECTIONS, Packet
 from ...pipeline.results.format import ModelInfo, ResultKeys
-from ...pipeline.stage import EndReason, Stage, keys_of
-from ...stages.hold import Hold
+from ...pipeline.stage import EndReason, Stage, created_by
 from ...stages.inference.key_frames import PhasedInterval, PolicyOf, policy_named
+from ...stages.repeat_results import RepeatResults
 from ...stages.sample import Sample
 from ..datasets.dataset import Clip, Dataset, Sample as DataSample
 from .classes import FACE, ClassMap, match_classes
@@ -261,9 +261,9 @@ class _Way:
         stages = model.stages() if policy is None else model.stages(policy=policy)
         if self.variant.every is None:
             return stages
-        created = frozenset[Key[Any]]().union(*(keys_of(stage, "creates") for stage in stages))
+        created = created_by(stages)
         held = [key for key in self.judge.keys.all() if key in created]
-        return [Sample(every=self.variant.every), *stages, Hold(held)]
+        return [Sample(every=self.variant.every), *stages, RepeatResults(held)]
 
     def settings(self) -> dict[str, Any]:
         """For the report."""

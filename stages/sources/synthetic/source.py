@@ -7,19 +7,19 @@ from fractions import Fraction
 
 from ....pipeline.errors import SourceError, UsageError
 from ....pipeline.packet import Frame
+from ....pipeline.stage import Source
 from ....pipeline.types.picture import Picture
 from ..clock import NANOSECONDS, check_range, parse_time
+from ..kinds import SourceOptions
 from .render import WorldRenderer
 from .settings import WorldSettings, parse_world
 
 
-class WorldSource:
+class WorldSource(Source):
     """One clip of the drawn world; nothing about it is left to chance.
 
     A scene cut begins no new epoch: it is a part of the video, as it would be of a file.
     """
-
-    live = False
 
     def __init__(
         self,
@@ -44,14 +44,13 @@ class WorldSource:
             UsageError: times or counts that make no sense.
         """
         self.settings, self.clip, self.stream_id = settings, clip, stream_id
-        self.address = settings.address
+        self.address: str = settings.address
         start_ns = None if start is None else parse_time(start, "start")
         end_ns = None if end is None else parse_time(end, "end")
         check_range(start_ns, end_ns, frames)
         times = [self._time_ns(index) for index in range(settings.frames)]
         wanted = [n for n, t in enumerate(times) if t >= (start_ns or 0) and (end_ns is None or t < end_ns)]
         self._indices = wanted[:frames]
-        self.problems: dict[str, int] = {}
 
     def _time_ns(self, index: int) -> int:
         return round(index * NANOSECONDS / self.settings.rate)
@@ -71,9 +70,6 @@ class WorldSource:
         """How many frames will come."""
         return len(self._indices)
 
-    def open(self) -> None:
-        """Nothing to open."""
-
     def frames(self) -> Iterator[Frame]:
         """The frames, in order.
 
@@ -88,30 +84,20 @@ class WorldSource:
             picture = Picture.from_rgb(renderer.draw(renderer.moment(index)).picture())
             yield Frame(self.stream_id, number, 0, self._time_ns(index), self._time_ns(1), picture, index, base)
 
-    def close(self) -> None:
-        """Nothing to close."""
 
-
-def world_sources(
-    address: str,
-    *,
-    stream_id: str | None = None,
-    start: str | float | None = None,
-    end: str | float | None = None,
-    frames: int | None = None,
-) -> list[WorldSource]:
+def open_world(address: str, name: str | None, options: SourceOptions) -> list[Source]:
     """A source for each clip that an address stands for.
 
     Raises:
         UsageError: an unknown world or option, or a name for several clips.
     """
     settings = parse_world(address)
-    if stream_id is not None and settings.clips > 1:
-        raise UsageError(f"the name {stream_id!r} is for one stream, but {address} has {settings.clips} clips")
+    if name is not None and settings.clips > 1:
+        raise UsageError(f"the name {name!r} is for one stream, but {address} has {settings.clips} clips")
     numbers = range(settings.first, settings.first + settings.clips)
-    name = stream_id or settings.name
+    name = name or settings.name
     return [
-        WorldSource(settings, clip, stream_id=name if settings.clips == 1 else f"{name}-{clip}", start=start, end=end,
-                    frames=frames)
+        WorldSource(settings, clip, stream_id=name if settings.clips == 1 else f"{name}-{clip}", start=options.start,
+                    end=options.end, frames=options.frames)
         for clip in numbers
     ]  # fmt: skip

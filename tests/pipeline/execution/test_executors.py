@@ -14,7 +14,7 @@ import pytest
 from vidgraph.pipeline.errors import StageError
 from vidgraph.pipeline.graph import Graph
 from vidgraph.pipeline.packet import Packet
-from vidgraph.pipeline.stage import EndReason
+from vidgraph.pipeline.stage import EndReason, Sink
 from vidgraph.pipeline.types.picture import Picture
 
 from ..parts import Call, Collect, Create, FailOn, Jitter, LookAhead, Numbers, Part, RunningSum, frame, threads_of_runs
@@ -172,7 +172,7 @@ def test_opened_and_closed_in_order(executor: str) -> None:
         def close(self) -> None:
             log.append(f"close {self.name}")
 
-    class LoggedSink(Logged):
+    class LoggedSink(Logged, Sink):
         def write(self, packet: Packet) -> None: ...
 
     source = Numbers(3)
@@ -181,7 +181,7 @@ def test_opened_and_closed_in_order(executor: str) -> None:
     assert log[3:6] == ["end one a finished", "end two a finished", "end out a finished"]
     assert log[6:] == ["close out", "close one", "close two"]
     assert source.log == ["open", "close"]
-    assert source.closer.name == source.reader.name
+    assert source.closed_by.name == source.reader.name
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)

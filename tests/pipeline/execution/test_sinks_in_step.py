@@ -9,12 +9,12 @@ import pytest
 from vidgraph.pipeline.execution.scheduler import SINKS_APART
 from vidgraph.pipeline.graph import Graph
 from vidgraph.pipeline.packet import Packet
-from vidgraph.pipeline.stage import EndReason
+from vidgraph.pipeline.stage import EndReason, Sink
 
 from ..parts import Numbers
 
 
-class Slow:
+class Slow(Sink):
     """A sink that takes its time."""
 
     name = "slow"
@@ -23,16 +23,12 @@ class Slow:
         self.done: list[int] = []
         self.ends = 0
 
-    def open(self) -> None: ...
-
     def write(self, packet: Packet) -> None:
         time.sleep(0.003)
         self.done.append(packet.frame.index)
 
     def end_stream(self, stream_id: str, reason: EndReason) -> None:
         self.ends += 1
-
-    def close(self) -> None: ...
 
 
 class Quick(Slow):

@@ -16,7 +16,7 @@ from vidgraph.pipeline.results.reader import read_results
 from vidgraph.pipeline.types.panoptic import PanopticMap, Segment
 from vidgraph.pipeline.types.picture import Picture
 from vidgraph.stages.drawing.draw import ANNOTATED, Draw, draw_rgb
-from vidgraph.stages.replay_results import AttachResults
+from vidgraph.stages.replay_results import ReplayResults
 
 KEYS = (ResultKeys("town", {PANOPTIC: PANOPTIC}),)
 SIZE = (120, 160)
@@ -121,7 +121,7 @@ def test_recorded_maps_are_given_again(tmp_path: Path) -> None:
     seen.append(Packet(frame(2)).with_item(PANOPTIC, halves(3, 4)).with_item(HELD_FROM, 0))
     path = tmp_path / "town.jsonl"
     path.write_text("".join(dumps(each) + "\n" for each in (header, *(frame_record(p, KEYS) for p in seen))))
-    stage = AttachResults(read_results(path))
+    stage = ReplayResults(read_results(path))
     assert PANOPTIC in stage.creates
     given: list[Any] = [next(iter(stage.process(Packet(frame(index))))) for index in range(4)]
     for packet, before in zip(given, seen, strict=False):
@@ -136,4 +136,4 @@ def test_recorded_maps_are_given_again(tmp_path: Path) -> None:
 def test_other_models_create_no_maps(tmp_path: Path) -> None:
     path = tmp_path / "faces.jsonl"
     path.write_text(dumps(header_record(models=[ModelInfo("faces", class_names=("face",))])) + "\n")
-    assert PANOPTIC not in AttachResults(read_results(path)).creates
+    assert PANOPTIC not in ReplayResults(read_results(path)).creates

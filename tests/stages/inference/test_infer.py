@@ -14,7 +14,7 @@ from vidgraph import Frame, Key, Packet, Picture
 from vidgraph.pipeline.errors import UsageError
 from vidgraph.pipeline.packet import SKIPPED
 from vidgraph.pipeline.types.affine import Affine
-from vidgraph.stages.inference.engine_cache import EngineShelf
+from vidgraph.stages.inference.engine_cache import EngineCache
 from vidgraph.stages.inference.infer import Infer, RawOutputs
 from vidgraph.stages.inference.preprocess import BufferPool, ModelInput
 
@@ -49,18 +49,18 @@ def packet_of(value: float, size: tuple[int, int], pool: BufferPool, index: int 
     return Packet(Frame("one", index, 0, 0, 0, picture)).with_item(INPUT, given)
 
 
-def infer(shelf: EngineShelf, packet: Packet, **more: Any) -> Packet:
-    (out,) = Infer(shelf, "image", INPUT, RAW, **more).process(packet)
+def infer(cache: EngineCache, packet: Packet, **more: Any) -> Packet:
+    (out,) = Infer(cache, "image", INPUT, RAW, **more).process(packet)
     return out
 
 
 def test_outputs_are_owned_and_the_input_is_given_back() -> None:
     pool = BufferPool()
-    shelf = EngineShelf(lambda size: Doubler(size, []))
-    first = infer(shelf, packet_of(1.0, (2, 2), pool))
+    cache = EngineCache(lambda size: Doubler(size, []))
+    first = infer(cache, packet_of(1.0, (2, 2), pool))
     given_back = pool.take((2, 2))
     assert (given_back == 1.0).all()
-    infer(shelf, packet_of(5.0, (2, 2), pool))
+    infer(cache, packet_of(5.0, (2, 2), pool))
     assert (first[RAW].arrays["out"] == 2.0).all()
     assert first[RAW].size == (2, 2)
     assert first[RAW].affine == Affine((3.0, 3.0))
@@ -68,27 +68,27 @@ def test_outputs_are_owned_and_the_input_is_given_back() -> None:
 
 
 def test_only_what_is_taken_is_kept() -> None:
-    shelf = EngineShelf(lambda size: Doubler(size, []))
-    out = infer(shelf, packet_of(1.0, (2, 2), BufferPool()), take=lambda outputs: {"sum": outputs["out"].sum()})
+    cache = EngineCache(lambda size: Doubler(size, []))
+    out = infer(cache, packet_of(1.0, (2, 2), BufferPool()), take=lambda outputs: {"sum": outputs["out"].sum()})
     assert out[RAW].arrays == {"sum": 24.0}
 
 
 def test_dropped_and_skipped_frames_pass() -> None:
     packet = packet_of(1.0, (2, 2), BufferPool()).without(INPUT)
-    shelf = EngineShelf(lambda size: Doubler(size, []))
+    cache = EngineCache(lambda size: Doubler(size, []))
     for each in (packet.dropped("failed"), packet.with_item(SKIPPED, True)):
-        assert infer(shelf, each) is each
-    assert len(shelf) == 0
+        assert infer(cache, each) is each
+    assert len(cache) == 0
 
 
 def test_one_engine_per_size_and_the_oldest_goes() -> None:
     log: list[str] = []
-    shelf = EngineShelf(lambda size: Doubler(size, log), limit=2)
+    cache = EngineCache(lambda size: Doubler(size, log), limit=2)
     pool = BufferPool()
     for side in (1, 2, 1, 3, 1):
-        infer(shelf, packet_of(1.0, (side, side), pool))
+        infer(cache, packet_of(1.0, (side, side), pool))
     assert log == ["open (1, 1)", "open (2, 2)", "open (3, 3)", "close (2, 2)"]
-    shelf.close()
+    cache.close()
     assert sorted(log[4:]) == ["close (1, 1)", "close (3, 3)"]
 
 
@@ -99,8 +99,8 @@ def test_a_size_is_opened_once_by_many_threads() -> None:
         time.sleep(0.05)
         return Doubler(size, log)
 
-    shelf = EngineShelf(slowly)
-    threads = [threading.Thread(target=infer, args=(shelf, packet_of(1.0, (2, 2), BufferPool()))) for _ in range(4)]
+    cache = EngineCache(slowly)
+    threads = [threading.Thread(target=infer, args=(cache, packet_of(1.0, (2, 2), BufferPool()))) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -116,26 +116,26 @@ def test_opening_one_size_does_not_stop_another() -> None:
             assert slow.wait(5)
         return Doubler(size, [])
 
-    shelf = EngineShelf(open_it)
-    waiting = threading.Thread(target=infer, args=(shelf, packet_of(1.0, (9, 9), BufferPool())))
+    cache = EngineCache(open_it)
+    waiting = threading.Thread(target=infer, args=(cache, packet_of(1.0, (9, 9), BufferPool())))
     waiting.start()
-    infer(shelf, packet_of(1.0, (2, 2), BufferPool()))  # would hang
+    infer(cache, packet_of(1.0, (2, 2), BufferPool()))  # would hang
     slow.set()
     waiting.join(5)
-    assert len(shelf) == 2
+    assert len(cache) == 2
 
 
 def test_a_runner_in_use_is_not_closed() -> None:
     log: list[str] = []
-    shelf = EngineShelf(lambda size: Doubler(size, log), limit=1)
-    with shelf.runner((1, 1)):
-        with shelf.runner((2, 2)):
+    cache = EngineCache(lambda size: Doubler(size, log), limit=1)
+    with cache.runner((1, 1)):
+        with cache.runner((2, 2)):
             pass
         assert "close (1, 1)" not in log
-        shelf.close()
+        cache.close()
         assert "close (1, 1)" not in log
     assert sorted(log) == ["close (1, 1)", "close (2, 2)", "open (1, 1)", "open (2, 2)"]
-    with pytest.raises(UsageError, match="the model is closed"), shelf.runner((1, 1)):
+    with pytest.raises(UsageError, match="the model is closed"), cache.runner((1, 1)):
         pass
 
 
@@ -148,23 +148,23 @@ def test_a_failed_opening_is_tried_again() -> None:
             raise OSError("not yet")
         return Doubler(size, [])
 
-    shelf = EngineShelf(open_it)
+    cache = EngineCache(open_it)
     with pytest.raises(OSError, match="not yet"):
-        infer(shelf, packet_of(1.0, (2, 2), BufferPool()))
-    assert (infer(shelf, packet_of(1.0, (2, 2), BufferPool()))[RAW].arrays["out"] == 2.0).all()
+        infer(cache, packet_of(1.0, (2, 2), BufferPool()))
+    assert (infer(cache, packet_of(1.0, (2, 2), BufferPool()))[RAW].arrays["out"] == 2.0).all()
 
 
 def test_many_threads_many_sizes() -> None:
     """More sizes than places, all in use at once: every answer is right and everything is closed in the end."""
     log: list[str] = []
     failures: list[str] = []
-    shelf = EngineShelf(lambda size: Doubler(size, log), limit=2)
+    cache = EngineCache(lambda size: Doubler(size, log), limit=2)
 
     def work(number: int) -> None:
         pool = BufferPool()
         for turn in range(60):
             side = (number + turn) % 5 * 10 + number + 1  # sizes of its own: a Doubler is not for several threads
-            out = infer(shelf, packet_of(float(turn), (side, 1), pool))
+            out = infer(cache, packet_of(float(turn), (side, 1), pool))
             if not (out[RAW].arrays["out"] == 2.0 * turn).all():
                 failures.append(f"{number} {turn}")
 
@@ -174,7 +174,7 @@ def test_many_threads_many_sizes() -> None:
     for thread in threads:
         thread.join()
     assert not failures
-    assert len(shelf) <= 2
-    shelf.close()
+    assert len(cache) <= 2
+    cache.close()
     opened, closed = (sum(line.startswith(word) for line in log) for word in ("open", "close"))
     assert opened == closed

@@ -51,7 +51,7 @@ class Network:
             time.sleep(self._random.random() * self._pace_s)
 
 
-class Shelf:
+class Cache:
     def __init__(self, network: Network) -> None:
         self.network = network
 
@@ -132,7 +132,7 @@ def sequence(seed: int) -> list[Packet]:
 def test_every_frame_comes_from_its_own_key_frame(seed: int, workers: int, ahead: int, batch: int) -> None:
     packets = sequence(seed)
     network = Network(pace_s=0.002)
-    stage = TemporalInfer(Shelf(network), INPUT, RAW, policy=policy_named(5), workers=workers, ahead=ahead, batch=batch)
+    stage = TemporalInfer(Cache(network), INPUT, RAW, policy=policy_named(5), workers=workers, ahead=ahead, batch=batch)
     out = run(stage, packets)
     for stream in "ab":
         given = [p.frame.index for p in packets if p.frame.stream_id == stream]
@@ -144,14 +144,14 @@ def test_every_frame_comes_from_its_own_key_frame(seed: int, workers: int, ahead
 def test_frames_between_key_frames_run_as_one_batch() -> None:
     network = Network()
     packets = [packet(index) for index in range(12)]
-    stage = TemporalInfer(Shelf(network), INPUT, RAW, policy=policy_named(5), workers=1, ahead=12, batch=4)
+    stage = TemporalInfer(Cache(network), INPUT, RAW, policy=policy_named(5), workers=1, ahead=12, batch=4)
     assert rows_of(run(stage, packets)) == expected(packets, 5)
     assert sorted(network.batches) == [1, 4, 4]  # frames 1-4, 6-9, and 11 alone
 
 
 def test_an_interval_counts_frame_indices() -> None:
     packets = [packet(index) for index in (0, 1, 4, 7, 8, 11, 12)]
-    stage = TemporalInfer(Shelf(Network()), INPUT, RAW, policy=policy_named(5))
+    stage = TemporalInfer(Cache(Network()), INPUT, RAW, policy=policy_named(5))
     assert [row[2] for row in rows_of(run(stage, packets))] == [0, 0, 0, 7, 7, 7, 12]
 
 
@@ -162,7 +162,7 @@ def test_a_key_frame_on_request() -> None:
         policies[stream] = OnRequest(FixedInterval(100))
         return policies[stream]
 
-    stage = TemporalInfer(Shelf(Network()), INPUT, RAW, policy=policy)
+    stage = TemporalInfer(Cache(Network()), INPUT, RAW, policy=policy)
     stage.open()
     out = []
     for index in range(6):
@@ -177,7 +177,7 @@ def test_a_bad_warp_makes_the_next_frame_a_key_frame() -> None:
     bad = {2, 6}
     packets = [packet(index, evidence=1.0 if index in bad else 0.0) for index in range(9)]
     stage = TemporalInfer(
-        Shelf(Network()), INPUT, RAW, policy=lambda stream: Adaptive(cut=1e9, limit=0.5), workers=2, ahead=6
+        Cache(Network()), INPUT, RAW, policy=lambda stream: Adaptive(cut=1e9, limit=0.5), workers=2, ahead=6
     )
     assert [row[2] for row in rows_of(run(stage, packets))] == [0, 0, 0, 3, 3, 3, 3, 7, 7]
 
@@ -195,7 +195,7 @@ def test_a_cut_is_a_key_frame() -> None:
 
 
 def test_after_a_failed_key_frame_the_next_one_is_a_key_frame() -> None:
-    stage = TemporalInfer(Shelf(Network(fail_on=1.0)), INPUT, RAW, policy=policy_named(5))
+    stage = TemporalInfer(Cache(Network(fail_on=1.0)), INPUT, RAW, policy=policy_named(5))
     stage.open()
     with pytest.raises(RuntimeError, match="no such key frame"):
         list(stage.process(packet(0)))
@@ -211,7 +211,7 @@ def test_a_run_that_goes_on_after_a_frame_is_as_one_that_was_not_interrupted(aft
 
     def stage() -> TemporalInfer:
         made = FixedInterval if policy == "fixed" else lambda: Adaptive(longest=5, cut=1e9, limit=0.5)
-        return TemporalInfer(Shelf(Network()), INPUT, RAW, policy=lambda stream: made(), workers=2, ahead=6)
+        return TemporalInfer(Cache(Network()), INPUT, RAW, policy=lambda stream: made(), workers=2, ahead=6)
 
     def packets(first: int = 0) -> list[Packet]:
         given = [packet(index, evidence=1.0 if index == 6 else 0.0) for index in range(first, 12)]
@@ -230,7 +230,7 @@ def test_a_run_that_goes_on_after_a_frame_is_as_one_that_was_not_interrupted(aft
 
 def test_a_thousand_streams_leave_nothing_behind() -> None:
     before = threading.active_count()
-    stage = TemporalInfer(Shelf(Network()), INPUT, RAW, policy=policy_named(5), workers=2)
+    stage = TemporalInfer(Cache(Network()), INPUT, RAW, policy=policy_named(5), workers=2)
     stage.open()
     for number in range(1000):
         name = f"stream {number}"

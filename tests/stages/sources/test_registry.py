@@ -10,8 +10,8 @@ import pytest
 from vidgraph.pipeline.errors import SourceError, UsageError
 from vidgraph.pipeline.stage import Source
 from vidgraph.stages.sources.images import ImageSource
-from vidgraph.stages.sources.realtime import PacedSource
-from vidgraph.stages.sources.registry import open_source, open_sources
+from vidgraph.stages.sources.realtime import RealtimeSource
+from vidgraph.stages.sources.registry import in_real_time, open_source, open_sources
 from vidgraph.stages.sources.video import VideoSource
 
 from ..clips import make_clip, picture_rgb, read_number
@@ -125,7 +125,7 @@ def test_options_reach_every_kind(place: Path, address: str) -> None:
 def test_names_are_made_unique(place: Path) -> None:
     sources = open_sources(["a.mp4", "./a.mp4", "b.mp4", "photos/p*.png", "photos", "a-3=b.mp4", "a.mp4"])
     assert [source.stream_id for source in sources] == ["a", "a-2", "b", "photos", "photos-2", "a-3", "a-4"]
-    paced = open_sources(["a.mp4", "a.mp4"], latest=True)
+    paced = in_real_time(open_sources(["a.mp4", "a.mp4"], latest=True), latest=True)
     assert [source.stream_id for source in paced] == ["a", "a-2"]
     paced[1].open()
     assert next(iter(paced[1].frames())).stream_id == "a-2"
@@ -147,7 +147,7 @@ def test_addresses_that_exclude_each_other(place: Path, addresses: list[str], me
 @pytest.mark.parametrize("address", ["a.mp4", "photos"])
 def test_latest_plays_at_the_pace_of_the_file(place: Path, address: str) -> None:
     (source,) = open_source(address, latest=True)
-    assert isinstance(source, PacedSource)
+    assert isinstance(source, RealtimeSource)
     assert isinstance(source, Source)
     assert source.live
     source.open()
@@ -162,7 +162,7 @@ def test_latest_plays_at_the_pace_of_the_file(place: Path, address: str) -> None
 
 
 def test_a_paced_source_can_be_interrupted(tmp_path: Path) -> None:
-    source = PacedSource(VideoSource(make_clip(tmp_path / "slow.mp4", frames=3, times=[0, 30, 60])))
+    source = RealtimeSource(VideoSource(make_clip(tmp_path / "slow.mp4", frames=3, times=[0, 30, 60])))
     source.open()
     frames = source.frames()
     assert next(frames).index == 0

@@ -11,7 +11,7 @@ from typing import Any
 import av
 import pytest
 from vidgraph.pipeline.packet import Frame
-from vidgraph.stages.sources.peekable import Peeked
+from vidgraph.stages.sources.peekable import PeekableSource
 from vidgraph.stages.sources.video import VideoSource
 
 from ..clips import make_clip, read_number
@@ -39,7 +39,7 @@ def steps(frames: list[Frame]) -> set[int]:
 
 def header_rate(path: Path) -> float | None:
     """The rate as the header of the results has it."""
-    peeked = Peeked(VideoSource(path))
+    peeked = PeekableSource(VideoSource(path))
     peeked.open()
     peeked.close()
     return peeked.rate

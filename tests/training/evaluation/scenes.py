@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from vidgraph import Detections, Frame, Key, Packet, Picture
@@ -104,17 +105,15 @@ Answer = Callable[[str, int, int], Found]
 
 
 @dataclass
-class _Answers:
+class _Answers(Stage):
     """The one stage of the model; with key frames where it has two graphs."""
 
     answer: Answer
     policy: PolicyOf | None
     ran: list[tuple[str, int, int]]
     name: str = "answers"
-    creates: frozenset[Key[object]] = frozenset({DETECTIONS, LANDMARKS, PANOPTIC, KEY_FRAME})  # type: ignore[assignment]
+    creates: frozenset[Key[Any]] = frozenset({DETECTIONS, LANDMARKS, PANOPTIC, KEY_FRAME})
     _keys: dict[str, tuple[KeyPolicy, int]] = field(default_factory=dict)
-
-    def open(self) -> None: ...
 
     def process(self, packet: Packet) -> Iterable[Packet]:
         frame = packet.frame
@@ -142,8 +141,6 @@ class _Answers:
     def end_stream(self, stream_id: str, reason: EndReason) -> Iterable[Packet]:
         self._keys.pop(stream_id, None)
         return ()
-
-    def close(self) -> None: ...
 
 
 @dataclass

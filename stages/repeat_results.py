@@ -6,16 +6,16 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..pipeline.packet import HELD_FROM, SKIPPED, Key, Packet
-from ..pipeline.stage import EndReason
+from ..pipeline.stage import EndReason, Stage
 
 
-class Hold:
+class RepeatResults(Stage):
     """Gives a skipped frame the items of the last frame that was not skipped, and ``HELD_FROM``, its index.
 
     Holds nothing across epochs: a skipped frame of a new epoch goes on as it is.
     """
 
-    name = "hold"
+    name = "repeat_results"
     reads = frozenset({SKIPPED})
     creates = frozenset({HELD_FROM})
 
@@ -24,12 +24,12 @@ class Hold:
         Args:
             keys: the items to hold; those that a frame does not have are not held from it.
         """
-        self.amends = frozenset(keys)
+        self.amends: frozenset[Key[Any]] = frozenset(keys)
         self._last: dict[str, tuple[int, int, dict[Key[Any], Any]]] = {}
         self._given: dict[str, tuple[int, int, dict[Key[Any], Any]]] = {}
 
     def begin_with(self, packet: Packet) -> None:
-        """Hold a result of an earlier run that goes on; before ``open``."""
+        """Repeat a result of an earlier run that goes on; before ``open``."""
         self._given[packet.frame.stream_id] = self._result(packet)
 
     def open(self) -> None:
