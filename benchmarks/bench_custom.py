@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..kernels.assemble_masks.reference import resize_reference
 from ..models.custom.heads.yolo import YoloHead
 from ..models.custom.heads.yolo_rows import Extras
-from ..models.family import Choices
+from ..models.options import PostprocessOptions
 from ..models.registry import find_model
 from ..models.yolact_edge.config import CONFIGS, VARIANCES
 from ..models.yolact_edge.postprocess import DecodeInstances
@@ -116,14 +116,14 @@ def _yolact_outputs(random: Any, scene: Scene, boxes: Any, scores: Any, of: Any)
 def _ours(outputs: Arrays) -> Detections:
     head = YoloHead("output0", CLASSES, columns_first=True, extras=Extras("output1", MASKS))
     affine = Affine((SCALE, SCALE), (0.0, -4 * TOP * SCALE))
-    raw = RawOutputs(head.take(Choices())(outputs), (SIDE, SIDE), affine)
-    detections: Detections = head.decode(raw, FRAME, Choices(), NAMES)[DETECTIONS]
+    raw = RawOutputs(head.take(PostprocessOptions())(outputs), (SIDE, SIDE), affine)
+    detections: Detections = head.decode(raw, FRAME, PostprocessOptions(), NAMES)[DETECTIONS]
     return detections
 
 
 def _yolact(outputs: Arrays) -> Detections:
     family = find_model(YOLACT).family()
-    choices = Choices(min_score=MIN_SCORE, nms_iou=MAX_IOU)
+    choices = PostprocessOptions(min_score=MIN_SCORE, nms_iou=MAX_IOU)
     raw = RawOutputs(family.take(YOLACT, choices)(outputs), YOLACT_SIZE, Affine((1.0, 1.0)))
     stage = family.postprocess(YOLACT, choices, raw=Key("raw", RawOutputs), keys=ResultKeys(), stage_name="decode")
     if not isinstance(stage, DecodeInstances):

@@ -12,6 +12,7 @@ from ..pipeline.packet import Key
 from ..pipeline.results.format import ResultKeys
 from ..pipeline.stage import Stage
 from ..stages.inference.infer import RawOutputs
+from .options import PostprocessOptions
 
 if TYPE_CHECKING:
     from torch import nn
@@ -65,27 +66,6 @@ class GraphShape:
     outputs: dict[str, tuple[int, ...]]
     constants: dict[str, tuple[int, ...]] = field(default_factory=dict)
     tables: dict[str, NDArray[Any]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Choices:
-    """What a caller may choose about the results; None is the model's default.
-
-    Attributes:
-        min_score: rows must score more than this, in [0, 1].
-        nms_iou: boxes that overlap a better one by more than this are dropped, in [0, 1].
-        max_detections: rows kept at most.
-        classes: numbers of the classes to keep.
-        labels: names to use in place of the model's own, one per class.
-        nms: which suppression, where the model has several.
-    """
-
-    min_score: float | None = None
-    nms_iou: float | None = None
-    max_detections: int | None = None
-    classes: tuple[int, ...] | None = None
-    labels: tuple[str, ...] | None = None
-    nms: str | None = None
 
 
 class Family(Protocol):
@@ -148,10 +128,10 @@ class Family(Protocol):
         """Patterns (:func:`re.match`) of the names of nodes in exported graphs that quantising leaves as they are."""
         return ()
 
-    def take(self, name: str, choices: Choices) -> Take:
+    def take(self, name: str, choices: PostprocessOptions) -> Take:
         """What to keep of the engine's outputs (batch of one), as arrays of their own."""
 
     def postprocess(
-        self, name: str, choices: Choices, *, raw: Key[RawOutputs], keys: ResultKeys, stage_name: str
+        self, name: str, choices: PostprocessOptions, *, raw: Key[RawOutputs], keys: ResultKeys, stage_name: str
     ) -> Stage:
         """The stage that makes results in displayed pixels of what :meth:`take` kept."""

@@ -18,7 +18,7 @@ from ...pipeline.errors import CheckpointError, EngineError, MissingExtraError, 
 from ...pipeline.execution.threads import available_cores
 from ...stages.inference.preprocess import Size
 from ..model import EngineChoice, Model
-from ..options import checked_choices, read_labels
+from ..options import read_labels, validate_options
 from .cost import flop_of
 from .defaults import numbers_text
 from .family import CustomWeights
@@ -122,7 +122,7 @@ def _run(custom: CustomNetwork, engine: str) -> str:
         VidgraphError: it cannot be run, or what it gives cannot be read.
     """
     weights = CustomWeights.of(custom.path.stem, custom, engine)
-    choices = checked_choices(weights.row, custom.class_names, None, None, None, classes=None, labels=None)
+    choices = validate_options(weights.row, custom.class_names, None, None, None, classes=None, labels=None)
     size, chosen = placement(custom.about.input, custom.size), EngineChoice(engine, threads=available_cores())
     noise = np.random.default_rng(0).integers(0, 256, (*custom.size, 3)).astype(np.uint8)
     with Model(weights.row, weights, size, chosen, choices, head=custom.head.kind) as model:

@@ -14,7 +14,8 @@ from ...pipeline.errors import CheckpointError
 from ...pipeline.packet import Key
 from ...pipeline.results.format import ResultKeys
 from ...stages.inference.infer import RawOutputs
-from ..family import Arrays, Choices, Family, GraphShape, InputFormat, Take
+from ..family import Arrays, Family, GraphShape, InputFormat, Take
+from ..options import PostprocessOptions
 from ..variant import ModelRow
 from ..weights.checkpoint import sha256_of
 from ..weights.find import Weights
@@ -79,12 +80,12 @@ class CustomFamily(Family):
         """Of the head."""
         return self.custom.head.point_names
 
-    def take(self, name: str, choices: Choices) -> Take:
+    def take(self, name: str, choices: PostprocessOptions) -> Take:
         """The head's."""
         return TakeSeen(self.custom.head.take(choices))
 
     def postprocess(
-        self, name: str, choices: Choices, *, raw: Key[RawOutputs], keys: ResultKeys, stage_name: str
+        self, name: str, choices: PostprocessOptions, *, raw: Key[RawOutputs], keys: ResultKeys, stage_name: str
     ) -> DecodeCustom:
         """The head's decode."""
         names = choices.labels or self.custom.class_names

@@ -23,7 +23,8 @@ from ...pipeline.errors import EngineError
 from ...pipeline.packet import Key
 from ...stages.inference.infer import RawOutputs
 from ...stages.inference.preprocess import Size
-from ..family import Choices, Take
+from ..family import Take
+from ..options import PostprocessOptions
 from .description import Description
 
 Found = dict[Key[Any], Any]
@@ -49,7 +50,7 @@ class Head(Protocol):
     def point_names(self) -> tuple[str, ...]:
         """Names of the points of each object; empty where it gives none."""
 
-    def take(self, choices: Choices) -> Take:
+    def take(self, choices: PostprocessOptions) -> Take:
         """What to keep of the engine's outputs (batch of one), owned and small.
 
         The outputs are leases of any strides, with the dtypes of :func:`seen_dtype`.
@@ -59,7 +60,7 @@ class Head(Protocol):
     def gives(self) -> tuple[Key[Any], ...]:
         """The keys of the types of results that :meth:`decode` gives."""
 
-    def decode(self, raw: RawOutputs, frame: Size, choices: Choices, names: tuple[str, ...]) -> Found:
+    def decode(self, raw: RawOutputs, frame: Size, choices: PostprocessOptions, names: tuple[str, ...]) -> Found:
         """Results of one frame.
 
         Args:

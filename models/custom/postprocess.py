@@ -10,7 +10,7 @@ from ...pipeline.packet import SKIPPED, Key, Packet
 from ...pipeline.results.format import ResultKeys
 from ...pipeline.stage import Stage
 from ...stages.inference.infer import RawOutputs
-from ..family import Choices
+from ..options import PostprocessOptions
 from .head import Head
 
 
@@ -23,7 +23,7 @@ class DecodeCustom(Stage):
 
     head: Head
     raw: Key[RawOutputs]
-    choices: Choices = field(default_factory=Choices)
+    choices: PostprocessOptions = field(default_factory=PostprocessOptions)
     class_names: tuple[str, ...] = ()
     keys: ResultKeys = field(default_factory=ResultKeys)
     name: str = "decode_own"

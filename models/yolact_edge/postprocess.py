@@ -25,7 +25,8 @@ from ...pipeline.stage import Stage
 from ...pipeline.types.detections import Detections
 from ...pipeline.types.masks import Masks
 from ...stages.inference.infer import RawOutputs
-from ..family import Arrays, Choices
+from ..family import Arrays
+from ..options import PostprocessOptions
 from .config import VARIANCES, Size, YolactConfig
 from .priors import priors_of
 
@@ -52,7 +53,7 @@ class TakeRows:
     min_score: float = MIN_CONFIDENCE
 
     @classmethod
-    def of(cls, choices: Choices) -> TakeRows:
+    def of(cls, choices: PostprocessOptions) -> TakeRows:
         """With the caller's choices."""
         return cls(max(MIN_CONFIDENCE, MIN_SCORE if choices.min_score is None else choices.min_score))
 
@@ -98,7 +99,13 @@ class DecodeInstances(Stage):
 
     @classmethod
     def of(
-        cls, config: YolactConfig, choices: Choices, *, raw: Key[RawOutputs], keys: ResultKeys, stage_name: str
+        cls,
+        config: YolactConfig,
+        choices: PostprocessOptions,
+        *,
+        raw: Key[RawOutputs],
+        keys: ResultKeys,
+        stage_name: str,
     ) -> DecodeInstances:
         """For the variant ``config`` with the caller's choices.
 

@@ -13,7 +13,7 @@ import pytest
 from vidgraph.engines import ENGINES, open_engine
 from vidgraph.models import MODELS, find_model, load_model
 from vidgraph.models.export.export import export
-from vidgraph.models.family import Choices
+from vidgraph.models.options import PostprocessOptions
 from vidgraph.models.weights.checkpoint import load_network
 from vidgraph.models.weights.download import pull
 from vidgraph.models.weights.find import Weights, pulled_path, weights_here
@@ -189,7 +189,7 @@ def test_scores_count_how_sure_the_mask_is() -> None:
     assert len(priors) > rows.max()
 
     def found(config: YolactConfig, least: float) -> Detections:
-        choices, key = Choices(min_score=least), Key("raw", RawOutputs)
+        choices, key = PostprocessOptions(min_score=least), Key("raw", RawOutputs)
         return DecodeInstances.of(config, choices, raw=key, keys=ResultKeys(), stage_name="decode").decode(raw, size)
 
     sure = found(CONFIG, 0.01)

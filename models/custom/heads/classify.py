@@ -18,7 +18,8 @@ from ....pipeline.packet import DETECTIONS, Key
 from ....pipeline.types.detections import Detections
 from ....stages.inference.infer import RawOutputs
 from ....stages.inference.preprocess import Size
-from ...family import Arrays, Choices, Take
+from ...family import Arrays, Take
+from ...options import PostprocessOptions
 from ..description import Description
 from ..head import Found, Head, check_finite
 from .boxes import best_pairs, class_columns, output_of, sigmoid, softmax, wrong_count
@@ -61,7 +62,7 @@ class Classified:
         """Detections."""
         return (DETECTIONS,)
 
-    def take(self, choices: Choices) -> Take:
+    def take(self, choices: PostprocessOptions) -> Take:
         """The best classes, best first.
 
         Raises:
@@ -93,7 +94,7 @@ class Classified:
             return row
         return softmax(row) if kind == "softmax" else sigmoid(row)
 
-    def decode(self, raw: RawOutputs, frame: Size, choices: Choices, names: tuple[str, ...]) -> Found:
+    def decode(self, raw: RawOutputs, frame: Size, choices: PostprocessOptions, names: tuple[str, ...]) -> Found:
         """One detection for each class, with the whole frame as its box, best first."""
         ids = raw.arrays["class_ids"]
         boxes = np.tile(np.array((0, 0, frame[1], frame[0]), np.float32), (len(ids), 1))

@@ -22,7 +22,8 @@ from ....pipeline.packet import DETECTIONS, Key
 from ....pipeline.types.detections import Detections
 from ....stages.inference.infer import RawOutputs
 from ....stages.inference.preprocess import Size
-from ...family import Arrays, Choices, Take
+from ...family import Arrays, Take
+from ...options import PostprocessOptions
 from ..description import Description
 from ..head import Found, Head
 from ..ultralytics import OF_YOLO
@@ -87,7 +88,7 @@ class Queries:
         """Detections."""
         return (DETECTIONS,)
 
-    def take(self, choices: Choices) -> Take:
+    def take(self, choices: PostprocessOptions) -> Take:
         """The queries that score enough, best first."""
 
         def pick(outputs: Mapping[str, NDArray[Any]]) -> Arrays:
@@ -100,7 +101,7 @@ class Queries:
         return pick
 
     def candidates(
-        self, logits: NDArray[np.float32], choices: Choices
+        self, logits: NDArray[np.float32], choices: PostprocessOptions
     ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
         """Query, class and score of what scores enough, at most as many as there are queries.
 
@@ -121,7 +122,7 @@ class Queries:
             shares, min_score=min_score, limit=len(logits), activate=self.scores == "sigmoid", classes=choices.classes
         )
 
-    def decode(self, raw: RawOutputs, frame: Size, choices: Choices, names: tuple[str, ...]) -> Found:
+    def decode(self, raw: RawOutputs, frame: Size, choices: PostprocessOptions, names: tuple[str, ...]) -> Found:
         """Detections, best first. Nothing is suppressed unless ``nms_iou`` is given."""
         boxes = self.form.in_frame(raw.arrays["boxes"], raw)
         found = Detections(boxes, raw.arrays["scores"], raw.arrays["class_ids"], names)

@@ -11,7 +11,8 @@ from ....pipeline.packet import TENSORS, Key
 from ....pipeline.types.tensors import Tensors
 from ....stages.inference.infer import RawOutputs, copy_all
 from ....stages.inference.preprocess import Size
-from ...family import Choices, Take
+from ...family import Take
+from ...options import PostprocessOptions
 from ..description import Description
 from ..head import Found
 
@@ -25,7 +26,7 @@ class RawHead:
     class_count = None
     point_names = ()
 
-    def take(self, choices: Choices) -> Take:
+    def take(self, choices: PostprocessOptions) -> Take:
         """Everything."""
         return copy_all
 
@@ -34,7 +35,7 @@ class RawHead:
         """Tensors."""
         return (TENSORS,)
 
-    def decode(self, raw: RawOutputs, frame: Size, choices: Choices, names: tuple[str, ...]) -> Found:
+    def decode(self, raw: RawOutputs, frame: Size, choices: PostprocessOptions, names: tuple[str, ...]) -> Found:
         """The same arrays."""
         return {TENSORS: Tensors(raw.arrays, raw.size, raw.affine)}
 

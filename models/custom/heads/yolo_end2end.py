@@ -21,7 +21,8 @@ from ....pipeline.errors import EngineError, UsageError
 from ....pipeline.packet import Key
 from ....stages.inference.infer import RawOutputs
 from ....stages.inference.preprocess import Size
-from ...family import Arrays, Choices, Take
+from ...family import Arrays, Take
+from ...options import PostprocessOptions
 from ..description import Description
 from ..head import Found, Head, NotSupported, check_finite
 from .yolo import fit as fit_yolo
@@ -67,7 +68,7 @@ class YoloEndToEndHead:
         """Names of the points of each object."""
         return self.extras.point_names
 
-    def take(self, choices: Choices) -> Take:
+    def take(self, choices: PostprocessOptions) -> Take:
         """Rows that score enough and are of a class that is wanted, best first."""
         for what, value in (("nms", choices.nms), ("nms_iou", choices.nms_iou)):
             if value is not None:
@@ -79,7 +80,7 @@ class YoloEndToEndHead:
         """Detections, and points where there are some."""
         return given(self.extras)
 
-    def decode(self, raw: RawOutputs, frame: Size, choices: Choices, names: tuple[str, ...]) -> Found:
+    def decode(self, raw: RawOutputs, frame: Size, choices: PostprocessOptions, names: tuple[str, ...]) -> Found:
         """Map the rows to the frame.
 
         Raises:
