@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +13,6 @@ from .terminal import Progress, say
 
 if TYPE_CHECKING:
     from ..training.loop import Report, Trainer
-
-_SETTINGS = (
-    "stage", "steps", "hours", "batch", "rate", "optimiser", "boxes", "scores", "decay", "warmup", "average", "seed",
-    "precision", "distance", "flow", "match", "several", "freeze_norm", "part", "augment", "checkpoint_minutes",
-    "report", "threads",
-)  # fmt: skip
 
 
 def train(options: argparse.Namespace) -> int:
@@ -30,7 +25,7 @@ def train(options: argparse.Namespace) -> int:
 
     if isinstance(options.size, int) or isinstance(options.cache_size, int):
         raise UsageError("training needs both sides of a size, such as 512x288")
-    given = {name: getattr(options, name) for name in _SETTINGS}
+    given = {one.name: getattr(options, one.name, None) for one in fields(TrainSettings)}
     settings = TrainSettings(**{name: value for name, value in given.items() if value is not None})
     trainers: list[Trainer] = []
 

@@ -12,7 +12,8 @@ import pytest
 from vidgraph.engines import ENGINES, open_engine
 from vidgraph.models import MODELS, find_model, load_model
 from vidgraph.models.export.export import export
-from vidgraph.models.family import Choices, OutputKeys
+from vidgraph.models.family import OutputKeys
+from vidgraph.models.options import PostprocessOptions
 from vidgraph.models.weights.checkpoint import load_network
 from vidgraph.models.weights.download import pull
 from vidgraph.models.weights.find import Weights, pulled_path, weights_here
@@ -142,14 +143,14 @@ def test_training_reaches_every_weight(variant: str, torch: Any) -> None:
     """A key frame and one that follows it, end to end; what the start has at zero moves after two steps."""
     network: Any = FAMILY.network(variant).train()
     images = torch.randn((2, 2, 3, 160, 256), generator=torch.Generator().manual_seed(0))
-    optimiser = torch.optim.SGD(network.parameters(), lr=1e-3)
+    optimizer = torch.optim.SGD(network.parameters(), lr=1e-3)
     for _ in range(3):
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         key = network.look(images[0])
         after = network.follow(images[1], key.state)
         outputs = (*key.outputs, *after.outputs, network.semantic(key.levels), after.motions[1].flow + 1)
         sum(each.square().mean() for each in outputs).backward()
-        optimiser.step()
+        optimizer.step()
     assert [name for name, each in network.named_parameters() if each.grad is None or not each.grad.any()] == []
 
 
@@ -188,7 +189,7 @@ def test_scores_count_how_sure_the_mask_is() -> None:
     assert len(priors) > rows.max()
 
     def found(config: YolactConfig, least: float) -> Detections:
-        choices, key = Choices(min_score=least), Key("raw", RawOutputs)
+        choices, key = PostprocessOptions(min_score=least), Key("raw", RawOutputs)
         return DecodeInstances.of(config, choices, raw=key, keys=OutputKeys(), stage_name="decode").decode(raw, size)
 
     sure = found(CONFIG, 0.01)
