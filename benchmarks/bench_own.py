@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from ..kernels.assemble_masks.reference import resize_reference
 from ..models.custom.heads.yolo import YoloHead
 from ..models.custom.heads.yolo_rows import Extras
-from ..models.family import Choices, OutputKeys
+from ..models.family import OutputKeys
+from ..models.options import PostprocessOptions
 from ..models.registry import find_model
 from ..models.yolact_edge.config import CONFIGS, VARIANCES
 from ..models.yolact_edge.postprocess import DecodeInstances
@@ -115,8 +116,8 @@ def _yolact_outputs(random: Any, scene: Scene, boxes: Any, scores: Any, of: Any)
 def _ours(outputs: Arrays) -> Detections:
     head = YoloHead("output0", CLASSES, columns_first=True, extras=Extras("output1", MASKS))
     affine = Affine((SCALE, SCALE), (0.0, -4 * TOP * SCALE))
-    raw = RawOutputs(head.take(Choices())(outputs), (SIDE, SIDE), affine)
-    detections = head.decode(raw, FRAME, Choices(), NAMES).detections
+    raw = RawOutputs(head.take(PostprocessOptions())(outputs), (SIDE, SIDE), affine)
+    detections = head.decode(raw, FRAME, PostprocessOptions(), NAMES).detections
     if detections is None:
         raise AssertionError("a head of instances gives detections")
     return detections
@@ -124,7 +125,7 @@ def _ours(outputs: Arrays) -> Detections:
 
 def _yolact(outputs: Arrays) -> Detections:
     family = find_model(YOLACT).family()
-    choices = Choices(min_score=MIN_SCORE, nms_iou=MAX_IOU)
+    choices = PostprocessOptions(min_score=MIN_SCORE, nms_iou=MAX_IOU)
     raw = RawOutputs(family.take(YOLACT, choices)(outputs), YOLACT_SIZE, Affine((1.0, 1.0)))
     stage = family.postprocess(YOLACT, choices, raw=Key("raw", RawOutputs), keys=OutputKeys(), stage_name="decode")
     if not isinstance(stage, DecodeInstances):

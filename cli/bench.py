@@ -73,7 +73,7 @@ def bench(options: argparse.Namespace) -> int:
         max_detections=options.max_detections,
         nms=options.nms,
         keyframes=options.keyframes,
-        throughput=options.throughput,
+        batch_non_key=options.batch_non_key,
         max_pixels=options.max_pixels,
         head=options.head,
         labels=labels(options.labels),

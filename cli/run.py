@@ -44,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
 _PASSED = (
     "min_score", "nms_iou", "max_detections", "size", "device", "engine", "precision", "every", "max_fps", "start",
     "end", "frames", "policy", "overwrite", "resume", "preset", "threads", "deterministic", "strict",
-    "nms", "keyframes", "throughput", "head", "max_pixels",
+    "nms", "keyframes", "batch_non_key", "head", "max_pixels",
 )  # fmt: skip
 
 

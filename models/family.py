@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ..pipeline.packet import DETECTIONS, LANDMARKS, PANOPTIC, TENSORS, Key
 from ..pipeline.stage import Stage
 from ..stages.inference.infer import RawOutputs
+from .options import PostprocessOptions
 
 if TYPE_CHECKING:
     from torch import nn
@@ -69,27 +70,6 @@ class GraphShape:
     outputs: dict[str, tuple[int, ...]]
     constants: dict[str, tuple[int, ...]] = field(default_factory=dict)
     tables: dict[str, NDArray[Any]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Choices:
-    """What a caller may choose about the results; None is the model's default.
-
-    Attributes:
-        min_score: rows must score more than this, in [0, 1].
-        nms_iou: boxes that overlap a better one by more than this are dropped, in [0, 1].
-        max_detections: rows kept at most.
-        classes: numbers of the classes to keep.
-        labels: names to use in place of the model's own, one per class.
-        nms: which suppression, where the model has several.
-    """
-
-    min_score: float | None = None
-    nms_iou: float | None = None
-    max_detections: int | None = None
-    classes: tuple[int, ...] | None = None
-    labels: tuple[str, ...] | None = None
-    nms: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,10 +146,10 @@ class Family(Protocol):
         """Those of ``keys`` under which there may be results."""
         return frozenset({keys.detections, keys.landmarks, keys.panoptic})
 
-    def take(self, name: str, choices: Choices) -> Take:
+    def take(self, name: str, choices: PostprocessOptions) -> Take:
         """What to keep of the engine's outputs (batch of one), as arrays of their own."""
 
     def postprocess(
-        self, name: str, choices: Choices, *, raw: Key[RawOutputs], keys: OutputKeys, stage_name: str
+        self, name: str, choices: PostprocessOptions, *, raw: Key[RawOutputs], keys: OutputKeys, stage_name: str
     ) -> Stage:
         """The stage that makes results in displayed pixels of what :meth:`take` kept."""

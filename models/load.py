@@ -13,7 +13,7 @@ from ..pipeline.errors import UsageError
 from ..pipeline.execution.threads import available_cores
 from ..stages.inference.preprocess import InputSize, Size
 from .model import EngineChoice, Model, Propagation
-from .options import RAW, check_head, check_numbers, checked_choices
+from .options import RAW, check_head, check_numbers, validate_options
 from .registry import find_model, nearest
 from .variant import ModelRow
 from .weights.find import Weights
@@ -42,7 +42,7 @@ def load_model(
     batch: int = 1,
     nms: str | None = None,
     keyframes: int | str | None = None,
-    throughput: bool = False,
+    batch_non_key: bool = False,
     head: str | None = None,
 ) -> Model:
     """Load a model.
@@ -73,7 +73,7 @@ def load_model(
         nms: which suppression, where the model has several: ``fast``, ``cross-class``, ``traditional``.
         keyframes: of a video model: every so many frames (5, as published; yolact-edge-tiny 2), ``adaptive``
             or ``all``.
-        throughput: of a video model: the frames between two key frames run as one batch.
+        batch_non_key: of a video model: the frames between two key frames run as one batch.
         head: what is made of the network's outputs: None: what the model is for; ``raw``: nothing, results are
             the tensors themselves (``TENSORS``, ``FrameResult.tensors``). Of an ONNX file of your own also
             ``yolo``, ``yolo-end2end``, ``detr``, ``ssd``, ``semantic`` or ``classify``.
@@ -112,10 +112,10 @@ def load_model(
         check_head(row.name, RAW if head == RAW else None, about_detections)
     found.check_precision(precision)
     names = found.family.class_names(row.name)
-    choices = checked_choices(row, names, min_score, nms_iou, max_detections, classes=classes, labels=labels)
+    choices = validate_options(row, names, min_score, nms_iou, max_detections, classes=classes, labels=labels)
     if nms is not None:
         choices = replace(choices, nms=nms)
-    propagation = Propagation.of(found.family, row, keyframes=keyframes, throughput=throughput)
+    propagation = Propagation.of(found.family, row, keyframes=keyframes, batch_non_key=batch_non_key)
     return Model(row, found, input_size, chosen, choices, propagation=propagation, head=head)
 
 

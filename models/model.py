@@ -23,9 +23,9 @@ from ..stages.inference.preprocess import BufferPool, InputSize, ModelInput, Pre
 from ..stages.inference.raw_tensors import GiveTensors
 from ..stages.inference.runners import QueueRunner, TemporalEngines, open_temporal
 from ..stages.inference.temporal import TemporalInfer
-from .family import Choices, Family, OutputKeys
+from .family import Family, OutputKeys
 from .given_image import ImageLike, given_image
-from .options import RAW
+from .options import RAW, PostprocessOptions
 from .variant import ModelRow
 from .weights.find import Weights
 from .weights.onnx_export import is_exported
@@ -58,20 +58,20 @@ class Propagation:
     batch: int = 1
 
     @classmethod
-    def of(cls, family: Family, row: ModelRow, *, keyframes: int | str | None, throughput: bool) -> Propagation:
+    def of(cls, family: Family, row: ModelRow, *, keyframes: int | str | None, batch_non_key: bool) -> Propagation:
         """The caller's choice, or the model's own.
 
         Raises:
             UsageError: the model has no key frames, or ``keyframes`` is none of what is possible.
         """
         if len(family.graphs(row.name)) == 1:
-            if keyframes not in (None, "all", 1, "1") or throughput:
+            if keyframes not in (None, "all", 1, "1") or batch_non_key:
                 raise UsageError(f"{row.name} is no video model: it looks at every frame by itself, without key frames")
             return cls(1)
         chosen = (row.key_interval or PUBLISHED_INTERVAL) if keyframes is None else keyframes
         policy = policy_named(chosen)("")
         interval = policy.interval if isinstance(policy, FixedInterval) else PUBLISHED_INTERVAL
-        return cls(chosen, max(1, interval - 1) if throughput else 1)
+        return cls(chosen, max(1, interval - 1) if batch_non_key else 1)
 
 
 class Model:
@@ -87,7 +87,7 @@ class Model:
         weights: Weights,
         size: InputSize,
         engine: EngineChoice,
-        choices: Choices,
+        choices: PostprocessOptions,
         *,
         propagation: Propagation | None = None,
         head: str | None = None,

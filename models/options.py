@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..pipeline.errors import UsageError
 from .class_names import names_from_file
-from .family import Choices
 from .registry import nearest
 from .variant import ModelRow
 
@@ -16,7 +16,28 @@ RAW = "raw"
 """The head that gives the network's tensors as they are."""
 
 
-def checked_choices(
+@dataclass(frozen=True, slots=True)
+class PostprocessOptions:
+    """What a caller may choose about the results; None is the model's default.
+
+    Attributes:
+        min_score: rows must score more than this, in [0, 1].
+        nms_iou: boxes that overlap a better one by more than this are dropped, in [0, 1].
+        max_detections: rows kept at most.
+        classes: numbers of the classes to keep.
+        labels: names to use in place of the model's own, one per class.
+        nms: which suppression, where the model has several.
+    """
+
+    min_score: float | None = None
+    nms_iou: float | None = None
+    max_detections: int | None = None
+    classes: tuple[int, ...] | None = None
+    labels: tuple[str, ...] | None = None
+    nms: str | None = None
+
+
+def validate_options(
     row: ModelRow,
     own: tuple[str, ...],
     min_score: float | None = None,
@@ -25,7 +46,7 @@ def checked_choices(
     *,
     classes: Sequence[str | int] | None = None,
     labels: Sequence[str] | str | os.PathLike[str] | None = None,
-) -> Choices:
+) -> PostprocessOptions:
     """The choices, with classes as numbers; ``own`` are the names that the weights' classes have.
 
     Raises:
@@ -36,7 +57,7 @@ def checked_choices(
     numbers = None
     if classes is not None:
         numbers = tuple(dict.fromkeys(number for each in classes for number in _class_ids(row, names, each)))
-    return Choices(min_score, nms_iou, max_detections, numbers, None if labels is None else names)
+    return PostprocessOptions(min_score, nms_iou, max_detections, numbers, None if labels is None else names)
 
 
 def check_head(name: str, head: str | None, given: Mapping[str, object]) -> None:

@@ -52,7 +52,7 @@ def run(
     precision: str = "auto",
     nms: str | None = None,
     keyframes: int | str | None = None,
-    throughput: bool = False,
+    batch_non_key: bool = False,
     head: str | None = None,
     every: int | None = None,
     max_fps: float | None = None,
@@ -83,7 +83,7 @@ def run(
         outputs: addresses (``out.mp4``, ``out.jsonl``, ``frames/%06d.png``, ``drawn/{name}.png``, ``-``, ``window``,
             ``http://127.0.0.1:8080``), functions that take each :class:`FrameResult`, or sinks.
         weights, min_score, nms_iou, max_detections, classes, labels, size, device, engine, precision,
-            nms, keyframes, throughput, head: as for :func:`load_model`.
+            nms, keyframes, batch_non_key, head: as for :func:`load_model`.
         every: run the network on every Nth frame only; the others hold its result.
         max_fps: run the network at most so often per second of video; the others hold its result.
         start, end: seconds, or "1:02.5"; ``end`` itself is not included.
@@ -140,7 +140,7 @@ def run(
         "precision": None if precision == "auto" else precision,
         "nms": nms,
         "keyframes": keyframes,
-        "throughput": throughput or None,
+        "batch_non_key": batch_non_key or None,
         "head": head,
     }
     chosen = {name: value for name, value in given.items() if value is not None}

@@ -17,7 +17,7 @@ from ...pipeline.errors import CheckpointError, EngineError, MissingExtraError, 
 from ...pipeline.execution.threads import available_cores
 from ...stages.inference.preprocess import Size
 from ..model import EngineChoice, Model
-from ..options import checked_choices, read_labels
+from ..options import read_labels, validate_options
 from .cost import flop_of
 from .defaults import numbers_text
 from .facts import shape_text
@@ -120,7 +120,7 @@ def _run(own: OwnNetwork, engine: str) -> str:
         VidgraphError: it cannot be run, or what it gives cannot be read.
     """
     weights = OwnWeights.of(own.path.stem, own, engine)
-    choices = checked_choices(weights.row, own.class_names, None, None, None, classes=None, labels=None)
+    choices = validate_options(weights.row, own.class_names, None, None, None, classes=None, labels=None)
     size, chosen = placement(own.about.input, own.size), EngineChoice(engine, threads=available_cores())
     noise = np.random.default_rng(0).integers(0, 256, (*own.size, 3)).astype(np.uint8)
     with Model(weights.row, weights, size, chosen, choices, head=own.head.kind) as model:

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from ...pipeline.errors import CheckpointError
 from ...pipeline.packet import Key
 from ...stages.inference.infer import RawOutputs
-from ..family import Arrays, Choices, Family, GraphShape, InputFormat, OutputKeys, Take
+from ..family import Arrays, Family, GraphShape, InputFormat, OutputKeys, Take
+from ..options import PostprocessOptions
 from ..variant import ModelRow
 from ..weights.checkpoint import sha256_of
 from ..weights.find import Weights
@@ -78,7 +79,7 @@ class OwnFamily(Family):
         """Of the head."""
         return self.own.head.point_names
 
-    def take(self, name: str, choices: Choices) -> Take:
+    def take(self, name: str, choices: PostprocessOptions) -> Take:
         """The head's."""
         return TakeSeen(self.own.head.take(choices))
 
@@ -87,7 +88,7 @@ class OwnFamily(Family):
         return self.own.head.creates(keys)
 
     def postprocess(
-        self, name: str, choices: Choices, *, raw: Key[RawOutputs], keys: OutputKeys, stage_name: str
+        self, name: str, choices: PostprocessOptions, *, raw: Key[RawOutputs], keys: OutputKeys, stage_name: str
     ) -> DecodeOwn:
         """The head's decode."""
         names = choices.labels or self.own.class_names

@@ -28,7 +28,8 @@ from ...pipeline.types.panoptic import PanopticMap
 from ...pipeline.types.tensors import Tensors
 from ...stages.inference.infer import RawOutputs
 from ...stages.inference.preprocess import Size
-from ..family import Choices, OutputKeys, Take
+from ..family import OutputKeys, Take
+from ..options import PostprocessOptions
 from .description import Description
 
 
@@ -66,7 +67,7 @@ class Head(Protocol):
     def point_names(self) -> tuple[str, ...]:
         """Names of the points of each object; empty where it gives none."""
 
-    def take(self, choices: Choices) -> Take:
+    def take(self, choices: PostprocessOptions) -> Take:
         """What to keep of the engine's outputs (batch of one), owned and small.
 
         The outputs are leases of any strides, with the dtypes of :func:`seen_dtype`.
@@ -75,7 +76,7 @@ class Head(Protocol):
     def creates(self, keys: OutputKeys) -> frozenset[Key[Any]]:
         """The keys of what :meth:`decode` gives."""
 
-    def decode(self, raw: RawOutputs, frame: Size, choices: Choices, names: tuple[str, ...]) -> HeadResults:
+    def decode(self, raw: RawOutputs, frame: Size, choices: PostprocessOptions, names: tuple[str, ...]) -> HeadResults:
         """Results of one frame.
 
         Args:

@@ -9,7 +9,8 @@ from typing import Any
 from ...pipeline.packet import SKIPPED, Key, Packet
 from ...pipeline.stage import EndReason
 from ...stages.inference.infer import RawOutputs
-from ..family import Choices, OutputKeys
+from ..family import OutputKeys
+from ..options import PostprocessOptions
 from .head import Head
 
 
@@ -22,7 +23,7 @@ class DecodeOwn:
 
     head: Head
     raw: Key[RawOutputs]
-    choices: Choices = field(default_factory=Choices)
+    choices: PostprocessOptions = field(default_factory=PostprocessOptions)
     class_names: tuple[str, ...] = ()
     keys: OutputKeys = field(default_factory=OutputKeys)
     name: str = "decode_own"

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from ...pipeline.errors import UsageError
 from ...pipeline.packet import Key
 from ...stages.inference.infer import RawOutputs
-from ..family import Choices, Family, GraphShape, InputFormat, OutputKeys, Take
+from ..family import Family, GraphShape, InputFormat, OutputKeys, Take
+from ..options import PostprocessOptions
 from .config import CLASS_NAMES, CONFIGS, MEAN_BGR, POINT_NAMES
 from .postprocess import DecodeFaces, TakeCandidates
 
@@ -55,12 +56,12 @@ class RetinaFaceFamily(Family):
         """Eyes, nose, corners of the mouth."""
         return POINT_NAMES
 
-    def take(self, name: str, choices: Choices) -> Take:
+    def take(self, name: str, choices: PostprocessOptions) -> Take:
         """The rows that score enough, best first."""
         return TakeCandidates.of(choices)
 
     def postprocess(
-        self, name: str, choices: Choices, *, raw: Key[RawOutputs], keys: OutputKeys, stage_name: str
+        self, name: str, choices: PostprocessOptions, *, raw: Key[RawOutputs], keys: OutputKeys, stage_name: str
     ) -> DecodeFaces:
         """Decode, map to the frame, suppress.
 

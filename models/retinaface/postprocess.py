@@ -16,7 +16,8 @@ from ...pipeline.stage import EndReason
 from ...pipeline.types.detections import Detections
 from ...pipeline.types.landmarks import Landmarks
 from ...stages.inference.infer import RawOutputs
-from ..family import Arrays, Choices, OutputKeys
+from ..family import Arrays, OutputKeys
+from ..options import PostprocessOptions
 from .config import CLASS_NAMES, POINT_NAMES, RetinaFaceConfig
 
 MIN_SCORE, NMS_IOU, MAX_DETECTIONS = 0.5, 0.4, 750
@@ -44,7 +45,7 @@ class TakeCandidates:
     limit: int = MAX_CANDIDATES
 
     @classmethod
-    def of(cls, choices: Choices) -> TakeCandidates:
+    def of(cls, choices: PostprocessOptions) -> TakeCandidates:
         """With the caller's choices."""
         return cls(MIN_SCORE if choices.min_score is None else choices.min_score)
 
@@ -76,7 +77,13 @@ class DecodeFaces:
 
     @classmethod
     def of(
-        cls, config: RetinaFaceConfig, choices: Choices, *, raw: Key[RawOutputs], keys: OutputKeys, stage_name: str
+        cls,
+        config: RetinaFaceConfig,
+        choices: PostprocessOptions,
+        *,
+        raw: Key[RawOutputs],
+        keys: OutputKeys,
+        stage_name: str,
     ) -> DecodeFaces:
         """For the variant ``config`` with the caller's choices."""
         most = MAX_DETECTIONS if choices.max_detections is None else choices.max_detections

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from ...pipeline.packet import Key
 from ...stages.inference.infer import RawOutputs
-from ..family import Choices, Family, GraphShape, InputFormat, OutputKeys, Take
+from ..family import Family, GraphShape, InputFormat, OutputKeys, Take
+from ..options import PostprocessOptions
 from .config import (
     CONFIGS,
     SIZE,
@@ -176,12 +177,12 @@ class YolactFamily(Family):
         """There are none."""
         return ()
 
-    def take(self, name: str, choices: Choices) -> Take:
+    def take(self, name: str, choices: PostprocessOptions) -> Take:
         """The rows that score enough, and the prototypes."""
         return TakeRows.of(choices)
 
     def postprocess(
-        self, name: str, choices: Choices, *, raw: Key[RawOutputs], keys: OutputKeys, stage_name: str
+        self, name: str, choices: PostprocessOptions, *, raw: Key[RawOutputs], keys: OutputKeys, stage_name: str
     ) -> DecodeInstances:
         """Decode, suppress, assemble masks."""
         return DecodeInstances.of(self.config(name), choices, raw=raw, keys=keys, stage_name=stage_name)

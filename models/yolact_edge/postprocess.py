@@ -24,7 +24,8 @@ from ...pipeline.stage import EndReason
 from ...pipeline.types.detections import Detections
 from ...pipeline.types.masks import Masks
 from ...stages.inference.infer import RawOutputs
-from ..family import Arrays, Choices, OutputKeys
+from ..family import Arrays, OutputKeys
+from ..options import PostprocessOptions
 from .config import VARIANCES, Size, YolactConfig
 from .priors import priors_of
 
@@ -51,7 +52,7 @@ class TakeRows:
     min_score: float = MIN_CONFIDENCE
 
     @classmethod
-    def of(cls, choices: Choices) -> TakeRows:
+    def of(cls, choices: PostprocessOptions) -> TakeRows:
         """With the caller's choices."""
         return cls(max(MIN_CONFIDENCE, MIN_SCORE if choices.min_score is None else choices.min_score))
 
@@ -97,7 +98,13 @@ class DecodeInstances:
 
     @classmethod
     def of(
-        cls, config: YolactConfig, choices: Choices, *, raw: Key[RawOutputs], keys: OutputKeys, stage_name: str
+        cls,
+        config: YolactConfig,
+        choices: PostprocessOptions,
+        *,
+        raw: Key[RawOutputs],
+        keys: OutputKeys,
+        stage_name: str,
     ) -> DecodeInstances:
         """For the variant ``config`` with the caller's choices.
 

@@ -11,7 +11,7 @@ import pytest
 from vidgraph import DETECTIONS, LANDMARKS, Detections, Key, Landmarks
 from vidgraph.engines import ENGINES, open_engine
 from vidgraph.models import OutputKeys, find_model, load_model
-from vidgraph.models.family import Choices
+from vidgraph.models.options import PostprocessOptions
 from vidgraph.models.retinaface.config import CONFIGS
 from vidgraph.models.retinaface.postprocess import DecodeFaces, TakeCandidates, priors_of
 from vidgraph.models.weights.checkpoint import load_network
@@ -41,7 +41,9 @@ def assert_close(got: np.ndarray, expected: np.ndarray, limit: float, what: str)
 
 def stage_of(model: str, **choices: Any) -> DecodeFaces:
     raw = Key("raw", RawOutputs)
-    return DecodeFaces.of(CONFIGS[model], Choices(**choices), raw=raw, keys=OutputKeys(), stage_name="decode")
+    return DecodeFaces.of(
+        CONFIGS[model], PostprocessOptions(**choices), raw=raw, keys=OutputKeys(), stage_name="decode"
+    )
 
 
 def rows_of(detections: Detections, landmarks: Landmarks) -> np.ndarray:

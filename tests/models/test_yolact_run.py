@@ -64,7 +64,7 @@ def test_executors_and_batches_give_the_same_masks(load: Callable[..., Model], f
     assert len(serial) == 12
     assert any("mask" in item for line in serial for item in line["objects"])
     assert lines(load(requests=2), face_clip, tmp_path / "threaded.jsonl") == serial
-    assert lines(load(throughput=True), face_clip, tmp_path / "throughput.jsonl") == serial
+    assert lines(load(batch_non_key=True), face_clip, tmp_path / "batch_non_key.jsonl") == serial
 
 
 def test_every_frame_a_key_frame_differs_from_the_published_interval(
@@ -83,7 +83,7 @@ def test_every_frame_a_key_frame_differs_from_the_published_interval(
         ({}, {}),
         ({"keyframes": "adaptive"}, {}),
         ({"keyframes": 3}, {"every": 2}),
-        ({"throughput": True}, {}),
+        ({"batch_non_key": True}, {}),
     ],
 )
 def test_resumed(
@@ -150,13 +150,13 @@ def test_a_file_says_which_model_it_is(weights: Path, command_cache: Path, monke
 
 def test_key_frames_unless_asked_otherwise() -> None:
     published, tiny = find_model("yolact-edge-vid-resnet50"), find_model("yolact-edge-tiny")
-    assert Propagation.of(published.family(), published, keyframes=None, throughput=True) == Propagation(5, 4)
-    assert Propagation.of(tiny.family(), tiny, keyframes=None, throughput=True) == Propagation(2, 1)
-    assert Propagation.of(tiny.family(), tiny, keyframes=7, throughput=True) == Propagation(7, 6)
+    assert Propagation.of(published.family(), published, keyframes=None, batch_non_key=True) == Propagation(5, 4)
+    assert Propagation.of(tiny.family(), tiny, keyframes=None, batch_non_key=True) == Propagation(2, 1)
+    assert Propagation.of(tiny.family(), tiny, keyframes=7, batch_non_key=True) == Propagation(7, 6)
 
 
 def test_image_models_have_no_key_frames() -> None:
     row = find_model("retinaface")
     with pytest.raises(UsageError, match="retinaface is no video model"):
-        Propagation.of(row.family(), row, keyframes=5, throughput=False)
-    assert Propagation.of(row.family(), row, keyframes="all", throughput=False) == Propagation(1)
+        Propagation.of(row.family(), row, keyframes=5, batch_non_key=False)
+    assert Propagation.of(row.family(), row, keyframes="all", batch_non_key=False) == Propagation(1)

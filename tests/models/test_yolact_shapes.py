@@ -11,8 +11,8 @@ import pytest
 from vidgraph.engines import open_engine
 from vidgraph.models import OutputKeys, find_model, load_model
 from vidgraph.models.export.export import export
-from vidgraph.models.family import Choices
 from vidgraph.models.onnx_file import read_metadata
+from vidgraph.models.options import PostprocessOptions
 from vidgraph.models.weights.checkpoint import load_network
 from vidgraph.models.weights.find import Weights
 from vidgraph.models.yolact_edge.config import CONFIGS
@@ -152,7 +152,7 @@ def test_nothing_found() -> None:
 
     raw = RawOutputs(TakeRows()(outputs), (70, 101), Affine((1.0, 1.0)))
     for nms in ("fast", "cross-class", "traditional"):
-        choices = Choices(nms=nms)
+        choices = PostprocessOptions(nms=nms)
         decode = DecodeInstances.of(
             CONFIGS[VIDEO], choices, raw=Key("raw", RawOutputs), keys=OutputKeys(), stage_name="decode"
         )
@@ -164,5 +164,9 @@ def test_nothing_found() -> None:
 def test_unknown_suppression() -> None:
     with pytest.raises(UsageError, match="unknown suppression 'soft'; known: fast, cross-class, traditional"):
         DecodeInstances.of(
-            CONFIGS[VIDEO], Choices(nms="soft"), raw=Key("raw", RawOutputs), keys=OutputKeys(), stage_name="decode"
+            CONFIGS[VIDEO],
+            PostprocessOptions(nms="soft"),
+            raw=Key("raw", RawOutputs),
+            keys=OutputKeys(),
+            stage_name="decode",
         )

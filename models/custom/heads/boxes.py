@@ -16,7 +16,8 @@ from ....pipeline.packet import Key
 from ....pipeline.types.detections import Detections
 from ....stages.inference.infer import RawOutputs
 from ....stages.inference.preprocess import Size
-from ...family import Arrays, Choices, OutputKeys, Take
+from ...family import Arrays, OutputKeys, Take
+from ...options import PostprocessOptions
 from ..description import Description
 from ..head import HeadResults, check_finite
 
@@ -203,7 +204,7 @@ class GivenBoxes:
         """Detections."""
         return frozenset({keys.detections})
 
-    def take(self, choices: Choices) -> Take:
+    def take(self, choices: PostprocessOptions) -> Take:
         """The rows that score enough."""
         min_score = self.min_score if choices.min_score is None else choices.min_score
 
@@ -225,7 +226,7 @@ class GivenBoxes:
         scores = np.ascontiguousarray(outputs[self.scores]).reshape(-1)
         return scores, outputs[self.labels].reshape(-1) - self.first_class, outputs[self.boxes].reshape(-1, 4)
 
-    def decode(self, raw: RawOutputs, frame: Size, choices: Choices, names: tuple[str, ...]) -> HeadResults:
+    def decode(self, raw: RawOutputs, frame: Size, choices: PostprocessOptions, names: tuple[str, ...]) -> HeadResults:
         """Detections, best first, as the graph gives them; with ``nms_iou`` suppressed once more.
 
         Raises:

@@ -18,7 +18,8 @@ from ....pipeline.packet import Key
 from ....pipeline.types.detections import Detections
 from ....stages.inference.infer import RawOutputs
 from ....stages.inference.preprocess import Size
-from ...family import Arrays, Choices, OutputKeys, Take
+from ...family import Arrays, OutputKeys, Take
+from ...options import PostprocessOptions
 from ..description import Description
 from ..head import Head, HeadResults, check_finite
 from .boxes import best_pairs, class_columns, output_of, sigmoid, softmax, wrong_count
@@ -60,7 +61,7 @@ class Classified:
         """Detections."""
         return frozenset({keys.detections})
 
-    def take(self, choices: Choices) -> Take:
+    def take(self, choices: PostprocessOptions) -> Take:
         """The best classes, best first.
 
         Raises:
@@ -92,7 +93,7 @@ class Classified:
             return row
         return softmax(row) if kind == "softmax" else sigmoid(row)
 
-    def decode(self, raw: RawOutputs, frame: Size, choices: Choices, names: tuple[str, ...]) -> HeadResults:
+    def decode(self, raw: RawOutputs, frame: Size, choices: PostprocessOptions, names: tuple[str, ...]) -> HeadResults:
         """One detection for each class, with the whole frame as its box, best first."""
         ids = raw.arrays["class_ids"]
         boxes = np.tile(np.array((0, 0, frame[1], frame[0]), np.float32), (len(ids), 1))

@@ -22,7 +22,8 @@ from ....pipeline.packet import Key
 from ....pipeline.types.detections import Detections
 from ....stages.inference.infer import RawOutputs
 from ....stages.inference.preprocess import Size
-from ...family import Arrays, Choices, OutputKeys, Take
+from ...family import Arrays, OutputKeys, Take
+from ...options import PostprocessOptions
 from ..description import Description
 from ..head import Head, HeadResults
 from ..ultralytics import OF_YOLO
@@ -86,7 +87,7 @@ class Queries:
         """Detections."""
         return frozenset({keys.detections})
 
-    def take(self, choices: Choices) -> Take:
+    def take(self, choices: PostprocessOptions) -> Take:
         """The queries that score enough, best first."""
 
         def pick(outputs: Mapping[str, NDArray[Any]]) -> Arrays:
@@ -99,7 +100,7 @@ class Queries:
         return pick
 
     def candidates(
-        self, logits: NDArray[np.float32], choices: Choices
+        self, logits: NDArray[np.float32], choices: PostprocessOptions
     ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
         """Query, class and score of what scores enough, at most as many as there are queries.
 
@@ -120,7 +121,7 @@ class Queries:
             shares, min_score=min_score, limit=len(logits), activate=self.scores == "sigmoid", classes=choices.classes
         )
 
-    def decode(self, raw: RawOutputs, frame: Size, choices: Choices, names: tuple[str, ...]) -> HeadResults:
+    def decode(self, raw: RawOutputs, frame: Size, choices: PostprocessOptions, names: tuple[str, ...]) -> HeadResults:
         """Detections, best first. Nothing is suppressed unless ``nms_iou`` is given."""
         boxes = self.form.in_frame(raw.arrays["boxes"], raw)
         found = Detections(boxes, raw.arrays["scores"], raw.arrays["class_ids"], names)

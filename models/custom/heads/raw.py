@@ -11,7 +11,8 @@ from ....pipeline.packet import Key
 from ....pipeline.types.tensors import Tensors
 from ....stages.inference.infer import RawOutputs, copy_all
 from ....stages.inference.preprocess import Size
-from ...family import Choices, OutputKeys, Take
+from ...family import OutputKeys, Take
+from ...options import PostprocessOptions
 from ..description import Description
 from ..head import HeadResults
 
@@ -25,7 +26,7 @@ class RawHead:
     class_count = None
     point_names = ()
 
-    def take(self, choices: Choices) -> Take:
+    def take(self, choices: PostprocessOptions) -> Take:
         """Everything."""
         return copy_all
 
@@ -33,7 +34,7 @@ class RawHead:
         """Tensors."""
         return frozenset({keys.tensors})
 
-    def decode(self, raw: RawOutputs, frame: Size, choices: Choices, names: tuple[str, ...]) -> HeadResults:
+    def decode(self, raw: RawOutputs, frame: Size, choices: PostprocessOptions, names: tuple[str, ...]) -> HeadResults:
         """The same arrays."""
         return HeadResults(tensors=Tensors(raw.arrays, raw.size, raw.affine))
 

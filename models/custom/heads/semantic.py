@@ -21,7 +21,8 @@ from ....pipeline.types.affine import Affine
 from ....pipeline.types.panoptic import PanopticMap, Segment
 from ....stages.inference.infer import RawOutputs
 from ....stages.inference.preprocess import Size
-from ...family import Arrays, Choices, OutputKeys, Take
+from ...family import Arrays, OutputKeys, Take
+from ...options import PostprocessOptions
 from ..description import Description
 from ..head import Head, HeadResults, check_finite
 from .boxes import logit, wrong_count
@@ -71,7 +72,7 @@ class Segmented:
         """The panoptic map."""
         return frozenset({keys.panoptic})
 
-    def take(self, choices: Choices) -> Take:
+    def take(self, choices: PostprocessOptions) -> Take:
         """The map as it is; of labels their ids.
 
         Raises:
@@ -94,7 +95,7 @@ class Segmented:
 
         return pick
 
-    def decode(self, raw: RawOutputs, frame: Size, choices: Choices, names: tuple[str, ...]) -> HeadResults:
+    def decode(self, raw: RawOutputs, frame: Size, choices: PostprocessOptions, names: tuple[str, ...]) -> HeadResults:
         """The map in frame pixels: segment ``class id + 1`` for each class that is there, the others are void.
 
         Raises:
@@ -118,7 +119,7 @@ class Segmented:
             counted = {number: count for number, count in counted.items() if number in wanted}
         return HeadResults(panoptic=PanopticMap(ids, self._segments(counted, names)))
 
-    def _channels(self, logits: NDArray[np.float32], choices: Choices) -> NDArray[np.float32]:
+    def _channels(self, logits: NDArray[np.float32], choices: PostprocessOptions) -> NDArray[np.float32]:
         """Logits of all classes, [C, h, w]; those of class 0 of a single map are its threshold."""
         if not self.single:
             return logits

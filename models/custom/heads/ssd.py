@@ -20,7 +20,8 @@ from ....pipeline.packet import Key
 from ....pipeline.types.detections import Detections
 from ....stages.inference.infer import RawOutputs
 from ....stages.inference.preprocess import Size
-from ...family import Arrays, Choices, OutputKeys, Take
+from ...family import Arrays, OutputKeys, Take
+from ...options import PostprocessOptions
 from ..description import Description
 from ..head import Head, HeadResults
 from .boxes import (
@@ -84,7 +85,7 @@ class Anchored:
         """Detections."""
         return frozenset({keys.detections})
 
-    def take(self, choices: Choices) -> Take:
+    def take(self, choices: PostprocessOptions) -> Take:
         """The pairs of box and class that score enough, best first; boxes decoded."""
         min_score = MIN_SCORE if choices.min_score is None else choices.min_score
         columns = class_columns(self.columns, self.background)
@@ -106,7 +107,7 @@ class Anchored:
 
         return pick
 
-    def decode(self, raw: RawOutputs, frame: Size, choices: Choices, names: tuple[str, ...]) -> HeadResults:
+    def decode(self, raw: RawOutputs, frame: Size, choices: PostprocessOptions, names: tuple[str, ...]) -> HeadResults:
         """Detections, best first, each class suppressed by itself."""
         boxes = self.form.in_frame(raw.arrays["boxes"], raw)
         found = Detections(boxes, raw.arrays["scores"], raw.arrays["class_ids"], names)

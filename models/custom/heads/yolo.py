@@ -24,7 +24,8 @@ from ....pipeline.errors import UsageError
 from ....pipeline.packet import Key
 from ....stages.inference.infer import RawOutputs
 from ....stages.inference.preprocess import Size
-from ...family import Arrays, Choices, OutputKeys, Take
+from ...family import Arrays, OutputKeys, Take
+from ...options import PostprocessOptions
 from ..description import Description
 from ..head import Head, HeadResults, NotSupported, check_finite
 from .boxes import sigmoid
@@ -75,7 +76,7 @@ class YoloHead:
         """Names of the points of each object."""
         return self.extras.point_names
 
-    def take(self, choices: Choices) -> Take:
+    def take(self, choices: PostprocessOptions) -> Take:
         """Rows whose best class scores enough and is wanted."""
         if choices.nms is not None:
             raise UsageError(f"a yolo head suppresses class by class and in no other way, got nms {choices.nms!r}")
@@ -85,7 +86,7 @@ class YoloHead:
         """Detections, and points where there are some."""
         return created(self.extras, keys)
 
-    def decode(self, raw: RawOutputs, frame: Size, choices: Choices, names: tuple[str, ...]) -> HeadResults:
+    def decode(self, raw: RawOutputs, frame: Size, choices: PostprocessOptions, names: tuple[str, ...]) -> HeadResults:
         """Suppress what overlaps, and map the rest to the frame."""
         default_iou = NMS_IOU_OBJECTNESS if self.objectness else NMS_IOU
         rows = finite_rows(raw)

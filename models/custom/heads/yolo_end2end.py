@@ -21,7 +21,8 @@ from ....pipeline.errors import EngineError, UsageError
 from ....pipeline.packet import Key
 from ....stages.inference.infer import RawOutputs
 from ....stages.inference.preprocess import Size
-from ...family import Arrays, Choices, OutputKeys, Take
+from ...family import Arrays, OutputKeys, Take
+from ...options import PostprocessOptions
 from ..description import Description
 from ..head import Head, HeadResults, NotSupported, check_finite
 from .yolo import fit as fit_yolo
@@ -67,7 +68,7 @@ class YoloEndToEndHead:
         """Names of the points of each object."""
         return self.extras.point_names
 
-    def take(self, choices: Choices) -> Take:
+    def take(self, choices: PostprocessOptions) -> Take:
         """Rows that score enough and are of a class that is wanted, best first."""
         for what, value in (("nms", choices.nms), ("nms_iou", choices.nms_iou)):
             if value is not None:
@@ -78,7 +79,7 @@ class YoloEndToEndHead:
         """Detections, and points where there are some."""
         return created(self.extras, keys)
 
-    def decode(self, raw: RawOutputs, frame: Size, choices: Choices, names: tuple[str, ...]) -> HeadResults:
+    def decode(self, raw: RawOutputs, frame: Size, choices: PostprocessOptions, names: tuple[str, ...]) -> HeadResults:
         """Map the rows to the frame.
 
         Raises:

@@ -13,7 +13,8 @@ from vidgraph.engines.spec import TensorSpec
 from vidgraph.models import load_model
 from vidgraph.models.custom.description import Description
 from vidgraph.models.custom.heads import fitting
-from vidgraph.models.family import Choices, OutputKeys
+from vidgraph.models.family import OutputKeys
+from vidgraph.models.options import PostprocessOptions
 from vidgraph.pipeline.errors import EngineError, UsageError
 from vidgraph.pipeline.types.affine import Affine
 from vidgraph.pipeline.types.detections import Detections
@@ -60,7 +61,7 @@ def test_the_best_classes_of_a_file(kind: str, engine: str, dtype: str, fit: str
 def decoded(
     output: np.ndarray,
     about: Description,
-    choices: Choices = Choices(),  # noqa: B008, frozen
+    choices: PostprocessOptions = PostprocessOptions(),  # noqa: B008, frozen
 ) -> Detections:
     head: Any = fitting("classify")([TensorSpec("out", output.dtype, output.shape)], about, SIZE)
     assert not isinstance(head, str), head
@@ -77,16 +78,16 @@ ABOUT = Description(classes=CLASSES)
 
 @pytest.mark.parametrize("output", [LOGITS, shares().astype(np.float32), LOGITS[:, :, None, None]])
 def test_numbers_show_whether_they_are_probabilities(output: np.ndarray) -> None:
-    found = decoded(output, ABOUT, Choices(max_detections=5))
+    found = decoded(output, ABOUT, PostprocessOptions(max_detections=5))
     assert found.class_ids.tolist() == ORDER
     np.testing.assert_allclose(found.scores, shares()[0, ORDER], rtol=1e-5)
 
 
 def test_one_class_unless_more_are_asked_for() -> None:
     assert decoded(LOGITS, ABOUT).class_ids.tolist() == [1]
-    assert decoded(LOGITS, ABOUT, Choices(max_detections=5, min_score=0.1)).class_ids.tolist() == [1, 3]
-    assert decoded(LOGITS, ABOUT, Choices(max_detections=2, classes=(0, 2, 4))).class_ids.tolist() == [2, 0]
-    assert len(decoded(LOGITS, ABOUT, Choices(min_score=1.0))) == 0
+    assert decoded(LOGITS, ABOUT, PostprocessOptions(max_detections=5, min_score=0.1)).class_ids.tolist() == [1, 3]
+    assert decoded(LOGITS, ABOUT, PostprocessOptions(max_detections=2, classes=(0, 2, 4))).class_ids.tolist() == [2, 0]
+    assert len(decoded(LOGITS, ABOUT, PostprocessOptions(min_score=1.0))) == 0
 
 
 def test_a_column_of_background_is_no_class() -> None:
@@ -106,7 +107,7 @@ def test_numbers_that_are_none() -> None:
 
 def test_an_overlap_means_nothing_here() -> None:
     with pytest.raises(UsageError, match="nms_iou cannot be given"):
-        decoded(LOGITS, ABOUT, Choices(nms_iou=0.5))
+        decoded(LOGITS, ABOUT, PostprocessOptions(nms_iou=0.5))
 
 
 def spec(name: str, *shape: int) -> TensorSpec:

@@ -14,7 +14,8 @@ from vidgraph.models import load_model
 from vidgraph.models.custom.description import Description
 from vidgraph.models.custom.detect_head import recognise
 from vidgraph.models.custom.heads import fitting
-from vidgraph.models.family import Choices, OutputKeys
+from vidgraph.models.family import OutputKeys
+from vidgraph.models.options import PostprocessOptions
 from vidgraph.pipeline.errors import EngineError, UsageError
 from vidgraph.pipeline.types.affine import Affine
 from vidgraph.pipeline.types.detections import Detections
@@ -154,7 +155,7 @@ def fitted(outputs: dict[str, np.ndarray], about: Description) -> Any:
 def decoded(
     outputs: dict[str, np.ndarray],
     about: Description,
-    choices: Choices = Choices(),  # noqa: B008, frozen
+    choices: PostprocessOptions = PostprocessOptions(),  # noqa: B008, frozen
 ) -> Detections:
     """What comes out of a stretched frame; the outputs are overwritten in between, as those of an engine may be."""
     head = fitted(outputs, about)
@@ -175,11 +176,11 @@ def test_choices(kind: str) -> None:
     outputs = LAYOUTS[kind]()
     scores = outputs["scores"][0, :4] if kind == "finished" else expected_scores(kind)
     place = stretched(SIZE, LANDSCAPE)
-    check(decoded(outputs, ABOUT, Choices(classes=(0,))), scores, place, [1, 3])
-    check(decoded(outputs, ABOUT, Choices(max_detections=2)), scores, place, slice(2))
-    check(decoded(outputs, ABOUT, Choices(min_score=float(scores[1]) - 1e-4)), scores, place, slice(2))
-    assert len(decoded(outputs, ABOUT, Choices(min_score=1.0))) == 0
-    at_bound = decoded(outputs, ABOUT, Choices(min_score=float(decoded(outputs, ABOUT).scores[1])))
+    check(decoded(outputs, ABOUT, PostprocessOptions(classes=(0,))), scores, place, [1, 3])
+    check(decoded(outputs, ABOUT, PostprocessOptions(max_detections=2)), scores, place, slice(2))
+    check(decoded(outputs, ABOUT, PostprocessOptions(min_score=float(scores[1]) - 1e-4)), scores, place, slice(2))
+    assert len(decoded(outputs, ABOUT, PostprocessOptions(min_score=1.0))) == 0
+    at_bound = decoded(outputs, ABOUT, PostprocessOptions(min_score=float(decoded(outputs, ABOUT).scores[1])))
     assert len(at_bound) == 1  # strictly more
 
 
@@ -187,25 +188,25 @@ def test_a_query_has_several_classes_with_sigmoids_and_one_with_softmax() -> Non
     sigmoids, softmaxes = (named(queries(columns, background=6)) for columns in (4, 5))
     for outputs in (sigmoids, softmaxes):
         outputs["logits"][0, AT[0], 3] = 4.75
-    two = decoded(sigmoids, ABOUT, Choices(min_score=0.2))
+    two = decoded(sigmoids, ABOUT, PostprocessOptions(min_score=0.2))
     assert two.class_ids.tolist() == [2, 3, 0, 3, 0]
     np.testing.assert_array_equal(two.boxes[0], two.boxes[1])
-    assert decoded(softmaxes, ABOUT, Choices(min_score=0.2)).class_ids.tolist() == [0, 3, 0, 2]
+    assert decoded(softmaxes, ABOUT, PostprocessOptions(min_score=0.2)).class_ids.tolist() == [0, 3, 0, 2]
 
 
 def test_nothing_is_suppressed_unless_it_is_asked_for() -> None:
     outputs = named(queries(4, background=0))
     outputs["logits"][0, 0, 2], outputs["pred_boxes"][0, 0] = 3.5, outputs["pred_boxes"][0, AT[0]]
     assert decoded(outputs, ABOUT).class_ids.tolist() == [2, 0, 2, 3, 0]
-    assert decoded(outputs, ABOUT, Choices(nms_iou=0.9)).class_ids.tolist() == IDS
+    assert decoded(outputs, ABOUT, PostprocessOptions(nms_iou=0.9)).class_ids.tolist() == IDS
 
 
 def test_no_more_pairs_than_queries_and_finished_rows_may_be_suppressed_once_more() -> None:
-    assert len(decoded(named(queries(4, background=0)), ABOUT, Choices(min_score=0.0))) == QUERIES
+    assert len(decoded(named(queries(4, background=0)), ABOUT, PostprocessOptions(min_score=0.0))) == QUERIES
     outputs = finished()
     outputs["labels"][0, 4], outputs["scores"][0, 4], outputs["boxes"][0, 4] = IDS[0], 0.5625, PIXELS[0]
     assert decoded(outputs, ABOUT).class_ids.tolist() == [*IDS, IDS[0]]
-    assert decoded(outputs, ABOUT, Choices(nms_iou=0.9)).class_ids.tolist() == IDS
+    assert decoded(outputs, ABOUT, PostprocessOptions(nms_iou=0.9)).class_ids.tolist() == IDS
 
 
 def test_the_first_column_may_be_no_object() -> None:
@@ -218,7 +219,7 @@ def test_the_first_column_may_be_no_object() -> None:
 def test_labels_may_begin_with_a_background() -> None:
     outputs = finished()
     outputs["labels"][0, :4] += 1
-    found = decoded(outputs, Description(classes=CLASSES, background="first"), Choices(min_score=0.0))
+    found = decoded(outputs, Description(classes=CLASSES, background="first"), PostprocessOptions(min_score=0.0))
     check(found, outputs["scores"][0, :4], stretched(SIZE, LANDSCAPE))
     with pytest.raises(EngineError, match="output 'labels' has label 4, but 4 classes are named"):
         decoded(outputs, ABOUT)

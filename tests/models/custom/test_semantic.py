@@ -14,7 +14,8 @@ from vidgraph.engines.spec import TensorSpec
 from vidgraph.models import load_model
 from vidgraph.models.custom.description import Description
 from vidgraph.models.custom.heads import fitting
-from vidgraph.models.family import Choices, OutputKeys
+from vidgraph.models.family import OutputKeys
+from vidgraph.models.options import PostprocessOptions
 from vidgraph.models.run import draw
 from vidgraph.pipeline.errors import EngineError, UsageError
 from vidgraph.pipeline.types.affine import Affine
@@ -120,7 +121,7 @@ def fitted(output: np.ndarray, about: Description) -> Any:
 def decoded(
     output: np.ndarray,
     about: Description,
-    choices: Choices = Choices(),  # noqa: B008, frozen
+    choices: PostprocessOptions = PostprocessOptions(),  # noqa: B008, frozen
     names: tuple[str, ...] = CLASSES,
     place: Place = stretched(SIZE, LANDSCAPE),  # noqa: B008, a tuple
     frame: tuple[int, int] = LANDSCAPE,
@@ -152,14 +153,14 @@ def test_a_single_map_is_a_class_or_not(names: tuple[str, ...], scores: str | No
     np.testing.assert_array_equal(found.segment_ids[~close], inside[~close])
     assert [segment.class_name for segment in found.segments] == list(names)
     assert sum(segment.area_px for segment in found.segments) == np.count_nonzero(found.segment_ids)
-    fewer = decoded(output, about, Choices(min_score=0.9), names=names, place=place, frame=ODD)
+    fewer = decoded(output, about, PostprocessOptions(min_score=0.9), names=names, place=place, frame=ODD)
     bound = np.log(9) if scores is None else 0.9
     clear = np.abs(whole - bound) > 1e-4
     np.testing.assert_array_equal((fewer.segment_ids == len(names))[clear], (whole > bound)[clear])
 
 
 def test_classes_that_are_not_wanted_are_void() -> None:
-    whole, some = decoded(logits(), ABOUT), decoded(logits(), ABOUT, Choices(classes=(4, 0, 3)))
+    whole, some = decoded(logits(), ABOUT), decoded(logits(), ABOUT, PostprocessOptions(classes=(4, 0, 3)))
     check(some, np.where(np.isin(whole.segment_ids, (1, 5)), whole.segment_ids, 0))
 
 
@@ -185,7 +186,7 @@ def test_nan_is_no_class_and_nothing_but_nan_an_error() -> None:
 @pytest.mark.parametrize("choice", [{"min_score": 0.5}, {"nms_iou": 0.5}, {"max_detections": 3}])
 def test_choices_that_mean_nothing_are_refused(choice: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match=f"{next(iter(choice))} cannot be given for a network that gives every pixel"):
-        fitted(logits(), ABOUT).take(Choices(**choice))
+        fitted(logits(), ABOUT).take(PostprocessOptions(**choice))
 
 
 def test_one_map_of_no_named_class_is_not_guessed() -> None:

@@ -14,7 +14,8 @@ from vidgraph.kernels import ssd_priors
 from vidgraph.models import load_model
 from vidgraph.models.custom.description import Description
 from vidgraph.models.custom.heads import fitting
-from vidgraph.models.family import Choices, OutputKeys
+from vidgraph.models.family import OutputKeys
+from vidgraph.models.options import PostprocessOptions
 from vidgraph.pipeline.errors import EngineError, UsageError
 from vidgraph.pipeline.types.affine import Affine
 from vidgraph.pipeline.types.detections import Detections
@@ -107,7 +108,7 @@ def test_planted_objects_come_out_of_a_file(kind: str, engine: str, dtype: str, 
 def decoded(
     outputs: dict[str, np.ndarray],
     about: Description,
-    choices: Choices = Choices(),  # noqa: B008, frozen
+    choices: PostprocessOptions = PostprocessOptions(),  # noqa: B008, frozen
 ) -> Detections:
     """What comes out of a stretched frame; the outputs are overwritten in between, as those of an engine may be."""
     specs = [TensorSpec(name, array.dtype, array.shape) for name, array in outputs.items()]
@@ -132,16 +133,16 @@ def test_softmax_takes_the_background_into_account() -> None:
     shares[:, 0] = 1 - shares[:, 1:].sum(axis=1)
     outputs["scores"] = (np.log(shares) + 3)[None].astype(np.float32)
     about = Description(head="ssd", classes=CLASSES, boxes_unit="relative", scores="softmax")
-    found = decoded(outputs, about, Choices(min_score=0.3))
+    found = decoded(outputs, about, PostprocessOptions(min_score=0.3))
     assert found.class_ids.tolist() == IDS
     np.testing.assert_allclose(found.scores, np.array(SCORES) * 0.6, rtol=1e-5)
 
 
 def test_choices() -> None:
-    check(decoded(tables(), ABOUT, Choices(classes=(1,))), PLACE, [0, 2])
-    check(decoded(tables(), ABOUT, Choices(max_detections=3)), PLACE, slice(3))
-    check(decoded(tables(), ABOUT, Choices(min_score=0.75)), PLACE, slice(2))
-    assert decoded(tables(), ABOUT, Choices(nms_iou=1.0)).class_ids.tolist() == [1, 1, 0, 0, 1, 1, 2, 2]
+    check(decoded(tables(), ABOUT, PostprocessOptions(classes=(1,))), PLACE, [0, 2])
+    check(decoded(tables(), ABOUT, PostprocessOptions(max_detections=3)), PLACE, slice(3))
+    check(decoded(tables(), ABOUT, PostprocessOptions(min_score=0.75)), PLACE, slice(2))
+    assert decoded(tables(), ABOUT, PostprocessOptions(nms_iou=1.0)).class_ids.tolist() == [1, 1, 0, 0, 1, 1, 2, 2]
 
 
 def test_variances_are_those_that_are_said() -> None:

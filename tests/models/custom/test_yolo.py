@@ -12,7 +12,7 @@ from vidgraph.engines.spec import TensorSpec
 from vidgraph.models import load_model
 from vidgraph.models.custom.description import Description
 from vidgraph.models.custom.heads import fitting
-from vidgraph.models.family import Choices
+from vidgraph.models.options import PostprocessOptions
 from vidgraph.pipeline.errors import EngineError
 from vidgraph.pipeline.types.affine import Affine
 from vidgraph.stages.inference.infer import RawOutputs
@@ -51,7 +51,7 @@ def decoded(
     outputs: dict[str, np.ndarray],
     mapping: Mapping,
     frame: tuple[int, int],
-    choices: Choices = Choices(),  # noqa: B008, frozen
+    choices: PostprocessOptions = PostprocessOptions(),  # noqa: B008, frozen
     size: tuple[int, int] = SIZE,
 ) -> Any:
     """What comes out of a head; the outputs are overwritten in between, as those of an engine may be."""
@@ -175,9 +175,9 @@ def test_overlaps_are_suppressed_in_their_class_only() -> None:
     assert found.class_ids.tolist() == [0, 1, 1]
     np.testing.assert_array_equal(found.scores, np.float32([0.75, 0.75, 0.625]))
     assert found.boxes[0].tolist() == [31, 20, 51, 40]
-    strict = decoded(head, outputs, same, SIZE, Choices(nms_iou=0.95)).detections
+    strict = decoded(head, outputs, same, SIZE, PostprocessOptions(nms_iou=0.95)).detections
     assert len(strict) == 4
-    assert len(decoded(head, outputs, same, SIZE, Choices(min_score=0.7, max_detections=1)).detections) == 1
+    assert len(decoded(head, outputs, same, SIZE, PostprocessOptions(min_score=0.7, max_detections=1)).detections) == 1
 
 
 @pytest.mark.parametrize(("anchors", "kept"), [(1, 2), (3, 1)])
@@ -197,9 +197,9 @@ def test_classes_are_chosen_before_suppression_and_limits(kind: str) -> None:
     table = rows_of(objects).T if kind == "yolo" else finished_rows(objects)
     outputs, frame = {"o": table[None].copy()}, (108, 192)
     head, mapping = fitted(kind, outputs, described()), letterboxed(SIZE, frame)
-    found = decoded(head, outputs, mapping, frame, Choices(classes=(2, 1)))
+    found = decoded(head, outputs, mapping, frame, PostprocessOptions(classes=(2, 1)))
     check(found, objects, mapping, frame, rows=[1, 2, 6, 7])
-    found = decoded(head, outputs, mapping, frame, Choices(classes=(2, 1), max_detections=3))
+    found = decoded(head, outputs, mapping, frame, PostprocessOptions(classes=(2, 1), max_detections=3))
     check(found, objects, mapping, frame, rows=[1, 2, 6])
 
 
@@ -210,7 +210,7 @@ def test_nothing_found(kind: str, extras: str) -> None:
     table = rows_of(objects, extras=extras).T if kind == "yolo" else finished_rows(objects, extras=extras)
     outputs, frame = outputs_of(objects, table, extras), (108, 192)
     head = fitted(kind, outputs, described(extras))
-    found = decoded(head, outputs, letterboxed(SIZE, frame), frame, Choices(min_score=0.95))
+    found = decoded(head, outputs, letterboxed(SIZE, frame), frame, PostprocessOptions(min_score=0.95))
     assert len(found.detections) == 0
     assert (found.detections.masks is None) == (extras != "masks")
     assert (found.landmarks is None) == (extras != "points")
@@ -226,7 +226,9 @@ def test_rows_with_a_number_that_is_none_are_left_out(kind: str) -> None:
     table[best[0], 2] = np.nan
     outputs = {"o": (table.T if kind == "yolo" else table)[None].copy()}
     head, frame = fitted(kind, outputs, described("points")), (96, 160)
-    found = decoded(head, outputs, letterboxed(SIZE, frame), frame, Choices(nms_iou=0.3 if kind == "yolo" else None))
+    found = decoded(
+        head, outputs, letterboxed(SIZE, frame), frame, PostprocessOptions(nms_iou=0.3 if kind == "yolo" else None)
+    )
     assert np.isfinite(found.detections.boxes).all()
     assert objects.scores[0] not in found.detections.scores
     table[best[1], -2] = np.inf

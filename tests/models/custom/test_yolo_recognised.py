@@ -11,7 +11,8 @@ from vidgraph.engines.spec import TensorSpec
 from vidgraph.models.custom.description import Description
 from vidgraph.models.custom.detect_head import recognise
 from vidgraph.models.custom.heads import fitting
-from vidgraph.models.family import Choices, OutputKeys
+from vidgraph.models.family import OutputKeys
+from vidgraph.models.options import PostprocessOptions
 from vidgraph.pipeline.errors import UsageError
 
 SIZE = (96, 160)
@@ -36,7 +37,7 @@ def test_what_a_head_says_of_itself() -> None:
         ("yolo-end2end", fitting("yolo-end2end")([spec(1, 9, 6)], Description(), SIZE)),
     ):
         with pytest.raises(UsageError, match=f"a {kind} head .*nms 'fast'"):
-            head.take(Choices(nms="fast"))  # type: ignore[union-attr]
+            head.take(PostprocessOptions(nms="fast"))  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(
