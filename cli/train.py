@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..pipeline.cancel import StopOnSignal
 from ..pipeline.errors import UsageError
+from .options import passed
 from .terminal import Progress, say
 
 if TYPE_CHECKING:
@@ -40,15 +41,11 @@ def train(options: argparse.Namespace) -> int:
             options.data,
             Path(options.output),
             settings,
-            weights=None if options.weights is None else Path(options.weights),
-            resume=options.resume,
-            overwrite=options.overwrite,
-            size=options.size,
-            cache_size=options.cache_size,
             processes=options.threads or 2,
             rendered=_rendered(Progress(quiet=options.quiet)),
             begun=trainers.append,
             tell=_told(quiet=options.quiet),
+            **passed(options, carry_out),
         )
     if signals.received is not None:
         say(f"vidgraph: stopped after step {trained.steps}; the same command with --resume goes on from there")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -103,6 +103,12 @@ class Model:
     def name(self) -> str:
         """The name in commands and results."""
         return self.row.name
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The options that its results depend on, by their names in the table of options; None is the default."""
+        keyframes = None if self.propagation == Propagation(1) else str(self.propagation.keyframes)
+        return {**asdict(self.choices), "head": self.head, "keyframes": keyframes}
 
     @property
     def class_names(self) -> tuple[str, ...]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -16,6 +16,7 @@ from ..pipeline.execution.run import Run as GraphRun
 from ..pipeline.execution.stats import RunStats
 from ..pipeline.graph import Graph
 from ..pipeline.limits import MAX_PIXELS
+from ..pipeline.options import changed, header_settings
 from ..pipeline.packet import Key, Packet
 from ..pipeline.results.format import ModelInfo, ResultKeys
 from ..pipeline.results.frame_result import FrameResult
@@ -28,11 +29,9 @@ from ..stages.sample import Sample
 from ..stages.session import Address, Job, JobOptions, Policy, result_of
 from ..stages.sinks.iterator import Iterate
 from ..stages.sinks.registry import Output
-from .default_model import default_model
 from .load import load_model
-from .model import Model, Propagation
-from .registry import MODELS
-from .weights.identify import name_and_weights
+from .model import Model
+from .resolve import ResolvedModel, resolve_model
 
 
 def run(
@@ -109,46 +108,17 @@ def run(
         OutputError: an output cannot be written, exists already, or is written by another process.
         CheckpointError: the weights are damaged or belong to another model.
     """
+    given = dict(locals())
     if every is not None and max_fps is not None:
         raise UsageError("give every or max_fps, not both")
     addresses = [source] if isinstance(source, str | os.PathLike) else list(source)
-    model = default_model(addresses) if model is None else model
-    options = JobOptions(
-        overwrite=overwrite,
-        resume=resume,
-        preset=preset,
-        start=start,
-        end=end,
-        frames=frames,
-        policy=policy,
-        threads=threads,
-        deterministic=deterministic,
-        strict=strict,
-        executor=executor,
-        max_pixels=max_pixels,
-    )
-    given = {
-        "weights": weights,
-        "min_score": min_score,
-        "nms_iou": nms_iou,
-        "max_detections": max_detections,
-        "classes": classes,
-        "labels": labels,
-        "size": size,
-        "device": None if device == "auto" else device,
-        "engine": None if engine == "auto" else engine,
-        "precision": None if precision == "auto" else precision,
-        "nms": nms,
-        "keyframes": keyframes,
-        "batch_non_key": batch_non_key or None,
-        "head": head,
-    }
-    chosen = {name: value for name, value in given.items() if value is not None}
+    named = model if isinstance(model, Model) else resolve_model(model, weights=weights, sources=addresses)
+    options = _job_options(given)
     sample = None if every is None and max_fps is None else Sample(every=every, max_fps=max_fps)
     passed: dict[str, Any] = {} if sample is None else {"pass_over": sample.pass_over}
     job = Job.open(addresses, _several(outputs), options, **passed)
     try:
-        ready = _model(model, chosen, job)
+        ready = _model(named, changed(given, "model"), job)
         keys = [ready.result_keys()]
         job.outputs.refuse_empty(keys)
         ahead = 0 if any(source.live for source in job.sources) else ready.lookahead
@@ -156,7 +126,7 @@ def run(
         before = _done_before(job, stages)
         if sample is not None:
             stages = _sampled(sample, stages, keys[0], before)
-        settings = {**_settings(ready, options), "every": every, "max_fps": max_fps}
+        settings = header_settings({**given, **ready.settings})
         models = [ready.describe(job.frame_size)]
         return Run(job, job.graph(stages, models=models, keys=keys, settings=settings), keys, models)
     except BaseException:
@@ -187,8 +157,8 @@ def draw(
         ResultsError: the file is damaged, or of another version or video.
         VidgraphError: as :func:`run`.
     """
+    options = _job_options(locals())
     recorded = read_results(results, max_pixels=max_pixels)
-    options = JobOptions(overwrite=overwrite, preset=preset, threads=threads, start=start, max_pixels=max_pixels)
     job = Job.open(source, _several(outputs), options, also_read=[Path(results)])
     try:
         attach = AttachResults(recorded)
@@ -200,30 +170,16 @@ def draw(
         raise
 
 
-def split_model(text: str) -> tuple[str, str | None]:
-    """``retinaface=weights.pth`` -> ``("retinaface", "weights.pth")``; without ``=`` no weights."""
-    name, equals, weights = text.partition("=")
-    return name, weights if equals else None
-
-
-def named_model(text: str) -> tuple[str, str | None]:
-    """As :func:`split_model`; a file alone is looked into for the model it belongs to, or stays what it is.
-
-    Raises:
-        CheckpointError: the file is missing, or fits no model, or several.
-    """
-    from .custom.open import own_file
-
-    if "=" in text:
-        return split_model(text)
-    return (text, None) if own_file(text, None) is not None else name_and_weights(text)
+def _job_options(given: Mapping[str, Any]) -> JobOptions:
+    """Those of the options ``given`` that a job has."""
+    return JobOptions(**{one.name: given[one.name] for one in fields(JobOptions) if one.name in given})
 
 
 def _several(outputs: Sequence[Output] | Output) -> list[Output]:
     return list(outputs) if isinstance(outputs, Sequence) and not isinstance(outputs, str) else [outputs]
 
 
-def _model(model: str | Model, chosen: dict[str, Any], job: Job) -> Model:
+def _model(model: Model | ResolvedModel, chosen: dict[str, Any], job: Job) -> Model:
     """The model, with the run's threads; the job closes it."""
     budget = job.budget
     shares: dict[str, Any] = {"requests": budget.requests, "threads": budget.requests * budget.request_threads}
@@ -236,33 +192,10 @@ def _model(model: str | Model, chosen: dict[str, Any], job: Job) -> Model:
         tuned = model.tuned(**shares)
         job.own(tuned.close)
         return tuned
-    if not model:
-        raise UsageError(f"no model was given; models are {', '.join(MODELS)}")
-    name, weights = named_model(model)
-    if weights is not None:
-        if "weights" in chosen:
-            raise UsageError(f"weights are given twice: {weights} with the model, and {chosen['weights']}")
-        chosen = {**chosen, "weights": weights}
-    loaded = load_model(name, **chosen, **shares, deterministic=job.options.deterministic)
+    chosen.pop("weights", None)  # they are resolved
+    loaded = load_model(model, **chosen, **shares, deterministic=job.options.deterministic)
     job.own(loaded.close)
     return loaded
-
-
-def _settings(model: Model, options: JobOptions) -> dict[str, Any]:
-    """What results depend on, for their header; an empty setting is the model's default."""
-    choices = model.choices
-    return {
-        "head": model.head,
-        "min_score": choices.min_score,
-        "nms_iou": choices.nms_iou,
-        "nms": choices.nms,
-        "keyframes": None if model.propagation == Propagation(1) else str(model.propagation.keyframes),
-        "max_detections": choices.max_detections,
-        "classes": None if choices.classes is None else list(choices.classes),
-        "start": options.start,
-        "policy": options.policy,
-        "deterministic": options.deterministic or None,
-    }
 
 
 class Run:

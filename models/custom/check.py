@@ -18,12 +18,13 @@ from ...pipeline.execution.threads import available_cores
 from ...stages.inference.preprocess import Size
 from ..model import EngineChoice, Model
 from ..options import read_labels, validate_options
+from ..resolve import written_by_vidgraph
 from .cost import flop_of
 from .defaults import numbers_text
 from .facts import shape_text
 from .family import OwnWeights
 from .inspect import OwnNetwork, Read, read, understand
-from .open import placement, written_by_vidgraph
+from .open import placement
 
 RUNS, MOST_S = 15, 1.5
 """A speed is the median of so many runs, or of as many (three at least) as go into this time."""
@@ -120,7 +121,7 @@ def _run(own: OwnNetwork, engine: str) -> str:
         VidgraphError: it cannot be run, or what it gives cannot be read.
     """
     weights = OwnWeights.of(own.path.stem, own, engine)
-    choices = validate_options(weights.row, own.class_names, None, None, None, classes=None, labels=None)
+    choices = validate_options(weights.row, own.class_names, {})
     size, chosen = placement(own.about.input, own.size), EngineChoice(engine, threads=available_cores())
     noise = np.random.default_rng(0).integers(0, 256, (*own.size, 3)).astype(np.uint8)
     with Model(weights.row, weights, size, chosen, choices, head=own.head.kind) as model:

@@ -1,4 +1,4 @@
-"""Which files are networks of the user's own, and how one is opened."""
+"""How a network of the user's own is opened."""
 
 from __future__ import annotations
 
@@ -11,10 +11,7 @@ from pathlib import Path
 
 from ...pipeline.errors import UsageError
 from ...stages.inference.preprocess import InputSize, Size
-from ..onnx_file import read_metadata
 from ..options import read_labels
-from ..registry import find_model
-from ..weights.onnx_export import is_exported
 from .defaults import assumed_rows, assumptions
 from .description import InputDescription
 from .facts import read_facts
@@ -23,38 +20,6 @@ from .inspect import OwnNetwork, look_through, seen_outputs
 from .static_shapes import fixed_file
 
 LOG = logging.getLogger("vidgraph")
-
-
-def own_file(name: str, weights: str | os.PathLike[str] | None) -> tuple[str, Path] | None:
-    """Name and path of a network of the user's own, or None where a built-in model is meant.
-
-    Args:
-        name: the path of an ONNX file, or with ``weights`` a name that no built-in model has.
-        weights: the path of an ONNX file.
-
-    Raises:
-        CheckpointError: an ONNX file is missing or damaged.
-    """
-    if weights is None:
-        path = Path(name).expanduser()
-        return (path.stem, path) if is_exported(path) and not written_by_vidgraph(path) else None
-    path = Path(weights).expanduser()
-    if not is_exported(path) or _built_in(name) or written_by_vidgraph(path):
-        return None
-    return name, path
-
-
-def written_by_vidgraph(path: Path) -> bool:
-    """Whether an ONNX file is one of ``vidgraph export``."""
-    return "vidgraph.model" in read_metadata(path)
-
-
-def _built_in(name: str) -> bool:
-    try:
-        find_model(name)
-    except UsageError:
-        return False
-    return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ...models.load import load_model
+from ...models.resolve import resolve_model
 from ...pipeline.errors import UsageError
 from ...pipeline.packet import Key, Packet
 from ...pipeline.results.format import ModelInfo, ResultKeys
@@ -90,7 +91,7 @@ def evaluate(
             which keeps its own settings.
         data: a data set, or its address.
         protocol: ``default``, or ``official``: as the model's authors do it.
-        weights: of a model that is given by name.
+        weights: of a model that is given by its name alone.
         every: the network runs on every so many frames, the others hold its result.
         frames: at most so many, of all clips together.
         start_clip: the first clip to be judged, by its place.
@@ -111,12 +112,13 @@ def evaluate(
             raise UsageError(f"{', '.join(choices) or 'weights'} cannot be given for a model that is loaded")
         plan = protocol_of(model.name, protocol, video=len(model.graphs) > 1, notes=False)
         return _one(model, data, Variant(every=every, phases=plan.phases), scope, plan, progress)
-    plan = protocol_of(model, protocol, weights=weights)
+    resolved = resolve_model(model, weights=weights)
+    plan = protocol_of(resolved, protocol)
     if plan.phases is not None and (every is not None or choices.get("keyframes") is not None):
         raise UsageError("the official protocol of a video model sets its key frames; leave keyframes and every out")
     data = _opened(data)
     settings = {"precision": "fp32", **plan.choices, **choices}
-    with load_model(model, weights=weights, **settings) as loaded:
+    with load_model(resolved, **settings) as loaded:
         return _one(loaded, data, Variant(every=every, phases=plan.phases), scope, plan, progress)
 
 
