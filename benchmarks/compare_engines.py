@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
@@ -51,11 +51,9 @@ def compare_engines(
     candidate_model: str | None = None,
     reference: str = "onnxruntime:fp32",
     candidate: str = "auto",
-    size: int | tuple[int, int] | None = None,
     frames: int = 1,
-    head: str | None = None,
-    labels: Sequence[str] | str | os.PathLike[str] | None = None,
     max_pixels: int = MAX_PIXELS,
+    **choices: Any,
 ) -> Compared:
     """Run ``model`` in two engines on the first frames of ``source``.
 
@@ -64,7 +62,7 @@ def compare_engines(
 
     Args:
         source: what ``vidgraph run`` takes; the input is made of its frames as in a run.
-        model, weights, size, head, labels: as for :func:`load_model`.
+        model, weights: as for :func:`load_model`; ``choices`` too.
         candidate_model: what the candidate runs, such as a quantised file; by default ``model``.
         reference, candidate: ``ENGINE`` or ``ENGINE:PRECISION``.
         frames: how many frames.
@@ -80,9 +78,7 @@ def compare_engines(
         raise UsageError(f"compare takes two files of one model, got {first.given} and {second.given}")
     with ExitStack() as opened:
         models = [
-            opened.enter_context(
-                load_model(each, size=size, engine=engine, precision=precision, head=head, labels=labels)
-            )
+            opened.enter_context(load_model(each, engine=engine, precision=precision, **choices))
             for each, (engine, precision) in ((first, _engine(reference)), (second, _engine(candidate)))
         ]
         runs = [each.stages() for each in models]

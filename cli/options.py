@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..pipeline.options import COUNT, LARGEST, OPTIONS, PROBABILITY, Number, OptionRow, read_size, rows_of
+from ..pipeline.options import COUNT, LARGEST, OPTIONS, PROBABILITY, Number, OptionRow, Owner, read_size, rows_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +83,7 @@ def _flags_of(row: OptionRow) -> list[Option]:
 
 
 def _options(*names: str) -> tuple[Option, ...]:
+    """Options of the table by their names."""
     return tuple(option for name in names for option in _flags_of(OPTIONS[name]))
 
 
@@ -90,12 +91,6 @@ def _like(name: str, *, help: str | None = None, example: str, **settings: Any) 
     """An option of the table with another help, example or setting."""
     (option,) = _flags_of(OPTIONS[name])
     return replace(option, help=help or option.help, example=example, settings={**option.settings, **settings})
-
-
-def _all_options() -> tuple[Option, ...]:
-    """Everything that ``run`` takes."""
-    rows = [row for owner in ("output", "model", "run") for row in rows_of(owner) if row.example]
-    return tuple(option for row in rows for option in _flags_of(row))
 
 
 # One option, one or two lines: a table, which the formatter would make five times as long.
@@ -108,6 +103,8 @@ MODEL = _option("--model", metavar="NAME[=FILE]", help="model name, with a weigh
 OUTPUT = _option("-o", "--output", dest="outputs", metavar="OUT", action="append", default=[],
                  help="file.mp4 .mkv .jsonl, dir/%%06d.png .npz, dir/{name}.png, -, window, http://…; repeatable",
                  example="vidgraph run in.mp4 --model retinaface-1mb -o out.mp4 -o out.jsonl")
+OWNERS: tuple[Owner, ...] = ("output", "model", "run")
+OF_RUN = _options(*(row.name for owner in OWNERS for row in rows_of(owner) if row.example))
 OVERWRITE, THREADS, MAX_PIXELS, PRESET = _options("overwrite", "threads", "max_pixels", "preset")
 QUIET = _option("-q", "--quiet", action="store_true", help="print errors only",
                 example="vidgraph run in.mp4 --model retinaface-1mb -o out.jsonl -q")
@@ -126,7 +123,7 @@ _TRAIN = "vidgraph train yolact-edge-tiny --data synth:street -o runs/street"
 
 COMMANDS: tuple[Command, ...] = (
     Command("run", "run a model on videos, images or streams", "run:run",
-            (SOURCES, MODEL, OUTPUT, *_all_options(), QUIET, VERBOSE),
+            (SOURCES, MODEL, OUTPUT, *OF_RUN, QUIET, VERBOSE),
             "vidgraph run in.mp4 --model retinaface-1mb -o out.mp4 -o out.jsonl"),
     Command("models", "list the models: source, licence, weights, verification", "models:models",
             (_option("name", nargs="?", help="show everything about one model", example="vidgraph models retinaface"),),

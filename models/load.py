@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from ..engines.open import PRECISIONS, choose_device, choose_engine
 from ..pipeline.errors import UsageError
 from ..pipeline.execution.threads import available_cores
+from ..pipeline.options import filled
 from ..stages.inference.preprocess import InputSize, Size
 from .model import EngineChoice, Model, Propagation
 from .options import RAW, check_head, check_ranges, validate_options
@@ -89,9 +90,7 @@ def load_model(
     for what, value in (("requests", requests), ("threads", threads), ("batch", batch)):
         if value is not None and value < 1:
             raise UsageError(f"{what} must be at least 1, got {value}")
-    chosen = EngineChoice(
-        engine, choose_device(device), precision, requests, threads or available_cores(), deterministic, batch
-    )
+    given |= {"device": choose_device(device), "threads": threads or available_cores()}
     resolved = resolve_model(name, weights=weights)
     found: Weights
     if resolved.row is not None:
@@ -106,7 +105,7 @@ def load_model(
     found.check_precision(precision)
     options = validate_options(row, found.family.class_names(row.name), given)
     propagation = Propagation.of(found.family, row, keyframes=keyframes, batch_non_key=batch_non_key)
-    return Model(row, found, input_size, chosen, options, propagation=propagation, head=head)
+    return Model(row, found, input_size, filled(EngineChoice, given), options, propagation=propagation, head=head)
 
 
 def _input_size(row: ModelRow, size: int | Size | None) -> InputSize:

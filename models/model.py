@@ -262,15 +262,10 @@ class Model:
 
         ``engine`` is in place of the one that the model was loaded with.
         """
-        chosen = self.engine_choice
+        chosen = asdict(self.engine_choice)
+        del chosen["batch"]  # it is in the network
         return open_engine(
-            self.weights.network_file(input_size, batch, graph),
-            engine=engine or chosen.engine,
-            device=chosen.device,
-            precision=chosen.precision,
-            requests=chosen.requests,
-            threads=chosen.threads,
-            deterministic=chosen.deterministic,
+            self.weights.network_file(input_size, batch, graph), **{**chosen, "engine": engine or chosen["engine"]}
         )
 
     def _open_runner(self, input_size: Size) -> Any:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..pipeline.errors import UsageError
-from ..pipeline.options import LARGEST, OPTIONS, Number
+from ..pipeline.options import LARGEST, OPTIONS, Number, filled
 from .class_names import names_from_file
 from .registry import nearest
 from .variant import ModelRow
@@ -54,13 +54,12 @@ def validate_options(row: ModelRow, own: tuple[str, ...], given: Mapping[str, An
         UsageError: a value out of its range, an unknown class, or not one label per class.
     """
     check_ranges(given)
-    options = {name: given.get(name) for name in _NAMES}
-    if options["labels"] is not None:
-        own = options["labels"] = _labels(row, own, options["labels"])
-    if options["classes"] is not None:
-        numbers = [number for each in options["classes"] for number in _class_ids(row, own, each)]
-        options["classes"] = tuple(dict.fromkeys(numbers))
-    return PostprocessOptions(**options)
+    labels = None if given.get("labels") is None else _labels(row, own, given["labels"])
+    classes = None
+    if given.get("classes") is not None:
+        numbers = (number for each in given["classes"] for number in _class_ids(row, labels or own, each))
+        classes = tuple(dict.fromkeys(numbers))
+    return filled(PostprocessOptions, {**given, "labels": labels, "classes": classes})
 
 
 def check_head(name: str, head: str | None, given: Mapping[str, Any]) -> None:

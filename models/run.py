@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -16,7 +16,7 @@ from ..pipeline.execution.run import Run as GraphRun
 from ..pipeline.execution.stats import RunStats
 from ..pipeline.graph import Graph
 from ..pipeline.limits import MAX_PIXELS
-from ..pipeline.options import changed, header_settings
+from ..pipeline.options import changed, filled, header_settings
 from ..pipeline.packet import Key, Packet
 from ..pipeline.results.format import ModelInfo, ResultKeys
 from ..pipeline.results.frame_result import FrameResult
@@ -113,7 +113,7 @@ def run(
         raise UsageError("give every or max_fps, not both")
     addresses = [source] if isinstance(source, str | os.PathLike) else list(source)
     named = model if isinstance(model, Model) else resolve_model(model, weights=weights, sources=addresses)
-    options = _job_options(given)
+    options = filled(JobOptions, given)
     sample = None if every is None and max_fps is None else Sample(every=every, max_fps=max_fps)
     passed: dict[str, Any] = {} if sample is None else {"pass_over": sample.pass_over}
     job = Job.open(addresses, _several(outputs), options, **passed)
@@ -157,7 +157,7 @@ def draw(
         ResultsError: the file is damaged, or of another version or video.
         VidgraphError: as :func:`run`.
     """
-    options = _job_options(locals())
+    options = filled(JobOptions, locals())
     recorded = read_results(results, max_pixels=max_pixels)
     job = Job.open(source, _several(outputs), options, also_read=[Path(results)])
     try:
@@ -168,11 +168,6 @@ def draw(
     except BaseException:
         job.close()
         raise
-
-
-def _job_options(given: Mapping[str, Any]) -> JobOptions:
-    """Those of the options ``given`` that a job has."""
-    return JobOptions(**{one.name: given[one.name] for one in fields(JobOptions) if one.name in given})
 
 
 def _several(outputs: Sequence[Output] | Output) -> list[Output]:

@@ -8,12 +8,13 @@ test holds them to the table.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, fields
+from typing import Any, Literal, TypeVar
 
 from .limits import MAX_PIXELS
 
 Owner = Literal["model", "run", "output"]
+T = TypeVar("T")
 _RUN = "vidgraph run in.mp4 --model retinaface-1mb -o out.jsonl"
 _DRAWN = "vidgraph run in.mp4 --model retinaface-1mb -o out.mp4"
 _VIDEO = "vidgraph run in.mp4 --model yolact-edge-vid-resnet50 -o out.jsonl"
@@ -187,6 +188,11 @@ def rows_of(owner: Owner) -> list[OptionRow]:
 def changed(given: Mapping[str, Any], owner: Owner) -> dict[str, Any]:
     """Those options of ``owner`` whose values in ``given`` are others than the defaults."""
     return {row.name: given[row.name] for row in rows_of(owner) if row.is_set(given[row.name])}
+
+
+def filled(kind: type[T], given: Mapping[str, Any]) -> T:
+    """A dataclass from those options in ``given`` that it has fields for."""
+    return kind(**{one.name: given[one.name] for one in fields(kind) if one.name in given})  # type: ignore[arg-type]
 
 
 def header_settings(given: Mapping[str, Any]) -> dict[str, Any]:
