@@ -83,8 +83,8 @@ def run(
             ``http://127.0.0.1:8080``), functions that take each :class:`FrameResult`, or sinks.
         weights, min_score, nms_iou, max_detections, classes, labels, size, device, engine, precision,
             nms, keyframes, batch_non_key, head: as for :func:`load_model`.
-        every: run the network on every Nth frame only; the others hold its result.
-        max_fps: run the network at most so often per second of video; the others hold its result.
+        every: run the model on every Nth frame and repeat its result in between.
+        max_fps: run the model at most so often per second of video and repeat its result in between.
         start, end: seconds, or "1:02.5"; ``end`` itself is not included.
         frames: at most so many frames of each stream.
         policy: "lossless": every frame goes through; "latest": in real time, newest frame only; None:

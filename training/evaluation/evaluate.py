@@ -92,7 +92,7 @@ def evaluate(
         data: a data set, or its address.
         protocol: ``default``, or ``official``: as the model's authors do it.
         weights: of a model that is given by its name alone.
-        every: the network runs on every so many frames, the others hold its result.
+        every: run the model on every Nth frame and repeat its result in between.
         frames: at most so many, of all clips together.
         start_clip: the first clip to be judged, by its place.
         classes: names of the data set's classes that are judged; None: all.
