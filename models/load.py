@@ -80,7 +80,7 @@ def load_model(
         CheckpointError: the weights are missing or damaged, or belong to something else, or to no model, or to several.
         MissingExtraError: an optional package is needed for this.
     """
-    given = dict(locals())
+    given = dict(locals())  # every option by its name
     from .custom.open import open_own
 
     check_ranges(given)

@@ -108,7 +108,7 @@ def run(
         OutputError: an output cannot be written, exists already, or is written by another process.
         CheckpointError: the weights are damaged or belong to another model.
     """
-    given = dict(locals())
+    given = dict(locals())  # every option by its name
     if every is not None and max_fps is not None:
         raise UsageError("give every or max_fps, not both")
     addresses = [source] if isinstance(source, str | os.PathLike) else list(source)
