@@ -96,8 +96,8 @@ def fit(
     for name, each in network.named_parameters():
         each.requires_grad_(name.startswith(OWN_HEAD))
     settings = TrainSettings(
-        stage="video", steps=steps, batch=8, processes=1, rate=3e-3, warmup=50, average=0.99, flow=0.0,
-        freeze_norm=True, precision=precision,
+        stage="video", steps=steps, batch=8, processes=1, lr=3e-3, warmup=50, ema_decay=0.99, flow=0.0,
+        freeze_bn=True, precision=precision,
     )  # fmt: skip
     torch.set_num_threads(settings.process_threads)
 

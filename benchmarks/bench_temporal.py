@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from ..models.load import load_model
-from ..models.run import named_model
 from ..training.evaluation import Report, Scope, Variant, evaluate_variants
 from .harness import save
 
@@ -90,10 +89,7 @@ def bench(
     model: str, data: str, *, frames: int | None = None, precision: str = "auto", threads: int = 1, quiet: bool = False
 ) -> dict[str, Any]:
     """Measure all choices; figures, JSON-able."""
-    name, weights = named_model(model)
-    with load_model(
-        name, weights=weights, precision=precision, threads=threads, min_score=MIN_SCORE, max_detections=100
-    ) as loaded:
+    with load_model(model, precision=precision, threads=threads, min_score=MIN_SCORE, max_detections=100) as loaded:
         reports = evaluate_variants(
             loaded, data, variants(), scope=Scope(frames=frames),
             progress=None if quiet else _show_progress,

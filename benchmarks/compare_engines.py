@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,6 +15,7 @@ from ..engines.compare import Difference, compare, format_differences
 from ..engines.spec import Engine
 from ..models.load import load_model
 from ..models.model import Model
+from ..models.resolve import resolve_model
 from ..pipeline.errors import UsageError
 from ..pipeline.limits import MAX_PIXELS
 from ..pipeline.packet import DETECTIONS, Frame, Packet
@@ -47,14 +48,12 @@ def compare_engines(
     model: str,
     *,
     weights: str | os.PathLike[str] | None = None,
-    other_weights: str | os.PathLike[str] | None = None,
+    candidate_model: str | None = None,
     reference: str = "onnxruntime:fp32",
-    other: str = "auto",
-    size: int | tuple[int, int] | None = None,
+    candidate: str = "auto",
     frames: int = 1,
-    head: str | None = None,
-    labels: Sequence[str] | str | os.PathLike[str] | None = None,
     max_pixels: int = MAX_PIXELS,
+    **choices: Any,
 ) -> Compared:
     """Run ``model`` in two engines on the first frames of ``source``.
 
@@ -63,25 +62,24 @@ def compare_engines(
 
     Args:
         source: what ``vidgraph run`` takes; the input is made of its frames as in a run.
-        model, weights, size, head, labels: as for :func:`load_model`.
-        other_weights: what the other engine runs, such as a quantised file; by default ``weights``.
-        reference, other: ``ENGINE`` or ``ENGINE:PRECISION``.
+        model, weights: as for :func:`load_model`; ``choices`` too.
+        candidate_model: what the candidate runs, such as a quantised file; by default ``model``.
+        reference, candidate: ``ENGINE`` or ``ENGINE:PRECISION``.
         frames: how many frames.
         max_pixels: larger pictures are refused.
 
     Raises:
-        UsageError: unknown names, or several sources.
+        UsageError: unknown names, two models, or several sources.
         SourceError, CheckpointError, EngineError: as in a run.
     """
+    first = resolve_model(model, weights=weights)
+    second = first if candidate_model is None else resolve_model(candidate_model)
+    if first.row is not second.row:
+        raise UsageError(f"compare takes two files of one model, got {first.given} and {second.given}")
     with ExitStack() as opened:
         models = [
-            opened.enter_context(
-                load_model(model, weights=file, size=size, engine=engine, precision=precision, head=head, labels=labels)
-            )
-            for file, (engine, precision) in (
-                (weights, _engine(reference)),
-                (weights if other_weights is None else other_weights, _engine(other)),
-            )
+            opened.enter_context(load_model(each, engine=engine, precision=precision, **choices))
+            for each, (engine, precision) in ((first, _engine(reference)), (second, _engine(candidate)))
         ]
         runs = [each.stages() for each in models]
         sources = open_sources([source], frames=frames, max_pixels=max_pixels)
@@ -106,8 +104,8 @@ def compare_engines(
             if found[0] is not None and found[1] is not None:
                 results.add(found[0], found[1])
             count += 1
-        rows, first = tuple(worst.values()), next(iter(pairs.values()))[0]
-        table = format_differences(first.reference, first.other, rows)
+        rows, pair = tuple(worst.values()), next(iter(pairs.values()))[0]
+        table = format_differences(pair.reference, pair.candidate, rows)
         return Compared(rows, count, table, results if results.frames else None)
 
 
@@ -117,7 +115,7 @@ class _Pair:
 
     graph: str
     reference: Engine
-    other: Engine
+    candidate: Engine
 
 
 def _open_pairs(models: list[Model], size: Size, opened: ExitStack) -> list[_Pair]:
@@ -137,7 +135,7 @@ def _differences(pairs: list[_Pair], image: NDArray[np.float32]) -> Iterator[Dif
     for pair in pairs:
         wanted = [spec.name for spec in pair.reference.inputs]
         given = {name: array for name, array in (feeds | state).items() if name in wanted}
-        for row in compare(pair.reference, pair.other, given):
+        for row in compare(pair.reference, pair.candidate, given):
             yield replace(row, output=f"{pair.graph}/{row.output}") if len(pairs) > 1 else row
         if not state and len(pairs) > 1:
             state = {name: np.array(array) for name, array in pair.reference.run(given).items()}

@@ -18,6 +18,7 @@ from typing import Any
 
 from ..models.load import load_model
 from ..models.model import Model
+from ..models.resolve import resolve_model
 from ..models.run import run
 from ..pipeline.errors import UsageError
 from ..pipeline.execution.stats import RunStats
@@ -152,14 +153,12 @@ def bench(
         UsageError: the head ``raw``, of which nothing can be drawn.
         VidgraphError: as a run.
     """
-    budget = ThreadBudget.share_out(threads)
+    budget, resolved = ThreadBudget.share_out(threads), resolve_model(model, weights=weights)
     with ExitStack() as opened, tempfile.TemporaryDirectory(prefix="vidgraph-bench-") as folder:
-        alone = opened.enter_context(load_model(model, weights=weights, requests=1, threads=1, **choices))
+        alone = opened.enter_context(load_model(resolved, requests=1, threads=1, **choices))
         if alone.head == "raw":
             raise UsageError("bench draws what is found, and the head 'raw' finds nothing; leave it out")
-        whole = opened.enter_context(
-            load_model(model, weights=weights, requests=budget.requests, threads=budget.total, **choices)
-        )
+        whole = opened.enter_context(load_model(resolved, requests=budget.requests, threads=budget.total, **choices))
         run_whole = partial(_end_to_end, source, whole, preset=preset, threads=threads, max_pixels=max_pixels)
         run_parts = partial(_parts, source, alone, preset=preset, max_pixels=max_pixels)
         run_whole(Path(folder, "warm.jsonl"), min(frames, 10))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from .run import labels
+from .options import passed
 from .terminal import say, show
 
 PROBLEM = 1
@@ -15,9 +15,7 @@ def check(options: argparse.Namespace) -> int:
     """What is known of a network, which engines take it, its cost and speed."""
     from ..models.custom.check import check as look
 
-    checked = look(
-        options.network, size=options.size, head=options.head, labels=labels(options.labels), engine=options.engine
-    )
+    checked = look(options.network, **passed(options, look))
     show(checked.text())
     return 0 if checked.works else PROBLEM
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from .options import passed
 from .terminal import show_path
 
 
@@ -11,7 +12,5 @@ def convert(options: argparse.Namespace) -> int:
     """Convert a results file."""
     from ..pipeline.results.convert import convert as write
 
-    show_path(
-        write(options.results, options.to, options.output, overwrite=options.overwrite, max_pixels=options.max_pixels)
-    )
+    show_path(write(options.results, options.to, options.output, **passed(options, write)))
     return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from .options import passed
 from .terminal import Progress, say, show_path
 
 
@@ -20,10 +21,8 @@ def data(options: argparse.Namespace) -> int:
         dataset,
         options.to,
         options.output,
-        images=options.images,
-        frames=options.frames,
-        overwrite=options.overwrite,
         progress=lambda done, total: line.show(f"{done} of {total} frames"),
+        **passed(options, write_dataset),
     )
     if not options.quiet:
         frames = sum(min(clip.frames, options.frames or clip.frames) for clip in dataset.clips)

@@ -10,19 +10,13 @@ from typing import Any
 
 from ..pipeline.claims import output_error, whole_file
 from ..pipeline.errors import OutputError, UsageError
-from .run import labels
+from .options import passed
 from .terminal import Progress, say, show
-
-_PASSED = (
-    "protocol", "every", "frames", "start_clip", "wider_subsets", "size", "engine", "device", "precision", "threads",
-    "min_score", "nms_iou", "max_detections", "nms", "keyframes", "head",
-)  # fmt: skip
 
 
 def evaluate(options: argparse.Namespace) -> int:
     """``vidgraph eval``: the table on standard output, the JSON where it is asked for."""
-    from ..models.run import named_model
-    from ..training.evaluation import evaluate as judge
+    from ..training.evaluation import evaluate as run_evaluation
 
     if not options.model:
         raise UsageError("--model is missing; vidgraph models lists them")
@@ -31,16 +25,11 @@ def evaluate(options: argparse.Namespace) -> int:
     output = None if options.output is None else Path(options.output)
     if output is not None and output.exists() and not options.overwrite:
         raise OutputError(f"{output} exists already; -y (overwrite) replaces it, or name another file")
-    name, weights = named_model(options.model)
-    given = {option: getattr(options, option) for option in _PASSED}
-    report = judge(
-        name,
+    report = run_evaluation(
+        options.model,
         options.data,
-        weights=weights,
-        classes=None if options.classes is None else [one.strip() for one in options.classes.split(",")],
         progress=_progress(Progress(quiet=options.quiet)),
-        **{option: value for option, value in given.items() if value is not None},
-        **({} if options.labels is None else {"labels": labels(options.labels)}),
+        **passed(options, run_evaluation),
     )
     Progress.clear()
     show(report.table())

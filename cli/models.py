@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from ..pipeline.errors import UsageError
+from .options import passed
 from .terminal import Progress, say, show, show_path
 
 
@@ -67,29 +67,22 @@ def export(options: argparse.Namespace) -> int:
         return template(options)
     if options.output is None:
         raise UsageError("no output was given; -o FILE.onnx")
-    from ..models.export.export import default_size, export as write
-    from ..models.registry import find_model
-    from ..models.run import named_model
+    from ..models.export.export import default_size, export as write, exportable
+    from ..models.resolve import resolve_model
     from ..models.weights.find import Weights
 
-    name, weights = named_model(options.model)
-    if weights is None and Path(name).suffix.lower() == ".onnx" and Path(name).is_file():
-        raise UsageError(f"{name} is an ONNX file already; --template writes the TOML that describes it")
-    row = find_model(name)
+    resolved = resolve_model(options.model)
+    row = exportable(resolved)
     size = options.size or default_size(row)
     if isinstance(size, int):
         raise UsageError(f"export needs both sides of the input, such as --size {size}x{size * 9 // 16}")
-    found = Weights.find(row, weights)
     path = write(
-        row.name,
-        found.path,
-        size,
-        options.batch,
-        options.output,
+        resolved,
+        size=size,
+        batch=options.batch,
+        path=options.output,
         force=options.overwrite,
-        precision=options.precision,
-        calibrate=options.calibrate,
-        frames=options.frames,
+        **passed(options, write),
     )
     precision = Weights.find(row, path).precision
     say(f"{path}: {row.name}, input {size[1]}x{size[0]}, batch {options.batch}, {precision}")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..pipeline.cancel import StopOnSignal
 from ..pipeline.errors import UsageError
 from ..pipeline.results.format import ModelInfo
+from .options import passed
 from .terminal import Progress, progress_line, say, show
 
 if TYPE_CHECKING:
@@ -21,9 +20,6 @@ PROGRESS_S = 0.5
 
 def run(options: argparse.Namespace) -> int:
     """``vidgraph run``: the first line says what runs, the table at the end how it went."""
-    from ..models.default_model import default_model
-
-    options.model = options.model or default_model(options.sources)
     if options.sources and not options.outputs:
         raise UsageError("no output was given; -o out.mp4, -o out.jsonl, -o frames/%06d.png, -o - (standard output)")
     made = _make(options)
@@ -43,21 +39,7 @@ def graph(options: argparse.Namespace) -> int:
 def _make(options: argparse.Namespace) -> Run:
     from ..models.run import run as make_run
 
-    return make_run(
-        options.sources,
-        model=options.model,
-        outputs=options.outputs,
-        classes=None if options.classes is None else [name.strip() for name in options.classes.split(",")],
-        labels=labels(options.labels),
-        **{name: getattr(options, name) for name in _PASSED},
-    )
-
-
-_PASSED = (
-    "min_score", "nms_iou", "max_detections", "size", "device", "engine", "precision", "every", "max_fps", "start",
-    "end", "frames", "policy", "overwrite", "resume", "preset", "threads", "deterministic", "strict",
-    "nms", "keyframes", "throughput", "head", "max_pixels",
-)  # fmt: skip
+    return make_run(options.sources, **passed(options, make_run))
 
 
 def draw(options: argparse.Namespace) -> int:
@@ -66,16 +48,7 @@ def draw(options: argparse.Namespace) -> int:
 
     if not options.outputs:
         raise UsageError("no output was given; -o drawn.mp4")
-    made = make_draw(
-        options.source,
-        options.results,
-        outputs=options.outputs,
-        overwrite=options.overwrite,
-        preset=options.preset,
-        threads=options.threads,
-        max_pixels=options.max_pixels,
-    )
-    return execute(made, quiet=options.quiet)
+    return execute(make_draw(options.source, options.results, **passed(options, make_draw)), quiet=options.quiet)
 
 
 def first_line(info: ModelInfo) -> str:
@@ -103,12 +76,3 @@ def execute(made: Run, *, quiet: bool) -> int:
     if signals.received is not None:
         return 128 + signals.received
     return 0 if stats.complete else 3
-
-
-def labels(text: str | None) -> Any:
-    """``a,b`` -> names; a text that looks like a file is one, for the model to read."""
-    if text is None or Path(text).suffix in (".txt", ".names", ".json", ".yaml") or "/" in text:
-        return text
-    if os.path.isfile(text):  # noqa: PTH113  Path.is_file raises where there are many names
-        return text
-    return [name.strip() for name in text.split(",")]

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..pipeline.cancel import StopOnSignal
 from ..pipeline.errors import UsageError
+from .options import passed
 from .terminal import Progress, say
 
 if TYPE_CHECKING:
     from ..training.loop import Report, Trainer
-
-_SETTINGS = (
-    "stage", "steps", "hours", "batch", "rate", "optimiser", "boxes", "scores", "decay", "warmup", "average", "seed",
-    "precision", "distance", "flow", "match", "several", "freeze_norm", "part", "augment", "checkpoint_minutes",
-    "report", "threads",
-)  # fmt: skip
 
 
 def train(options: argparse.Namespace) -> int:
@@ -30,7 +26,7 @@ def train(options: argparse.Namespace) -> int:
 
     if isinstance(options.size, int) or isinstance(options.cache_size, int):
         raise UsageError("training needs both sides of a size, such as 512x288")
-    given = {name: getattr(options, name) for name in _SETTINGS}
+    given = {one.name: getattr(options, one.name, None) for one in fields(TrainSettings)}
     settings = TrainSettings(**{name: value for name, value in given.items() if value is not None})
     trainers: list[Trainer] = []
 
@@ -45,15 +41,11 @@ def train(options: argparse.Namespace) -> int:
             options.data,
             Path(options.output),
             settings,
-            weights=None if options.weights is None else Path(options.weights),
-            resume=options.resume,
-            overwrite=options.overwrite,
-            size=options.size,
-            cache_size=options.cache_size,
             processes=options.threads or 2,
             rendered=_rendered(Progress(quiet=options.quiet)),
             begun=trainers.append,
             tell=_told(quiet=options.quiet),
+            **passed(options, run_training),
         )
     if signals.received is not None:
         say(f"vidgraph: stopped after step {trained.steps}; the same command with --resume goes on from there")

@@ -5,26 +5,22 @@ from __future__ import annotations
 import operator
 import os
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from ..engines.open import PRECISIONS, choose_device, choose_engine
 from ..pipeline.errors import UsageError
 from ..pipeline.execution.threads import available_cores
+from ..pipeline.options import filled
 from ..stages.inference.preprocess import InputSize, Size
 from .model import EngineChoice, Model, Propagation
-from .options import RAW, check_head, check_numbers, validate_options
-from .registry import find_model, nearest
+from .options import RAW, check_head, check_ranges, validate_options
+from .registry import nearest
+from .resolve import ResolvedModel, resolve_model
 from .variant import ModelRow
 from .weights.find import Weights
-from .weights.identify import name_and_weights
-
-if TYPE_CHECKING:
-    pass
 
 
 def load_model(
-    name: str,
+    name: str | ResolvedModel,
     *,
     weights: str | os.PathLike[str] | None = None,
     size: int | Size | None = None,
@@ -48,9 +44,10 @@ def load_model(
     """Load a model.
 
     Args:
-        name: a name or alias of ``vidgraph models``; ``-``, ``_`` and case do not matter. Or a file: a checkpoint or
-            an exported file, whose content says which model it is, or a custom ONNX model, whose outputs are
-            recognised and whose results are named by its stem.
+        name: a name or alias of ``vidgraph models``; ``-``, ``_`` and case do not matter; ``NAME=FILE`` names the
+            weights too. Or a file: a checkpoint or an exported file, whose content says which model it is, or a
+            custom ONNX model, whose outputs are recognised and whose results are named by its stem. Or what
+            ``resolve_model`` made of one of these.
         weights: a checkpoint (``.pth``; its first use needs torch) or a file of ``vidgraph export`` (does
             not); by default what ``vidgraph pull`` has fetched. With a ``name`` that no model has, a custom
             ONNX model.
@@ -83,40 +80,34 @@ def load_model(
         CheckpointError: the weights are missing or damaged, or belong to something else, or to no model, or to several.
         MissingExtraError: an optional package is needed for this.
     """
-    from .custom.open import custom_file, open_custom
+    given = dict(locals())  # every option by its name
+    from .custom.open import open_custom
 
-    check_numbers(min_score, nms_iou, max_detections)
-    about_detections: dict[str, object] = {"min_score": min_score, "nms_iou": nms_iou}
-    about_detections |= {"max_detections": max_detections, "classes": classes, "labels": labels, "nms": nms}
+    check_ranges(given)
     choose_engine(engine)
     if precision not in PRECISIONS:
         raise UsageError(f"unknown precision {precision!r}; {nearest(precision, PRECISIONS)}")
     for what, value in (("requests", requests), ("threads", threads), ("batch", batch)):
         if value is not None and value < 1:
             raise UsageError(f"{what} must be at least 1, got {value}")
-    chosen = EngineChoice(
-        engine, choose_device(device), precision, requests, threads or available_cores(), deterministic, batch
-    )
-    custom = custom_file(name, weights)
+    given |= {"device": choose_device(device), "threads": threads or available_cores()}
+    resolved = resolve_model(name, weights=weights)
     found: Weights
-    if custom is None:
-        if weights is None:
-            name, weights = name_and_weights(name)
-        row = find_model(name)
-        check_head(row.name, head, about_detections)
-        input_size, found = _input_size(row, size), Weights.find(row, weights)
+    if resolved.row is not None:
+        row = resolved.row
+        check_head(row.name, head, given)
+        input_size, found = _input_size(row, size), Weights.find(row, resolved.weights)
     else:
-        opened = open_custom(*custom, size=size, engine=engine, head=head, labels=labels, batch=batch)
-        found, input_size, head = opened.weights, opened.size, opened.custom.head.kind
-        row, labels = found.row, None
-        check_head(row.name, RAW if head == RAW else None, about_detections)
+        opened = open_custom(
+            resolved.name, resolved.file, size=size, engine=engine, head=head, labels=labels, batch=batch
+        )
+        found, input_size, head, row = opened.weights, opened.size, opened.custom.head.kind, opened.weights.row
+        check_head(row.name, RAW if head == RAW else None, given)
+        given["labels"] = None  # the names of the file's classes are these already
     found.check_precision(precision)
-    names = found.family.class_names(row.name)
-    choices = validate_options(row, names, min_score, nms_iou, max_detections, classes=classes, labels=labels)
-    if nms is not None:
-        choices = replace(choices, nms=nms)
+    options = validate_options(row, found.family.class_names(row.name), given)
     propagation = Propagation.of(found.family, row, keyframes=keyframes, batch_non_key=batch_non_key)
-    return Model(row, found, input_size, chosen, choices, propagation=propagation, head=head)
+    return Model(row, found, input_size, filled(EngineChoice, given), options, propagation=propagation, head=head)
 
 
 def _input_size(row: ModelRow, size: int | Size | None) -> InputSize:

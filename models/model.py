@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -104,6 +104,12 @@ class Model:
     def name(self) -> str:
         """The name in commands and results."""
         return self.row.name
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The options that its results depend on, by their names in the table of options; None is the default."""
+        keyframes = None if self.propagation == Propagation(1) else str(self.propagation.keyframes)
+        return {**asdict(self.choices), "head": self.head, "keyframes": keyframes}
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -251,15 +257,10 @@ class Model:
 
         ``engine`` is in place of the one that the model was loaded with.
         """
-        chosen = self.engine_choice
+        chosen = asdict(self.engine_choice)
+        del chosen["batch"]  # it is in the network
         return open_engine(
-            self.weights.network_file(input_size, batch, graph),
-            engine=engine or chosen.engine,
-            device=chosen.device,
-            precision=chosen.precision,
-            requests=chosen.requests,
-            threads=chosen.threads,
-            deterministic=chosen.deterministic,
+            self.weights.network_file(input_size, batch, graph), **{**chosen, "engine": engine or chosen["engine"]}
         )
 
     def _open_runner(self, input_size: Size) -> Any:

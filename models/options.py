@@ -1,13 +1,15 @@
-"""Checking what a caller chose about the results of a model."""
+"""What a caller may choose about the results of a model, and its validation."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from ..pipeline.errors import UsageError
+from ..pipeline.options import LARGEST, OPTIONS, Number, filled
 from .class_names import names_from_file
 from .registry import nearest
 from .variant import ModelRow
@@ -37,36 +39,36 @@ class PostprocessOptions:
     nms: str | None = None
 
 
-def validate_options(
-    row: ModelRow,
-    own: tuple[str, ...],
-    min_score: float | None = None,
-    nms_iou: float | None = None,
-    max_detections: int | None = None,
-    *,
-    classes: Sequence[str | int] | None = None,
-    labels: Sequence[str] | str | os.PathLike[str] | None = None,
-) -> PostprocessOptions:
-    """The choices, with classes as numbers; ``own`` are the names that the weights' classes have.
+_NAMES = tuple(one.name for one in fields(PostprocessOptions))
+
+
+def validate_options(row: ModelRow, own: tuple[str, ...], given: Mapping[str, Any]) -> PostprocessOptions:
+    """The options with classes as numbers.
+
+    Args:
+        row: the model.
+        own: names of the classes that the weights have.
+        given: option -> value, as for ``load_model``; others than those of postprocessing are not looked at.
 
     Raises:
         UsageError: a value out of its range, an unknown class, or not one label per class.
     """
-    check_numbers(min_score, nms_iou, max_detections)
-    names = own if labels is None else _labels(row, own, labels)
-    numbers = None
-    if classes is not None:
-        numbers = tuple(dict.fromkeys(number for each in classes for number in _class_ids(row, names, each)))
-    return PostprocessOptions(min_score, nms_iou, max_detections, numbers, None if labels is None else names)
+    check_ranges(given)
+    labels = None if given.get("labels") is None else _labels(row, own, given["labels"])
+    classes = None
+    if given.get("classes") is not None:
+        numbers = (number for each in given["classes"] for number in _class_ids(row, labels or own, each))
+        classes = tuple(dict.fromkeys(numbers))
+    return filled(PostprocessOptions, {**given, "labels": labels, "classes": classes})
 
 
-def check_head(name: str, head: str | None, given: Mapping[str, object]) -> None:
-    """Refuse a head that a model of ours has not, and choices about detections where there are none.
+def check_head(name: str, head: str | None, given: Mapping[str, Any]) -> None:
+    """Refuse a head that a built-in model has not, and with the head ``raw`` options of postprocessing.
 
     Args:
         name: of the model.
         head: None: the model's own; ``raw``: the network's tensors.
-        given: option -> value, those about detections; None where it is not given.
+        given: option -> value, None where it is not given.
 
     Raises:
         UsageError: with what there is, or what to leave out.
@@ -75,18 +77,21 @@ def check_head(name: str, head: str | None, given: Mapping[str, object]) -> None
         return
     if head != RAW:
         raise UsageError(f"{name} has no head {head!r}; leave it out for the model's own, or give {RAW!r} for tensors")
-    unused = [option for option, value in given.items() if value is not None]
+    unused = [option for option in _NAMES if given.get(option) is not None]
     if unused:
         raise UsageError(f"{', '.join(unused)} cannot be given with head 'raw', which gives tensors and no detections")
 
 
-def check_numbers(min_score: float | None, nms_iou: float | None, max_detections: int | None) -> None:
-    """Raise UsageError where one is out of its range."""
-    for what, value in (("min_score", min_score), ("nms_iou", nms_iou)):
-        if value is not None and not 0.0 <= value <= 1.0:
-            raise UsageError(f"{what} must be in [0, 1], got {value}")
-    if max_detections is not None and max_detections < 1:
-        raise UsageError(f"max_detections must be at least 1, got {max_detections}")
+def check_ranges(given: Mapping[str, Any]) -> None:
+    """Raise UsageError where a number of postprocessing is out of the range that the table of options has."""
+    for name in _NAMES:
+        value, number = given.get(name), OPTIONS[name].read
+        if value is None or not isinstance(number, Number):
+            continue
+        open_end = number.high == LARGEST
+        if not number.low <= value <= (value if open_end else number.high):
+            bounds = f"at least {number.low}" if open_end else f"in [{number.low:g}, {number.high:g}]"
+            raise UsageError(f"{name} must be {bounds}, got {value}")
 
 
 def read_labels(labels: Sequence[str] | str | os.PathLike[str]) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from ..pipeline.execution.run import Run as GraphRun
 from ..pipeline.execution.stats import RunStats
 from ..pipeline.graph import Graph
 from ..pipeline.limits import MAX_PIXELS
+from ..pipeline.options import changed, filled, header_settings
 from ..pipeline.packet import Packet
 from ..pipeline.results.format import ModelInfo, ResultKeys
 from ..pipeline.results.frame_result import FrameResult
@@ -28,11 +29,9 @@ from ..stages.sample import Sample
 from ..stages.session import Address, Policy, Session, SessionOptions, result_of
 from ..stages.sinks.iterator import IteratorSink
 from ..stages.sinks.registry import Output
-from .default_model import default_model
 from .load import load_model
-from .model import Model, Propagation
-from .registry import MODELS
-from .weights.identify import name_and_weights
+from .model import Model
+from .resolve import ResolvedModel, resolve_model
 
 
 def run(
@@ -84,8 +83,8 @@ def run(
             ``http://127.0.0.1:8080``), functions that take each :class:`FrameResult`, or sinks.
         weights, min_score, nms_iou, max_detections, classes, labels, size, device, engine, precision,
             nms, keyframes, batch_non_key, head: as for :func:`load_model`.
-        every: run the network on every Nth frame only; the others hold its result.
-        max_fps: run the network at most so often per second of video; the others hold its result.
+        every: run the model on every Nth frame and repeat its result in between.
+        max_fps: run the model at most so often per second of video and repeat its result in between.
         start, end: seconds, or "1:02.5"; ``end`` itself is not included.
         frames: at most so many frames of each stream.
         policy: "lossless": every frame goes through; "latest": in real time, newest frame only; None:
@@ -109,45 +108,16 @@ def run(
         OutputError: an output cannot be written, exists already, or is written by another process.
         CheckpointError: the weights are damaged or belong to another model.
     """
+    given = dict(locals())  # every option by its name
     if every is not None and max_fps is not None:
         raise UsageError("give every or max_fps, not both")
     addresses = [source] if isinstance(source, str | os.PathLike) else list(source)
-    model = default_model(addresses) if model is None else model
-    options = SessionOptions(
-        overwrite=overwrite,
-        resume=resume,
-        preset=preset,
-        start=start,
-        end=end,
-        frames=frames,
-        policy=policy,
-        threads=threads,
-        deterministic=deterministic,
-        strict=strict,
-        executor=executor,
-        max_pixels=max_pixels,
-    )
-    given = {
-        "weights": weights,
-        "min_score": min_score,
-        "nms_iou": nms_iou,
-        "max_detections": max_detections,
-        "classes": classes,
-        "labels": labels,
-        "size": size,
-        "device": None if device == "auto" else device,
-        "engine": None if engine == "auto" else engine,
-        "precision": None if precision == "auto" else precision,
-        "nms": nms,
-        "keyframes": keyframes,
-        "batch_non_key": batch_non_key or None,
-        "head": head,
-    }
-    chosen = {name: value for name, value in given.items() if value is not None}
+    named = model if isinstance(model, Model) else resolve_model(model, weights=weights, sources=addresses)
+    options = filled(SessionOptions, given)
     sample = None if every is None and max_fps is None else Sample(every=every, max_fps=max_fps)
     session = Session.open(addresses, _several(outputs), options, skip=None if sample is None else sample.skip)
     try:
-        ready = _model(model, chosen, session)
+        ready = _model(named, changed(given, "model"), session)
         keys = [ready.result_keys()]
         session.outputs.refuse_empty(keys)
         ahead = 0 if any(source.live for source in session.sources) else ready.lookahead
@@ -155,7 +125,7 @@ def run(
         before = _done_before(session, stages)
         if sample is not None:
             stages = _sampled(sample, stages, keys[0], before)
-        settings = {**_settings(ready, options), "every": every, "max_fps": max_fps}
+        settings = header_settings({**given, **ready.settings})
         models = [ready.describe(session.frame_size)]
         return Run(session, session.graph(stages, models=models, keys=keys, settings=settings), keys, models)
     except BaseException:
@@ -186,8 +156,8 @@ def draw(
         ResultsError: the file is damaged, or of another version or video.
         VidgraphError: as :func:`run`.
     """
+    options = filled(SessionOptions, locals())
     replay = ReplayResults(read_results(results, max_pixels=max_pixels))
-    options = SessionOptions(overwrite=overwrite, preset=preset, threads=threads, start=start, max_pixels=max_pixels)
     session = Session.open(source, _several(outputs), options, also_read=[Path(results)])
     try:
         keys = [replay.keys]
@@ -198,30 +168,11 @@ def draw(
         raise
 
 
-def split_model(text: str) -> tuple[str, str | None]:
-    """``retinaface=weights.pth`` -> ``("retinaface", "weights.pth")``; without ``=`` no weights."""
-    name, equals, weights = text.partition("=")
-    return name, weights if equals else None
-
-
-def named_model(text: str) -> tuple[str, str | None]:
-    """As :func:`split_model`; a file alone is looked into for the model it belongs to, or stays what it is.
-
-    Raises:
-        CheckpointError: the file is missing, or fits no model, or several.
-    """
-    from .custom.open import custom_file
-
-    if "=" in text:
-        return split_model(text)
-    return (text, None) if custom_file(text, None) is not None else name_and_weights(text)
-
-
 def _several(outputs: Sequence[Output] | Output) -> list[Output]:
     return list(outputs) if isinstance(outputs, Sequence) and not isinstance(outputs, str) else [outputs]
 
 
-def _model(model: str | Model, chosen: dict[str, Any], session: Session) -> Model:
+def _model(model: Model | ResolvedModel, chosen: dict[str, Any], session: Session) -> Model:
     """The model, with the run's threads; the session closes it."""
     budget = session.budget
     shares: dict[str, Any] = {"requests": budget.requests, "threads": budget.requests * budget.request_threads}
@@ -234,33 +185,10 @@ def _model(model: str | Model, chosen: dict[str, Any], session: Session) -> Mode
         tuned = model.tuned(**shares)
         session.on_close(tuned.close)
         return tuned
-    if not model:
-        raise UsageError(f"no model was given; models are {', '.join(MODELS)}")
-    name, weights = named_model(model)
-    if weights is not None:
-        if "weights" in chosen:
-            raise UsageError(f"weights are given twice: {weights} with the model, and {chosen['weights']}")
-        chosen = {**chosen, "weights": weights}
-    loaded = load_model(name, **chosen, **shares, deterministic=session.options.deterministic)
+    chosen.pop("weights", None)  # they are resolved
+    loaded = load_model(model, **chosen, **shares, deterministic=session.options.deterministic)
     session.on_close(loaded.close)
     return loaded
-
-
-def _settings(model: Model, options: SessionOptions) -> dict[str, Any]:
-    """What results depend on, for their header; an empty setting is the model's default."""
-    choices = model.choices
-    return {
-        "head": model.head,
-        "min_score": choices.min_score,
-        "nms_iou": choices.nms_iou,
-        "nms": choices.nms,
-        "keyframes": None if model.propagation == Propagation(1) else str(model.propagation.keyframes),
-        "max_detections": choices.max_detections,
-        "classes": None if choices.classes is None else list(choices.classes),
-        "start": options.start,
-        "policy": options.policy,
-        "deterministic": options.deterministic or None,
-    }
 
 
 class Run:

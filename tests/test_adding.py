@@ -430,6 +430,52 @@ class Describe:
     def close(self): ...
 """
 
+OPTION = {
+    "pipeline/options.py": (
+        '    OptionRow("labels"',
+        '''    OptionRow("min_side", COUNT, None, "drop boxes whose shorter side is below this", "model",
+              f"{_RUN} --min-side 9", "PIXELS", in_header=True),
+    OptionRow("labels"''',
+    ),
+    "models/run.py": (
+        "    nms: str | None = None,\n",
+        "    nms: str | None = None,\n    min_side: int | None = None,\n",
+    ),
+    "models/load.py": (
+        "    nms: str | None = None,\n",
+        "    nms: str | None = None,\n    min_side: int | None = None,\n",
+    ),
+    "models/options.py": (
+        "    nms: str | None = None\n",
+        "    nms: str | None = None\n    min_side: int | None = None\n",
+    ),
+}
+"""The row, the two signatures, and what uses it: postprocessing. File -> a text that it has, and what becomes of it."""
+
+USE_OPTION = """
+import json, sys
+sys.path.insert(0, sys.argv[1])
+import vidgraph
+from generate_cli import cli_page
+from vidgraph.cli import build_parser, main
+
+assert "`--min-side PIXELS` | drop boxes whose shorter side is below this |" in cli_page()
+given = dict(size=64, precision="fp32")
+with vidgraph.load_model("yolact-edge-tiny", min_side=9, **given) as model:
+    assert model.choices.min_side == 9
+vidgraph.run("synth:street?frames=1&size=64x64", min_side=9, outputs="python.jsonl", **given).wait()
+words = ["--min-side", "9", "--size", "64", "--precision", "fp32", "-q"]
+assert main(["run", "synth:street?frames=1&size=64x64", "-o", "command.jsonl", *words]) == 0
+for name in ("python.jsonl", "command.jsonl"):
+    assert json.loads(open(name).readline())["settings"]["min_side"] == 9
+for wrong in (dict(min_side=0), dict(min_side=9, head="raw")):
+    try:
+        vidgraph.load_model("yolact-edge-tiny", **wrong)
+    except vidgraph.VidgraphError as error:
+        print(error)
+main(["run", "--help"])
+"""
+
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
@@ -737,6 +783,42 @@ def test_a_column_of_objects_is_a_stage(place: Path, clip: str, tmp_path: Path) 
 
 def _numbered(name: str, count: int) -> str:
     return ",".join(f"{name}_{number}" for number in range(1, count + 1))
+
+
+def test_an_option_is_a_row_a_signature_and_its_use(tmp_path: Path) -> None:
+    """In a package whose other files are links to the real ones."""
+    package = Path(vidgraph.__file__).parent
+    link_all(package, tmp_path / "vidgraph")
+    for folder in ("pipeline", "models"):
+        (tmp_path / "vidgraph" / folder).unlink()
+        link_all(package / folder, tmp_path / "vidgraph" / folder)
+    for name, (before, after) in OPTION.items():
+        file = tmp_path / "vidgraph" / name
+        text = file.read_text("utf-8")
+        assert text.count(before) == 1, name
+        file.unlink()
+        file.write_text(text.replace(before, after), "utf-8")
+    run = subprocess.run(
+        [sys.executable, "-c", USE_OPTION, str(package / "docs")],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path), "VIDGRAPH_CACHE": str(tmp_path / "cache")},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    assert "min_side must be at least 1, got 0" in run.stdout
+    assert "min_side cannot be given with head 'raw'" in run.stdout
+    assert "--min-side PIXELS     drop boxes whose shorter side is below this" in run.stdout
+
+
+def link_all(source: Path, target: Path) -> None:
+    """A folder of links to everything in another."""
+    target.mkdir()
+    for each in source.iterdir():
+        if each.name != "__pycache__":
+            (target / each.name).symlink_to(each)
 
 
 def test_a_kernel_is_a_folder_and_a_line(tmp_path: Path) -> None:

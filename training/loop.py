@@ -89,8 +89,8 @@ class Trainer:
         self.step, self.elapsed_s = 0, 0.0
         self.stopped = False
         self._network = task.network.to(memory_format=torch.channels_last)
-        self._optimiser = make_optimiser(self._network, settings)
-        self._average = Average(self._network, settings.average)
+        self._optimizer = make_optimizer(self._network, settings)
+        self._average = Average(self._network, settings.ema_decay)
 
     def load(self, checkpoint: dict[str, Any]) -> None:
         """Go on from a checkpoint.
@@ -101,7 +101,7 @@ class Trainer:
         try:
             self._network.load_state_dict(checkpoint["network"])
             self._average.load_state_dict(checkpoint["average"])
-            self._optimiser.load_state_dict(checkpoint["optimiser"])
+            self._optimizer.load_state_dict(checkpoint["optimizer"])
             self.step, self.elapsed_s = int(checkpoint["step"]), float(checkpoint["elapsed_s"])
         except (RuntimeError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
             raise CheckpointError(
@@ -117,7 +117,7 @@ class Trainer:
         content = {
             "network": self._network.state_dict(),
             "average": self._average.state_dict(),
-            "optimiser": self._optimiser.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
             "step": self.step,
             "elapsed_s": self.elapsed_s,
             "settings": self.settings.as_dict(),
@@ -141,7 +141,7 @@ class Trainer:
             while not self.stopped and self.settings.done(self.step, self.elapsed_s) < 1.0:
                 seen.append(self._one_step(crew, part))
                 self.elapsed_s = time.monotonic() - begun
-                if self.step % self.settings.report == 0:
+                if self.step % self.settings.log_interval == 0:
                     report = self._report(seen, self.elapsed_s - reported_s)
                     curve.add(report.as_dict())
                     tell(report)
@@ -152,16 +152,16 @@ class Trainer:
         self.save()
 
     def _one_step(self, crew: Crew, part: Part) -> dict[str, float]:
-        rate = self.settings.rate_at(self.step, self.elapsed_s)
-        for group in self._optimiser.param_groups:
+        rate = self.settings.lr_at(self.step, self.elapsed_s)
+        for group in self._optimizer.param_groups:
             group["lr"] = rate * group.get("factor", 1.0)
-        self._optimiser.zero_grad(set_to_none=True)
+        self._optimizer.zero_grad(set_to_none=True)
         total = float(crew.gradients(self.step, part))
         norm = float(nn.utils.clip_grad_norm_(self._network.parameters(), self.settings.clip))
         if not np.isfinite((total, norm)).all():
             after = f"the loss is {total} and its gradient {norm} after {self.step} steps ({part.losses})"
-            raise DivergedError(f"{after}; a lower --rate or more --warmup may help")
-        self._optimiser.step()
+            raise DivergedError(f"{after}; a lower --lr or more --warmup may help")
+        self._optimizer.step()
         self.step += 1
         self._average.update(self._network, self.step)
         return {**part.losses, "total": total, "norm": norm}
@@ -172,7 +172,7 @@ class Trainer:
         images = len(seen) * self.settings.batch * (2 if self.settings.stage == "video" else 1)
         done = self.settings.done(self.step, self.elapsed_s)
         left_s = self.elapsed_s * (1 - done) / done if done else float("inf")
-        rate = self._optimiser.param_groups[0]["lr"]
+        rate = self._optimizer.param_groups[0]["lr"]
         return Report(self.step, means, rate, images / max(taken_s, 1e-9), done, left_s, norm)
 
 
@@ -234,21 +234,24 @@ def _part(open_task: Callable[[nn.Module], Task], settings: TrainSettings, netwo
 def prepare(network: nn.Module, settings: TrainSettings) -> None:
     """Into the mode of training."""
     network.train()
-    if settings.freeze_norm:
+    if settings.freeze_bn:
         for module in network.modules():
             if isinstance(module, nn.modules.batchnorm._BatchNorm):
                 module.eval()
 
 
-def make_optimiser(network: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:
+def make_optimizer(network: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:
     """What changes the weights; only convolutions decay."""
     trained = [each for each in network.parameters() if each.requires_grad]
     groups = [
-        {"params": [each for each in trained if each.ndim >= LOWEST_GROUP], "weight_decay": settings.weight_decay},
+        {
+            "params": [each for each in trained if each.ndim >= LOWEST_GROUP],
+            "weight_decay": settings.applied_weight_decay,
+        },
         {"params": [each for each in trained if each.ndim < LOWEST_GROUP], "weight_decay": 0.0},
     ]
-    if settings.optimiser == "muon":
-        return Muon(network, settings.peak_rate, settings.weight_decay)
-    if settings.optimiser == "sgd":
-        return torch.optim.SGD(groups, lr=settings.peak_rate, momentum=0.9)
-    return torch.optim.AdamW(groups, lr=settings.peak_rate)
+    if settings.optimizer == "muon":
+        return Muon(network, settings.peak_lr, settings.applied_weight_decay)
+    if settings.optimizer == "sgd":
+        return torch.optim.SGD(groups, lr=settings.peak_lr, momentum=0.9)
+    return torch.optim.AdamW(groups, lr=settings.peak_lr)

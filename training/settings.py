@@ -12,12 +12,12 @@ from .augment import Augmentation
 
 Stage = Literal["image", "video"]
 
-OPTIMISERS = ("muon", "adamw", "sgd")
+OPTIMIZERS = ("muon", "adamw", "sgd")
 BOX_LOSSES = ("giou", "smooth-l1")
-SCORES = ("fit", "class")
+SCORE_TARGETS = ("iou", "class")
 PRECISIONS = ("fp32", "bf16")
-PEAK_RATES = {"muon": 5e-3, "adamw": 1e-3, "sgd": 1e-2}
-MAY_CHANGE = ("steps", "hours", "checkpoint_minutes", "report", "threads")
+PEAK_LR = {"muon": 5e-3, "adamw": 1e-3, "sgd": 1e-2}
+MAY_CHANGE = ("steps", "hours", "checkpoint_minutes", "log_interval", "threads")
 """Settings that a resumed training may have otherwise than before."""
 DEFAULT_STEPS = 20_000
 LEAST_PART = 4
@@ -33,26 +33,26 @@ class TrainSettings:
         steps: the training ends after this many; None: by ``hours`` alone.
         hours: it ends after this time, counted over all its runs; None: by ``steps`` alone.
         batch: frames (``video``: pairs of frames) of a step.
-        rate: the learning rate at its highest; None: 5e-3 for ``muon``, 1e-3 for ``adamw``, 1e-2 for ``sgd``.
-        optimiser: ``muon`` (see :mod:`.muon`), ``adamw`` or ``sgd`` (momentum 0.9).
-        decay: weight decay of convolutions; None: 5e-4 for ``sgd``, 0.02 for the others.
-        boxes: their loss: ``giou``, or ``smooth-l1`` as published.
-        scores: of instances: ``fit``, they also say how well the box fits, or ``class`` as published.
+        lr: the learning rate at its highest; None: 5e-3 for ``muon``, 1e-3 for ``adamw``, 1e-2 for ``sgd``.
+        optimizer: ``muon`` (see :mod:`.muon`), ``adamw`` or ``sgd`` (momentum 0.9).
+        weight_decay: of convolutions; None: 5e-4 for ``sgd``, 0.02 for the others.
+        box_loss: ``giou``, or ``smooth-l1`` as published.
+        score_target: of instances: ``iou``: scores also learn how well the box fits; ``class`` as published.
         warmup: steps in which the rate rises.
-        average: decay of the running average of the weights, which is what is kept in the end.
+        ema_decay: decay of the running average of the weights, which is what is kept in the end.
         clip: greatest norm of the gradient.
         seed: of weights, order and augmentation.
         precision: ``fp32``, or ``bf16`` where the processor has it.
-        distance: ``video``: the key frame is at most this many frames before.
+        max_frame_gap: ``video``: the key frame is at most this many frames before.
         flow: weight of the flow's error where the data set knows the flow.
-        match: weight of the distance of warped features to the frame's own.
-        several: best anchors of each object that find it in any case; 1 as published.
-        freeze_norm: norms keep their statistics.
+        feature_loss: weight of the distance of warped features to the frame's own.
+        anchors_per_object: best anchors of each object that find it in any case; 1 as published.
+        freeze_bn: norms keep their statistics.
         checkpoint_minutes: between two checkpoints.
-        report: steps between two lines of the curve.
-        part: of each side of a frame that fills the input, as :attr:`.augment.Augmentation.part`; None: as much as
-            makes things as large as in the input that the model has by itself, for compact variants of YolactEdge,
-            whose anchors have the same pixels in any input; else all.
+        log_interval: steps between two lines of the curve.
+        input_crop: share of each side of a frame that fills the input, as :attr:`.augment.Augmentation.part`; None: for
+            compact variants of YolactEdge, whose anchors have the same pixels in any input, as much as makes objects as
+            large as in the model's own input; else all.
         threads: cores to use; None: all there are.
         processes: that share each step; 0: one for each core, but none with fewer than ``LEAST_PART`` frames.
         augment: how much of the augmentation frames get, in [0, 1]; see :meth:`.augment.Augmentation.at`.
@@ -63,36 +63,36 @@ class TrainSettings:
     steps: int | None = None
     hours: float | None = None
     batch: int = 16
-    rate: float | None = None
-    optimiser: str = "muon"
-    decay: float | None = None
-    boxes: str = "giou"
-    scores: str = "fit"
+    lr: float | None = None
+    optimizer: str = "muon"
+    weight_decay: float | None = None
+    box_loss: str = "giou"
+    score_target: str = "iou"
     warmup: int = 300
-    average: float = 0.999
+    ema_decay: float = 0.999
     clip: float = 10.0
     seed: int = 0
     precision: str = "fp32"
-    distance: int = 5
+    max_frame_gap: int = 5
     flow: float = 0.5
-    match: float = 0.0
-    several: int = 6
-    freeze_norm: bool = False
+    feature_loss: float = 0.0
+    anchors_per_object: int = 6
+    freeze_bn: bool = False
     checkpoint_minutes: float = 10.0
-    report: int = 20
-    part: float | None = None
+    log_interval: int = 20
+    input_crop: float | None = None
     threads: int | None = None
     processes: int = 0
     augment: float = 1.0
     augmentation: Augmentation = field(default_factory=Augmentation)
 
     def __post_init__(self) -> None:
-        if self.optimiser not in OPTIMISERS:
-            raise UsageError(f"optimiser must be {' or '.join(OPTIMISERS)}, got {self.optimiser!r}")
-        if self.boxes not in BOX_LOSSES:
-            raise UsageError(f"boxes must be {' or '.join(BOX_LOSSES)}, got {self.boxes!r}")
-        if self.scores not in SCORES:
-            raise UsageError(f"scores must be {' or '.join(SCORES)}, got {self.scores!r}")
+        if self.optimizer not in OPTIMIZERS:
+            raise UsageError(f"optimizer must be {' or '.join(OPTIMIZERS)}, got {self.optimizer!r}")
+        if self.box_loss not in BOX_LOSSES:
+            raise UsageError(f"box_loss must be {' or '.join(BOX_LOSSES)}, got {self.box_loss!r}")
+        if self.score_target not in SCORE_TARGETS:
+            raise UsageError(f"score_target must be {' or '.join(SCORE_TARGETS)}, got {self.score_target!r}")
         if self.precision not in PRECISIONS:
             raise UsageError(f"precision of training must be {' or '.join(PRECISIONS)}, got {self.precision!r}")
         if not 0.0 <= self.augment <= 1.0:
@@ -113,14 +113,14 @@ class TrainSettings:
         return max(1, (self.threads or available_cores()) // self.processes)
 
     @property
-    def peak_rate(self) -> float:
+    def peak_lr(self) -> float:
         """The highest learning rate."""
-        return self.rate if self.rate is not None else PEAK_RATES[self.optimiser]
+        return self.lr if self.lr is not None else PEAK_LR[self.optimizer]
 
     @property
-    def weight_decay(self) -> float:
+    def applied_weight_decay(self) -> float:
         """Of convolutions."""
-        return self.decay if self.decay is not None else (5e-4 if self.optimiser == "sgd" else 0.02)
+        return self.weight_decay if self.weight_decay is not None else (5e-4 if self.optimizer == "sgd" else 0.02)
 
     def done(self, step: int, elapsed_s: float) -> float:
         """How much of the training lies behind ``step`` steps and ``elapsed_s`` seconds, in [0, 1]."""
@@ -128,14 +128,14 @@ class TrainSettings:
         parts += [elapsed_s / (3600 * self.hours)] if self.hours is not None else []
         return min(1.0, max(parts))
 
-    def rate_at(self, step: int, elapsed_s: float) -> float:
+    def lr_at(self, step: int, elapsed_s: float) -> float:
         """The learning rate of a step: a short rise, then half a cosine over the whole training.
 
         It depends on nothing but how far the training is: a resumed training with more steps goes on where a
         training of that length would be.
         """
         rise = min(1.0, (step + 1) / (self.warmup + 1))
-        return self.peak_rate * rise * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * self.done(step, elapsed_s))))
+        return self.peak_lr * rise * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * self.done(step, elapsed_s))))
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values."""

@@ -15,7 +15,7 @@ from ..pipeline.errors import CheckpointError, OutputError
 
 CHECKPOINT, WEIGHTS, CURVE, ABOUT, LABELS = "checkpoint.pt", "last.pth", "curve.jsonl", "training.json", "labels.txt"
 FORMAT = 1
-_PARTS = {"format", "network", "average", "optimiser", "step", "elapsed_s", "settings"}
+_PARTS = {"format", "network", "average", "optimizer", "step", "elapsed_s", "settings"}
 
 
 class Average:

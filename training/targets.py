@@ -13,7 +13,7 @@ CROWD_OVERLAP = 0.7
 """An anchor of which this part lies in an ignored object takes no part."""
 
 NEARLY = 0.6
-"""See :attr:`MatchRule.several`."""
+"""See :attr:`MatchRule.anchors_per_object`."""
 
 Floats = NDArray[np.float32]
 
@@ -26,14 +26,14 @@ class MatchRule:
         positive: an anchor finds the object that it overlaps (IoU) by at least this.
         negative: below this overlap it is background; in between it takes no part.
         best: the best anchor of an object that overlaps it by at least this finds it in any case.
-        several: so do this many of its best anchors, 1 or more, but for those that overlap it by less than
+        anchors_per_object: so do this many of its best anchors, 1 or more, but for those that overlap it by less than
             ``NEARLY`` of what the best does. Objects that fit no anchor well need it.
     """
 
     positive: float
     negative: float
     best: float = 0.0
-    several: int = 1
+    anchors_per_object: int = 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,8 +76,8 @@ def match(
     if len(kept):
         overlaps = overlap(boxes[kept], corners)
         found, most = overlaps.argmax(axis=0), overlaps.max(axis=0)
-        if rule.several > 1:
-            near = _near_anchors(overlaps, rule.several)
+        if rule.anchors_per_object > 1:
+            near = _near_anchors(overlaps, rule.anchors_per_object)
             taken = (near.max(axis=0) > 0.0) & (most < rule.positive)
             found[taken], most[taken] = near[:, taken].argmax(axis=0), rule.positive
         for row, anchor in _best_anchors(overlaps, rule.best):
@@ -114,13 +114,13 @@ def _best_anchors(overlaps: Floats, least: float) -> list[tuple[int, int]]:
     return chosen
 
 
-def _near_anchors(overlaps: Floats, several: int) -> Floats:
+def _near_anchors(overlaps: Floats, anchors_per_object: int) -> Floats:
     """The overlaps [N, P] of each object's best anchors, and 0 for the others."""
     least = NEARLY * overlaps.max(axis=1)
     for row, each in enumerate(overlaps):
         near = each[each > least[row]]  # few, so that sorting all anchors is saved
-        if len(near) > several:
-            least[row] = np.partition(near, -several)[-several]
+        if len(near) > anchors_per_object:
+            least[row] = np.partition(near, -anchors_per_object)[-anchors_per_object]
     return np.where((overlaps >= least[:, None]) & (overlaps > 0.0), overlaps, np.float32(0.0))
 
 

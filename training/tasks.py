@@ -93,22 +93,22 @@ class InstanceTask:
             family.input_format(row.name),
             priors_of(config, size),
             VARIANCES,
-            replace(YOLACT_RULE, several=settings.several),
+            replace(YOLACT_RULE, anchors_per_object=settings.anchors_per_object),
             classes=len(config.class_names),
             proto=config.proto_size(size),
             semantic=map_size(size, 8),
             flow=map_size(size, 16),
         )
         self._augmentation = augmentation_of(row, size, settings)
-        giou, fit = GIOU if settings.boxes == "giou" else None, settings.scores == "fit"
-        self._weights = Weights(flow=settings.flow, match=settings.match, inside=INSIDE, giou=giou, fit=fit)
+        giou, fit = GIOU if settings.box_loss == "giou" else None, settings.score_target == "iou"
+        self._weights = Weights(flow=settings.flow, match=settings.feature_loss, inside=INSIDE, giou=giou, fit=fit)
 
     def batch(self, numbers: NDArray[np.int64], random: np.random.Generator) -> Batch:
         """See :class:`Task`."""
         how = self._augmentation
         if self._settings.stage == "image":
             return instance_batch(self._cache, numbers, self.layout, how, random)
-        return pair_batch(self._cache, numbers, self.layout, how, random, distance=self._settings.distance)
+        return pair_batch(self._cache, numbers, self.layout, how, random, distance=self._settings.max_frame_gap)
 
     def losses(self, batch: Batch) -> Losses:
         """Of the pictures; or of key frames and of the frames after them, each with its own share."""
@@ -184,10 +184,10 @@ class FaceTask:
             np.linspace(0, len(without) - 1, min(len(without), int(EMPTY_SHARE * len(with_faces)))).astype(int)
         ]
         self.numbers = np.sort(np.concatenate([with_faces, some]))
-        rule = replace(FACE_RULE, several=settings.several)
+        rule = replace(FACE_RULE, anchors_per_object=settings.anchors_per_object)
         self.layout = Layout(size, family.input_format(row.name), priors_of(config, size), config.variances, rule)
         self._augmentation = augmentation_of(row, size, settings)
-        self._weights = replace(FACE_WEIGHTS, giou=GIOU) if settings.boxes == "giou" else FACE_WEIGHTS
+        self._weights = replace(FACE_WEIGHTS, giou=GIOU) if settings.box_loss == "giou" else FACE_WEIGHTS
 
     def batch(self, numbers: NDArray[np.int64], random: np.random.Generator) -> FaceBatch:
         """See :class:`Task`."""
@@ -206,9 +206,9 @@ def augmentation_of(row: ModelRow, size: Size, settings: TrainSettings) -> Augme
 
 
 def part_of_frame(row: ModelRow, size: Size, settings: TrainSettings) -> float:
-    """See :attr:`.settings.TrainSettings.part`, for an input of ``size``."""
-    if settings.part is not None or row.folder != "yolact_edge":
-        return settings.part or 1.0
+    """See :attr:`.settings.TrainSettings.input_crop`, for an input of ``size``."""
+    if settings.input_crop is not None or row.folder != "yolact_edge":
+        return settings.input_crop or 1.0
     family: Any = row.family()
     config = family.config(row.name)
     return min(size[1] / config.side, 1.0) if config.compact else 1.0

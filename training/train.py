@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ..models.family import Family
-from ..models.registry import find_model
+from ..models.resolve import resolve_model
 from ..models.variant import ModelRow
 from ..models.weights.checkpoint import check_values, load_network, read_state_dict
 from ..pipeline.claims import alone
@@ -75,7 +75,7 @@ def train(
     """Train a model.
 
     Args:
-        model: its name.
+        model: its name; a checkpoint alone is its name and ``weights``.
         data: address of the data set.
         folder: what the training leaves goes here.
         settings: how.
@@ -97,7 +97,9 @@ def train(
         CheckpointError: ``weights`` or the checkpoint are damaged or do not fit.
     """
     torch.set_num_threads(settings.process_threads)
-    row = find_model(model)
+    resolved = resolve_model(model, weights=weights)
+    row = resolved.built_in(f"{resolved.given} is an ONNX file, which cannot be trained; name a model")
+    weights = resolved.weights
     if not resume:
         _make_folder(folder)
     with alone(folder):

@@ -19,11 +19,12 @@ from ...pipeline.execution.threads import available_cores
 from ...stages.inference.preprocess import Size
 from ..model import EngineChoice, Model
 from ..options import read_labels, validate_options
+from ..resolve import written_by_vidgraph
 from .cost import flop_of
 from .defaults import numbers_text
 from .family import CustomWeights
 from .inspect import CustomNetwork, InspectedFile, inspect_file, parse_outputs
-from .open import placement, written_by_vidgraph
+from .open import placement
 
 RUNS, MOST_S = 15, 1.5
 """A speed is the median of so many runs, or of as many (three at least) as go into this time."""
@@ -122,7 +123,7 @@ def _run(custom: CustomNetwork, engine: str) -> str:
         VidgraphError: it cannot be run, or what it gives cannot be read.
     """
     weights = CustomWeights.of(custom.path.stem, custom, engine)
-    choices = validate_options(weights.row, custom.class_names, None, None, None, classes=None, labels=None)
+    choices = validate_options(weights.row, custom.class_names, {})
     size, chosen = placement(custom.about.input, custom.size), EngineChoice(engine, threads=available_cores())
     noise = np.random.default_rng(0).integers(0, 256, (*custom.size, 3)).astype(np.uint8)
     with Model(weights.row, weights, size, chosen, choices, head=custom.head.kind) as model:

@@ -1,4 +1,4 @@
-"""Which files are custom ONNX models, and how one is opened."""
+"""How a custom ONNX model is opened."""
 
 from __future__ import annotations
 
@@ -9,12 +9,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from ...engines.onnx_file import read_info, read_metadata
+from ...engines.onnx_file import read_info
 from ...pipeline.errors import UsageError
 from ...stages.inference.preprocess import InputSize, Size
 from ..options import read_labels
-from ..registry import find_model
-from ..weights.onnx_export import is_exported
 from .defaults import assumed_rows, assumptions
 from .description import InputDescription
 from .family import CustomWeights
@@ -22,38 +20,6 @@ from .inspect import CustomNetwork, inspect_model, seen_outputs
 from .static_shapes import with_static_shapes
 
 LOG = logging.getLogger("vidgraph")
-
-
-def custom_file(name: str, weights: str | os.PathLike[str] | None) -> tuple[str, Path] | None:
-    """Name and path of a custom ONNX model, or None where a built-in model is meant.
-
-    Args:
-        name: the path of an ONNX file, or with ``weights`` a name that no built-in model has.
-        weights: the path of an ONNX file.
-
-    Raises:
-        CheckpointError: an ONNX file is missing or damaged.
-    """
-    if weights is None:
-        path = Path(name).expanduser()
-        return (path.stem, path) if is_exported(path) and not written_by_vidgraph(path) else None
-    path = Path(weights).expanduser()
-    if not is_exported(path) or _built_in(name) or written_by_vidgraph(path):
-        return None
-    return name, path
-
-
-def written_by_vidgraph(path: Path) -> bool:
-    """Whether an ONNX file is one of ``vidgraph export``."""
-    return "vidgraph.model" in read_metadata(path)
-
-
-def _built_in(name: str) -> bool:
-    try:
-        find_model(name)
-    except UsageError:
-        return False
-    return True
 
 
 @dataclass(frozen=True, slots=True)

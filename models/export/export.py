@@ -8,13 +8,13 @@ from pathlib import Path
 
 from ...pipeline.claims import alone, whole_file
 from ...pipeline.errors import OutputError, UsageError
-from ..registry import find_model
+from ..resolve import ResolvedModel, resolve_model
 from ..variant import ModelRow
 from ..weights.find import Weights, graph_file
 
 
 def export(
-    model: str,
+    model: str | ResolvedModel,
     weights: str | os.PathLike[str] | None = None,
     size: tuple[int, int] | None = None,
     batch: int = 1,
@@ -28,7 +28,7 @@ def export(
     """Write a model as a static-shape ONNX file; a video model as two, ``…-key.onnx`` and ``…-non_key.onnx``.
 
     Args:
-        model: a name of ``MODELS``.
+        model: a name of ``MODELS``, ``NAME=FILE``, or a file of weights.
         weights: a checkpoint (its first use needs torch) or a file exported before (does not); by
             default what ``vidgraph pull`` has fetched.
         size: height and width of the input, in pixels; None: the model's own, or 360 and 640 where the frame decides.
@@ -50,7 +50,8 @@ def export(
         SourceError: the frames to calibrate with cannot be read.
         MissingExtraError: torch or nncf is needed and not installed.
     """
-    row = find_model(model)
+    resolved = resolve_model(model, weights=weights)
+    row = exportable(resolved)
     size = default_size(row) if size is None else size
     if not isinstance(size, tuple) or len(size) != 2 or min(size) < 1 or batch < 1:
         raise UsageError(
@@ -62,12 +63,21 @@ def export(
         for each in targets.values():
             if each.exists() and not force:
                 raise OutputError(f"{each} exists; choose another name or overwrite it (-y, force=True)")
-        found = Weights.find(row, weights)
+        found = Weights.find(row, resolved.weights)
         network = _network(found, size, precision, calibrate, frames)
         for graph, each in targets.items():
             with whole_file(each, overwrite=force) as part:
                 part.write_bytes(network(size, batch, graph))
     return next(iter(targets.values()))
+
+
+def exportable(resolved: ResolvedModel) -> ModelRow:
+    """The row of a model that can be exported.
+
+    Raises:
+        UsageError: it is an ONNX file already.
+    """
+    return resolved.built_in(f"{resolved.given} is an ONNX file already; --template writes the TOML that describes it")
 
 
 def _network(

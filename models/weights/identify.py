@@ -31,19 +31,6 @@ def identify(path: Path) -> ModelRow:
     return MODELS[names[0]]
 
 
-def name_and_weights(name: str) -> tuple[str, str | None]:
-    """Name and weights of what is called ``name``: a model, or a file of weights of one.
-
-    Raises:
-        CheckpointError: the file is missing or damaged, or fits no model, or several.
-        MissingExtraError: torch is needed and not installed.
-    """
-    path = Path(name)
-    if path.is_file() or path.suffix.lower() in (".pth", ".pt"):
-        return identify(path).name, name
-    return name, None
-
-
 def identify_checkpoint(path: Path) -> list[str]:
     """The names of the models that a file may belong to.
 

@@ -158,7 +158,7 @@ def test_without_nncf_the_extra_is_named(
 
 def test_compare_shows_outputs_and_detections(faces8: Path, face_weights: Path, face_clip: Path) -> None:
     compared = compare_engines(
-        face_clip, "retinaface", weights=face_weights, other_weights=faces8, size=(120, 160), frames=4
+        face_clip, "retinaface", weights=face_weights, candidate_model=str(faces8), size=(120, 160), frames=4
     )
     assert "(onnxruntime, fp32, cpu)" in compared.table
     assert "(openvino, int8, cpu)" in compared.table
@@ -168,7 +168,7 @@ def test_compare_shows_outputs_and_detections(faces8: Path, face_weights: Path, 
     assert results is not None
     assert results.frames == compared.frames == 4
     assert results.pairs <= min(results.reference, results.other)
-    same = compare_engines(face_clip, "retinaface", weights=face_weights, other="openvino:fp32", frames=2).results
+    same = compare_engines(face_clip, "retinaface", weights=face_weights, candidate="openvino:fp32", frames=2).results
     assert same is not None
     assert 0 < same.pairs == same.reference == same.other
     assert max(same.box_px) < 1e-2
@@ -249,7 +249,7 @@ def test_int8_graphs_of_a_video_model_stay_near_fp32(
 ) -> None:
     name = "yolact-edge-vid-resnet50"
     compared = compare_engines(
-        face_clip, name, weights=seeded_checkpoint(name), other_weights=video8, size=96, frames=2
+        face_clip, name, weights=seeded_checkpoint(name), candidate_model=str(video8), size=96, frames=2
     )
     rows = {row.output: row for row in compared.rows}
     assert {output.partition("/")[0] for output in rows} == {"key", "non_key"}
@@ -274,7 +274,9 @@ def test_trained_faces_survive(
     clip, weights = shared("media/faces_1080p.mp4"), checkpoint("retinaface")
     given = {"precision": "int8", "calibrate": clip, "frames": 16}
     faces = export("retinaface", weights, (180, 320), path=tmp_path / "faces.onnx", **given)
-    results = compare_engines(clip, "retinaface", weights=weights, other_weights=faces, size=320, frames=12).results
+    results = compare_engines(
+        clip, "retinaface", weights=weights, candidate_model=str(faces), size=320, frames=12
+    ).results
     assert results is not None
     assert results.reference >= 15
     vnni = processor().flags & {"avx_vnni", "avx512_vnni", "amx_int8", "i8mm"}

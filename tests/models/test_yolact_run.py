@@ -13,7 +13,8 @@ from vidgraph.models import ResultKeys
 from vidgraph.models.load import load_model
 from vidgraph.models.model import Model, Propagation
 from vidgraph.models.registry import find_model
-from vidgraph.models.run import named_model, run
+from vidgraph.models.resolve import resolve_model
+from vidgraph.models.run import run
 from vidgraph.pipeline.errors import UsageError
 from vidgraph.pipeline.packet import DETECTIONS, KEY_FRAME
 from vidgraph.stages.inference.key_frames import PhasedInterval
@@ -64,7 +65,7 @@ def test_executors_and_batches_give_the_same_masks(load: Callable[..., Model], f
     assert len(serial) == 12
     assert any("mask" in item for line in serial for item in line["objects"])
     assert lines(load(requests=2), face_clip, tmp_path / "threaded.jsonl") == serial
-    assert lines(load(batch_non_key=True), face_clip, tmp_path / "throughput.jsonl") == serial
+    assert lines(load(batch_non_key=True), face_clip, tmp_path / "batch_non_key.jsonl") == serial
 
 
 def test_every_frame_a_key_frame_differs_from_the_published_interval(
@@ -145,8 +146,10 @@ def test_key_frames_may_be_others_than_the_model_was_loaded_with(load: Callable[
 
 def test_a_file_says_which_model_it_is(weights: Path, command_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VIDGRAPH_CACHE", str(command_cache))
-    name, file = named_model(str(weights))
-    assert (find_model(name).folder, file) == ("yolact_edge", str(weights))
+    resolved = resolve_model(str(weights))
+    name, row = resolved.name, resolved.built_in("it is one of ours")
+    assert (row.folder, resolved.weights) == ("yolact_edge", weights)
+    assert row is find_model(name)
     with load_model(str(weights), size=64) as model:
         assert (model.name, model.weights.path) == (name, weights)
 

@@ -143,14 +143,14 @@ def test_training_reaches_every_weight(variant: str, torch: Any) -> None:
     """A key frame and one that follows it, end to end; what the start has at zero moves after two steps."""
     network: Any = FAMILY.network(variant).train()
     images = torch.randn((2, 2, 3, 160, 256), generator=torch.Generator().manual_seed(0))
-    optimiser = torch.optim.SGD(network.parameters(), lr=1e-3)
+    optimizer = torch.optim.SGD(network.parameters(), lr=1e-3)
     for _ in range(3):
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         key = network.look(images[0])
         after = network.follow(images[1], key.state)
         outputs = (*key.outputs, *after.outputs, network.semantic(key.levels), after.motions[1].flow + 1)
         sum(each.square().mean() for each in outputs).backward()
-        optimiser.step()
+        optimizer.step()
     assert [name for name, each in network.named_parameters() if each.grad is None or not each.grad.any()] == []
 
 

@@ -165,10 +165,10 @@ def test_the_part_follows_from_the_anchors() -> None:
     instances, faces = find_model("yolact-edge-tiny"), find_model("retinaface-tiny")
     assert part_of_frame(instances, (224, 384), TrainSettings()) == pytest.approx(384 / 768)
     assert part_of_frame(instances, (704, 1280), TrainSettings()) == 1.0
-    assert part_of_frame(instances, (224, 384), TrainSettings(part=1.0)) == 1.0
+    assert part_of_frame(instances, (224, 384), TrainSettings(input_crop=1.0)) == 1.0
     assert part_of_frame(find_model("yolact-resnet50"), (224, 384), TrainSettings()) == 1.0
     assert part_of_frame(faces, (224, 384), TrainSettings()) == 1.0
-    assert part_of_frame(faces, (224, 384), TrainSettings(part=0.7)) == 0.7
+    assert part_of_frame(faces, (224, 384), TrainSettings(input_crop=0.7)) == 0.7
 
 
 def masks_of(cache: FrameCache, row: int) -> np.ndarray:
@@ -234,7 +234,7 @@ def test_flow_adds_up_over_frames() -> None:
 def test_a_batch_says_where_the_objects_are(cache: FrameCache) -> None:
     """Frames as they are: cells of the prototypes, and of the semantic map, against the masks."""
     row = find_model("yolact-edge-tiny")
-    settings = TrainSettings(augmentation=NO_AUGMENTATION, part=1.0)
+    settings = TrainSettings(augmentation=NO_AUGMENTATION, input_crop=1.0)
     task = open_task(row, row.family(), cache, settings, size=SIZE, network=torch.nn.Identity())
     assert isinstance(task, InstanceTask)
     batch = task.batch(np.array([0, 6]), np.random.default_rng(0))

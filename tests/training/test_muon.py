@@ -48,17 +48,17 @@ def test_orthogonal_matrices(shape: tuple[int, int]) -> None:
 def test_convolutions_take_orthogonal_steps() -> None:
     net = network()
     before = copy.deepcopy(net.state_dict())
-    optimiser = Muon(net, 0.01, 0.1)
+    optimizer = Muon(net, 0.01, 0.1)
     with_gradients(net, 0)
     gradients = {name: each.grad.clone() for name, each in net.named_parameters() if each.grad is not None}
-    optimiser.step()
+    optimizer.step()
     for name in HIDDEN:
         weight, old = net.state_dict()[name], before[name]
         rate = 0.01 * 1.0  # the factor is the trainer's to apply: groups say it
         longer = max(1.0, len(old) / old[0].numel()) ** 0.5
         wanted = old * (1 - rate * 0.1) - rate * longer * orthogonal(gradients[name].flatten(1)).reshape(old.shape)
         np.testing.assert_allclose(weight, wanted, atol=2e-6)
-    assert [group.get("factor", 1.0) for group in optimiser.param_groups] == [1.0, 1.0, FACTOR]
+    assert [group.get("factor", 1.0) for group in optimizer.param_groups] == [1.0, 1.0, FACTOR]
 
 
 def test_everything_else_is_adamw() -> None:
@@ -71,24 +71,24 @@ def test_everything_else_is_adamw() -> None:
     ]
     adam = torch.optim.AdamW(groups, lr=0.01)
     for step in range(3):
-        for net, optimiser in zip(nets, (muon, adam), strict=True):
+        for net, optimizer in zip(nets, (muon, adam), strict=True):
             with_gradients(net, step)
-            optimiser.step()
+            optimizer.step()
     ours, theirs = (net.state_dict() for net in nets)
     assert [name for name in weights if not torch.equal(ours[name], theirs[name])] == list(HIDDEN)
 
 
 def test_goes_on_from_its_state() -> None:
     whole = network()
-    optimiser = Muon(whole, 0.01, 0.1)
+    optimizer = Muon(whole, 0.01, 0.1)
     for step in range(2):
         with_gradients(whole, step)
-        optimiser.step()
+        optimizer.step()
     resumed = network()
     resumed.load_state_dict(whole.state_dict())
     other = Muon(resumed, 0.01, 0.1)
-    other.load_state_dict(copy.deepcopy(optimiser.state_dict()))
-    for net, each in ((whole, optimiser), (resumed, other)):
+    other.load_state_dict(copy.deepcopy(optimizer.state_dict()))
+    for net, each in ((whole, optimizer), (resumed, other)):
         with_gradients(net, 7)
         each.step()
     for name, value in whole.state_dict().items():

@@ -67,18 +67,18 @@ def test_an_object_takes_several_of_its_anchors() -> None:
     """It overlaps the left one by 0.2, the middle one by 0.2 and the right one not at all."""
     narrow = [(0.4, 0.0, 0.5, 1.0)]
     assert matched(narrow)[1] == [0]
-    assert matched(narrow, MatchRule(0.5, 0.4, several=2))[1] == [0, 2]
-    assert matched(narrow, MatchRule(0.5, 0.4, several=3))[1] == [0, 2]
+    assert matched(narrow, MatchRule(0.5, 0.4, anchors_per_object=2))[1] == [0, 2]
+    assert matched(narrow, MatchRule(0.5, 0.4, anchors_per_object=3))[1] == [0, 2]
 
 
 def test_but_none_that_it_overlaps_much_less_than_the_best() -> None:
     """1 and 1/3."""
-    assert matched([(0, 0, 0.5, 1)], MatchRule(0.5, 0.4, several=2))[1] == [0]
+    assert matched([(0, 0, 0.5, 1)], MatchRule(0.5, 0.4, anchors_per_object=2))[1] == [0]
 
 
 def test_several_take_no_anchor_of_an_object_that_fits_it() -> None:
     boxes: list[Box] = [(0.25, 0, 0.75, 1), (0.4, 0.0, 0.5, 1.0)]
-    assert matched(boxes, MatchRule(0.5, 0.4, several=3)) == ([2, 0, 1], [0, 2], [1, 0])
+    assert matched(boxes, MatchRule(0.5, 0.4, anchors_per_object=3)) == ([2, 0, 1], [0, 2], [1, 0])
 
 
 def test_ignored_objects_are_found_by_none_and_make_none_background() -> None:

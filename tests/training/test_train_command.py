@@ -22,7 +22,7 @@ WAITED_FOR_S = 100.0
 def test_ctrl_c_ends_a_training_in_order_and_it_goes_on(
     command: Command, vidgraph: Callable[..., Ended], tmp_path: Path
 ) -> None:
-    words = ("train", MODEL, *STREET, "-o", "run", "--report", 1, "--quiet")
+    words = ("train", MODEL, *STREET, "-o", "run", "--log-interval", 1, "--quiet")
     curve = tmp_path / "run" / "curve.jsonl"
     with command.start(*words, "--steps", 100000) as process:
         try:
@@ -46,7 +46,7 @@ def test_ctrl_c_ends_a_training_in_order_and_it_goes_on(
 @pytest.fixture
 def two_steps(vidgraph: Callable[..., Ended]) -> tuple[object, ...]:
     """The words of a command that trained for two steps, in the folder ``run``."""
-    words = ("train", MODEL, *STREET, "-o", "run", "--steps", 2, "--report", 1)
+    words = ("train", MODEL, *STREET, "-o", "run", "--steps", 2, "--log-interval", 1)
     ended = vidgraph(*words)
     assert ended.code == 0, ended.err
     assert "step 2, 100.0%: box " in ended.err
@@ -94,8 +94,8 @@ def test_a_training_is_not_written_over_nor_continued_by_mistake(
     assert vidgraph(*two_steps).line == (
         "run holds a training already; --resume goes on with it, -y begins again, or name another folder"
     )
-    assert vidgraph(*two_steps, "--resume", "--rate", 0.5).line == (
-        "run was begun with rate None, not 0.5; go on as before, or begin another with -o"
+    assert vidgraph(*two_steps, "--resume", "--lr", 0.5).line == (
+        "run was begun with lr None, not 0.5; go on as before, or begin another with -o"
     )
     elsewhere = [*map(str, two_steps)]
     elsewhere[elsewhere.index("run")] = "nothing"

@@ -75,7 +75,9 @@ def test_a_resumed_training_is_the_one_that_was_not_interrupted(processes: int, 
     """The first is stopped after its second step, in the same epoch; both then take four."""
 
     def settings(steps: int) -> TrainSettings:
-        return TrainSettings(steps=steps, batch=4, processes=processes, threads=processes, part=1.0, warmup=2, report=1)
+        return TrainSettings(
+            steps=steps, batch=4, processes=processes, threads=processes, input_crop=1.0, warmup=2, log_interval=1
+        )
 
     trainers: list[Trainer] = []
 
@@ -99,7 +101,9 @@ def test_a_resumed_training_is_the_one_that_was_not_interrupted(processes: int, 
 def test_an_epoch_of_200_images_learns_and_is_quick(tmp_path: Path) -> None:
     """Of CPU time, for the machine may be busy; the weights are what the model loads."""
     begun = time.process_time()
-    settings = TrainSettings(steps=25, batch=8, processes=1, threads=1, part=1.0, rate=3e-3, warmup=5, report=5)
+    settings = TrainSettings(
+        steps=25, batch=8, processes=1, threads=1, input_crop=1.0, lr=3e-3, warmup=5, log_interval=5
+    )
     done = trained(tmp_path, settings, data=Shapes(clips=40))
     assert time.process_time() - begun < 120
     lines = curve(tmp_path)
@@ -115,11 +119,19 @@ def test_an_epoch_of_200_images_learns_and_is_quick(tmp_path: Path) -> None:
 
 def test_the_stage_of_videos_trains_what_carries_features(tmp_path: Path) -> None:
     """From weights of the first stage; the network that finds the motion has none of its own there."""
-    settings = TrainSettings(steps=1, batch=2, processes=1, threads=1, part=1.0, warmup=0)
+    settings = TrainSettings(steps=1, batch=2, processes=1, threads=1, input_crop=1.0, warmup=0)
     first = trained(tmp_path / "image", settings)
     told: list[Any] = []
     video = TrainSettings(
-        stage="video", steps=3, batch=2, processes=1, threads=1, part=1.0, warmup=0, report=3, match=0.5
+        stage="video",
+        steps=3,
+        batch=2,
+        processes=1,
+        threads=1,
+        input_crop=1.0,
+        warmup=0,
+        log_interval=3,
+        feature_loss=0.5,
     )
     second = trained(tmp_path / "video", video, weights=first.weights, tell=told.append)
     assert set(told[0].losses) == {"box", "class", "mask", "semantic", "flow", "match", "total"}
@@ -133,7 +145,7 @@ def test_the_stage_of_videos_trains_what_carries_features(tmp_path: Path) -> Non
 
 def test_faces_train(tmp_path: Path) -> None:
     told: list[Any] = []
-    settings = TrainSettings(steps=6, batch=4, processes=1, threads=1, part=1.0, warmup=0, report=2)
+    settings = TrainSettings(steps=6, batch=4, processes=1, threads=1, input_crop=1.0, warmup=0, log_interval=2)
     trained(tmp_path, settings, model=FACES, tell=told.append)
     assert set(told[0].losses) == {"box", "class", "points", "total"}
     assert told[0].losses["class"] > told[1].losses["class"] > told[2].losses["class"]

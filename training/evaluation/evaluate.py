@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ...models.load import load_model
+from ...models.resolve import resolve_model
 from ...pipeline.errors import UsageError
 from ...pipeline.packet import DETECTIONS, Packet
 from ...pipeline.results.format import ModelInfo, ResultKeys
@@ -89,8 +90,8 @@ def evaluate(
             which keeps its own settings.
         data: a data set, or its address.
         protocol: ``default``, or ``official``: as the model's authors do it.
-        weights: of a model that is given by name.
-        every: the network runs on every so many frames, the others hold its result.
+        weights: of a model that is given by its name alone.
+        every: run the model on every Nth frame and repeat its result in between.
         frames: at most so many, of all clips together.
         start_clip: the first clip to be judged, by its place.
         classes: names of the data set's classes that are judged; None: all.
@@ -110,12 +111,13 @@ def evaluate(
             raise UsageError(f"{', '.join(choices) or 'weights'} cannot be given for a model that is loaded")
         plan = protocol_of(model.name, protocol, video=len(model.graphs) > 1, notes=False)
         return _one(model, data, Variant(every=every, phases=plan.phases), scope, plan, progress)
-    plan = protocol_of(model, protocol, weights=weights)
+    resolved = resolve_model(model, weights=weights)
+    plan = protocol_of(resolved, protocol)
     if plan.phases is not None and (every is not None or choices.get("keyframes") is not None):
         raise UsageError("the official protocol of a video model sets its key frames; leave keyframes and every out")
     data = _opened(data)
     settings = {"precision": "fp32", **plan.choices, **choices}
-    with load_model(model, weights=weights, **settings) as loaded:
+    with load_model(resolved, **settings) as loaded:
         return _one(loaded, data, Variant(every=every, phases=plan.phases), scope, plan, progress)
 
 

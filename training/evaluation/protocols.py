@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import Any
 
-from ...models.custom.open import custom_file
-from ...models.registry import find_model
+from ...models.resolve import ResolvedModel, resolve_model
 from ...pipeline.errors import UsageError
 from ...stages.inference.key_frames import PUBLISHED_INTERVAL, PhasedInterval
 
@@ -37,18 +35,17 @@ MIN_SCORE = 0.02
 
 
 def protocol_of(
-    name: str,
+    model: str | ResolvedModel,
     protocol: str,
     *,
-    weights: str | os.PathLike[str] | None = None,
     video: bool | None = None,
     notes: bool = True,
 ) -> Plan:
-    """The protocol for the model called ``name``.
+    """The protocol for a model.
 
     Args:
+        model: its name, or what that means.
         protocol: ``default`` or ``official``.
-        weights: with which the name may stand for a custom model.
         video: it has key and other frames; None: as the registry knows it.
         notes: False: the model is loaded, and the settings are its own.
 
@@ -60,9 +57,9 @@ def protocol_of(
         return Plan(DEFAULT, {"min_score": MIN_SCORE, "max_detections": 100}, None, (said,))
     if protocol != OFFICIAL:
         raise UsageError(f"unknown protocol {protocol!r}; known: {DEFAULT}, {OFFICIAL}")
-    if custom_file(name, weights) is not None:
-        raise UsageError(f"no official protocol is known for {name}, a custom model; leave the protocol out")
-    row = find_model(name)
+    resolved = resolve_model(model)
+    none = f"no official protocol is known for {resolved.given}, a custom model; leave the protocol out"
+    row = resolved.built_in(none)
     if video is None:
         video = len(row.family().graphs(row.name)) > 1
     if row.folder == "yolact_edge":

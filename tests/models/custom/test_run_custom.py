@@ -12,7 +12,8 @@ import onnx
 import pytest
 from vidgraph import Detections, Graph, Key, Landmarks
 from vidgraph.models import ResultKeys, load_model
-from vidgraph.models.run import named_model, run
+from vidgraph.models.resolve import resolve_model
+from vidgraph.models.run import run
 from vidgraph.pipeline.errors import CheckpointError, UsageError
 from vidgraph.pipeline.packet import DETECTIONS, LANDMARKS, PANOPTIC
 from vidgraph.pipeline.results.format import header_record
@@ -65,7 +66,8 @@ def test_options_about_detections(network: Path, vidgraph: Any, face_clip: Path)
 def test_a_name_that_a_model_has_is_that_model(network: Path) -> None:
     with pytest.raises(CheckpointError, match="was not exported by vidgraph"):
         load_model("retinaface", weights=network)
-    assert named_model(str(network)) == (str(network), None)
+    resolved = resolve_model(str(network))
+    assert (resolved.name, resolved.row, resolved.weights) == (network.stem, None, network)
 
 
 def test_a_missing_file_is_said_to_be_missing() -> None:
@@ -149,9 +151,9 @@ def test_engines_are_compared(network: Path, vidgraph: Any, face_clip: Path) -> 
     assert ended.code == 0
     assert "output0  [1, 7, 84]  " in ended.out
     (network.with_name("other.onnx")).write_bytes(network.read_bytes())
-    words = ("--model", "my.onnx", "--other-model", "other.onnx")
+    words = ("--model", "my.onnx", "--candidate-model", "other.onnx")
     assert vidgraph("compare", "--source", face_clip, *words).code == 0
-    ended = vidgraph("compare", "--source", face_clip, "--model", "my.onnx", "--other-model", "retinaface")
+    ended = vidgraph("compare", "--source", face_clip, "--model", "my.onnx", "--candidate-model", "retinaface")
     assert (ended.code, ended.err) == (
         2,
         "vidgraph: compare takes two files of one model, got my.onnx and retinaface\n",
