@@ -12,7 +12,8 @@ from ..engines.open import PRECISIONS, choose_device, choose_engine
 from ..pipeline.errors import UsageError
 from ..pipeline.execution.threads import available_cores
 from ..stages.inference.preprocess import InputSize, Size
-from .model import EngineChoice, Model, Propagation
+from .inference import Propagation
+from .model import EngineChoice, Model
 from .options import RAW, check_head, check_numbers, checked_choices
 from .registry import find_model, nearest
 from .variant import ModelRow

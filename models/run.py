@@ -29,8 +29,9 @@ from ..stages.session import Address, Job, JobOptions, Policy, result_of
 from ..stages.sinks.iterator import Iterate
 from ..stages.sinks.registry import Output
 from .default_model import default_model
+from .inference import Propagation
 from .load import load_model
-from .model import Model, Propagation
+from .model import Model
 from .registry import MODELS
 from .weights.identify import name_and_weights
 

@@ -136,7 +136,7 @@ class OwnWeights(Weights):
 _ROW = ModelRow(
     name="",
     aliases=(),
-    folder="own",
+    folder="",
     task="",
     source="a file of your own",
     licence="",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ...pipeline.packet import Key
 from ...stages.inference.infer import RawOutputs
 from ..family import Choices, Family, GraphShape, InputFormat, OutputKeys, Take
+from ..key_frames import KeyFrameFamily
 from .config import (
     CONFIGS,
     SIZE,
@@ -34,7 +35,7 @@ _FLOW = (r"/flow_net", r"/warp(_\d+)?/", r"/spa/", r"/[A-Z]\w*$")
 
 
 @dataclass(frozen=True)
-class YolactFamily(Family):
+class YolactFamily(KeyFrameFamily):
     """See :class:`..family.Family`; ``classes`` is the number of foreground classes where it is not the model's own."""
 
     classes: int | None = None
@@ -46,7 +47,11 @@ class YolactFamily(Family):
 
     def graphs(self, name: str) -> tuple[str, ...]:
         """One, or key and non-key frames."""
-        return (KEY, NON_KEY) if CONFIGS[name].flow else ("",)
+        return (KEY, NON_KEY) if self.key_frames(name) else ("",)
+
+    def key_frames(self, name: str) -> bool:
+        """Those with a flow network."""
+        return CONFIGS[name].flow
 
     def renamed(self, key: str) -> str | None:
         """YOLACT's own names, which have one pyramid where YolactEdge has two halves; remains of training are left out.

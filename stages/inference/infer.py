@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
 from ...pipeline.packet import SKIPPED, Key, Packet
 from ...pipeline.stage import EndReason
 from ...pipeline.types.affine import Affine
-from .engine_cache import EngineShelf, Runner
+from .engine_cache import Runner
 from .preprocess import ModelInput, Size
 
 Arrays = dict[str, NDArray[Any]]
@@ -25,11 +26,19 @@ class RawOutputs:
         arrays: name -> array, owned by the packet.
         size: height and width of the network's input.
         affine: from pixels of that input to frame pixels.
+        crops: of a network that saw N crops, and whose arrays are [N, …]: from pixels of each to frame pixels.
     """
 
     arrays: Arrays
     size: Size
     affine: Affine
+    crops: tuple[Affine, ...] = ()
+
+
+class Runners(Protocol):
+    """Gives the runner of an input size; an ``EngineShelf``, or one graph of its runners."""
+
+    def runner(self, size: Size) -> AbstractContextManager[Runner]: ...
 
 
 def copy_all(outputs: Mapping[str, NDArray[Any]]) -> Arrays:
@@ -49,7 +58,7 @@ class Infer:
     The shelf belongs to whoever made it: closing this stage leaves the engines open.
     """
 
-    shelf: EngineShelf[Runner]
+    shelf: Runners
     input_name: str
     input_key: Key[ModelInput]
     key: Key[RawOutputs]

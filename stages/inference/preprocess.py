@@ -15,6 +15,7 @@ from ...kernels import preprocess
 from ...pipeline.packet import SKIPPED, Key, Packet
 from ...pipeline.stage import EndReason
 from ...pipeline.types.affine import Affine
+from ...pipeline.types.picture import Picture
 
 Size = tuple[int, int]
 """Height and width."""
@@ -217,7 +218,12 @@ class Preprocess:
             return (packet,)
         picture = packet.frame.picture
         fit = self.size.fit((picture.height, picture.width))
-        tensor = preprocess(
+        tensor = self.fill(self.pool.take(fit.size, self.dtype, self.layout), picture, fit)
+        return (packet.with_item(self.key, ModelInput(tensor, fit.affine, self.pool, self.layout)),)
+
+    def fill(self, out: NDArray[Any], picture: Picture, fit: Fit) -> NDArray[Any]:
+        """Write ``picture``, as it lies in the input by ``fit``, into ``out``: [1, 3, h, w], or nhwc."""
+        return preprocess(
             picture.planes,
             picture.format,
             matrix=picture.matrix,
@@ -233,9 +239,8 @@ class Preprocess:
             single_positions=self.single_positions,
             dtype=self.dtype,
             layout=self.layout,
-            out=self.pool.take(fit.size, self.dtype, self.layout),
+            out=out,
         )
-        return (packet.with_item(self.key, ModelInput(tensor, fit.affine, self.pool, self.layout)),)
 
     def end_stream(self, stream_id: str, reason: EndReason) -> Iterable[Packet]:
         """Nothing is kept back."""

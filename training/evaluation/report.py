@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ...models.variant import Published
 from ...pipeline.environment import environment
 from ...pipeline.results.format import ModelInfo
-from .published import Published
 
 FORMAT = "vidgraph.evaluation/1"
 _NOT_A_PART = ("ID switches",)
