@@ -256,7 +256,7 @@ COMMANDS: tuple[Command, ...] = (
              THREADS, OVERWRITE, QUIET, VERBOSE),
             "vidgraph eval --model yolact-edge-tiny --data 'synth:street?split=hard'"),
     Command("train", "train a model on a data set", "train:train",
-            (_option("model", metavar="MODEL", help="model: of YOLACT, YolactEdge or RetinaFace",
+            (_option("model", metavar="MODEL", help="name of a model that 'vidgraph models NAME' says can be trained",
                      example=_TRAIN),
              _option("--data", required=True, metavar="DATASET", help="KIND:PATH, such as coco:a.json, or synth:street",
                      example="vidgraph train yolact-edge-tiny --data coco:annotations.json -o runs/mine"),

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..pipeline.packet import DETECTIONS, LANDMARKS, PANOPTIC, TENSORS, Key
 from ..pipeline.stage import Stage
 from ..stages.inference.infer import Infer, RawOutputs
-from ..stages.inference.runners import GraphRunners, OpenEngine
+from ..stages.inference.runners import GraphRunners, OpenEngine, QueueRunner
 
 if TYPE_CHECKING:
     from torch import nn
@@ -132,7 +132,10 @@ class Family(Protocol):
             requests: runs at one time.
             propagation: of a model with key frames.
         """
-        return GraphRunners.open(open_engine, self.graphs(name), batch=batch, requests=requests)
+        graphs = self.graphs(name)
+        if len(graphs) == 1:
+            return QueueRunner.open(open_engine, graphs[0], batch=batch, requests=requests)
+        return GraphRunners.open(open_engine, graphs, batch=batch, requests=requests)
 
     def infer(self, name: str, given: Inference) -> list[Stage]:
         """The stages from a frame to what is kept of the network's outputs; by default it sees the whole frame."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -59,7 +59,7 @@ class Protocol:
     """
 
     note: str
-    settings: Mapping[str, Any]
+    settings: Mapping[str, Any] = field(hash=False)  # rows are keys of caches
     key_interval: int | None = None
 
 

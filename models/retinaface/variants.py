@@ -105,3 +105,12 @@ VARIANTS = (
         verification=RAW_OUTPUTS,
     ),
 )
+
+FILES = """\
+The RetinaFace files of two projects have the same key names and fit into each other's network, with worse results and
+no error: activations and anchors differ. vidgraph knows the published files by their SHA-256 and refuses the wrong
+name. For other files the name decides:
+
+- `retinaface`, `retinaface-resnet50`: trained with Pytorch_Retinaface;
+- `retinaface-1mb`, `retinaface-slim`, `retinaface-rfb`: trained with Face-Detector-1MB-with-landmark."""
+"""For the page of models: which file belongs to which name."""

@@ -93,3 +93,9 @@ VARIANTS = (
          weights=shipped("yolact-edge-tiny-key.onnx"), verified=False, key_interval=2,
          verification=f"{NOT_PUBLISHED}; warp and post-processing are those of yolact-edge-vid-resnet50"),
 )  # fmt: skip
+
+FILES = """\
+A YOLACT or YolactEdge file is recognised by its tensors and its name (`--model yolact_edge_54_800000.pth`), and has
+as many classes as it was trained with. Where several models fit, for example YouTube-VIS and COCO variants trained on
+classes of your own, all are named and you choose one."""
+"""For the page of models: which file belongs to which name."""

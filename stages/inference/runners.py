@@ -72,14 +72,10 @@ class GraphRunners:
         """Run the graphs one after the other; each takes what it names of the picture and of outputs before it.
 
         Returns:
-            the outputs of all graphs. With several graphs it is done when this returns.
+            the outputs of all graphs, which are there when this returns.
         """
-        first, *others = self.queues.values()
-        answer = first.submit(feeds, stream_id=stream_id)
-        if not others:
-            return answer
-        outputs = dict(answer.result())
-        for queue in others:
+        outputs: dict[str, NDArray[Any]] = {}
+        for queue in self.queues.values():
             known = {**feeds, **outputs}
             wanted = {spec.name: known[spec.name] for spec in queue.first.inputs}
             outputs |= queue.submit(wanted, stream_id=stream_id).result()
