@@ -86,10 +86,10 @@ def fit(
     from ..training.loop import Trainer
     from ..training.settings import TrainSettings
     from ..training.state import WEIGHTS
-    from ..training.tasks import open_task
+    from ..training.tasks import open_task, trainable
 
     row = find_model(MODEL)
-    family = row.family()
+    family = trainable(row)
     network = family.network(MODEL)
     begun = {name: weights.get(name.replace(OWN_HEAD, KEY_HEAD), value) for name, value in network.state_dict().items()}
     network.load_state_dict(begun)

@@ -87,7 +87,7 @@ def compare_engines(
             raise UsageError(f"compare takes one source, {os.fspath(source)} stands for {len(sources)}")
         opened.callback(sources[0].close)
         sources[0].open()
-        preprocess, results = runs[0][0], ResultDifference()
+        preprocess, results = models[0].preprocess(), ResultDifference()
         worst: dict[str, Difference] = {}
         pairs: dict[Size, list[_Pair]] = {}
         count = 0
@@ -129,16 +129,20 @@ def _open_pairs(models: list[Model], size: Size, opened: ExitStack) -> list[_Pai
 
 
 def _differences(pairs: list[_Pair], image: NDArray[np.float32]) -> Iterator[Difference]:
-    """Every graph on one picture; a graph that needs state gets what the reference's first graph left."""
-    feeds: dict[str, NDArray[Any]] = {pairs[0].reference.inputs[0].name: image}
-    state: dict[str, NDArray[Any]] = {}
+    """Every graph on one picture; what it takes besides is what the reference's graphs before it left.
+
+    A graph that takes something else, such as crops, is left out.
+    """
+    known: dict[str, NDArray[Any]] = {pairs[0].reference.inputs[0].name: image}
     for pair in pairs:
         wanted = [spec.name for spec in pair.reference.inputs]
-        given = {name: array for name, array in (feeds | state).items() if name in wanted}
+        if not known.keys() >= set(wanted):
+            continue
+        given = {name: known[name] for name in wanted}
         for row in compare(pair.reference, pair.candidate, given):
             yield replace(row, output=f"{pair.graph}/{row.output}") if len(pairs) > 1 else row
-        if not state and len(pairs) > 1:
-            state = {name: np.array(array) for name, array in pair.reference.run(given).items()}
+        if pair is not pairs[-1]:
+            known |= {name: np.array(array) for name, array in pair.reference.run(given).items()}
 
 
 def _detections(stages: list[Stage], frame: Frame) -> Detections | None:

@@ -189,7 +189,7 @@ def _about(source: str, model: Model, budget: ThreadBudget, frames: int, preset:
         "min_score": model.choices.min_score,
         "max_detections": model.choices.max_detections,
         "nms": model.choices.nms,
-        **({"keyframes": str(propagation.keyframes), "batch": propagation.batch} if len(model.graphs) > 1 else {}),
+        **({"keyframes": str(propagation.keyframes), "batch": propagation.batch} if model.key_frames else {}),
         "preset": preset,
         "threads": budget.total,
     }

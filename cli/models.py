@@ -31,6 +31,7 @@ def models(options: argparse.Namespace) -> int:
         ("licence", row.licence),
         ("trained on", row.trained_on),
         ("checked", f"{row.status}: {row.verification}"),
+        ("training", "vidgraph train" if row.training else "not here"),
         ("weights here", str(weights_here(row) or f"none; use --model {row.name}=FILE")),
     ]
     for file in row.weights:

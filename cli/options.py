@@ -218,7 +218,7 @@ COMMANDS: tuple[Command, ...] = (
              THREADS, OVERWRITE, QUIET, VERBOSE),
             "vidgraph eval --model yolact-edge-tiny --data 'synth:street?split=hard'"),
     Command("train", "train a model on a dataset", "train:train",
-            (_option("model", metavar="MODEL", help="a YOLACT, YolactEdge or RetinaFace model",
+            (_option("model", metavar="MODEL", help="name of a model that 'vidgraph models NAME' says can be trained",
                      example=_TRAIN),
              _option("--data", required=True, metavar="DATASET", help=DATASET,
                      example="vidgraph train yolact-edge-tiny --data coco:annotations.json -o runs/mine"),

@@ -11,11 +11,14 @@ from numpy.typing import NDArray
 from ..pipeline.packet import Key
 from ..pipeline.results.format import ResultKeys
 from ..pipeline.stage import Stage
-from ..stages.inference.infer import RawOutputs
+from ..stages.inference.infer import Infer, RawOutputs
+from ..stages.inference.runners import GraphRunners, OpenEngine, QueueRunner
 from .options import PostprocessOptions
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from .inference import Inference, Propagation
 
 Arrays = dict[str, NDArray[Any]]
 Take = Callable[[Mapping[str, NDArray[Any]]], Arrays]
@@ -77,6 +80,35 @@ class Family(Protocol):
     def graphs(self, name: str) -> tuple[str, ...]:
         """Names of the exported graphs; the first needs nothing but the picture."""
         return ("",)
+
+    def key_frames(self, name: str) -> bool:
+        """Whether it is a video model, see :class:`.key_frames.KeyFrameFamily`."""
+        return False
+
+    def open_runner(
+        self, name: str, open_engine: OpenEngine, *, batch: int, requests: int, propagation: Propagation
+    ) -> Any:
+        """What runs the graphs for one input size: ``close`` and ``first``, an engine, besides what the stages want.
+
+        By default the graphs run one after the other, each on what those before it give and it takes.
+
+        Args:
+            name: of the model.
+            open_engine: opens the engine of a batch size and a graph.
+            batch: inputs in one run, at most.
+            requests: runs at one time.
+            propagation: of a model with key frames.
+        """
+        graphs = self.graphs(name)
+        if len(graphs) == 1:
+            return QueueRunner.open(open_engine, graphs[0], batch=batch, requests=requests)
+        return GraphRunners.open(open_engine, graphs, batch=batch, requests=requests)
+
+    def infer(self, name: str, given: Inference) -> list[Stage]:
+        """The stages from a frame to what is kept of the network's outputs; by default it sees the whole frame."""
+        form = self.input_format(name)
+        infer = Infer(given.engines, form.name, given.input_key, given.key, given.take, name=f"{given.prefix}infer")
+        return [given.preprocess(form), infer]
 
     def renamed(self, key: str) -> str | None:
         """What the network calls the tensor that a published file calls ``key``; None: not needed, ignored."""

@@ -11,7 +11,8 @@ from ..pipeline.errors import UsageError
 from ..pipeline.execution.threads import available_cores
 from ..pipeline.options import filled
 from ..stages.inference.preprocess import InputSize, Size
-from .model import EngineChoice, Model, Propagation
+from .inference import Propagation
+from .model import EngineChoice, Model
 from .options import RAW, check_head, check_ranges, validate_options
 from .registry import nearest
 from .resolve import ResolvedModel, resolve_model

@@ -11,21 +11,19 @@ from typing import TYPE_CHECKING, Any
 from ..engines import Engine, open_engine
 from ..engines.open import EngineRow, first_that_takes, place_of_arrays
 from ..pipeline.errors import CheckpointError, UsageError
-from ..pipeline.packet import KEY_FRAME, TENSORS, Frame, Key, Packet
+from ..pipeline.packet import TENSORS, Frame, Key, Packet
 from ..pipeline.results.format import ModelInfo, ResultKeys
 from ..pipeline.results.frame_result import FrameResult
 from ..pipeline.results.result_types import RESULT_TYPES
 from ..pipeline.stage import EndReason, Stage
 from ..stages.drawing.draw import draw_rgb
 from ..stages.inference.engine_cache import EngineCache
-from ..stages.inference.infer import Infer, RawOutputs, copy_all
-from ..stages.inference.key_frames import PUBLISHED_INTERVAL, FixedInterval, PolicyOf, policy_named
-from ..stages.inference.preprocess import BufferPool, InputSize, ModelInput, Preprocess, Size
+from ..stages.inference.infer import RawOutputs, copy_all
+from ..stages.inference.key_frames import PolicyOf
+from ..stages.inference.preprocess import BufferPool, InputSize, Preprocess, Size
 from ..stages.inference.raw_tensors import RawTensors
-from ..stages.inference.runners import QueueRunner, TemporalEngines, open_temporal
-from ..stages.inference.temporal import TemporalInfer
-from .family import Family
 from .given_image import ImageLike, given_image
+from .inference import Inference, Propagation
 from .options import RAW, PostprocessOptions
 from .variant import ModelRow
 from .weights.find import Weights
@@ -49,30 +47,6 @@ class EngineChoice:
     threads: int = 1
     deterministic: bool = False
     batch: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Propagation:
-    """How a video model propagates. ``batch`` frames between two key frames run at once."""
-
-    keyframes: int | str = PUBLISHED_INTERVAL
-    batch: int = 1
-
-    @classmethod
-    def of(cls, family: Family, row: ModelRow, *, keyframes: int | str | None, batch_non_key: bool) -> Propagation:
-        """The caller's choice, or the model's own.
-
-        Raises:
-            UsageError: the model has no key frames, or ``keyframes`` is none of what is possible.
-        """
-        if len(family.graphs(row.name)) == 1:
-            if keyframes not in (None, "all", 1, "1") or batch_non_key:
-                raise UsageError(f"{row.name} is no video model: it looks at every frame by itself, without key frames")
-            return cls(1)
-        chosen = (row.key_interval or PUBLISHED_INTERVAL) if keyframes is None else keyframes
-        policy = policy_named(chosen)("")
-        interval = policy.interval if isinstance(policy, FixedInterval) else PUBLISHED_INTERVAL
-        return cls(chosen, max(1, interval - 1) if batch_non_key else 1)
 
 
 class Model:
@@ -136,31 +110,30 @@ class Model:
                 waiting for one would leave idle; 0: every frame is waited for.
             policy: of a video model: its key frames, in place of those it was loaded with.
         """
-        form = self._family.input_format(self.name)
-        given = Key(f"{prefix}input", ModelInput)
-        raw = Key(f"{prefix}raw", RawOutputs)
-        place = place_of_arrays(self.engine_choice.engine, self.engine_choice.device)
-        take = copy_all if self.head == RAW else self._family.take(self.name, self.choices)
-        preprocess = Preprocess(
-            self.size, given, form.mean, form.std, form.bgr, form.pad, name=f"{prefix}preprocess", pool=self._pool,
-            single_positions=form.single_positions, dtype=form.dtype, layout=form.layout, device=place,
+        results, raw, name = keys or ResultKeys(), Key(f"{prefix}raw", RawOutputs), f"{prefix}postprocess"
+        chosen = self.engine_choice
+        inference = Inference(
+            self._cache, self.size, copy_all if self.head == RAW else self._family.take(self.name, self.choices), raw,
+            results, self.propagation, prefix, self._pool, place_of_arrays(chosen.engine, chosen.device),
+            chosen.requests, ahead, policy,
         )  # fmt: skip
-        infer: Stage
-        if len(self.graphs) > 1:
-            policy, batch = policy or policy_named(self.propagation.keyframes), self.propagation.batch
-            workers = self.engine_choice.requests
-            infer = TemporalInfer(
-                self._cache, given, raw, policy=policy, take=take, workers=workers, ahead=ahead, batch=batch,
-                name=f"{prefix}infer", key_frame=Key(f"{prefix}{KEY_FRAME}", int),
-            )  # fmt: skip
-        else:
-            infer = Infer(self._cache, form.name, given, raw, take, name=f"{prefix}infer")
-        return [preprocess, infer, self._postprocess(raw, keys or ResultKeys(), f"{prefix}postprocess")]
+        return [*self._family.infer(self.name, inference), self._postprocess(raw, results, name)]
 
     def _postprocess(self, raw: Key[RawOutputs], keys: ResultKeys, name: str) -> Stage:
         if self.head == RAW:
             return RawTensors(raw, keys.to(TENSORS), name=name)
         return self._family.postprocess(self.name, self.choices, raw=raw, keys=keys, stage_name=name)
+
+    def preprocess(self) -> Preprocess:
+        """The stage that makes the network's input of a whole frame.
+
+        Raises:
+            UsageError: the network looks at parts of frames.
+        """
+        first = self.stages()[0]
+        if not isinstance(first, Preprocess):
+            raise UsageError(f"{self.name} looks at parts of frames, which other models find; this needs whole frames")
+        return first
 
     def __call__(self, image: ImageLike) -> FrameResult:
         """What is in one picture. Keeps nothing for the next call.
@@ -223,14 +196,14 @@ class Model:
         return self._family.graphs(self.name)
 
     @property
+    def key_frames(self) -> bool:
+        """Whether it is a video model: frames between key frames are computed from these."""
+        return self._family.key_frames(self.name)
+
+    @property
     def lookahead(self) -> int:
         """Frames of a file that :meth:`stages` had best be allowed to hold back."""
-        if len(self.graphs) == 1:
-            return 0
-        policy = policy_named(self.propagation.keyframes)("")
-        if not isinstance(policy, FixedInterval):
-            return 0  # every decision waits for the frame before
-        return 2 * max(policy.interval, self.engine_choice.requests)
+        return self.propagation.lookahead(self.engine_choice.requests) if self.key_frames else 0
 
     def result_keys(self, keys: ResultKeys | None = None) -> ResultKeys:
         """Where results of this model are in a packet, for writers of results; ``keys`` as for :meth:`stages`."""
@@ -264,13 +237,15 @@ class Model:
         )
 
     def _open_runner(self, input_size: Size) -> Any:
-        def open_all(row: EngineRow) -> QueueRunner | TemporalEngines:
+        chosen = self.engine_choice
+
+        def open_all(row: EngineRow) -> Any:
             def open_one(batch: int, graph: str) -> Engine:
                 return self.open_engine(input_size, batch, graph, engine=row.name)
 
-            if len(self.graphs) > 1:
-                return open_temporal(open_one, self.graphs, batch=self.propagation.batch)
-            return QueueRunner.open(open_one, self.graphs[0], batch=chosen.batch, requests=chosen.requests)
+            return self._family.open_runner(
+                self.name, open_one, batch=chosen.batch, requests=chosen.requests, propagation=self.propagation
+            )
 
         chosen = self.engine_choice
         runner = first_that_takes(
@@ -288,7 +263,7 @@ class Model:
             input_size,
             self.class_names,
             self._family.point_names(self.name),
-            self.row.task if self.row.folder == "own" else "",
+            "" if self.row.folder else self.row.task,
         )
         return runner
 

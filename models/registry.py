@@ -22,6 +22,11 @@ def variants_of(family: str) -> tuple[ModelRow, ...]:
     return rows
 
 
+def files_of(family: str) -> str:
+    """Which of a folder's files belong to which name, for the page of models, in Markdown; empty where it is plain."""
+    return str(getattr(import_module(f".{family}.variants", __package__), "FILES", ""))
+
+
 MODELS: dict[str, ModelRow] = {row.name: row for family in FAMILIES for row in variants_of(family)}
 """Every model by its name, in the order of ``vidgraph models``."""
 

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
-
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .family import Family
@@ -35,13 +31,46 @@ class WeightsFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Published:
+    """A published figure, in [0, 1], to stand beside ours.
+
+    Attributes:
+        figure: as reports name it.
+        value: what was published.
+        data: of which data, and how.
+        source: where it stands.
+    """
+
+    figure: str
+    value: float
+    data: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """How a model's authors evaluate it, for ``vidgraph eval --protocol official``.
+
+    Attributes:
+        note: what a reader of the figures must know.
+        settings: what the model is loaded with, as for ``load_model``.
+        key_interval: of models with key frames: as many passes over every clip, with a key frame every so many
+            frames, so that each frame is seen at each distance from its key frame.
+    """
+
+    note: str
+    settings: Mapping[str, Any] = field(hash=False)  # rows are keys of caches
+    key_interval: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ModelRow:
     """What is known about a model without loading it.
 
     Attributes:
         name: the name in commands and results.
         aliases: other names it answers to.
-        folder: the sub-package that implements it.
+        folder: the sub-package that implements it; empty where a file of the user's own is the model.
         task: what it finds.
         source: the official code, with the commit that was followed.
         licence: of code and weights, as the source states it.
@@ -50,6 +79,9 @@ class ModelRow:
         verified: its outputs are held against recorded outputs of the official code.
         verification: how, or why not.
         key_interval: of a video model: a key frame every so many frames, unless asked otherwise; None: 5, as published.
+        published: figures.
+        protocol: how its authors evaluate it; None: not known.
+        training: how it is trained, a name of ``TASKS`` in ``training/tasks.py``; None: it cannot be trained here.
     """
 
     name: str
@@ -63,6 +95,9 @@ class ModelRow:
     verified: bool
     verification: str
     key_interval: int | None = None
+    published: tuple[Published, ...] = ()
+    protocol: Protocol | None = None
+    training: str | None = None
 
     @property
     def status(self) -> str:

@@ -246,9 +246,15 @@ FAMILY = BrightnessFamily()
 """
 
 VARIANTS = """
-from ..variant import ModelRow
+from ..variant import ModelRow, Protocol, Published
 
-VARIANTS = (ModelRow("dummy", (), "dummy", "brightness", "this test", "MIT", "nothing", (), False, "a dummy"),)
+VARIANTS = (
+    ModelRow(
+        "dummy", (), "dummy", "brightness", "this test", "MIT", "nothing", (), False, "a dummy",
+        published=(Published("box AP", 0.9, "the author's pictures", "this test"),),
+        protocol=Protocol("official: as this test does it", {"min_score": 0.1}),
+    ),
+)
 """
 
 
@@ -591,6 +597,29 @@ def test_a_family_is_a_folder_and_a_line(place: Path, monkeypatch: pytest.Monkey
         result = model(np.full((24, 32, 3), 51, np.uint8))
     assert [row.class_name for row in result.detections] == ["bright"]
     np.testing.assert_allclose(result.detections.scores, [0.2], atol=1e-3)
+    _is_evaluated_and_not_trained(weights, place)
+
+
+def _is_evaluated_and_not_trained(weights: Path, place: Path) -> None:
+    """By the protocol of its row, beside the published figures of its row; without a training it is refused."""
+    from vidgraph.pipeline.ground_truth import Truth
+    from vidgraph.training.evaluation import evaluate
+    from vidgraph.training.settings import TrainSettings
+    from vidgraph.training.train import train
+
+    from .training.evaluation.scenes import Scene
+
+    bright = Detections(
+        np.array([[0, 0, 1, 1]], np.float32), np.ones(1, np.float32), np.zeros(1, np.int32), ("bright",)
+    )
+    scene = Scene({"clip": [Truth.of(bright)]}, class_names=("bright",))
+    report = evaluate("dummy", scene, protocol="official", weights=weights)
+    assert report.figures.values["box AP"] == 1.0
+    assert report.figures.notes[0] == "official: as this test does it"
+    assert "0.9000 published (the author's pictures)" in report.table()
+    with pytest.raises(vidgraph.VidgraphError, match=r"^dummy cannot be trained here; models that can: retinaface, "):
+        train("dummy", "synth:street", place / "run", TrainSettings(steps=1))
+    assert not (place / "run").exists()
 
 
 def test_a_head_is_a_file_and_a_row(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,16 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..models.family import InputFormat
+from ..models.trainable import TrainingLayout
 from .augment import Augmentation, Objects, View, draw_view, faces_in, flow_in, mask_in, objects_in, picture
 from .frame_cache import CachedFrame, FrameCache, Size
 from .targets import Matches, MatchRule, encode_boxes, encode_points, match
 
 Floats = NDArray[np.float32]
 Longs = NDArray[np.int64]
-
-YOLACT_RULE = MatchRule(positive=0.5, negative=0.4)
-FACE_RULE = MatchRule(positive=0.35, negative=0.35, best=0.2)
-"""Source: Bolya et al., arXiv:1904.02689; Deng et al., arXiv:1905.00641 (both with their official code)."""
 
 MASK_POSITIVES = 100
 """Anchors of an image whose masks are judged, at most; others are left out by chance."""
@@ -114,27 +111,21 @@ class FaceBatch:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Layout:
-    """What the network's outputs look like.
+    """What a task asks of the network.
 
     Attributes:
         size: (height, width) of the input.
         form: of the input.
-        priors: float32 [P, 4], (cx, cy, w, h), relative.
-        variances: of boxes.
+        outputs: anchors and maps.
         rule: how anchors are given objects.
         classes: how many.
-        proto, semantic, flow: (height, width) of the prototypes, of P3 and of P4.
     """
 
     size: Size
     form: InputFormat
-    priors: Floats
-    variances: tuple[float, float]
+    outputs: TrainingLayout
     rule: MatchRule
     classes: int = 1
-    proto: Size = (0, 0)
-    semantic: Size = (0, 0)
-    flow: Size = (0, 0)
 
 
 def instance_batch(
@@ -152,9 +143,9 @@ def pair_batch(
     views = [draw_view(random, cache.size, how) for _ in numbers]
     keys = [cache.before(int(number), int(random.integers(1, distance + 1))) for number in numbers]
     chains = [[cache[each] for each in range(int(number), key, -1)] for number, key in zip(numbers, keys, strict=True)]
-    flow = np.full((len(numbers), *layout.flow, 2), np.nan, np.float32)
+    flow = np.full((len(numbers), *layout.outputs.flow, 2), np.nan, np.float32)
     for place, (chain, view) in enumerate(zip(chains, views, strict=True)):
-        moved = flow_in(chain, view, layout.flow)
+        moved = flow_in(chain, view, layout.outputs.flow)
         if moved is not None:
             flow[place] = moved
     key_batch = _instances([cache[key] for key in keys], views, layout, random)
@@ -172,7 +163,7 @@ def face_batch(
     found = [_matched(objects, layout) for objects, _, _ in seen]
     points, pointed = [np.zeros((0, 5, 2), np.float32)], [np.zeros(0, np.bool_)]
     for (_, where, known), each in zip(seen, found, strict=True):
-        points.append(encode_points(where[each.rows], layout.priors[each.anchors], layout.variances[0]))
+        points.append(encode_points(where[each.rows], layout.outputs.priors[each.anchors], layout.outputs.variances[0]))
         pointed.append(known[each.rows])
     return FaceBatch(
         _pictures(frames, views, layout),
@@ -187,11 +178,13 @@ def _instances(
 ) -> InstanceBatch:
     seen = [objects_in(frame, view, layout.size) for frame, view in zip(frames, views, strict=True)]
     found = [_matched(objects, layout) for objects in seen]
-    semantic = np.zeros((len(frames), layout.classes, *layout.semantic), np.uint8)
+    semantic = np.zeros((len(frames), layout.classes, *layout.outputs.semantic), np.uint8)
     for frame, view, objects, classes in zip(frames, views, seen, semantic, strict=True):
         for row, class_id, box in zip(objects.rows, objects.class_ids, objects.boxes, strict=True):
-            x1, y1, x2, y2 = cells_of(box, layout.semantic, margin=1)
-            classes[class_id, y1:y2, x1:x2] |= mask_in(frame, int(row), view, (x1, y1, x2, y2), layout.semantic) >= 0.5
+            x1, y1, x2, y2 = cells_of(box, layout.outputs.semantic, margin=1)
+            classes[class_id, y1:y2, x1:x2] |= (
+                mask_in(frame, int(row), view, (x1, y1, x2, y2), layout.outputs.semantic) >= 0.5
+            )
     return InstanceBatch(
         _pictures(frames, views, layout),
         _anchors(seen, found, layout),
@@ -209,12 +202,12 @@ def _pictures(frames: list[CachedFrame], views: list[View], layout: Layout) -> F
 
 
 def _matched(objects: Objects, layout: Layout) -> Matches:
-    return match(layout.priors, objects.boxes, objects.class_ids, objects.ignored, layout.rule)
+    return match(layout.outputs.priors, objects.boxes, objects.class_ids, objects.ignored, layout.rule)
 
 
 def _anchors(seen: list[Objects], found: list[Matches], layout: Layout) -> Anchors:
     loc = [
-        encode_boxes(objects.boxes[each.rows], layout.priors[each.anchors], layout.variances)
+        encode_boxes(objects.boxes[each.rows], layout.outputs.priors[each.anchors], layout.outputs.variances)
         for objects, each in zip(seen, found, strict=True)
     ]
     images = [np.full(len(each.anchors), place, np.int64) for place, each in enumerate(found)]
@@ -223,7 +216,7 @@ def _anchors(seen: list[Objects], found: list[Matches], layout: Layout) -> Ancho
         np.concatenate(images),
         np.concatenate([each.anchors for each in found]),
         np.concatenate(loc),
-        layout.variances,
+        layout.outputs.variances,
     )
 
 
@@ -241,7 +234,7 @@ def _masks(
     areas: list[float] = []
     anchors: list[Longs] = []
     weights = np.ones(len(frames), np.float32)
-    height, width = layout.proto
+    height, width = layout.outputs.proto
     first = 0  # row of the image's first positive anchor
     for place, (frame, view, objects, each) in enumerate(zip(frames, views, seen, found, strict=True)):
         count = len(each.anchors)
@@ -254,8 +247,8 @@ def _masks(
             if not len(frame.bits[number]):
                 continue
             box = objects.boxes[row]
-            x1, y1, x2, y2 = cells_of(box, layout.proto, margin=CROP_MARGIN)
-            inside = mask_in(frame, number, view, (x1, y1, x2, y2), layout.proto)
+            x1, y1, x2, y2 = cells_of(box, layout.outputs.proto, margin=CROP_MARGIN)
+            inside = mask_in(frame, number, view, (x1, y1, x2, y2), layout.outputs.proto)
             place_of = (place * height + np.arange(y1, y2))[:, None] * width + np.arange(x1, x2)
             cells.append(place_of.reshape(-1))
             values.append(inside.reshape(-1))

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ..models.family import Family
 from ..models.resolve import resolve_model
+from ..models.trainable import TrainableFamily
 from ..models.variant import ModelRow
 from ..models.weights.checkpoint import check_values, load_network, read_state_dict
 from ..pipeline.claims import alone
@@ -24,7 +24,7 @@ from .loop import Report, Trainer
 from .render_frames import frame_cache
 from .settings import TrainSettings
 from .state import ABOUT, CHECKPOINT, LABELS, WEIGHTS, read_checkpoint
-from .tasks import Task, new_network, open_task, part_of_frame
+from .tasks import Task, new_network, open_task, part_of_frame, trainable
 
 if TYPE_CHECKING:
     from torch import nn
@@ -100,6 +100,7 @@ def train(
     resolved = resolve_model(model, weights=weights)
     row = resolved.built_in(f"{resolved.given} is an ONNX file, which cannot be trained; name a model")
     weights = resolved.weights
+    family = trainable(row)
     if not resume:
         _make_folder(folder)
     with alone(folder):
@@ -110,7 +111,7 @@ def train(
             _check_free(folder, overwrite=overwrite)
         size = size or input_size(row)
         opened = dataset if dataset is not None else open_dataset(data)
-        family = family_for(row, opened.class_names)
+        family = family.for_classes(row.name, len(opened.class_names))
         network = new_network(row, family, settings.seed)
         if weights is not None and checkpoint is None:
             start_from_file(network, row, weights)  # before frames are rendered: a wrong file is refused at once
@@ -141,29 +142,16 @@ def train(
 
 
 def _open_task(
-    row: ModelRow, family: Family, cache: Path, settings: TrainSettings, size: Size, network: nn.Module
+    row: ModelRow, family: TrainableFamily, cache: Path, settings: TrainSettings, size: Size, network: nn.Module
 ) -> Task:
     return open_task(row, family, FrameCache(cache), settings, size=size, network=network)
 
 
-def family_for(row: ModelRow, class_names: tuple[str, ...]) -> Family:
-    """The family of ``row`` for a data set with these classes of things."""
-    family: Any = row.family()
-    if row.folder != "yolact_edge" or len(class_names) == len(family.class_names(row.name)):
-        return row.family()
-    from ..models.yolact_edge.family import YolactFamily
-
-    return YolactFamily(len(class_names))
-
-
 def input_size(row: ModelRow) -> Size:
     """(height, width) at which the model is trained unless asked otherwise."""
-    family: Any = row.family()
-    if row.folder == "yolact_edge":
-        height, width = family.config(row.name).size
-        return int(height), int(width)
-    side = family.input_format(row.name).long_side
-    return int(side * 9 / 16) // 32 * 32, int(side)
+    form = row.family().input_format(row.name)
+    side = form.long_side
+    return form.size or ((side, side) if form.stretch else (side * 9 // 16 // 32 * 32, side))
 
 
 def cached_size(size: Size, part: float = 1.0) -> Size:

@@ -134,7 +134,7 @@ class CustomWeights(Weights):
 _ROW = ModelRow(
     name="",
     aliases=(),
-    folder="own",
+    folder="",
     task="",
     source="a file of your own",
     licence="",

@@ -129,12 +129,12 @@ def collect(weights: Weights, source: str | os.PathLike[str], size: Size, frames
     Raises:
         SourceError: the source cannot be read, or has no frames.
     """
-    address, video = redact_address(os.fspath(source)), len(weights.graphs) > 1
+    address, video = redact_address(os.fspath(source)), weights.family.key_frames(weights.row.name)
     sources = open_sources([source], frames=LOOKED_AT)
     share = -(-frames // len(sources))
     spots: list[list[Image]] = []
     with load_model(weights.row.name, weights=weights.path, size=size) as model:
-        preprocess = model.stages()[0]
+        preprocess = model.preprocess()
         for each in sources:
             each.open()
             try:
@@ -144,7 +144,7 @@ def collect(weights: Weights, source: str | os.PathLike[str], size: Size, frames
     if not spots:
         raise SourceError(f"{address} has no frames to calibrate with")
     spots = spots[:frames]
-    others = tuple(spot[-1] for spot in spots) if video else ()
+    others = tuple(spot[-1] for spot in spots) if len(weights.graphs) > 1 else ()
     return Calibration(address, size, tuple(spot[0] for spot in spots), others)
 
 
@@ -189,7 +189,11 @@ def _quantised_graph(weights: Weights, calibration: Calibration, graph: str, ent
 
 
 def _feeds(weights: Weights, calibration: Calibration, graph: str) -> Iterator[Feeds]:
-    """What ``graph`` is fed: the frames; and behind the first graph, the state that it leaves for real frames."""
+    """What ``graph`` is fed: the frames; and behind the first graph, what that one gives for real frames.
+
+    Raises:
+        UsageError: the graph takes something else.
+    """
     first, name = weights.graphs[0], weights.family.input_format(weights.row.name).name
     if graph == first:
         yield from ({name: image} for image in calibration.key_images)
@@ -202,5 +206,11 @@ def _feeds(weights: Weights, calibration: Calibration, graph: str) -> Iterator[F
         engine: Engine = model.open_engine(calibration.size, graph=first)
         opened.callback(engine.close)
         for key, other in zip(calibration.key_images, calibration.other_images, strict=True):
-            outputs = engine.run({name: key})
-            yield {name: other, **{each: to_host(outputs[each]).copy() for each in wanted if each in outputs}}
+            known = {**engine.run({name: key}), name: other}
+            missing = [each for each in wanted if each not in known]
+            if missing:
+                raise UsageError(
+                    f"{weights.row.name} cannot be quantised: its graph {graph} takes {', '.join(missing)}, which no "
+                    "graph gives"
+                )
+            yield {each: to_host(known[each]).copy() for each in wanted}

@@ -10,16 +10,13 @@ from ...pipeline.packet import Key
 from ...pipeline.results.format import ResultKeys
 from ...stages.inference.infer import RawOutputs
 from ..family import Family, GraphShape, InputFormat, Take
+from ..key_frames import KeyFrameFamily
 from ..options import PostprocessOptions
-from .config import (
-    CONFIGS,
-    SIZE,
-    Size,
-    YolactConfig,
-    map_size,
-)
-from .grid import grid_tables
+from ..trainable import TrainableFamily, TrainingLayout
+from .config import CONFIGS, SIZE, VARIANCES, Size, YolactConfig, map_size
+from .grid import FLOW_UNIT, grid_tables
 from .postprocess import DecodeInstances, TakeRows
+from .priors import priors_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -36,7 +33,7 @@ _FLOW = (r"/flow_net", r"/warp(_\d+)?/", r"/spa/", r"/[A-Z]\w*$")
 
 
 @dataclass(frozen=True)
-class YolactFamily(Family):
+class YolactFamily(KeyFrameFamily, TrainableFamily):
     """See :class:`..family.Family`; ``classes`` is the number of foreground classes where it is not the model's own."""
 
     classes: int | None = None
@@ -48,7 +45,11 @@ class YolactFamily(Family):
 
     def graphs(self, name: str) -> tuple[str, ...]:
         """One, or key and non-key frames."""
-        return (KEY, NON_KEY) if CONFIGS[name].flow else ("",)
+        return (KEY, NON_KEY) if self.key_frames(name) else ("",)
+
+    def key_frames(self, name: str) -> bool:
+        """Those with a flow network."""
+        return CONFIGS[name].flow
 
     def renamed(self, key: str) -> str | None:
         """YOLACT's own names, which have one pyramid where YolactEdge has two halves; remains of training are left out.
@@ -187,6 +188,33 @@ class YolactFamily(Family):
     ) -> DecodeInstances:
         """Decode, suppress, assemble masks."""
         return DecodeInstances.of(self.config(name), choices, raw=raw, keys=keys, stage_name=stage_name)
+
+    def for_classes(self, name: str, count: int) -> YolactFamily:
+        """With as many classes."""
+        return self if count == len(self.class_names(name)) else YolactFamily(count)
+
+    def start_from(self, network: nn.Module) -> None:
+        """See :func:`.compact.start_from`."""
+        from .compact import start_from
+
+        start_from(network)
+
+    def part_of_frame(self, name: str, size: Size) -> float:
+        """Of compact variants, whose anchors have the same pixels in any input: things are as large as in their own."""
+        config = CONFIGS[name]
+        return min(size[1] / config.side, 1.0) if config.compact else 1.0
+
+    def training_layout(self, name: str, size: Size) -> TrainingLayout:
+        """Anchors, prototypes, and flow at the stride of P4."""
+        config = self.config(name)
+        return TrainingLayout(
+            priors_of(config, size),
+            VARIANCES,
+            config.proto_size(size),
+            map_size(size, 8),
+            map_size(size, 16),
+            FLOW_UNIT,
+        )
 
 
 def _flow_sizes(config: YolactConfig, batch: int, at_16: Size) -> Shapes:

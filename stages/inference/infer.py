@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from ...kernels.device import HOST, Device, Tensor, to_device
 from ...pipeline.packet import SKIPPED, Key, Packet
 from ...pipeline.stage import Stage
 from ...pipeline.types.affine import Affine
-from .engine_cache import EngineCache, Runner
+from .engine_cache import Runner
 from .preprocess import ModelInput, Size
 
 Arrays = dict[str, Any]
@@ -25,11 +26,19 @@ class RawOutputs:
         arrays: name -> array, owned by the packet.
         size: height and width of the network's input.
         affine: from pixels of that input to frame pixels.
+        crops: of a network that saw N crops, and whose arrays are [N, …]: from pixels of each to frame pixels.
     """
 
     arrays: Arrays
     size: Size
     affine: Affine
+    crops: tuple[Affine, ...] = ()
+
+
+class Runners(Protocol):
+    """Gives the runner of an input size; an ``EngineCache``, or one graph of its runners."""
+
+    def runner(self, size: Size) -> AbstractContextManager[Runner]: ...
 
 
 def copy_all(outputs: Mapping[str, Tensor]) -> Arrays:
@@ -56,7 +65,7 @@ class Infer(Stage):
     The cache belongs to whoever made it: closing this stage leaves the engines open.
     """
 
-    cache: EngineCache[Runner]
+    cache: Runners
     input_name: str
     input_key: Key[ModelInput]
     key: Key[RawOutputs]

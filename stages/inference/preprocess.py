@@ -15,6 +15,7 @@ from ...kernels.device import HOST, Device, Tensor, device_of, empty
 from ...pipeline.packet import SKIPPED, Key, Packet
 from ...pipeline.stage import Stage
 from ...pipeline.types.affine import Affine
+from ...pipeline.types.picture import Picture
 
 Size = tuple[int, int]
 """Height and width."""
@@ -216,7 +217,12 @@ class Preprocess(Stage):
             return (packet,)
         picture = packet.frame.picture.on(self.device)
         fit = self.size.fit((picture.height, picture.width))
-        tensor = preprocess(
+        tensor = self.fill(self.pool.take(fit.size, self.dtype, self.layout, self.device), picture, fit)
+        return (packet.with_item(self.key, ModelInput(tensor, fit.affine, self.pool, self.layout)),)
+
+    def fill(self, out: Tensor, picture: Picture, fit: Fit) -> Tensor:
+        """Write ``picture``, as it lies in the input by ``fit``, into ``out``: [1, 3, h, w], or nhwc."""
+        return preprocess(
             picture.planes,
             picture.format,
             matrix=picture.matrix,
@@ -232,6 +238,5 @@ class Preprocess(Stage):
             single_positions=self.single_positions,
             dtype=self.dtype,
             layout=self.layout,
-            out=self.pool.take(fit.size, self.dtype, self.layout, self.device),
+            out=out,
         )
-        return (packet.with_item(self.key, ModelInput(tensor, fit.affine, self.pool, self.layout)),)

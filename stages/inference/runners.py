@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from ...engines import Engine, EngineQueue
 from ...kernels.device import Tensor, concatenate
+from .engine_cache import EngineCache, Size
 from .infer import copy_all
 
 Arrays = Mapping[str, Any]
@@ -42,6 +44,66 @@ class QueueRunner:
     def close(self) -> None:
         """Close the queue and its engines."""
         self.queue.close()
+
+
+@dataclass(frozen=True, slots=True)
+class GraphRunners:
+    """The graphs of an image network for one input size, each with a queue of its own.
+
+    Attributes:
+        queues: by the graph's name, in their order.
+    """
+
+    queues: Mapping[str, QueueRunner]
+
+    @classmethod
+    def open(cls, open_engine: OpenEngine, graphs: Sequence[str], *, batch: int, requests: int) -> GraphRunners:
+        """Open the engines of every graph for single inputs and for ``batch`` of them."""
+        return cls({graph: QueueRunner.open(open_engine, graph, batch=batch, requests=requests) for graph in graphs})
+
+    @property
+    def first(self) -> Engine:
+        """The first graph's engine for one picture."""
+        return next(iter(self.queues.values())).first
+
+    def submit(self, feeds: Mapping[str, Tensor], *, stream_id: str = "") -> Future[Arrays]:
+        """Run the graphs one after the other; each takes what it names of the picture and of outputs before it.
+
+        Returns:
+            the outputs of all graphs, which are there when this returns.
+        """
+        outputs: dict[str, Tensor] = {}
+        for queue in self.queues.values():
+            known = {**feeds, **outputs}
+            wanted = {spec.name: known[spec.name] for spec in queue.first.inputs}
+            outputs |= queue.submit(wanted, stream_id=stream_id).result()
+        done: Future[Arrays] = Future()
+        done.set_result(outputs)
+        return done
+
+    def close(self) -> None:
+        """Close all queues and their engines."""
+        for queue in self.queues.values():
+            queue.close()
+
+
+@dataclass(frozen=True, slots=True)
+class OneGraph:
+    """The runners of one graph, for a stage that runs this one alone.
+
+    Attributes:
+        engines: gives :class:`GraphRunners`.
+        graph: its name.
+    """
+
+    engines: EngineCache[GraphRunners]
+    graph: str
+
+    @contextmanager
+    def runner(self, size: Size) -> Iterator[QueueRunner]:
+        """The graph's queue, in the engines of an input of ``size``."""
+        with self.engines.runner(size) as runners:
+            yield runners.queues[self.graph]
 
 
 def open_temporal(open_engine: OpenEngine, graphs: Sequence[str], *, batch: int) -> TemporalEngines:

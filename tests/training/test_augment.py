@@ -28,9 +28,10 @@ from vidgraph.training.augment import (  # noqa: E402
 )
 from vidgraph.training.batches import InstanceBatch  # noqa: E402
 from vidgraph.training.frame_cache import CachedFrame, FrameCache  # noqa: E402
+from vidgraph.training.instances import InstanceTask  # noqa: E402
 from vidgraph.training.render_frames import covered, frame_cache  # noqa: E402
 from vidgraph.training.settings import TrainSettings  # noqa: E402
-from vidgraph.training.tasks import InstanceTask, open_task, part_of_frame  # noqa: E402
+from vidgraph.training.tasks import open_task, part_of_frame  # noqa: E402
 
 from .shapes import Shapes  # noqa: E402
 
@@ -239,7 +240,7 @@ def test_a_batch_says_where_the_objects_are(cache: FrameCache) -> None:
     assert isinstance(task, InstanceTask)
     batch = task.batch(np.array([0, 6]), np.random.default_rng(0))
     assert isinstance(batch, InstanceBatch)
-    height, width = task.layout.proto
+    height, width = task.layout.outputs.proto
     step = SIZE[0] // height
     ends = np.cumsum(batch.masks.counts)
     seen = set()
@@ -257,7 +258,7 @@ def test_a_batch_says_where_the_objects_are(cache: FrameCache) -> None:
         labels = batch.anchors.labels[batch.anchors.images[rows], batch.anchors.anchors[rows]]
         assert (labels == cache[0].class_ids[number] + 1).all()
     assert seen == set(range(len(cache[0].boxes)))
-    step = SIZE[0] // task.layout.semantic[0]
+    step = SIZE[0] // task.layout.outputs.semantic[0]
     sums = np.array([masks_of(cache, place).reshape(-1, step, SIZE[1] // step, step) for place in range(len(seen))])
     sums = sums.sum((2, 4))
     for class_id, found in enumerate(batch.semantic[0]):

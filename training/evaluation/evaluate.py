@@ -22,7 +22,6 @@ from .classes import FACE, ClassMap, match_classes
 from .coco import coco_library
 from .evaluator import Judge, KnownFrame
 from .protocols import DEFAULT, OFFICIAL, Plan, protocol_of
-from .published import PUBLISHED
 from .report import Report, Times
 from .wider_subsets import WiderSubsets
 
@@ -38,7 +37,7 @@ class Judged(Protocol):
     @property
     def class_names(self) -> tuple[str, ...]: ...
     @property
-    def graphs(self) -> tuple[str, ...]: ...
+    def key_frames(self) -> bool: ...
     def stages(self, *, policy: PolicyOf | None = None) -> list[Stage]: ...
     def result_keys(self) -> ResultKeys: ...
     def describe(self) -> ModelInfo: ...
@@ -109,7 +108,7 @@ def evaluate(
     if not isinstance(model, str):
         if weights is not None or choices:
             raise UsageError(f"{', '.join(choices) or 'weights'} cannot be given for a model that is loaded")
-        plan = protocol_of(model.name, protocol, video=len(model.graphs) > 1, notes=False)
+        plan = protocol_of(model.name, protocol, video=model.key_frames, notes=False)
         return _one(model, data, Variant(every=every, phases=plan.phases), scope, plan, progress)
     resolved = resolve_model(model, weights=weights)
     plan = protocol_of(resolved, protocol)
@@ -180,10 +179,9 @@ def evaluate_variants(
         if plan.name == OFFICIAL and way.judge.masks_missing:
             raise UsageError(f"the official figure of {model.name} is of masks, and {dataset.name} has none")
         figures.notes[:0] = [*plan.notes, *first.notes()]
-        published = PUBLISHED.get(model.name, ()) if plan.name == OFFICIAL else ()
         reports[name] = Report(
             model.describe(), dataset.name, plan.name, way.settings(), clips, way.judge.frames, figures, way.times,
-            published,
+            plan.published,
         )  # fmt: skip
     return reports
 

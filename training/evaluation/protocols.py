@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...models.resolve import ResolvedModel, resolve_model
+from ...models.variant import Protocol, Published
 from ...pipeline.errors import UsageError
-from ...stages.inference.key_frames import PUBLISHED_INTERVAL, PhasedInterval
+from ...stages.inference.key_frames import PhasedInterval
 
 DEFAULT, OFFICIAL = "default", "official"
 _OWN = "the settings that the model was loaded with"
@@ -22,12 +23,14 @@ class Plan:
         choices: what the model is loaded with, as for ``load_model``.
         phases: one pass over every clip for each; None: one pass with the model's own key frames.
         notes: about the figures.
+        published: figures of the model's authors, to stand beside them.
     """
 
     name: str
     choices: dict[str, Any]
     phases: tuple[PhasedInterval, ...] | None
     notes: tuple[str, ...]
+    published: tuple[Published, ...] = ()
 
 
 MIN_SCORE = 0.02
@@ -61,23 +64,19 @@ def protocol_of(
     none = f"no official protocol is known for {resolved.given}, a custom model; leave the protocol out"
     row = resolved.built_in(none)
     if video is None:
-        video = len(row.family().graphs(row.name)) > 1
-    if row.folder == "yolact_edge":
-        return _yolact(video, notes)
-    if row.folder == "retinaface":
-        said = "official: score 0.02, NMS 0.4, no limit; the authors give images in their own size (--size)"
-        choices = {"min_score": 0.02, "nms_iou": 0.4, "max_detections": 5000}
-        return Plan(OFFICIAL, choices, None, (said if notes else _OWN,))
-    raise UsageError(f"no official protocol is known for {row.name}; leave the protocol out")
+        video = row.family().key_frames(row.name)
+    if row.protocol is None:
+        raise UsageError(f"no official protocol is known for {row.name}; leave the protocol out")
+    return _official(row.protocol, row.published, video=video, notes=notes)
 
 
-def _yolact(video: bool, notes: bool) -> Plan:
-    said = ["official: score 0, Fast NMS, the best 100 of a frame, masks in the size of the frame" if notes else _OWN]
-    phases = None
-    if video:
-        phases = tuple(PhasedInterval(PUBLISHED_INTERVAL, phase) for phase in range(PUBLISHED_INTERVAL))
+def _official(protocol: Protocol, published: tuple[Published, ...], *, video: bool, notes: bool) -> Plan:
+    said = [protocol.note if notes else _OWN]
+    phases, interval = None, protocol.key_interval
+    if video and interval is not None:
+        phases = tuple(PhasedInterval(interval, phase) for phase in range(interval))
         said.append(
-            f"official: {PUBLISHED_INTERVAL} passes with shifted key frames; annotated frames are judged as images, "
+            f"official: {interval} passes with shifted key frames; annotated frames are judged as images, "
             "once in each pass"
         )
-    return Plan(OFFICIAL, {"min_score": 0.0, "max_detections": 100, "nms": "fast"}, phases, tuple(said))
+    return Plan(OFFICIAL, dict(protocol.settings), phases, tuple(said), published)

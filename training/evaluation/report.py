@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...engines.info import engine_packages
+from ...models.variant import Published
 from ...pipeline.environment import environment
 from ...pipeline.results.format import ModelInfo
-from .published import Published
 
 FORMAT = "vidgraph.evaluation/1"
 _NOT_A_PART = ("ID switches",)

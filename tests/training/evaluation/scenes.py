@@ -106,7 +106,7 @@ Answer = Callable[[str, int, int], Found]
 
 @dataclass
 class _Answers(Stage):
-    """The one stage of the model; with key frames where it has two graphs."""
+    """The one stage of the model; with key frames where it has a policy."""
 
     answer: Answer
     policy: PolicyOf | None
@@ -154,8 +154,8 @@ class Oracle:
     ran: list[tuple[str, int, int]] = field(default_factory=list)
 
     @property
-    def graphs(self) -> tuple[str, ...]:
-        return ("key", "non_key") if self.video else ("",)
+    def key_frames(self) -> bool:
+        return self.video
 
     def stages(self, *, policy: PolicyOf | None = None) -> list[Stage]:
         chosen = (policy or (lambda stream: FixedInterval(5))) if self.video else None
