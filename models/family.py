@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .inference import Inference, Propagation
 
 Arrays = dict[str, NDArray[Any]]
-Take = Callable[[Mapping[str, NDArray[Any]]], Arrays]
+OutputSelector = Callable[[Mapping[str, NDArray[Any]]], Arrays]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class InputFormat:
         long_side: default length of the longer side, in pixels.
         stretch: the input is a square of that side, and the picture fills it whatever its aspect.
         size: default height and width, where that is no square; with ``stretch`` only.
-        single_positions: the official code resizes with PyTorch, see :func:`..kernels.preprocess`.
+        torch_resize: the official code resizes with PyTorch, see :func:`..kernels.preprocess`.
         dtype: ``float32``, ``float16`` or ``uint8``.
         layout: ``nchw``, or ``nhwc``: [B, H, W, 3].
     """
@@ -48,7 +48,7 @@ class InputFormat:
     pad: tuple[int, int, int]
     long_side: int
     stretch: bool = False
-    single_positions: bool = False
+    torch_resize: bool = False
     size: tuple[int, int] | None = None
     dtype: str = "float32"
     layout: str = "nchw"
@@ -107,10 +107,12 @@ class Family(Protocol):
     def infer(self, name: str, given: Inference) -> list[Stage]:
         """The stages from a frame to what is kept of the network's outputs; by default it sees the whole frame."""
         form = self.input_format(name)
-        infer = Infer(given.engines, form.name, given.input_key, given.key, given.take, name=f"{given.prefix}infer")
+        infer = Infer(
+            given.engines, form.name, given.input_key, given.key, given.select_outputs, name=f"{given.prefix}infer"
+        )
         return [given.preprocess(form), infer]
 
-    def renamed(self, key: str) -> str | None:
+    def rename_key(self, key: str) -> str | None:
         """What the network calls the tensor that a published file calls ``key``; None: not needed, ignored."""
         return key
 
@@ -126,11 +128,11 @@ class Family(Protocol):
         """This family for an exported file with these settings."""
         return self
 
-    def told_by_tensors(self, name: str) -> bool:
+    def identifiable_by_shapes(self, name: str) -> bool:
         """Whether a file with the tensors of this model is taken for it; else its name, or the caller, must say so."""
         return True
 
-    def likely(self, names: list[str], shapes: Mapping[str, tuple[int, ...]]) -> list[str]:
+    def rank_candidates(self, names: list[str], shapes: Mapping[str, tuple[int, ...]]) -> list[str]:
         """Of ``names`` that all fit a file, those that its tensors, with their own names, speak for."""
         return names
 
@@ -156,14 +158,14 @@ class Family(Protocol):
     def point_names(self, name: str) -> tuple[str, ...]:
         """Names of the points of each object; empty where the model gives none."""
 
-    def kept_in_float(self, name: str) -> tuple[str, ...]:
+    def int8_excluded_nodes(self, name: str) -> tuple[str, ...]:
         """Patterns (:func:`re.match`) of the names of nodes in exported graphs that quantising leaves as they are."""
         return ()
 
-    def take(self, name: str, choices: PostprocessOptions) -> Take:
+    def select_outputs(self, name: str, choices: PostprocessOptions) -> OutputSelector:
         """What to keep of the engine's outputs (batch of one), as arrays of their own."""
 
     def postprocess(
         self, name: str, choices: PostprocessOptions, *, raw: Key[RawOutputs], keys: ResultKeys, stage_name: str
     ) -> Stage:
-        """The stage that makes results in displayed pixels of what :meth:`take` kept."""
+        """The stage that makes results in displayed pixels of what :meth:`select_outputs` kept."""

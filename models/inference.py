@@ -14,7 +14,7 @@ from ..stages.inference.infer import RawOutputs
 from ..stages.inference.key_frames import PUBLISHED_INTERVAL, FixedInterval, PolicyOf, policy_named
 from ..stages.inference.preprocess import BufferPool, InputSize, ModelInput, Preprocess
 from ..stages.inference.runners import OneGraph
-from .family import Family, InputFormat, Take
+from .family import Family, InputFormat, OutputSelector
 from .variant import ModelRow
 
 
@@ -56,7 +56,7 @@ class Inference:
     Attributes:
         engines: runners by input size, each opened by :meth:`.family.Family.open_runner`.
         size: of the network's input, for a frame.
-        take: what to keep of the engines' outputs.
+        select_outputs: what to keep of the engines' outputs.
         key: where that goes.
         results: where results go, or those of another model come from.
         propagation: of a model with key frames.
@@ -70,7 +70,7 @@ class Inference:
 
     engines: EngineCache[Any]
     size: InputSize
-    take: Take
+    select_outputs: OutputSelector
     key: Key[RawOutputs]
     results: ResultKeys
     propagation: Propagation
@@ -94,6 +94,6 @@ class Inference:
         """The stage that makes the network's input of a frame."""
         return Preprocess(
             self.size, self.input_key, form.mean, form.std, form.bgr, form.pad, name=f"{self.prefix}preprocess",
-            pool=self.pool, single_positions=form.single_positions, dtype=form.dtype, layout=form.layout,
+            pool=self.pool, torch_resize=form.torch_resize, dtype=form.dtype, layout=form.layout,
             device=self.device,
         )  # fmt: skip

@@ -113,7 +113,7 @@ class Model:
         results, raw, name = keys or ResultKeys(), Key(f"{prefix}raw", RawOutputs), f"{prefix}postprocess"
         chosen = self.engine_choice
         inference = Inference(
-            self._cache, self.size, copy_all if self.head == RAW else self._family.take(self.name, self.choices), raw,
+            self._cache, self.size, copy_all if self.head == RAW else self._family.select_outputs(self.name, self.choices), raw,
             results, self.propagation, prefix, self._pool, place_of_arrays(chosen.engine, chosen.device),
             chosen.requests, ahead, policy,
         )  # fmt: skip

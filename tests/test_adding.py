@@ -235,7 +235,7 @@ class BrightnessFamily(Family):
     def point_names(self, name):
         return ()
 
-    def take(self, name, choices):
+    def select_outputs(self, name, choices):
         return copy_all
 
     def postprocess(self, name, choices, *, raw, keys, stage_name):
@@ -273,7 +273,7 @@ class Brightest:
     output: str
     kind, task, class_count, point_names, gives = "dummy", "the brightest place", 1, (), (DETECTIONS,)
 
-    def take(self, choices):
+    def select_outputs(self, choices):
         return copy_all
 
 
@@ -392,7 +392,7 @@ class Giving:
     output: str
     kind, task, class_count, point_names, gives = KEY.name, "a dummy", 0, (), (KEY,)
 
-    def take(self, choices):
+    def select_outputs(self, choices):
         return copy_all
 
     def decode(self, raw, frame, choices, names):

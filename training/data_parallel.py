@@ -37,11 +37,11 @@ class Part(Protocol):
         """Begin, in a thread, what the next call with these arguments would wait for."""
 
 
-class CrewError(VidgraphError):
+class WorkerGroupError(VidgraphError):
     """A helping process died."""
 
 
-class Crew:
+class WorkerGroup:
     """The processes of a training; used as a context.
 
     Attributes:
@@ -78,7 +78,7 @@ class Crew:
         """Leave the mean gradient of all parts of a step in the weights' ``grad``; the loss of part 0 is given back.
 
         Raises:
-            CrewError: a helping process died.
+            WorkerGroupError: a helping process died.
         """
         if self.size == 1:
             loss = part(step, 0)
@@ -103,11 +103,11 @@ class Crew:
         try:
             barrier.wait(HELPER_WAITED_FOR_S)
         except BrokenBarrierError as error:
-            raise CrewError(
+            raise WorkerGroupError(
                 "a helping process of the training died; --resume goes on from the last checkpoint"
             ) from error
 
-    def __enter__(self) -> Crew:
+    def __enter__(self) -> WorkerGroup:
         return self
 
     def __exit__(

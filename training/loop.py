@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..pipeline.errors import CheckpointError, VidgraphError
-from .data_parallel import Crew
+from .data_parallel import WorkerGroup
 from .muon import Muon
 from .settings import TrainSettings
 from .state import Average, Curve, save_checkpoint
@@ -135,7 +135,9 @@ class Trainer:
         prepare(self._network, self.settings)
         seen: list[dict[str, float]] = []
         saved_s = reported_s = self.elapsed_s
-        with Crew(self._network, self.settings.processes, partial(_part, self._open_task, self.settings)) as crew:
+        with WorkerGroup(
+            self._network, self.settings.processes, partial(_part, self._open_task, self.settings)
+        ) as crew:
             part = Part(self.task, self.settings)
             begun = time.monotonic() - self.elapsed_s
             while not self.stopped and self.settings.done(self.step, self.elapsed_s) < 1.0:
@@ -151,7 +153,7 @@ class Trainer:
                     saved_s = self.elapsed_s
         self.save()
 
-    def _one_step(self, crew: Crew, part: Part) -> dict[str, float]:
+    def _one_step(self, crew: WorkerGroup, part: Part) -> dict[str, float]:
         rate = self.settings.lr_at(self.step, self.elapsed_s)
         for group in self._optimizer.param_groups:
             group["lr"] = rate * group.get("factor", 1.0)

@@ -14,7 +14,7 @@ from ...pipeline.errors import CheckpointError
 from ...pipeline.packet import Key
 from ...pipeline.results.format import ResultKeys
 from ...stages.inference.infer import RawOutputs
-from ..family import Arrays, Family, GraphShape, InputFormat, Take
+from ..family import Arrays, Family, GraphShape, InputFormat, OutputSelector
 from ..options import PostprocessOptions
 from ..variant import ModelRow
 from ..weights.checkpoint import sha256_of
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class TakeSeen:
-    """A head's ``take`` on outputs of the dtypes that it sees."""
+class SelectSeen:
+    """A head's ``select_outputs`` on outputs of the dtypes that it sees."""
 
-    take: Take
+    select: OutputSelector
 
     def __call__(self, outputs: Mapping[str, NDArray[Any]]) -> Arrays:
-        return self.take({name: np.asarray(array, seen_dtype(array.dtype)) for name, array in outputs.items()})
+        return self.select({name: np.asarray(array, seen_dtype(array.dtype)) for name, array in outputs.items()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +80,9 @@ class CustomFamily(Family):
         """Of the head."""
         return self.custom.head.point_names
 
-    def take(self, name: str, choices: PostprocessOptions) -> Take:
+    def select_outputs(self, name: str, choices: PostprocessOptions) -> OutputSelector:
         """The head's."""
-        return TakeSeen(self.custom.head.take(choices))
+        return SelectSeen(self.custom.head.select_outputs(choices))
 
     def postprocess(
         self, name: str, choices: PostprocessOptions, *, raw: Key[RawOutputs], keys: ResultKeys, stage_name: str

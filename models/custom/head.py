@@ -23,7 +23,7 @@ from ...pipeline.errors import EngineError
 from ...pipeline.packet import Key
 from ...stages.inference.infer import RawOutputs
 from ...stages.inference.preprocess import Size
-from ..family import Take
+from ..family import OutputSelector
 from ..options import PostprocessOptions
 from .description import Description
 
@@ -50,7 +50,7 @@ class Head(Protocol):
     def point_names(self) -> tuple[str, ...]:
         """Names of the points of each object; empty where it gives none."""
 
-    def take(self, choices: PostprocessOptions) -> Take:
+    def select_outputs(self, choices: PostprocessOptions) -> OutputSelector:
         """What to keep of the engine's outputs (batch of one), owned and small.
 
         The outputs are leases of any strides, with the dtypes of :func:`seen_dtype`.
@@ -64,7 +64,7 @@ class Head(Protocol):
         """Results of one frame.
 
         Args:
-            raw: what :meth:`take` kept; ``raw.affine`` maps pixels of the input to the frame, ``raw.size``
+            raw: what :meth:`select_outputs` kept; ``raw.affine`` maps pixels of the input to the frame, ``raw.size``
                 is the input's (height, width).
             frame: (height, width), displayed pixels.
             choices: the caller's; None is the head's default.

@@ -8,11 +8,11 @@ from ...pipeline.errors import UsageError
 from ...pipeline.packet import Key
 from ...pipeline.results.format import ResultKeys
 from ...stages.inference.infer import RawOutputs
-from ..family import GraphShape, InputFormat, Take
+from ..family import GraphShape, InputFormat, OutputSelector
 from ..options import PostprocessOptions
 from ..trainable import TrainableFamily, TrainingLayout
 from .config import CLASS_NAMES, CONFIGS, MEAN_BGR, POINT_NAMES
-from .postprocess import DecodeFaces, TakeCandidates, priors_of
+from .postprocess import DecodeFaces, SelectCandidates, priors_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -58,9 +58,9 @@ class RetinaFaceFamily(TrainableFamily):
         """Eyes, nose, corners of the mouth."""
         return POINT_NAMES
 
-    def take(self, name: str, choices: PostprocessOptions) -> Take:
+    def select_outputs(self, name: str, choices: PostprocessOptions) -> OutputSelector:
         """The rows that score enough, best first."""
-        return TakeCandidates.of(choices)
+        return SelectCandidates.of(choices)
 
     def postprocess(
         self, name: str, choices: PostprocessOptions, *, raw: Key[RawOutputs], keys: ResultKeys, stage_name: str

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from ...pipeline.packet import Key
 from ...pipeline.results.format import ResultKeys
 from ...stages.inference.infer import RawOutputs
-from ..family import Family, GraphShape, InputFormat, Take
+from ..family import Family, GraphShape, InputFormat, OutputSelector
 from ..key_frames import KeyFrameFamily
 from ..options import PostprocessOptions
 from ..trainable import TrainableFamily, TrainingLayout
 from .config import CONFIGS, SIZE, VARIANCES, Size, YolactConfig, map_size
 from .grid import FLOW_UNIT, grid_tables
-from .postprocess import DecodeInstances, TakeRows
+from .postprocess import DecodeInstances, SelectRows
 from .priors import priors_of
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class YolactFamily(KeyFrameFamily, TrainableFamily):
         """Those with a flow network."""
         return CONFIGS[name].flow
 
-    def renamed(self, key: str) -> str | None:
+    def rename_key(self, key: str) -> str | None:
         """YOLACT's own names, which have one pyramid where YolactEdge has two halves; remains of training are left out.
 
         Files of YOLACT 1.0 have one convolution more above P5 than the network, and those made from an
@@ -91,18 +91,18 @@ class YolactFamily(KeyFrameFamily, TrainableFamily):
         own = len(CONFIGS[name].class_names)
         return YolactFamily(classes) if isinstance(classes, int) and 0 < classes != own else FAMILY
 
-    def told_by_tensors(self, name: str) -> bool:
+    def identifiable_by_shapes(self, name: str) -> bool:
         """Not where only the anchors are others, which no tensor tells."""
         config = CONFIGS[name]
         return config.compact or config.usual_anchors
 
-    def likely(self, names: list[str], shapes: Mapping[str, tuple[int, ...]]) -> list[str]:
+    def rank_candidates(self, names: list[str], shapes: Mapping[str, tuple[int, ...]]) -> list[str]:
         """YOLACT and YolactEdge give the pyramid different names; other anchors may have classes of their own."""
         edge = not any(key.startswith("fpn.") for key in shapes)
 
         def possible(name: str) -> bool:
             own_classes = self.for_shapes(name, shapes) is FAMILY
-            return self.told_by_tensors(name) or (own_classes and CONFIGS[name].side == SIZE)
+            return self.identifiable_by_shapes(name) or (own_classes and CONFIGS[name].side == SIZE)
 
         names = [name for name in names if possible(name)]
         return [name for name in names if name.startswith("yolact-edge") == edge] or names
@@ -132,7 +132,7 @@ class YolactFamily(KeyFrameFamily, TrainableFamily):
         mean, std = config.normalisation
         return InputFormat(
             "image", mean, std, bgr=False, pad=(0, 0, 0), long_side=config.side, stretch=True,
-            single_positions=not config.compact, size=size,
+            torch_resize=not config.compact, size=size,
         )  # fmt: skip
 
     def graph_shape(self, name: str, size: tuple[int, int], batch: int, graph: str = "") -> GraphShape:
@@ -167,7 +167,7 @@ class YolactFamily(KeyFrameFamily, TrainableFamily):
         }
         return GraphShape(inputs | state, outputs | {"evidence": (batch,)}, constants | proto, tables)
 
-    def kept_in_float(self, name: str) -> tuple[str, ...]:
+    def int8_excluded_nodes(self, name: str) -> tuple[str, ...]:
         """Flow, warp and refinement; measured in the README of the folder."""
         return _FLOW
 
@@ -179,9 +179,9 @@ class YolactFamily(KeyFrameFamily, TrainableFamily):
         """There are none."""
         return ()
 
-    def take(self, name: str, choices: PostprocessOptions) -> Take:
+    def select_outputs(self, name: str, choices: PostprocessOptions) -> OutputSelector:
         """The rows that score enough, and the prototypes."""
-        return TakeRows.of(choices)
+        return SelectRows.of(choices)
 
     def postprocess(
         self, name: str, choices: PostprocessOptions, *, raw: Key[RawOutputs], keys: ResultKeys, stage_name: str

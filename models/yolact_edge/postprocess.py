@@ -41,7 +41,7 @@ TOP_K = 200
 
 
 @dataclass(frozen=True, slots=True)
-class TakeRows:
+class SelectRows:
     """Picks the rows in which some class scores more than ``min_score`` from an engine's outputs.
 
     Rows that score less could only suppress rows that score less still, so that leaving them out changes no
@@ -53,7 +53,7 @@ class TakeRows:
     min_score: float = MIN_CONFIDENCE
 
     @classmethod
-    def of(cls, choices: PostprocessOptions) -> TakeRows:
+    def of(cls, choices: PostprocessOptions) -> SelectRows:
         """With the caller's choices."""
         return cls(max(MIN_CONFIDENCE, MIN_SCORE if choices.min_score is None else choices.min_score))
 
@@ -74,7 +74,7 @@ class DecodeInstances(Stage):
 
     Attributes:
         config: the variant, with the classes of the weights.
-        raw: what :class:`TakeRows` kept.
+        raw: what :class:`SelectRows` kept.
         keys: where results go.
         nms: ``fast`` and ``cross-class`` let suppressed boxes suppress others too; ``traditional`` is greedy, by class.
         min_score: detections score more than this, in [0, 1].
@@ -147,7 +147,7 @@ class DecodeInstances(Stage):
         return (packet.without(self.raw).with_item(self.keys.to(DETECTIONS), detections),)
 
     def decode(self, raw: RawOutputs, frame: Size) -> Detections:
-        """Instances in a frame of (height, width) ``frame`` from what :class:`TakeRows` kept."""
+        """Instances in a frame of (height, width) ``frame`` from what :class:`SelectRows` kept."""
         boxes = relative_boxes(self.config, raw)
         rows, class_ids, scores = self.suppress(boxes, raw.arrays["scores"], raw.size)
         boxes, coeff, proto = boxes[rows], raw.arrays["coeff"][rows], raw.arrays["proto"]

@@ -57,10 +57,10 @@ class Infer(Stage):
 
     Consumes ``input_key`` (the packet goes on without it) and creates ``key``. An engine's outputs
     are leases that end with the same thread's next run, and the next stage may run in another
-    thread, so ``take`` picks what is needed, as arrays of its own, before this stage returns.
+    thread, so ``select_outputs`` picks what is needed, as arrays of its own, before this stage returns.
     Frames that were dropped or that the network skips pass unchanged.
 
-    ``device`` is where ``take`` and the stages behind this one work: outputs that lie elsewhere are copied there.
+    ``device`` is where ``select_outputs`` and the stages behind this one work: outputs that lie elsewhere are copied there.
 
     The cache belongs to whoever made it: closing this stage leaves the engines open.
     """
@@ -69,7 +69,7 @@ class Infer(Stage):
     input_name: str
     input_key: Key[ModelInput]
     key: Key[RawOutputs]
-    take: Callable[[Mapping[str, Any]], Arrays] = copy_all
+    select_outputs: Callable[[Mapping[str, Any]], Arrays] = copy_all
     name: str = "infer"
     device: Device = HOST
 
@@ -92,7 +92,7 @@ class Infer(Stage):
         given = packet[self.input_key]
         with self.cache.runner(given.size) as runner:
             future = runner.submit({self.input_name: given.tensor}, stream_id=packet.frame.stream_id)
-            arrays = self.take(outputs_on(future.result(), self.device))
+            arrays = self.select_outputs(outputs_on(future.result(), self.device))
         given.release()
         raw = RawOutputs(arrays, given.size, given.affine)
         return (packet.without(self.input_key).with_item(self.key, raw),)

@@ -187,7 +187,7 @@ class Preprocess(Stage):
 
     Creates ``key``. Frames that were dropped or that the network skips pass unchanged.
     ``mean`` and ``std`` are of values 0..255 in the order of the channels given (``bgr`` or RGB);
-    ``pad`` is the RGB colour outside the frame. ``single_positions``, ``dtype`` and ``layout``: see the kernel.
+    ``pad`` is the RGB colour outside the frame. ``torch_resize``, ``dtype`` and ``layout``: see the kernel.
     ``device`` is where the network takes its input: the planes of pictures that lie elsewhere are copied there.
     """
 
@@ -199,7 +199,7 @@ class Preprocess(Stage):
     pad: tuple[int, int, int] = (0, 0, 0)
     name: str = "preprocess"
     pool: BufferPool = field(default_factory=BufferPool)
-    single_positions: bool = False
+    torch_resize: bool = False
     dtype: str = "float32"
     layout: str = "nchw"
     device: Device = HOST
@@ -235,7 +235,7 @@ class Preprocess(Stage):
             bgr=self.bgr,
             pad=self.pad,
             content=fit.content,
-            single_positions=self.single_positions,
+            torch_resize=self.torch_resize,
             dtype=self.dtype,
             layout=self.layout,
             out=out,

@@ -99,12 +99,12 @@ class TemporalInfer(Stage):
         cache: gives a ``TemporalRunner`` for an input size.
         input_key, key: what is consumed and created.
         policy: makes the key-frame policy of a stream.
-        take: what to keep of a frame's outputs (batch of one), as arrays of their own.
+        select_outputs: what to keep of a frame's outputs (batch of one), as arrays of their own.
         workers: frames in the network at one time, of all streams; each runs on a thread of this stage.
         ahead: frames of a stream that may be held back; 0 (live): each runs at once, on the calling thread.
         batch: frames between two key frames that run as one, where so many are there (1: each alone).
         key_frame: where the index of a frame's key frame goes.
-        device: where ``take`` and the stages behind this one work; the state stays where the network gives it.
+        device: where ``select_outputs`` and the stages behind this one work; the state stays where the network gives it.
     """
 
     on_dropped = True
@@ -116,7 +116,7 @@ class TemporalInfer(Stage):
         key: Key[RawOutputs],
         *,
         policy: PolicyOf,
-        take: Callable[[Mapping[str, Any]], Arrays] = copy_all,
+        select_outputs: Callable[[Mapping[str, Any]], Arrays] = copy_all,
         workers: int = 1,
         ahead: int = 0,
         batch: int = 1,
@@ -130,7 +130,7 @@ class TemporalInfer(Stage):
         self.creates: frozenset[Key[Any]] = frozenset({key, key_frame})
         self._input_key, self._key, self._key_frame, self._policy = input_key, key, key_frame, policy
         self._ahead, self._batch = ahead, batch
-        self._pool = _Pool(cache, take, workers if ahead else 0, device)
+        self._pool = _Pool(cache, select_outputs, workers if ahead else 0, device)
         self._places = itertools.count()
         self._streams: dict[str, _Stream] = {}
         self._lock = threading.Lock()
@@ -248,9 +248,9 @@ class _Pool:
     """Threads that run jobs, the oldest runnable first; a frame between key frames can run once its state is there."""
 
     def __init__(
-        self, cache: TemporalCache, take: Callable[[Mapping[str, Any]], Arrays], workers: int, device: Device
+        self, cache: TemporalCache, select: Callable[[Mapping[str, Any]], Arrays], workers: int, device: Device
     ) -> None:
-        self._cache, self._take, self._workers, self._device = cache, take, workers, device
+        self._cache, self._select, self._workers, self._device = cache, select, workers, device
         self._ready: list[tuple[int, list[_Job]]] = []
         self._changed = threading.Condition()
         self._threads: list[threading.Thread] = []
@@ -349,7 +349,7 @@ class _Pool:
     def _key(self, runner: TemporalRunner, group: _Group, job: _Job) -> None:
         assert job.given is not None
         outputs, state = runner.key(job.given.tensor)
-        job.arrays = self._take(outputs_on(outputs, self._device))
+        job.arrays = self._select(outputs_on(outputs, self._device))
         group.state = copy_all(state)
 
     def _non_key(self, runner: TemporalRunner, group: _Group, jobs: list[_Job]) -> None:
@@ -360,5 +360,5 @@ class _Pool:
         evidence = outputs_on({"evidence": outputs["evidence"]}, HOST)["evidence"] if "evidence" in outputs else None
         outputs = outputs_on(outputs, self._device)
         for row, job in enumerate(jobs):
-            job.arrays = self._take({name: array[row : row + 1] for name, array in outputs.items()})
+            job.arrays = self._select({name: array[row : row + 1] for name, array in outputs.items()})
             job.evidence = 0.0 if evidence is None else float(evidence[row])

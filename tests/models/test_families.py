@@ -91,7 +91,7 @@ class Dummy(Family):
     def point_names(self, name: str) -> tuple[str, ...]:
         return ()
 
-    def take(self, name: str, choices: PostprocessOptions) -> Callable[..., Any]:
+    def select_outputs(self, name: str, choices: PostprocessOptions) -> Callable[..., Any]:
         return copy_all
 
 
@@ -238,7 +238,7 @@ class MeanColour(Dummy):
         crops = Key(f"{given.prefix}crops", Crops)
         form = self.input_format(name)
         cut = CropBoxes(given.preprocess(form), form.name, crops, given.results.detections, name=f"{given.prefix}crop")
-        return [cut, InferCrops(given.engines, crops, given.key, given.take, name=f"{given.prefix}infer")]
+        return [cut, InferCrops(given.engines, crops, given.key, given.select_outputs, name=f"{given.prefix}infer")]
 
     def postprocess(self, name: str, choices: PostprocessOptions, *, raw: Any, keys: Any, stage_name: str) -> Give:
         return Give(raw, CROPPED, lambda given, frame: given, stage_name)
@@ -296,7 +296,7 @@ class Parts(Chained):
         form, whole = self.input_format(name), Key(f"{given.prefix}whole", RawOutputs)
         infer = Infer(given.graph("backbone"), form.name, given.input_key, whole, name=f"{given.prefix}whole")
         crops = Key(f"{given.prefix}crops", Crops)
-        rest = InferCrops(given.graph("head"), crops, given.key, given.take, name=f"{given.prefix}parts")
+        rest = InferCrops(given.graph("head"), crops, given.key, given.select_outputs, name=f"{given.prefix}parts")
         cut = CutMap(whole, crops, given.results.detections)
         return [given.preprocess(form), infer, cut, rest]  # type: ignore[list-item]
 

@@ -20,7 +20,7 @@ from ...stages.sample import Sample
 from ..datasets.dataset import Clip, Dataset, Sample as DataSample
 from .classes import FACE, ClassMap, match_classes
 from .coco import coco_library
-from .evaluator import Judge, KnownFrame
+from .evaluator import Evaluator, KnownFrame
 from .protocols import DEFAULT, OFFICIAL, Plan, protocol_of
 from .report import Report, Times
 from .wider_subsets import WiderSubsets
@@ -29,7 +29,7 @@ Progress = Callable[[int, int], None]
 """Is told of frames that are done, and of how many there will be."""
 
 
-class Judged(Protocol):
+class EvaluableModel(Protocol):
     """What is needed of a model; :class:`..base.Model` has it."""
 
     @property
@@ -69,7 +69,7 @@ def _always(phase: PhasedInterval) -> PolicyOf:
 
 
 def evaluate(
-    model: Judged | str,
+    model: EvaluableModel | str,
     data: Dataset | str,
     *,
     protocol: str = DEFAULT,
@@ -131,13 +131,13 @@ class Scope:
 
 
 def _one(
-    model: Judged, data: Dataset | str, variant: Variant, scope: Scope, plan: Plan, progress: Progress | None
+    model: EvaluableModel, data: Dataset | str, variant: Variant, scope: Scope, plan: Plan, progress: Progress | None
 ) -> Report:
     return evaluate_variants(model, data, {"": variant}, scope=scope, plan=plan, progress=progress)[""]
 
 
 def evaluate_variants(
-    model: Judged,
+    model: EvaluableModel,
     data: Dataset | str,
     variants: Mapping[str, Variant],
     *,
@@ -194,7 +194,7 @@ def _opened(data: Dataset | str) -> Dataset:
     return open_dataset(data)
 
 
-def _judge_maker(model: Judged, dataset: Dataset, scope: Scope) -> Callable[[], Judge]:
+def _judge_maker(model: EvaluableModel, dataset: Dataset, scope: Scope) -> Callable[[], Evaluator]:
     """What makes a judge for this model and data set.
 
     Raises:
@@ -209,10 +209,10 @@ def _judge_maker(model: Judged, dataset: Dataset, scope: Scope) -> Callable[[], 
         classes = ClassMap.nothing(len(names), len(dataset.class_names))
     subsets = None if scope.wider_subsets is None else WiderSubsets.read(scope.wider_subsets)
     faces = FACE in names and keys.get(DETECTIONS) is not None
-    return lambda: Judge(keys, classes, names, dataset.class_names, dataset.stuff_names, faces, subsets)
+    return lambda: Evaluator(keys, classes, names, dataset.class_names, dataset.stuff_names, faces, subsets)
 
 
-def _lacking(judge: Judge) -> str:
+def _lacking(judge: Evaluator) -> str:
     if judge.frames == 0:
         return "no frame of it is annotated"
     return "it knows of no faces" if judge.faces and not judge.classes.names else "it knows of no such objects"
@@ -252,12 +252,12 @@ def _clips(dataset: Dataset, scope: Scope, progress: Progress | None) -> Iterato
 class _Way:
     """One variant: the stages of each of its passes, what they cost, and the judge of what they give."""
 
-    def __init__(self, model: Judged, variant: Variant, judge: Judge) -> None:
+    def __init__(self, model: EvaluableModel, variant: Variant, judge: Evaluator) -> None:
         self.variant, self.judge, self.times = variant, judge, Times()
         self._passes = [self._stages(model, policy) for policy in variant.policies()]
         self._begun = False
 
-    def _stages(self, model: Judged, policy: PolicyOf | None) -> list[Stage]:
+    def _stages(self, model: EvaluableModel, policy: PolicyOf | None) -> list[Stage]:
         stages = model.stages() if policy is None else model.stages(policy=policy)
         if self.variant.every is None:
             return stages

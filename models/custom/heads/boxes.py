@@ -16,7 +16,7 @@ from ....pipeline.packet import DETECTIONS, Key
 from ....pipeline.types.detections import Detections
 from ....stages.inference.infer import RawOutputs
 from ....stages.inference.preprocess import Size
-from ...family import Arrays, Take
+from ...family import Arrays, OutputSelector
 from ...options import PostprocessOptions
 from ..description import Description
 from ..head import Found, check_finite
@@ -205,7 +205,7 @@ class GivenBoxes:
         """Detections."""
         return (DETECTIONS,)
 
-    def take(self, choices: PostprocessOptions) -> Take:
+    def select_outputs(self, choices: PostprocessOptions) -> OutputSelector:
         """The rows that score enough."""
         min_score = self.min_score if choices.min_score is None else choices.min_score
 

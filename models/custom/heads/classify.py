@@ -18,7 +18,7 @@ from ....pipeline.packet import DETECTIONS, Key
 from ....pipeline.types.detections import Detections
 from ....stages.inference.infer import RawOutputs
 from ....stages.inference.preprocess import Size
-from ...family import Arrays, Take
+from ...family import Arrays, OutputSelector
 from ...options import PostprocessOptions
 from ..description import Description
 from ..head import Found, Head, check_finite
@@ -62,7 +62,7 @@ class Classified:
         """Detections."""
         return (DETECTIONS,)
 
-    def take(self, choices: PostprocessOptions) -> Take:
+    def select_outputs(self, choices: PostprocessOptions) -> OutputSelector:
         """The best classes, best first.
 
         Raises:

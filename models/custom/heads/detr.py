@@ -22,7 +22,7 @@ from ....pipeline.packet import DETECTIONS, Key
 from ....pipeline.types.detections import Detections
 from ....stages.inference.infer import RawOutputs
 from ....stages.inference.preprocess import Size
-from ...family import Arrays, Take
+from ...family import Arrays, OutputSelector
 from ...options import PostprocessOptions
 from ..description import Description
 from ..head import Found, Head
@@ -88,7 +88,7 @@ class Queries:
         """Detections."""
         return (DETECTIONS,)
 
-    def take(self, choices: PostprocessOptions) -> Take:
+    def select_outputs(self, choices: PostprocessOptions) -> OutputSelector:
         """The queries that score enough, best first."""
 
         def pick(outputs: Mapping[str, NDArray[Any]]) -> Arrays:

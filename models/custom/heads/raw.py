@@ -11,7 +11,7 @@ from ....pipeline.packet import TENSORS, Key
 from ....pipeline.types.tensors import Tensors
 from ....stages.inference.infer import RawOutputs, copy_all
 from ....stages.inference.preprocess import Size
-from ...family import Take
+from ...family import OutputSelector
 from ...options import PostprocessOptions
 from ..description import Description
 from ..head import Found
@@ -26,7 +26,7 @@ class RawHead:
     class_count = None
     point_names = ()
 
-    def take(self, choices: PostprocessOptions) -> Take:
+    def select_outputs(self, choices: PostprocessOptions) -> OutputSelector:
         """Everything."""
         return copy_all
 

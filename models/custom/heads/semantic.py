@@ -21,7 +21,7 @@ from ....pipeline.types.affine import Affine
 from ....pipeline.types.panoptic import PanopticMap, Segment
 from ....stages.inference.infer import RawOutputs
 from ....stages.inference.preprocess import Size
-from ...family import Arrays, Take
+from ...family import Arrays, OutputSelector
 from ...options import PostprocessOptions
 from ..description import Description
 from ..head import Found, Head, check_finite
@@ -73,7 +73,7 @@ class Segmented:
         """The panoptic map."""
         return (PANOPTIC,)
 
-    def take(self, choices: PostprocessOptions) -> Take:
+    def select_outputs(self, choices: PostprocessOptions) -> OutputSelector:
         """The map as it is; of labels their ids.
 
         Raises:

@@ -20,7 +20,7 @@ from ....pipeline.packet import DETECTIONS, Key
 from ....pipeline.types.detections import Detections
 from ....stages.inference.infer import RawOutputs
 from ....stages.inference.preprocess import Size
-from ...family import Arrays, Take
+from ...family import Arrays, OutputSelector
 from ...options import PostprocessOptions
 from ..description import Description
 from ..head import Found, Head
@@ -86,7 +86,7 @@ class Anchored:
         """Detections."""
         return (DETECTIONS,)
 
-    def take(self, choices: PostprocessOptions) -> Take:
+    def select_outputs(self, choices: PostprocessOptions) -> OutputSelector:
         """The pairs of box and class that score enough, best first; boxes decoded."""
         min_score = MIN_SCORE if choices.min_score is None else choices.min_score
         columns = class_columns(self.columns, self.background)

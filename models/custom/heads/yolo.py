@@ -24,7 +24,7 @@ from ....pipeline.errors import UsageError
 from ....pipeline.packet import Key
 from ....stages.inference.infer import RawOutputs
 from ....stages.inference.preprocess import Size
-from ...family import Arrays, Take
+from ...family import Arrays, OutputSelector
 from ...options import PostprocessOptions
 from ..description import Description
 from ..head import Found, Head, NotSupported, check_finite
@@ -76,11 +76,11 @@ class YoloHead:
         """Names of the points of each object."""
         return self.extras.point_names
 
-    def take(self, choices: PostprocessOptions) -> Take:
+    def select_outputs(self, choices: PostprocessOptions) -> OutputSelector:
         """Rows whose best class scores enough and is wanted."""
         if choices.nms is not None:
             raise UsageError(f"a yolo head suppresses class by class and in no other way, got nms {choices.nms!r}")
-        return TakeRows(self, MIN_SCORE if choices.min_score is None else choices.min_score, choices.classes)
+        return SelectRows(self, MIN_SCORE if choices.min_score is None else choices.min_score, choices.classes)
 
     @property
     def gives(self) -> tuple[Key[Any], ...]:
@@ -103,7 +103,7 @@ class YoloHead:
 
 
 @dataclass(frozen=True, slots=True)
-class TakeRows:
+class SelectRows:
     """Picks the rows whose best class scores more than ``min_score`` and is one of ``classes``.
 
     Calling it gives ``boxes`` float32 [K, 4] as the network has them, ``scores`` float32 [K], ``class_ids``

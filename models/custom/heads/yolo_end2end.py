@@ -21,7 +21,7 @@ from ....pipeline.errors import EngineError, UsageError
 from ....pipeline.packet import Key
 from ....stages.inference.infer import RawOutputs
 from ....stages.inference.preprocess import Size
-from ...family import Arrays, Take
+from ...family import Arrays, OutputSelector
 from ...options import PostprocessOptions
 from ..description import Description
 from ..head import Found, Head, NotSupported, check_finite
@@ -68,12 +68,12 @@ class YoloEndToEndHead:
         """Names of the points of each object."""
         return self.extras.point_names
 
-    def take(self, choices: PostprocessOptions) -> Take:
+    def select_outputs(self, choices: PostprocessOptions) -> OutputSelector:
         """Rows that score enough and are of a class that is wanted, best first."""
         for what, value in (("nms", choices.nms), ("nms_iou", choices.nms_iou)):
             if value is not None:
                 raise UsageError(f"a yolo-end2end head has its suppression in the graph, got {what} {value!r}")
-        return TakeDetections(self, MIN_SCORE if choices.min_score is None else choices.min_score, choices.classes)
+        return SelectDetections(self, MIN_SCORE if choices.min_score is None else choices.min_score, choices.classes)
 
     @property
     def gives(self) -> tuple[Key[Any], ...]:
@@ -99,10 +99,10 @@ class YoloEndToEndHead:
 
 
 @dataclass(frozen=True, slots=True)
-class TakeDetections:
+class SelectDetections:
     """Picks the rows that score more than ``min_score`` and are of one of ``classes``, best first.
 
-    Calling it gives the same arrays as :class:`.yolo.TakeRows`.
+    Calling it gives the same arrays as :class:`.yolo.SelectRows`.
     """
 
     head: YoloEndToEndHead
