@@ -159,7 +159,7 @@ class Family(Protocol):
         """This family for an exported file with these settings."""
         return self
 
-    def told_by_tensors(self, name: str) -> bool:
+    def identifiable_by_shapes(self, name: str) -> bool:
         """Whether a file with the tensors of this model is taken for it; else its name, or the caller, must say so."""
         return True
 

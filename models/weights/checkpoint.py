@@ -120,7 +120,7 @@ def check_values(path: Path, tensors: Mapping[str, Tensor], own: Mapping[str, Te
 
 def _is_own(row: ModelRow, shapes: Shapes) -> bool:
     """Whether a file with these tensors, its number of classes included, is taken for ``row``."""
-    return row.family().told_by_tensors(row.name) and not compare_shapes_of(row, shapes)
+    return row.family().identifiable_by_shapes(row.name) and not compare_shapes_of(row, shapes)
 
 
 def renamed(row: ModelRow, tensors: Mapping[str, Named]) -> dict[str, Named]:

@@ -89,7 +89,7 @@ class YolactFamily(KeyFrameFamily, TrainableFamily):
         own = len(CONFIGS[name].class_names)
         return YolactFamily(classes) if isinstance(classes, int) and 0 < classes != own else FAMILY
 
-    def told_by_tensors(self, name: str) -> bool:
+    def identifiable_by_shapes(self, name: str) -> bool:
         """Not where only the anchors are others, which no tensor tells."""
         config = CONFIGS[name]
         return config.compact or config.usual_anchors
@@ -100,7 +100,7 @@ class YolactFamily(KeyFrameFamily, TrainableFamily):
 
         def possible(name: str) -> bool:
             own_classes = self.for_shapes(name, shapes) is FAMILY
-            return self.told_by_tensors(name) or (own_classes and CONFIGS[name].side == SIZE)
+            return self.identifiable_by_shapes(name) or (own_classes and CONFIGS[name].side == SIZE)
 
         names = [name for name in names if possible(name)]
         return [name for name in names if name.startswith("yolact-edge") == edge] or names
