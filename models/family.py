@@ -163,7 +163,7 @@ class Family(Protocol):
         """Whether a file with the tensors of this model is taken for it; else its name, or the caller, must say so."""
         return True
 
-    def likely(self, names: list[str], shapes: Mapping[str, tuple[int, ...]]) -> list[str]:
+    def rank_candidates(self, names: list[str], shapes: Mapping[str, tuple[int, ...]]) -> list[str]:
         """Of ``names`` that all fit a file, those that its tensors, with their own names, speak for."""
         return names
 

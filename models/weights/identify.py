@@ -68,12 +68,12 @@ def identify_checkpoint(path: Path) -> list[str]:
     return [
         name
         for _, same_folder in groupby(rows, key=lambda row: row.folder)
-        for name in _likely(list(same_folder), shapes)
+        for name in _candidates(list(same_folder), shapes)
     ]
 
 
-def _likely(rows: list[ModelRow], shapes: Shapes) -> list[str]:
-    return rows[0].family().likely([row.name for row in rows], shapes)
+def _candidates(rows: list[ModelRow], shapes: Shapes) -> list[str]:
+    return rows[0].family().rank_candidates([row.name for row in rows], shapes)
 
 
 def _named_by_file(rows: list[ModelRow], path: Path) -> ModelRow | None:

@@ -94,7 +94,7 @@ class YolactFamily(KeyFrameFamily, TrainableFamily):
         config = CONFIGS[name]
         return config.compact or config.usual_anchors
 
-    def likely(self, names: list[str], shapes: Mapping[str, tuple[int, ...]]) -> list[str]:
+    def rank_candidates(self, names: list[str], shapes: Mapping[str, tuple[int, ...]]) -> list[str]:
         """YOLACT and YolactEdge give the pyramid different names; other anchors may have classes of their own."""
         edge = not any(key.startswith("fpn.") for key in shapes)
 
