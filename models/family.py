@@ -143,7 +143,7 @@ class Family(Protocol):
         infer = Infer(given.engines, form.name, given.input_key, given.key, given.take, name=f"{given.prefix}infer")
         return [given.preprocess(form), infer]
 
-    def renamed(self, key: str) -> str | None:
+    def rename_key(self, key: str) -> str | None:
         """What the network calls the tensor that a published file calls ``key``; None: not needed, ignored."""
         return key
 

@@ -126,7 +126,7 @@ def _is_own(row: ModelRow, shapes: Shapes) -> bool:
 def renamed(row: ModelRow, tensors: Mapping[str, Named]) -> dict[str, Named]:
     """``tensors`` (or their shapes) under the names that the network of ``row`` has for them."""
     family = row.family()
-    return {own: value for key, value in tensors.items() if (own := family.renamed(key)) is not None}
+    return {own: value for key, value in tensors.items() if (own := family.rename_key(key)) is not None}
 
 
 def shapes_of(state: Mapping[str, Tensor]) -> Shapes:

@@ -49,7 +49,7 @@ class YolactFamily(KeyFrameFamily, TrainableFamily):
         """Those with a flow network."""
         return CONFIGS[name].flow
 
-    def renamed(self, key: str) -> str | None:
+    def rename_key(self, key: str) -> str | None:
         """YOLACT's own names, which have one pyramid where YolactEdge has two halves; remains of training are left out.
 
         Files of YOLACT 1.0 have one convolution more above P5 than the network, and those made from an
