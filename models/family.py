@@ -189,7 +189,7 @@ class Family(Protocol):
     def point_names(self, name: str) -> tuple[str, ...]:
         """Names of the points of each object; empty where the model gives none."""
 
-    def kept_in_float(self, name: str) -> tuple[str, ...]:
+    def int8_excluded_nodes(self, name: str) -> tuple[str, ...]:
         """Patterns (:func:`re.match`) of the names of nodes in exported graphs that quantising leaves as they are."""
         return ()
 

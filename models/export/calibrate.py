@@ -106,7 +106,7 @@ def quantised(
         raise UsageError(f"calibration needs at least 1 frame, got {frames}")
     version = nncf_version()
     calibration = collect(weights, source, size, frames)
-    keep = weights.family.kept_in_float(weights.row.name)
+    keep = weights.family.int8_excluded_nodes(weights.row.name)
     settings = {"images": calibration.digest, "keep": keep, "nncf": version, "network": weights.key}
     digest = key_of(json.dumps(settings, sort_keys=True))[:24]
     about = {"frames": len(calibration.key_images), "source": Path(calibration.source).name, "digest": digest}
@@ -183,7 +183,7 @@ def _quantised_graph(weights: Weights, calibration: Calibration, graph: str, ent
     shape = family.graph_shape(name, calibration.size, 1, graph)
     samples = list(_feeds(weights, calibration, graph))
     network = weights.network(calibration.size, 1, graph)
-    content = quantise(network, samples, keep=family.kept_in_float(name), tables=tuple(shape.tables))
+    content = quantise(network, samples, keep=family.int8_excluded_nodes(name), tables=tuple(shape.tables))
     return add_metadata(content, entries)
 
 

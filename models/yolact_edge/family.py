@@ -165,7 +165,7 @@ class YolactFamily(KeyFrameFamily, TrainableFamily):
         }
         return GraphShape(inputs | state, outputs | {"evidence": (batch,)}, constants | proto, tables)
 
-    def kept_in_float(self, name: str) -> tuple[str, ...]:
+    def int8_excluded_nodes(self, name: str) -> tuple[str, ...]:
         """Flow, warp and refinement; measured in the README of the folder."""
         return _FLOW
 
