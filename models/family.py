@@ -38,7 +38,7 @@ class InputFormat:
         long_side: default length of the longer side, in pixels.
         stretch: the input is a square of that side, and the picture fills it whatever its aspect.
         size: default height and width, where that is no square; with ``stretch`` only.
-        single_positions: the official code resizes with PyTorch, see :func:`..kernels.preprocess`.
+        torch_resize: the official code resizes with PyTorch, see :func:`..kernels.preprocess`.
         dtype: ``float32``, ``float16`` or ``uint8``.
         layout: ``nchw``, or ``nhwc``: [B, H, W, 3].
     """
@@ -50,7 +50,7 @@ class InputFormat:
     pad: tuple[int, int, int]
     long_side: int
     stretch: bool = False
-    single_positions: bool = False
+    torch_resize: bool = False
     size: tuple[int, int] | None = None
     dtype: str = "float32"
     layout: str = "nchw"

@@ -90,5 +90,5 @@ class Inference:
         """The stage that makes the network's input of a frame."""
         return Preprocess(
             self.size, self.input_key, form.mean, form.std, form.bgr, form.pad, name=f"{self.prefix}preprocess",
-            pool=self.pool, single_positions=form.single_positions, dtype=form.dtype, layout=form.layout,
+            pool=self.pool, torch_resize=form.torch_resize, dtype=form.dtype, layout=form.layout,
         )  # fmt: skip

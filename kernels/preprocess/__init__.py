@@ -31,7 +31,7 @@ def preprocess(
     bgr: bool = False,
     pad: Sequence[float] = (0.0, 0.0, 0.0),
     content: tuple[int, int, int, int] | None = None,
-    single_positions: bool = False,
+    torch_resize: bool = False,
     dtype: str | type[np.generic] | np.dtype[Any] = "float32",
     layout: str = "nchw",
     out: NDArray[Any] | None = None,
@@ -57,7 +57,7 @@ def preprocess(
         bgr: write the channels as B, G, R.
         pad: colour outside ``content``, (r, g, b) in 0..255; it is normalised like any other.
         content: (y1, x1, y2, x2) in output pixels; None for the whole output.
-        single_positions: compute where to sample in float32, as PyTorch does, rather than in double: less exact
+        torch_resize: compute where to sample in float32, as PyTorch does, rather than in double: less exact
             (about 1e-5 pixels in a frame of 1000), for networks that are compared with PyTorch to that degree.
         dtype: ``float32``; ``float16``, rounded to nearest, half to even (beyond 65504: infinity); or ``uint8``,
             rounded likewise and held in 0..255, for which a mean of 0 and a deviation of 1 are meant.
@@ -72,7 +72,7 @@ def preprocess(
             ``out`` shares memory with a plane.
 
     Source: OpenCV ``resize`` with ``INTER_LINEAR`` for the sampling, PyTorch ``interpolate`` for
-    ``single_positions``; ITU-R BT.601-7, BT.709-6, BT.2020-2 for the colours.
+    ``torch_resize``; ITU-R BT.601-7, BT.709-6, BT.2020-2 for the colours.
     """
     samples, held = layout_of(_OWNER, format, planes)
     weights = matrix_weights(_OWNER, samples, matrix)
@@ -100,7 +100,7 @@ def preprocess(
         stds,
         numbers(_OWNER, "pad", pad, 3),
         flag(_OWNER, "bgr", bgr),
-        flag(_OWNER, "single_positions", single_positions),
+        flag(_OWNER, "torch_resize", torch_resize),
         element,
         layout == "nhwc",
         result,

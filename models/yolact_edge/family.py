@@ -130,7 +130,7 @@ class YolactFamily(KeyFrameFamily, TrainableFamily):
         mean, std = config.normalisation
         return InputFormat(
             "image", mean, std, bgr=False, pad=(0, 0, 0), long_side=config.side, stretch=True,
-            single_positions=not config.compact, size=size,
+            torch_resize=not config.compact, size=size,
         )  # fmt: skip
 
     def graph_shape(self, name: str, size: tuple[int, int], batch: int, graph: str = "") -> GraphShape:

@@ -187,7 +187,7 @@ class Preprocess:
 
     Creates ``key``. Frames that were dropped or that the network skips pass unchanged.
     ``mean`` and ``std`` are of values 0..255 in the order of the channels given (``bgr`` or RGB);
-    ``pad`` is the RGB colour outside the frame. ``single_positions``, ``dtype`` and ``layout``: see the kernel.
+    ``pad`` is the RGB colour outside the frame. ``torch_resize``, ``dtype`` and ``layout``: see the kernel.
     """
 
     size: InputSize
@@ -198,7 +198,7 @@ class Preprocess:
     pad: tuple[int, int, int] = (0, 0, 0)
     name: str = "preprocess"
     pool: BufferPool = field(default_factory=BufferPool)
-    single_positions: bool = False
+    torch_resize: bool = False
     dtype: str = "float32"
     layout: str = "nchw"
 
@@ -236,7 +236,7 @@ class Preprocess:
             bgr=self.bgr,
             pad=self.pad,
             content=fit.content,
-            single_positions=self.single_positions,
+            torch_resize=self.torch_resize,
             dtype=self.dtype,
             layout=self.layout,
             out=out,
