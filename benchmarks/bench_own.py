@@ -115,7 +115,7 @@ def _yolact_outputs(random: Any, scene: Scene, boxes: Any, scores: Any, of: Any)
 def _ours(outputs: Arrays) -> Detections:
     head = YoloHead("output0", CLASSES, columns_first=True, extras=Extras("output1", MASKS))
     affine = Affine((SCALE, SCALE), (0.0, -4 * TOP * SCALE))
-    raw = RawOutputs(head.take(Choices())(outputs), (SIDE, SIDE), affine)
+    raw = RawOutputs(head.select_outputs(Choices())(outputs), (SIDE, SIDE), affine)
     detections = head.decode(raw, FRAME, Choices(), NAMES).detections
     if detections is None:
         raise AssertionError("a head of instances gives detections")
@@ -125,7 +125,7 @@ def _ours(outputs: Arrays) -> Detections:
 def _yolact(outputs: Arrays) -> Detections:
     family = find_model(YOLACT).family()
     choices = Choices(min_score=MIN_SCORE, nms_iou=MAX_IOU)
-    raw = RawOutputs(family.take(YOLACT, choices)(outputs), YOLACT_SIZE, Affine((1.0, 1.0)))
+    raw = RawOutputs(family.select_outputs(YOLACT, choices)(outputs), YOLACT_SIZE, Affine((1.0, 1.0)))
     stage = family.postprocess(YOLACT, choices, raw=Key("raw", RawOutputs), keys=OutputKeys(), stage_name="decode")
     if not isinstance(stage, DecodeInstances):
         raise AssertionError("YolactEdge decodes instances")

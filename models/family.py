@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .inference import Inference, Propagation
 
 Arrays = dict[str, NDArray[Any]]
-Take = Callable[[Mapping[str, NDArray[Any]]], Arrays]
+OutputSelector = Callable[[Mapping[str, NDArray[Any]]], Arrays]
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,9 @@ class Family(Protocol):
     def infer(self, name: str, given: Inference) -> list[Stage]:
         """The stages from a frame to what is kept of the network's outputs; by default it sees the whole frame."""
         form = self.input_format(name)
-        infer = Infer(given.engines, form.name, given.input_key, given.key, given.take, name=f"{given.prefix}infer")
+        infer = Infer(
+            given.engines, form.name, given.input_key, given.key, given.select_outputs, name=f"{given.prefix}infer"
+        )
         return [given.preprocess(form), infer]
 
     def rename_key(self, key: str) -> str | None:
@@ -197,10 +199,10 @@ class Family(Protocol):
         """Those of ``keys`` under which there may be results."""
         return frozenset({keys.detections, keys.landmarks, keys.panoptic})
 
-    def take(self, name: str, choices: Choices) -> Take:
+    def select_outputs(self, name: str, choices: Choices) -> OutputSelector:
         """What to keep of the engine's outputs (batch of one), as arrays of their own."""
 
     def postprocess(
         self, name: str, choices: Choices, *, raw: Key[RawOutputs], keys: OutputKeys, stage_name: str
     ) -> Stage:
-        """The stage that makes results in displayed pixels of what :meth:`take` kept."""
+        """The stage that makes results in displayed pixels of what :meth:`select_outputs` kept."""

@@ -12,7 +12,7 @@ from ..stages.inference.infer import RawOutputs
 from ..stages.inference.key_frames import PUBLISHED_INTERVAL, FixedInterval, PolicyOf, policy_named
 from ..stages.inference.preprocess import BufferPool, InputSize, ModelInput, Preprocess
 from ..stages.inference.runners import OneGraph
-from .family import Family, InputFormat, OutputKeys, Take
+from .family import Family, InputFormat, OutputKeys, OutputSelector
 from .variant import ModelRow
 
 
@@ -54,7 +54,7 @@ class Inference:
     Attributes:
         engines: runners by input size, each opened by :meth:`.family.Family.open_runner`.
         size: of the network's input, for a frame.
-        take: what to keep of the engines' outputs.
+        select_outputs: what to keep of the engines' outputs.
         key: where that goes.
         results: where results go, or those of another model come from.
         propagation: of a model with key frames.
@@ -67,7 +67,7 @@ class Inference:
 
     engines: EngineShelf[Any]
     size: InputSize
-    take: Take
+    select_outputs: OutputSelector
     key: Key[RawOutputs]
     results: OutputKeys
     propagation: Propagation

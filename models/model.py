@@ -105,9 +105,10 @@ class Model:
             policy: of a video model: its key frames, in place of those it was loaded with.
         """
         results, raw, name = keys or OutputKeys(), Key(f"{prefix}raw", RawOutputs), f"{prefix}postprocess"
+        select = copy_all if self.head == RAW else self._family.select_outputs(self.name, self.choices)
         inference = Inference(
-            self._shelf, self.size, copy_all if self.head == RAW else self._family.take(self.name, self.choices), raw,
-            results, self.propagation, prefix, self._pool, self.engine_choice.requests, ahead, policy,
+            self._shelf, self.size, select, raw, results, self.propagation, prefix, self._pool,
+            self.engine_choice.requests, ahead, policy,
         )  # fmt: skip
         infer = self._family.infer(self.name, inference)
         if self.head == RAW:

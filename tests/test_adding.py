@@ -187,7 +187,7 @@ class BrightnessFamily(Family):
     def point_names(self, name):
         return ()
 
-    def take(self, name, choices):
+    def select_outputs(self, name, choices):
         return copy_all
 
     def postprocess(self, name, choices, *, raw, keys, stage_name):
@@ -225,7 +225,7 @@ class Brightest:
     output: str
     kind, task, class_count, point_names = "dummy", "the brightest place", 1, ()
 
-    def take(self, choices):
+    def select_outputs(self, choices):
         return copy_all
 
     def creates(self, keys):

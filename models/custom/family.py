@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ...pipeline.errors import CheckpointError
 from ...pipeline.packet import Key
 from ...stages.inference.infer import RawOutputs
-from ..family import Arrays, Choices, Family, GraphShape, InputFormat, OutputKeys, Take
+from ..family import Arrays, Choices, Family, GraphShape, InputFormat, OutputKeys, OutputSelector
 from ..variant import ModelRow
 from ..weights.checkpoint import sha256_of
 from ..weights.find import Weights
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class TakeSeen:
-    """A head's ``take`` on outputs of the dtypes that it sees."""
+class SelectSeen:
+    """A head's ``select_outputs`` on outputs of the dtypes that it sees."""
 
-    take: Take
+    select: OutputSelector
 
     def __call__(self, outputs: Mapping[str, NDArray[Any]]) -> Arrays:
-        return self.take({name: np.asarray(array, seen_dtype(array.dtype)) for name, array in outputs.items()})
+        return self.select({name: np.asarray(array, seen_dtype(array.dtype)) for name, array in outputs.items()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +78,9 @@ class OwnFamily(Family):
         """Of the head."""
         return self.own.head.point_names
 
-    def take(self, name: str, choices: Choices) -> Take:
+    def select_outputs(self, name: str, choices: Choices) -> OutputSelector:
         """The head's."""
-        return TakeSeen(self.own.head.take(choices))
+        return SelectSeen(self.own.head.select_outputs(choices))
 
     def gives(self, name: str, keys: OutputKeys) -> frozenset[Key[Any]]:
         """What the head gives."""

@@ -28,7 +28,7 @@ from ...pipeline.types.panoptic import PanopticMap
 from ...pipeline.types.tensors import Tensors
 from ...stages.inference.infer import RawOutputs
 from ...stages.inference.preprocess import Size
-from ..family import Choices, OutputKeys, Take
+from ..family import Choices, OutputKeys, OutputSelector
 from .description import Description
 
 
@@ -66,7 +66,7 @@ class Head(Protocol):
     def point_names(self) -> tuple[str, ...]:
         """Names of the points of each object; empty where it gives none."""
 
-    def take(self, choices: Choices) -> Take:
+    def select_outputs(self, choices: Choices) -> OutputSelector:
         """What to keep of the engine's outputs (batch of one), owned and small.
 
         The outputs are leases of any strides, with the dtypes of :func:`seen_dtype`.
@@ -79,7 +79,7 @@ class Head(Protocol):
         """Results of one frame.
 
         Args:
-            raw: what :meth:`take` kept; ``raw.affine`` maps pixels of the input to the frame, ``raw.size``
+            raw: what :meth:`select_outputs` kept; ``raw.affine`` maps pixels of the input to the frame, ``raw.size``
                 is the input's (height, width).
             frame: (height, width), displayed pixels.
             choices: the caller's; None is the head's default.

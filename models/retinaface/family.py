@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from ...pipeline.errors import UsageError
 from ...pipeline.packet import Key
 from ...stages.inference.infer import RawOutputs
-from ..family import Choices, GraphShape, InputFormat, OutputKeys, Take
+from ..family import Choices, GraphShape, InputFormat, OutputKeys, OutputSelector
 from ..trainable import TrainableFamily, TrainingLayout
 from .config import CLASS_NAMES, CONFIGS, MEAN_BGR, POINT_NAMES
-from .postprocess import DecodeFaces, TakeCandidates, priors_of
+from .postprocess import DecodeFaces, SelectCandidates, priors_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -56,9 +56,9 @@ class RetinaFaceFamily(TrainableFamily):
         """Eyes, nose, corners of the mouth."""
         return POINT_NAMES
 
-    def take(self, name: str, choices: Choices) -> Take:
+    def select_outputs(self, name: str, choices: Choices) -> OutputSelector:
         """The rows that score enough, best first."""
-        return TakeCandidates.of(choices)
+        return SelectCandidates.of(choices)
 
     def postprocess(
         self, name: str, choices: Choices, *, raw: Key[RawOutputs], keys: OutputKeys, stage_name: str

@@ -33,7 +33,7 @@ def priors_of(config: RetinaFaceConfig, size: tuple[int, int]) -> NDArray[np.flo
 
 
 @dataclass(frozen=True, slots=True)
-class TakeCandidates:
+class SelectCandidates:
     """Picks the rows that score more than ``min_score`` from an engine's outputs, best first.
 
     Calling it gives ``index`` int64 [M] (the prior), ``scores`` float32 [M], ``loc`` float32 [M, 4] and
@@ -44,7 +44,7 @@ class TakeCandidates:
     limit: int = MAX_CANDIDATES
 
     @classmethod
-    def of(cls, choices: Choices) -> TakeCandidates:
+    def of(cls, choices: Choices) -> SelectCandidates:
         """With the caller's choices."""
         return cls(MIN_SCORE if choices.min_score is None else choices.min_score)
 
@@ -112,7 +112,7 @@ class DecodeFaces:
         return (packet.with_item(self.keys.detections, detections).with_item(self.keys.landmarks, landmarks),)
 
     def decode(self, raw: RawOutputs) -> tuple[Detections, Landmarks]:
-        """Faces and points of one frame from what :class:`TakeCandidates` kept."""
+        """Faces and points of one frame from what :class:`SelectCandidates` kept."""
         boxes, points = self._in_frame(raw)
         scores = raw.arrays["scores"]
         # Suppression is in frame pixels, because the legacy rule adds one pixel of that unit.

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from ...pipeline.packet import Key
 from ...stages.inference.infer import RawOutputs
-from ..family import Choices, Family, GraphShape, InputFormat, OutputKeys, Take
+from ..family import Choices, Family, GraphShape, InputFormat, OutputKeys, OutputSelector
 from ..key_frames import KeyFrameFamily
 from ..trainable import TrainableFamily, TrainingLayout
 from .config import CONFIGS, SIZE, VARIANCES, Size, YolactConfig, map_size
 from .grid import FLOW_UNIT, grid_tables
-from .postprocess import DecodeInstances, TakeRows
+from .postprocess import DecodeInstances, SelectRows
 from .priors import priors_of
 
 if TYPE_CHECKING:
@@ -177,9 +177,9 @@ class YolactFamily(KeyFrameFamily, TrainableFamily):
         """There are none."""
         return ()
 
-    def take(self, name: str, choices: Choices) -> Take:
+    def select_outputs(self, name: str, choices: Choices) -> OutputSelector:
         """The rows that score enough, and the prototypes."""
-        return TakeRows.of(choices)
+        return SelectRows.of(choices)
 
     def postprocess(
         self, name: str, choices: Choices, *, raw: Key[RawOutputs], keys: OutputKeys, stage_name: str

@@ -39,7 +39,7 @@ TOP_K = 200
 
 
 @dataclass(frozen=True, slots=True)
-class TakeRows:
+class SelectRows:
     """Picks the rows in which some class scores more than ``min_score`` from an engine's outputs.
 
     Rows that score less could only suppress rows that score less still, so that leaving them out changes no
@@ -51,7 +51,7 @@ class TakeRows:
     min_score: float = MIN_CONFIDENCE
 
     @classmethod
-    def of(cls, choices: Choices) -> TakeRows:
+    def of(cls, choices: Choices) -> SelectRows:
         """With the caller's choices."""
         return cls(max(MIN_CONFIDENCE, MIN_SCORE if choices.min_score is None else choices.min_score))
 
@@ -72,7 +72,7 @@ class DecodeInstances:
 
     Attributes:
         config: the variant, with the classes of the weights.
-        raw: what :class:`TakeRows` kept.
+        raw: what :class:`SelectRows` kept.
         keys: where results go.
         nms: ``fast`` and ``cross-class`` let suppressed boxes suppress others too; ``traditional`` is greedy, by class.
         min_score: detections score more than this, in [0, 1].
@@ -142,7 +142,7 @@ class DecodeInstances:
         return (packet.without(self.raw).with_item(self.keys.detections, detections),)
 
     def decode(self, raw: RawOutputs, frame: Size) -> Detections:
-        """Instances in a frame of (height, width) ``frame`` from what :class:`TakeRows` kept."""
+        """Instances in a frame of (height, width) ``frame`` from what :class:`SelectRows` kept."""
         boxes = relative_boxes(self.config, raw)
         rows, class_ids, scores = self.suppress(boxes, raw.arrays["scores"], raw.size)
         boxes, coeff, proto = boxes[rows], raw.arrays["coeff"][rows], raw.arrays["proto"]

@@ -135,13 +135,13 @@ class InferCrops:
     Frames that were dropped or that the network skips pass unchanged.
 
     Attributes:
-        take: what to keep of the outputs of all crops, [N, …], as arrays of their own; N may be 0.
+        select_outputs: what to keep of the outputs of all crops, [N, …], as arrays of their own; N may be 0.
     """
 
     engines: CropRunners
     crops: Key[Crops]
     key: Key[RawOutputs]
-    take: Callable[[Mapping[str, NDArray[Any]]], Arrays] = copy_all
+    select_outputs: Callable[[Mapping[str, NDArray[Any]]], Arrays] = copy_all
     name: str = "infer"
 
     stateless = True
@@ -165,7 +165,7 @@ class InferCrops:
             return (packet,)
         given = packet[self.crops]
         with self.engines.runner(given.size) as runner:
-            arrays = self.take(_outputs(runner, given, packet.frame.stream_id))
+            arrays = self.select_outputs(_outputs(runner, given, packet.frame.stream_id))
         raw = RawOutputs(arrays, given.size, Affine((1.0, 1.0)), given.affines)
         return (packet.without(self.crops).with_item(self.key, raw),)
 

@@ -52,7 +52,7 @@ class Infer:
 
     Consumes ``input_key`` (the packet goes on without it) and creates ``key``. An engine's outputs
     are leases that end with the same thread's next run, and the next stage may run in another
-    thread, so ``take`` picks what is needed, as arrays of its own, before this stage returns.
+    thread, so ``select_outputs`` picks what is needed, as arrays of its own, before this stage returns.
     Frames that were dropped or that the network skips pass unchanged.
 
     The shelf belongs to whoever made it: closing this stage leaves the engines open.
@@ -62,7 +62,7 @@ class Infer:
     input_name: str
     input_key: Key[ModelInput]
     key: Key[RawOutputs]
-    take: Callable[[Mapping[str, NDArray[Any]]], Arrays] = copy_all
+    select_outputs: Callable[[Mapping[str, NDArray[Any]]], Arrays] = copy_all
     name: str = "infer"
 
     stateless = True
@@ -87,7 +87,7 @@ class Infer:
         given = packet[self.input_key]
         with self.shelf.runner(given.size) as runner:
             future = runner.submit({self.input_name: given.tensor}, stream_id=packet.frame.stream_id)
-            arrays = self.take(future.result())
+            arrays = self.select_outputs(future.result())
         given.release()
         raw = RawOutputs(arrays, given.size, given.affine)
         return (packet.without(self.input_key).with_item(self.key, raw),)

@@ -103,7 +103,7 @@ class TemporalInfer:
         shelf: gives a ``TemporalRunner`` for an input size.
         input_key, key: what is consumed and created.
         policy: makes the key-frame policy of a stream.
-        take: what to keep of a frame's outputs (batch of one), as arrays of their own.
+        select_outputs: what to keep of a frame's outputs (batch of one), as arrays of their own.
         workers: frames in the network at one time, of all streams; each runs on a thread of this stage.
         ahead: frames of a stream that may be held back; 0 (live): each runs at once, on the calling thread.
         batch: frames between two key frames that run as one, where so many are there (1: each alone).
@@ -120,7 +120,7 @@ class TemporalInfer:
         key: Key[RawOutputs],
         *,
         policy: PolicyOf,
-        take: Callable[[Mapping[str, NDArray[Any]]], Arrays] = copy_all,
+        select_outputs: Callable[[Mapping[str, NDArray[Any]]], Arrays] = copy_all,
         workers: int = 1,
         ahead: int = 0,
         batch: int = 1,
@@ -132,7 +132,7 @@ class TemporalInfer:
         self.creates: frozenset[Key[Any]] = frozenset({key, key_frame})
         self._input_key, self._key, self._key_frame, self._policy = input_key, key, key_frame, policy
         self._ahead, self._batch = ahead, batch
-        self._pool = _Pool(shelf, take, workers if ahead else 0)
+        self._pool = _Pool(shelf, select_outputs, workers if ahead else 0)
         self._places = itertools.count()
         self._streams: dict[str, _Stream] = {}
         self._lock = threading.Lock()
@@ -250,9 +250,9 @@ class _Pool:
     """Threads that run jobs, the oldest runnable first; a frame between key frames can run once its state is there."""
 
     def __init__(
-        self, shelf: TemporalShelf, take: Callable[[Mapping[str, NDArray[Any]]], Arrays], workers: int
+        self, shelf: TemporalShelf, select: Callable[[Mapping[str, NDArray[Any]]], Arrays], workers: int
     ) -> None:
-        self._shelf, self._take, self._workers = shelf, take, workers
+        self._shelf, self._select, self._workers = shelf, select, workers
         self._ready: list[tuple[int, list[_Job]]] = []
         self._changed = threading.Condition()
         self._threads: list[threading.Thread] = []
@@ -351,7 +351,7 @@ class _Pool:
     def _key(self, runner: TemporalRunner, group: _Group, job: _Job) -> None:
         assert job.given is not None
         outputs, state = runner.key(job.given.tensor)
-        job.arrays = self._take(outputs)
+        job.arrays = self._select(outputs)
         group.state = copy_all(state)
 
     def _non_key(self, runner: TemporalRunner, group: _Group, jobs: list[_Job]) -> None:
@@ -360,5 +360,5 @@ class _Pool:
         tensors = [job.given.tensor for job in jobs if job.given is not None]
         outputs = runner.non_key(tensors[0] if len(tensors) == 1 else np.concatenate(tensors), group.state)
         for row, job in enumerate(jobs):
-            job.arrays = self._take({name: array[row : row + 1] for name, array in outputs.items()})
+            job.arrays = self._select({name: array[row : row + 1] for name, array in outputs.items()})
             job.evidence = float(outputs["evidence"][row]) if "evidence" in outputs else 0.0

@@ -105,7 +105,7 @@ class Dummy(Family):
     def gives(self, name: str, keys: OutputKeys) -> frozenset[Key[Any]]:
         return frozenset()
 
-    def take(self, name: str, choices: Choices) -> Callable[..., Any]:
+    def select_outputs(self, name: str, choices: Choices) -> Callable[..., Any]:
         return copy_all
 
 
@@ -262,7 +262,7 @@ class MeanColour(Dummy):
         crops = Key(f"{given.prefix}crops", Crops)
         form = self.input_format(name)
         cut = CropBoxes(given.preprocess(form), form.name, crops, given.results.detections, name=f"{given.prefix}crop")
-        return [cut, InferCrops(given.engines, crops, given.key, given.take, name=f"{given.prefix}infer")]
+        return [cut, InferCrops(given.engines, crops, given.key, given.select_outputs, name=f"{given.prefix}infer")]
 
     def postprocess(self, name: str, choices: Choices, *, raw: Any, keys: Any, stage_name: str) -> Give:
         return Give(raw, CROPPED, lambda given, frame: given, stage_name)
@@ -320,7 +320,7 @@ class Parts(Chained):
         form, whole = self.input_format(name), Key(f"{given.prefix}whole", RawOutputs)
         infer = Infer(given.graph("backbone"), form.name, given.input_key, whole, name=f"{given.prefix}whole")
         crops = Key(f"{given.prefix}crops", Crops)
-        rest = InferCrops(given.graph("head"), crops, given.key, given.take, name=f"{given.prefix}parts")
+        rest = InferCrops(given.graph("head"), crops, given.key, given.select_outputs, name=f"{given.prefix}parts")
         cut = CutMap(whole, crops, given.results.detections)
         return [given.preprocess(form), infer, cut, rest]  # type: ignore[list-item]
 

@@ -13,7 +13,7 @@ from vidgraph.engines import ENGINES, open_engine
 from vidgraph.models import OutputKeys, find_model, load_model
 from vidgraph.models.family import Choices
 from vidgraph.models.retinaface.config import CONFIGS
-from vidgraph.models.retinaface.postprocess import DecodeFaces, TakeCandidates, priors_of
+from vidgraph.models.retinaface.postprocess import DecodeFaces, SelectCandidates, priors_of
 from vidgraph.models.weights.checkpoint import load_network
 from vidgraph.models.weights.find import Weights
 from vidgraph.pipeline.types.affine import Affine
@@ -107,7 +107,7 @@ def test_decode_of_every_row(golden: Any, tolerance: Tolerance) -> None:
 
 def test_detections_from_saved_raw_outputs(golden: Any, tolerance: Tolerance) -> None:
     raw = golden("retinaface-resnet50").raw
-    kept = TakeCandidates(min_score=0.02)({name: raw[name] for name in OUTPUTS})
+    kept = SelectCandidates(min_score=0.02)({name: raw[name] for name in OUTPUTS})
     size = raw["image_bgr_u8"].shape[:2]
     found = stage_of("retinaface-resnet50").decode(RawOutputs(kept, size, Affine((1.0, 1.0))))
     np.testing.assert_allclose(rows_of(*found), raw["dets"], rtol=0, atol=tolerance("retinaface detections, px"))
@@ -124,7 +124,7 @@ def test_detections_from_saved_candidates(model: str, photo_name: str, golden: A
     landm = np.zeros((1, int(case["num_priors"]), 10), np.float32)
     for array, name in ((conf, "cand_conf"), (loc, "cand_loc"), (landm, "cand_landm")):
         array[0, case["cand_index"]] = case[name]
-    kept = TakeCandidates(min_score=0.02)({"loc": loc, "conf": conf, "landm": landm})
+    kept = SelectCandidates(min_score=0.02)({"loc": loc, "conf": conf, "landm": landm})
     scale = 1.0 / float(case["resize"])
     found = stage_of(model).decode(RawOutputs(kept, size, Affine((scale, scale))))
     np.testing.assert_allclose(rows_of(*found), case["dets"], rtol=0, atol=tolerance("retinaface detections, px"))

@@ -17,7 +17,7 @@ from vidgraph.models.weights.checkpoint import load_network
 from vidgraph.models.weights.find import Weights
 from vidgraph.models.yolact_edge.config import CONFIGS
 from vidgraph.models.yolact_edge.family import FAMILY
-from vidgraph.models.yolact_edge.postprocess import DecodeInstances, TakeRows, frame_boxes
+from vidgraph.models.yolact_edge.postprocess import DecodeInstances, SelectRows, frame_boxes
 from vidgraph.models.yolact_edge.priors import priors_of
 from vidgraph.pipeline.errors import CheckpointError, OutputError, UsageError
 from vidgraph.pipeline.packet import Key
@@ -150,7 +150,7 @@ def test_nothing_found() -> None:
     }
     from vidgraph.pipeline.types.affine import Affine
 
-    raw = RawOutputs(TakeRows()(outputs), (70, 101), Affine((1.0, 1.0)))
+    raw = RawOutputs(SelectRows()(outputs), (70, 101), Affine((1.0, 1.0)))
     for nms in ("fast", "cross-class", "traditional"):
         choices = Choices(nms=nms)
         decode = DecodeInstances.of(

@@ -16,7 +16,7 @@ from ....pipeline.packet import Key
 from ....pipeline.types.detections import Detections
 from ....stages.inference.infer import RawOutputs
 from ....stages.inference.preprocess import Size
-from ...family import Arrays, Choices, OutputKeys, Take
+from ...family import Arrays, Choices, OutputKeys, OutputSelector
 from ..description import Description
 from ..head import HeadResults, check_finite
 
@@ -203,7 +203,7 @@ class GivenBoxes:
         """Detections."""
         return frozenset({keys.detections})
 
-    def take(self, choices: Choices) -> Take:
+    def select_outputs(self, choices: Choices) -> OutputSelector:
         """The rows that score enough."""
         min_score = self.min_score if choices.min_score is None else choices.min_score
 

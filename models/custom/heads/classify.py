@@ -18,7 +18,7 @@ from ....pipeline.packet import Key
 from ....pipeline.types.detections import Detections
 from ....stages.inference.infer import RawOutputs
 from ....stages.inference.preprocess import Size
-from ...family import Arrays, Choices, OutputKeys, Take
+from ...family import Arrays, Choices, OutputKeys, OutputSelector
 from ..description import Description
 from ..head import Head, HeadResults, check_finite
 from .boxes import best_pairs, class_columns, output_of, sigmoid, softmax, wrong_count
@@ -60,7 +60,7 @@ class Classified:
         """Detections."""
         return frozenset({keys.detections})
 
-    def take(self, choices: Choices) -> Take:
+    def select_outputs(self, choices: Choices) -> OutputSelector:
         """The best classes, best first.
 
         Raises:

@@ -22,7 +22,7 @@ from ....pipeline.packet import Key
 from ....pipeline.types.detections import Detections
 from ....stages.inference.infer import RawOutputs
 from ....stages.inference.preprocess import Size
-from ...family import Arrays, Choices, OutputKeys, Take
+from ...family import Arrays, Choices, OutputKeys, OutputSelector
 from ..description import Description
 from ..head import Head, HeadResults
 from ..ultralytics import OF_YOLO
@@ -86,7 +86,7 @@ class Queries:
         """Detections."""
         return frozenset({keys.detections})
 
-    def take(self, choices: Choices) -> Take:
+    def select_outputs(self, choices: Choices) -> OutputSelector:
         """The queries that score enough, best first."""
 
         def pick(outputs: Mapping[str, NDArray[Any]]) -> Arrays:

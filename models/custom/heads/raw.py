@@ -11,7 +11,7 @@ from ....pipeline.packet import Key
 from ....pipeline.types.tensors import Tensors
 from ....stages.inference.infer import RawOutputs, copy_all
 from ....stages.inference.preprocess import Size
-from ...family import Choices, OutputKeys, Take
+from ...family import Choices, OutputKeys, OutputSelector
 from ..description import Description
 from ..head import HeadResults
 
@@ -25,7 +25,7 @@ class RawHead:
     class_count = None
     point_names = ()
 
-    def take(self, choices: Choices) -> Take:
+    def select_outputs(self, choices: Choices) -> OutputSelector:
         """Everything."""
         return copy_all
 

@@ -21,7 +21,7 @@ from ....pipeline.types.affine import Affine
 from ....pipeline.types.panoptic import PanopticMap, Segment
 from ....stages.inference.infer import RawOutputs
 from ....stages.inference.preprocess import Size
-from ...family import Arrays, Choices, OutputKeys, Take
+from ...family import Arrays, Choices, OutputKeys, OutputSelector
 from ..description import Description
 from ..head import Head, HeadResults, check_finite
 from .boxes import logit, wrong_count
@@ -71,7 +71,7 @@ class Segmented:
         """The panoptic map."""
         return frozenset({keys.panoptic})
 
-    def take(self, choices: Choices) -> Take:
+    def select_outputs(self, choices: Choices) -> OutputSelector:
         """The map as it is; of labels their ids.
 
         Raises:

@@ -20,7 +20,7 @@ from ....pipeline.packet import Key
 from ....pipeline.types.detections import Detections
 from ....stages.inference.infer import RawOutputs
 from ....stages.inference.preprocess import Size
-from ...family import Arrays, Choices, OutputKeys, Take
+from ...family import Arrays, Choices, OutputKeys, OutputSelector
 from ..description import Description
 from ..head import Head, HeadResults
 from .boxes import (
@@ -84,7 +84,7 @@ class Anchored:
         """Detections."""
         return frozenset({keys.detections})
 
-    def take(self, choices: Choices) -> Take:
+    def select_outputs(self, choices: Choices) -> OutputSelector:
         """The pairs of box and class that score enough, best first; boxes decoded."""
         min_score = MIN_SCORE if choices.min_score is None else choices.min_score
         columns = class_columns(self.columns, self.background)

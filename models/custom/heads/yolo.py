@@ -24,7 +24,7 @@ from ....pipeline.errors import UsageError
 from ....pipeline.packet import Key
 from ....stages.inference.infer import RawOutputs
 from ....stages.inference.preprocess import Size
-from ...family import Arrays, Choices, OutputKeys, Take
+from ...family import Arrays, Choices, OutputKeys, OutputSelector
 from ..description import Description
 from ..head import Head, HeadResults, NotSupported, check_finite
 from .boxes import sigmoid
@@ -75,11 +75,11 @@ class YoloHead:
         """Names of the points of each object."""
         return self.extras.point_names
 
-    def take(self, choices: Choices) -> Take:
+    def select_outputs(self, choices: Choices) -> OutputSelector:
         """Rows whose best class scores enough and is wanted."""
         if choices.nms is not None:
             raise UsageError(f"a yolo head suppresses class by class and in no other way, got nms {choices.nms!r}")
-        return TakeRows(self, MIN_SCORE if choices.min_score is None else choices.min_score, choices.classes)
+        return SelectRows(self, MIN_SCORE if choices.min_score is None else choices.min_score, choices.classes)
 
     def creates(self, keys: OutputKeys) -> frozenset[Key[Any]]:
         """Detections, and points where there are some."""
@@ -101,7 +101,7 @@ class YoloHead:
 
 
 @dataclass(frozen=True, slots=True)
-class TakeRows:
+class SelectRows:
     """Picks the rows whose best class scores more than ``min_score`` and is one of ``classes``.
 
     Calling it gives ``boxes`` float32 [K, 4] as the network has them, ``scores`` float32 [K], ``class_ids``

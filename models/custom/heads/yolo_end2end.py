@@ -21,7 +21,7 @@ from ....pipeline.errors import EngineError, UsageError
 from ....pipeline.packet import Key
 from ....stages.inference.infer import RawOutputs
 from ....stages.inference.preprocess import Size
-from ...family import Arrays, Choices, OutputKeys, Take
+from ...family import Arrays, Choices, OutputKeys, OutputSelector
 from ..description import Description
 from ..head import Head, HeadResults, NotSupported, check_finite
 from .yolo import fit as fit_yolo
@@ -67,12 +67,12 @@ class YoloEndToEndHead:
         """Names of the points of each object."""
         return self.extras.point_names
 
-    def take(self, choices: Choices) -> Take:
+    def select_outputs(self, choices: Choices) -> OutputSelector:
         """Rows that score enough and are of a class that is wanted, best first."""
         for what, value in (("nms", choices.nms), ("nms_iou", choices.nms_iou)):
             if value is not None:
                 raise UsageError(f"a yolo-end2end head has its suppression in the graph, got {what} {value!r}")
-        return TakeDetections(self, MIN_SCORE if choices.min_score is None else choices.min_score, choices.classes)
+        return SelectDetections(self, MIN_SCORE if choices.min_score is None else choices.min_score, choices.classes)
 
     def creates(self, keys: OutputKeys) -> frozenset[Key[Any]]:
         """Detections, and points where there are some."""
@@ -97,10 +97,10 @@ class YoloEndToEndHead:
 
 
 @dataclass(frozen=True, slots=True)
-class TakeDetections:
+class SelectDetections:
     """Picks the rows that score more than ``min_score`` and are of one of ``classes``, best first.
 
-    Calling it gives the same arrays as :class:`.yolo.TakeRows`.
+    Calling it gives the same arrays as :class:`.yolo.SelectRows`.
     """
 
     head: YoloEndToEndHead

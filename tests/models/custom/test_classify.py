@@ -65,7 +65,7 @@ def decoded(
     head: Any = fitting("classify")([TensorSpec("out", output.dtype, output.shape)], about, SIZE)
     assert not isinstance(head, str), head
     lease = {"out": output.copy()}
-    arrays = head.take(choices)(lease)
+    arrays = head.select_outputs(choices)(lease)
     lease["out"].fill(0)
     raw = RawOutputs(arrays, SIZE, Affine(*stretched(SIZE, LANDSCAPE)))
     found: Detections = head.decode(raw, LANDSCAPE, choices, CLASSES).detections

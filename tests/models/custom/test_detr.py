@@ -159,7 +159,7 @@ def decoded(
     """What comes out of a stretched frame; the outputs are overwritten in between, as those of an engine may be."""
     head = fitted(outputs, about)
     lease = {name: array.copy() for name, array in outputs.items()}
-    arrays = head.take(choices)(lease)
+    arrays = head.select_outputs(choices)(lease)
     for array in lease.values():
         array.fill(0)
     raw = RawOutputs(arrays, SIZE, Affine(*stretched(SIZE, LANDSCAPE)))

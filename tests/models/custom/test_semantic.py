@@ -128,7 +128,7 @@ def decoded(
     """What comes out; the output is overwritten in between, as that of an engine may be."""
     head = fitted(output, about)
     lease = {"out": output.copy()}
-    arrays = head.take(choices)(lease)
+    arrays = head.select_outputs(choices)(lease)
     lease["out"].fill(0)
     found: PanopticMap = head.decode(RawOutputs(arrays, SIZE, Affine(*place)), frame, choices, names).panoptic
     return found
@@ -185,7 +185,7 @@ def test_nan_is_no_class_and_nothing_but_nan_an_error() -> None:
 @pytest.mark.parametrize("choice", [{"min_score": 0.5}, {"nms_iou": 0.5}, {"max_detections": 3}])
 def test_choices_that_mean_nothing_are_refused(choice: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match=f"{next(iter(choice))} cannot be given for a network that gives every pixel"):
-        fitted(logits(), ABOUT).take(Choices(**choice))
+        fitted(logits(), ABOUT).select_outputs(Choices(**choice))
 
 
 def test_one_map_of_no_named_class_is_not_guessed() -> None:

@@ -114,7 +114,7 @@ def decoded(
     head: Any = fitting("ssd")(specs, about, SIZE)
     assert not isinstance(head, str), head
     lease = {name: array.copy() for name, array in outputs.items()}
-    arrays = head.take(choices)(lease)
+    arrays = head.select_outputs(choices)(lease)
     for array in lease.values():
         array.fill(0)
     raw = RawOutputs(arrays, SIZE, Affine(*stretched(SIZE, LANDSCAPE)))

@@ -56,7 +56,7 @@ def decoded(
 ) -> Any:
     """What comes out of a head; the outputs are overwritten in between, as those of an engine may be."""
     lease = {name: array.copy() for name, array in outputs.items()}
-    arrays = head.take(choices)(lease)
+    arrays = head.select_outputs(choices)(lease)
     for array in lease.values():
         array.fill(0)
     return head.decode(RawOutputs(arrays, size, Affine(mapping.scale, mapping.offset)), frame, choices, CLASSES)

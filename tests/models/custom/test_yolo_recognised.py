@@ -36,7 +36,7 @@ def test_what_a_head_says_of_itself() -> None:
         ("yolo-end2end", fitting("yolo-end2end")([spec(1, 9, 6)], Description(), SIZE)),
     ):
         with pytest.raises(UsageError, match=f"a {kind} head .*nms 'fast'"):
-            head.take(Choices(nms="fast"))  # type: ignore[union-attr]
+            head.select_outputs(Choices(nms="fast"))  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,9 @@ def test_outputs_are_owned_and_the_input_is_given_back() -> None:
 
 def test_only_what_is_taken_is_kept() -> None:
     shelf = EngineShelf(lambda size: Doubler(size, []))
-    out = infer(shelf, packet_of(1.0, (2, 2), BufferPool()), take=lambda outputs: {"sum": outputs["out"].sum()})
+    out = infer(
+        shelf, packet_of(1.0, (2, 2), BufferPool()), select_outputs=lambda outputs: {"sum": outputs["out"].sum()}
+    )
     assert out[RAW].arrays == {"sum": 24.0}
 
 
