@@ -260,7 +260,7 @@ COMMANDS: tuple[Command, ...] = (
                      example=_TRAIN),
              _option("--data", required=True, metavar="DATASET", help="KIND:PATH, such as coco:a.json, or synth:street",
                      example="vidgraph train yolact-edge-tiny --data coco:annotations.json -o runs/mine"),
-             _option("-o", "--output", required=True, metavar="FOLDER", help="weights, checkpoints and curve go here",
+             _option("-o", "--output", required=True, metavar="FOLDER", help="weights, checkpoints and log go here",
                      example=_TRAIN),
              _option("--stage", choices=("image", "video"), default="image", metavar="S",
                      help="image, or video: pairs of frames, flow and warp end to end",

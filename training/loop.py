@@ -20,7 +20,7 @@ from ..pipeline.errors import CheckpointError, VidgraphError
 from .data_parallel import Crew
 from .muon import Muon
 from .settings import TrainSettings
-from .state import Average, Curve, save_checkpoint
+from .state import Average, TrainingLog, save_checkpoint
 from .tasks import Batch, Task
 
 LOWEST_GROUP = 2
@@ -60,7 +60,7 @@ class Report:
         return f"step {self.step}, {self.done:.1%}: {parts}; {self.images_per_s:.1f} images/s, {left} left"
 
     def as_dict(self) -> dict[str, Any]:
-        """For the curve."""
+        """For the log."""
         losses = {name: round(value, 5) for name, value in self.losses.items()}
         figures = {"rate": self.rate, "norm": round(self.norm, 4), "images_per_s": round(self.images_per_s, 2)}
         return {"step": self.step, **losses, **figures}
@@ -82,7 +82,7 @@ class Trainer:
             task: what is trained.
             open_task: makes the same of a network, in another process.
             settings: how.
-            folder: for checkpoints and curve.
+            folder: for checkpoints and log.
         """
         self.task, self.settings, self._folder = task, settings, folder
         self._open_task = open_task
@@ -131,7 +131,7 @@ class Trainer:
         Raises:
             DivergedError: the loss is no number any more; the last checkpoint is from before.
         """
-        curve = Curve(self._folder, self.step)
+        log = TrainingLog(self._folder, self.step)
         prepare(self._network, self.settings)
         seen: list[dict[str, float]] = []
         saved_s = reported_s = self.elapsed_s
@@ -143,7 +143,7 @@ class Trainer:
                 self.elapsed_s = time.monotonic() - begun
                 if self.step % self.settings.report == 0:
                     report = self._report(seen, self.elapsed_s - reported_s)
-                    curve.add(report.as_dict())
+                    log.add(report.as_dict())
                     tell(report)
                     seen, reported_s = [], self.elapsed_s
                 if self.elapsed_s - saved_s >= 60 * self.settings.checkpoint_minutes:

@@ -49,7 +49,7 @@ class TrainSettings:
         several: best anchors of each object that find it in any case; 1 as published.
         freeze_norm: norms keep their statistics.
         checkpoint_minutes: between two checkpoints.
-        report: steps between two lines of the curve.
+        report: steps between two lines of the log.
         part: of each side of a frame that fills the input, as :attr:`.augment.Augmentation.part`; None: as much as
             makes things as large as in the input that the model has by itself, for compact variants of YolactEdge,
             whose anchors have the same pixels in any input; else all.
