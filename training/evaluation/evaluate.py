@@ -20,7 +20,7 @@ from ..datasets.dataset import Clip, Dataset
 from ..datasets.dataset import Sample as DataSample
 from .classes import FACE, ClassMap, match_classes
 from .coco import coco_library
-from .evaluator import Judge, KnownFrame
+from .evaluator import Evaluator, KnownFrame
 from .protocols import DEFAULT, OFFICIAL, Plan, protocol_of
 from .report import Report, Times
 from .wider_subsets import WiderSubsets
@@ -29,7 +29,7 @@ Progress = Callable[[int, int], None]
 """Is told of frames that are done, and of how many there will be."""
 
 
-class Judged(Protocol):
+class EvaluableModel(Protocol):
     """What is needed of a model; :class:`..base.Model` has it."""
 
     @property
@@ -69,7 +69,7 @@ def _always(phase: PhasedInterval) -> PolicyOf:
 
 
 def evaluate(
-    model: Judged | str,
+    model: EvaluableModel | str,
     data: Dataset | str,
     *,
     protocol: str = DEFAULT,
@@ -130,13 +130,13 @@ class Scope:
 
 
 def _one(
-    model: Judged, data: Dataset | str, variant: Variant, scope: Scope, plan: Plan, progress: Progress | None
+    model: EvaluableModel, data: Dataset | str, variant: Variant, scope: Scope, plan: Plan, progress: Progress | None
 ) -> Report:
     return evaluate_variants(model, data, {"": variant}, scope=scope, plan=plan, progress=progress)[""]
 
 
 def evaluate_variants(
-    model: Judged,
+    model: EvaluableModel,
     data: Dataset | str,
     variants: Mapping[str, Variant],
     *,
@@ -159,27 +159,27 @@ def evaluate_variants(
     coco_library()
     dataset, scope = _opened(data), scope or Scope()
     plan = plan or Plan(DEFAULT, {}, None, ("the settings that the model was loaded with",))
-    judge = _judge_maker(model, dataset, scope)
-    ways = {name: _Way(model, variant, judge()) for name, variant in variants.items()}
+    make = _evaluator_maker(model, dataset, scope)
+    ways = {name: _Way(model, variant, make()) for name, variant in variants.items()}
     clips = 0
     for clip, samples in _clips(dataset, scope, progress):
         clips += 1
         _run_clip(clip, samples, list(ways.values()))
-    first = next(iter(ways.values())).judge
+    first = next(iter(ways.values())).evaluator
     reports = {}
     for name, way in ways.items():
         started = time.perf_counter()
-        figures = way.judge.figures()
+        figures = way.evaluator.figures()
         way.times.judging_s += time.perf_counter() - started
         if not figures.values:
             raise UsageError(
-                f"nothing of what {model.name} gives can be judged by {dataset.name}: {_lacking(way.judge)}"
+                f"nothing of what {model.name} gives can be judged by {dataset.name}: {_lacking(way.evaluator)}"
             )
-        if plan.name == OFFICIAL and way.judge.masks_missing:
+        if plan.name == OFFICIAL and way.evaluator.masks_missing:
             raise UsageError(f"the official figure of {model.name} is of masks, and {dataset.name} has none")
         figures.notes[:0] = [*plan.notes, *first.notes()]
         reports[name] = Report(
-            model.describe(), dataset.name, plan.name, way.settings(), clips, way.judge.frames, figures, way.times,
+            model.describe(), dataset.name, plan.name, way.settings(), clips, way.evaluator.frames, figures, way.times,
             plan.published,
         )  # fmt: skip
     return reports
@@ -193,8 +193,8 @@ def _opened(data: Dataset | str) -> Dataset:
     return open_dataset(data)
 
 
-def _judge_maker(model: Judged, dataset: Dataset, scope: Scope) -> Callable[[], Judge]:
-    """What makes a judge for this model and data set.
+def _evaluator_maker(model: EvaluableModel, dataset: Dataset, scope: Scope) -> Callable[[], Evaluator]:
+    """What makes an evaluator for this model and data set.
 
     Raises:
         UsageError: classes do not match.
@@ -208,13 +208,13 @@ def _judge_maker(model: Judged, dataset: Dataset, scope: Scope) -> Callable[[], 
         classes = ClassMap.nothing(len(names), len(dataset.class_names))
     subsets = None if scope.wider_subsets is None else WiderSubsets.read(scope.wider_subsets)
     faces = FACE in names and keys.detections is not None
-    return lambda: Judge(keys, classes, names, dataset.class_names, dataset.stuff_names, faces, subsets)
+    return lambda: Evaluator(keys, classes, names, dataset.class_names, dataset.stuff_names, faces, subsets)
 
 
-def _lacking(judge: Judge) -> str:
-    if judge.frames == 0:
+def _lacking(evaluator: Evaluator) -> str:
+    if evaluator.frames == 0:
         return "no frame of it is annotated"
-    return "it knows of no faces" if judge.faces and not judge.classes.names else "it knows of no such objects"
+    return "it knows of no faces" if evaluator.faces and not evaluator.classes.names else "it knows of no such objects"
 
 
 def _clips(dataset: Dataset, scope: Scope, progress: Progress | None) -> Iterator[tuple[Clip, Iterator[DataSample]]]:
@@ -249,19 +249,19 @@ def _clips(dataset: Dataset, scope: Scope, progress: Progress | None) -> Iterato
 
 
 class _Way:
-    """One variant: the stages of each of its passes, what they cost, and the judge of what they give."""
+    """One variant: the stages of each of its passes, what they cost, and the evaluator of what they give."""
 
-    def __init__(self, model: Judged, variant: Variant, judge: Judge) -> None:
-        self.variant, self.judge, self.times = variant, judge, Times()
+    def __init__(self, model: EvaluableModel, variant: Variant, evaluator: Evaluator) -> None:
+        self.variant, self.evaluator, self.times = variant, evaluator, Times()
         self._passes = [self._stages(model, policy) for policy in variant.policies()]
         self._begun = False
 
-    def _stages(self, model: Judged, policy: PolicyOf | None) -> list[Stage]:
+    def _stages(self, model: EvaluableModel, policy: PolicyOf | None) -> list[Stage]:
         stages = model.stages() if policy is None else model.stages(policy=policy)
         if self.variant.every is None:
             return stages
         created = frozenset[Key[Any]]().union(*(keys_of(stage, "creates") for stage in stages))
-        keys = self.judge.keys
+        keys = self.evaluator.keys
         held = (keys.detections, keys.landmarks, keys.panoptic)
         return [Sample(every=self.variant.every), *stages, Hold([key for key in held if key in created])]
 
@@ -283,7 +283,7 @@ class _Way:
             packet = self._timed(stages, Packet(sample.frame))
             if known is not None:
                 started = time.perf_counter()
-                self.judge.add(known, packet, stream=f"{number}/" if len(self._passes) > 1 else "")
+                self.evaluator.add(known, packet, stream=f"{number}/" if len(self._passes) > 1 else "")
                 self.times.judging_s += time.perf_counter() - started
 
     def _timed(self, stages: list[Stage], packet: Packet) -> Packet:
@@ -315,7 +315,7 @@ def _run_clip(clip: Clip, samples: Iterator[DataSample], ways: list[_Way]) -> No
         known = None
         if sample.annotated:
             size = (picture.height, picture.width)
-            known = KnownFrame.of(clip.name, size, sample.truth, ways[0].judge.classes)
+            known = KnownFrame.of(clip.name, size, sample.truth, ways[0].evaluator.classes)
         turn = place % len(ways)
         for way in ways[turn:] + ways[:turn]:
             way.times.data_s += taken

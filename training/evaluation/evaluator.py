@@ -56,7 +56,7 @@ class KnownFrame:
 
 
 @dataclass(slots=True)
-class Judge:
+class Evaluator:
     """Collects one model's frames; which figures there are depends on what it and the data set give.
 
     Attributes:

@@ -18,7 +18,7 @@ from vidgraph.stages.inference.key_frames import PhasedInterval
 from vidgraph.training.evaluation import Scope, Variant, evaluate, evaluate_variants
 from vidgraph.training.evaluation.classes import ClassMap, match_classes
 from vidgraph.training.evaluation.coco import CocoAp, Objects
-from vidgraph.training.evaluation.evaluator import Judge, KnownFrame
+from vidgraph.training.evaluation.evaluator import Evaluator, KnownFrame
 
 from .scenes import NAMES, SIZE, Answer, Found, Oracle, Scene, crowded, points_of, rectangles
 
@@ -204,11 +204,11 @@ def test_faces_of_two_classes_are_faces() -> None:
     truth = replace(nothing, faces=faces, faces_ignored=np.array([False, False]))
     both = rectangles(boxes, [0, 2], names=("face", "hat", "face"), masks=False)
     keys = ResultKeys("m", DETECTIONS, None)
-    judge = Judge(keys, ClassMap.nothing(3, 2), both.class_names, NAMES, (), faces=True)
+    evaluator = Evaluator(keys, ClassMap.nothing(3, 2), both.class_names, NAMES, (), faces=True)
     frame = Frame("clip", 0, 0, 0, 1, Picture.from_rgb(np.zeros((*SIZE, 3), np.uint8)))
     known = KnownFrame.of("clip", SIZE, truth, ClassMap.nothing(3, 2))
-    judge.add(known, Packet(frame).with_item(DETECTIONS, both))
-    assert judge.figures().values["face AP50"] == 1.0
+    evaluator.add(known, Packet(frame).with_item(DETECTIONS, both))
+    assert evaluator.figures().values["face AP50"] == 1.0
 
 
 def test_data_without_masks() -> None:
