@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..pipeline.errors import CheckpointError, VidgraphError
-from .data_parallel import Crew
+from .data_parallel import WorkerGroup
 from .muon import Muon
 from .settings import TrainSettings
 from .state import Average, TrainingLog, save_checkpoint
@@ -135,11 +135,13 @@ class Trainer:
         prepare(self._network, self.settings)
         seen: list[dict[str, float]] = []
         saved_s = reported_s = self.elapsed_s
-        with Crew(self._network, self.settings.processes, partial(_part, self._open_task, self.settings)) as crew:
-            part = Part(self.task, self.settings)
+        with WorkerGroup(
+            self._network, self.settings.processes, partial(_worker, self._open_task, self.settings)
+        ) as group:
+            worker = Worker(self.task, self.settings)
             begun = time.monotonic() - self.elapsed_s
             while not self.stopped and self.settings.done(self.step, self.elapsed_s) < 1.0:
-                seen.append(self._one_step(crew, part))
+                seen.append(self._one_step(group, worker))
                 self.elapsed_s = time.monotonic() - begun
                 if self.step % self.settings.report == 0:
                     report = self._report(seen, self.elapsed_s - reported_s)
@@ -151,20 +153,20 @@ class Trainer:
                     saved_s = self.elapsed_s
         self.save()
 
-    def _one_step(self, crew: Crew, part: Part) -> dict[str, float]:
+    def _one_step(self, group: WorkerGroup, worker: Worker) -> dict[str, float]:
         rate = self.settings.rate_at(self.step, self.elapsed_s)
         for group in self._optimiser.param_groups:
             group["lr"] = rate * group.get("factor", 1.0)
         self._optimiser.zero_grad(set_to_none=True)
-        total = float(crew.gradients(self.step, part))
+        total = float(group.gradients(self.step, worker))
         norm = float(nn.utils.clip_grad_norm_(self._network.parameters(), self.settings.clip))
         if not np.isfinite((total, norm)).all():
-            after = f"the loss is {total} and its gradient {norm} after {self.step} steps ({part.losses})"
+            after = f"the loss is {total} and its gradient {norm} after {self.step} steps ({worker.losses})"
             raise DivergedError(f"{after}; a lower --rate or more --warmup may help")
         self._optimiser.step()
         self.step += 1
         self._average.update(self._network, self.step)
-        return {**part.losses, "total": total, "norm": norm}
+        return {**worker.losses, "total": total, "norm": norm}
 
     def _report(self, seen: list[dict[str, float]], taken_s: float) -> Report:
         means = {name: float(np.mean([each.get(name, 0.0) for each in seen])) for name in seen[-1]}
@@ -176,7 +178,7 @@ class Trainer:
         return Report(self.step, means, rate, images / max(taken_s, 1e-9), done, left_s, norm)
 
 
-class Part:
+class Worker:
     """What one process computes of a step.
 
     Attributes:
@@ -224,11 +226,11 @@ class Part:
         return self._order[1]
 
 
-def _part(open_task: Callable[[nn.Module], Task], settings: TrainSettings, network: nn.Module) -> Part:
-    """The part of another process, whose network has its weights in shared memory."""
+def _worker(open_task: Callable[[nn.Module], Task], settings: TrainSettings, network: nn.Module) -> Worker:
+    """The worker of another process, whose network has its weights in shared memory."""
     torch.set_num_threads(settings.process_threads)
     prepare(network, settings)
-    return Part(open_task(network), settings)
+    return Worker(open_task(network), settings)
 
 
 def prepare(network: nn.Module, settings: TrainSettings) -> None:

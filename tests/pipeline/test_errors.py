@@ -52,7 +52,9 @@ def test_errors_survive_pickling(kind: type[VidgraphError]) -> None:
 
 
 def test_the_tree_is_whole() -> None:
-    assert {"CrewError", "DivergedError", "GraphError", "ResultsError", "StageError"} <= {k.__name__ for k in TREE}
+    assert {"WorkerGroupError", "DivergedError", "GraphError", "ResultsError", "StageError"} <= {
+        k.__name__ for k in TREE
+    }
 
 
 def test_errors_of_another_process_arrive() -> None:
