@@ -137,11 +137,11 @@ class Trainer:
         saved_s = reported_s = self.elapsed_s
         with WorkerGroup(
             self._network, self.settings.processes, partial(_worker, self._open_task, self.settings)
-        ) as group:
+        ) as workers:
             worker = Worker(self.task, self.settings)
             begun = time.monotonic() - self.elapsed_s
             while not self.stopped and self.settings.done(self.step, self.elapsed_s) < 1.0:
-                seen.append(self._one_step(group, worker))
+                seen.append(self._one_step(workers, worker))
                 self.elapsed_s = time.monotonic() - begun
                 if self.step % self.settings.report == 0:
                     report = self._report(seen, self.elapsed_s - reported_s)
@@ -153,12 +153,12 @@ class Trainer:
                     saved_s = self.elapsed_s
         self.save()
 
-    def _one_step(self, group: WorkerGroup, worker: Worker) -> dict[str, float]:
+    def _one_step(self, workers: WorkerGroup, worker: Worker) -> dict[str, float]:
         rate = self.settings.rate_at(self.step, self.elapsed_s)
         for group in self._optimiser.param_groups:
             group["lr"] = rate * group.get("factor", 1.0)
         self._optimiser.zero_grad(set_to_none=True)
-        total = float(group.gradients(self.step, worker))
+        total = float(workers.gradients(self.step, worker))
         norm = float(nn.utils.clip_grad_norm_(self._network.parameters(), self.settings.clip))
         if not np.isfinite((total, norm)).all():
             after = f"the loss is {total} and its gradient {norm} after {self.step} steps ({worker.losses})"
