@@ -36,7 +36,7 @@ def models(options: argparse.Namespace) -> int:
     ]
     for file in row.weights:
         lines += [("file", file.file), ("  SHA-256", file.sha256 or "not known")]
-        missing = "comes with the package" if file.shipped else "none to download from; see the source"
+        missing = "comes with the package" if file.pretrained else "none to download from; see the source"
         lines += [("  address", file.address or missing)]
     for name, value in lines:
         show(f"{name:<14} {value}")

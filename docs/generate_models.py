@@ -54,7 +54,7 @@ def _section(row: ModelRow) -> str:
     ]
     for weights in row.weights:
         how = f"`vidgraph pull {row.name}`" if weights.address else "no pinned address; see the source"
-        how = "comes with the package" if weights.shipped else how
+        how = "comes with the package" if weights.pretrained else how
         digest = f", SHA-256 `{weights.sha256}`" if weights.sha256 else ""
         lines.append(f"- Weights: `{weights.file}`: {how}{digest}")
     return "\n".join([*lines, ""])

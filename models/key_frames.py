@@ -32,8 +32,9 @@ class KeyFrameFamily(Family, Protocol):
         if not self.key_frames(name):
             return super().infer(name, given)
         infer = TemporalInfer(
-            given.engines, given.input_key, given.key, select_outputs=given.select_outputs, workers=given.workers, ahead=given.ahead,
-            policy=given.policy or policy_named(given.propagation.keyframes), batch=given.propagation.batch,
+            given.engines, given.input_key, given.key, select_outputs=given.select_outputs,
+            workers=given.workers, ahead=given.ahead, batch=given.propagation.batch,
+            policy=given.policy or policy_named(given.propagation.keyframes),
             name=f"{given.prefix}infer", key_frame=Key(f"{given.prefix}{KEY_FRAME}", int),
         )  # fmt: skip
         return [given.preprocess(self.input_format(name)), infer]

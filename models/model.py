@@ -111,11 +111,11 @@ class Model:
             policy: of a video model: its key frames, in place of those it was loaded with.
         """
         results, raw, name = keys or ResultKeys(), Key(f"{prefix}raw", RawOutputs), f"{prefix}postprocess"
+        select = copy_all if self.head == RAW else self._family.select_outputs(self.name, self.choices)
         chosen = self.engine_choice
         inference = Inference(
-            self._cache, self.size, copy_all if self.head == RAW else self._family.select_outputs(self.name, self.choices), raw,
-            results, self.propagation, prefix, self._pool, place_of_arrays(chosen.engine, chosen.device),
-            chosen.requests, ahead, policy,
+            self._cache, self.size, select, raw, results, self.propagation, prefix, self._pool,
+            place_of_arrays(chosen.engine, chosen.device), chosen.requests, ahead, policy,
         )  # fmt: skip
         return [*self._family.infer(self.name, inference), self._postprocess(raw, results, name)]
 

@@ -19,14 +19,14 @@ class WeightsFile:
         file: its name.
         sha256: its hash in hexadecimal, or None where none is known.
         address: where it is downloaded from, or None where only a person can fetch it.
-        shipped: it comes with the package, in the folder ``shipped`` beside the model's code.
+        pretrained: it comes with the package, in the folder ``pretrained`` beside the model's code.
         largest_bytes: no more than this is downloaded.
     """
 
     file: str
     sha256: str | None
     address: str | None
-    shipped: bool = False
+    pretrained: bool = False
     largest_bytes: int = 1 << 30
 
 
@@ -116,6 +116,6 @@ NOT_PUBLISHED = "no published network to hold it against"
 RAW_OUTPUTS = "raw outputs, with random weights"
 
 
-def shipped(file: str) -> tuple[WeightsFile, ...]:
+def pretrained(file: str) -> tuple[WeightsFile, ...]:
     """Weights that come with the package."""
-    return (WeightsFile(file, None, None, shipped=True),)
+    return (WeightsFile(file, None, None, pretrained=True),)

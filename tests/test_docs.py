@@ -152,7 +152,7 @@ def test_examples_name_models_that_can_be_had() -> None:
     models = {name for text in texts for name in named.findall(text)} & set(MODELS)
     assert len(models) > 3
     yolact = {name for name in models if "yolact" in name}  # weights of theirs are given by a file, as the pages say
-    assert not [name for name in models - yolact if not any(w.address or w.shipped for w in MODELS[name].weights)]
+    assert not [name for name in models - yolact if not any(w.address or w.pretrained for w in MODELS[name].weights)]
 
 
 EXAMPLES = sorted({option.example for command in COMMANDS for option in command.options})

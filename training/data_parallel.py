@@ -27,7 +27,7 @@ HELPER_WAITED_FOR_S = 600.0
 _LEAVE = -1
 
 
-class Part(Protocol):
+class Worker(Protocol):
     """What a process computes."""
 
     def __call__(self, step: int, process: int) -> Tensor:
@@ -48,13 +48,13 @@ class WorkerGroup:
         size: how many there are, this one included.
     """
 
-    def __init__(self, network: nn.Module, size: int, part_of: Callable[[nn.Module], Part]) -> None:
+    def __init__(self, network: nn.Module, size: int, worker_of: Callable[[nn.Module], Worker]) -> None:
         """Begin the other processes.
 
         Args:
             network: its weights are moved into shared memory.
             size: how many processes.
-            part_of: from the network to what a process computes; pickled, so a function or class of a module, or a
+            worker_of: from the network to what a process computes; pickled, so a function or class of a module, or a
                 ``functools.partial`` of one.
         """
         self.size = size
@@ -70,26 +70,26 @@ class WorkerGroup:
         self._begin, self._end = context.Barrier(size), context.Barrier(size)
         for number in range(1, size):
             shared = (self._table, self._step, self._begin, self._end)
-            helper = context.Process(target=_help, args=(number, network, part_of, shared), daemon=True)
+            helper = context.Process(target=_help, args=(number, network, worker_of, shared), daemon=True)
             helper.start()
             self._helpers.append(helper)
 
-    def gradients(self, step: int, part: Part) -> Tensor:
+    def gradients(self, step: int, worker: Worker) -> Tensor:
         """Leave the mean gradient of all parts of a step in the weights' ``grad``; the loss of part 0 is given back.
 
         Raises:
             WorkerGroupError: a helping process died.
         """
         if self.size == 1:
-            loss = part(step, 0)
-            part.prepare(step + 1, 0)
+            loss = worker(step, 0)
+            worker.prepare(step + 1, 0)
             loss.backward()
             return loss.detach()
         self._step[0] = step
         self._wait(self._begin)
-        loss = part(step, 0)
+        loss = worker(step, 0)
         loss.backward()
-        part.prepare(step + 1, 0)
+        worker.prepare(step + 1, 0)
         self._wait(self._end)
         others = self._table[1:].sum(0)
         start = 0
@@ -127,7 +127,7 @@ class WorkerGroup:
                 helper.kill()
 
 
-def _help(number: int, network: nn.Module, part_of: Callable[[nn.Module], Part], shared: Any) -> None:
+def _help(number: int, network: nn.Module, worker_of: Callable[[nn.Module], Worker], shared: Any) -> None:
     """What a helping process does until it is told to leave, or the trainer is no more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the trainer ends in order, and tells
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -136,7 +136,7 @@ def _help(number: int, network: nn.Module, part_of: Callable[[nn.Module], Part],
     for module in network.modules():  # statistics of norms are this process's own
         for name, value in module.named_buffers(recurse=False):
             setattr(module, name, value.clone())
-    part = part_of(network)
+    worker = worker_of(network)
     parameters = [each for each in network.parameters() if each.requires_grad]
     row: np.ndarray[Any, Any] = table[number]
     try:
@@ -146,8 +146,8 @@ def _help(number: int, network: nn.Module, part_of: Callable[[nn.Module], Part],
             if step == _LEAVE:
                 return
             network.zero_grad(set_to_none=True)
-            part(step, number).backward()
-            part.prepare(step + 1, number)
+            worker(step, number).backward()
+            worker.prepare(step + 1, number)
             start = 0
             for each in parameters:
                 view = row[start : start + each.numel()].view(each.shape)

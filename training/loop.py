@@ -20,7 +20,7 @@ from ..pipeline.errors import CheckpointError, VidgraphError
 from .data_parallel import WorkerGroup
 from .muon import Muon
 from .settings import TrainSettings
-from .state import Average, Curve, save_checkpoint
+from .state import Average, TrainingLog, save_checkpoint
 from .tasks import Batch, Task
 
 LOWEST_GROUP = 2
@@ -60,7 +60,7 @@ class Report:
         return f"step {self.step}, {self.done:.1%}: {parts}; {self.images_per_s:.1f} images/s, {left} left"
 
     def as_dict(self) -> dict[str, Any]:
-        """For the curve."""
+        """For the log."""
         losses = {name: round(value, 5) for name, value in self.losses.items()}
         figures = {"rate": self.rate, "norm": round(self.norm, 4), "images_per_s": round(self.images_per_s, 2)}
         return {"step": self.step, **losses, **figures}
@@ -82,7 +82,7 @@ class Trainer:
             task: what is trained.
             open_task: makes the same of a network, in another process.
             settings: how.
-            folder: for checkpoints and curve.
+            folder: for checkpoints and log.
         """
         self.task, self.settings, self._folder = task, settings, folder
         self._open_task = open_task
@@ -131,21 +131,21 @@ class Trainer:
         Raises:
             DivergedError: the loss is no number any more; the last checkpoint is from before.
         """
-        curve = Curve(self._folder, self.step)
+        log = TrainingLog(self._folder, self.step)
         prepare(self._network, self.settings)
         seen: list[dict[str, float]] = []
         saved_s = reported_s = self.elapsed_s
         with WorkerGroup(
-            self._network, self.settings.processes, partial(_part, self._open_task, self.settings)
-        ) as crew:
-            part = Part(self.task, self.settings)
+            self._network, self.settings.processes, partial(_worker, self._open_task, self.settings)
+        ) as workers:
+            worker = Worker(self.task, self.settings)
             begun = time.monotonic() - self.elapsed_s
             while not self.stopped and self.settings.done(self.step, self.elapsed_s) < 1.0:
-                seen.append(self._one_step(crew, part))
+                seen.append(self._one_step(workers, worker))
                 self.elapsed_s = time.monotonic() - begun
                 if self.step % self.settings.log_interval == 0:
                     report = self._report(seen, self.elapsed_s - reported_s)
-                    curve.add(report.as_dict())
+                    log.add(report.as_dict())
                     tell(report)
                     seen, reported_s = [], self.elapsed_s
                 if self.elapsed_s - saved_s >= 60 * self.settings.checkpoint_minutes:
@@ -153,20 +153,20 @@ class Trainer:
                     saved_s = self.elapsed_s
         self.save()
 
-    def _one_step(self, crew: WorkerGroup, part: Part) -> dict[str, float]:
+    def _one_step(self, workers: WorkerGroup, worker: Worker) -> dict[str, float]:
         rate = self.settings.lr_at(self.step, self.elapsed_s)
         for group in self._optimizer.param_groups:
             group["lr"] = rate * group.get("factor", 1.0)
         self._optimizer.zero_grad(set_to_none=True)
-        total = float(crew.gradients(self.step, part))
+        total = float(workers.gradients(self.step, worker))
         norm = float(nn.utils.clip_grad_norm_(self._network.parameters(), self.settings.clip))
         if not np.isfinite((total, norm)).all():
-            after = f"the loss is {total} and its gradient {norm} after {self.step} steps ({part.losses})"
+            after = f"the loss is {total} and its gradient {norm} after {self.step} steps ({worker.losses})"
             raise DivergedError(f"{after}; a lower --lr or more --warmup may help")
         self._optimizer.step()
         self.step += 1
         self._average.update(self._network, self.step)
-        return {**part.losses, "total": total, "norm": norm}
+        return {**worker.losses, "total": total, "norm": norm}
 
     def _report(self, seen: list[dict[str, float]], taken_s: float) -> Report:
         means = {name: float(np.mean([each.get(name, 0.0) for each in seen])) for name in seen[-1]}
@@ -178,7 +178,7 @@ class Trainer:
         return Report(self.step, means, rate, images / max(taken_s, 1e-9), done, left_s, norm)
 
 
-class Part:
+class Worker:
     """What one process computes of a step.
 
     Attributes:
@@ -226,11 +226,11 @@ class Part:
         return self._order[1]
 
 
-def _part(open_task: Callable[[nn.Module], Task], settings: TrainSettings, network: nn.Module) -> Part:
-    """The part of another process, whose network has its weights in shared memory."""
+def _worker(open_task: Callable[[nn.Module], Task], settings: TrainSettings, network: nn.Module) -> Worker:
+    """The worker of another process, whose network has its weights in shared memory."""
     torch.set_num_threads(settings.process_threads)
     prepare(network, settings)
-    return Part(open_task(network), settings)
+    return Worker(open_task(network), settings)
 
 
 def prepare(network: nn.Module, settings: TrainSettings) -> None:

@@ -49,7 +49,7 @@ class TrainSettings:
         anchors_per_object: best anchors of each object that find it in any case; 1 as published.
         freeze_bn: norms keep their statistics.
         checkpoint_minutes: between two checkpoints.
-        log_interval: steps between two lines of the curve.
+        log_interval: steps between two lines of the log.
         input_crop: share of each side of a frame that fills the input, as :attr:`.augment.Augmentation.part`; None: for
             compact variants of YolactEdge, whose anchors have the same pixels in any input, as much as makes objects as
             large as in the model's own input; else all.

@@ -1,4 +1,4 @@
-"""What a training leaves behind: checkpoints to go on from, the curve, and the weights that are used."""
+"""What a training leaves behind: checkpoints to go on from, the log, and the weights that are used."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from ..models.weights.checkpoint import load_plain
 from ..pipeline.errors import CheckpointError, OutputError
 
-CHECKPOINT, WEIGHTS, CURVE, ABOUT, LABELS = "checkpoint.pt", "last.pth", "curve.jsonl", "training.json", "labels.txt"
+CHECKPOINT, WEIGHTS = "checkpoint.pt", "last.pth"
+LOG, ABOUT, LABELS = "training_log.jsonl", "training.json", "labels.txt"
 FORMAT = 1
 _PARTS = {"format", "network", "average", "optimizer", "step", "elapsed_s", "settings"}
 
@@ -96,15 +97,15 @@ def read_checkpoint(folder: Path) -> dict[str, Any]:
     return found
 
 
-class Curve:
-    """``curve.jsonl``: one line for every few steps, with the mean of each part of the loss over them."""
+class TrainingLog:
+    """``training_log.jsonl``: one line for every few steps, with the mean of each part of the loss over them."""
 
     def __init__(self, folder: Path, step: int) -> None:
         """Open it for a training that goes on after ``step`` steps: lines that are to come again are removed."""
-        self._path = folder / CURVE
+        self._path = folder / LOG
         lines = self._path.read_text("utf-8").splitlines() if step and self._path.is_file() else []
         kept = [line for line in lines if _step_of(line) <= step]
-        new = self._path.with_name(f".{CURVE}.new")
+        new = self._path.with_name(f".{LOG}.new")
         new.write_text("".join(f"{line}\n" for line in kept), "utf-8")
         new.replace(self._path)
 

@@ -14,7 +14,7 @@ from ..variant import (
     Protocol,
     Published,
     WeightsFile,
-    shipped,
+    pretrained,
 )
 
 _RETINAFACE = "github.com/biubug6/Pytorch_Retinaface @ b984b4b775b2c4dced95c1eadd195a5c7d32a60b"
@@ -80,7 +80,7 @@ VARIANTS = (
         source=OWN,
         licence=OWN_LICENCE,
         trained_on=SYNTHETIC,
-        weights=shipped("retinaface-tiny.onnx"),
+        weights=pretrained("retinaface-tiny.onnx"),
         verified=False,
         verification=f"{NOT_PUBLISHED}; the parts are those of retinaface-1mb",
     ),

@@ -119,7 +119,7 @@ def _job(
     folder: str | os.PathLike[str] | None,
     progress: Progress | None,
 ) -> _Job:
-    if weights.shipped and address is None:
+    if weights.pretrained and address is None:
         raise UsageError(f"{row.name} comes with the package; there is nothing to pull")
     chosen = address or weights.address
     if chosen is None:

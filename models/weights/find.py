@@ -19,8 +19,8 @@ from .onnx_export import EXPORT_VERSION, TEMPLATE_SIZE, check_exported, export_c
 
 def pulled_path(row: ModelRow, weights: WeightsFile) -> Path:
     """Where ``vidgraph pull`` puts a file, or where the package has it; it may not be there."""
-    if weights.shipped:
-        return Path(__file__).parent.parent / row.folder / "shipped" / weights.file
+    if weights.pretrained:
+        return Path(__file__).parent.parent / row.folder / "pretrained" / weights.file
     return cache_root() / "weights" / row.name / weights.file
 
 
@@ -158,7 +158,7 @@ def _pulled(row: ModelRow) -> Path:
         return path
     give = f"give a file: {row.name}=PATH (Python: weights=PATH)"
     for each in row.weights:
-        if each.shipped:
+        if each.pretrained:
             missing = pulled_path(row, each)
             raise UsageError(f"{row.name} comes with the package, but {missing} is missing; install again, or {give}")
     if any(each.address for each in row.weights):

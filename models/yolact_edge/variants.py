@@ -14,7 +14,7 @@ from ..variant import (
     Protocol,
     Published,
     WeightsFile,
-    shipped,
+    pretrained,
 )
 
 _EDGE = "github.com/haotian-liu/yolact_edge @ 873fceb3883a2d3fac8481230b6f34346142719a"
@@ -90,7 +90,7 @@ VARIANTS = (
     _yolact("yolact-resnet152", (), _EDGE, _COCO, None),
     _yolact("yolact-darknet53", (), _YOLACT, _COCO, "yolact_darknet53_54_800000.pth", published=_mask(0.287)),
     _row("yolact-edge-tiny", (), source=OWN, licence=OWN_LICENCE, trained_on=SYNTHETIC,
-         weights=shipped("yolact-edge-tiny-key.onnx"), verified=False, key_interval=2,
+         weights=pretrained("yolact-edge-tiny-key.onnx"), verified=False, key_interval=2,
          verification=f"{NOT_PUBLISHED}; warp and post-processing are those of yolact-edge-vid-resnet50"),
 )  # fmt: skip
 

@@ -60,7 +60,8 @@ class Infer(Stage):
     thread, so ``select_outputs`` picks what is needed, as arrays of its own, before this stage returns.
     Frames that were dropped or that the network skips pass unchanged.
 
-    ``device`` is where ``select_outputs`` and the stages behind this one work: outputs that lie elsewhere are copied there.
+    ``device`` is where ``select_outputs`` and the stages behind this one work: outputs that lie elsewhere are copied
+    there.
 
     The cache belongs to whoever made it: closing this stage leaves the engines open.
     """

@@ -104,7 +104,8 @@ class TemporalInfer(Stage):
         ahead: frames of a stream that may be held back; 0 (live): each runs at once, on the calling thread.
         batch: frames between two key frames that run as one, where so many are there (1: each alone).
         key_frame: where the index of a frame's key frame goes.
-        device: where ``select_outputs`` and the stages behind this one work; the state stays where the network gives it.
+        device: where ``select_outputs`` and the stages behind this one work; the state stays where the network gives
+            it.
     """
 
     on_dropped = True

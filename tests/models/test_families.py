@@ -32,6 +32,7 @@ ENLARGED: Key[Picture] = Key("enlarged", Picture)
 SIZE = (24, 32)
 
 Add = Callable[[Family], Path]
+Shapes = dict[str, tuple[int, ...]]
 
 
 @pytest.fixture
@@ -95,15 +96,14 @@ class Dummy(Family):
         return copy_all
 
 
-@dataclass(frozen=True)
-class Colours(Source):
-    """A source of frames of one colour each, other ones in every stream."""
+class Noise(Source):
+    """A source of nine frames of noise, other ones in every stream."""
 
-    stream_id: str
-    count: int = 9
+    def __init__(self, stream_id: str) -> None:
+        self.stream_id = stream_id
 
     def frames(self) -> Iterator[Frame]:
-        for index in range(self.count):
+        for index in range(9):
             yield frame_of(self.stream_id, index)
 
 
@@ -125,7 +125,7 @@ def ran(sources: list[str], stages: list[Stage], key: Key[Any], executor: str) -
         assert packet.frame.index == len(seen[packet.frame.stream_id])
         seen[packet.frame.stream_id].append(packet[key])
 
-    Graph([Colours(name) for name in sources], stages, [sink]).run(executor=executor)  # type: ignore[list-item]
+    Graph([Noise(name) for name in sources], stages, [sink]).run(executor=executor)
     return seen
 
 
@@ -160,14 +160,16 @@ class Chained(Dummy):
         return ("backbone", "head")
 
     def network(self, name: str) -> BackboneAndHead:
-        return BackboneAndHead().eval()
+        network: BackboneAndHead = BackboneAndHead().eval()
+        return network
 
     def traced(self, network: Any, graph: str) -> Any:
         return network.backbone if graph == "backbone" else Second(network)
 
     def graph_shape(self, name: str, size: tuple[int, int], batch: int, graph: str = "") -> GraphShape:
         cells = (size[0] // 4, size[1] // 4)
-        image, features = {"image": (batch, 3, *size)}, {"features": (batch, 4, *cells)}
+        image: Shapes = {"image": (batch, 3, *size)}
+        features: Shapes = {"features": (batch, 4, *cells)}
         if graph == "backbone":
             return GraphShape(image, features)
         return GraphShape(features | image, {"map": (batch, 2, *cells)})
@@ -248,7 +250,7 @@ class MeanColour(Dummy):
 def test_a_frame_may_become_any_number_of_crops(add: Add, executor: str, batch: int) -> None:
     weights = add(MeanColour())
     with load_model("dummy", weights=weights, precision="fp32", batch=batch, requests=2, threads=2) as model:
-        found = ran(["a", "b"], [Detect(), *model.stages(prefix="crops_")], CROPPED, executor)  # type: ignore[list-item]
+        found = ran(["a", "b"], [Detect(), *model.stages(prefix="crops_")], CROPPED, executor)
         with model._shelf.runner((8, 8)) as runner:
             assert runner.queue.batches[batch] > 0
             assert sum(size * count for size, count in runner.queue.batches.items()) == 2 * (0 + 1 + 2 + 3) * 2
@@ -298,7 +300,7 @@ class Parts(Chained):
         crops = Key(f"{given.prefix}crops", Crops)
         rest = InferCrops(given.graph("head"), crops, given.key, given.select_outputs, name=f"{given.prefix}parts")
         cut = CutMap(whole, crops, given.results.detections)
-        return [given.preprocess(form), infer, cut, rest]  # type: ignore[list-item]
+        return [given.preprocess(form), infer, cut, rest]
 
 
 @dataclass(frozen=True)
@@ -334,7 +336,7 @@ def test_crops_may_be_of_what_the_first_graph_gives(add: Add, executor: str) -> 
 
     weights, network = add(Last()), BackboneAndHead()
     with load_model("dummy", weights=weights, precision="fp32", batch=2, requests=2, threads=2) as model:
-        found = ran(["a", "b"], [Detect(), *model.stages()], NUMBERS, executor)  # type: ignore[list-item]
+        found = ran(["a", "b"], [Detect(), *model.stages()], NUMBERS, executor)
     for stream, frames in found.items():
         for index, maps in enumerate(frames):
             image = torch.from_numpy(rgb_of(stream, index)).permute(2, 0, 1)[None] / 255

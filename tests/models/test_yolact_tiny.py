@@ -226,7 +226,7 @@ def test_weights_come_with_the_package(
 ) -> None:
     row = MODELS[name]
     (file,) = row.weights
-    assert pulled_path(row, file).parent.name == "shipped"
+    assert pulled_path(row, file).parent.name == "pretrained"
     assert pulled_path(row, file).parent.parent.name == row.folder
     with pytest.raises(UsageError, match=f"{name} comes with the package; there is nothing to pull"):
         pull(name)

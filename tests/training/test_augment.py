@@ -31,7 +31,7 @@ from vidgraph.training.frame_cache import CachedFrame, FrameCache  # noqa: E402
 from vidgraph.training.instances import InstanceTask  # noqa: E402
 from vidgraph.training.render_frames import covered, frame_cache  # noqa: E402
 from vidgraph.training.settings import TrainSettings  # noqa: E402
-from vidgraph.training.tasks import open_task, part_of_frame  # noqa: E402
+from vidgraph.training.tasks import open_task, part_of_frame, trainable  # noqa: E402
 
 from .shapes import Shapes  # noqa: E402
 
@@ -236,7 +236,7 @@ def test_a_batch_says_where_the_objects_are(cache: FrameCache) -> None:
     """Frames as they are: cells of the prototypes, and of the semantic map, against the masks."""
     row = find_model("yolact-edge-tiny")
     settings = TrainSettings(augmentation=NO_AUGMENTATION, input_crop=1.0)
-    task = open_task(row, row.family(), cache, settings, size=SIZE, network=torch.nn.Identity())
+    task = open_task(row, trainable(row), cache, settings, size=SIZE, network=torch.nn.Identity())
     assert isinstance(task, InstanceTask)
     batch = task.batch(np.array([0, 6]), np.random.default_rng(0))
     assert isinstance(batch, InstanceBatch)

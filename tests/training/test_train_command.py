@@ -23,7 +23,7 @@ def test_ctrl_c_ends_a_training_in_order_and_it_goes_on(
     command: Command, vidgraph: Callable[..., Ended], tmp_path: Path
 ) -> None:
     words = ("train", MODEL, *STREET, "-o", "run", "--log-interval", 1, "--quiet")
-    curve = tmp_path / "run" / "curve.jsonl"
+    curve = tmp_path / "run" / "training_log.jsonl"
     with command.start(*words, "--steps", 100000) as process:
         try:
             end = time.monotonic() + WAITED_FOR_S

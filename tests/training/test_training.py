@@ -35,7 +35,7 @@ def trained(
 
 
 def curve(folder: Path) -> list[dict[str, float]]:
-    return [json.loads(line) for line in (folder / "curve.jsonl").read_text().splitlines()]
+    return [json.loads(line) for line in (folder / "training_log.jsonl").read_text().splitlines()]
 
 
 def assert_same(first: Any, second: Any, where: str = "") -> None:

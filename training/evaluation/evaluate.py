@@ -160,27 +160,27 @@ def evaluate_variants(
     coco_library()
     dataset, scope = _opened(data), scope or Scope()
     plan = plan or Plan(DEFAULT, {}, None, ("the settings that the model was loaded with",))
-    judge = _judge_maker(model, dataset, scope)
-    ways = {name: _Way(model, variant, judge()) for name, variant in variants.items()}
+    make = _evaluator_maker(model, dataset, scope)
+    ways = {name: _Way(model, variant, make()) for name, variant in variants.items()}
     clips = 0
     for clip, samples in _clips(dataset, scope, progress):
         clips += 1
         _run_clip(clip, samples, list(ways.values()))
-    first = next(iter(ways.values())).judge
+    first = next(iter(ways.values())).evaluator
     reports = {}
     for name, way in ways.items():
         started = time.perf_counter()
-        figures = way.judge.figures()
+        figures = way.evaluator.figures()
         way.times.judging_s += time.perf_counter() - started
         if not figures.values:
             raise UsageError(
-                f"nothing of what {model.name} gives can be judged by {dataset.name}: {_lacking(way.judge)}"
+                f"nothing of what {model.name} gives can be judged by {dataset.name}: {_lacking(way.evaluator)}"
             )
-        if plan.name == OFFICIAL and way.judge.masks_missing:
+        if plan.name == OFFICIAL and way.evaluator.masks_missing:
             raise UsageError(f"the official figure of {model.name} is of masks, and {dataset.name} has none")
         figures.notes[:0] = [*plan.notes, *first.notes()]
         reports[name] = Report(
-            model.describe(), dataset.name, plan.name, way.settings(), clips, way.judge.frames, figures, way.times,
+            model.describe(), dataset.name, plan.name, way.settings(), clips, way.evaluator.frames, figures, way.times,
             plan.published,
         )  # fmt: skip
     return reports
@@ -194,8 +194,8 @@ def _opened(data: Dataset | str) -> Dataset:
     return open_dataset(data)
 
 
-def _judge_maker(model: EvaluableModel, dataset: Dataset, scope: Scope) -> Callable[[], Evaluator]:
-    """What makes a judge for this model and data set.
+def _evaluator_maker(model: EvaluableModel, dataset: Dataset, scope: Scope) -> Callable[[], Evaluator]:
+    """What makes an evaluator for this model and data set.
 
     Raises:
         UsageError: classes do not match.
@@ -212,10 +212,10 @@ def _judge_maker(model: EvaluableModel, dataset: Dataset, scope: Scope) -> Calla
     return lambda: Evaluator(keys, classes, names, dataset.class_names, dataset.stuff_names, faces, subsets)
 
 
-def _lacking(judge: Evaluator) -> str:
-    if judge.frames == 0:
+def _lacking(evaluator: Evaluator) -> str:
+    if evaluator.frames == 0:
         return "no frame of it is annotated"
-    return "it knows of no faces" if judge.faces and not judge.classes.names else "it knows of no such objects"
+    return "it knows of no faces" if evaluator.faces and not evaluator.classes.names else "it knows of no such objects"
 
 
 def _clips(dataset: Dataset, scope: Scope, progress: Progress | None) -> Iterator[tuple[Clip, Iterator[DataSample]]]:
@@ -250,10 +250,10 @@ def _clips(dataset: Dataset, scope: Scope, progress: Progress | None) -> Iterato
 
 
 class _Way:
-    """One variant: the stages of each of its passes, what they cost, and the judge of what they give."""
+    """One variant: the stages of each of its passes, what they cost, and the evaluator of what they give."""
 
-    def __init__(self, model: EvaluableModel, variant: Variant, judge: Evaluator) -> None:
-        self.variant, self.judge, self.times = variant, judge, Times()
+    def __init__(self, model: EvaluableModel, variant: Variant, evaluator: Evaluator) -> None:
+        self.variant, self.evaluator, self.times = variant, evaluator, Times()
         self._passes = [self._stages(model, policy) for policy in variant.policies()]
         self._begun = False
 
@@ -262,7 +262,7 @@ class _Way:
         if self.variant.every is None:
             return stages
         created = created_by(stages)
-        held = [key for key in self.judge.keys.all() if key in created]
+        held = [key for key in self.evaluator.keys.all() if key in created]
         return [Sample(every=self.variant.every), *stages, RepeatResults(held)]
 
     def settings(self) -> dict[str, Any]:
@@ -283,7 +283,7 @@ class _Way:
             packet = self._timed(stages, Packet(sample.frame))
             if known is not None:
                 started = time.perf_counter()
-                self.judge.add(known, packet, stream=f"{number}/" if len(self._passes) > 1 else "")
+                self.evaluator.add(known, packet, stream=f"{number}/" if len(self._passes) > 1 else "")
                 self.times.judging_s += time.perf_counter() - started
 
     def _timed(self, stages: list[Stage], packet: Packet) -> Packet:
@@ -315,7 +315,7 @@ def _run_clip(clip: Clip, samples: Iterator[DataSample], ways: list[_Way]) -> No
         known = None
         if sample.annotated:
             size = (picture.height, picture.width)
-            known = KnownFrame.of(clip.name, size, sample.truth, ways[0].judge.classes)
+            known = KnownFrame.of(clip.name, size, sample.truth, ways[0].evaluator.classes)
         turn = place % len(ways)
         for way in ways[turn:] + ways[:turn]:
             way.times.data_s += taken

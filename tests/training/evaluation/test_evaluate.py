@@ -204,11 +204,11 @@ def test_faces_of_two_classes_are_faces() -> None:
     truth = replace(nothing, faces=faces, faces_ignored=np.array([False, False]))
     both = rectangles(boxes, [0, 2], names=("face", "hat", "face"), masks=False)
     keys = ResultKeys("m", {DETECTIONS: DETECTIONS})
-    judge = Evaluator(keys, ClassMap.nothing(3, 2), both.class_names, NAMES, (), faces=True)
+    evaluator = Evaluator(keys, ClassMap.nothing(3, 2), both.class_names, NAMES, (), faces=True)
     frame = Frame("clip", 0, 0, 0, 1, Picture.from_rgb(np.zeros((*SIZE, 3), np.uint8)))
     known = KnownFrame.of("clip", SIZE, truth, ClassMap.nothing(3, 2))
-    judge.add(known, Packet(frame).with_item(DETECTIONS, both))
-    assert judge.figures().values["face AP50"] == 1.0
+    evaluator.add(known, Packet(frame).with_item(DETECTIONS, both))
+    assert evaluator.figures().values["face AP50"] == 1.0
 
 
 def test_data_without_masks() -> None:
