@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .models.registry import MODELS as MODELS
     from .models.run import Run as Run, run as run
     from .models.weights.download import pull as pull
+    from .pipeline.drawing.canvas import Layer as Layer
     from .pipeline.errors import (
         CheckpointError as CheckpointError,
         DownloadError as DownloadError,
@@ -48,9 +49,10 @@ if TYPE_CHECKING:
         Packet as Packet,
     )
     from .pipeline.results.convert import convert as convert
-    from .pipeline.results.format import header_record as header_record
+    from .pipeline.results.format import header_record as header_record, results_schema as results_schema
     from .pipeline.results.frame_result import FrameResult as FrameResult
     from .pipeline.results.reader import read_results as read_results
+    from .pipeline.results.result_types.base import ResultType as ResultType
     from .pipeline.stage import EndReason as EndReason, Sink as Sink, Source as Source, Stage as Stage
     from .pipeline.types.detections import Detection as Detection, Detections as Detections
     from .pipeline.types.landmarks import Landmarks as Landmarks
@@ -93,6 +95,9 @@ _HOME = {
     "TENSORS": "pipeline.packet",
     "convert": "pipeline.results.convert",
     "header_record": "pipeline.results.format",
+    "results_schema": "pipeline.results.format",
+    "ResultType": "pipeline.results.result_types.base",
+    "Layer": "pipeline.drawing.canvas",
     "FrameResult": "pipeline.results.frame_result",
     "read_results": "pipeline.results.reader",
     "EndReason": "pipeline.stage",

@@ -141,9 +141,10 @@ def _write_table(results: Results, file: TextIO, further: Mapping[str, int]) -> 
             if missing < 0:
                 raise ResultsError(f"{record.where}: {len(item['points'])} points, the header names {point_count}")
             others = _further(item)
-            if others.keys() - further.keys():
+            if others and not others.keys() <= further.keys():
                 return False
-            row += [""] * missing
+            if missing:
+                row += [""] * missing
             for name, many in further.items():
                 cells = _flat(others[name]) if name in others else []
                 row += [*map(_cell, cells), *[""] * (many - len(cells))]
@@ -161,10 +162,14 @@ def _further_columns(results: Results) -> dict[str, int]:
     return found
 
 
+_NOTHING: Record = {}
+
+
 def _further(item: Record) -> Record:
     """Fields of an object that the format does not have: columns of detections, and what other types of results say."""
-    names = item.keys() - OBJECT_FIELDS
-    return {name: item[name] for name in item if name in names} if names else {}
+    if item.keys() <= OBJECT_FIELDS:
+        return _NOTHING
+    return {name: value for name, value in item.items() if name not in OBJECT_FIELDS}
 
 
 def _flat(value: Any) -> list[Any]:

@@ -200,7 +200,7 @@ def dumps(record: Record) -> str:
     return _ENCODER.encode(record)
 
 
-def schema() -> Record:
+def results_schema() -> Record:
     """The JSON Schema (2020-12) of one line: ``results.schema.json`` with the parts of all types of results."""
     whole: Record = json.loads(files(__package__).joinpath("results.schema.json").read_text("utf-8"))
     model, frame = (whole["$defs"][part]["properties"] for part in ("model", "frame"))

@@ -66,8 +66,7 @@ class Draw(Stage):
         self._pool = PicturePool()
 
     def process(self, packet: Packet) -> Iterable[Packet]:
-        picture = _shown(packet, self._keys)
-        strokes = _strokes(packet, self._keys, self.style, on=picture)
+        picture, strokes = _to_draw(packet, self._keys, self.style)
         if strokes:
             canvas = _copy_of(picture, self._pool)
             for draw in strokes:
@@ -82,43 +81,32 @@ def draw_rgb(
     packet: Packet, keys: Sequence[ResultKeys] = (ResultKeys(),), *, style: DrawStyle | None = None
 ) -> NDArray[np.uint8]:
     """The picture with the results drawn on it: a new RGB array, uint8 [H, W, 3]."""
-    shown = _shown(packet, keys)
-    canvas = Canvas("rgb24", (shown.rgb().copy(),), "rgb", True)
-    for draw in _strokes(packet, keys, style or DrawStyle(), on=shown):
+    picture, strokes = _to_draw(packet, keys, style or DrawStyle())
+    canvas = Canvas("rgb24", (picture.rgb().copy(),), "rgb", True)
+    for draw in strokes:
         draw(canvas)
     return canvas.planes[0]
 
 
-def _shown(packet: Packet, keys: Sequence[ResultKeys]) -> Picture:
-    """The picture that is drawn on: a result that is one, or the frame's own."""
-    for one in keys:
-        for kind, row in RESULT_TYPES.items():
-            value = one.found(packet, kind)
-            picture = None if value is None else row.picture(value)
-            if picture is not None:
-                return picture
-    return packet.frame.picture
+def _to_draw(
+    packet: Packet, keys: Sequence[ResultKeys], style: DrawStyle
+) -> tuple[Picture, list[Callable[[Canvas], None]]]:
+    """The picture to draw on, a result that is one or the frame's own, and what to draw, from the bottom up.
 
-
-def _strokes(
-    packet: Packet, keys: Sequence[ResultKeys], style: DrawStyle, *, on: Picture
-) -> list[Callable[[Canvas], None]]:
-    """What to draw, from the bottom up: one model after the other, each with its layers.
-
-    Nothing on a picture of another size than the frame's, in whose pixels results are.
+    One model is drawn after the other, each with its layers; nothing on a picture of another size than the
+    frame's, in whose pixels results are.
     """
-    frame = packet.frame.picture
-    if (on.height, on.width) != (frame.height, frame.width):
-        return []
+    shown = frame = packet.frame.picture
     strokes: list[Callable[[Canvas], None]] = []
     for one in keys:
         layers: list[Stroke] = []
         for kind, row in RESULT_TYPES.items():
             value = one.found(packet, kind)
             if value is not None:
+                shown = row.picture(value) or shown
                 layers += row.draw(value, style)
         strokes += (draw for _, draw in sorted(layers, key=itemgetter(0)))
-    return strokes
+    return shown, strokes if (shown.height, shown.width) == (frame.height, frame.width) else []
 
 
 def _copy_of(picture: Picture, pool: PicturePool) -> Canvas:

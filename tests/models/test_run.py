@@ -327,7 +327,10 @@ def test_two_models_in_one_graph(face_clip: Path, face_weights: Path, loaded: Mo
 
 
 def test_two_models_in_one_results_file(face_clip: Path, face_weights: Path, loaded: Model, tmp_path: Path) -> None:
-    renamed = {DETECTIONS: Key("second.detections", Detections), LANDMARKS: Key("second.landmarks", Landmarks)}
+    renamed: dict[Key[Any], Key[Any]] = {
+        DETECTIONS: Key("second.detections", Detections),
+        LANDMARKS: Key("second.landmarks", Landmarks),
+    }
     keys = [
         ResultKeys("first", {DETECTIONS: DETECTIONS, LANDMARKS: LANDMARKS}),
         ResultKeys("second", renamed),

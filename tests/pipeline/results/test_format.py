@@ -23,7 +23,6 @@ from vidgraph.pipeline.results.format import (
     frame_record,
     header_record,
     iso_time,
-    schema,
 )
 from vidgraph.pipeline.types.detections import Detections
 from vidgraph.pipeline.types.landmarks import Landmarks
@@ -35,8 +34,8 @@ PAGE = Path(__file__).resolve().parents[3] / "docs" / "results.md"
 @pytest.fixture(scope="module")
 def check() -> Any:
     jsonschema = pytest.importorskip("jsonschema", reason="checking the schema needs jsonschema")
-    validator = jsonschema.Draft202012Validator(schema())
-    validator.check_schema(schema())
+    validator = jsonschema.Draft202012Validator(results_schema())
+    validator.check_schema(results_schema())
     return lambda record: validator.validate(json.loads(dumps(record)))
 
 
@@ -253,7 +252,7 @@ def schema_properties(node: Any) -> set[str]:
 def test_the_page_names_every_field_and_its_example_is_right(check: Any) -> None:
     text = PAGE.read_text("utf-8")
     in_tables = set(re.findall(r"`(\w+)`", "\n".join(line for line in text.splitlines() if line.startswith("|"))))
-    fields = schema_properties(schema())
+    fields = schema_properties(results_schema())
     assert len(fields) > 40
     assert fields - in_tables == set()
     examples = re.findall(r"```json\n(.*?)```", text, flags=re.S)

@@ -70,10 +70,12 @@ def test_supervision(samples: Any, index: int) -> None:
 def test_supervision_without_masks_and_tracks(samples: Any) -> None:
     pytest.importorskip("supervision", reason="the conversion needs supervision")
     found = samples.detections(3, masks=False)
-    plain = type(found)(found.boxes, found.scores, found.class_ids, found.class_names)
+    moods = np.array(["calm", "glad", "cross"])
+    plain = type(found)(found.boxes, found.scores, found.class_ids, found.class_names, data={"mood": moods})
     converted = FrameResult(samples.packet(3).with_item(DETECTIONS, plain)).to_supervision()
     assert converted.mask is None
     assert converted.tracker_id is None
+    assert list(converted[1:]["mood"]) == ["glad", "cross"]
 
 
 def test_without_supervision_the_extra_is_named(samples: Any, monkeypatch: pytest.MonkeyPatch) -> None:

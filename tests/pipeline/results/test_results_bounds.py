@@ -110,6 +110,33 @@ def test_a_damaged_object_is_refused(write: Callable[..., Path], change: dict[st
     refused_by_all(write(FRAME | {"objects": [OBJECT | change]}), "line 2: ")
 
 
+@pytest.mark.parametrize("wrong", [[[1], [2, 3]], [1e39], 2**70])
+def test_a_damaged_column_is_refused(write: Callable[..., Path], wrong: Any) -> None:
+    path = write(FRAME | {"objects": [OBJECT | {"further": wrong}]})
+    with pytest.raises(ResultsError, match=r"line 2: damaged objects \(further has "):
+        print(next(iter(read_results(path))).detections)
+
+
+def test_further_fields_are_columns_where_all_objects_have_them_and_others_are_left_out(
+    write: Callable[..., Path],
+) -> None:
+    further = {
+        "mood": "calm",
+        "worn": True,
+        "count": 3,
+        "angle": 0.5,
+        "mixed": [1, "a"],
+        "made": {"by": "x"},
+        "no": None,
+    }
+    one = OBJECT | further
+    frame = next(iter(read_results(write(FRAME | {"objects": [one | {"alone": 1}, one]}))))
+    assert {name: column.tolist() for name, column in frame.detections.data.items()} == {
+        "mood": ["calm"] * 2, "worn": [True] * 2, "count": [3] * 2, "angle": [0.5] * 2,
+    }  # fmt: skip
+    assert [column.dtype.kind for column in frame.detections.data.values()] == ["U", "b", "i", "f"]
+
+
 @pytest.mark.parametrize(
     "change",
     [
