@@ -301,7 +301,7 @@ COMMANDS: tuple[Command, ...] = (
             (_option("--format", choices=("text", "mermaid"), default="text", help="text, or mermaid: a flow chart",
                      example="vidgraph graph synth:street --format mermaid"),
              *RUN),
-            "vidgraph graph synth:street -o out.mp4"),
+            "vidgraph graph synth:street -o street.mp4"),
     Command("convert", "convert results to another format", "convert:convert",
             (_option("results", metavar="RESULTS", help=".jsonl results",
                      example="vidgraph convert out.jsonl --to csv"),
