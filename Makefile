@@ -34,7 +34,7 @@ WHEEL = $$(ls build/wheel/vidgraph-*.whl)
 .PHONY: help demo test sanitize lint docs wheel install machine video clean
 
 help:
-	@echo 'make demo                            find things in a drawn street: annotated video and JSON lines in out/'
+	@echo 'make demo                            find things in a synthetic street: annotated video and JSON lines in out/'
 	@echo 'make demo VIDEO=path [WEIGHTS=path]  run a face detector on a video: annotated video and JSON lines in out/'
 	@echo 'make test                            install the package and run all tests'
 	@echo 'make sanitize                        run the tests of the kernels with address and undefined-behaviour sanitizers'
@@ -85,7 +85,7 @@ $(STAMPS)/test-$(HASH): $(STAMPS)/base-$(HASH)
 wheel: $(STAMPS)/wheel-$(HASH)
 install: $(STAMPS)/base-$(HASH)
 
-# The drawn street comes with a model, as ONNX; so may weights for a video.
+# The synthetic street comes with a model, as ONNX; so may weights for a video.
 NEEDS_TORCH := $(if $(VIDEO),$(if $(filter %.onnx,$(WEIGHTS)),base,torch),base)
 
 demo: video $(STAMPS)/$(NEEDS_TORCH)-$(HASH)

@@ -3,7 +3,7 @@
     python -m vidgraph.benchmarks.bench_non_key --weights yolact-edge-tiny.pth --data 'synth:street?split=hard'
 
 All have the same weights, which were trained for the whole graph, so that precision is a lower bound of what a training
-for the cheaper graph would give; time is exact. A slimmer head is trained, for ``--fit`` steps on the world's split for
+for the cheaper graph would give; time is exact. A slimmer head is trained, for ``--fit`` steps on the split for
 training with everything else as it is, beginning as the model's own without its last convolutions; so is, to compare, a
 second head that is as large. One graph after the other, each with key frames of its own beside it (``key 1``): the
 ratio to those is what compares.

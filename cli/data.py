@@ -10,7 +10,7 @@ from .terminal import Progress, say, show_path
 
 
 def data(options: argparse.Namespace) -> int:
-    """Write a data set, or the drawn world, as another."""
+    """Write a data set, or synthetic scenes, as another."""
     from ..training.datasets.registry import open_dataset, refuse_own_folder
     from ..training.datasets.write import write_dataset
 

@@ -111,7 +111,7 @@ class ModelRow:
 
 
 OWN, OWN_LICENCE = "vidgraph", "Apache-2.0"
-SYNTHETIC = "synth:street, the drawn world"
+SYNTHETIC = "synth:street, synthetic scenes"
 NOT_PUBLISHED = "no published network to hold it against"
 RAW_OUTPUTS = "raw outputs, with random weights"
 

@@ -1,4 +1,4 @@
-"""From a map of flat surfaces to a picture: how the drawn world gets its pixels."""
+"""From a map of flat surfaces to a picture: how synthetic scenes get their pixels."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ...pipeline.limits import MAX_PIXELS
-from .synthetic.settings import NAMES, is_world
+from .synthetic.settings import NAMES, is_synthetic
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 _NUMBERED = re.compile(r"%(0\d+)?d")
@@ -73,8 +73,8 @@ SOURCES = (
     ),
     SourceKind(
         f"{', '.join(f'synth:{name}' for name in NAMES)} (drawn)",
-        lambda text, exists: is_world(text),
-        ".synthetic.source:open_world",
+        lambda text, exists: is_synthetic(text),
+        ".synthetic.source:open_synthetic",
         f"synth:{NAMES[0]}",
     ),
 )

@@ -37,7 +37,7 @@ def open_source(
     Args:
         address: a video or image file, a folder of images (in natural order), a glob (all images: one
             source; all videos: one source each), numbered images (``frames/%06d.png``), ``-`` for a stream
-            on standard input, an http(s) address, ``synth:street`` for the drawn world; ``NAME=ADDRESS`` names
+            on standard input, an http(s) address, ``synth:street`` for synthetic scenes; ``NAME=ADDRESS`` names
             the stream.
         stream_id: name of the stream; None: NAME, or the stem of the file, or the name of the folder.
         start: first time to deliver, seconds or "1:02.5".

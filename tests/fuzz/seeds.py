@@ -131,9 +131,9 @@ def networks(work: Path) -> Iterator[Seed]:
 
 def results(work: Path) -> Iterator[Seed]:
     """Results with masks, points, panoptic maps and tracks."""
-    for world, model in (("street", "yolact-edge-tiny"), ("faces", "retinaface-tiny")):
-        path = work / f"{world}.jsonl"
-        command = ["run", f"synth:{world}?frames=3&size=320x240", "--model", model, "-o", str(path), "-q", "-y"]
+    for scene, model in (("street", "yolact-edge-tiny"), ("faces", "retinaface-tiny")):
+        path = work / f"{scene}.jsonl"
+        command = ["run", f"synth:{scene}?frames=3&size=320x240", "--model", model, "-o", str(path), "-q", "-y"]
         subprocess.run([sys.executable, "-P", "-m", "vidgraph", *command], check=True)
         yield Seed(path.name, path.read_bytes(), "input.jsonl", json_lines)
     yield Seed("panoptic", "\n".join(map(json.dumps, _PANOPTIC)).encode() + b"\n", "input.jsonl", json_lines)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from vidgraph.models.default_model import WORLD_MODEL
+from vidgraph.models.default_model import SYNTHETIC_MODEL
 from vidgraph.models.registry import MODELS
 from vidgraph.models.resolve import ResolvedModel, resolve_model
 from vidgraph.pipeline.errors import CheckpointError, UsageError
@@ -50,7 +50,7 @@ def test_a_custom_model(custom: Path) -> None:
 
 
 def test_no_model_is_that_of_the_sources() -> None:
-    assert resolve_model(None, sources=["synth:street"]).row is MODELS[WORLD_MODEL]
+    assert resolve_model(None, sources=["synth:street"]).row is MODELS[SYNTHETIC_MODEL]
     with pytest.raises(UsageError, match="no model was given"):
         resolve_model(None, sources=["in.mp4"])
 

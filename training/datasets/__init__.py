@@ -1,1 +1,1 @@
-"""Data sets: read, written, and the drawn world as one of them."""
+"""Data sets: read, written, and synthetic scenes as one of them."""

@@ -14,8 +14,8 @@ from ...pipeline.errors import SourceError, UsageError
 from .address import COMMON_OPTIONS, Address, check_options, read_json, split_options
 from .dataset import Dataset
 
-WORLD = "synth"
-"""The kind of the drawn world, whose addresses name no files."""
+SYNTHETIC = "synth"
+"""The kind of synthetic scenes, whose addresses name no files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,17 +86,17 @@ def open_dataset(address: str) -> Dataset:
     """A data set by its address.
 
     Args:
-        address: ``KIND:PATH?OPTION=VALUE&…`` with a kind of :data:`FORMATS`, ``synth:…`` for the drawn world, or a
+        address: ``KIND:PATH?OPTION=VALUE&…`` with a kind of :data:`FORMATS`, ``synth:…`` for synthetic scenes, or a
             bare path of a file or folder that says itself what it is.
 
     Raises:
         UsageError: an unknown kind or option.
         SourceError: there is no such file, or it is damaged.
     """
-    if address.startswith(f"{WORLD}:"):
-        from .synthetic import open_world
+    if address.startswith(f"{SYNTHETIC}:"):
+        from .synthetic import open_synthetic
 
-        return open_world(address)
+        return open_synthetic(address)
     found = _found(address)
     check_options(found.kind, found.options, (*FORMATS[found.kind].options, *COMMON_OPTIONS))
     if not found.path.exists():
@@ -110,7 +110,7 @@ def refuse_own_folder(address: str, folder: Path) -> None:
     Raises:
         UsageError: ``folder`` is that, or holds it.
     """
-    if address.startswith(f"{WORLD}:"):
+    if address.startswith(f"{SYNTHETIC}:"):
         return
     found, target = _found(address), folder.resolve()
     for path in (found.path, *(Path(found.options[name]) for name in ("images",) if name in found.options)):
@@ -129,9 +129,9 @@ def _found(address: str) -> Address:
         text, options = split_options(rest)
         return Address(kind, Path(text), options)
     if colon and not Path(split_options(address)[0]).exists():
-        near = difflib.get_close_matches(kind, [*FORMATS, WORLD], n=2, cutoff=0.5)
+        near = difflib.get_close_matches(kind, [*FORMATS, SYNTHETIC], n=2, cutoff=0.5)
         hint = f"did you mean {' or '.join(near)}? " if near else ""
-        raise UsageError(f"data set {address}: unknown kind {kind!r}; {hint}known: {', '.join((*FORMATS, WORLD))}")
+        raise UsageError(f"data set {address}: unknown kind {kind!r}; {hint}known: {', '.join((*FORMATS, SYNTHETIC))}")
     return _recognised(*split_options(address))
 
 

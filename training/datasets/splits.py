@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ...stages.sources.synthetic.render import WorldRenderer
+from ...stages.sources.synthetic.render import SceneRenderer
 from ...stages.sources.synthetic.settings import SPLITS
 
 FROZEN = Path(__file__).with_name("splits.json")
@@ -24,7 +24,7 @@ def clip_hash(split: str, clip: int) -> str:
     Colours are those before noise and compression, so that it does not depend on the version of a codec.
     """
     settings = SPLITS[split]
-    renderer, digest = WorldRenderer(settings, clip), hashlib.sha256()
+    renderer, digest = SceneRenderer(settings, clip), hashlib.sha256()
     for index in (0, settings.frames - 1):
         rendered = renderer.draw(renderer.moment(index))
         digest.update(np.ascontiguousarray(rendered.surfaces).tobytes())

@@ -1,4 +1,4 @@
-"""The drawn world as a data set."""
+"""Synthetic scenes as a data set."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from ...pipeline.packet import Frame
 from ...pipeline.types.picture import Picture
 from ...stages.sources.clock import NANOSECONDS
-from ...stages.sources.synthetic.render import WorldRenderer
-from ...stages.sources.synthetic.settings import STUFF, THINGS, VERSION, WorldSettings, parse_world
+from ...stages.sources.synthetic.render import SceneRenderer
+from ...stages.sources.synthetic.settings import STUFF, THINGS, VERSION, SyntheticSettings, parse_synthetic
 from ...stages.sources.synthetic.truth import render_with_truth
 from .dataset import Clip, Sample
 
 
 @dataclass(frozen=True, slots=True)
-class WorldDataset:
+class SyntheticDataset:
     """Every frame of it is annotated."""
 
-    settings: WorldSettings
+    settings: SyntheticSettings
 
     class_names = THINGS
     stuff_names = STUFF
@@ -46,17 +46,17 @@ class WorldDataset:
 
     def sample(self, clip: int, index: int) -> Sample:
         """One frame of the clip with this number."""
-        rendered, truth = render_with_truth(WorldRenderer(self.settings, clip), index, flow=self.settings.flow)
+        rendered, truth = render_with_truth(SceneRenderer(self.settings, clip), index, flow=self.settings.flow)
         step = NANOSECONDS / self.settings.rate
         picture = Picture.from_rgb(rendered.picture())
         name = f"{self.settings.name}-{clip}"
         return Sample(Frame(name, index, 0, round(index * step), round(step), picture), truth)
 
 
-def open_world(address: str) -> WorldDataset:
+def open_synthetic(address: str) -> SyntheticDataset:
     """The data set that an address such as ``synth:street?split=hard`` means.
 
     Raises:
-        UsageError: there is no such world, or an option is wrong.
+        UsageError: there is no such scene, or an option is wrong.
     """
-    return WorldDataset(parse_world(address))
+    return SyntheticDataset(parse_synthetic(address))

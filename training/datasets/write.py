@@ -1,4 +1,4 @@
-"""Any data set, the drawn world too, written in a format that other tools read."""
+"""Any data set, synthetic scenes too, written in a format that other tools read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the camera is, and how the world comes onto its picture."""
+"""Where the camera is, and how the scene comes onto its picture."""
 
 from __future__ import annotations
 

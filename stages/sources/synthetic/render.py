@@ -1,4 +1,4 @@
-"""One frame of the world: the map of its surfaces, its picture, and who is where."""
+"""One frame of a scene: the map of its surfaces, its picture, and who is where."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .canvas import Canvas, Standing, drawing_on
 from .cast import Actor, base_of
 from .geometry import Matrix, Points
 from .scene import Shot, make_shot, shot_starts
-from .settings import WorldSettings
+from .settings import SyntheticSettings
 from .street import SKY, Plane, Street
 from .textures import texture_bank
 
@@ -77,10 +77,10 @@ class Rendered:
         return rgb if shot.quality is None else _compressed(rgb, shot.quality)
 
 
-class WorldRenderer:
+class SceneRenderer:
     """Draws the frames of one clip, in any order."""
 
-    def __init__(self, settings: WorldSettings, clip: int) -> None:
+    def __init__(self, settings: SyntheticSettings, clip: int) -> None:
         self.settings, self.clip = settings, clip
         self._starts = shot_starts(settings, clip)
 

@@ -10,7 +10,7 @@ import numpy as np
 from .camera import Camera
 from .cast import Actor, Casting
 from .palette import Paints
-from .settings import WorldSettings
+from .settings import SyntheticSettings
 from .street import Street, make_street
 
 
@@ -38,7 +38,7 @@ class Shot:
     haze: tuple[tuple[float, float, float], float]
 
 
-def shot_starts(settings: WorldSettings, clip: int) -> list[int]:
+def shot_starts(settings: SyntheticSettings, clip: int) -> list[int]:
     """Indices of the frames at which the shots of a clip begin."""
     random = np.random.default_rng([settings.seed, clip, 0])
     starts, at = [0], 0
@@ -50,7 +50,7 @@ def shot_starts(settings: WorldSettings, clip: int) -> list[int]:
 
 
 @lru_cache(maxsize=8)
-def make_shot(settings: WorldSettings, clip: int, number: int, first: int, frames: int) -> Shot:
+def make_shot(settings: SyntheticSettings, clip: int, number: int, first: int, frames: int) -> Shot:
     """The shot ``number`` of a clip, from frame ``first`` on, for ``frames`` frames."""
     random = np.random.default_rng([settings.seed, clip, 1 + number])
     hard = settings.difficulty == "hard" or (settings.difficulty == "mixed" and random.random() < 0.6)

@@ -1,4 +1,4 @@
-"""What a user may say about the drawn world, and the splits that are fixed once and for all."""
+"""What a user may say about synthetic scenes, and the splits that are fixed once and for all."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DIFFICULTIES = ("easy", "hard", "mixed")
 
 
 @dataclass(frozen=True, slots=True)
-class WorldSettings:
+class SyntheticSettings:
     """One drawn video, or several that differ in nothing but their number.
 
     Attributes:
@@ -59,24 +59,24 @@ class WorldSettings:
         )
 
 
-_SPLIT = WorldSettings(frames=20, clips=24, shot_s=3.0)
+_SPLIT = SyntheticSettings(frames=20, clips=24, shot_s=3.0)
 
-SPLITS: dict[str, WorldSettings] = {
+SPLITS: dict[str, SyntheticSettings] = {
     "easy": replace(_SPLIT, seed=7_000_001, difficulty="easy"),
     "hard": replace(_SPLIT, seed=7_000_002, difficulty="hard"),
     "faces": replace(_SPLIT, name="faces", seed=7_000_003, frames=10),
-    "train": WorldSettings(seed=1, frames=5, clips=1600, shot_s=1000.0),
-    "train-faces": WorldSettings(name="faces", seed=2, frames=2, clips=1000, shot_s=1000.0),
+    "train": SyntheticSettings(seed=1, frames=5, clips=1600, shot_s=1000.0),
+    "train-faces": SyntheticSettings(name="faces", seed=2, frames=2, clips=1000, shot_s=1000.0),
 }
 """``easy``, ``hard`` and ``faces`` are for judging only; they were fixed before anything was trained."""
 
 
-def is_world(address: str) -> bool:
-    """Whether an address means the drawn world."""
+def is_synthetic(address: str) -> bool:
+    """Whether an address means synthetic scenes."""
     return address.lower().startswith("synth:")
 
 
-def parse_world(address: str) -> WorldSettings:
+def parse_synthetic(address: str) -> SyntheticSettings:
     """``synth:street?seed=7&size=1280x720&frames=250``, ``synth:street?split=hard``.
 
     Raises:
@@ -86,8 +86,10 @@ def parse_world(address: str) -> WorldSettings:
     options = dict(parse_qsl(query, keep_blank_values=True))
     split = options.pop("split", None)
     if name not in NAMES:
-        raise UsageError(f"{address}: there is no world {name!r}; there are {', '.join(f'synth:{n}' for n in NAMES)}")
-    settings = WorldSettings(name=name)
+        raise UsageError(
+            f"{address}: there is no synthetic scene {name!r}; there are {', '.join(f'synth:{n}' for n in NAMES)}"
+        )
+    settings = SyntheticSettings(name=name)
     if split is not None:
         if split not in SPLITS:
             raise UsageError(f"{address}: unknown split {split!r}; known: {', '.join(SPLITS)}")

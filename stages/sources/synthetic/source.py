@@ -1,4 +1,4 @@
-"""The drawn world as a source of frames."""
+"""Synthetic scenes as a source of frames."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from ....pipeline.stage import Source
 from ....pipeline.types.picture import Picture
 from ..clock import NANOSECONDS, check_range, parse_time
 from ..kinds import SourceOptions
-from .render import WorldRenderer
-from .settings import WorldSettings, parse_world
+from .render import SceneRenderer
+from .settings import SyntheticSettings, parse_synthetic
 
 
-class WorldSource(Source):
-    """One clip of the drawn world; nothing about it is left to chance.
+class SyntheticSource(Source):
+    """One clip of synthetic scenes; nothing about it is left to chance.
 
     A scene cut begins no new epoch: it is a part of the video, as it would be of a file.
     """
 
     def __init__(
         self,
-        settings: WorldSettings,
+        settings: SyntheticSettings,
         clip: int,
         *,
         stream_id: str,
@@ -33,7 +33,7 @@ class WorldSource(Source):
     ) -> None:
         """
         Args:
-            settings: of the world.
+            settings: of the scenes.
             clip: which.
             stream_id: name of the stream.
             start: first time to deliver, seconds or "1:02.5".
@@ -76,7 +76,7 @@ class WorldSource(Source):
         Raises:
             SourceError: there is no frame in what was asked for.
         """
-        renderer = WorldRenderer(self.settings, self.clip)
+        renderer = SceneRenderer(self.settings, self.clip)
         if not self._indices:
             raise SourceError(f"{self.label}: there is no frame in the time that was asked for")
         base = 1 / self.rate
@@ -85,19 +85,21 @@ class WorldSource(Source):
             yield Frame(self.stream_id, number, 0, self._time_ns(index), self._time_ns(1), picture, index, base)
 
 
-def open_world(address: str, name: str | None, options: SourceOptions) -> list[Source]:
+def open_synthetic(address: str, name: str | None, options: SourceOptions) -> list[Source]:
     """A source for each clip that an address stands for.
 
     Raises:
-        UsageError: an unknown world or option, or a name for several clips.
+        UsageError: an unknown scene or option, or a name for several clips.
     """
-    settings = parse_world(address)
+    settings = parse_synthetic(address)
     if name is not None and settings.clips > 1:
         raise UsageError(f"the name {name!r} is for one stream, but {address} has {settings.clips} clips")
     numbers = range(settings.first, settings.first + settings.clips)
     name = name or settings.name
     return [
-        WorldSource(settings, clip, stream_id=name if settings.clips == 1 else f"{name}-{clip}", start=options.start,
-                    end=options.end, frames=options.frames)
+        SyntheticSource(
+            settings, clip, stream_id=name if settings.clips == 1 else f"{name}-{clip}",
+            start=options.start, end=options.end, frames=options.frames,
+        )
         for clip in numbers
     ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""The textures of the world: one bank, of which stuff and things take alike."""
+"""The textures of the scenes: one bank, of which stuff and things take alike."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from ....pipeline.types.panoptic import PanopticMap, Segment
 from .cast import Actor, base_of
 from .geometry import Matrix
 from .person import Person
-from .render import Rendered, WorldRenderer, plane_frame, sky_frame
+from .render import Rendered, SceneRenderer, plane_frame, sky_frame
 from .settings import STUFF, THINGS
 
 # Joints and face points where a mirrored person has the others: what is drawn on the right lies on the left then.
@@ -294,7 +294,7 @@ def _parts_before(rendered: Rendered, before: Rendered, owner: int, first: Matri
     return [base @ then.frame for part, then in pairs if part.detail * scale > 1.5]
 
 
-def render_with_truth(renderer: WorldRenderer, index: int, *, flow: bool = False) -> tuple[Rendered, GroundTruth]:
+def render_with_truth(renderer: SceneRenderer, index: int, *, flow: bool = False) -> tuple[Rendered, GroundTruth]:
     """A frame of a clip and its truth; with ``flow`` the frame before is drawn too, unless there was a cut."""
     moment = renderer.moment(index)
     rendered = renderer.draw(moment)

@@ -23,6 +23,7 @@ from vidgraph.pipeline.results.format import (
     frame_record,
     header_record,
     iso_time,
+    results_schema,
 )
 from vidgraph.pipeline.types.detections import Detections
 from vidgraph.pipeline.types.landmarks import Landmarks

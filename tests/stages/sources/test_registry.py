@@ -103,7 +103,11 @@ def test_standard_input_and_web_addresses_are_not_opened_yet() -> None:
         ("*.*", UsageError, r"\*.\* matches images \(one.png\) and other files"),
         ("", UsageError, "an empty source address; give a video or image file, a folder of images"),
         ("rtsp://u:word@camera/1", UsageError, r"rtsp://\*\*\*@camera/1: cameras and network streams \(rtsp\) are not"),
-        ("synth:ball", UsageError, "synth:ball: there is no world 'ball'; there are synth:street, synth:faces"),
+        (
+            "synth:ball",
+            UsageError,
+            "synth:ball: there is no synthetic scene 'ball'; there are synth:street, synth:faces",
+        ),
         ("ftp://host/a.mp4", UsageError, "unknown kind of source 'ftp:'; give a video or image file"),
     ],
 )

@@ -241,12 +241,12 @@ def test_the_command(tmp_path: Path, vidgraph: Callable[..., Ended]) -> None:
     assert "it is not empty" in again.line
 
 
-def test_the_drawn_world_comes_back_whole(tmp_path: Path) -> None:
-    """More than a test of writers: the world's truth is such as the formats can hold."""
-    pytest.importorskip("vidgraph.training.datasets.synthetic", reason="needs the drawn world")
-    world = open_dataset("synth:street?clips=1&frames=3&size=480x270&seed=5")
-    wanted = [sample.truth for sample in world.samples(world.clips[0])]
-    annotations, faces = write_dataset(world, "coco", tmp_path / "coco", images="png")
+def test_synthetic_scenes_come_back_whole(tmp_path: Path) -> None:
+    """More than a test of writers: the scenes' truth is such as the formats can hold."""
+    pytest.importorskip("vidgraph.training.datasets.synthetic", reason="needs synthetic scenes")
+    scenes = open_dataset("synth:street?clips=1&frames=3&size=480x270&seed=5")
+    wanted = [sample.truth for sample in scenes.samples(scenes.clips[0])]
+    annotations, faces = write_dataset(scenes, "coco", tmp_path / "coco", images="png")
     found = [sample.truth for sample in all_samples(f"coco:{annotations}?faces={faces}")]
     assert len(found) == len(wanted) == 3
     assert sum(len(truth.objects) for truth in wanted) > 3
@@ -264,7 +264,7 @@ def test_the_drawn_world_comes_back_whole(tmp_path: Path) -> None:
             assert got.faces is not None
             np.testing.assert_allclose(got.faces.boxes, want.faces.boxes, atol=2e-3)
             np.testing.assert_array_equal(got.faces_ignored, want.faces_ignored)
-    (path,) = write_dataset(world, "coco-panoptic", tmp_path / "panoptic", images="png")
+    (path,) = write_dataset(scenes, "coco-panoptic", tmp_path / "panoptic", images="png")
     for sample, want in zip(all_samples(f"coco-panoptic:{path}"), wanted, strict=True):
         assert sample.truth.panoptic is not None
         assert want.panoptic is not None

@@ -1,4 +1,4 @@
-"""The drawn world as a source: addresses, streams, times, and the same bits again."""
+"""Synthetic scenes as a source: addresses, streams, times, and the same bits again."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from vidgraph.pipeline.errors import SourceError, UsageError
 from vidgraph.stages.sources.registry import open_source, open_sources
-from vidgraph.stages.sources.synthetic.render import WorldRenderer
-from vidgraph.stages.sources.synthetic.settings import SPLITS, parse_world
-from vidgraph.stages.sources.synthetic.source import WorldSource
+from vidgraph.stages.sources.synthetic.render import SceneRenderer
+from vidgraph.stages.sources.synthetic.settings import SPLITS, parse_synthetic
+from vidgraph.stages.sources.synthetic.source import SyntheticSource
 
 SMALL = "synth:street?size=160x96&frames=50&rate=10&seed=4&shot=1"
 
@@ -25,22 +25,22 @@ def frames_of(address: str, **options: Any) -> list[Any]:
 
 
 def test_an_address_says_everything_and_is_given_back() -> None:
-    settings = parse_world(
+    settings = parse_synthetic(
         "synth:faces?seed=7&size=1920x1080&frames=9&rate=29.97&difficulty=hard&clips=3&first=2&flow=1"
     )
     assert (settings.name, settings.seed, settings.size, settings.frames) == ("faces", 7, (1080, 1920), 9)
     assert (settings.rate, settings.difficulty, settings.clips, settings.first) == (29.97, "hard", 3, 2)
     assert settings.flow
-    assert parse_world(settings.address) == settings
-    assert parse_world("synth:street?split=hard&frames=4").seed == SPLITS["hard"].seed
-    assert parse_world("synth:street?split=hard&frames=4").frames == 4
+    assert parse_synthetic(settings.address) == settings
+    assert parse_synthetic("synth:street?split=hard&frames=4").seed == SPLITS["hard"].seed
+    assert parse_synthetic("synth:street?split=hard&frames=4").frames == 4
 
 
 @pytest.mark.parametrize(
     ("address", "message"),
     [
-        ("synth:", "there is no world ''; there are synth:street, synth:faces"),
-        ("synth:moon?seed=1", "there is no world 'moon'"),
+        ("synth:", "there is no synthetic scene ''; there are synth:street, synth:faces"),
+        ("synth:moon?seed=1", "there is no synthetic scene 'moon'"),
         ("synth:street?split=medium", "unknown split 'medium'; known: easy, hard, faces"),
         ("synth:street?sede=1", "unknown option 'sede'; known: seed, size"),
         ("synth:street?seed=-1", "seed must be a whole number from 0, got '-1'"),
@@ -94,26 +94,26 @@ def test_paced_it_comes_at_its_rate() -> None:
 
 
 def test_a_frame_alone_is_the_frame_in_sequence_and_the_same_every_time() -> None:
-    settings = parse_world(SMALL)
-    renderer = WorldRenderer(settings, 0)
-    in_sequence = [frame.picture.rgb() for frame in WorldSource(settings, 0, stream_id="s").frames()]
+    settings = parse_synthetic(SMALL)
+    renderer = SceneRenderer(settings, 0)
+    in_sequence = [frame.picture.rgb() for frame in SyntheticSource(settings, 0, stream_id="s").frames()]
     assert len(in_sequence) == 50
     for index in (49, 7, 23):
         alone = renderer.draw(renderer.moment(index))
         np.testing.assert_array_equal(alone.picture(), in_sequence[index])
         np.testing.assert_array_equal(alone.picture(), alone.picture())
     assert not np.array_equal(in_sequence[0], in_sequence[1])
-    other = WorldRenderer(parse_world(SMALL.replace("seed=4", "seed=5")), 0)
+    other = SceneRenderer(parse_synthetic(SMALL.replace("seed=4", "seed=5")), 0)
     assert not np.array_equal(other.draw(other.moment(0)).picture(), in_sequence[0])
 
 
 def test_there_are_cuts_and_a_long_shot_has_none() -> None:
-    renderer = WorldRenderer(parse_world(SMALL), 0)
+    renderer = SceneRenderer(parse_synthetic(SMALL), 0)
     firsts = [index for index in range(50) if renderer.moment(index).is_first]
     assert firsts[0] == 0
     assert len(firsts) >= 3
     assert min(np.diff(firsts)) >= 6
-    whole = WorldRenderer(parse_world(SMALL.replace("shot=1", "shot=1000")), 0)
+    whole = SceneRenderer(parse_synthetic(SMALL.replace("shot=1", "shot=1000")), 0)
     assert [index for index in range(50) if whole.moment(index).is_first] == [0]
 
 
@@ -121,8 +121,8 @@ def test_there_are_cuts_and_a_long_shot_has_none() -> None:
 @pytest.mark.parametrize("difficulty", ["easy", "hard"])
 def test_every_size_is_drawn(size: tuple[int, int], difficulty: str) -> None:
     height, width = size
-    settings = parse_world(f"synth:street?size={width}x{height}&difficulty={difficulty}&seed=11")
-    renderer = WorldRenderer(settings, 0)
+    settings = parse_synthetic(f"synth:street?size={width}x{height}&difficulty={difficulty}&seed=11")
+    renderer = SceneRenderer(settings, 0)
     rendered = renderer.draw(renderer.moment(30))
     assert rendered.picture().shape == (height, width, 3)
     assert len(rendered.canvas.colours) < 65536

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from vidgraph.stages.sources.synthetic.render import WorldRenderer
+from vidgraph.stages.sources.synthetic.render import SceneRenderer
 from vidgraph.stages.sources.synthetic.settings import SPLITS, THINGS
 from vidgraph.stages.sources.synthetic.truth import render_with_truth
 from vidgraph.training.datasets.splits import JUDGED, clip_hash, frozen
@@ -32,7 +32,7 @@ def test_statistics_of_some_frames_are_near() -> None:
     found = frozen("hard")["statistics"]
     counts, areas, hidden, looks = [], [], [], set()
     for clip in range(0, 24, 2):
-        rendered, truth = render_with_truth(WorldRenderer(SPLITS["hard"], clip), 10)
+        rendered, truth = render_with_truth(SceneRenderer(SPLITS["hard"], clip), 10)
         counted = ~truth.ignored
         counts.append(int(counted.sum()))
         masks = truth.objects.masks

@@ -13,8 +13,8 @@ from vidgraph.stages.sources.synthetic.camera import View
 from vidgraph.stages.sources.synthetic.cast import Actor
 from vidgraph.stages.sources.synthetic.creatures import Ball
 from vidgraph.stages.sources.synthetic.geometry import Look
-from vidgraph.stages.sources.synthetic.render import Moment, Rendered, WorldRenderer
-from vidgraph.stages.sources.synthetic.settings import parse_world
+from vidgraph.stages.sources.synthetic.render import Moment, Rendered, SceneRenderer
+from vidgraph.stages.sources.synthetic.settings import parse_synthetic
 from vidgraph.stages.sources.synthetic.street import PAVEMENT, ROAD
 from vidgraph.stages.sources.synthetic.truth import render_with_truth, truth_of
 
@@ -25,7 +25,7 @@ SEEDS = range(4)
 @lru_cache(maxsize=32)
 def frame(seed: int, index: int, *, name: str = "street", flow: bool = False) -> tuple[Rendered, GroundTruth]:
     address = ADDRESS.format(seed).replace("street", name)
-    return render_with_truth(WorldRenderer(parse_world(address), 0), index, flow=flow)
+    return render_with_truth(SceneRenderer(parse_synthetic(address), 0), index, flow=flow)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -57,7 +57,7 @@ def test_masks_are_apart_and_are_the_segments(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_tracks_last_as_long_as_a_shot(seed: int) -> None:
-    renderer = WorldRenderer(parse_world(ADDRESS.format(seed)), 0)
+    renderer = SceneRenderer(parse_synthetic(ADDRESS.format(seed)), 0)
     cut = next(index for index in range(1, 40) if renderer.moment(index).is_first)
     tracks = []
     for index in (cut - 2, cut - 1, cut):
@@ -79,7 +79,7 @@ def ball(number: int, x: float, z: float, radius: float) -> Actor:
 
 def alone(*actors: Actor) -> tuple[Rendered, View]:
     """Actors on an empty street."""
-    renderer = WorldRenderer(parse_world("synth:street?size=640x360&seed=3&difficulty=easy"), 0)
+    renderer = SceneRenderer(parse_synthetic("synth:street?size=640x360&seed=3&difficulty=easy"), 0)
     moment = renderer.moment(0)
     street = replace(moment.shot.street, scenery=[])
     moment = Moment(replace(moment.shot, actors=actors, street=street), 0.0, moment.step_s, 0)
@@ -198,7 +198,7 @@ def test_flow_leads_to_the_same_owner_or_there_is_none(seed: int) -> None:
     rendered, truth = frame(seed, 3, flow=True)
     flow = truth.flow
     assert flow is not None
-    renderer = WorldRenderer(parse_world(ADDRESS.format(seed)), 0)
+    renderer = SceneRenderer(parse_synthetic(ADDRESS.format(seed)), 0)
     before = renderer.draw(renderer.moment(2))
     known = ~np.isnan(flow[..., 0])
     rows, columns = np.nonzero(known)
@@ -212,7 +212,7 @@ def test_flow_leads_to_the_same_owner_or_there_is_none(seed: int) -> None:
 
 def test_there_is_no_flow_over_a_cut() -> None:
     assert frame(0, 0, flow=True)[1].flow is None
-    renderer = WorldRenderer(parse_world(ADDRESS.format(0)), 0)
+    renderer = SceneRenderer(parse_synthetic(ADDRESS.format(0)), 0)
     cut = next(index for index in range(1, 40) if renderer.moment(index).is_first)
     assert frame(0, cut, flow=True)[1].flow is None
     assert frame(0, cut + 1, flow=True)[1].flow is not None

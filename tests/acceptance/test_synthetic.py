@@ -8,7 +8,7 @@ from pathlib import Path
 import av
 import pytest
 import vidgraph
-from vidgraph.models.default_model import WORLD_MODEL
+from vidgraph.models.default_model import SYNTHETIC_MODEL
 from vidgraph.models.registry import MODELS
 
 from ..conftest import Command
@@ -22,8 +22,8 @@ def test_first_command(command: Command, tmp_path: Path) -> None:
     ended = command("run", f"synth:street?{SMALL}", "-o", "out.mp4", "-o", "out.jsonl")
     assert (ended.code, ended.out) == (0, "")
     first, *table = ended.err.splitlines()
-    row = MODELS[WORLD_MODEL]
-    assert first.startswith(f"{WORLD_MODEL} (trained on: {row.trained_on}): ")
+    row = MODELS[SYNTHETIC_MODEL]
+    assert first.startswith(f"{SYNTHETIC_MODEL} (trained on: {row.trained_on}): ")
     assert table[0].startswith("stream "), "no warning comes before the table"
     header, *frames = map(json.loads, (tmp_path / "out.jsonl").read_text().splitlines())
     assert header["models"][0]["trained_on"] == row.trained_on
@@ -42,4 +42,4 @@ def test_from_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert sorted((result.stream, result.index) for result in run) == [
             ("b", 0), ("b", 1), ("street", 0), ("street", 1),
         ]  # fmt: skip
-    assert run.models[0].name == WORLD_MODEL
+    assert run.models[0].name == SYNTHETIC_MODEL

@@ -1,6 +1,6 @@
-"""How long the drawn world takes: its kernel beside NumPy, and whole frames at 720p on one core.
+"""How long synthetic scenes take: its kernel beside NumPy, and whole frames at 720p on one core.
 
-    taskset -c 0 python -m vidgraph.benchmarks.bench_world -o benchmarks/results/world.json
+    taskset -c 0 python -m vidgraph.benchmarks.bench_synthetic -o benchmarks/results/synthetic.json
 
 Faster than real time is less than 40 ms a frame, its frames being 25 a second. Times are CPU time of the one thread
 that draws; a busy machine makes them longer all the same, so its load is noted.
@@ -22,8 +22,8 @@ import numpy as np
 
 from ..kernels import shade_surfaces
 from ..kernels.shade_surfaces.reference import shade_surfaces_reference
-from ..stages.sources.synthetic.render import WorldRenderer
-from ..stages.sources.synthetic.settings import parse_world
+from ..stages.sources.synthetic.render import SceneRenderer
+from ..stages.sources.synthetic.settings import parse_synthetic
 from ..stages.sources.synthetic.textures import texture_bank
 from .harness import Case, save
 
@@ -35,7 +35,7 @@ CHECKED_ROWS = 24
 
 def cases() -> Iterator[Case]:
     """All cases of this file: a street is shaded with and without motion blur."""
-    renderer = WorldRenderer(parse_world("synth:street?split=hard"), 0)
+    renderer = SceneRenderer(parse_synthetic("synth:street?split=hard"), 0)
     rendered = renderer.draw(renderer.moment(9))
     table, textures = rendered.canvas.table(), texture_bank()
     sharp = replace(table, blur=np.zeros_like(table.blur))
@@ -58,10 +58,10 @@ def cases() -> Iterator[Case]:
 
 def measure_frames(split: str, frames: int, passes: int) -> dict[str, Any]:
     """CPU milliseconds of a frame of a split: drawn, and made a picture; the best of some passes each."""
-    settings = parse_world(f"synth:street?split={split}")
+    settings = parse_synthetic(f"synth:street?split={split}")
     columns: tuple[list[float], ...] = ([], [], [])  # drawing, picture, wall
     for clip in range(settings.first, settings.first + settings.clips):
-        renderer = WorldRenderer(settings, clip)
+        renderer = SceneRenderer(settings, clip)
         renderer.draw(renderer.moment(0)).picture()
         for index in np.linspace(1, settings.frames - 1, frames).astype(int).tolist():
             times = [_one(renderer, index) for _ in range(passes)]
@@ -77,7 +77,7 @@ def measure_frames(split: str, frames: int, passes: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _one(renderer: WorldRenderer, index: int) -> tuple[float, float, float]:
+def _one(renderer: SceneRenderer, index: int) -> tuple[float, float, float]:
     moment, wall, start = renderer.moment(index), time.perf_counter(), time.thread_time()
     rendered = renderer.draw(moment)
     drawn = time.thread_time()
@@ -88,7 +88,7 @@ def _one(renderer: WorldRenderer, index: int) -> tuple[float, float, float]:
 
 def main() -> None:
     """Measure easy and hard frames; print them, and write them with ``-o``."""
-    parser = argparse.ArgumentParser(prog="python -m vidgraph.benchmarks.bench_world", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m vidgraph.benchmarks.bench_synthetic", description=__doc__)
     parser.add_argument("--frames", type=int, default=3, help="of each clip (default 3)")
     parser.add_argument("--passes", type=int, default=3, help="the best of so many counts (default 3)")
     parser.add_argument("-o", "--output", type=Path, help="also write the figures as JSON")
@@ -100,7 +100,7 @@ def main() -> None:
               f"95 % below {row['cpu_ms_p95']}), {row['fps']} fps; load {load:.1f}")  # fmt: skip
     if options.output:
         cores = len(os.sched_getaffinity(0))
-        save(options.output, "world", {"load_before": round(load, 2), "cores_used": cores, "splits": rows})
+        save(options.output, "synthetic", {"load_before": round(load, 2), "cores_used": cores, "splits": rows})
 
 
 if __name__ == "__main__":
