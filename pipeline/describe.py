@@ -17,12 +17,12 @@ class Arrow:
     Attributes:
         start: who gives it: all sources, for frames; else the number of a stage, in the order in which they run.
         what: name of the key, or ``frames``.
-        amends: it is changed, and those that come later have it from there.
+        updates: it is changed, and those that come later have it from there.
     """
 
     start: int | None
     what: str
-    amends: bool = False
+    updates: bool = False
 
 
 def text_of(sources: Sequence[Source], stages: Sequence[Stage], sinks: Sequence[Sink]) -> str:
@@ -32,7 +32,7 @@ def text_of(sources: Sequence[Source], stages: Sequence[Stage], sinks: Sequence[
     def lines(arrows: Sequence[Arrow]) -> Iterator[str]:
         for arrow in arrows:
             start = streams if arrow.start is None else stages[arrow.start].name
-            yield f"      {arrow.what} <- {start}{' (amends it)' if arrow.amends else ''}"
+            yield f"      {arrow.what} <- {start}{' (updates it)' if arrow.updates else ''}"
 
     found = ["sources", *(f"  {source.stream_id}{', live' if source.live else ''}" for source in sources), "stages"]
     for number, (stage, arrows) in enumerate(zip(stages, _into_stages(stages), strict=True), 1):
@@ -57,7 +57,7 @@ def mermaid_of(sources: Sequence[Source], stages: Sequence[Stage], sinks: Sequen
     ends += [(f"sink{n}", _into_sink(sink, stages)) for n, sink in enumerate(sinks)]
     for end, arrows in ends:
         for arrow in arrows:
-            label = _quoted(f"{arrow.what}, amended" if arrow.amends else arrow.what)
+            label = _quoted(f"{arrow.what}, updated" if arrow.updates else arrow.what)
             starts = [f"source{n}" for n in range(len(sources))] if arrow.start is None else [f"stage{arrow.start}"]
             found += [f'  {start} -- "{label}" --> {end}' for start in starts]
     return "\n".join(found)
@@ -65,17 +65,17 @@ def mermaid_of(sources: Sequence[Source], stages: Sequence[Stage], sinks: Sequen
 
 def _into_stages(stages: Sequence[Stage]) -> list[list[Arrow]]:
     """For each stage what it has from others; what it needs nothing for has frames from the sources."""
-    has: dict[Key[Any], int] = {}  # who created or last amended a key
+    has: dict[Key[Any], int] = {}  # who created or last updated a key
     found = []
     for number, stage in enumerate(stages):
-        needs = sorted(stage.reads | stage.amends, key=str)
-        found.append([Arrow(has[key], key.name, key in stage.amends) for key in needs] or [Arrow(None, "frames")])
-        has.update(dict.fromkeys(stage.creates | stage.amends, number))
+        needs = sorted(stage.reads | stage.updates, key=str)
+        found.append([Arrow(has[key], key.name, key in stage.updates) for key in needs] or [Arrow(None, "frames")])
+        has.update(dict.fromkeys(stage.creates | stage.updates, number))
     return found
 
 
 def _into_sink(sink: Sink, stages: Sequence[Stage]) -> list[Arrow]:
-    has = {key: number for number, stage in enumerate(stages) for key in stage.creates | stage.amends}
+    has = {key: number for number, stage in enumerate(stages) for key in stage.creates | stage.updates}
     return [Arrow(has[key], key.name) for key in sorted(sink.reads, key=str)] or [Arrow(None, "frames")]
 
 

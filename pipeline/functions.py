@@ -28,13 +28,13 @@ class FunctionStage(Stage):
 
     ``None`` lets the packet go on as it is: the function only looks. To drop a frame, return
     ``packet.dropped(cause)``. Attributes of the function, if it has them, say what a stage's would:
-    ``name``, ``creates``, ``reads``, ``amends``, ``stateless``, ``holds``, ``on_dropped``. Without
+    ``name``, ``creates``, ``reads``, ``updates``, ``stateless``, ``holds``, ``on_dropped``. Without
     ``stateless = True`` it is never called by two threads at once, not even for different streams.
     """
 
     def __init__(self, function: Callable[[Packet], Any], name: str) -> None:
         self.name: str = name
-        _take_over(self, function, ("creates", "reads", "amends", "stateless", "holds", "on_dropped"))
+        _take_over(self, function, ("creates", "reads", "updates", "stateless", "holds", "on_dropped"))
         self._function = function
         self._lock = threading.Lock()
 

@@ -179,7 +179,7 @@ class Stage(Part, ABC):
         return frozenset()
 
     @default
-    def amends(self) -> frozenset[Key[Any]]:
+    def updates(self) -> frozenset[Key[Any]]:
         """Keys that packets must have here, and whose values change."""
         return frozenset()
 

@@ -24,7 +24,7 @@ class RepeatResults(Stage):
         Args:
             keys: the items to hold; those that a frame does not have are not held from it.
         """
-        self.amends: frozenset[Key[Any]] = frozenset(keys)
+        self.updates: frozenset[Key[Any]] = frozenset(keys)
         self._last: dict[str, tuple[int, int, dict[Key[Any], Any]]] = {}
         self._given: dict[str, tuple[int, int, dict[Key[Any], Any]]] = {}
 
@@ -37,7 +37,7 @@ class RepeatResults(Stage):
         self._last, self._given = self._given, {}
 
     def _result(self, packet: Packet) -> tuple[int, int, dict[Key[Any], Any]]:
-        return packet.frame.epoch, packet.frame.index, {key: packet[key] for key in self.amends if key in packet}
+        return packet.frame.epoch, packet.frame.index, {key: packet[key] for key in self.updates if key in packet}
 
     def process(self, packet: Packet) -> Iterable[Packet]:
         frame = packet.frame

@@ -93,7 +93,7 @@ class KeepFirst(Stage):
     count: int = 1
     name = "keep_first"
     stateless = True
-    amends = frozenset({DETECTIONS})
+    updates = frozenset({DETECTIONS})
 
     def process(self, packet):
         yield packet.with_item(DETECTIONS, packet[DETECTIONS][: self.count])

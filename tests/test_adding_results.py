@@ -144,7 +144,7 @@ from ..pipeline.stage import Stage
 class Describe(Stage):
     name = "describe"
     stateless = True
-    amends = frozenset({DETECTIONS})
+    updates = frozenset({DETECTIONS})
 
     def process(self, packet):
         found = packet[DETECTIONS]

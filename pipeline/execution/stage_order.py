@@ -1,4 +1,4 @@
-"""The order in which stages run, from what they create, read and amend."""
+"""The order in which stages run, from what they create, read and update."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ Edges = list[set[int]]
 def ordered(stages: Sequence[Stage], sinks: Sequence[Sink]) -> tuple[Stage, ...]:
     """``stages`` in the order in which they run.
 
-    The creator of a key runs before all that read or amend it. Of these, where at least one amends it, those
+    The creator of a key runs before all that read or update it. Of these, where at least one updates it, those
     listed first run first, unless what else they need says otherwise. Ties are broken by the listed order.
 
     Raises:
-        GraphError: a key has no creator or two; stages need each other in a circle; or what one stage amends
-            and another reads or amends, and the listing does not say which of them comes first.
+        GraphError: a key has no creator or two; stages need each other in a circle; or what one stage updates
+            and another reads or updates, and the listing does not say which of them comes first.
     """
     creators = _creators(stages)
     for stage in stages:
         _check_created(f"stage {stage.name!r} reads", stage.reads, creators)
-        _check_created(f"stage {stage.name!r} amends", stage.amends, creators)
+        _check_created(f"stage {stage.name!r} updates", stage.updates, creators)
     for sink in sinks:
         _check_created(f"output {sink.name!r} reads", sink.reads, creators)
     before: Edges = [set() for _ in stages]
     for position, stage in enumerate(stages):
-        needs = stage.reads | stage.amends
+        needs = stage.reads | stage.updates
         before[position] = {creators[key] for key in needs} - {position}
     by_data = [_ancestors(position, before) for position in range(len(stages))]
     for key, creator in creators.items():
@@ -52,7 +52,7 @@ def _creators(stages: Sequence[Stage]) -> dict[Key[Any], int]:
                 raise GraphError(
                     f"stages {other!r} and {stage.name!r} both create {key.name!r}. Give one of them a key of its "
                     f"own, such as Key({key.name + '_2'!r}, {key.type.__name__}); a stage that changes what is there "
-                    f"says 'amends'."
+                    f"says 'updates'."
                 )
             creators[key] = position
     return creators
@@ -74,19 +74,19 @@ def _check_created(who: str, keys: Iterable[Key[Any]], creators: dict[Key[Any], 
 
 
 def _order_touchers(key: Key[Any], creator: int, stages: Sequence[Stage], before: Edges, by_data: Edges) -> None:
-    """Put an edge between any two stages of which one amends ``key`` and the other amends or reads it."""
-    amend = [key in stage.amends for stage in stages]
-    touch = [p for p, stage in enumerate(stages) if p != creator and (amend[p] or key in stage.reads)]
+    """Put an edge between any two stages of which one updates ``key`` and the other updates or reads it."""
+    update = [key in stage.updates for stage in stages]
+    touch = [p for p, stage in enumerate(stages) if p != creator and (update[p] or key in stage.reads)]
     for index, first in enumerate(touch):
         for second in touch[index + 1 :]:
-            if not (amend[first] or amend[second]):
+            if not (update[first] or update[second]):
                 continue
             if first in by_data[second] or second in by_data[first]:
                 continue
             if first < creator:
                 raise GraphError(
                     f"stages {stages[first].name!r} and {stages[second].name!r} both use {key.name!r}, at least one "
-                    f"amends it, and which comes first is not told: list both after {stages[creator].name!r}, which "
+                    f"updates it, and which comes first is not told: list both after {stages[creator].name!r}, which "
                     f"creates it, in the order in which they are to run."
                 )
             before[second].add(first)

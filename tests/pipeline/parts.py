@@ -108,9 +108,9 @@ class Create(Part):
 
 
 class Jitter(Part):
-    """Stateless: takes a random time, so that packets overtake each other; amends VALUE."""
+    """Stateless: takes a random time, so that packets overtake each other; updates VALUE."""
 
-    amends = frozenset({VALUE})
+    updates = frozenset({VALUE})
     stateless = True
 
     def process(self, packet: Packet) -> Iterable[Packet]:
@@ -121,7 +121,7 @@ class Jitter(Part):
 class RunningSum(Part):
     """Stateful: VALUE becomes the sum of all so far, so any other order shows in the result. Notes overlaps."""
 
-    amends = frozenset({VALUE})
+    updates = frozenset({VALUE})
 
     def __init__(self, name: str = "sum") -> None:
         super().__init__(name)
@@ -146,7 +146,7 @@ class RunningSum(Part):
 class LookAhead(Part):
     """Keeps ``holds`` frames back, then gives the oldest, plus the newest's VALUE; with ``burst`` all, reversed."""
 
-    amends = frozenset({VALUE})
+    updates = frozenset({VALUE})
     on_dropped = True
 
     def __init__(self, name: str = "look_ahead", *, holds: int = 3, burst: bool = False) -> None:

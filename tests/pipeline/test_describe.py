@@ -32,9 +32,9 @@ stages
   2. say "<b>": frames of a stream in order; creates other
       value <- create
   3. jitter: any frames in parallel
-      value <- create (amends it)
+      value <- create (updates it)
   4. look_ahead: frames of a stream in order, keeps up to 3 frames back
-      value <- jitter (amends it)
+      value <- jitter (updates it)
   5. look: frames of a stream in order
       frames <- a, door
 sinks
@@ -59,8 +59,8 @@ flowchart LR
   source0 -- "frames" --> stage0
   source1 -- "frames" --> stage0
   stage0 -- "value" --> stage1
-  stage0 -- "value, amended" --> stage2
-  stage2 -- "value, amended" --> stage3
+  stage0 -- "value, updated" --> stage2
+  stage2 -- "value, updated" --> stage3
   source0 -- "frames" --> stage4
   source1 -- "frames" --> stage4
   stage1 -- "other" --> sink0

@@ -16,8 +16,8 @@ from .parts import OTHER, VALUE, Collect, Numbers, Part
 THIRD: Key[int] = Key("third", int)
 
 
-def stage(name: str, *, creates: Any = (), reads: Any = (), amends: Any = ()) -> Part:
-    return Part(name, creates=frozenset(creates), reads=frozenset(reads), amends=frozenset(amends))
+def stage(name: str, *, creates: Any = (), reads: Any = (), updates: Any = ()) -> Part:
+    return Part(name, creates=frozenset(creates), reads=frozenset(reads), updates=frozenset(updates))
 
 
 def order(*stages: Part) -> list[str]:
@@ -37,15 +37,15 @@ def test_creators_run_before_readers_however_listed() -> None:
 
 def test_amenders_run_in_listed_order_and_readers_between_them() -> None:
     detect = stage("detect", creates=[VALUE])
-    parts = [stage("filter", amends=[VALUE]), stage("peek", reads=[VALUE]), stage("track", amends=[VALUE])]
+    parts = [stage("filter", updates=[VALUE]), stage("peek", reads=[VALUE]), stage("track", updates=[VALUE])]
     assert order(detect, *parts) == ["detect", "filter", "peek", "track"]
     assert order(detect, *parts[::-1]) == ["detect", "track", "peek", "filter"]
 
 
 def test_data_beats_listing() -> None:
     detect = stage("detect", creates=[VALUE])
-    late = stage("late", amends=[VALUE], reads=[OTHER])
-    early = stage("early", amends=[VALUE], creates=[OTHER])
+    late = stage("late", updates=[VALUE], reads=[OTHER])
+    early = stage("early", updates=[VALUE], creates=[OTHER])
     assert order(detect, late, early) == ["detect", "early", "late"]
 
 
@@ -63,8 +63,8 @@ def test_branches_and_two_detectors_under_two_keys() -> None:
     ("stages", "message"),
     [
         (
-            [stage("filter_detections", amends=[DETECTIONS])],
-            r"stage 'filter_detections' amends 'detections', which no stage creates. "
+            [stage("filter_detections", updates=[DETECTIONS])],
+            r"stage 'filter_detections' updates 'detections', which no stage creates. "
             r"Add a model that detects \(retinaface, …\) to the graph; it has nothing.",
         ),
         (
@@ -75,14 +75,14 @@ def test_branches_and_two_detectors_under_two_keys() -> None:
         (
             [stage("one", creates=[DETECTIONS]), stage("two", creates=[DETECTIONS])],
             r"stages 'one' and 'two' both create 'detections'. Give one of them a key of its own, such as "
-            r"Key\('detections_2', Detections\); .*'amends'",
+            r"Key\('detections_2', Detections\); .*'updates'",
         ),
         (
-            [stage("filter", amends=[VALUE]), stage("draw", reads=[VALUE]), stage("find", creates=[VALUE])],
+            [stage("filter", updates=[VALUE]), stage("draw", reads=[VALUE]), stage("find", creates=[VALUE])],
             r"stages 'filter' and 'draw' both use 'value', .* which comes first is not told: list both after 'find'",
         ),
         (
-            [stage("filter", amends=[VALUE]), stage("find", creates=[VALUE]), stage("track", amends=[VALUE])],
+            [stage("filter", updates=[VALUE]), stage("find", creates=[VALUE]), stage("track", updates=[VALUE])],
             r"stages 'filter' and 'track' both use 'value'",
         ),
         (

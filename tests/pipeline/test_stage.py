@@ -40,7 +40,7 @@ def test_what_a_part_need_not_say() -> None:
     source, stage, sink = Two("a"), Plain(), Last()
     assert (source.live, source.problems, source.expected_frames, source.address) == (False, {}, None, "")
     assert (source.has_audio, source.audio_address, source.files, source.pictures) == (False, "", [], None)
-    assert (stage.creates, stage.reads, stage.amends) == (frozenset(), frozenset(), frozenset())
+    assert (stage.creates, stage.reads, stage.updates) == (frozenset(), frozenset(), frozenset())
     assert (stage.stateless, stage.holds, stage.on_dropped, sink.reads) == (False, 0, False, frozenset())
     for executor in ("serial", "threaded"):
         assert Graph(source, stage, sink).run(executor=executor).complete
@@ -78,7 +78,7 @@ def test_an_attribute_is_of_the_class_of_the_instance_a_property_or_a_field() ->
     ("base", "name", "value", "meant"),
     [
         (Stage, "stateles", True, "stateless"),
-        (Stage, "amend", frozenset({VALUE}), "amends"),
+        (Stage, "update", frozenset({VALUE}), "updates"),
         (Stage, "proces", lambda self, packet: (packet,), "process"),
         (Sink, "end_streams", lambda self, stream_id, reason: None, "end_stream"),
         (Source, "expected_frame", 3, "expected_frames"),

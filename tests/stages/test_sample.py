@@ -38,7 +38,7 @@ def test_they_are_stages() -> None:
     assert isinstance(Sample(every=2), Stage)
     assert isinstance(RepeatResults([DETECTIONS]), Stage)
     assert Sample.creates == {SKIPPED}
-    assert RepeatResults([DETECTIONS]).amends == {DETECTIONS}
+    assert RepeatResults([DETECTIONS]).updates == {DETECTIONS}
     assert (RepeatResults.reads, RepeatResults.creates) == ({SKIPPED}, {HELD_FROM})
 
 
