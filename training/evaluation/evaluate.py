@@ -171,7 +171,7 @@ def evaluate_variants(
     for name, way in ways.items():
         started = time.perf_counter()
         figures = way.evaluator.figures()
-        way.times.judging_s += time.perf_counter() - started
+        way.times.evaluation_s += time.perf_counter() - started
         if not figures.values:
             raise UsageError(
                 f"nothing of what {model.name} gives can be judged by {dataset.name}: {_lacking(way.evaluator)}"
@@ -284,7 +284,7 @@ class _Way:
             if known is not None:
                 started = time.perf_counter()
                 self.evaluator.add(known, packet, stream=f"{number}/" if len(self._passes) > 1 else "")
-                self.times.judging_s += time.perf_counter() - started
+                self.times.evaluation_s += time.perf_counter() - started
 
     def _timed(self, stages: list[Stage], packet: Packet) -> Packet:
         wall, cpu = time.perf_counter_ns(), time.process_time_ns()

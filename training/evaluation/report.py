@@ -60,14 +60,14 @@ class Figures:
 class Times:
     """Milliseconds of frames: of the model (preprocessing, network, postprocessing), by the clock and of the processor.
 
-    The first frame, on which engines are opened, is left out. ``data_s`` and ``judging_s`` are seconds in all: of
+    The first frame, on which engines are opened, is left out. ``data_s`` and ``evaluation_s`` are seconds in all: of
     reading or drawing frames, and of the figures.
     """
 
     wall_ms: list[float] = field(default_factory=list)
     cpu_ms: list[float] = field(default_factory=list)
     data_s: float = 0.0
-    judging_s: float = 0.0
+    evaluation_s: float = 0.0
 
     @property
     def mean_ms(self) -> float:
@@ -137,7 +137,7 @@ class Report:
             "",
             f"model {times.mean_ms:.1f} ms a frame (median {times.median_ms:.1f}; {times.mean_cpu_ms:.1f} of CPU)",
         ]
-        lines[-1] += f"; {times.data_s:.1f} s for data, {times.judging_s:.1f} s for figures"
+        lines[-1] += f"; {times.data_s:.1f} s for data, {times.evaluation_s:.1f} s for figures"
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
@@ -172,7 +172,7 @@ class Report:
                 "median_ms": round(self.times.median_ms, 3),
                 "mean_cpu_ms": round(self.times.mean_cpu_ms, 3),
                 "data_s": round(self.times.data_s, 2),
-                "judging_s": round(self.times.judging_s, 2),
+                "evaluation_s": round(self.times.evaluation_s, 2),
             },
             "published": [
                 {"figure": one.figure, "value": one.value, "data": one.data, "source": one.source}
