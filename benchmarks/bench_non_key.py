@@ -24,8 +24,9 @@ from ..models.load import load_model
 from ..models.registry import find_model
 from ..models.weights.checkpoint import _network_shapes, read_state_dict
 from ..models.yolact_edge.config import CONFIGS, YolactConfig
+from ..pipeline.types.picture import Size
 from ..training.evaluation import Scope, Variant, evaluate_variants
-from ..training.frame_cache import FrameCache, Size
+from ..training.frame_cache import FrameCache
 from .bench_temporal import MIN_SCORE, row as row_of
 from .harness import save
 

@@ -21,7 +21,7 @@ from ..pipeline.limits import MAX_PIXELS
 from ..pipeline.packet import DETECTIONS, Frame, Packet
 from ..pipeline.stage import Stage
 from ..pipeline.types.detections import Detections
-from ..stages.inference.preprocess import Size
+from ..pipeline.types.picture import Size
 from ..stages.sources.registry import open_sources
 from .result_difference import ResultDifference
 

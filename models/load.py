@@ -10,7 +10,8 @@ from ..engines.open import PRECISIONS, choose_device, choose_engine
 from ..pipeline.errors import UsageError
 from ..pipeline.execution.threads import available_cores
 from ..pipeline.options import filled
-from ..stages.inference.preprocess import InputSize, Size
+from ..pipeline.types.picture import Size
+from ..stages.inference.preprocess import InputSize
 from .inference import Propagation
 from .model import EngineChoice, Model
 from .options import RAW, check_head, check_ranges, validate_options

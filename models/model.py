@@ -16,11 +16,12 @@ from ..pipeline.results.format import ModelInfo, ResultKeys
 from ..pipeline.results.frame_result import FrameResult
 from ..pipeline.results.result_types import RESULT_TYPES
 from ..pipeline.stage import EndReason, Stage
+from ..pipeline.types.picture import Size
 from ..stages.drawing.draw import draw_rgb
 from ..stages.inference.engine_cache import EngineCache
 from ..stages.inference.infer import RawOutputs, copy_all
 from ..stages.inference.key_frames import PolicyOf
-from ..stages.inference.preprocess import BufferPool, InputSize, Preprocess, Size
+from ..stages.inference.preprocess import BufferPool, InputSize, Preprocess
 from ..stages.inference.raw_tensors import RawTensors
 from .given_image import ImageLike, given_image
 from .inference import Inference, Propagation

@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ..pipeline.types.picture import Size
 from .family import Family
 
 if TYPE_CHECKING:
     from torch import nn
-
-Size = tuple[int, int]
-"""Height and width."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

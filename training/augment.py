@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from ..kernels import preprocess
 from ..models.family import InputFormat
-from .frame_cache import FLOW_SHRINK, CachedFrame, Size
+from ..pipeline.types.picture import Size
+from .frame_cache import FLOW_SHRINK, CachedFrame
 from .render_frames import coverage
 
 MOST = 1.4

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from ..models.family import InputFormat
 from ..models.trainable import TrainingLayout
+from ..pipeline.types.picture import Size
 from .augment import Augmentation, Objects, View, draw_view, faces_in, flow_in, mask_in, objects_in, picture
-from .frame_cache import CachedFrame, FrameCache, Size
+from .frame_cache import CachedFrame, FrameCache
 from .targets import Matches, MatchRule, encode_boxes, encode_points, match
 
 Floats = NDArray[np.float32]

@@ -12,8 +12,9 @@ from torch import nn
 from ..models.trainable import TrainableFamily
 from ..models.variant import ModelRow
 from ..pipeline.errors import UsageError
+from ..pipeline.types.picture import Size
 from .batches import FaceBatch, Layout, face_batch
-from .frame_cache import FrameCache, Size
+from .frame_cache import FrameCache
 from .losses import FACE_WEIGHTS, GIOU, Losses, face_losses
 from .settings import TrainSettings
 from .targets import MatchRule

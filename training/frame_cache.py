@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from ..pipeline.errors import SourceError
 from ..pipeline.results.parse_json import parse_json
 from ..pipeline.types.masks import packed_bytes
+from ..pipeline.types.picture import Size
 
 FORMAT = 2
 """Version of the layout of the files."""
@@ -26,7 +27,6 @@ FLOW_SHRINK = 8
 """Pixels of a cached frame for each vector of its flow, along each axis."""
 DESCRIPTION = "cache.json"
 
-Size = tuple[int, int]
 
 OBJECT_ARRAYS = ("boxes", "class_ids", "track_ids", "ignored", "hidden", "mask_boxes")
 FACE_ARRAYS = ("face_boxes", "face_points", "face_known", "faces_ignored")

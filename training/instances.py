@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from ..models.trainable import TrainableFamily
 from ..models.variant import ModelRow
 from ..pipeline.errors import UsageError
+from ..pipeline.types.picture import Size
 from .batches import InstanceBatch, Layout, PairBatch, instance_batch, pair_batch
-from .frame_cache import FrameCache, Size
+from .frame_cache import FrameCache
 from .losses import GIOU, INSIDE, Losses, Weights, flow_loss, instance_losses, match_loss
 from .settings import TrainSettings
 from .targets import MatchRule

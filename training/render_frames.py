@@ -22,9 +22,9 @@ from ..kernels import preprocess
 from ..pipeline.errors import OutputError, SourceError
 from ..pipeline.execution.threads import end_with_parent
 from ..pipeline.types.masks import Masks
-from ..pipeline.types.picture import Picture
+from ..pipeline.types.picture import Picture, Size
 from .datasets.dataset import Dataset, Sample
-from .frame_cache import DESCRIPTION, FACE_ARRAYS, FLOW_SHRINK, FORMAT, FRAME_ARRAYS, OBJECT_ARRAYS, FrameCache, Size
+from .frame_cache import DESCRIPTION, FACE_ARRAYS, FLOW_SHRINK, FORMAT, FRAME_ARRAYS, OBJECT_ARRAYS, FrameCache
 
 LOG = logging.getLogger("vidgraph")
 PART_FRAMES = 64

@@ -15,9 +15,10 @@ from ..models.registry import MODELS
 from ..models.trainable import TrainableFamily
 from ..models.variant import ModelRow
 from ..pipeline.errors import UsageError
+from ..pipeline.types.picture import Size
 from .augment import Augmentation
 from .batches import Layout
-from .frame_cache import FrameCache, Size
+from .frame_cache import FrameCache
 from .losses import Losses
 from .settings import TrainSettings
 

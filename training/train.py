@@ -18,8 +18,9 @@ from ..models.variant import ModelRow
 from ..models.weights.checkpoint import check_values, load_network, read_state_dict
 from ..pipeline.claims import alone
 from ..pipeline.errors import OutputError
+from ..pipeline.types.picture import Size
 from .datasets.registry import open_dataset
-from .frame_cache import FrameCache, Size
+from .frame_cache import FrameCache
 from .loop import Report, Trainer
 from .render_frames import frame_cache
 from .settings import TrainSettings

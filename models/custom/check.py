@@ -16,7 +16,7 @@ from ...engines.onnx_file import shape_text
 from ...engines.open import ENGINES, EngineRow, choose_engine, open_engine
 from ...pipeline.errors import CheckpointError, EngineError, MissingExtraError, VidgraphError
 from ...pipeline.execution.threads import available_cores
-from ...stages.inference.preprocess import Size
+from ...pipeline.types.picture import Size
 from ..model import EngineChoice, Model
 from ..options import read_labels, validate_options
 from ..resolve import written_by_vidgraph

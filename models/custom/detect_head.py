@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ...engines.spec import TensorSpec
 from ...pipeline.errors import UsageError
-from ...stages.inference.preprocess import Size
+from ...pipeline.types.picture import Size
 from ..registry import nearest
 from .description import Description
 from .head import Head, NotSupported

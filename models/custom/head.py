@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from ...engines.spec import TensorSpec
 from ...pipeline.errors import EngineError
 from ...pipeline.packet import Key
+from ...pipeline.types.picture import Size
 from ...stages.inference.infer import RawOutputs
-from ...stages.inference.preprocess import Size
 from ..family import OutputSelector
 from ..options import PostprocessOptions
 from .description import Description

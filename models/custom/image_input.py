@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ...engines.onnx_file import OnnxInfo, TensorInfo
 from ...pipeline.errors import CheckpointError, UsageError
 from ...pipeline.limits import MAX_PIXELS
-from ...stages.inference.preprocess import Size
+from ...pipeline.types.picture import Size
 from .description import InputDescription
 from .toml_file import toml_path
 

@@ -11,7 +11,7 @@ import numpy as np
 from ...engines.onnx_file import OnnxInfo, info_of, read_info, read_model
 from ...engines.spec import TensorSpec
 from ...pipeline.errors import CheckpointError, UsageError
-from ...stages.inference.preprocess import Size
+from ...pipeline.types.picture import Size
 from .defaults import completed
 from .description import Description, from_one_source, merged
 from .detect_head import recognise

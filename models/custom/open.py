@@ -11,7 +11,8 @@ from pathlib import Path
 
 from ...engines.onnx_file import read_info
 from ...pipeline.errors import UsageError
-from ...stages.inference.preprocess import InputSize, Size
+from ...pipeline.types.picture import Size
+from ...stages.inference.preprocess import InputSize
 from ..options import read_labels
 from .defaults import assumed_rows, assumptions
 from .description import InputDescription

@@ -27,7 +27,7 @@ from ...engines.onnx_file import (
 )
 from ...engines.open import read_ports
 from ...pipeline.errors import CheckpointError
-from ...stages.inference.preprocess import Size
+from ...pipeline.types.picture import Size
 from .image_input import ImageInput, check_batch, constant
 
 if TYPE_CHECKING:

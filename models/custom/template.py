@@ -9,7 +9,7 @@ from typing import Any
 
 from ...pipeline.claims import whole_file
 from ...pipeline.errors import OutputError, UsageError, VidgraphError
-from ...stages.inference.preprocess import Size
+from ...pipeline.types.picture import Size
 from .defaults import ASSUMED
 from .heads import HEADS
 from .inspect import CustomNetwork, InspectedFile, inspect_file, parse_outputs

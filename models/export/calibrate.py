@@ -21,8 +21,8 @@ from ...pipeline.errors import SourceError, UsageError
 from ...pipeline.packet import Frame, Packet
 from ...pipeline.redaction import redact_address
 from ...pipeline.stage import Stage
+from ...pipeline.types.picture import Size
 from ...stages.inference.key_frames import PUBLISHED_INTERVAL
-from ...stages.inference.preprocess import Size
 from ...stages.sources.registry import open_sources
 from ..load import load_model
 from ..weights.find import Weights, graph_file

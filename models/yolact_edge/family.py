@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from ...pipeline.packet import Key
 from ...pipeline.results.format import ResultKeys
+from ...pipeline.types.picture import Size
 from ...stages.inference.infer import RawOutputs
 from ..family import Family, GraphShape, InputFormat, OutputSelector
 from ..key_frames import KeyFrameFamily
 from ..options import PostprocessOptions
 from ..trainable import TrainableFamily, TrainingLayout
-from .config import CONFIGS, SIZE, VARIANCES, Size, YolactConfig, map_size
+from .config import CONFIGS, SIZE, VARIANCES, YolactConfig, map_size
 from .grid import FLOW_UNIT, grid_tables
 from .postprocess import DecodeInstances, SelectRows
 from .priors import priors_of

@@ -24,10 +24,11 @@ from ...pipeline.results.format import ResultKeys
 from ...pipeline.stage import Stage
 from ...pipeline.types.detections import Detections
 from ...pipeline.types.masks import Masks
+from ...pipeline.types.picture import Size
 from ...stages.inference.infer import RawOutputs
 from ..family import Arrays
 from ..options import PostprocessOptions
-from .config import VARIANCES, Size, YolactConfig
+from .config import VARIANCES, YolactConfig
 from .priors import priors_of
 
 Nms = Literal["fast", "cross-class", "traditional"]

@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from ...kernels import PIXEL_FORMATS, to_rgb
 from ...kernels.device import HOST, Device, Tensor, device_of, to_device
 
+Size = tuple[int, int]
+"""Height and width in pixels."""
+
 Matrix = Literal["bt601", "bt709", "bt2020", "rgb"]
 UNMARKED = 2
 """The code point of ITU-T H.273 by which a source leaves a property of its colours open."""

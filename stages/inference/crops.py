@@ -17,9 +17,10 @@ from ...pipeline.packet import DETECTIONS, SKIPPED, Key, Packet
 from ...pipeline.stage import Stage
 from ...pipeline.types.affine import Affine
 from ...pipeline.types.detections import Detections
+from ...pipeline.types.picture import Size
 from .engine_cache import Runner
 from .infer import RawOutputs, copy_all
-from .preprocess import Fit, Preprocess, Size
+from .preprocess import Fit, Preprocess
 
 Arrays = dict[str, NDArray[Any]]
 

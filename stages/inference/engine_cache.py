@@ -12,8 +12,8 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from ...kernels.device import Tensor
 from ...pipeline.errors import UsageError
+from ...pipeline.types.picture import Size
 
-Size = tuple[int, int]
 Arrays = Mapping[str, Any]
 
 

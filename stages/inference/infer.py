@@ -11,8 +11,9 @@ from ...kernels.device import HOST, Device, Tensor, to_device
 from ...pipeline.packet import SKIPPED, Key, Packet
 from ...pipeline.stage import Stage
 from ...pipeline.types.affine import Affine
+from ...pipeline.types.picture import Size
 from .engine_cache import Runner
-from .preprocess import ModelInput, Size
+from .preprocess import ModelInput
 
 Arrays = dict[str, Any]
 """NumPy arrays, of a stage that was told a device arrays on it."""

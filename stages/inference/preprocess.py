@@ -15,10 +15,7 @@ from ...kernels.device import HOST, Device, Tensor, device_of, empty
 from ...pipeline.packet import SKIPPED, Key, Packet
 from ...pipeline.stage import Stage
 from ...pipeline.types.affine import Affine
-from ...pipeline.types.picture import Picture
-
-Size = tuple[int, int]
-"""Height and width."""
+from ...pipeline.types.picture import Picture, Size
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ from typing import Any
 
 from ...engines import Engine, EngineQueue
 from ...kernels.device import Tensor, concatenate
-from .engine_cache import EngineCache, Size
+from ...pipeline.types.picture import Size
+from .engine_cache import EngineCache
 from .infer import copy_all
 
 Arrays = Mapping[str, Any]

@@ -15,9 +15,10 @@ from ...kernels.device import HOST, Device, Tensor, concatenate
 from ...pipeline.errors import EngineError
 from ...pipeline.packet import KEY_FRAME, SKIPPED, Frame, Key, Packet
 from ...pipeline.stage import EndReason, Stage
+from ...pipeline.types.picture import Size
 from .infer import Arrays, RawOutputs, copy_all, outputs_on
 from .key_frames import KeyPolicy, PolicyOf
-from .preprocess import ModelInput, Size
+from .preprocess import ModelInput
 
 
 class TemporalRunner(Protocol):

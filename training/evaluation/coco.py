@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from ...pipeline.errors import MissingExtraError
 from ...pipeline.types.detections import Detections
+from ...pipeline.types.picture import Size
 
 Kind = Literal["box", "mask"]
-Size = tuple[int, int]
 
 MAX_DETECTIONS = 100
 """Of one class in one image, as COCO has it."""

@@ -14,8 +14,8 @@ from ....kernels import class_nms, top_scores
 from ....pipeline.errors import EngineError
 from ....pipeline.packet import DETECTIONS, Key
 from ....pipeline.types.detections import Detections
+from ....pipeline.types.picture import Size
 from ....stages.inference.infer import RawOutputs
-from ....stages.inference.preprocess import Size
 from ...family import Arrays, OutputSelector
 from ...options import PostprocessOptions
 from ..description import Description

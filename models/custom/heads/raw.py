@@ -8,9 +8,9 @@ from typing import Any
 
 from ....engines.spec import TensorSpec
 from ....pipeline.packet import TENSORS, Key
+from ....pipeline.types.picture import Size
 from ....pipeline.types.tensors import Tensors
 from ....stages.inference.infer import RawOutputs, copy_all
-from ....stages.inference.preprocess import Size
 from ...family import OutputSelector
 from ...options import PostprocessOptions
 from ..description import Description

@@ -19,8 +19,8 @@ from ....pipeline.errors import EngineError, UsageError
 from ....pipeline.packet import PANOPTIC, Key
 from ....pipeline.types.affine import Affine
 from ....pipeline.types.panoptic import PanopticMap, Segment
+from ....pipeline.types.picture import Size
 from ....stages.inference.infer import RawOutputs
-from ....stages.inference.preprocess import Size
 from ...family import Arrays, OutputSelector
 from ...options import PostprocessOptions
 from ..description import Description

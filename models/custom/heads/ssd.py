@@ -18,8 +18,8 @@ from ....engines.spec import TensorSpec
 from ....kernels import decode_boxes, ssd_priors
 from ....pipeline.packet import DETECTIONS, Key
 from ....pipeline.types.detections import Detections
+from ....pipeline.types.picture import Size
 from ....stages.inference.infer import RawOutputs
-from ....stages.inference.preprocess import Size
 from ...family import Arrays, OutputSelector
 from ...options import PostprocessOptions
 from ..description import Description

@@ -22,8 +22,8 @@ from ....engines.spec import TensorSpec
 from ....kernels import best_classes, class_nms
 from ....pipeline.errors import UsageError
 from ....pipeline.packet import Key
+from ....pipeline.types.picture import Size
 from ....stages.inference.infer import RawOutputs
-from ....stages.inference.preprocess import Size
 from ...family import Arrays, OutputSelector
 from ...options import PostprocessOptions
 from ..description import Description

@@ -19,8 +19,8 @@ from ....engines.spec import TensorSpec
 from ....kernels import top_scores
 from ....pipeline.errors import EngineError, UsageError
 from ....pipeline.packet import Key
+from ....pipeline.types.picture import Size
 from ....stages.inference.infer import RawOutputs
-from ....stages.inference.preprocess import Size
 from ...family import Arrays, OutputSelector
 from ...options import PostprocessOptions
 from ..description import Description

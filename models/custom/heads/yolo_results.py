@@ -14,8 +14,8 @@ from ....pipeline.types.affine import Affine
 from ....pipeline.types.detections import Detections
 from ....pipeline.types.landmarks import Landmarks
 from ....pipeline.types.masks import Masks
+from ....pipeline.types.picture import Size
 from ....stages.inference.infer import RawOutputs
-from ....stages.inference.preprocess import Size
 from ...family import Arrays
 from ..head import Found, check_finite
 from .boxes import clipped, corners_of

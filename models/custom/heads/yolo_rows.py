@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ....engines.spec import TensorSpec
-from ....stages.inference.preprocess import Size
+from ....pipeline.types.picture import Size
 from ..description import Description
 
 LEVELS = ((8, 16, 32), (8, 16, 32, 64), (4, 8, 16, 32), (16, 32))
