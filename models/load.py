@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 
 from ..engines.open import PRECISIONS, choose_device, choose_engine
-from ..pipeline.errors import UsageError
+from ..pipeline.errors import UsageError, nearest
 from ..pipeline.execution.threads import available_cores
 from ..pipeline.options import filled
 from ..pipeline.types.picture import Size
@@ -15,7 +15,6 @@ from ..stages.inference.preprocess import InputSize
 from .inference import Propagation
 from .model import EngineChoice, Model
 from .options import RAW, check_head, check_ranges, validate_options
-from .registry import nearest
 from .resolve import ResolvedModel, resolve_model
 from .variant import ModelRow
 from .weights.find import Weights

@@ -8,10 +8,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from ..pipeline.errors import UsageError
+from ..pipeline.errors import UsageError, nearest
 from ..pipeline.options import LARGEST, OPTIONS, Number, filled
 from .class_names import names_from_file
-from .registry import nearest
 from .variant import ModelRow
 
 RAW = "raw"

@@ -5,7 +5,6 @@ What implements a family is imported only when one of its models is used, so tha
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from difflib import get_close_matches
 from importlib import import_module
 
@@ -47,17 +46,8 @@ def find_model(name: str) -> ModelRow:
     if wanted in known:
         return known[wanted]
     near = list(dict.fromkeys(known[each].name for each in get_close_matches(wanted, known, n=3, cutoff=0.5)))
-    raise UsageError(f"unknown model {name!r}; {_suggest(near, MODELS)}")
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """What to say of a name that is not ``known``: the nearest ones, or all."""
-    known = tuple(known)
-    return _suggest(get_close_matches(name, known, n=3, cutoff=0.5), known)
-
-
-def _suggest(near: list[str], known: Iterable[str]) -> str:
-    return f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}"
+    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(MODELS)}"
+    raise UsageError(f"unknown model {name!r}; {hint}")
 
 
 def model_of_file(sha256: str) -> ModelRow | None:

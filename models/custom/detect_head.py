@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ...engines.spec import TensorSpec
-from ...pipeline.errors import UsageError
+from ...pipeline.errors import UsageError, nearest
 from ...pipeline.types.picture import Size
-from ..registry import nearest
 from .description import Description
 from .head import Head, NotSupported
 from .heads import HEADS, OF_TASK, WANTED, fitting

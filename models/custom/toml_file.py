@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from ...pipeline.beside import beside
-from ...pipeline.errors import UsageError
+from ...pipeline.errors import UsageError, nearest
 from ...pipeline.limits import MAX_PIXELS
 from ..class_names import names_from_file
-from ..registry import nearest
 from ..text_file import read_text
 from .description import BACKGROUNDS, BOXES, COLORS, FITS, LAYOUTS, SCORES, UNITS, Description, from_one_source
 from .heads import HEADS, OF_TASK

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import difflib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, TextIO
 
 from ..claims import output_error, whole_file
-from ..errors import OutputError, ResultsError, UsageError
+from ..errors import OutputError, ResultsError, UsageError, nearest
 from ..limits import MAX_PIXELS
 from ..types.detections import OBJECT_FIELDS
 from .convert_youtube_vis import write_youtube_vis
@@ -104,9 +103,7 @@ def _check_free(target: Path, source: Path, overwrite: bool) -> None:
 def _converter(to: str) -> Converter:
     converter = CONVERTERS.get(to.lower())
     if converter is None:
-        near = difflib.get_close_matches(to.lower(), CONVERTERS, n=2, cutoff=0.5)
-        hint = f"did you mean {' or '.join(near)}? " if near else ""
-        raise UsageError(f"cannot convert results to {to!r}: {hint}known: {', '.join(CONVERTERS)}")
+        raise UsageError(f"cannot convert results to {to!r}: {nearest(to.lower(), CONVERTERS, always=True)}")
     return converter
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_plus
 
-from ...pipeline.errors import SourceError, UsageError
+from ...pipeline.errors import SourceError, UsageError, nearest
 from ...pipeline.limits import MAX_PIXELS
 from ...pipeline.results.parse_json import parse_json
 
@@ -109,9 +108,7 @@ def check_options(kind: str, options: Mapping[str, str], known: tuple[str, ...])
     """
     for name in options:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known) or 'none'}"
-            raise UsageError(f"data sets of kind {kind} have no option {name!r}; {hint}")
+            raise UsageError(f"data sets of kind {kind} have no option {name!r}; {nearest(name, known)}")
 
 
 def read_json(path: Path) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -10,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from ...pipeline.errors import SourceError, UsageError
+from ...pipeline.errors import SourceError, UsageError, nearest
 from .address import COMMON_OPTIONS, Address, check_options, read_json, split_options
 from .dataset import Dataset
 
@@ -129,9 +128,8 @@ def _found(address: str) -> Address:
         text, options = split_options(rest)
         return Address(kind, Path(text), options)
     if colon and not Path(split_options(address)[0]).exists():
-        near = difflib.get_close_matches(kind, [*FORMATS, SYNTHETIC], n=2, cutoff=0.5)
-        hint = f"did you mean {' or '.join(near)}? " if near else ""
-        raise UsageError(f"data set {address}: unknown kind {kind!r}; {hint}known: {', '.join((*FORMATS, SYNTHETIC))}")
+        hint = nearest(kind, (*FORMATS, SYNTHETIC), always=True)
+        raise UsageError(f"data set {address}: unknown kind {kind!r}; {hint}")
     return _recognised(*split_options(address))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import itertools
 import os
 from collections.abc import Callable, Mapping
@@ -13,7 +12,7 @@ from types import MappingProxyType
 from typing import Protocol
 
 from ...pipeline.claims import alone, output_error
-from ...pipeline.errors import OutputError, UsageError
+from ...pipeline.errors import OutputError, UsageError, nearest
 from .dataset import Clip, Dataset, Sample
 from .image_files import IMAGE_KINDS, write_image
 
@@ -134,9 +133,7 @@ def _write_all(
 
 def _row(to: str) -> WriterRow:
     if to not in WRITERS:
-        near = difflib.get_close_matches(to.lower(), WRITERS, n=2, cutoff=0.5)
-        hint = f"did you mean {' or '.join(near)}? " if near else ""
-        raise UsageError(f"cannot write a data set as {to!r}: {hint}known: {', '.join(WRITERS)}")
+        raise UsageError(f"cannot write a data set as {to!r}: {nearest(to.lower(), WRITERS, always=True)}")
     return WRITERS[to]
 
 
