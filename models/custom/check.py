@@ -13,7 +13,7 @@ import numpy as np
 
 from ...engines.compare import random_feeds
 from ...engines.onnx_file import shape_text
-from ...engines.open import ENGINES, EngineRow, choose_engine, open_engine
+from ...engines.open import ENGINES, EngineRow, choose_device, choose_engine, open_engine
 from ...pipeline.errors import CheckpointError, EngineError, MissingExtraError, VidgraphError
 from ...pipeline.execution.threads import available_cores
 from ...pipeline.types.picture import Size
@@ -124,7 +124,8 @@ def _run(custom: CustomNetwork, engine: str) -> str:
     """
     weights = CustomWeights.of(custom.path.stem, custom, engine)
     choices = validate_options(weights.row, custom.class_names, {})
-    size, chosen = placement(custom.about.input, custom.size), EngineChoice(engine, threads=available_cores())
+    size = placement(custom.about.input, custom.size)
+    chosen = EngineChoice(engine, choose_device("auto"), threads=available_cores())
     noise = np.random.default_rng(0).integers(0, 256, (*custom.size, 3)).astype(np.uint8)
     with Model(weights.row, weights, size, chosen, choices, head=custom.head.kind) as model:
         try:

@@ -18,7 +18,7 @@ Main = Callable[..., Ended]
 
 BLOCKER = """
 import sys
-for name in ("torch", "onnx", "onnxscript"):
+for name in ("torch", "onnxscript"):
     sys.modules[name] = None
 from vidgraph.cli import main
 sys.exit(main(sys.argv[1:]))

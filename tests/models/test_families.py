@@ -239,7 +239,7 @@ class MeanColour(Dummy):
     def infer(self, name: str, given: Inference) -> list[Stage]:
         crops = Key(f"{given.prefix}crops", Crops)
         form = self.input_format(name)
-        cut = CropBoxes(given.preprocess(form), form.name, crops, given.results.detections, name=f"{given.prefix}crop")
+        cut = CropBoxes(given.preprocess(form), form.name, crops, given.results.to(DETECTIONS), name=f"{given.prefix}crop")
         return [cut, InferCrops(given.engines, crops, given.key, given.select_outputs, name=f"{given.prefix}infer")]
 
     def postprocess(self, name: str, choices: PostprocessOptions, *, raw: Any, keys: Any, stage_name: str) -> Give:
@@ -251,7 +251,7 @@ def test_a_frame_may_become_any_number_of_crops(add: Add, executor: str, batch: 
     weights = add(MeanColour())
     with load_model("dummy", weights=weights, precision="fp32", batch=batch, requests=2, threads=2) as model:
         found = ran(["a", "b"], [Detect(), *model.stages(prefix="crops_")], CROPPED, executor)
-        with model._shelf.runner((8, 8)) as runner:
+        with model._cache.runner((8, 8)) as runner:
             assert runner.queue.batches[batch] > 0
             assert sum(size * count for size, count in runner.queue.batches.items()) == 2 * (0 + 1 + 2 + 3) * 2
     for stream, frames in found.items():
@@ -299,7 +299,7 @@ class Parts(Chained):
         infer = Infer(given.graph("backbone"), form.name, given.input_key, whole, name=f"{given.prefix}whole")
         crops = Key(f"{given.prefix}crops", Crops)
         rest = InferCrops(given.graph("head"), crops, given.key, given.select_outputs, name=f"{given.prefix}parts")
-        cut = CutMap(whole, crops, given.results.detections)
+        cut = CutMap(whole, crops, given.results.to(DETECTIONS))
         return [given.preprocess(form), infer, cut, rest]
 
 
