@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("kernels", "pipeline", "engines", "stages", "models", "training", "benchmarks", "cli", "tests", "docs")
 CODE = {".py", ".pyi", ".cpp", ".h", ".cu"}
 TEXT = CODE | {".md", ".toml", ".txt", ".json", ".yml", ".sh"}
-LONGEST = 450  # lines; about 400 is the aim
+LONGEST = 420  # lines; about 400 is the aim
 
 # Spelled in pieces, so that this file does not find itself.
 LEFTOVERS = re.compile(r"\b(" + "|".join(["TO" + "DO", "FIX" + "ME", "X" * 3]) + r")\b")

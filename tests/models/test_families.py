@@ -239,7 +239,8 @@ class MeanColour(Dummy):
     def infer(self, name: str, given: Inference) -> list[Stage]:
         crops = Key(f"{given.prefix}crops", Crops)
         form = self.input_format(name)
-        cut = CropBoxes(given.preprocess(form), form.name, crops, given.results.to(DETECTIONS), name=f"{given.prefix}crop")
+        boxes, name = given.results.to(DETECTIONS), f"{given.prefix}crop"
+        cut = CropBoxes(given.preprocess(form), form.name, crops, boxes, name=name)
         return [cut, InferCrops(given.engines, crops, given.key, given.select_outputs, name=f"{given.prefix}infer")]
 
     def postprocess(self, name: str, choices: PostprocessOptions, *, raw: Any, keys: Any, stage_name: str) -> Give:
