@@ -23,7 +23,7 @@ WORKERS ?= 2
 PYTEST_ARGS ?=
 export PYTHON MODEL WEIGHTS VIDEO OUT TESTS
 
-PACKAGE := __init__.py py.typed CMakeLists.txt pyproject.toml benchmarks engines kernels models pipeline stages
+PACKAGE := __init__.py __main__.py _version.py py.typed CMakeLists.txt pyproject.toml benchmarks cli engines kernels models pipeline stages training
 SOURCES := $(shell find $(PACKAGE) -type f ! -name '*.so' ! -name '*.pyc' 2>/dev/null | LC_ALL=C sort)
 HASH := $(shell cat $(SOURCES) /dev/null | cksum | tr ' ' '-')-$(words $(SOURCES))
 STAMPS := .venv/stamps
@@ -34,7 +34,7 @@ WHEEL = $$(ls build/wheel/vidgraph-*.whl)
 .PHONY: help demo test sanitize lint docs wheel install machine video clean
 
 help:
-	@echo 'make demo                            find things in a drawn street: annotated video and JSON lines in out/'
+	@echo 'make demo                            find things in a synthetic street: annotated video and JSON lines in out/'
 	@echo 'make demo VIDEO=path [WEIGHTS=path]  run a face detector on a video: annotated video and JSON lines in out/'
 	@echo 'make test                            install the package and run all tests'
 	@echo 'make sanitize                        run the tests of the kernels with address and undefined-behaviour sanitizers'
@@ -73,7 +73,7 @@ $(STAMPS)/base-$(HASH): $(STAMPS)/wheel-$(HASH)
 
 # A .pth checkpoint needs torch once, to become ONNX. A torch that is in .venv already is kept.
 $(STAMPS)/torch-$(HASH): $(STAMPS)/base-$(HASH)
-	@$(BIN)/python -c 'import torch, onnx' 2>/dev/null || \
+	@$(BIN)/python -c 'import torch' 2>/dev/null || \
 	{ echo 'make: installing torch, which reads the checkpoint'; $(PIP) install --quiet "$(WHEEL)[torch]"; }
 	@touch "$@"
 
@@ -85,7 +85,7 @@ $(STAMPS)/test-$(HASH): $(STAMPS)/base-$(HASH)
 wheel: $(STAMPS)/wheel-$(HASH)
 install: $(STAMPS)/base-$(HASH)
 
-# The drawn street comes with a model, as ONNX; so may weights for a video.
+# The synthetic street comes with a model, as ONNX; so may weights for a video.
 NEEDS_TORCH := $(if $(VIDEO),$(if $(filter %.onnx,$(WEIGHTS)),base,torch),base)
 
 demo: video $(STAMPS)/$(NEEDS_TORCH)-$(HASH)
@@ -119,7 +119,7 @@ sanitize: machine $(STAMPS)/test-$(HASH)
 	  -DPython_EXECUTABLE="$(CURDIR)/$(BIN)/python" -DVIDGRAPH_SANITIZE=address,undefined && \
 	  cmake --build $(SANITIZED)/objects --parallel $(WORKERS); } >$(SANITIZED)/log 2>&1 || { cat $(SANITIZED)/log >&2; exit 1; }
 	@rm -rf $(SANITIZED)/site && mkdir -p $(SANITIZED)/site/vidgraph
-	@cp -R __init__.py __main__.py py.typed benchmarks engines kernels models pipeline stages $(SANITIZED)/site/vidgraph
+	@cp -R __init__.py __main__.py _version.py py.typed benchmarks cli engines kernels models pipeline stages training $(SANITIZED)/site/vidgraph
 	@rm -f $(SANITIZED)/site/vidgraph/kernels/*.so && cp $(SANITIZED)/objects/_native*.so $(SANITIZED)/site/vidgraph/kernels
 	@set -e; for isa in baseline avx2 avx512; do \
 	  used=$$(env $(SANITIZER_ENV) VIDGRAPH_ISA=$$isa $(BIN)/python -P -c 'import vidgraph.kernels as k; print(k.instruction_set())'); \

@@ -13,76 +13,110 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from ._version import __version__
 
 if TYPE_CHECKING:
-    from .models.base import Model, load_model
-    from .models.run import Run, run
-    from .pipeline.detections import Detection, Detections
-    from .pipeline.errors import VidgraphError
-    from .pipeline.frame_result import FrameResult
-    from .pipeline.graph import Graph
-    from .pipeline.landmarks import Landmarks
-    from .pipeline.masks import Masks
-    from .pipeline.packet import DETECTIONS, LANDMARKS, PANOPTIC, TENSORS, Frame, Key, Packet
-    from .pipeline.panoptic import PanopticMap
-    from .pipeline.picture import Picture
-    from .pipeline.read_results import read_results
-    from .pipeline.stats import RunStats
-    from .pipeline.tensors import Tensors
+    from .models.export.export import export as export
+    from .models.load import load_model as load_model
+    from .models.model import Model as Model, ModelStream as ModelStream
+    from .models.registry import MODELS as MODELS
+    from .models.run import Run as Run, run as run
+    from .models.weights.download import pull as pull
+    from .pipeline.drawing.canvas import Layer as Layer
+    from .pipeline.errors import (
+        CheckpointError as CheckpointError,
+        DownloadError as DownloadError,
+        EngineError as EngineError,
+        GraphError as GraphError,
+        MissingExtraError as MissingExtraError,
+        OutputError as OutputError,
+        ResultsError as ResultsError,
+        SourceError as SourceError,
+        StageError as StageError,
+        UsageError as UsageError,
+        VidgraphError as VidgraphError,
+    )
+    from .pipeline.execution.stats import RunStats as RunStats
+    from .pipeline.graph import Graph as Graph
+    from .pipeline.ground_truth import GroundTruth as GroundTruth
+    from .pipeline.packet import (
+        DETECTIONS as DETECTIONS,
+        LANDMARKS as LANDMARKS,
+        PANOPTIC as PANOPTIC,
+        TENSORS as TENSORS,
+        Frame as Frame,
+        Key as Key,
+        Packet as Packet,
+    )
+    from .pipeline.results.convert import convert as convert
+    from .pipeline.results.format import header_record as header_record, results_schema as results_schema
+    from .pipeline.results.frame_result import FrameResult as FrameResult
+    from .pipeline.results.reader import read_results as read_results
+    from .pipeline.results.result_types.base import ResultType as ResultType
+    from .pipeline.stage import EndReason as EndReason, Sink as Sink, Source as Source, Stage as Stage
+    from .pipeline.types.detections import Detection as Detection, Detections as Detections
+    from .pipeline.types.landmarks import Landmarks as Landmarks
+    from .pipeline.types.masks import Masks as Masks
+    from .pipeline.types.panoptic import PanopticMap as PanopticMap
+    from .pipeline.types.picture import Picture as Picture
+    from .pipeline.types.tensors import Tensors as Tensors
+    from .training.datasets.registry import open_dataset as open_dataset
+    from .training.evaluation.evaluate import evaluate as evaluate
 
 _HOME = {
-    "run": "models.run",
+    "export": "models.export.export",
+    "load_model": "models.load",
+    "Model": "models.model",
+    "ModelStream": "models.model",
+    "MODELS": "models.registry",
     "Run": "models.run",
-    "load_model": "models.base",
-    "Model": "models.base",
+    "run": "models.run",
+    "pull": "models.weights.download",
+    "CheckpointError": "pipeline.errors",
+    "DownloadError": "pipeline.errors",
+    "EngineError": "pipeline.errors",
+    "GraphError": "pipeline.errors",
+    "MissingExtraError": "pipeline.errors",
+    "OutputError": "pipeline.errors",
+    "ResultsError": "pipeline.errors",
+    "SourceError": "pipeline.errors",
+    "StageError": "pipeline.errors",
+    "UsageError": "pipeline.errors",
+    "VidgraphError": "pipeline.errors",
+    "RunStats": "pipeline.execution.stats",
     "Graph": "pipeline.graph",
-    "Frame": "pipeline.packet",
-    "Packet": "pipeline.packet",
-    "Key": "pipeline.packet",
+    "GroundTruth": "pipeline.ground_truth",
     "DETECTIONS": "pipeline.packet",
+    "Frame": "pipeline.packet",
+    "Key": "pipeline.packet",
     "LANDMARKS": "pipeline.packet",
     "PANOPTIC": "pipeline.packet",
+    "Packet": "pipeline.packet",
     "TENSORS": "pipeline.packet",
-    "Picture": "pipeline.picture",
-    "Detection": "pipeline.detections",
-    "Detections": "pipeline.detections",
-    "Landmarks": "pipeline.landmarks",
-    "Masks": "pipeline.masks",
-    "PanopticMap": "pipeline.panoptic",
-    "FrameResult": "pipeline.frame_result",
-    "RunStats": "pipeline.stats",
-    "Tensors": "pipeline.tensors",
-    "VidgraphError": "pipeline.errors",
-    "read_results": "pipeline.read_results",
+    "convert": "pipeline.results.convert",
+    "header_record": "pipeline.results.format",
+    "results_schema": "pipeline.results.format",
+    "ResultType": "pipeline.results.result_types.base",
+    "Layer": "pipeline.drawing.canvas",
+    "FrameResult": "pipeline.results.frame_result",
+    "read_results": "pipeline.results.reader",
+    "EndReason": "pipeline.stage",
+    "Sink": "pipeline.stage",
+    "Source": "pipeline.stage",
+    "Stage": "pipeline.stage",
+    "Detection": "pipeline.types.detections",
+    "Detections": "pipeline.types.detections",
+    "Landmarks": "pipeline.types.landmarks",
+    "Masks": "pipeline.types.masks",
+    "PanopticMap": "pipeline.types.panoptic",
+    "Picture": "pipeline.types.picture",
+    "Tensors": "pipeline.types.tensors",
+    "open_dataset": "training.datasets.registry",
+    "evaluate": "training.evaluation.evaluate",
 }
+"""Where each public name is."""
 
-__all__ = [
-    "DETECTIONS",
-    "LANDMARKS",
-    "PANOPTIC",
-    "TENSORS",
-    "Detection",
-    "Detections",
-    "Frame",
-    "FrameResult",
-    "Graph",
-    "Key",
-    "Landmarks",
-    "Masks",
-    "Model",
-    "Packet",
-    "PanopticMap",
-    "Picture",
-    "Run",
-    "RunStats",
-    "Tensors",
-    "VidgraphError",
-    "__version__",
-    "load_model",
-    "read_results",
-    "run",
-]
+__all__ = [*_HOME, "__version__"]
 
 
 def __getattr__(name: str) -> Any:

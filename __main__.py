@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 if __name__ == "__main__":
-    from .pipeline.cli import console
+    from .cli import console
 
     console()

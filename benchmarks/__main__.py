@@ -7,14 +7,14 @@ from pathlib import Path
 
 from . import (
     bench_boxes,
+    bench_custom,
     bench_detections,
     bench_labels,
     bench_masks,
-    bench_own,
     bench_pixels,
     bench_scores,
     bench_segments,
-    bench_world,
+    bench_synthetic,
 )
 from .harness import measure, report, save
 from .optional import optional
@@ -32,7 +32,7 @@ def main() -> None:
     if torch:
         torch.set_num_threads(1)
     files = (bench_pixels, bench_boxes, bench_detections, bench_scores, bench_masks, bench_labels, bench_segments)
-    cases = [case for file in (*files, bench_own, bench_world) for case in file.cases()]
+    cases = [case for file in (*files, bench_custom, bench_synthetic) for case in file.cases()]
     timings = measure(cases, rounds=options.rounds)
     print("one thread each")
     print(report(timings))

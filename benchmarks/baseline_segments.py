@@ -1,8 +1,8 @@
-"""How far colours, textures and connected components come on the drawn world, without a network.
+"""How far colours, textures and connected components come on synthetic scenes, without a network.
 
     python -m vidgraph.benchmarks.baseline_segments --every 10 -o benchmarks/results/baseline_hard.json
 
-A world where this finds the objects would be too easy to tell anything about models. Regions are connected
+A scene where this finds the objects would be too easy to tell anything about models. Regions are connected
 components of four maps of a frame: its colours and textures quantised into few and into many kinds by k-means, the
 class that each pixel has most likely by its colour, texture and height in the picture, and whether that is a thing's.
 A naive Bayes classifier of a region's colour, texture, size, place and shape gives its class and its score.
@@ -23,11 +23,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..kernels import class_nms
-from ..models.data.dataset import Dataset, Sample
-from ..models.data.world import open_world
-from ..models.evaluate.coco import CocoAp, Objects, Precision
-from ..pipeline.detections import Detections
-from ..pipeline.masks import Masks
+from ..pipeline.types.detections import Detections
+from ..pipeline.types.masks import Masks
+from ..training.datasets.dataset import Dataset, Sample
+from ..training.datasets.synthetic import open_synthetic
+from ..training.evaluation.coco import CocoAp, Objects, Precision
 from .harness import save
 
 TRAIN = "synth:street?split=train&difficulty=hard&frames=1&clips=40"
@@ -258,10 +258,10 @@ def _region_label(region: Region, sample: Sample, background: int) -> int:
 
 
 def samples_of(address: str, every: int = 1) -> Iterator[Sample]:
-    """Every so many frames of each clip of the drawn world."""
-    world = open_world(address)
-    for clip in range(world.settings.first, world.settings.first + world.settings.clips):
-        yield from (world.sample(clip, index) for index in range(0, world.settings.frames, every))
+    """Every so many frames of each clip of synthetic scenes."""
+    scenes = open_synthetic(address)
+    for clip in range(scenes.settings.first, scenes.settings.first + scenes.settings.clips):
+        yield from (scenes.sample(clip, index) for index in range(0, scenes.settings.frames, every))
 
 
 def judged(baseline: Baseline, samples: Iterable[Sample]) -> tuple[Precision, int]:
@@ -288,7 +288,7 @@ def main() -> None:
     options = parser.parse_args()
     started = time.process_time()
     learnt = list(samples_of(options.train))
-    baseline = Baseline.learnt(open_world(options.train), learnt)
+    baseline = Baseline.learnt(open_synthetic(options.train), learnt)
     precision, frames = judged(baseline, samples_of(options.data, options.every))
     figures: dict[str, Any] = {
         "data": options.data, "judged_frames": frames, "one_frame_in": options.every,

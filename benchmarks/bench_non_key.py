@@ -3,7 +3,7 @@
     python -m vidgraph.benchmarks.bench_non_key --weights yolact-edge-tiny.pth --data 'synth:street?split=hard'
 
 All have the same weights, which were trained for the whole graph, so that precision is a lower bound of what a training
-for the cheaper graph would give; time is exact. A slimmer head is trained, for ``--fit`` steps on the world's split for
+for the cheaper graph would give; time is exact. A slimmer head is trained, for ``--fit`` steps on the split for
 training with everything else as it is, beginning as the model's own without its last convolutions; so is, to compare, a
 second head that is as large. One graph after the other, each with key frames of its own beside it (``key 1``): the
 ratio to those is what compares.
@@ -19,15 +19,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..models.base import load_model
-from ..models.checkpoint import _network_shapes, read_state_dict
-from ..models.data.cache import FrameCache, Size
-from ..models.evaluate import Scope, Variant, evaluate_variants
-from ..models.export import export
+from ..models.export.export import export
+from ..models.load import load_model
 from ..models.registry import find_model
+from ..models.weights.checkpoint import _network_shapes, read_state_dict
 from ..models.yolact_edge.config import CONFIGS, YolactConfig
-from .bench_temporal import MIN_SCORE
-from .bench_temporal import row as row_of
+from ..pipeline.types.picture import Size
+from ..training.evaluation import Scope, Variant, evaluate_variants
+from ..training.frame_cache import FrameCache
+from .bench_temporal import MIN_SCORE, row as row_of
 from .harness import save
 
 MODEL = "yolact-edge-tiny"
@@ -84,21 +84,21 @@ def fit(
     """
     import torch
 
-    from ..models.train.loop import Trainer
-    from ..models.train.settings import TrainSettings
-    from ..models.train.state import WEIGHTS
-    from ..models.train.tasks import open_task
+    from ..training.loop import Trainer
+    from ..training.settings import TrainSettings
+    from ..training.state import WEIGHTS
+    from ..training.tasks import open_task, trainable
 
     row = find_model(MODEL)
-    family = row.family()
+    family = trainable(row)
     network = family.network(MODEL)
     begun = {name: weights.get(name.replace(OWN_HEAD, KEY_HEAD), value) for name, value in network.state_dict().items()}
     network.load_state_dict(begun)
     for name, each in network.named_parameters():
         each.requires_grad_(name.startswith(OWN_HEAD))
     settings = TrainSettings(
-        stage="video", steps=steps, batch=8, processes=1, rate=3e-3, warmup=50, average=0.99, flow=0.0,
-        freeze_norm=True, precision=precision,
+        stage="video", steps=steps, batch=8, processes=1, lr=3e-3, warmup=50, ema_decay=0.99, flow=0.0,
+        freeze_bn=True, precision=precision,
     )  # fmt: skip
     torch.set_num_threads(settings.process_threads)
 
@@ -115,7 +115,7 @@ def measure(
     """Key frames alone, and one in ``INTERVAL``, of one graph; ``fitted``: steps and precision of a head's training."""
     import torch
 
-    from ..models.data.cache_render import frame_cache
+    from ..training.render_frames import frame_cache
 
     choices = {"key 1": Variant(keyframes=1), f"key {INTERVAL}": Variant(keyframes=INTERVAL)}
     with tempfile.TemporaryDirectory() as folder, configured(config):

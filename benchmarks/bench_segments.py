@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..kernels import draw_segments
-from ..pipeline.panoptic import PanopticMap, Segment
+from ..pipeline.types.panoptic import PanopticMap, Segment
 from .harness import Case
 from .optional import optional
 

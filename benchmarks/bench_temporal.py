@@ -10,14 +10,13 @@ Prints a table in Markdown.
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..models.base import load_model
-from ..models.evaluate import Report, Scope, Variant, evaluate_variants
-from ..models.run import named_model
-from ..pipeline.cli.terminal import Progress
+from ..models.load import load_model
+from ..training.evaluation import Report, Scope, Variant, evaluate_variants
 from .harness import save
 
 INTERVALS = (1, 2, 5, 10, 20)
@@ -82,20 +81,21 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def _show_progress(done: int, total: int) -> None:
+    print(f"\r{done}/{total} frames", end="", file=sys.stderr, flush=True)
+
+
 def bench(
     model: str, data: str, *, frames: int | None = None, precision: str = "auto", threads: int = 1, quiet: bool = False
 ) -> dict[str, Any]:
     """Measure all choices; figures, JSON-able."""
-    name, weights = named_model(model)
-    line = Progress(quiet=quiet)
-    with load_model(
-        name, weights=weights, precision=precision, threads=threads, min_score=MIN_SCORE, max_detections=100
-    ) as loaded:
+    with load_model(model, precision=precision, threads=threads, min_score=MIN_SCORE, max_detections=100) as loaded:
         reports = evaluate_variants(
             loaded, data, variants(), scope=Scope(frames=frames),
-            progress=lambda done, total: line.show(f"{done}/{total} frames"),
+            progress=None if quiet else _show_progress,
         )  # fmt: skip
-    Progress.clear()
+    if not quiet:
+        print(file=sys.stderr)
     base = reports["key 1"]
     rows = [row(choice, report, base) for choice, report in reports.items()]
     about = base.to_dict()

@@ -22,10 +22,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..models.base import Model, load_model
+from ..models.load import load_model
+from ..models.model import Model
 from ..models.run import run
-from ..pipeline.detections import Detections
-from ..pipeline.threads import ThreadBudget
+from ..pipeline.execution.threads import ThreadBudget
+from ..pipeline.types.detections import Detections
 from .harness import save
 from .optional import optional
 

@@ -24,8 +24,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..models.yolact_edge.config import CONFIGS, MEAN_RGB, SIZE, STD_RGB, VARIANCES, Size
+from ..models.yolact_edge.config import CONFIGS, MEAN_RGB, SIZE, STD_RGB, VARIANCES
 from ..models.yolact_edge.priors import priors_of
+from ..pipeline.types.picture import Size
 from .optional import optional
 
 INTERVAL = 5

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..engines.info import engine_packages
 from ..pipeline.claims import whole_file
 from ..pipeline.environment import environment
 
@@ -112,7 +113,7 @@ def save(path: Path, kind: str, figures: Any, *, overwrite: bool = True) -> None
     Raises:
         OutputError: the file exists and is not to be overwritten, or cannot be written.
     """
-    record = {"kind": kind, **environment(), "figures": figures}
+    record = {"kind": kind, **environment(engine_packages()), "figures": figures}
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(path, overwrite=overwrite) as part:
         part.write_text(json.dumps(record, indent=1) + "\n")

@@ -16,19 +16,21 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..models.base import Model, load_model
+from ..models.load import load_model
+from ..models.model import Model
+from ..models.resolve import resolve_model
 from ..models.run import run
 from ..pipeline.errors import UsageError
+from ..pipeline.execution.stats import RunStats
+from ..pipeline.execution.threads import ThreadBudget
 from ..pipeline.limits import MAX_PIXELS
 from ..pipeline.packet import Packet
 from ..pipeline.redaction import redact_address
 from ..pipeline.stage import EndReason, Sink, Source, Stage
-from ..pipeline.stats import RunStats
-from ..pipeline.threads import ThreadBudget
-from ..stages.draw import Draw
-from ..stages.open_sink import open_sink
-from ..stages.open_source import open_source
-from ..stages.outputs import OutputStream
+from ..stages.drawing.draw import Draw
+from ..stages.sinks.addresses import OutputStream
+from ..stages.sinks.registry import open_sink
+from ..stages.sources.registry import open_source
 
 PASSES = 5
 """How often parts and whole are measured in turn; medians are reported."""
@@ -151,14 +153,12 @@ def bench(
         UsageError: the head ``raw``, of which nothing can be drawn.
         VidgraphError: as a run.
     """
-    budget = ThreadBudget.share_out(threads)
+    budget, resolved = ThreadBudget.share_out(threads), resolve_model(model, weights=weights)
     with ExitStack() as opened, tempfile.TemporaryDirectory(prefix="vidgraph-bench-") as folder:
-        alone = opened.enter_context(load_model(model, weights=weights, requests=1, threads=1, **choices))
+        alone = opened.enter_context(load_model(resolved, requests=1, threads=1, **choices))
         if alone.head == "raw":
             raise UsageError("bench draws what is found, and the head 'raw' finds nothing; leave it out")
-        whole = opened.enter_context(
-            load_model(model, weights=weights, requests=budget.requests, threads=budget.total, **choices)
-        )
+        whole = opened.enter_context(load_model(resolved, requests=budget.requests, threads=budget.total, **choices))
         run_whole = partial(_end_to_end, source, whole, preset=preset, threads=threads, max_pixels=max_pixels)
         run_parts = partial(_parts, source, alone, preset=preset, max_pixels=max_pixels)
         run_whole(Path(folder, "warm.jsonl"), min(frames, 10))
@@ -189,7 +189,7 @@ def _about(source: str, model: Model, budget: ThreadBudget, frames: int, preset:
         "min_score": model.choices.min_score,
         "max_detections": model.choices.max_detections,
         "nms": model.choices.nms,
-        **({"keyframes": str(propagation.keyframes), "batch": propagation.batch} if len(model.graphs) > 1 else {}),
+        **({"keyframes": str(propagation.keyframes), "batch": propagation.batch} if model.key_frames else {}),
         "preset": preset,
         "threads": budget.total,
     }

@@ -18,9 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from ..models.base import Model, load_model
-from ..models.run import named_model, run
-from ..pipeline.frame_result import FrameResult
+from ..models.load import load_model
+from ..models.model import Model
+from ..models.run import run
+from ..pipeline.results.frame_result import FrameResult
 from .harness import save
 
 SAMPLE_EVERY = 100
@@ -140,9 +141,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--video", action="store_true", help="write an annotated video too")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="also write the figures as JSON")
     options = parser.parse_args(arguments)
-    name, weights = named_model(options.model)
     outputs = ("out.jsonl", "out.mp4") if options.video else ("out.jsonl",)
-    with load_model(name, weights=weights, size=options.size) as model:
+    with load_model(options.model, size=options.size) as model:
         seen = soak(options.source, model, frames=options.frames, warm_up=options.warm_up, outputs=outputs)
         about = {"source": options.source.name, "model": model.name, "outputs": outputs}
     slope, error = seen.slope()

@@ -35,18 +35,18 @@ ERRORS = (
     "StageError",
 )
 
-# Section -> the module that has the names, and the names ("*": its __all__).
+PARTS = ("Source", "Stage", "Sink", "EndReason")
+
+# Section -> the module that has the names, and the names ("*": its __all__, but for what has a section of its own).
 SECTIONS: dict[str, dict[str, tuple[str, ...]]] = {
     "vidgraph": {"vidgraph": ("*",)},
     "Parts of a graph": {
-        "vidgraph.pipeline.stage": ("Source", "Stage", "Sink", "EndReason"),
+        "vidgraph": PARTS,
         "vidgraph.stages": ("*",),
-        "vidgraph.stages.open_source": ("open_source",),
-        "vidgraph.stages.open_sink": ("open_sink",),
     },
     "Engines": {"vidgraph.engines": ("*",)},
     "Kernels": {"vidgraph.kernels": ("*",)},
-    "Errors": {"vidgraph.pipeline.errors": ERRORS},
+    "Errors": {"vidgraph": ERRORS},
 }
 
 TITLES = {"Args": "Arguments"}
@@ -64,7 +64,8 @@ def api_page() -> str:
 
 
 def _names(module: Any, names: tuple[str, ...]) -> list[str]:
-    found = list(module.__all__) if names == ("*",) else list(names)
+    apart = {*ERRORS, *PARTS} if module is vidgraph else set()
+    found = [name for name in module.__all__ if name not in apart] if names == ("*",) else list(names)
     return [name for name in sorted(found, key=lambda n: (n.isupper(), n.lower())) if not name.startswith("__")]
 
 

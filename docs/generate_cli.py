@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from vidgraph.pipeline.cli import build_parser
-from vidgraph.pipeline.cli.options import COMMANDS, Command
+from vidgraph.cli import build_parser
+from vidgraph.cli.options import COMMANDS, Command
 
 INTRO = """# Command line
 

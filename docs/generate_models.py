@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from vidgraph.models.registry import MODELS, ModelRow
+from vidgraph.models.registry import FAMILIES, MODELS, files_of
+from vidgraph.models.variant import ModelRow
 
 INTRO = """# Models
 
@@ -22,18 +23,9 @@ than code, and data sets under others again: check them for your use.
 {rows}
 """
 
-FAMILIES = """## Which file belongs to which name
+FILES = """## Which file belongs to which name
 
-The RetinaFace files of two projects have the same key names and fit into each other's network, with worse results and
-no error: activations and anchors differ. vidgraph knows the published files by their SHA-256 and refuses the wrong
-name. For other files the name decides:
-
-- `retinaface`, `retinaface-resnet50`: trained with Pytorch_Retinaface;
-- `retinaface-1mb`, `retinaface-slim`, `retinaface-rfb`: trained with Face-Detector-1MB-with-landmark.
-
-A YOLACT or YolactEdge file is recognised by its tensors and its name (`--model yolact_edge_54_800000.pth`), and has
-as many classes as it was trained with. Where several models fit, for example YouTube-VIS and COCO variants trained on
-classes of your own, all are named and you choose one.
+{families}
 
 An exported file (`vidgraph export`) carries its configuration; it needs neither the right name by heart nor torch.
 """
@@ -41,7 +33,8 @@ An exported file (`vidgraph export`) carries its configuration; it needs neither
 
 def models_page() -> str:
     rows = "\n".join(_row(row) for row in MODELS.values())
-    return "\n".join([INTRO.format(rows=rows), *map(_section, MODELS.values()), FAMILIES])
+    files = FILES.format(families="\n\n".join(filter(None, map(files_of, FAMILIES))))
+    return "\n".join([INTRO.format(rows=rows), *map(_section, MODELS.values()), files])
 
 
 def _row(row: ModelRow) -> str:
@@ -61,7 +54,7 @@ def _section(row: ModelRow) -> str:
     ]
     for weights in row.weights:
         how = f"`vidgraph pull {row.name}`" if weights.address else "no pinned address; see the source"
-        how = "comes with the package" if weights.shipped else how
+        how = "comes with the package" if weights.pretrained else how
         digest = f", SHA-256 `{weights.sha256}`" if weights.sha256 else ""
         lines.append(f"- Weights: `{weights.file}`: {how}{digest}")
     return "\n".join([*lines, ""])

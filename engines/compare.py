@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..kernels.device import to_host
 from ..pipeline.errors import EngineError
 from .spec import Array, Engine, TensorSpec
 
@@ -47,9 +48,9 @@ def compare(reference: Engine, other: Engine, feeds: Mapping[str, Array]) -> lis
             raise EngineError(
                 f"cannot compare {_title(reference)} with {_title(other)}: {what} are {_list(ours)} and {_list(theirs)}"
             )
-    expected = {name: np.array(array) for name, array in reference.run(feeds).items()}  # the lease may end
+    expected = {name: to_host(array).copy() for name, array in reference.run(feeds).items()}  # the lease may end
     got = other.run(feeds)
-    return [difference(spec.name, expected[spec.name], got[spec.name]) for spec in reference.outputs]
+    return [difference(spec.name, expected[spec.name], to_host(got[spec.name])) for spec in reference.outputs]
 
 
 def difference(output: str, reference: Array, other: Array) -> Difference:

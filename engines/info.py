@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..kernels.device import DEVICES, HOST
 from .cache import cache_limit_bytes, cache_root
 from .open import ENGINES
 from .processor import processor
@@ -22,6 +23,26 @@ def engine_info() -> dict[str, Any]:
         "engines": {name: _describe(name) for name in ENGINES},
         "cache": {"folder": str(cache_root()), "limit_bytes": cache_limit_bytes()},
     }
+
+
+def engine_packages() -> tuple[str, ...]:
+    """Names of the packages that engines need, installed or not."""
+    return tuple(row.package for row in ENGINES.values())
+
+
+def device_info() -> dict[str, str]:
+    """For each kind of device but the processor, what of it can be used here."""
+    return {kind: _device_line(kind) for kind in DEVICES if kind != HOST.kind}
+
+
+def _device_line(kind: str) -> str:
+    rows = [row for row in ENGINES.values() if kind in row.devices]
+    installed = [row.name for row in rows if row.installed]
+    if not rows:
+        return "this version runs on the CPU only"
+    if not installed:
+        return f"no engine for it is installed; pip install 'vidgraph[{rows[0].extra}]'"
+    return f"{DEVICES[kind].count()} found; engines: {', '.join(installed)}"
 
 
 def _describe(name: str) -> dict[str, Any]:

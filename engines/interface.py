@@ -2,23 +2,24 @@
 
 An engine may know them by other names: OpenVINO lets go of nodes that do nothing (Identity, Cast to the same type,
 Dropout) and gives what was before and behind them one set of names, or only the later of the two.
-Source: onnx.proto (field numbers, element types).
+Source: onnx.proto (element types).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..pipeline.errors import EngineError
-from .network import GRAPH, NODE, Raw, fields, messages
+from .onnx_file import lenient_text
 from .spec import TensorSpec, fixed_spec
 
-_INITIALIZER, _INPUT, _OUTPUT = 5, 11, 12  # fields of GraphProto
-_TENSOR_NAME = 8  # TensorProto.name
-_NODE_INPUT, _NODE_OUTPUT = 1, 2  # fields of NodeProto
+if TYPE_CHECKING:
+    from onnx import ModelProto, TensorShapeProto, ValueInfoProto
+
 _DTYPES = {
     1: np.float32, 2: np.uint8, 3: np.int8, 4: np.uint16, 5: np.int16, 6: np.int32, 7: np.int64, 9: np.bool_,
     10: np.float16, 11: np.float64, 12: np.uint32, 13: np.uint64,
@@ -48,11 +49,14 @@ class DeclaredInput:
 
 @dataclass(frozen=True, slots=True)
 class Interface:
-    """Inputs and outputs of an ONNX file in its order; initial values are no inputs, even where it lists them."""
+    """Inputs and outputs of an ONNX file in its order; initial values are no inputs, even where it lists them.
+
+    ``makers`` has, of every tensor that a node makes, the first tensor that the node reads.
+    """
 
     inputs: tuple[DeclaredInput, ...]
     outputs: tuple[str, ...]
-    graph: Raw
+    makers: Mapping[str, str]
 
     def fed_by(self, names: Iterable[str]) -> str | None:
         """The input that a tensor with ``names`` is, or is made of by nodes that an engine let go of; None: none."""
@@ -61,67 +65,36 @@ class Interface:
         own = next((name for name in names if name in known), None)
         if own is not None:
             return own
-        makers = self._makers()
         for name in names:
             passed = {name}
-            while name in makers and makers[name] not in passed:
-                name = makers[name]
+            while name in self.makers and self.makers[name] not in passed:
+                name = self.makers[name]
                 passed.add(name)
             if name in known:
                 return name
         return None
 
-    def _makers(self) -> dict[str, str]:
-        """Of every tensor that a node makes, the first tensor that the node reads."""
-        makers = {}
-        for node in messages(self.graph, NODE):
-            read = [_text(raw) for raw in messages(node, _NODE_INPUT)]
-            if read:
-                makers.update(dict.fromkeys((_text(raw) for raw in messages(node, _NODE_OUTPUT)), read[0]))
-        return makers
+
+def read_interface(model: ModelProto) -> Interface:
+    """Read it from an ONNX file (as ``read_network`` gives it)."""
+    graph = model.graph
+    values = {lenient_text(tensor.name) for tensor in graph.initializer}
+    inputs = tuple(each for each in map(_input, graph.input) if each.name not in values)
+    outputs = tuple(lenient_text(each.name) for each in graph.output)
+    makers = {
+        lenient_text(made): lenient_text(node.input[0]) for node in graph.node if node.input for made in node.output
+    }
+    return Interface(inputs, outputs, makers)
 
 
-def read_interface(data: bytes) -> Interface:
-    """Read it from an ONNX file (whole, as ``read_network`` gives it)."""
-    graph = next(messages(memoryview(data), GRAPH), b"")
-    values: set[str] = set()
-    inputs, outputs = [], []
-    for number, raw in fields(graph):
-        if isinstance(raw, int):
-            continue
-        if number == _INITIALIZER:
-            values.update(_text(name) for name in messages(raw, _TENSOR_NAME))
-        elif number == _INPUT:
-            inputs.append(_input(raw))
-        elif number == _OUTPUT:
-            outputs.append(_name(raw))
-    return Interface(tuple(each for each in inputs if each.name not in values), tuple(outputs), graph)
+def _input(value: ValueInfoProto) -> DeclaredInput:
+    tensor = value.type.tensor_type
+    shape = tuple(map(_length, tensor.shape.dim)) if tensor.HasField("shape") else None
+    return DeclaredInput(lenient_text(value.name), tensor.elem_type, shape)
 
 
-def _input(value: Raw) -> DeclaredInput:
-    """A ``ValueInfoProto`` (type 2) of a ``TypeProto`` (tensor_type 1) of elem_type 1 and shape 2."""
-    element, shape = 0, None
-    for kind in messages(value, 2):
-        for tensor in messages(kind, 1):
-            for number, raw in fields(tensor):
-                if number == 1 and isinstance(raw, int):
-                    element = raw
-                elif number == 2 and not isinstance(raw, int):
-                    shape = tuple(_length(dimension) for dimension in messages(raw, 1))
-    return DeclaredInput(_name(value), element, shape)
-
-
-def _length(dimension: Raw) -> int | str | None:
-    """A length (field 1), or its name (field 2); exporters write -1 too for what is open."""
-    for number, raw in fields(dimension):
-        if number in (1, 2):
-            return _text(raw) if not isinstance(raw, int) else raw if raw < 2**31 else None
-    return None
-
-
-def _name(value: Raw) -> str:
-    return next((_text(raw) for raw in messages(value, 1)), "")
-
-
-def _text(raw: Raw) -> str:
-    return bytes(raw).decode(errors="replace")
+def _length(dimension: TensorShapeProto.Dimension) -> int | str | None:
+    """A length, or its name; exporters write -1 too for what is open."""
+    if dimension.HasField("dim_value"):
+        return dimension.dim_value if 0 <= dimension.dim_value < 2**31 else None
+    return lenient_text(dimension.dim_param) if dimension.HasField("dim_param") else None

@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from ..kernels.device import Tensor
 from ..pipeline.errors import EngineError
-from .network import is_quantised, network_digest, read_network
+from .onnx_file import external_files, is_quantised, network_digest, read_network
 from .pool import Pool
 from .spec import (
     NOT_QUANTISED,
@@ -68,9 +69,9 @@ def open_network(path: Path, options: EngineOptions) -> OnnxRuntimeEngine:
         EngineError: the file cannot be read, has no fixed shapes, or the precision is not the graph's own.
         NetworkRefused: it has an operator that ONNX Runtime does not know, or the like.
     """
-    data = read_network(path)
-    network_digest(path, data)  # says in one line what is wrong with the files
-    quantised = is_quantised(data)
+    model = read_network(path)
+    network_digest(path, external_files(model))  # says in one line what is wrong with the files
+    quantised = is_quantised(model)
     if quantised:
         check_quantised(path.name, options.precision)
     elif options.precision == "int8":
@@ -148,13 +149,13 @@ class OnnxRuntimeEngine:
     def _float_precision(self) -> str:
         return "fp16" if any(spec.dtype == np.float16 for spec in self.inputs) else "fp32"
 
-    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+    def run(self, feeds: Mapping[str, Tensor]) -> dict[str, Array]:
         """Run the network once.
 
         Raises:
             EngineError: the feeds do not fit, the engine is closed, or ONNX Runtime fails.
         """
-        check_feeds(self.name, self.inputs, feeds)
+        feeds = check_feeds(self.name, self.inputs, feeds)
         with self._sessions.take() as session:
             try:
                 answers = session.run(self._output_names, {name: np.ascontiguousarray(a) for name, a in feeds.items()})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import logging
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,8 +11,10 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
-from typing import TypeVar
+from typing import Literal, TypeVar
 
+from ..kernels.device import DEVICES, HOST, Device
+from ..pipeline.environment import note_package
 from ..pipeline.errors import EngineError, MissingExtraError, UsageError
 from .spec import Engine, EngineOptions, NetworkRefused, Port
 
@@ -34,12 +35,17 @@ class EngineRow:
     module: str  # relative to this folder, or absolute
     package: str  # what must be importable
     extra: str  # what installs it
-    devices: tuple[str, ...] = ("cpu",)
+    devices: tuple[str, ...] = ("cpu",)  # kinds of kernels.device.DEVICES
+    wants: Literal["host", "device"] = "host"  # where it takes and gives arrays: in host memory, or where it runs
 
     @property
     def installed(self) -> bool:
         """Whether its package can be found; nothing is imported."""
         return find_spec(self.package) is not None
+
+    def runs_on(self, device: str) -> bool:
+        """Whether it runs on ``cpu`` or ``cuda:N``."""
+        return Device.of(device).kind in self.devices
 
     def load(self) -> ModuleType:
         """Import its module.
@@ -49,6 +55,7 @@ class EngineRow:
         """
         if not self.installed:
             raise MissingExtraError(f"engine {self.name!r}", self.extra)
+        note_package(self.package)
         return import_module(self.module, __package__)
 
 
@@ -76,9 +83,9 @@ def open_engine(
 
     Args:
         path: the network.
-        engine: a name of ``ENGINES``, or ``auto``: the first installed one that takes the network (OpenVINO, then
-            ONNX Runtime; a warning says where it is not the first).
-        device: ``auto``, ``cpu`` or ``cuda:N``.
+        engine: a name of ``ENGINES``, or ``auto``: the first installed one for the device that takes the network
+            (OpenVINO, then ONNX Runtime; a warning says where it is not the first).
+        device: ``auto`` (the first kind that this machine has and an installed engine runs on), ``cpu`` or ``cuda:N``.
         precision: ``auto`` (bf16 where the processor computes it natively, else fp32), ``fp32``,
             ``bf16``, ``fp16``, ``int8``.
         requests: how many threads may run it at the same time; further ones wait.
@@ -99,22 +106,25 @@ def open_engine(
     options = EngineOptions(chosen, precision, requests, threads, deterministic)
 
     def open_with(row: EngineRow) -> Engine:
-        if chosen not in row.devices:
+        if not row.runs_on(chosen):
+            others = [other.name for other in ENGINES.values() if other.installed and other.runs_on(chosen)]
+            title = DEVICES[Device.of(chosen).kind].title
+            cure = f"engine {others[0]!r} runs there" if others else f"no {title} engine is installed. Use device cpu"
             raise EngineError(
-                f"cannot run {path.name} on {chosen}: engine {row.name!r} runs on {', '.join(row.devices)} "
-                "and no CUDA engine is installed. Use device cpu"
+                f"cannot run {path.name} on {chosen}: engine {row.name!r} runs on {', '.join(row.devices)} and {cure}"
             )
         opened: Engine = row.load().open_network(path, options)
         return opened
 
-    return first_that_takes(engine, path.name, open_with)
+    return first_that_takes(engine, chosen, path.name, open_with)
 
 
-def first_that_takes(engine: str, name: str, open_with: Callable[[EngineRow], Opened]) -> Opened:
+def first_that_takes(engine: str, device: str, name: str, open_with: Callable[[EngineRow], Opened]) -> Opened:
     """What ``open_with`` makes with an engine; with ``auto``, with the first installed one that takes the network.
 
     Args:
         engine: a name of ``ENGINES``, or ``auto``.
+        device: where it is to run, as :func:`choose_device` gives it.
         name: what messages call the network.
         open_with: opens it, or everything that is to run in one engine.
 
@@ -123,11 +133,12 @@ def first_that_takes(engine: str, name: str, open_with: Callable[[EngineRow], Op
         EngineError: what ``open_with`` raises; of ``auto``, where no engine takes the network, with the reason of each
             and what to install.
     """
+    first = choose_engine(engine, device)
     if engine.lower() != "auto":
-        return open_with(choose_engine(engine))
-    choose_engine(engine)  # there is one
+        return open_with(first)
     refused: dict[str, EngineError] = {}
-    for row in (row for row in ENGINES.values() if row.installed):
+    others = (row for row in ENGINES.values() if row is not first and row.installed and row.runs_on(device))
+    for row in (first, *others):
         try:
             opened = open_with(row)
         except EngineError as error:
@@ -139,14 +150,14 @@ def first_that_takes(engine: str, name: str, open_with: Callable[[EngineRow], Op
             reasons = "; ".join(f"{other} refuses it ({_reason(error)})" for other, error in refused.items())
             _say_once(f"{name} runs in {row.name}: {reasons}")
         return opened
-    raise _none_takes(refused) from next(iter(refused.values()))
+    raise _none_takes(refused, device) from next(iter(refused.values()))
 
 
-def _none_takes(refused: dict[str, EngineError]) -> EngineError:
+def _none_takes(refused: dict[str, EngineError], device: str) -> EngineError:
     """The error of ``auto``: why each engine does not take a network, and which others there are."""
     first, *rest = refused.items()
     said = [str(first[1]), *(f"nor with {engine}: {_reason(error)}" for engine, error in rest)]
-    missing = [row for row in ENGINES.values() if not row.installed]
+    missing = [row for row in ENGINES.values() if not row.installed and row.runs_on(device)]
     said += [f"{row.name} may run it: pip install 'vidgraph[{row.extra}]'" for row in missing]
     return EngineError("; ".join(said))
 
@@ -190,11 +201,11 @@ def read_ports(path: Path, name: str, *, engine: str = "auto") -> tuple[Port, ..
         return best
     if not refused:
         raise EngineError(f"cannot read {name}: no installed engine infers shapes")
-    raise _none_takes(refused) if engine.lower() == "auto" else next(iter(refused.values()))
+    raise _none_takes(refused, "cpu") if engine.lower() == "auto" else next(iter(refused.values()))
 
 
-def choose_engine(name: str) -> EngineRow:
-    """The row of an engine by name, or for ``auto`` the first installed one.
+def choose_engine(name: str, device: str = "cpu") -> EngineRow:
+    """The row of an engine by name, or for ``auto`` the first installed one that runs on ``device``, else the first.
 
     Raises:
         UsageError: no such engine.
@@ -202,9 +213,9 @@ def choose_engine(name: str) -> EngineRow:
     """
     name = name.lower()
     if name == "auto":
-        for row in ENGINES.values():
-            if row.installed:
-                return row
+        installed = [row for row in ENGINES.values() if row.installed]
+        for row in [row for row in installed if row.runs_on(device)] or installed:
+            return row
         raise MissingExtraError("running a network", next(iter(ENGINES.values())).extra)
     if name not in ENGINES:
         raise _unknown("engine", name, ("auto", *ENGINES))
@@ -212,17 +223,30 @@ def choose_engine(name: str) -> EngineRow:
 
 
 def choose_device(name: str) -> str:
-    """``cpu`` or ``cuda:N`` for a device as the user wrote it.
+    """``cpu`` or ``cuda:N`` for a device as the user wrote it; ``auto``: the first there is that an engine runs on.
 
     Raises:
         UsageError: it is neither ``auto``, ``cpu``, ``cuda`` nor ``cuda:N``.
     """
     name = name.lower()
-    if name in ("auto", "cpu"):
-        return "cpu"
-    if match := re.fullmatch(r"cuda(?::(\d+))?", name):
-        return f"cuda:{int(match[1] or 0)}"
-    raise _unknown("device", name, ("auto", "cpu", "cuda:0"))
+    if name == "auto":
+        served = {kind for row in ENGINES.values() if row.installed for kind in row.devices}
+        return next((str(Device(kind)) for kind, row in DEVICES.items() if kind in served and row.count()), str(HOST))
+    kind, colon, index = name.partition(":")
+    if kind in DEVICES and (index.isdecimal() if colon and kind != HOST.kind else not colon):
+        return str(Device(kind, int(index or 0)))
+    raise _unknown("device", name, ("auto", *sorted(str(Device(kind)) for kind in DEVICES)))
+
+
+def place_of_arrays(engine: str, device: str) -> Device:
+    """Where the arrays lie that an engine takes and gives.
+
+    Args:
+        engine: a name of ``ENGINES``, or ``auto``.
+        device: as :func:`choose_device` gives it.
+    """
+    place = Device.of(device)
+    return place if place != HOST and choose_engine(engine, device).wants == "device" else HOST
 
 
 def _unknown(what: str, name: str, known: Iterable[str]) -> UsageError:

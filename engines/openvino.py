@@ -27,12 +27,14 @@ from typing import Any
 
 import numpy as np
 
+from .._version import __version__
+from ..kernels.device import Tensor
 from ..pipeline.errors import EngineError
 from .cache import discard, find_or_build, key_of
 from .compare import random_feeds
 from .forks import ForkGuard
 from .interface import Interface, read_interface
-from .network import is_quantised, network_digest, read_network
+from .onnx_file import external_files, is_quantised, network_digest, read_network
 from .openvino_errors import one_line
 from .pool import Pool
 from .processor import processor
@@ -110,14 +112,15 @@ def open_network(path: Path, options: EngineOptions) -> OpenVINOEngine:
         NetworkRefused: OpenVINO cannot compile it.
     """
     _FORKS.begin(path.name)
-    data = read_network(path)
-    precision = _choose_precision(path.name, options.precision, quantised=is_quantised(data))
-    digest = network_digest(path, data)
+    model = read_network(path)
+    precision = _choose_precision(path.name, options.precision, quantised=is_quantised(model))
+    digest, interface = network_digest(path, external_files(model)), read_interface(model)
+    del model  # the weights in it, before they are read again
     if precision != "int8":
         compiled = _compile_cached(path, digest, precision, precision, options)
     else:
         compiled = _compile_quantised(path, digest, options)
-    return OpenVINOEngine(path.name, compiled, read_interface(data), options=options, precision=precision)
+    return OpenVINOEngine(path.name, compiled, interface, options=options, precision=precision)
 
 
 def read_ports(path: Path, name: str) -> tuple[Port, ...]:
@@ -144,12 +147,6 @@ def _lengths(port: Any) -> tuple[int | None, ...] | None:
     if shape.rank.is_dynamic:
         return None
     return tuple(None if length.is_dynamic else length.get_length() for length in shape)
-
-
-def _own_version() -> str:
-    from .. import __version__
-
-    return __version__
 
 
 def _choose_precision(name: str, asked: str, *, quantised: bool) -> str:
@@ -207,7 +204,7 @@ def _compile_cached(path: Path, digest: str, precision: str, rest: str, options:
     config = _configuration(precision, rest, options)
     key = key_of(
         *(digest, options.device, precision, repr(sorted(config.items()))),
-        *("openvino", str(ov.__version__), _own_version(), sys.platform, platform.machine()),
+        *("openvino", str(ov.__version__), __version__, sys.platform, platform.machine()),
         *(processor().model, *sorted(processor().flags), os.environ.get("ONEDNN_MAX_CPU_ISA", "")),
     )
     compiled = None
@@ -346,22 +343,22 @@ class OpenVINOEngine:
         self._requests = Pool(name, [_Request(compiled) for _ in range(options.requests)])
         self._local = threading.local()
 
-    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+    def run(self, feeds: Mapping[str, Tensor]) -> dict[str, Array]:
         """Run the network once; the outputs are this thread's until it runs the engine again.
 
         Raises:
             EngineError: the feeds do not fit, the engine is closed, or OpenVINO fails.
         """
-        check_feeds(self.name, self.inputs, feeds)
+        given = check_feeds(self.name, self.inputs, feeds)
         _FORKS.check(self.name)
         buffers = self._thread_buffers()
         with self._requests.take() as request:
             try:
-                request.infer([feeds[name] for name in self._taken], buffers)
+                request.infer([given[name] for name in self._taken], buffers)
             except RuntimeError as error:
                 raise EngineError(f"{self.name}: openvino failed: {one_line(error)}") from error
         for index, name in self._copied.items():
-            np.copyto(buffers.arrays[index], feeds[name])
+            np.copyto(buffers.arrays[index], given[name])
         return {spec.name: array for spec, array in zip(self.outputs, buffers.arrays, strict=True)}
 
     def _thread_buffers(self) -> _Buffers:

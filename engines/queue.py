@@ -8,18 +8,18 @@ from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from typing import Any
 
-import numpy as np
-
+from ..kernels.device import Tensor, concatenate
 from ..pipeline.errors import EngineError
-from .spec import Array, Engine, check_feeds
+from .spec import Engine, check_feeds
 
-Outputs = dict[str, Array]
+Outputs = Mapping[str, Any]
 
 
 @dataclass(slots=True, eq=False)
 class _Request:
-    feeds: Mapping[str, Array]
+    feeds: Mapping[str, Tensor]
     stream_id: str
     due: float  # time.monotonic() at which it stops waiting for others
     future: Future[Outputs] = field(default_factory=Future)
@@ -67,7 +67,7 @@ class EngineQueue:
         for worker in self._workers:
             worker.start()
 
-    def submit(self, feeds: Mapping[str, Array], *, stream_id: str = "") -> Future[Outputs]:
+    def submit(self, feeds: Mapping[str, Tensor], *, stream_id: str = "") -> Future[Outputs]:
         """Ask for one run; the arrays must stay as they are until the future is done.
 
         Errors, wrong feeds among them, are the future's.
@@ -84,7 +84,7 @@ class EngineQueue:
             self._refuse_if_closed()
             self._streams.setdefault(stream_id, deque()).append(request)
             try:
-                check_feeds(single.name, single.inputs, feeds)
+                check_feeds(single.name, single.inputs, feeds, device=None)
             except EngineError as error:
                 request.outcome = error
             else:
@@ -155,10 +155,8 @@ class EngineQueue:
         if len(batch) == 1:
             feeds = batch[0].feeds
         else:
-            feeds = {
-                spec.name: np.concatenate([request.feeds[spec.name] for request in batch]) for spec in engine.inputs
-            }
-        owned = {name: np.array(array) for name, array in engine.run(feeds).items()}
+            feeds = {spec.name: concatenate([request.feeds[spec.name] for request in batch]) for spec in engine.inputs}
+        owned = {name: array.copy() for name, array in engine.run(feeds).items()}
         return [_part(owned, row, len(batch)) for row in range(len(batch))]
 
     def _deliver(self, batch: list[_Request]) -> None:
@@ -185,7 +183,7 @@ class EngineQueue:
 
 def _part(outputs: Outputs, row: int, size: int) -> Outputs:
     """Views of the rows of one request; an output may have several rows per request."""
-    parts: Outputs = {}
+    parts: dict[str, Any] = {}
     for name, array in outputs.items():
         rows = len(array) // size
         parts[name] = array[row * rows : (row + 1) * rows]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping
 
+from ..kernels.device import Tensor
 from ..pipeline.errors import EngineError
 from .spec import Array, TensorSpec, check_feeds
 
@@ -37,7 +38,7 @@ class ReplayEngine:
         self._lock = threading.Lock()
         self._closed = False
 
-    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+    def run(self, feeds: Mapping[str, Tensor]) -> dict[str, Array]:
         """Check ``feeds`` and give the next recorded outputs."""
         check_feeds(self.name, self.inputs, feeds)  # the one check all engines share
         with self._lock:

@@ -9,6 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from ..kernels.device import HOST, Device, DeviceArray, Tensor, device_of
 from ..pipeline.errors import EngineError
 
 Array = NDArray[Any]
@@ -103,7 +104,8 @@ class Engine(Protocol):
     ``run`` checks its feeds with :func:`check_feeds` and may be called from several threads at once;
     more callers than requests wait for one another. Its outputs are leases: they stay as they are
     until the **same thread** runs the **same engine** again, whatever other threads do, and are
-    copied by whoever needs them longer. Feeds are only read, and only during the call.
+    copied by whoever needs them longer. Feeds are only read, and only during the call. Where both lie is
+    said by the engine's row: in host memory, or on ``device``.
 
     ``close`` waits for runs under way, may be called twice, and makes later runs an ``EngineError``.
     """
@@ -130,7 +132,7 @@ class Engine(Protocol):
     @property
     def outputs(self) -> tuple[TensorSpec, ...]: ...
 
-    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]: ...
+    def run(self, feeds: Mapping[str, Tensor]) -> Mapping[str, Tensor]: ...
 
     def close(self) -> None: ...
 
@@ -171,27 +173,34 @@ def fixed_spec(owner: str, name: str, dtype: DTypeLike, shape: Sequence[int | st
     return TensorSpec(name, np.dtype(dtype), lengths)
 
 
-def check_feeds(owner: str, specs: tuple[TensorSpec, ...], feeds: Mapping[str, Array]) -> None:
-    """Raise unless ``feeds`` has exactly the arrays that ``specs`` ask for.
+def check_feeds(
+    owner: str, specs: tuple[TensorSpec, ...], feeds: Mapping[str, Tensor], device: Device | None = HOST
+) -> Mapping[str, Any]:
+    """Raise unless ``feeds`` has exactly the arrays that ``specs`` ask for; gives them back.
 
     Args:
         owner: who is asked, named first in the message.
         specs: the engine's inputs.
-        feeds: input name -> host array.
+        feeds: input name -> array.
+        device: where they have to lie; None: anywhere.
 
     Raises:
-        EngineError: an input is missing or unknown, or has another dtype or shape.
+        EngineError: an input is missing or unknown, lies elsewhere, or has another dtype or shape.
     """
     for spec in specs:
         array = feeds.get(spec.name)
         if array is None:
             given = ", ".join(repr(name) for name in feeds) or "nothing"
             raise EngineError(f"{owner}: input {spec.name!r} ({spec}) is missing; given: {given}")
-        if not isinstance(array, np.ndarray):
+        if not isinstance(array, np.ndarray) and not isinstance(array, DeviceArray):
             raise EngineError(f"{owner}: input {spec.name!r} must be {spec}, got a {type(array).__name__}")
+        if device is not None and device_of(array) != device:
+            where, got = ("in host memory" if place == HOST else f"on {place}" for place in (device, device_of(array)))
+            raise EngineError(f"{owner}: input {spec.name!r} must lie {where}, got one {got}; copy it with to_device()")
         if array.shape != spec.shape or array.dtype != spec.dtype:
             raise EngineError(f"{owner}: input {spec.name!r} must be {spec}, got {array.dtype} {list(array.shape)}")
     if len(feeds) != len(specs):
         known = {spec.name for spec in specs}
         extra = ", ".join(repr(name) for name in feeds if name not in known)
         raise EngineError(f"{owner}: unknown input {extra}; takes: {', '.join(repr(s.name) for s in specs)}")
+    return feeds

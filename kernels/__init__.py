@@ -1,65 +1,36 @@
 """Pixel and box arithmetic: one folder per kernel, each with a C++ twin, a NumPy reference and a place for CUDA.
 
-Kernels take and give NumPy arrays in host memory, run on the calling thread and release the GIL. The
-compiled code exists for several instruction sets and gives the same bits on each;
-:func:`instruction_set` says which one runs, and ``VIDGRAPH_ISA=baseline|avx2|avx512`` in the
-environment caps it.
+Kernels take and give NumPy arrays in host memory, run on the calling thread and release the GIL. Given arrays on a
+device (:class:`DeviceArray`, all on one), they run there and give their results there, or say that there is no such
+kernel; where an annotation says ``NDArray``, it is then a ``DeviceArray`` of that dtype.
+
+The compiled code exists for several instruction sets and gives the same bits on each; :func:`instruction_set` says
+which one runs, and ``VIDGRAPH_ISA=baseline|avx2|avx512`` in the environment caps it.
 """
 
-from __future__ import annotations
+from types import ModuleType as _Module
 
-from ._native import instruction_set
-from .assemble_masks import assemble_masks, expected_mask_iou
-from .best_classes import best_classes
-from .class_nms import class_nms
-from .confident_rows import confident_rows
-from .draw import draw_boxes, draw_labels, draw_masks, draw_points
-from .draw_segments import draw_segments
-from .fast_nms import cross_class_fast_nms, fast_nms, traditional_nms
-from .label_map import label_map
-from .label_runs import label_runs
-from .mask_codes import encode_runs, mask_outlines, rle_counts
-from .nms import nms
-from .pixel_formats import PIXEL_FORMATS, PlaneLayout
-from .preprocess import preprocess
-from .rotate import rotate
-from .shade_surfaces import SurfaceTable, shade_surfaces
-from .ssd import decode_boxes, decode_points, ssd_priors
-from .to_rgb import to_rgb
-from .top_scores import top_scores
-from .warp_features import warp_features
+from ._native import instruction_set as instruction_set
+from .assemble_masks import *
+from .best_classes import *
+from .class_nms import *
+from .confident_rows import *
+from .device import *
+from .draw import *
+from .draw_segments import *
+from .exchange import *
+from .fast_nms import *
+from .label_map import *
+from .label_runs import *
+from .mask_codes import *
+from .nms import *
+from .pixel_formats import *
+from .preprocess import *
+from .rotate import *
+from .shade_surfaces import *
+from .ssd import *
+from .to_rgb import *
+from .top_scores import *
+from .warp_features import *
 
-__all__ = [
-    "PIXEL_FORMATS",
-    "PlaneLayout",
-    "SurfaceTable",
-    "assemble_masks",
-    "best_classes",
-    "class_nms",
-    "confident_rows",
-    "cross_class_fast_nms",
-    "decode_boxes",
-    "decode_points",
-    "draw_boxes",
-    "draw_labels",
-    "draw_masks",
-    "draw_points",
-    "draw_segments",
-    "encode_runs",
-    "expected_mask_iou",
-    "fast_nms",
-    "instruction_set",
-    "label_map",
-    "label_runs",
-    "mask_outlines",
-    "nms",
-    "preprocess",
-    "rle_counts",
-    "rotate",
-    "shade_surfaces",
-    "ssd_priors",
-    "to_rgb",
-    "top_scores",
-    "traditional_nms",
-    "warp_features",
-]
+__all__ = sorted(name for name, found in globals().items() if name[0] != "_" and not isinstance(found, _Module))

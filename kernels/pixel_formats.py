@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from .arrays import require_host
+from .arrays import place_of
+from .device import HOST, Device, Tensor
 from .scalars import check_extent, shown
+from .twins import twin_module
+
+__all__ = ("PIXEL_FORMATS", "PlaneLayout")
 
 Kind = Literal["planar", "semi_planar", "gray", "packed_rgb"]
 
@@ -64,8 +67,8 @@ class PlaneLayout:
             return ((height, width), (*chroma, 2))
         return ((height, width), chroma, chroma)
 
-    def check(self, planes: Sequence[NDArray[Any]]) -> None:
-        """Refuse planes that are not a picture of this format.
+    def check(self, planes: Sequence[Tensor]) -> Device:
+        """Refuse planes that are not a picture of this format; gives the device on which all of them lie.
 
         Rows may be padded (any stride between rows); the samples of one row must be adjacent. Samples of two bytes
         lie at even addresses.
@@ -83,8 +86,10 @@ class PlaneLayout:
         shapes = self.shapes(height, width)
         if len(planes) != len(shapes):
             raise ValueError(f"{self.name}: expected {len(shapes)} planes, got {len(planes)}")
+        place = HOST if type(first) is np.ndarray else None
         for index, (plane, shape) in enumerate(zip(planes, shapes, strict=True)):
-            require_host(plane, f"{self.name}: plane {index}")
+            if type(plane) is not np.ndarray or place is not HOST:
+                place = place_of(plane, f"{self.name}: plane {index}", place)
             if plane.dtype != self.dtype or plane.shape != shape:
                 raise ValueError(
                     f"{self.name}: plane {index} must be {self.dtype} {list(shape)} for a picture of "
@@ -97,6 +102,7 @@ class PlaneLayout:
                 )
             if self.bits > 8 and not plane.flags.aligned:
                 raise ValueError(f"{self.name}: plane {index} must lie at even addresses; copy it with numpy.copy")
+        return place or HOST
 
     def _wanted(self, height: str, width: str) -> str:
         return f"{self.dtype} [{height}, {width}{', 3' if self.kind == 'packed_rgb' else ''}] and not empty"
@@ -106,7 +112,7 @@ def _shape(array: Any) -> list[int]:
     return list(getattr(array, "shape", ()))
 
 
-def _rows_contiguous(plane: NDArray[Any]) -> bool:
+def _rows_contiguous(plane: Tensor) -> bool:
     expected = plane.itemsize
     for size, stride in zip(plane.shape[:0:-1], plane.strides[:0:-1], strict=True):
         if size > 1 and stride != expected:
@@ -132,11 +138,12 @@ PIXEL_FORMATS: dict[str, PlaneLayout] = {
 }
 
 
-def layout_of(owner: str, format: str, planes: Sequence[NDArray[Any]]) -> tuple[PlaneLayout, tuple[NDArray[Any], ...]]:
-    """Look ``format`` up and check ``planes`` against it; gives the layout, and the planes that were checked.
+def layout_of(owner: str, format: str, planes: Sequence[Tensor]) -> tuple[PlaneLayout, tuple[Any, ...], Device]:
+    """Look ``format`` up and check ``planes`` against it; gives the layout, the planes that were checked, their device.
 
     Raises:
-        ValueError: the format is unknown, or the planes do not fit it; the message starts with ``owner``.
+        ValueError: the format is unknown, the planes do not fit it, or the kernel ``owner``, with which the message
+            starts, has no twin where they lie.
     """
     layout = PIXEL_FORMATS.get(format) if isinstance(format, str) else None
     if layout is None:
@@ -146,10 +153,12 @@ def layout_of(owner: str, format: str, planes: Sequence[NDArray[Any]]) -> tuple[
     except TypeError:
         raise ValueError(f"{owner}: planes must be the arrays of a picture, got {shown(planes)}") from None
     try:
-        layout.check(held)
+        device = layout.check(held)
     except ValueError as error:
         raise ValueError(f"{owner}: {error}") from None
-    return layout, held
+    if device is not HOST:
+        twin_module(owner, device)
+    return layout, held, device
 
 
 def matrix_weights(owner: str, layout: PlaneLayout, matrix: str) -> tuple[float, float]:

@@ -1,12 +1,13 @@
-"""Models: one folder each, one row each in ``MODELS``."""
+"""Models: a folder for each family, and how one is loaded and run."""
 
 from __future__ import annotations
 
-from .base import Model, load_model
-from .export import export
-from .family import OutputKeys
-from .pull import pull
-from .registry import MODELS, ModelRow, find_model
-from .stream import ModelStream
+from ..pipeline.results.format import ResultKeys
+from .export.export import export
+from .load import load_model
+from .model import Model, ModelStream
+from .registry import MODELS, find_model
+from .variant import ModelRow
+from .weights.download import pull
 
-__all__ = ["MODELS", "Model", "ModelRow", "ModelStream", "OutputKeys", "export", "find_model", "load_model", "pull"]
+__all__ = ["MODELS", "Model", "ModelRow", "ModelStream", "ResultKeys", "export", "find_model", "load_model", "pull"]

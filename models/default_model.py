@@ -6,16 +6,17 @@ import os
 from collections.abc import Sequence
 
 from ..pipeline.errors import UsageError
-from ..stages.world.settings import is_world
-from .registry import MODELS, ModelRow
-from .weights import weights_here
+from ..stages.sources.synthetic.settings import is_synthetic
+from .registry import MODELS
+from .variant import ModelRow
+from .weights.find import weights_here
 
-WORLD_MODEL = "yolact-edge-tiny"
-"""It comes with the package, trained on the drawn world."""
+SYNTHETIC_MODEL = "yolact-edge-tiny"
+"""It comes with the package, trained on synthetic scenes."""
 
 
 def default_model(addresses: Sequence[str | os.PathLike[str]]) -> str:
-    """The name of the model for sources of the drawn world; nothing else has one.
+    """The name of the model for sources of synthetic scenes; nothing else has one.
 
     Args:
         addresses: of the sources; of none at all, so that what is said is that there are none.
@@ -24,12 +25,12 @@ def default_model(addresses: Sequence[str | os.PathLike[str]]) -> str:
         UsageError: another kind of source; the message names the models with weights on this machine.
     """
     if all(map(_world, addresses)):
-        return WORLD_MODEL
+        return SYNTHETIC_MODEL
     ready = ", ".join(f"{row.name} (trained on: {row.trained_on})" for row in models_here())
     here = f"weights on this machine are those of {ready}" if ready else "no weights are on this machine"
     raise UsageError(
         f"no model was given (--model NAME, in Python model=NAME); {here}; vidgraph models lists all, and "
-        f"vidgraph pull NAME gets weights. Only the drawn world (synth:street) has a model of its own: "
+        f"vidgraph pull NAME gets weights. Only synthetic scenes (synth:street) have a model of their own: "
         f"trained on it, it would find nothing in real video"
     )
 
@@ -41,4 +42,4 @@ def models_here() -> list[ModelRow]:
 
 def _world(address: str | os.PathLike[str]) -> bool:
     text = os.fspath(address)
-    return is_world(text) or is_world(text.partition("=")[2])  # NAME=ADDRESS names the stream
+    return is_synthetic(text) or is_synthetic(text.partition("=")[2])  # NAME=ADDRESS names the stream

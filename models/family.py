@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from numpy.typing import NDArray
 
-from ..pipeline.packet import DETECTIONS, LANDMARKS, PANOPTIC, TENSORS, Key
+from ..pipeline.packet import Key
+from ..pipeline.results.format import ResultKeys
 from ..pipeline.stage import Stage
-from ..stages.infer import RawOutputs
+from ..stages.inference.infer import Infer, RawOutputs
+from ..stages.inference.runners import GraphRunners, OpenEngine, QueueRunner
+from .options import PostprocessOptions
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from ..pipeline.detections import Detections
-    from ..pipeline.landmarks import Landmarks
-    from ..pipeline.panoptic import PanopticMap
-    from ..pipeline.tensors import Tensors
+    from .inference import Inference, Propagation
 
 Arrays = dict[str, NDArray[Any]]
-Take = Callable[[Mapping[str, NDArray[Any]]], Arrays]
+OutputSelector = Callable[[Mapping[str, NDArray[Any]]], Arrays]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class InputFormat:
         long_side: default length of the longer side, in pixels.
         stretch: the input is a square of that side, and the picture fills it whatever its aspect.
         size: default height and width, where that is no square; with ``stretch`` only.
-        single_positions: the official code resizes with PyTorch, see :func:`..kernels.preprocess`.
+        torch_resize: the official code resizes with PyTorch, see :func:`..kernels.preprocess`.
         dtype: ``float32``, ``float16`` or ``uint8``.
         layout: ``nchw``, or ``nhwc``: [B, H, W, 3].
     """
@@ -48,7 +48,7 @@ class InputFormat:
     pad: tuple[int, int, int]
     long_side: int
     stretch: bool = False
-    single_positions: bool = False
+    torch_resize: bool = False
     size: tuple[int, int] | None = None
     dtype: str = "float32"
     layout: str = "nchw"
@@ -71,37 +71,6 @@ class GraphShape:
     tables: dict[str, NDArray[Any]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Choices:
-    """What a caller may choose about the results; None is the model's default.
-
-    Attributes:
-        min_score: rows must score more than this, in [0, 1].
-        nms_iou: boxes that overlap a better one by more than this are dropped, in [0, 1].
-        max_detections: rows kept at most.
-        classes: numbers of the classes to keep.
-        labels: names to use in place of the model's own, one per class.
-        nms: which suppression, where the model has several.
-    """
-
-    min_score: float | None = None
-    nms_iou: float | None = None
-    max_detections: int | None = None
-    classes: tuple[int, ...] | None = None
-    labels: tuple[str, ...] | None = None
-    nms: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class OutputKeys:
-    """Under which keys a model puts its results, so that two models coexist in one graph."""
-
-    detections: Key[Detections] = DETECTIONS
-    landmarks: Key[Landmarks] = LANDMARKS
-    panoptic: Key[PanopticMap] = PANOPTIC
-    tensors: Key[Tensors] = TENSORS
-
-
 class Family(Protocol):
     """The implementation of one folder of models; a class that inherits this has the defaults given here.
 
@@ -112,7 +81,38 @@ class Family(Protocol):
         """Names of the exported graphs; the first needs nothing but the picture."""
         return ("",)
 
-    def renamed(self, key: str) -> str | None:
+    def key_frames(self, name: str) -> bool:
+        """Whether it is a video model, see :class:`.key_frames.KeyFrameFamily`."""
+        return False
+
+    def open_runner(
+        self, name: str, open_engine: OpenEngine, *, batch: int, requests: int, propagation: Propagation
+    ) -> Any:
+        """What runs the graphs for one input size: ``close`` and ``first``, an engine, besides what the stages want.
+
+        By default the graphs run one after the other, each on what those before it give and it takes.
+
+        Args:
+            name: of the model.
+            open_engine: opens the engine of a batch size and a graph.
+            batch: inputs in one run, at most.
+            requests: runs at one time.
+            propagation: of a model with key frames.
+        """
+        graphs = self.graphs(name)
+        if len(graphs) == 1:
+            return QueueRunner.open(open_engine, graphs[0], batch=batch, requests=requests)
+        return GraphRunners.open(open_engine, graphs, batch=batch, requests=requests)
+
+    def infer(self, name: str, given: Inference) -> list[Stage]:
+        """The stages from a frame to what is kept of the network's outputs; by default it sees the whole frame."""
+        form = self.input_format(name)
+        infer = Infer(
+            given.engines, form.name, given.input_key, given.key, given.select_outputs, name=f"{given.prefix}infer"
+        )
+        return [given.preprocess(form), infer]
+
+    def rename_key(self, key: str) -> str | None:
         """What the network calls the tensor that a published file calls ``key``; None: not needed, ignored."""
         return key
 
@@ -128,11 +128,11 @@ class Family(Protocol):
         """This family for an exported file with these settings."""
         return self
 
-    def told_by_tensors(self, name: str) -> bool:
+    def identifiable_by_shapes(self, name: str) -> bool:
         """Whether a file with the tensors of this model is taken for it; else its name, or the caller, must say so."""
         return True
 
-    def likely(self, names: list[str], shapes: Mapping[str, tuple[int, ...]]) -> list[str]:
+    def rank_candidates(self, names: list[str], shapes: Mapping[str, tuple[int, ...]]) -> list[str]:
         """Of ``names`` that all fit a file, those that its tensors, with their own names, speak for."""
         return names
 
@@ -158,18 +158,14 @@ class Family(Protocol):
     def point_names(self, name: str) -> tuple[str, ...]:
         """Names of the points of each object; empty where the model gives none."""
 
-    def kept_in_float(self, name: str) -> tuple[str, ...]:
+    def int8_excluded_nodes(self, name: str) -> tuple[str, ...]:
         """Patterns (:func:`re.match`) of the names of nodes in exported graphs that quantising leaves as they are."""
         return ()
 
-    def gives(self, name: str, keys: OutputKeys) -> frozenset[Key[Any]]:
-        """Those of ``keys`` under which there may be results."""
-        return frozenset({keys.detections, keys.landmarks, keys.panoptic})
-
-    def take(self, name: str, choices: Choices) -> Take:
+    def select_outputs(self, name: str, choices: PostprocessOptions) -> OutputSelector:
         """What to keep of the engine's outputs (batch of one), as arrays of their own."""
 
     def postprocess(
-        self, name: str, choices: Choices, *, raw: Key[RawOutputs], keys: OutputKeys, stage_name: str
+        self, name: str, choices: PostprocessOptions, *, raw: Key[RawOutputs], keys: ResultKeys, stage_name: str
     ) -> Stage:
-        """The stage that makes results in displayed pixels of what :meth:`take` kept."""
+        """The stage that makes results in displayed pixels of what :meth:`select_outputs` kept."""

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..pipeline.errors import SourceError, UsageError, redact
-from ..pipeline.picture import Picture
-from ..stages.images import is_image, read_image_file
-from ..stages.picture_count import how_to_play
+from ..pipeline.types.picture import Picture
+from ..stages.sources.images import is_image, read_image_file
+from ..stages.sources.picture_count import how_to_play
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
@@ -110,7 +110,7 @@ def _is_known_image(path: Path) -> bool:
     """Whether a file is an image by its content, whatever its name."""
     from PIL import Image
 
-    from ..stages.pillow_picture import PILLOW_ERRORS
+    from ..stages.sources.pillow_picture import PILLOW_ERRORS
 
     try:
         with Image.open(path):
@@ -120,7 +120,7 @@ def _is_known_image(path: Path) -> bool:
 
 
 def _of_pillow(image: PillowImage) -> Picture:
-    from ..stages.pillow_picture import PILLOW_ERRORS, pillow_picture
+    from ..stages.sources.pillow_picture import PILLOW_ERRORS, pillow_picture
 
     if not image.width or not image.height:
         raise ValueError(f"the Pillow image is empty: {image.width}x{image.height}")

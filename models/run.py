@@ -12,26 +12,26 @@ from types import TracebackType
 from typing import Any
 
 from ..pipeline.errors import UsageError, VidgraphError
-from ..pipeline.frame_result import FrameResult
+from ..pipeline.execution.run import Run as GraphRun
+from ..pipeline.execution.stats import RunStats
 from ..pipeline.graph import Graph
 from ..pipeline.limits import MAX_PIXELS
-from ..pipeline.packet import Key, Packet
-from ..pipeline.read_results import read_results
-from ..pipeline.results import ModelInfo, ResultKeys
-from ..pipeline.run import Run as GraphRun
-from ..pipeline.stage import Stage, keys_of
-from ..pipeline.stats import RunStats
-from ..stages.attach_results import AttachResults
-from ..stages.hold import Hold
-from ..stages.iterate import Iterate
-from ..stages.open_sink import Output
+from ..pipeline.options import changed, filled, header_settings
+from ..pipeline.packet import Packet
+from ..pipeline.results.format import ModelInfo, ResultKeys
+from ..pipeline.results.frame_result import FrameResult
+from ..pipeline.results.reader import read_results
+from ..pipeline.stage import Stage, created_by
+from ..stages.inference.temporal import TemporalInfer
+from ..stages.repeat_results import RepeatResults
+from ..stages.replay_results import ReplayResults
 from ..stages.sample import Sample
-from ..stages.temporal import TemporalInfer
-from .base import Model, Propagation, load_model
-from .default_model import default_model
-from .identify import name_and_weights
-from .job import Address, Job, JobOptions, Policy, result_of
-from .registry import MODELS
+from ..stages.session import Address, Policy, Session, SessionOptions, result_of
+from ..stages.sinks.iterator import IteratorSink
+from ..stages.sinks.registry import Output
+from .load import load_model
+from .model import Model
+from .resolve import ResolvedModel, resolve_model
 
 
 def run(
@@ -51,7 +51,7 @@ def run(
     precision: str = "auto",
     nms: str | None = None,
     keyframes: int | str | None = None,
-    throughput: bool = False,
+    batch_non_key: bool = False,
     head: str | None = None,
     every: int | None = None,
     max_fps: float | None = None,
@@ -74,17 +74,17 @@ def run(
 
     Args:
         source: address or addresses: video or image files, a folder of images, a glob, ``frames/%06d.png``,
-            ``-`` (standard input), an http(s) address, the drawn world (``synth:street``); ``NAME=ADDRESS``
+            ``-`` (standard input), an http(s) address, synthetic scenes (``synth:street``); ``NAME=ADDRESS``
             names the stream.
         model: a name of ``vidgraph models`` (``NAME=WEIGHTS`` too), or a loaded model, whose own settings
             then hold (``weights`` to ``precision`` cannot be given). None: the model that comes with the
-            drawn world, which no other source has.
+            synthetic scenes, which no other source has.
         outputs: addresses (``out.mp4``, ``out.jsonl``, ``frames/%06d.png``, ``drawn/{name}.png``, ``-``, ``window``,
             ``http://127.0.0.1:8080``), functions that take each :class:`FrameResult`, or sinks.
         weights, min_score, nms_iou, max_detections, classes, labels, size, device, engine, precision,
-            nms, keyframes, throughput, head: as for :func:`load_model`.
-        every: run the network on every Nth frame only; the others hold its result.
-        max_fps: run the network at most so often per second of video; the others hold its result.
+            nms, keyframes, batch_non_key, head: as for :func:`load_model`.
+        every: run the model on every Nth frame and repeat its result in between.
+        max_fps: run the model at most so often per second of video and repeat its result in between.
         start, end: seconds, or "1:02.5"; ``end`` itself is not included.
         frames: at most so many frames of each stream.
         policy: "lossless": every frame goes through; "latest": in real time, newest frame only; None:
@@ -108,58 +108,28 @@ def run(
         OutputError: an output cannot be written, exists already, or is written by another process.
         CheckpointError: the weights are damaged or belong to another model.
     """
+    given = dict(locals())  # every option by its name
     if every is not None and max_fps is not None:
         raise UsageError("give every or max_fps, not both")
     addresses = [source] if isinstance(source, str | os.PathLike) else list(source)
-    model = default_model(addresses) if model is None else model
-    options = JobOptions(
-        overwrite=overwrite,
-        resume=resume,
-        preset=preset,
-        start=start,
-        end=end,
-        frames=frames,
-        policy=policy,
-        threads=threads,
-        deterministic=deterministic,
-        strict=strict,
-        executor=executor,
-        max_pixels=max_pixels,
-    )
-    given = {
-        "weights": weights,
-        "min_score": min_score,
-        "nms_iou": nms_iou,
-        "max_detections": max_detections,
-        "classes": classes,
-        "labels": labels,
-        "size": size,
-        "device": None if device == "auto" else device,
-        "engine": None if engine == "auto" else engine,
-        "precision": None if precision == "auto" else precision,
-        "nms": nms,
-        "keyframes": keyframes,
-        "throughput": throughput or None,
-        "head": head,
-    }
-    chosen = {name: value for name, value in given.items() if value is not None}
+    named = model if isinstance(model, Model) else resolve_model(model, weights=weights, sources=addresses)
+    options = filled(SessionOptions, given)
     sample = None if every is None and max_fps is None else Sample(every=every, max_fps=max_fps)
-    passed: dict[str, Any] = {} if sample is None else {"pass_over": sample.pass_over}
-    job = Job.open(addresses, _several(outputs), options, **passed)
+    session = Session.open(addresses, _several(outputs), options, skip=None if sample is None else sample.skip)
     try:
-        ready = _model(model, chosen, job)
+        ready = _model(named, changed(given, "model"), session)
         keys = [ready.result_keys()]
-        job.outputs.refuse_empty(keys)
-        ahead = 0 if any(source.live for source in job.sources) else ready.lookahead
+        session.outputs.refuse_empty(keys)
+        ahead = 0 if any(source.live for source in session.sources) else ready.lookahead
         stages = ready.stages(ahead=0 if sample else ahead)
-        before = _done_before(job, stages)
+        before = _done_before(session, stages)
         if sample is not None:
             stages = _sampled(sample, stages, keys[0], before)
-        settings = {**_settings(ready, options), "every": every, "max_fps": max_fps}
-        models = [ready.describe(job.frame_size)]
-        return Run(job, job.graph(stages, models=models, keys=keys, settings=settings), keys, models)
+        settings = header_settings({**given, **ready.settings})
+        models = [ready.describe(session.frame_size)]
+        return Run(session, session.graph(stages, models=models, keys=keys, settings=settings), keys, models)
     except BaseException:
-        job.close()
+        session.close()
         raise
 
 
@@ -186,82 +156,39 @@ def draw(
         ResultsError: the file is damaged, or of another version or video.
         VidgraphError: as :func:`run`.
     """
-    recorded = read_results(results, max_pixels=max_pixels)
-    options = JobOptions(overwrite=overwrite, preset=preset, threads=threads, start=start, max_pixels=max_pixels)
-    job = Job.open(source, _several(outputs), options, also_read=[Path(results)])
+    options = filled(SessionOptions, locals())
+    replay = ReplayResults(read_results(results, max_pixels=max_pixels))
+    session = Session.open(source, _several(outputs), options, also_read=[Path(results)])
     try:
-        attach = AttachResults(recorded)
-        keys = [ResultKeys(attach.model, attach.detections, attach.landmarks, attach.panoptic, tensors=None)]
-        job.outputs.refuse_empty(keys)
-        return Run(job, job.graph([attach], models=[], keys=keys, settings={}), keys, [])
+        keys = [replay.keys]
+        session.outputs.refuse_empty(keys)
+        return Run(session, session.graph([replay], models=[], keys=keys, settings={}), keys, [])
     except BaseException:
-        job.close()
+        session.close()
         raise
-
-
-def split_model(text: str) -> tuple[str, str | None]:
-    """``retinaface=weights.pth`` -> ``("retinaface", "weights.pth")``; without ``=`` no weights."""
-    name, equals, weights = text.partition("=")
-    return name, weights if equals else None
-
-
-def named_model(text: str) -> tuple[str, str | None]:
-    """As :func:`split_model`; a file alone is looked into for the model it belongs to, or stays what it is.
-
-    Raises:
-        CheckpointError: the file is missing, or fits no model, or several.
-    """
-    from .own.open import own_file
-
-    if "=" in text:
-        return split_model(text)
-    return (text, None) if own_file(text, None) is not None else name_and_weights(text)
 
 
 def _several(outputs: Sequence[Output] | Output) -> list[Output]:
     return list(outputs) if isinstance(outputs, Sequence) and not isinstance(outputs, str) else [outputs]
 
 
-def _model(model: str | Model, chosen: dict[str, Any], job: Job) -> Model:
-    """The model, with the run's threads; the job closes it."""
-    budget = job.budget
+def _model(model: Model | ResolvedModel, chosen: dict[str, Any], session: Session) -> Model:
+    """The model, with the run's threads; the session closes it."""
+    budget = session.budget
     shares: dict[str, Any] = {"requests": budget.requests, "threads": budget.requests * budget.request_threads}
     if isinstance(model, Model):
         if chosen:
             raise UsageError(f"{', '.join(chosen)} cannot be given for a model that is loaded; give it to load_model()")
-        shares["deterministic"] = model.engine_choice.deterministic or job.options.deterministic
+        shares["deterministic"] = model.engine_choice.deterministic or session.options.deterministic
         if model.engine_choice == replace(model.engine_choice, **shares):
             return model
         tuned = model.tuned(**shares)
-        job.own(tuned.close)
+        session.on_close(tuned.close)
         return tuned
-    if not model:
-        raise UsageError(f"no model was given; models are {', '.join(MODELS)}")
-    name, weights = named_model(model)
-    if weights is not None:
-        if "weights" in chosen:
-            raise UsageError(f"weights are given twice: {weights} with the model, and {chosen['weights']}")
-        chosen = {**chosen, "weights": weights}
-    loaded = load_model(name, **chosen, **shares, deterministic=job.options.deterministic)
-    job.own(loaded.close)
+    chosen.pop("weights", None)  # they are resolved
+    loaded = load_model(model, **chosen, **shares, deterministic=session.options.deterministic)
+    session.on_close(loaded.close)
     return loaded
-
-
-def _settings(model: Model, options: JobOptions) -> dict[str, Any]:
-    """What results depend on, for their header; an empty setting is the model's default."""
-    choices = model.choices
-    return {
-        "head": model.head,
-        "min_score": choices.min_score,
-        "nms_iou": choices.nms_iou,
-        "nms": choices.nms,
-        "keyframes": None if model.propagation == Propagation(1) else str(model.propagation.keyframes),
-        "max_detections": choices.max_detections,
-        "classes": None if choices.classes is None else list(choices.classes),
-        "start": options.start,
-        "policy": options.policy,
-        "deterministic": options.deterministic or None,
-    }
 
 
 class Run:
@@ -275,16 +202,15 @@ class Run:
         models: what runs: model, engine, precision, device, input size.
     """
 
-    def __init__(self, job: Job, graph: Graph, keys: Sequence[ResultKeys], models: Sequence[ModelInfo]) -> None:
-        self.models, self._keys = tuple(models), keys
-        self._job, self._graph = job, graph
+    def __init__(self, session: Session, graph: Graph, keys: Sequence[ResultKeys], models: Sequence[ModelInfo]) -> None:
+        self.models, self._keys, self._used = tuple(models), keys, False
+        self._session, self._graph = session, graph
         self._running: GraphRun | None = None
         self._stats: RunStats | None = None
-        self._used = False
 
     def __iter__(self) -> Iterator[FrameResult]:
         """The result of every frame, in order within a stream; dropped frames too."""
-        loop = Iterate()
+        loop = IteratorSink()
         running = self._prepare(Graph(self._graph.sources, self._graph.stages, (*self._graph.sinks, loop)))
         try:
             running.start()
@@ -295,6 +221,10 @@ class Run:
             loop.leave()
             running.cancel()
             self._finish(running)
+
+    def describe(self, form: str = "text") -> str:
+        """The graph that runs: arguments and errors as for ``Graph.describe``."""
+        return self._graph.describe(form)
 
     def wait(self) -> RunStats:
         """Run to the end; returns the statistics. Ctrl-C stops in order and goes on as ``KeyboardInterrupt``.
@@ -323,7 +253,7 @@ class Run:
             return self._stats
         finally:
             if self._running.done:
-                self._job.close()
+                self._session.close()
 
     def cancel(self, now: bool = False) -> None:
         """Stop in order: what is in flight goes through, outputs are finished. Any thread, or a signal handler."""
@@ -349,7 +279,7 @@ class Run:
             self._running.cancel()
             self._finish(self._running)
         self._used = True
-        self._job.close()
+        self._session.close()
 
     def __enter__(self) -> Run:
         return self
@@ -367,18 +297,18 @@ class Run:
                 stacklevel=2,
                 source=self,
             )
-            self._job.close()
+            self._session.close()
 
     def _prepare(self, graph: Graph) -> GraphRun:
         if self._used:
             raise UsageError("a run goes once; call run() again for another")
-        if self._job.orphaned:
+        if self._session.orphaned:
             raise UsageError("the run was made before this process was forked; call run() in this one")
         self._used = True
-        options = self._job.options
+        options = self._session.options
         latest = None if options.policy is None else options.policy == "latest"
         self._running = graph.prepare(
-            executor=options.executor, threads=self._job.budget, strict=options.strict, latest=latest
+            executor=options.executor, threads=self._session.budget, strict=options.strict, latest=latest
         )
         return self._running
 
@@ -387,20 +317,20 @@ class Run:
             if self._running is not None:
                 self._running.start()
         except BaseException:
-            self._job.close()
+            self._session.close()
             raise
 
     def _finish(self, running: GraphRun) -> None:
         with suppress(VidgraphError):  # what ended the run was raised before, or nobody waits for it any more
             running.wait()
         self._stats = running.stats()
-        self._job.close()
+        self._session.close()
 
 
-def _done_before(job: Job, stages: Sequence[Stage]) -> list[Packet]:
+def _done_before(session: Session, stages: Sequence[Stage]) -> list[Packet]:
     """Results of a run that goes on, made again: video models then remember what they did when it was interrupted."""
     done = []
-    for frame in job.take_held():
+    for frame in session.take_held():
         packets = [Packet(frame)]
         for stage in stages:
             go = stage.begin_with if isinstance(stage, TemporalInfer) else stage.process
@@ -411,9 +341,8 @@ def _done_before(job: Job, stages: Sequence[Stage]) -> list[Packet]:
 
 def _sampled(sample: Sample, stages: list[Stage], results: ResultKeys, before: Sequence[Packet]) -> list[Stage]:
     """A model's stages on some frames only, beginning with the results ``before`` that a run held when interrupted."""
-    created = frozenset[Key[Any]]().union(*(keys_of(stage, "creates") for stage in stages))
-    given = (results.detections, results.landmarks, results.panoptic, results.tensors)
-    hold = Hold([key for key in given if key in created])
+    created = created_by(stages)
+    repeat = RepeatResults([key for key in results.all() if key in created])
     for packet in before:
-        hold.begin_with(packet)
-    return [sample, *stages, hold]
+        repeat.begin_with(packet)
+    return [sample, *stages, repeat]

@@ -6,16 +6,28 @@ import importlib.metadata
 import os
 import platform
 import subprocess
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("vidgraph", "numpy", "av", "openvino", "onnxruntime", "opencv-python-headless", "opencv-python", "torch")
+from .._version import __version__
+
+_noted: dict[str, None] = {}
 
 
-def environment() -> dict[str, Any]:
+def note_package(name: str) -> None:
+    """What results are made with uses this package: its version belongs to them."""
+    _noted[name] = None
+
+
+def noted_packages() -> tuple[str, ...]:
+    """The packages of engines that were loaded, in that order."""
+    return tuple(_noted)
+
+
+def environment(engine_packages: Sequence[str]) -> dict[str, Any]:
     """The machine, the versions of what was measured, the commit and the time, JSON-able."""
-    from .. import __version__
     from ..kernels import instruction_set
 
     return {
@@ -28,13 +40,13 @@ def environment() -> dict[str, Any]:
             "memory_gib": _memory_gib(),
             "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         },
-        "versions": {"python": platform.python_version(), "vidgraph": __version__, **_versions()},
+        "versions": {"python": platform.python_version(), "vidgraph": __version__, **_versions(engine_packages)},
     }
 
 
-def _versions() -> dict[str, str]:
+def _versions(engine_packages: Sequence[str]) -> dict[str, str]:
     found = {}
-    for name in PACKAGES[1:]:
+    for name in ("numpy", "av", *engine_packages, "opencv-python-headless", "opencv-python", "torch"):
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:

@@ -7,10 +7,11 @@ and control characters are gone from it (:mod:`.redaction`).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Any
 
-from .redaction import one_line
-from .redaction import redact as redact
+from .redaction import one_line, redact as redact
 
 
 class VidgraphError(Exception):
@@ -84,3 +85,11 @@ class StageError(VidgraphError):
     def __init__(self, message: str, *, stage: str, stream_id: str, frame_index: int | None) -> None:
         super().__init__(message)
         self.stage, self.stream_id, self.frame_index = stage, stream_id, frame_index
+
+
+def nearest(name: str, known: Iterable[str], *, always: bool = False) -> str:
+    """What to say of a name that is not ``known``: the nearest ones, or all; ``always``: all in any case."""
+    known = tuple(known)
+    near = get_close_matches(name, known, n=3, cutoff=0.5)
+    hint, names = f"did you mean {' or '.join(near)}?", f"known: {', '.join(known) or 'none'}"
+    return (f"{hint} {names}" if always else hint) if near else names

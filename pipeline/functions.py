@@ -6,8 +6,8 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from .packet import Key, Packet
-from .stage import EndReason, keys_of
+from .packet import Packet
+from .stage import Sink, Stage
 
 
 def name_of(function: object) -> str:
@@ -16,28 +16,27 @@ def name_of(function: object) -> str:
     return "function" if name == "<lambda>" else str(name)
 
 
-class FunctionStage:
+def _take_over(part: Stage | Sink, function: object, names: Iterable[str]) -> None:
+    """Give ``part`` those of the attributes that the function has."""
+    for name in names:
+        if hasattr(function, name):
+            setattr(part, name, getattr(function, name))
+
+
+class FunctionStage(Stage):
     """A function ``packet -> packet``, ``-> iterable of packets`` or ``-> None`` as a stage.
 
     ``None`` lets the packet go on as it is: the function only looks. To drop a frame, return
     ``packet.dropped(cause)``. Attributes of the function, if it has them, say what a stage's would:
-    ``name``, ``creates``, ``reads``, ``amends``, ``stateless``, ``holds``, ``on_dropped``. Without
+    ``name``, ``creates``, ``reads``, ``updates``, ``stateless``, ``holds``, ``on_dropped``. Without
     ``stateless = True`` it is never called by two threads at once, not even for different streams.
     """
 
     def __init__(self, function: Callable[[Packet], Any], name: str) -> None:
-        self.name = name
-        self.creates: frozenset[Key[Any]] = keys_of(function, "creates")
-        self.reads: frozenset[Key[Any]] = keys_of(function, "reads")
-        self.amends: frozenset[Key[Any]] = keys_of(function, "amends")
-        self.stateless: bool = getattr(function, "stateless", False)
-        self.holds: int = getattr(function, "holds", 0)
-        self.on_dropped: bool = getattr(function, "on_dropped", False)
+        self.name: str = name
+        _take_over(self, function, ("creates", "reads", "updates", "stateless", "holds", "on_dropped"))
         self._function = function
         self._lock = threading.Lock()
-
-    def open(self) -> None:
-        """Nothing to open."""
 
     def process(self, packet: Packet) -> Iterable[Packet]:
         """Call the function."""
@@ -56,37 +55,22 @@ class FunctionStage:
             return result
         raise TypeError(f"it must return a packet, packets or None, got {type(result).__name__}")
 
-    def end_stream(self, stream_id: str, reason: EndReason) -> Iterable[Packet]:
-        """Nothing is kept."""
-        return ()
 
-    def close(self) -> None:
-        """Nothing to close."""
-
-
-class FunctionSink:
+class FunctionSink(Sink):
     """A callable ``packet -> anything`` as a sink; what it returns is ignored.
 
     It is not called for dropped frames, which lack the items it looks for, unless the callable has an
     attribute ``on_dropped = True``. Attributes ``name`` and ``reads`` say what a sink's would.
     """
 
-    def __init__(self, function: Callable[[Packet], Any], name: str) -> None:
-        self.name = name
-        self.reads: frozenset[Key[Any]] = keys_of(function, "reads")
-        self._sees_dropped: bool = getattr(function, "on_dropped", False)
-        self._function = function
+    on_dropped = False
 
-    def open(self) -> None:
-        """Nothing to open."""
+    def __init__(self, function: Callable[[Packet], Any], name: str) -> None:
+        self.name: str = name
+        _take_over(self, function, ("reads", "on_dropped"))
+        self._function = function
 
     def write(self, packet: Packet) -> None:
         """Call the function."""
-        if packet.drop_cause is None or self._sees_dropped:
+        if packet.drop_cause is None or self.on_dropped:
             self._function(packet)
-
-    def end_stream(self, stream_id: str, reason: EndReason) -> None:
-        """Nothing is kept."""
-
-    def close(self) -> None:
-        """Nothing to close."""

@@ -6,19 +6,23 @@ from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
+from .describe import mermaid_of, text_of
 from .errors import GraphError, UsageError
-from .execution import Execution, RunOptions
+from .execution.base import Execution, RunOptions
+from .execution.run import Run
+from .execution.serial import SerialExecutor
+from .execution.stage_order import ordered
+from .execution.stats import RunStats
+from .execution.threaded import ThreadedExecutor
+from .execution.threads import ThreadBudget
 from .functions import FunctionSink, FunctionStage, name_of
-from .order import ordered
 from .packet import Packet
-from .run import Run
-from .serial import SerialExecutor
-from .stage import Sink, Source, Stage
-from .stats import RunStats
-from .threaded import ThreadedExecutor
-from .threads import ThreadBudget
+from .stage import Part, Sink, Source, Stage
 
 EXECUTORS: dict[str, type[Execution]] = {"threaded": ThreadedExecutor, "serial": SerialExecutor}
+
+FORMS = {"text": text_of, "mermaid": mermaid_of}
+"""Of :meth:`Graph.describe`."""
 
 StageLike = Stage | Callable[[Packet], Any]
 SinkLike = Sink | Callable[[Packet], Any]
@@ -54,21 +58,32 @@ class Graph:
         self.sources: tuple[Source, ...] = tuple(_several(sources))
         if not self.sources:
             raise GraphError("a graph needs at least one source. Open one with open_source(address).")
-        for position, source in enumerate(self.sources):
-            _check_part("source", position, source, ("stream_id", "live", "open", "frames", "close"))
-        listed = _functions_wrapped([*_several(stages)], "process", FunctionStage)
-        outputs = _functions_wrapped([*_several(sinks)], "write", FunctionSink)
-        for position, stage in enumerate(listed):
-            _check_part("stage", position, stage, ("name", "open", "process", "end_stream", "close"))
+        listed = _functions_wrapped([*_several(stages)], Stage, FunctionStage)
+        outputs = _functions_wrapped([*_several(sinks)], Sink, FunctionSink)
+        _check_parts(self.sources, Source, "stream_id", "Open one with open_source(address).")
+        _check_parts(listed, Stage, "name", "A stage does, or is a function packet -> packet.")
+        _check_parts(outputs, Sink, "name", "Open one with open_sink(address).")
+        for stage in listed:
             _check_holding(stage)
-        for position, sink in enumerate(outputs):
-            _check_part("sink", position, sink, ("name", "open", "write", "end_stream", "close"))
         stream_ids = [source.stream_id for source in self.sources]
         _check_unique("source", "stream id", stream_ids, "NAME=ADDRESS names a stream")
         _check_unique("stage", "name", [stage.name for stage in listed], "give one of them another name")
         self.stages = ordered(listed, outputs)
         self.sinks: tuple[Sink, ...] = tuple(outputs)
         self._run: Run | None = None
+
+    def describe(self, form: str = "text") -> str:
+        """Sources, stages in the order in which they run, and sinks, with the keys that each has from which other.
+
+        Args:
+            form: ``text``, or ``mermaid``: a flow chart for Markdown.
+
+        Raises:
+            UsageError: another form.
+        """
+        if form not in FORMS:
+            raise UsageError(f"form must be one of {', '.join(FORMS)}, got {form!r}")
+        return FORMS[form](self.sources, self.stages, self.sinks)
 
     def run(
         self,
@@ -140,12 +155,12 @@ def _several(parts: Any) -> Iterable[Any]:
     return parts if isinstance(parts, Iterable) and not isinstance(parts, str | bytes) else (parts,)
 
 
-def _functions_wrapped(parts: Sequence[Any], method: str, wrapper: Callable[[Any, str], T]) -> list[T]:
+def _functions_wrapped(parts: Sequence[Any], kind: type[Stage | Sink], wrapper: Callable[[Any, str], T]) -> list[T]:
     """``parts`` with plain callables wrapped; a name that is taken gets a number."""
-    taken = {getattr(part, "name", None) for part in parts if hasattr(part, method)}
+    taken = {part.name for part in parts if isinstance(part, kind) and hasattr(part, "name")}
     wrapped: list[T] = []
     for part in parts:
-        if callable(part) and not hasattr(part, method) and not isinstance(part, type):
+        if callable(part) and not isinstance(part, kind | type):
             name = base = name_of(part)
             number = 1
             while name in taken:
@@ -157,27 +172,29 @@ def _functions_wrapped(parts: Sequence[Any], method: str, wrapper: Callable[[Any
     return wrapped
 
 
-def _check_part(kind: str, position: int, part: object, names: Sequence[str]) -> None:
-    """Raise GraphError unless ``part`` has all of ``names`` and is no class."""
-    who = f"{kind}s[{position}]"
-    if isinstance(part, type):
-        raise GraphError(f"{who} is the class {part.__name__}. Make one: {part.__name__}(…).")
-    missing = [name for name in names if not hasattr(part, name)]
-    if missing:
-        cure = {"source": "Open one with open_source(address).", "sink": "Open one with open_sink(address)."}
-        raise GraphError(
-            f"{who} must be a {kind}, got {type(part).__name__}, which lacks {', '.join(missing)}. "
-            + cure.get(kind, "A stage has these, or is a function packet -> packet.")
-        )
+def _check_parts(parts: Sequence[object], kind: type[Part], needed: str, cure: str) -> None:
+    """Raise GraphError unless all ``parts`` inherit ``kind`` and have the attribute ``needed``."""
+    what = kind.__name__.lower()
+    for position, part in enumerate(parts):
+        who, own = f"{what}s[{position}]", type(part).__name__
+        if isinstance(part, type):
+            raise GraphError(f"{who} is the class {part.__name__}. Make one: {part.__name__}(…).")
+        if not isinstance(part, kind):
+            raise GraphError(
+                f"{who} must be a {what}, got {own}, which does not inherit vidgraph.{kind.__name__}. {cure}"
+            )
+        if not hasattr(part, needed):
+            raise GraphError(f"{who} is a {own} and has no {needed}. Give it one, which is unique in the graph.")
+        part.refuse_misspelt(vars(part))
 
 
 def _check_holding(stage: Stage) -> None:
     """Raise GraphError for a stage that would keep frames back in a way that no executor can carry out."""
-    if getattr(stage, "holds", 0) <= 0:
+    if stage.holds <= 0:
         return
-    if getattr(stage, "stateless", False):
+    if stage.stateless:
         raise GraphError(f"stage {stage.name!r} is stateless and holds frames back. Say stateless = False.")
-    if not getattr(stage, "on_dropped", False):
+    if not stage.on_dropped:
         raise GraphError(
             f"stage {stage.name!r} holds frames back and does not see dropped ones, which would wait for it for ever. "
             f"Say on_dropped = True, and let them count among those it holds."

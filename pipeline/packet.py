@@ -10,11 +10,11 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from .detections import Detections
-from .landmarks import Landmarks
-from .panoptic import PanopticMap
-from .picture import Picture
-from .tensors import Tensors
+from .types.detections import Detections
+from .types.landmarks import Landmarks
+from .types.panoptic import PanopticMap
+from .types.picture import Picture
+from .types.tensors import Tensors
 
 T = TypeVar("T")
 

@@ -23,7 +23,7 @@ OWN_OPTIONS = frozenset(
         *("faces", "images", "masks", "pngs"),
     )
 )
-"""Options of the drawn world and of data sets, as in ``synth:street?seed=7``, whose values are no secret."""
+"""Options of synthetic scenes and of data sets, as in ``synth:street?seed=7``, whose values are no secret."""
 
 _NETWORK = frozenset(
     (
@@ -51,7 +51,7 @@ _UNCLEAR = re.compile(r"[?#;=%]")  # an @ after one of these may be part of a va
 _AUTHORITY = re.compile(r"(?>\[[0-9A-Fa-f:.%\w]{2,64}\]|\w[\w.-]{0,252})(?::(?:\d{1,5}|PORT))?(?=[/\\?#;]|\Z)")
 _SEGMENT = re.compile(r"(?:[\w .~!$()*+,'-]|%20|%[89A-F][0-9A-F])*+", re.IGNORECASE)
 _PARAMETER = re.compile(rf"{_NAME}(?=[^=])")
-_LOOSE = re.compile(r"(?:(?P<world>\bsynth:\w{0,32})|(?<=[^\s?&#]))(?P<query>[?&#][A-Za-z_][\w.-]{0,63}=[^\s=]\S*+)")
+_LOOSE = re.compile(r"(?:(?P<scene>\bsynth:\w{0,32})|(?<=[^\s?&#]))(?P<query>[?&#][A-Za-z_][\w.-]{0,63}=[^\s=]\S*+)")
 _NUMBERS = re.compile(r"(?:[?&][A-Za-z_]{1,32}=\d{1,9})++")
 _DATA = re.compile(r"\bdata:[\w.+/-]{0,99}[;,]\S++", re.IGNORECASE)
 _AFTER = "'\"`<>)]}.,:;!?…"  # the sentence around an address
@@ -238,10 +238,10 @@ def _data(found: re.Match[str]) -> str:
 
 
 def _loose(found: re.Match[str]) -> str:
-    query, world = found["query"].rstrip(_AFTER), found["world"] or ""
-    if (world and _NUMBERS.fullmatch(query)) or os.path.lexists(_word_to(found.string, found.start("query")) + query):
+    query, scene = found["query"].rstrip(_AFTER), found["scene"] or ""
+    if (scene and _NUMBERS.fullmatch(query)) or os.path.lexists(_word_to(found.string, found.start("query")) + query):
         return found[0]  # a misspelt option; a file
-    return world + query[0] + _parameters(query[1:], own=True) + found["query"][len(query) :]
+    return scene + query[0] + _parameters(query[1:], own=True) + found["query"][len(query) :]
 
 
 def _word_to(text: str, end: int) -> str:

@@ -1,12 +1,40 @@
-"""What a graph is made of: the protocols of sources, stages and sinks."""
+"""What a graph is made of: the base classes of sources, stages and sinks, and the rules they live by.
+
+Life of a run:
+
+1. Every source is opened, then every stage, then every sink; nothing is written where an input is wrong.
+2. ``frames`` of each source is iterated. Each packet goes through ``process`` of the stages in the order of the graph
+   and then to ``write`` of every sink.
+3. When a stream ends, for whatever reason, ``end_stream`` of each stage flushes what it kept back; the stages after it
+   still get that. Then ``end_stream`` of each sink is called.
+4. What was opened is closed on every path, sinks before stages. A source is closed as soon as its stream is over. All
+   may be opened again for another run of the graph.
+
+Threads, in a run with the ``threaded`` executor (``serial`` calls everything from one thread):
+
+- A source has a thread of its own, which calls ``open``, ``frames`` and ``close``; ``frames`` may be left early.
+  Only ``interrupt`` is called from another thread, at any time.
+- A stage is called by several workers: for one stream in order and one call at a time, for different streams at the
+  same time. With ``stateless`` several frames of one stream are processed at the same time too.
+- A sink has a thread of its own for ``write``, ``end_stream`` and ``close``. It sees every frame of every stream, in
+  order within a stream, dropped ones too.
+
+An exception in a stage drops the frame, with the cause ``failed``; in a source it ends the stream, in a sink the run.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from difflib import get_close_matches
 from enum import Enum
-from typing import Any, Protocol, runtime_checkable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from .errors import GraphError
 from .packet import Frame, Key, Packet
+
+_NEARLY = 0.85  # of difflib's ratio: "stateles" and "stateless" have 0.94, "closest" and "close" 0.83
 
 
 class EndReason(Enum):
@@ -17,66 +45,191 @@ class EndReason(Enum):
     FAILED = "failed"  # the source or a stage failed; outputs are still finished
 
 
-@runtime_checkable
-class Source(Protocol):
-    """Where the frames of one stream come from.
+if TYPE_CHECKING:
+    default = property
+else:
 
-    ``frames`` runs in one thread of its own, and may be left early: ``close`` is then called from
-    that same thread. A problem that does not end the stream (damaged frames) is counted in
-    ``problems``: cause -> frames. A source whose reads can wait for long has a method ``interrupt``, safe
-    from any thread, that ends such a read; it is called when a run is stopped.
+    class default:
+        """An attribute's default. A subclass has the attribute in whatever way suits it: of the class, of the
+        instance, a property or a field of a dataclass, for which it counts as no default."""
+
+        def __init__(self, function: Callable[[Any], Any]) -> None:
+            self.fget, self.__doc__ = function, function.__doc__
+
+        def __set_name__(self, owner: type, name: str) -> None:
+            self._name = name
+
+        def __get__(self, part: object, owner: type) -> Any:
+            if part is None:
+                raise AttributeError(f"{self._name!r} is an attribute of instances of {owner.__name__}")
+            return self.fget(part)
+
+
+class Part:
+    """What sources, stages and sinks share. ``open`` and ``close`` do nothing by default.
+
+    A subclass may have any attributes of its own but public ones that are nearly named as one of its base class
+    (``stateles``): these are refused when the class is made, and those of an instance by ``Graph``.
+    """
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        super().__init_subclass__(**arguments)
+        cls.refuse_misspelt([*vars(cls), *vars(cls).get("__annotations__", ())])
+
+    @classmethod
+    def refuse_misspelt(cls, names: Iterable[str]) -> None:
+        """Refuse names of attributes that are nearly those of the base class.
+
+        Raises:
+            GraphError: with the name that was meant.
+        """
+        kinds = [base for base in cls.__mro__[1:] if Part in base.__bases__]
+        known = {name for kind in (*kinds, Part) for name in (*vars(kind), *vars(kind).get("__annotations__", ()))}
+        for name in names if kinds else ():
+            if name in known or name.startswith("_"):
+                continue
+            for meant in get_close_matches(name.lower(), known, n=1, cutoff=_NEARLY):
+                raise GraphError(
+                    f"class {cls.__name__} has {name!r}, which is nearly {meant!r} of {kinds[0].__name__}; "
+                    f"write {meant!r}, or choose a name that is less like it"
+                )
+
+    def open(self) -> None:
+        """Get ready for a run, the first or another one."""
+
+    def close(self) -> None:
+        """Free what ``open`` took."""
+
+
+class Source(Part, ABC):
+    """Where the frames of one stream come from. A subclass has ``stream_id`` and ``frames``.
+
+    Attributes:
+        stream_id: the stream's name, unique in a run; may be set before ``open``.
     """
 
     stream_id: str
-    live: bool
 
-    def open(self) -> None: ...
-    def frames(self) -> Iterator[Frame]: ...
-    def close(self) -> None: ...
-    @property
-    def problems(self) -> dict[str, int]: ...
-    @property
-    def expected_frames(self) -> int | None: ...
+    @default
+    def live(self) -> bool:
+        """Frames come in real time: only the newest is kept, where the graph is not done with those before it."""
+        return False
+
+    @default
+    def problems(self) -> dict[str, int]:
+        """Problems so far that did not end the stream, as damaged frames: cause -> frames."""
+        return {}
+
+    @default
+    def expected_frames(self) -> int | None:
+        """How many frames will come; None where it is not known. Once it is open, for sources that must look."""
+        return None
+
+    @default
+    def address(self) -> str:
+        """What it was opened from, with its secrets; empty where it has no address of its own."""
+        return ""
+
+    @default
+    def has_audio(self) -> bool:
+        """Whether it is a video with sound; once it is open."""
+        return False
+
+    @default
+    def audio_address(self) -> str:
+        """The file or web address that a video's sound can be copied from; empty where there is none."""
+        return ""
+
+    @default
+    def files(self) -> list[Path]:
+        """Files besides its audio_address that it reads, and that no output may write."""
+        return []
+
+    @default
+    def pictures(self) -> tuple[tuple[str, Path], ...] | None:
+        """Name and file of each picture, by frame number, of a stream of picture files; None of a video."""
+        return None
+
+    @abstractmethod
+    def frames(self) -> Iterator[Frame]:
+        """The frames, with rising indices."""
+
+    def interrupt(self) -> None:
+        """End a read that waits, because the run is stopped; safe from any thread."""
 
 
-@runtime_checkable
-class Stage(Protocol):
-    """One step of the graph.
+class Stage(Part, ABC):
+    """One step of a graph. A subclass has ``name`` and ``process``, and says which keys it needs and gives."""
 
-    Optional attributes, read with ``getattr``: ``creates``, ``reads``, ``amends`` (frozensets of
-    keys, default empty), ``stateless`` (bool, default False: may run concurrently within a
-    stream), ``holds`` (int, default 0: frames it may keep back per stream), ``on_dropped`` (bool,
-    default False: also sees packets with a ``drop_cause``).
+    if TYPE_CHECKING:
 
-    ``process`` is called in order within a stream, and may be called concurrently for different
-    streams. ``end_stream`` flushes, then forgets the stream.
-    """
+        @property
+        def name(self) -> str: ...
+    else:
+        name: str
 
-    @property
-    def name(self) -> str: ...
-    def open(self) -> None: ...
-    def process(self, packet: Packet) -> Iterable[Packet]: ...
-    def end_stream(self, stream_id: str, reason: EndReason) -> Iterable[Packet]: ...
-    def close(self) -> None: ...
+    @default
+    def creates(self) -> frozenset[Key[Any]]:
+        """Keys that packets have from here on."""
+        return frozenset()
+
+    @default
+    def reads(self) -> frozenset[Key[Any]]:
+        """Keys that packets must have here."""
+        return frozenset()
+
+    @default
+    def updates(self) -> frozenset[Key[Any]]:
+        """Keys that packets must have here, and whose values change."""
+        return frozenset()
+
+    @default
+    def stateless(self) -> bool:
+        """Frames of one stream may be processed in any order, and at the same time."""
+        return False
+
+    @default
+    def holds(self) -> int:
+        """The most frames of a stream that it keeps back."""
+        return 0
+
+    @default
+    def on_dropped(self) -> bool:
+        """Whether it is given packets with a ``drop_cause`` too; else these pass it by."""
+        return False
+
+    @abstractmethod
+    def process(self, packet: Packet) -> Iterable[Packet]:
+        """Packets for the stages after it: every frame exactly once, sooner or later."""
+
+    def end_stream(self, stream_id: str, reason: EndReason) -> Iterable[Packet]:
+        """The packets that were kept back; the stream is forgotten."""
+        return ()
 
 
-@runtime_checkable
-class Sink(Protocol):
-    """Where packets leave the graph. Runs in a thread of its own; sees every frame in order, dropped ones too.
+class Sink(Part, ABC):
+    """Where packets leave the graph. A subclass has ``name`` and ``write``."""
 
-    Optional attribute ``reads`` as for stages. ``end_stream`` and ``close`` are called on every
-    path, so that what was written is always whole.
-    """
+    if TYPE_CHECKING:
 
-    name: str
+        @property
+        def name(self) -> str: ...
+    else:
+        name: str
 
-    def open(self) -> None: ...
-    def write(self, packet: Packet) -> None: ...
-    def end_stream(self, stream_id: str, reason: EndReason) -> None: ...
-    def close(self) -> None: ...
+    @default
+    def reads(self) -> frozenset[Key[Any]]:
+        """Keys that a stage must have created."""
+        return frozenset()
+
+    @abstractmethod
+    def write(self, packet: Packet) -> None:
+        """Take a frame, which may be a dropped one."""
+
+    def end_stream(self, stream_id: str, reason: EndReason) -> None:
+        """The stream is over: what was written of it becomes whole. Called on every path."""
 
 
-def keys_of(part: object, attribute: str) -> frozenset[Key[Any]]:
-    """The keys that a part of the graph ``creates``, ``reads`` or ``amends``; empty where it does not say."""
-    keys: frozenset[Key[Any]] = getattr(part, attribute, frozenset())
-    return keys
+def created_by(stages: Iterable[Stage]) -> frozenset[Key[Any]]:
+    """All keys that ``stages`` create."""
+    return frozenset[Key[Any]]().union(*(stage.creates for stage in stages))

@@ -1,7 +1,6 @@
 """Sources, stages and sinks for graphs of one's own; the models' stages come from ``Model.stages()``.
 
-Names are loaded when first used, so that importing one stage does not load the libraries of the others. By
-address: ``stages.open_source.open_source`` and ``stages.open_sink.open_sink``.
+Names are loaded when first used, so that importing one stage does not load the libraries of the others.
 """
 
 from __future__ import annotations
@@ -10,56 +9,45 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .attach_results import AttachResults
-    from .callback import Callback
-    from .decode import VideoSource
-    from .draw import ANNOTATED, Draw
-    from .draw_style import DrawStyle
-    from .encode import EncodeVideo
-    from .hold import Hold
-    from .images import ImageSource
-    from .sample import Sample
-    from .serve_mjpeg import ServeMjpeg
-    from .window import Window
-    from .write_images import WriteImages
-    from .write_results import WriteResults
-    from .write_tensors import WriteTensors
+    from ..pipeline.drawing.style import DrawStyle as DrawStyle
+    from .drawing.draw import ANNOTATED as ANNOTATED, Draw as Draw
+    from .repeat_results import RepeatResults as RepeatResults
+    from .replay_results import ReplayResults as ReplayResults
+    from .sample import Sample as Sample
+    from .sinks.callback import Callback as Callback
+    from .sinks.images import WriteImages as WriteImages
+    from .sinks.mjpeg import ServeMjpeg as ServeMjpeg
+    from .sinks.registry import open_sink as open_sink
+    from .sinks.results import WriteResults as WriteResults
+    from .sinks.tensors import WriteTensors as WriteTensors
+    from .sinks.video import EncodeVideo as EncodeVideo
+    from .sinks.window import Window as Window
+    from .sources.images import ImageSource as ImageSource
+    from .sources.registry import open_source as open_source
+    from .sources.video import VideoSource as VideoSource
 
 _HOME = {
-    "ANNOTATED": "draw",
-    "AttachResults": "attach_results",
-    "Callback": "callback",
-    "Draw": "draw",
-    "DrawStyle": "draw_style",
-    "EncodeVideo": "encode",
-    "Hold": "hold",
-    "ImageSource": "images",
+    "ANNOTATED": "drawing.draw",
+    "Draw": "drawing.draw",
+    "DrawStyle": ".pipeline.drawing.style",
+    "RepeatResults": "repeat_results",
+    "ReplayResults": "replay_results",
     "Sample": "sample",
-    "ServeMjpeg": "serve_mjpeg",
-    "VideoSource": "decode",
-    "Window": "window",
-    "WriteImages": "write_images",
-    "WriteResults": "write_results",
-    "WriteTensors": "write_tensors",
+    "Callback": "sinks.callback",
+    "WriteImages": "sinks.images",
+    "ServeMjpeg": "sinks.mjpeg",
+    "open_sink": "sinks.registry",
+    "WriteResults": "sinks.results",
+    "WriteTensors": "sinks.tensors",
+    "EncodeVideo": "sinks.video",
+    "Window": "sinks.window",
+    "ImageSource": "sources.images",
+    "open_source": "sources.registry",
+    "VideoSource": "sources.video",
 }
+"""Where each public name is."""
 
-__all__ = [
-    "ANNOTATED",
-    "AttachResults",
-    "Callback",
-    "Draw",
-    "DrawStyle",
-    "EncodeVideo",
-    "Hold",
-    "ImageSource",
-    "Sample",
-    "ServeMjpeg",
-    "VideoSource",
-    "Window",
-    "WriteImages",
-    "WriteResults",
-    "WriteTensors",
-]
+__all__ = [*_HOME]
 
 
 def __getattr__(name: str) -> Any:

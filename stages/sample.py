@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..pipeline.errors import UsageError
 from ..pipeline.packet import SKIPPED, Frame, Packet
-from ..pipeline.stage import EndReason
+from ..pipeline.stage import EndReason, Stage
 
 _EARLY = 0.05  # of a period: how much too early a frame may come and still count (timestamps are rounded)
 
@@ -21,7 +21,7 @@ class _Stream:
     next_ns: float
 
 
-class Sample:
+class Sample(Stage):
     """Marks the frames on which the network does not run: creates ``SKIPPED`` on every frame.
 
     The first frame of a stream and of an epoch always runs. With ``every``, frames that were dropped
@@ -51,12 +51,12 @@ class Sample:
         self._streams: dict[str, _Stream] = {}
         self._passed: dict[str, _Stream] = {}
 
-    def pass_over(self, frame: Frame) -> bool:
+    def skip(self, frame: Frame) -> bool:
         """Take note of a frame that an earlier run has done, before ``open``; returns whether the network ran on it."""
         return self._runs(frame, self._passed)
 
     def open(self) -> None:
-        """Start without memory of an earlier run, but for frames passed over."""
+        """Start without memory of an earlier run, but for frames skipped."""
         self._streams, self._passed = self._passed, {}
 
     def process(self, packet: Packet) -> Iterable[Packet]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 _PROGRAM = """
 import sys
-from vidgraph.pipeline.cli import main
+from vidgraph.cli import main
 code = main(sys.argv[1:])
 with open("/proc/self/status") as status:
     print(next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) // 1024)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from .material import make_clip, make_own_networks, make_weights, plain_environment
+from .material import make_clip, make_custom_models, make_weights, plain_environment
 from .tolerances import TOLERANCES
 
 # What a shell starts in the background ignores SIGINT, and so does what that starts: tests of Ctrl-C would wait for
@@ -46,8 +46,7 @@ def tolerance() -> Callable[[str], float]:
 def face_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """``retinaface`` as an exported file that needs no torch any more, with weights for :func:`material.picture`."""
     pytest.importorskip("torch", reason="seeded weights are made with torch (the extra 'torch')")
-    pytest.importorskip("onnx", reason="needs onnx to export (the extra 'torch')")
-    from vidgraph.models import export
+    from vidgraph.models.export.export import export
 
     folder = tmp_path_factory.mktemp("faces")
     seeded = make_weights("retinaface", folder / "seeded.pth")
@@ -55,11 +54,10 @@ def face_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def own_network(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def custom_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """``my.onnx``, which finds one thing in the middle of every picture, quickly."""
-    pytest.importorskip("onnx", reason="the network is made with onnx (the extra 'torch')")
     folder = tmp_path_factory.mktemp("own")
-    make_own_networks(folder)
+    make_custom_models(folder)
     return folder / "my.onnx"
 
 
@@ -126,7 +124,7 @@ def vidgraph(
     tmp_path: Path, command_cache: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> Callable[..., Ended]:
     """As ``command``, but within this process, which is quicker."""
-    from vidgraph.pipeline.cli import main
+    from vidgraph.cli import main
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("VIDGRAPH_CACHE", str(command_cache))

@@ -72,9 +72,9 @@ def make_weights(model: str, path: Path) -> Path:
     return path
 
 
-def make_own_networks(folder: Path) -> None:
+def make_custom_models(folder: Path) -> None:
     """ONNX files that find the same whatever they see: ``my.onnx``, ``rtdetr/model.onnx``, ``roads.onnx``."""
-    from .models.own.planted import write_network
+    from .models.custom.planted import write_network
 
     table, prototypes = np.zeros((1, 4 + 3 + 32, 2100), np.float32), np.zeros((1, 32, 80, 80), np.float32)
     table[0, :4, 7], table[0, 5, 7], table[0, 7, 7] = (160, 160, 80, 60), 0.9, 1.0

@@ -1,4 +1,4 @@
-"""docs/adding.md holds: a dummy kernel, stage, engine, model and head are added in one place and with one line each."""
+"""docs/adding.md holds: a dummy of each kind is added in one place and with one line."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -57,6 +58,8 @@ import numpy as np
 from .. import _native
 from ..arrays import require
 
+__all__ = ("dummy",)
+
 def dummy(values):
     require(values, "dummy: values", np.float32, (None,))
     out = np.empty(values.shape, np.float32)
@@ -82,24 +85,72 @@ CASES = (cases,)
 STAGE = """
 from dataclasses import dataclass
 from ..pipeline.packet import DETECTIONS
+from ..pipeline.stage import Stage
 
 
 @dataclass(frozen=True)
-class KeepFirst:
+class KeepFirst(Stage):
     count: int = 1
     name = "keep_first"
     stateless = True
-    amends = frozenset({DETECTIONS})
-
-    def open(self): ...
+    updates = frozenset({DETECTIONS})
 
     def process(self, packet):
         yield packet.with_item(DETECTIONS, packet[DETECTIONS][: self.count])
+"""
+
+SOURCE = """
+from collections.abc import Iterator
+
+import numpy as np
+
+from ...pipeline.errors import UsageError
+from ...pipeline.packet import Frame
+from ...pipeline.stage import Source
+from ...pipeline.types.picture import Picture
+
+
+class Gray(Source):
+    live = True
+
+    def __init__(self, address, stream_id, frames):
+        self.address, self.stream_id, self._frames = address, stream_id, frames
+
+    def frames(self) -> Iterator[Frame]:
+        picture = Picture.from_rgb(np.full((48, 64, 3), 128, np.uint8))
+        for index in range(self._frames):
+            yield Frame(self.stream_id, index, 0, index * 40_000_000, 40_000_000, picture)
+
+
+def open_gray(address, name, options):
+    count = address.partition(":")[2]
+    if not count.isdigit():
+        raise UsageError(f"{address}: how many frames? as in gray:10")
+    return [Gray(address, name or "gray", min(int(count), options.frames or int(count)))]
+"""
+
+SINK = """
+from ...pipeline.packet import DETECTIONS
+from ...pipeline.stage import Sink
+
+
+class CountObjects(Sink):
+    name = "count_objects"
+    reads = frozenset({DETECTIONS})
+
+    def __init__(self, paths, claims):
+        self._paths, self._claims = paths, claims
+        self._counts = {stream: [] for stream in paths}
+
+    def write(self, packet):
+        self._counts[packet.frame.stream_id].append(len(packet[DETECTIONS]) if packet.drop_cause is None else 0)
 
     def end_stream(self, stream_id, reason):
-        return ()
+        self._paths[stream_id].write_text(" ".join(map(str, self._counts[stream_id])), "utf-8")
 
-    def close(self): ...
+
+def open_counts(address, paths, settings):
+    return CountObjects(paths, settings.claims)
 """
 
 ENGINE = """
@@ -129,113 +180,17 @@ def describe():
     return EngineDescription("1.0", ("cpu",), ("fp32",))
 """
 
-MODEL = """
-import numpy as np
-from torch import nn
-
-from ...pipeline.detections import Detections
-from ...stages.infer import copy_all
-from ..family import Family, GraphShape, InputFormat
-
-
-class Brightness(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.mix = nn.Conv2d(3, 1, 1)
-
-    def forward(self, image):
-        return self.mix(image)
-
-
-class Postprocess:
-    name, stateless = "brightness", True
-
-    def __init__(self, raw, keys):
-        self.raw, self.key = raw, keys.detections
-        self.reads, self.creates = frozenset({raw}), frozenset({keys.detections})
-
-    def open(self): ...
-
-    def process(self, packet):
-        level = float(packet[self.raw].arrays["level"].mean())
-        box = np.array([[0, 0, 1, 1]], np.float32)
-        found = Detections(box, np.array([level], np.float32), np.zeros(1, np.int32), ("bright",))
-        yield packet.with_item(self.key, found)
-
-    def end_stream(self, stream_id, reason):
-        return ()
-
-    def close(self): ...
-
-
-class BrightnessFamily(Family):
-    def network(self, name):
-        return Brightness()
-
-    def settings(self, name):
-        return {"kernel": 1}
-
-    def input_format(self, name):
-        return InputFormat("image", (0.0, 0.0, 0.0), (255.0, 255.0, 255.0), bgr=False, pad=(0, 0, 0), long_side=32)
-
-    def graph_shape(self, name, size, batch, graph=""):
-        return GraphShape({"image": (batch, 3, *size)}, {"level": (batch, 1, *size)})
-
-    def class_names(self, name):
-        return ("bright",)
-
-    def point_names(self, name):
-        return ()
-
-    def take(self, name, choices):
-        return copy_all
-
-    def postprocess(self, name, choices, *, raw, keys, stage_name):
-        return Postprocess(raw, keys)
-
-
-FAMILY = BrightnessFamily()
-"""
-
-
-HEAD = """
-from dataclasses import dataclass
-
-import numpy as np
-
-from ....pipeline.detections import Detections
-from ....stages.infer import copy_all
-from ..head import HeadResults
-
-
-@dataclass(frozen=True)
-class Brightest:
-    output: str
-    kind, task, class_count, point_names = "dummy", "the brightest place", 1, ()
-
-    def take(self, choices):
-        return copy_all
-
-    def creates(self, keys):
-        return frozenset({keys.detections})
-
-    def decode(self, raw, frame, choices, names):
-        box = raw.affine.boxes(raw.arrays[self.output])
-        return HeadResults(Detections(box, np.ones(1, np.float32), np.zeros(1, np.int32), names))
-
-
-def fit(outputs, about, size):
-    return Brightest(outputs[0].name) if outputs[0].shape == (1, 4) and outputs[0].name == "brightest" else None
-"""
-
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder whose sub-folders kernels, stages, engines and models count as those of the package."""
-    for name in ("kernels", "stages", "engines", "models", "models/own/heads"):
-        (tmp_path / name).mkdir(parents=True)
-        module = importlib.import_module(f"vidgraph.{name.replace('/', '.')}")
-        monkeypatch.setattr(module, "__path__", [*module.__path__, str(tmp_path / name)])
+    for name in (
+        "kernels", "stages/sources", "stages/sinks", "engines", "models/custom/heads", "pipeline/results/result_types",
+    ):  # fmt: skip
+        for folder in (Path(name), *Path(name).parents[:-1]):
+            (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+            module = importlib.import_module(".".join(["vidgraph", *folder.parts]))
+            monkeypatch.setattr(module, "__path__", [*module.__path__, str(tmp_path / folder)])
     yield tmp_path
     for name in [name for name, module in sys.modules.items() if _lies_in(module, tmp_path)]:
         del sys.modules[name]
@@ -256,6 +211,60 @@ def test_a_stage_is_a_file(place: Path) -> None:
     assert len(packet[DETECTIONS]) == 1
 
 
+def test_a_source_is_a_file_and_a_row(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from vidgraph.cli import main
+    from vidgraph.stages.session import Policy, Session, SessionOptions
+    from vidgraph.stages.sources import kinds
+    from vidgraph.stages.sources.registry import open_source
+
+    (place / "stages" / "sources" / "gray.py").write_text(SOURCE, "utf-8")
+    row = kinds.SourceKind(
+        "gray:N (gray frames)", lambda text, exists: text.startswith("gray:"), ".gray:open_gray", "gray:N"
+    )
+    monkeypatch.setattr(kinds, "SOURCES", (*kinds.SOURCES, row))
+    assert kinds.short_kinds().endswith("-, synth:street or gray:N")
+    with pytest.raises(vidgraph.VidgraphError, match=r"synth:faces \(drawn\), gray:N \(gray frames\)$"):
+        open_source("ftp://host/a.mp4")
+    with pytest.raises(vidgraph.VidgraphError, match="gray:few: how many frames"):
+        open_source("gray:few")
+    out = place / "out.jsonl"
+    run = vidgraph.run("wall=gray:3", model="retinaface-tiny", outputs=str(out), policy="lossless")
+    assert run.wait().frames == 3
+    recorded = vidgraph.read_results(out)
+    assert recorded.header["sources"][0]["stream"] == "wall"
+    assert main(["run", "gray:2", "--model", "retinaface-tiny", "-o", str(place / "two.mp4"), "-q"]) == 0
+    cases: tuple[tuple[Policy | None, int], ...] = ((None, 1), ("lossless", 4))
+    for policy, requests in cases:  # the budget of a live source, which says so itself
+        session = Session.open("gray:1", [], SessionOptions(threads=4, policy=policy))
+        assert session.budget.requests == requests
+        session.close()
+
+
+def test_a_sink_is_a_file_and_a_row(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from vidgraph.stages.sinks import kinds
+
+    (place / "stages" / "sinks" / "counts.py").write_text(SINK, "utf-8")
+    row = kinds.SinkKind(
+        name="counts", help="file.txt (objects a frame)", short=".txt", open=".counts:open_counts", suffixes=(".txt",)
+    )
+    monkeypatch.setattr(kinds, "SINKS", (*kinds.SINKS, row))
+    assert kinds.short_kinds().endswith(", http://…, .txt")
+    with pytest.raises(vidgraph.VidgraphError, match=r"a browser\), file.txt \(objects a frame\)$"):
+        kinds.kind_of("out.xyz")
+    out = place / "out.txt"
+    source = "synth:street?frames=3&size=320x192"
+    vidgraph.run(source, outputs=str(out)).wait()
+    assert len(out.read_text("utf-8").split()) == 3
+    with pytest.raises(vidgraph.VidgraphError, match=r"out.txt exists already"):
+        vidgraph.run(source, outputs=str(out))
+    with pytest.raises(vidgraph.VidgraphError, match="cannot hold 2 streams"):
+        vidgraph.run([source, f"b={source}"], outputs=str(place / "both.txt"))
+    with pytest.raises(vidgraph.VidgraphError, match=r"an output of file.txt .* cannot be gone on with"):
+        vidgraph.run(source, outputs=[str(place / "other.txt"), str(place / "out.jsonl")], resume=True)
+
+
 def test_an_engine_is_a_file_and_a_row(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from vidgraph.engines.open import ENGINES, EngineRow, open_engine
 
@@ -270,42 +279,8 @@ def test_an_engine_is_a_file_and_a_row(place: Path, monkeypatch: pytest.MonkeyPa
         engine.run({"x": np.zeros((2, 2), np.float32)})
 
 
-def test_a_model_is_a_folder_and_a_row(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    torch = pytest.importorskip("torch", reason="a checkpoint is read with torch")
-    from vidgraph.models.registry import MODELS, ModelRow
-
-    (place / "models" / "dummy").mkdir()
-    (place / "models" / "dummy" / "__init__.py").write_text(MODEL, "utf-8")
-    row = ModelRow("dummy", (), "dummy", "brightness", "this test", "MIT", "nothing", (), False, "a dummy")
-    monkeypatch.setitem(MODELS, "dummy", row)
-    monkeypatch.setenv("VIDGRAPH_CACHE", str(place / "cache"))
-    weights = place / "dummy.pth"
-    torch.save({"mix.weight": torch.full((1, 3, 1, 1), 1 / 3), "mix.bias": torch.zeros(1)}, weights)
-    with vidgraph.load_model("dummy", weights=weights, precision="fp32") as model:
-        result = model(np.full((24, 32, 3), 51, np.uint8))
-    assert [row.class_name for row in result.detections] == ["bright"]
-    np.testing.assert_allclose(result.detections.scores, [0.2], atol=1e-3)
-
-
-def test_a_head_is_a_file_and_a_row(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from vidgraph.models.own.heads import HEADS
-
-    from .models.own.planted import write_network
-
-    (place / "models" / "own" / "heads" / "dummy.py").write_text(HEAD, "utf-8")
-    monkeypatch.setitem(HEADS, "dummy", ".dummy")
-    monkeypatch.setenv("VIDGRAPH_CACHE", str(place / "cache"))
-    box = np.array([[1, 2, 3, 4]], np.float32)
-    toml = '[input]\nfit = "stretch"\nmean = [0, 0, 0]\nstd = [1, 1, 1]'
-    path = write_network(place / "my.onnx", {"brightest": box}, size=(8, 8), toml=toml)
-    with vidgraph.load_model(str(path), head="dummy", labels=["bright"]) as model:
-        result = model(np.zeros((16, 32, 3), np.uint8))
-    assert [row.class_name for row in result.detections] == ["bright"]
-    np.testing.assert_array_equal(result.detections.boxes, [[4, 4, 12, 8]])
-
-
 def test_a_kernel_is_a_folder_and_a_line(tmp_path: Path) -> None:
-    """Builds the dummy alone: the other kernels' names are left out of the list to save their time."""
+    """Builds the dummy alone: the other kernels are left out, folders and lines, to save their time."""
     for tool in ("nanobind",):
         pytest.importorskip(tool, reason=f"building a kernel needs {tool}")
     cmake = shutil.which("cmake", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
@@ -319,17 +294,19 @@ def test_a_kernel_is_a_folder_and_a_line(tmp_path: Path) -> None:
     folder.mkdir()
     for name, text in KERNEL.items():
         (folder / name).write_text(text, "utf-8")
-    lines = (ROOT / "CMakeLists.txt").read_text("utf-8")
-    start = lines.index("set(VIDGRAPH_KERNELS")
-    listed = lines[start : lines.index(")", start)]
-    (root / "CMakeLists.txt").write_text(lines.replace(listed, "set(VIDGRAPH_KERNELS\n    dummy"), "utf-8")
+    shutil.copy(ROOT / "CMakeLists.txt", root)
     _build(cmake, root)
-    shutil.copy(ROOT / "kernels" / "arrays.py", root / "kernels")
-    (root / "kernels" / "__init__.py").write_text("from .dummy import dummy\n\n__all__ = ['dummy']\n", "utf-8")
+    for file in (ROOT / "kernels").glob("*.py"):
+        shutil.copy(file, root / "kernels")
+    listed = (ROOT / "kernels" / "__init__.py").read_text("utf-8").splitlines(keepends=True)
+    others = [f"from .{path.parent.name} import *\n" for path in (ROOT / "kernels").glob("*/bind.cpp")]
+    place = listed.index(others[0])
+    kept = [line for line in [*listed[:place], "from .dummy import *\n", *listed[place:]] if line not in others]
+    (root / "kernels" / "__init__.py").write_text("".join(kept), "utf-8")
     for built in (root / "build").glob("_native*.so"):
         shutil.copy(built, root / "kernels")
     code = (
-        "import numpy as np; from kernels.dummy import dummy; from kernels.dummy.reference import dummy_reference\n"
+        "import numpy as np; from kernels import dummy; from kernels.dummy.reference import dummy_reference\n"
         "values = np.arange(5, dtype=np.float32)\n"
         "np.testing.assert_array_equal(dummy(values), dummy_reference(values))"
     )

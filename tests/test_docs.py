@@ -15,11 +15,11 @@ from pathlib import Path
 
 import pytest
 import vidgraph
+from vidgraph.cli import build_parser, main
+from vidgraph.cli.options import COMMANDS
 from vidgraph.models import MODELS
-from vidgraph.pipeline.cli import build_parser, main
-from vidgraph.pipeline.cli.options import COMMANDS
 
-from .material import make_clip, make_own_networks, make_photo, make_weights, plain_environment
+from .material import make_clip, make_custom_models, make_photo, make_weights, plain_environment
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -64,7 +64,7 @@ def test_pages_are_there() -> None:
     names = {page.relative_to(ROOT).as_posix() for page in PAGES}
     assert names >= {"README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"}
     pages = ("quickstart", "recipes", "cli", "api", "results", "models", "performance", "troubleshooting")
-    more = ("coming-from", "architecture", "adding", "own-networks", "datasets")
+    more = ("coming-from", "architecture", "adding", "custom-models", "datasets")
     assert names >= {f"docs/{name}.md" for name in (*pages, *more)}
 
 
@@ -152,7 +152,7 @@ def test_examples_name_models_that_can_be_had() -> None:
     models = {name for text in texts for name in named.findall(text)} & set(MODELS)
     assert len(models) > 3
     yolact = {name for name in models if "yolact" in name}  # weights of theirs are given by a file, as the pages say
-    assert not [name for name in models - yolact if not any(w.address or w.shipped for w in MODELS[name].weights)]
+    assert not [name for name in models - yolact if not any(w.address or w.pretrained for w in MODELS[name].weights)]
 
 
 EXAMPLES = sorted({option.example for command in COMMANDS for option in command.options})
@@ -170,7 +170,7 @@ def test_examples_of_options_run(
     words = shlex.split(example)[1:]
     if words[0] in ("draw", "convert") or "--resume" in words:
         assert main(["run", "in.mp4", "--model", "retinaface-1mb", "-o", "out.jsonl", "-q", "--frames", "6"]) == 0
-    if "--other-model" in words:
+    if "--candidate-model" in words:
         pytest.importorskip("nncf", reason="needs nncf to quantise (the extra 'int8')")
         calibrated = ["--precision", "int8", "--calibrate", "in.mp4", "--frames", "2", "--size", "160x120"]
         assert main(["export", "retinaface-1mb", "-o", words[-1], *calibrated]) == 0
@@ -203,7 +203,6 @@ def docs_folder(tmp_path: Path, material: Path) -> Path:
 def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """``folder`` has videos, photos and weights under the names that the pages use; ``cache`` has weights."""
     pytest.importorskip("torch", reason="seeded weights for the examples are made with torch")
-    pytest.importorskip("onnx", reason="networks for the examples are made with onnx")
     root = tmp_path_factory.mktemp("docs")
     folder = root / "folder"
     for name in ("clips", "photos"):
@@ -212,7 +211,7 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
         make_clip(folder / name)
     for name in ("photo.jpg", "photos/a.jpg", "photos/b.jpg"):
         make_photo(folder / name)
-    make_own_networks(folder)
+    make_custom_models(folder)
     for model in ("retinaface", "retinaface-1mb"):
         pulled = root / "cache" / "weights" / model / "mobilenet0.25_Final.pth"
         pulled.parent.mkdir(parents=True)

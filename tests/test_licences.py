@@ -70,7 +70,7 @@ def test_dependencies_are_permissive_or_lgpl() -> None:
     except metadata.PackageNotFoundError:
         pytest.skip("vidgraph is not installed as a distribution here")
     found = installed_dependencies("vidgraph")
-    assert {"vidgraph", "numpy", "av", "openvino"} <= set(found)
+    assert {"vidgraph", "numpy", "av", "onnx", "openvino"} <= set(found)
     problems = [line for name, dist in sorted(found.items()) for line in refused(name, licences(dist))]
     assert not problems, "\n" + "\n".join(problems)
 

@@ -110,5 +110,5 @@ def test_torch_is_not_a_dependency() -> None:
     wheel_files()
     required = [line for line in metadata.requires("vidgraph") or [] if "extra ==" not in line]
     names = {line.split(";")[0].split("[")[0].split("<")[0].split(">")[0].split("=")[0].strip() for line in required}
-    assert {"numpy", "av", "openvino"} <= names
+    assert {"numpy", "av", "onnx", "openvino"} <= names
     assert not names & {"torch", "opencv-python", "opencv-python-headless"}

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-FOLDERS = ("kernels", "pipeline", "engines", "stages", "models", "benchmarks", "tests", "docs")
+FOLDERS = ("kernels", "pipeline", "engines", "stages", "models", "training", "benchmarks", "cli", "tests", "docs")
 CODE = {".py", ".pyi", ".cpp", ".h", ".cu"}
 TEXT = CODE | {".md", ".toml", ".txt", ".json", ".yml", ".sh"}
-LONGEST = 450  # lines; about 400 is the aim
+LONGEST = 420  # lines; about 400 is the aim
 
 # Spelled in pieces, so that this file does not find itself.
 LEFTOVERS = re.compile(r"\b(" + "|".join(["TO" + "DO", "FIX" + "ME", "X" * 3]) + r")\b")

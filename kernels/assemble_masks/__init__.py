@@ -7,7 +7,11 @@ from numpy.typing import NDArray
 
 from .. import _native
 from ..arrays import require, require_strided
+from ..device import HOST, Device
 from ..scalars import LARGEST_SIDE_PX, numbers, picture_size, shown
+from ..twins import twin
+
+__all__ = ("assemble_masks", "expected_mask_iou")
 
 _RULE = f"must have 1 to {LARGEST_SIDE_PX} pixels along each side"
 
@@ -67,14 +71,17 @@ def assemble_masks(
         ``align_corners=False``.
     """
     owner = "assemble_masks"
-    _check(owner, proto, coeff, boxes)
+    device = _check(owner, proto, coeff, boxes)
     height, width = picture_size(owner, "size", size, _RULE)
     x1, y1, x2, y2 = numbers(owner, "window", window, 4)
     if not (0 <= x1 < x2 <= 1 and 0 <= y1 < y2 <= 1):
         rule = "must be (x1, y1, x2, y2) with 0 <= x1 < x2 <= 1, y likewise"
         raise ValueError(f"{owner}: window {rule}, got {shown(window)}")
     if limits is not None:
-        require(limits, f"{owner}: limits", np.int32, (len(boxes), 4))
+        require(limits, f"{owner}: limits", np.int32, (len(boxes), 4), device)
+    if device is not HOST:
+        found = twin(assemble_masks, device)
+        return found(proto, coeff, boxes, size=(height, width), window=(x1, y1, x2, y2), limits=limits)
     tight, offsets = np.empty((len(boxes), 4), np.int32), np.empty(len(boxes) + 1, np.int64)
     bits = _native.assemble_masks(proto, coeff, boxes, (height, width), (x1, y1, x2, y2), limits, tight, offsets)
     return tight, bits.copy(), offsets
@@ -104,14 +111,17 @@ def expected_mask_iou(
     Source: after the maskness of Wang et al., SOLO: A Simple Framework for Instance Segmentation, arXiv:2106.15947
         (the mean probability within the mask), which does not count what the mask may have missed.
     """
-    _check("expected_mask_iou", proto, coeff, boxes)
+    device = _check("expected_mask_iou", proto, coeff, boxes)
+    if device is not HOST:
+        return twin(expected_mask_iou, device)(proto, coeff, boxes)
     found = np.empty(len(boxes), np.float32)
     _native.expected_mask_iou(proto, coeff, boxes, found)
     return found
 
 
-def _check(owner: str, proto: NDArray[np.float32], coeff: NDArray[np.float32], boxes: NDArray[np.float32]) -> None:
-    require_strided(proto, f"{owner}: proto", np.float32, 3, "[N, N, N]")
-    require(boxes, f"{owner}: boxes", np.float32, (None, 4))
-    require(coeff, f"{owner}: coeff", np.float32, (len(boxes), proto.shape[2]))
+def _check(owner: str, proto: NDArray[np.float32], coeff: NDArray[np.float32], boxes: NDArray[np.float32]) -> Device:
+    device = require_strided(proto, f"{owner}: proto", np.float32, 3, "[N, N, N]")
+    require(boxes, f"{owner}: boxes", np.float32, (None, 4), device)
+    require(coeff, f"{owner}: coeff", np.float32, (len(boxes), proto.shape[2]), device)
     picture_size(owner, "proto", proto.shape[:2], _RULE)
+    return device

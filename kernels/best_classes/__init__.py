@@ -6,8 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _native
-from ..arrays import require_host, require_strided
+from ..arrays import place_of, require_strided
+from ..device import HOST, Device
 from ..scalars import flag, number
+from ..twins import twin
+
+__all__ = ("best_classes",)
 
 
 def best_classes(
@@ -43,27 +47,29 @@ def best_classes(
 
     Source: definition.
     """
-    _check("scores", scores, 2)
+    device = _check("scores", scores, 2)
     if scores.shape[1] < 1:
         raise ValueError(f"best_classes: scores must have at least one class, got {list(scores.shape)}")
     count = len(scores)
     if objectness is not None:
-        _check("objectness", objectness, 1)
+        _check("objectness", objectness, 1, device)
         if len(objectness) != count:
             raise ValueError(f"best_classes: objectness must have the {count} rows of scores, got {len(objectness)}")
     min_score = number("best_classes", "min_score", min_score)
     sigmoid = flag("best_classes", "sigmoid", sigmoid)
+    if device is not HOST:
+        return twin(best_classes, device)(scores, min_score=min_score, objectness=objectness, sigmoid=sigmoid)
     rows, class_ids, kept = np.empty(count, np.int64), np.empty(count, np.int32), np.empty(count, np.float32)
     found = _native.best_classes(scores, objectness, min_score, sigmoid, rows, class_ids, kept)
     return rows[:found].copy(), class_ids[:found].copy(), kept[:found].copy()
 
 
-def _check(what: str, array: NDArray[np.float32], dimensions: int) -> None:
-    require_host(array, f"best_classes: {what}")
+def _check(what: str, array: NDArray[np.float32], dimensions: int, device: Device | None = None) -> Device:
+    place_of(array, f"best_classes: {what}", device)
     if array.dtype == np.float32 and any(stride % 4 for stride in array.strides):
         raise ValueError(
             f"best_classes: strides of {what} must be whole numbers, got {array.strides} bytes;"
             " copy it with numpy.ascontiguousarray"
         )
     wanted = "[A, C]" if dimensions == 2 else "[A]"
-    require_strided(array, f"best_classes: {what}", np.float32, dimensions, wanted)
+    return require_strided(array, f"best_classes: {what}", np.float32, dimensions, wanted, device)

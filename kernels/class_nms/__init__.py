@@ -7,7 +7,11 @@ from numpy.typing import NDArray
 
 from .. import _native
 from ..arrays import require
+from ..device import HOST
 from ..scalars import number, whole
+from ..twins import twin
+
+__all__ = ("class_nms",)
 
 
 def class_nms(
@@ -40,10 +44,12 @@ def class_nms(
 
     Source: Felzenszwalb et al., PAMI 2010; class by class as in torchvision's ``batched_nms``.
     """
-    require(scores, "class_nms: scores", np.float32, (None,))
-    require(boxes, "class_nms: boxes", np.float32, (len(scores), 4))
-    require(class_ids, "class_nms: class_ids", np.int32, (len(scores),))
+    device = require(scores, "class_nms: scores", np.float32, (None,))
+    require(boxes, "class_nms: boxes", np.float32, (len(scores), 4), device)
+    require(class_ids, "class_nms: class_ids", np.int32, (len(scores),), device)
     max_iou = number("class_nms", "max_iou", max_iou, "must be in [0, 1]", low=0.0, high=1.0)
     limit = whole("class_nms", "limit", limit, "must not be negative", low=0)
+    if device is not HOST:
+        return twin(class_nms, device)(boxes, scores, class_ids, max_iou=max_iou, limit=limit)
     kept = np.empty(min(limit, len(scores)), np.int64)
     return kept[: _native.class_nms(boxes, scores, class_ids, max_iou, len(kept), kept)].copy()

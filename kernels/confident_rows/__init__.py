@@ -7,7 +7,11 @@ from numpy.typing import NDArray
 
 from .. import _native
 from ..arrays import require_strided
+from ..device import HOST
 from ..scalars import number, whole
+from ..twins import twin
+
+__all__ = ("confident_rows",)
 
 
 def confident_rows(
@@ -39,7 +43,7 @@ def confident_rows(
 
     Source: definition; softmax with the background included as in Bolya et al., YOLACT, ICCV 2019.
     """
-    require_strided(logits, "confident_rows: logits", np.float32, 2, "[P, C] with C >= 2")
+    device = require_strided(logits, "confident_rows: logits", np.float32, 2, "[P, C] with C >= 2")
     if logits.shape[1] < 2:
         raise ValueError(f"confident_rows: logits must have C >= 2 columns, got float32 {list(logits.shape)}")
     if logits.size and (logits.strides[1] != 4 or logits.strides[0] % 4):
@@ -49,6 +53,8 @@ def confident_rows(
         )
     min_score = number("confident_rows", "min_score", min_score)
     limit = whole("confident_rows", "limit", limit, "must not be negative", low=0)
+    if device is not HOST:
+        return twin(confident_rows, device)(logits, min_score=min_score, limit=limit)
     classes = logits.shape[1] - 1
     rows, scores = np.empty(len(logits), np.int64), np.empty((len(logits), classes), np.float32)
     found = _native.confident_rows(logits, min_score, limit, rows, scores)

@@ -17,6 +17,8 @@ from ..arrays import require
 from ..pixel_formats import layout_of, matrix_weights
 from ..scalars import FARTHEST_PX, LARGEST_SIDE_PX, flag, number, shown, whole
 
+__all__ = ("draw_boxes", "draw_labels", "draw_masks", "draw_points")
+
 DRAWABLE = ("yuv420p", "nv12", "yuv422p", "yuv444p", "rgb24")
 
 _SMALLEST_RADIUS_PX = 2.0**-149  # above 0 as a float32
@@ -210,7 +212,7 @@ def canvas_of(owner: str, planes: Sequence[NDArray[Any]], format: str, matrix: s
     """
     if not isinstance(format, str) or format not in DRAWABLE:
         raise ValueError(f"{owner}: can draw on {', '.join(DRAWABLE)}, got {shown(format)}; convert the picture first")
-    layout, held = layout_of(owner, format, planes)
+    layout, held, _ = layout_of(owner, format, planes)
     for plane in held:
         if not plane.flags.writeable:
             raise ValueError(f"{owner}: the planes must be writable; draw on a copy")

@@ -11,6 +11,8 @@ from .. import _native
 from ..arrays import require
 from ..draw import canvas_of, share_of_255
 
+__all__ = ("draw_segments",)
+
 
 def draw_segments(
     planes: Sequence[NDArray[np.uint8]],

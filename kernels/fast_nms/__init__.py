@@ -9,7 +9,11 @@ from numpy.typing import NDArray
 
 from .. import _native
 from ..arrays import require
+from ..device import HOST, Device
 from ..scalars import UNLIMITED, number, shown, whole, wholes
+from ..twins import twin
+
+__all__ = ("cross_class_fast_nms", "fast_nms", "traditional_nms")
 
 Found = tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]
 
@@ -51,8 +55,13 @@ def fast_nms(
     Source: Bolya et al., YOLACT, ICCV 2019, and its code.
     """
     owner = "fast_nms"
-    numbers = _checked(owner, boxes, scores, max_iou, limit, min_score)
-    return _suppress(boxes, scores, numbers, _checked_top_k(owner, top_k), (False, False, False, False))
+    device, numbers = _checked(owner, boxes, scores, max_iou, limit, min_score)
+    top_k = _checked_top_k(owner, top_k)
+    if device is not HOST:
+        overlap, most, least = numbers
+        found = twin(fast_nms, device)
+        return found(boxes, scores, max_iou=overlap, top_k=top_k, limit=most, min_score=least)
+    return _suppress(boxes, scores, numbers, top_k, (False, False, False, False))
 
 
 def cross_class_fast_nms(
@@ -81,7 +90,11 @@ def cross_class_fast_nms(
     """
     owner = "cross_class_fast_nms"
     top_k = _checked_top_k(owner, top_k)
-    numbers = _checked(owner, boxes, scores, max_iou, top_k if limit is None else limit, min_score)
+    device, numbers = _checked(owner, boxes, scores, max_iou, top_k if limit is None else limit, min_score)
+    if device is not HOST:
+        overlap, most, least = numbers
+        found = twin(cross_class_fast_nms, device)
+        return found(boxes, scores, max_iou=overlap, top_k=top_k, limit=most, min_score=least)
     return _suppress(boxes, scores, numbers, top_k, (False, False, False, True))
 
 
@@ -115,11 +128,15 @@ def traditional_nms(
     Source: dbolya/yolact and haotian-liu/yolact_edge; widths as in py-faster-rcnn.
     """
     owner = "traditional_nms"
-    numbers = _checked(owner, boxes, scores, max_iou, limit, min_score)
+    device, numbers = _checked(owner, boxes, scores, max_iou, limit, min_score)
     height, width = wholes(owner, "size", size, _SIZE, 2)
     if height < 1 or width < 1:
         raise ValueError(f"{owner}: size {_SIZE}, got {shown(size)}")
     height, width = min(height, UNLIMITED), min(width, UNLIMITED)
+    if device is not HOST:
+        overlap, most, least = numbers
+        found = twin(traditional_nms, device)
+        return found(boxes, scores, max_iou=overlap, limit=most, min_score=least, size=(height, width))
     with np.errstate(over="ignore"):  # a coordinate beyond all floats becomes infinity
         pixels = boxes * np.array([width, height, width, height], np.float32)
     return _suppress(pixels, scores, numbers, UNLIMITED, (True, True, True, False))
@@ -127,12 +144,12 @@ def traditional_nms(
 
 def _checked(
     owner: str, boxes: NDArray[np.float32], scores: NDArray[np.float32], max_iou: float, limit: int, min_score: float
-) -> tuple[float, int, float]:
-    require(scores, f"{owner}: scores", np.float32, (None, None))
-    require(boxes, f"{owner}: boxes", np.float32, (len(scores), 4))
+) -> tuple[Device, tuple[float, int, float]]:
+    device = require(scores, f"{owner}: scores", np.float32, (None, None))
+    require(boxes, f"{owner}: boxes", np.float32, (len(scores), 4), device)
     if scores.size >= 2**32:
         raise ValueError(f"{owner}: there must be less than 2^32 scores, got {scores.size}")
-    return (
+    return device, (
         number(owner, "max_iou", max_iou, "must be in [0, 1]", low=0.0, high=1.0),
         whole(owner, "limit", limit, "must not be negative", low=0),
         number(owner, "min_score", min_score),

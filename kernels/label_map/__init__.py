@@ -7,7 +7,11 @@ from numpy.typing import NDArray
 
 from .. import _native
 from ..arrays import require_strided
+from ..device import HOST
 from ..scalars import check_extent, numbers, picture_size, shown, whole
+from ..twins import twin
+
+__all__ = ("label_map",)
 
 Window = tuple[float, float, float, float]
 """(x1, y1, x2, y2), relative: 0 is the left or upper border, 1 the right or lower one."""
@@ -47,7 +51,7 @@ def label_map(
     Source: definition; bilinear positions as in torch's ``interpolate``.
     """
     owner = "label_map"
-    require_strided(logits, f"{owner}: logits", np.float32, 3, "[C, h, w], none of them 0", least=1)
+    device = require_strided(logits, f"{owner}: logits", np.float32, 3, "[C, h, w], none of them 0", least=1)
     check_extent(owner, "logits", *logits.shape[1:])
     height, width = picture_size(owner, "size", size)
     x1, y1, x2, y2 = numbers(owner, "window", window, 4)
@@ -57,6 +61,8 @@ def label_map(
             f"got {shown(window)}"
         )
     first = whole(owner, "first", first, "must be at least -2^31", low=-(2**31), high=2**31 - len(logits))
+    if device is not HOST:
+        return twin(label_map, device)(logits, size=(height, width), window=(x1, y1, x2, y2), first=first)
     labels, counts = np.empty((height, width), np.int32), np.empty(len(logits), np.int64)
     _native.label_map(logits, (x1, y1, x2, y2), first, labels, counts)
     return labels, counts

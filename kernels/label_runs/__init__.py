@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from .. import _native
 from ..arrays import require
 
+__all__ = ("label_runs",)
+
 
 def label_runs(labels: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     """The runs of equal labels down the columns, from left to right.

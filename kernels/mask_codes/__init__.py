@@ -9,6 +9,8 @@ from .. import _native
 from ..arrays import require
 from ..scalars import FARTHEST_PX, picture_size, shown, wholes
 
+__all__ = ("encode_runs", "mask_outlines", "rle_counts")
+
 Box = tuple[int, int, int, int]
 
 
@@ -34,7 +36,7 @@ def rle_counts(bits: NDArray[np.uint8], box: Box, *, size: tuple[int, int]) -> s
     x1, y1, x2, y2 = _checked("rle_counts", bits, box)
     if x1 < 0 or y1 < 0 or x2 > width or y2 > height:
         raise ValueError(f"rle_counts: box must lie within {width}x{height}, got {[x1, y1, x2, y2]}")
-    return _native.rle_counts(bits, (x1, y1), x2 - x1, y2 - y1, (height, width))
+    return str(_native.rle_counts(bits, (x1, y1), x2 - x1, y2 - y1, (height, width)))
 
 
 def encode_runs(runs: NDArray[np.int64]) -> str:
@@ -49,7 +51,7 @@ def encode_runs(runs: NDArray[np.int64]) -> str:
     Source: as :func:`rle_counts`.
     """
     require(runs, "encode_runs: runs", np.int64, (None,))
-    return _native.encode_runs(runs)
+    return str(_native.encode_runs(runs))
 
 
 def mask_outlines(bits: NDArray[np.uint8], box: Box) -> list[list[float]]:
@@ -70,7 +72,8 @@ def mask_outlines(bits: NDArray[np.uint8], box: Box) -> list[list[float]]:
     Source: definition.
     """
     x1, y1, x2, y2 = _checked("mask_outlines", bits, box)
-    return _native.mask_outlines(bits, (x1, y1), x2 - x1, y2 - y1)
+    outlines: list[list[float]] = _native.mask_outlines(bits, (x1, y1), x2 - x1, y2 - y1)
+    return outlines
 
 
 def _checked(owner: str, bits: NDArray[np.uint8], box: Box) -> Box:

@@ -7,7 +7,11 @@ from numpy.typing import NDArray
 
 from .. import _native
 from ..arrays import require
+from ..device import HOST
 from ..scalars import flag, number
+from ..twins import twin
+
+__all__ = ("nms",)
 
 
 def nms(
@@ -31,8 +35,11 @@ def nms(
 
     Source: Felzenszwalb et al., PAMI 2010; the legacy rule as in py-faster-rcnn.
     """
-    require(scores, "nms: scores", np.float32, (None,))
-    require(boxes, "nms: boxes", np.float32, (len(scores), 4))
+    device = require(scores, "nms: scores", np.float32, (None,))
+    require(boxes, "nms: boxes", np.float32, (len(scores), 4), device)
     max_iou = number("nms", "max_iou", max_iou, "must be in [0, 1]", low=0.0, high=1.0)
+    legacy = flag("nms", "legacy", legacy)
+    if device is not HOST:
+        return twin(nms, device)(boxes, scores, max_iou=max_iou, legacy=legacy)
     kept = np.empty(len(scores), np.int64)
-    return kept[: _native.nms(boxes, scores, max_iou, flag("nms", "legacy", legacy), kept)].copy()
+    return kept[: _native.nms(boxes, scores, max_iou, legacy, kept)].copy()

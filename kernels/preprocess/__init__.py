@@ -10,15 +10,19 @@ from numpy.typing import NDArray
 
 from .. import _native
 from ..arrays import output
+from ..device import HOST, Tensor
 from ..pixel_formats import layout_of, matrix_weights
 from ..scalars import flag, numbers, picture_size, shown, wholes
+from ..twins import twin
+
+__all__ = ("preprocess",)
 
 _OWNER = "preprocess"
 _ELEMENTS = (np.dtype(np.float32), np.dtype(np.float16), np.dtype(np.uint8))
 
 
 def preprocess(
-    planes: Sequence[NDArray[Any]],
+    planes: Sequence[Tensor],
     format: str,
     *,
     matrix: str,
@@ -31,10 +35,10 @@ def preprocess(
     bgr: bool = False,
     pad: Sequence[float] = (0.0, 0.0, 0.0),
     content: tuple[int, int, int, int] | None = None,
-    single_positions: bool = False,
+    torch_resize: bool = False,
     dtype: str | type[np.generic] | np.dtype[Any] = "float32",
     layout: str = "nchw",
-    out: NDArray[Any] | None = None,
+    out: Tensor | None = None,
 ) -> NDArray[Any]:
     """Resize (or letterbox, or crop), convert to RGB, normalise: one pass, nothing rounded in between.
 
@@ -57,7 +61,7 @@ def preprocess(
         bgr: write the channels as B, G, R.
         pad: colour outside ``content``, (r, g, b) in 0..255; it is normalised like any other.
         content: (y1, x1, y2, x2) in output pixels; None for the whole output.
-        single_positions: compute where to sample in float32, as PyTorch does, rather than in double: less exact
+        torch_resize: compute where to sample in float32, as PyTorch does, rather than in double: less exact
             (about 1e-5 pixels in a frame of 1000), for networks that are compared with PyTorch to that degree.
         dtype: ``float32``; ``float16``, rounded to nearest, half to even (beyond 65504: infinity); or ``uint8``,
             rounded likewise and held in 0..255, for which a mean of 0 and a deviation of 1 are meant.
@@ -72,9 +76,9 @@ def preprocess(
             ``out`` shares memory with a plane.
 
     Source: OpenCV ``resize`` with ``INTER_LINEAR`` for the sampling, PyTorch ``interpolate`` for
-    ``single_positions``; ITU-R BT.601-7, BT.709-6, BT.2020-2 for the colours.
+    ``torch_resize``; ITU-R BT.601-7, BT.709-6, BT.2020-2 for the colours.
     """
-    samples, held = layout_of(_OWNER, format, planes)
+    samples, held, device = layout_of(_OWNER, format, planes)
     weights = matrix_weights(_OWNER, samples, matrix)
     height, width = picture_size(_OWNER, "size", size)
     affine = (*numbers(_OWNER, "scale", scale, 2), *numbers(_OWNER, "offset", offset, 2))
@@ -87,7 +91,13 @@ def preprocess(
     if not isinstance(layout, str) or layout not in ("nchw", "nhwc"):
         raise ValueError(f"{_OWNER}: layout must be 'nchw' or 'nhwc', got {shown(layout)}")
     shape = (1, 3, height, width) if layout == "nchw" else (1, height, width, 3)
-    result = output(_OWNER, out, _ELEMENTS[element].type, shape, held)
+    result: NDArray[Any] = output(_OWNER, out, _ELEMENTS[element].type, shape, held, device)
+    if device is not HOST:
+        return twin(preprocess, device)(
+            held, format, matrix=matrix, full_range=full_range, size=(height, width), scale=scale, offset=offset,
+            mean=mean, std=std, bgr=bgr, pad=pad, content=content, torch_resize=torch_resize, dtype=dtype,
+            layout=layout, out=result,
+        )  # fmt: skip
     _native.preprocess(
         held,
         samples.native,
@@ -100,7 +110,7 @@ def preprocess(
         stds,
         numbers(_OWNER, "pad", pad, 3),
         flag(_OWNER, "bgr", bgr),
-        flag(_OWNER, "single_positions", single_positions),
+        flag(_OWNER, "torch_resize", torch_resize),
         element,
         layout == "nhwc",
         result,

@@ -25,13 +25,13 @@ def preprocess_reference(
     bgr: bool,
     pad: Sequence[float],
     content: tuple[int, int, int, int] | None,
-    single_positions: bool = False,
+    torch_resize: bool = False,
     dtype: str = "float32",
     layout: str = "nchw",
 ) -> NDArray[Any]:
     """Sample every component at the output's pixel centres, convert, normalise, pad, round."""
     height, width = size
-    number: type[np.floating[Any]] = np.float32 if single_positions else np.float64
+    number: type[np.floating[Any]] = np.float32 if torch_resize else np.float64
     x, y = (
         (number(scale[axis]) * (np.arange(length).astype(number) + number(0.5)) + number(offset[axis]) - number(0.5))
         for axis, length in enumerate((width, height))

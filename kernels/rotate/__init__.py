@@ -12,6 +12,8 @@ from .. import _native
 from ..pixel_formats import layout_of
 from ..scalars import shown
 
+__all__ = ("rotate",)
+
 
 def rotate(planes: Sequence[NDArray[Any]], format: str, degrees: int) -> tuple[NDArray[Any], ...]:
     """Turn a picture clockwise.
@@ -33,7 +35,7 @@ def rotate(planes: Sequence[NDArray[Any]], format: str, degrees: int) -> tuple[N
 
     Source: definition.
     """
-    layout, held = layout_of("rotate", format, planes)
+    layout, held, _ = layout_of("rotate", format, planes)
     if not isinstance(degrees, (int, np.integer)) or degrees not in (90, 180, 270):
         raise ValueError(f"rotate: degrees must be 90, 180 or 270, got {shown(degrees)}")
     degrees = int(degrees)

@@ -1,4 +1,4 @@
-"""From a map of flat surfaces to a picture: how the drawn world gets its pixels."""
+"""From a map of flat surfaces to a picture: how synthetic scenes get their pixels."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from .. import _native
 from ..arrays import require
 from ..scalars import LARGEST_SIDE_PX, UNLIMITED, check_extent, shown, whole
+
+__all__ = ("SurfaceTable", "shade_surfaces")
 
 TEXTURE_SIDE = 256
 """Of a texture, in texels."""

@@ -9,7 +9,11 @@ from numpy.typing import NDArray
 
 from .. import _native
 from ..arrays import require
+from ..device import HOST
 from ..scalars import LARGEST_SIDE_PX, number, numbers, picture_size, shown, wholes
+from ..twins import twin
+
+__all__ = ("decode_boxes", "decode_points", "ssd_priors")
 
 _MOST_PRIORS = 2**31 - 1
 
@@ -81,9 +85,11 @@ def decode_boxes(
 
     Source: Liu et al., SSD, ECCV 2016; arithmetic as in biubug6/Pytorch_Retinaface.
     """
-    require(priors, "decode_boxes: priors", np.float32, (None, 4))
-    require(loc, "decode_boxes: loc", np.float32, priors.shape)
+    device = require(priors, "decode_boxes: priors", np.float32, (None, 4))
+    require(loc, "decode_boxes: loc", np.float32, priors.shape, device)
     centre, extent = numbers("decode_boxes", "variances", variances, 2)
+    if device is not HOST:
+        return twin(decode_boxes, device)(loc, priors, variances=(centre, extent))
     boxes = np.empty(priors.shape, np.float32)
     _native.decode_boxes(loc, priors, centre, extent, boxes)
     return boxes
@@ -107,11 +113,15 @@ def decode_points(
 
     Source: arithmetic as in biubug6/Pytorch_Retinaface.
     """
-    require(priors, "decode_points: priors", np.float32, (None, 4))
+    device = require(priors, "decode_points: priors", np.float32, (None, 4))
     pairs = getattr(raw, "ndim", 2) == 3
-    require(raw, "decode_points: raw", np.float32, (len(priors), None, 2) if pairs else (len(priors), None))
+    shape = (len(priors), None, 2) if pairs else (len(priors), None)
+    require(raw, "decode_points: raw", np.float32, shape, device)
     if not pairs and raw.shape[1] % 2:
         raise ValueError(f"decode_points: raw must have an even number of columns, got {raw.shape[1]}")
+    variance = number("decode_points", "variance", variance)
+    if device is not HOST:
+        return twin(decode_points, device)(raw, priors, variance=variance)
     points = np.empty((len(priors), raw.shape[1] // (1 if pairs else 2), 2), np.float32)
-    _native.decode_points(raw, priors, number("decode_points", "variance", variance), points)
+    _native.decode_points(raw, priors, variance, points)
     return points

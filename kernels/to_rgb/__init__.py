@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import _native
 from ..arrays import output
+from ..device import HOST, Tensor
 from ..pixel_formats import layout_of, matrix_weights
 from ..scalars import flag
+from ..twins import twin
+
+__all__ = ("to_rgb",)
 
 
 def to_rgb(
-    planes: Sequence[NDArray[Any]],
+    planes: Sequence[Tensor],
     format: str,
     *,
     matrix: str,
@@ -44,10 +47,12 @@ def to_rgb(
     Source: ITU-R BT.601-7, BT.709-6, BT.2020-2; ranges and siting as in ITU-T H.273.
     """
     owner = "to_rgb"
-    layout, held = layout_of(owner, format, planes)
+    layout, held, device = layout_of(owner, format, planes)
     weights = matrix_weights(owner, layout, matrix)
     full_range = flag(owner, "full_range", full_range)
     height, width = held[0].shape[:2]
-    rgb = output(owner, out, np.uint8, (height, width, 3), held)
+    rgb: NDArray[np.uint8] = output(owner, out, np.uint8, (height, width, 3), held, device)
+    if device is not HOST:
+        return twin(to_rgb, device)(held, format, matrix=matrix, full_range=full_range, out=rgb)
     _native.to_rgb(held, layout.native, weights, full_range, rgb)
     return rgb

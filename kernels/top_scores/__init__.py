@@ -7,7 +7,11 @@ from numpy.typing import NDArray
 
 from .. import _native
 from ..arrays import require_strided
+from ..device import HOST
 from ..scalars import number, whole
+from ..twins import twin
+
+__all__ = ("top_scores",)
 
 
 def top_scores(scores: NDArray[np.float32], *, min_score: float, limit: int) -> NDArray[np.int64]:
@@ -27,8 +31,10 @@ def top_scores(scores: NDArray[np.float32], *, min_score: float, limit: int) -> 
 
     Source: definition.
     """
-    require_strided(scores, "top_scores: scores", np.float32, 1, "[N]")
+    device = require_strided(scores, "top_scores: scores", np.float32, 1, "[N]")
     min_score = number("top_scores", "min_score", min_score)
     limit = whole("top_scores", "limit", limit, "must not be negative", low=0)
+    if device is not HOST:
+        return twin(top_scores, device)(scores, min_score=min_score, limit=limit)
     found = np.empty(len(scores), np.int64)
     return found[: _native.top_scores(scores, min_score, limit, found)].copy()

@@ -7,6 +7,10 @@ from numpy.typing import NDArray
 
 from .. import _native
 from ..arrays import output, require
+from ..device import HOST
+from ..twins import twin
+
+__all__ = ("warp_features",)
 
 
 def warp_features(
@@ -42,16 +46,18 @@ def warp_features(
         bilinear mode, zeros padding and ``align_corners=True``.
     """
     owner = "warp_features"
-    require(feature, f"{owner}: feature", np.float32, (None, None, None))
+    device = require(feature, f"{owner}: feature", np.float32, (None, None, None))
     channels, height, width = feature.shape
-    require(flow, f"{owner}: flow", np.float32, (2, height, width))
+    require(flow, f"{owner}: flow", np.float32, (2, height, width), device)
     if height * width >= 2**31:
         raise ValueError(f"{owner}: feature must have less than 2^31 pixels, got {height} x {width}")
     inputs = [feature, flow]
     for what, array in (("scale", scale), ("bias", bias)):
         if array is not None:
-            require(array, f"{owner}: {what}", np.float32, feature.shape)
+            require(array, f"{owner}: {what}", np.float32, feature.shape, device)
             inputs.append(array)
-    warped = output(owner, out, np.float32, (channels, height, width), inputs)
+    warped: NDArray[np.float32] = output(owner, out, np.float32, (channels, height, width), inputs, device)
+    if device is not HOST:
+        return twin(warp_features, device)(feature, flow, scale=scale, bias=bias, out=warped)
     _native.warp_features(feature, flow, scale, bias, warped)
     return warped

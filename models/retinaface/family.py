@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING
 
 from ...pipeline.errors import UsageError
 from ...pipeline.packet import Key
-from ...stages.infer import RawOutputs
-from ..family import Choices, Family, GraphShape, InputFormat, OutputKeys, Take
+from ...pipeline.results.format import ResultKeys
+from ...stages.inference.infer import RawOutputs
+from ..family import GraphShape, InputFormat, OutputSelector
+from ..options import PostprocessOptions
+from ..trainable import TrainableFamily, TrainingLayout
 from .config import CLASS_NAMES, CONFIGS, MEAN_BGR, POINT_NAMES
-from .postprocess import DecodeFaces, TakeCandidates
+from .postprocess import DecodeFaces, SelectCandidates, priors_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -18,7 +21,7 @@ Shapes = dict[str, tuple[int, ...]]
 _OUTPUTS = {"loc": 4, "conf": 2, "landm": 10}
 
 
-class RetinaFaceFamily(Family):
+class RetinaFaceFamily(TrainableFamily):
     """See :class:`..family.Family`."""
 
     def network(self, name: str) -> nn.Module:
@@ -55,12 +58,12 @@ class RetinaFaceFamily(Family):
         """Eyes, nose, corners of the mouth."""
         return POINT_NAMES
 
-    def take(self, name: str, choices: Choices) -> Take:
+    def select_outputs(self, name: str, choices: PostprocessOptions) -> OutputSelector:
         """The rows that score enough, best first."""
-        return TakeCandidates.of(choices)
+        return SelectCandidates.of(choices)
 
     def postprocess(
-        self, name: str, choices: Choices, *, raw: Key[RawOutputs], keys: OutputKeys, stage_name: str
+        self, name: str, choices: PostprocessOptions, *, raw: Key[RawOutputs], keys: ResultKeys, stage_name: str
     ) -> DecodeFaces:
         """Decode, map to the frame, suppress.
 
@@ -70,6 +73,17 @@ class RetinaFaceFamily(Family):
         if choices.nms is not None:
             raise UsageError(f"{name} has one kind of suppression; leave out nms (got {choices.nms!r})")
         return DecodeFaces.of(CONFIGS[name], choices, raw=raw, keys=keys, stage_name=stage_name)
+
+    def start_from(self, network: nn.Module) -> None:
+        """See :func:`.network.start_from`."""
+        from .network import start_from
+
+        start_from(network)
+
+    def training_layout(self, name: str, size: tuple[int, int]) -> TrainingLayout:
+        """Anchors alone."""
+        config = CONFIGS[name]
+        return TrainingLayout(priors_of(config, size), config.variances)
 
 
 FAMILY = RetinaFaceFamily()

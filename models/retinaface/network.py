@@ -11,6 +11,7 @@ biubug6/Face-Detector-1MB-with-landmark (both MIT) for the names and the widths.
 from __future__ import annotations
 
 from itertools import pairwise
+from math import log
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +28,9 @@ from .backbones import (
     upsample_to,
 )
 from .config import RetinaFaceConfig
+
+FOREGROUND = 0.01
+"""Probability of a face that training starts with."""
 
 Outputs = tuple[Tensor, Tensor, Tensor]
 
@@ -211,3 +215,18 @@ class SsdFace(nn.Module):
             for heads in (self.loc, self.conf, self.landm)
         )
         return outputs_of(boxes, classes, points)
+
+
+def start_from(network: nn.Module) -> None:
+    """Sensible weights to start training from, in place: He initialisation; nearly every anchor says: no face."""
+    for name, each in network.named_modules():
+        if not isinstance(each, nn.Conv2d):
+            continue
+        nn.init.kaiming_normal_(each.weight, mode="fan_out", nonlinearity="relu")
+        if each.bias is not None:
+            nn.init.zeros_(each.bias)
+        head = name.startswith(("ClassHead", "BboxHead", "LandmarkHead", "loc.", "conf.", "landm."))
+        if head and each.groups == 1:
+            nn.init.normal_(each.weight, std=0.01)
+        if name.startswith(("ClassHead", "conf.")) and each.bias is not None and each.groups == 1:
+            nn.init.constant_(each.bias.data[0::2], log((1 - FOREGROUND) / FOREGROUND))

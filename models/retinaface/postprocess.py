@@ -11,12 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...kernels import decode_boxes, decode_points, nms, ssd_priors, top_scores
-from ...pipeline.detections import Detections
-from ...pipeline.landmarks import Landmarks
-from ...pipeline.packet import SKIPPED, Key, Packet
-from ...pipeline.stage import EndReason
-from ...stages.infer import RawOutputs
-from ..family import Arrays, Choices, OutputKeys
+from ...pipeline.packet import DETECTIONS, LANDMARKS, SKIPPED, Key, Packet
+from ...pipeline.results.format import ResultKeys
+from ...pipeline.stage import Stage
+from ...pipeline.types.detections import Detections
+from ...pipeline.types.landmarks import Landmarks
+from ...stages.inference.infer import RawOutputs
+from ..family import Arrays
+from ..options import PostprocessOptions
 from .config import CLASS_NAMES, POINT_NAMES, RetinaFaceConfig
 
 MIN_SCORE, NMS_IOU, MAX_DETECTIONS = 0.5, 0.4, 750
@@ -33,7 +35,7 @@ def priors_of(config: RetinaFaceConfig, size: tuple[int, int]) -> NDArray[np.flo
 
 
 @dataclass(frozen=True, slots=True)
-class TakeCandidates:
+class SelectCandidates:
     """Picks the rows that score more than ``min_score`` from an engine's outputs, best first.
 
     Calling it gives ``index`` int64 [M] (the prior), ``scores`` float32 [M], ``loc`` float32 [M, 4] and
@@ -44,7 +46,7 @@ class TakeCandidates:
     limit: int = MAX_CANDIDATES
 
     @classmethod
-    def of(cls, choices: Choices) -> TakeCandidates:
+    def of(cls, choices: PostprocessOptions) -> SelectCandidates:
         """With the caller's choices."""
         return cls(MIN_SCORE if choices.min_score is None else choices.min_score)
 
@@ -56,17 +58,17 @@ class TakeCandidates:
 
 
 @dataclass(frozen=True)
-class DecodeFaces:
+class DecodeFaces(Stage):
     """Decode the candidates, map them to the frame, and suppress what overlaps.
 
-    Reads ``raw``; creates ``keys.detections`` and ``keys.landmarks``, row for row the same faces, best
+    Reads ``raw``; creates the detections of ``keys`` and its landmarks, row for row the same faces, best
     first. Boxes are as the network gives them: a face at the border may reach beyond the frame.
     Frames that were dropped or that the network skips pass unchanged.
     """
 
     config: RetinaFaceConfig
     raw: Key[RawOutputs]
-    keys: OutputKeys = field(default_factory=OutputKeys)
+    keys: ResultKeys = field(default_factory=ResultKeys)
     max_iou: float = NMS_IOU
     max_detections: int = MAX_DETECTIONS
     class_names: tuple[str, ...] = CLASS_NAMES
@@ -76,7 +78,13 @@ class DecodeFaces:
 
     @classmethod
     def of(
-        cls, config: RetinaFaceConfig, choices: Choices, *, raw: Key[RawOutputs], keys: OutputKeys, stage_name: str
+        cls,
+        config: RetinaFaceConfig,
+        choices: PostprocessOptions,
+        *,
+        raw: Key[RawOutputs],
+        keys: ResultKeys,
+        stage_name: str,
     ) -> DecodeFaces:
         """For the variant ``config`` with the caller's choices."""
         most = MAX_DETECTIONS if choices.max_detections is None else choices.max_detections
@@ -98,10 +106,7 @@ class DecodeFaces:
     @property
     def creates(self) -> frozenset[Key[Any]]:
         """Faces and their points."""
-        return frozenset({self.keys.detections, self.keys.landmarks})
-
-    def open(self) -> None:
-        """Nothing to open."""
+        return frozenset({self.keys.to(DETECTIONS), self.keys.to(LANDMARKS)})
 
     def process(self, packet: Packet) -> Iterable[Packet]:
         """Add the faces."""
@@ -109,10 +114,10 @@ class DecodeFaces:
             return (packet,)
         detections, landmarks = self.decode(packet[self.raw])
         packet = packet.without(self.raw)
-        return (packet.with_item(self.keys.detections, detections).with_item(self.keys.landmarks, landmarks),)
+        return (packet.with_item(self.keys.to(DETECTIONS), detections).with_item(self.keys.to(LANDMARKS), landmarks),)
 
     def decode(self, raw: RawOutputs) -> tuple[Detections, Landmarks]:
-        """Faces and points of one frame from what :class:`TakeCandidates` kept."""
+        """Faces and points of one frame from what :class:`SelectCandidates` kept."""
         boxes, points = self._in_frame(raw)
         scores = raw.arrays["scores"]
         # Suppression is in frame pixels, because the legacy rule adds one pixel of that unit.
@@ -139,10 +144,3 @@ class DecodeFaces:
         points = decode_points(deltas, priors, variance=self.config.variances[0])
         model_size = np.array((width, height), np.float32)
         return raw.affine.boxes(boxes * np.tile(model_size, 2)), raw.affine.points(points * model_size)
-
-    def end_stream(self, stream_id: str, reason: EndReason) -> Iterable[Packet]:
-        """Nothing is kept back."""
-        return ()
-
-    def close(self) -> None:
-        """Nothing to close."""

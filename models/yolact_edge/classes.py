@@ -36,7 +36,7 @@ PASCAL = tuple(
 """Pascal VOC 2012, and SBD: 20 classes."""
 
 STREET = ("person", "car", "bicycle", "ball", "animal")
-"""The things of the drawn street."""
+"""The things of the synthetic street."""
 
 
 def numbered(count: int) -> tuple[str, ...]:

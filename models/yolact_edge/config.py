@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Literal
 
+from ...pipeline.types.picture import Size
 from .classes import COCO, PASCAL, STREET, YOUTUBE_VIS, numbered
 
 Backbone = Literal["resnet50", "resnet101", "resnet152", "mobilenetv2", "darknet53", "compact"]
-Size = tuple[int, int]
-"""Height and width."""
 
 SIZE = 550
 """Sides of the square input that the published weights were trained at."""

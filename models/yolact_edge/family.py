@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ...pipeline.packet import Key
-from ...stages.infer import RawOutputs
-from ..family import Choices, Family, GraphShape, InputFormat, OutputKeys, Take
-from .config import (
-    CONFIGS,
-    SIZE,
-    Size,
-    YolactConfig,
-    map_size,
-)
-from .grid import grid_tables
-from .postprocess import DecodeInstances, TakeRows
+from ...pipeline.results.format import ResultKeys
+from ...pipeline.types.picture import Size
+from ...stages.inference.infer import RawOutputs
+from ..family import Family, GraphShape, InputFormat, OutputSelector
+from ..key_frames import KeyFrameFamily
+from ..options import PostprocessOptions
+from ..trainable import TrainableFamily, TrainingLayout
+from .config import CONFIGS, SIZE, VARIANCES, YolactConfig, map_size
+from .grid import FLOW_UNIT, grid_tables
+from .postprocess import DecodeInstances, SelectRows
+from .priors import priors_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -34,7 +34,7 @@ _FLOW = (r"/flow_net", r"/warp(_\d+)?/", r"/spa/", r"/[A-Z]\w*$")
 
 
 @dataclass(frozen=True)
-class YolactFamily(Family):
+class YolactFamily(KeyFrameFamily, TrainableFamily):
     """See :class:`..family.Family`; ``classes`` is the number of foreground classes where it is not the model's own."""
 
     classes: int | None = None
@@ -46,9 +46,13 @@ class YolactFamily(Family):
 
     def graphs(self, name: str) -> tuple[str, ...]:
         """One, or key and non-key frames."""
-        return (KEY, NON_KEY) if CONFIGS[name].flow else ("",)
+        return (KEY, NON_KEY) if self.key_frames(name) else ("",)
 
-    def renamed(self, key: str) -> str | None:
+    def key_frames(self, name: str) -> bool:
+        """Those with a flow network."""
+        return CONFIGS[name].flow
+
+    def rename_key(self, key: str) -> str | None:
         """YOLACT's own names, which have one pyramid where YolactEdge has two halves; remains of training are left out.
 
         Files of YOLACT 1.0 have one convolution more above P5 than the network, and those made from an
@@ -88,18 +92,18 @@ class YolactFamily(Family):
         own = len(CONFIGS[name].class_names)
         return YolactFamily(classes) if isinstance(classes, int) and 0 < classes != own else FAMILY
 
-    def told_by_tensors(self, name: str) -> bool:
+    def identifiable_by_shapes(self, name: str) -> bool:
         """Not where only the anchors are others, which no tensor tells."""
         config = CONFIGS[name]
         return config.compact or config.usual_anchors
 
-    def likely(self, names: list[str], shapes: Mapping[str, tuple[int, ...]]) -> list[str]:
+    def rank_candidates(self, names: list[str], shapes: Mapping[str, tuple[int, ...]]) -> list[str]:
         """YOLACT and YolactEdge give the pyramid different names; other anchors may have classes of their own."""
         edge = not any(key.startswith("fpn.") for key in shapes)
 
         def possible(name: str) -> bool:
             own_classes = self.for_shapes(name, shapes) is FAMILY
-            return self.told_by_tensors(name) or (own_classes and CONFIGS[name].side == SIZE)
+            return self.identifiable_by_shapes(name) or (own_classes and CONFIGS[name].side == SIZE)
 
         names = [name for name in names if possible(name)]
         return [name for name in names if name.startswith("yolact-edge") == edge] or names
@@ -129,7 +133,7 @@ class YolactFamily(Family):
         mean, std = config.normalisation
         return InputFormat(
             "image", mean, std, bgr=False, pad=(0, 0, 0), long_side=config.side, stretch=True,
-            single_positions=not config.compact, size=size,
+            torch_resize=not config.compact, size=size,
         )  # fmt: skip
 
     def graph_shape(self, name: str, size: tuple[int, int], batch: int, graph: str = "") -> GraphShape:
@@ -164,7 +168,7 @@ class YolactFamily(Family):
         }
         return GraphShape(inputs | state, outputs | {"evidence": (batch,)}, constants | proto, tables)
 
-    def kept_in_float(self, name: str) -> tuple[str, ...]:
+    def int8_excluded_nodes(self, name: str) -> tuple[str, ...]:
         """Flow, warp and refinement; measured in the README of the folder."""
         return _FLOW
 
@@ -176,15 +180,42 @@ class YolactFamily(Family):
         """There are none."""
         return ()
 
-    def take(self, name: str, choices: Choices) -> Take:
+    def select_outputs(self, name: str, choices: PostprocessOptions) -> OutputSelector:
         """The rows that score enough, and the prototypes."""
-        return TakeRows.of(choices)
+        return SelectRows.of(choices)
 
     def postprocess(
-        self, name: str, choices: Choices, *, raw: Key[RawOutputs], keys: OutputKeys, stage_name: str
+        self, name: str, choices: PostprocessOptions, *, raw: Key[RawOutputs], keys: ResultKeys, stage_name: str
     ) -> DecodeInstances:
         """Decode, suppress, assemble masks."""
         return DecodeInstances.of(self.config(name), choices, raw=raw, keys=keys, stage_name=stage_name)
+
+    def for_classes(self, name: str, count: int) -> YolactFamily:
+        """With as many classes."""
+        return self if count == len(self.class_names(name)) else YolactFamily(count)
+
+    def start_from(self, network: nn.Module) -> None:
+        """See :func:`.compact.start_from`."""
+        from .compact import start_from
+
+        start_from(network)
+
+    def part_of_frame(self, name: str, size: Size) -> float:
+        """Of compact variants, whose anchors have the same pixels in any input: things are as large as in their own."""
+        config = CONFIGS[name]
+        return min(size[1] / config.side, 1.0) if config.compact else 1.0
+
+    def training_layout(self, name: str, size: Size) -> TrainingLayout:
+        """Anchors, prototypes, and flow at the stride of P4."""
+        config = self.config(name)
+        return TrainingLayout(
+            priors_of(config, size),
+            VARIANCES,
+            config.proto_size(size),
+            map_size(size, 8),
+            map_size(size, 16),
+            FLOW_UNIT,
+        )
 
 
 def _flow_sizes(config: YolactConfig, batch: int, at_16: Size) -> Shapes:

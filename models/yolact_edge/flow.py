@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ...pipeline.types.picture import Size
 from .compact import dense
-from .config import Size, YolactConfig
+from .config import YolactConfig
 from .grid import grid_tables
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .config import Size
+from ...pipeline.types.picture import Size
 
 FLOW_UNIT = 16.0
 """A flow of 16 is the whole width (from the first column to the last), on every level."""

@@ -18,14 +18,17 @@ from ...kernels import (
     fast_nms,
     traditional_nms,
 )
-from ...pipeline.detections import Detections
 from ...pipeline.errors import UsageError
-from ...pipeline.masks import Masks
-from ...pipeline.packet import SKIPPED, Key, Packet
-from ...pipeline.stage import EndReason
-from ...stages.infer import RawOutputs
-from ..family import Arrays, Choices, OutputKeys
-from .config import VARIANCES, Size, YolactConfig
+from ...pipeline.packet import DETECTIONS, SKIPPED, Key, Packet
+from ...pipeline.results.format import ResultKeys
+from ...pipeline.stage import Stage
+from ...pipeline.types.detections import Detections
+from ...pipeline.types.masks import Masks
+from ...pipeline.types.picture import Size
+from ...stages.inference.infer import RawOutputs
+from ..family import Arrays
+from ..options import PostprocessOptions
+from .config import VARIANCES, YolactConfig
 from .priors import priors_of
 
 Nms = Literal["fast", "cross-class", "traditional"]
@@ -39,7 +42,7 @@ TOP_K = 200
 
 
 @dataclass(frozen=True, slots=True)
-class TakeRows:
+class SelectRows:
     """Picks the rows in which some class scores more than ``min_score`` from an engine's outputs.
 
     Rows that score less could only suppress rows that score less still, so that leaving them out changes no
@@ -51,7 +54,7 @@ class TakeRows:
     min_score: float = MIN_CONFIDENCE
 
     @classmethod
-    def of(cls, choices: Choices) -> TakeRows:
+    def of(cls, choices: PostprocessOptions) -> SelectRows:
         """With the caller's choices."""
         return cls(max(MIN_CONFIDENCE, MIN_SCORE if choices.min_score is None else choices.min_score))
 
@@ -63,16 +66,16 @@ class TakeRows:
 
 
 @dataclass(frozen=True)
-class DecodeInstances:
+class DecodeInstances(Stage):
     """Decode the rows, suppress what overlaps, and assemble the masks of what is left.
 
-    Reads ``raw``; creates ``keys.detections``, best first. Boxes are as the official code gives them: clipped
+    Reads ``raw``; creates the detections of ``keys``, best first. Boxes are as the official code gives them: clipped
     to the frame and rounded down to whole pixels (in float32, as all boxes are). A mask may reach some
     pixels beyond its box, and may be empty. Frames that were dropped or that the network skips pass unchanged.
 
     Attributes:
         config: the variant, with the classes of the weights.
-        raw: what :class:`TakeRows` kept.
+        raw: what :class:`SelectRows` kept.
         keys: where results go.
         nms: ``fast`` and ``cross-class`` let suppressed boxes suppress others too; ``traditional`` is greedy, by class.
         min_score: detections score more than this, in [0, 1].
@@ -84,7 +87,7 @@ class DecodeInstances:
 
     config: YolactConfig
     raw: Key[RawOutputs]
-    keys: OutputKeys = field(default_factory=OutputKeys)
+    keys: ResultKeys = field(default_factory=ResultKeys)
     nms: Nms = "fast"
     min_score: float = MIN_SCORE
     max_iou: float = NMS_IOU
@@ -97,7 +100,13 @@ class DecodeInstances:
 
     @classmethod
     def of(
-        cls, config: YolactConfig, choices: Choices, *, raw: Key[RawOutputs], keys: OutputKeys, stage_name: str
+        cls,
+        config: YolactConfig,
+        choices: PostprocessOptions,
+        *,
+        raw: Key[RawOutputs],
+        keys: ResultKeys,
+        stage_name: str,
     ) -> DecodeInstances:
         """For the variant ``config`` with the caller's choices.
 
@@ -128,10 +137,7 @@ class DecodeInstances:
     @property
     def creates(self) -> frozenset[Key[Any]]:
         """Instances."""
-        return frozenset({self.keys.detections})
-
-    def open(self) -> None:
-        """Nothing to open."""
+        return frozenset({self.keys.to(DETECTIONS)})
 
     def process(self, packet: Packet) -> Iterable[Packet]:
         """Add the instances."""
@@ -139,10 +145,10 @@ class DecodeInstances:
             return (packet,)
         picture = packet.frame.picture
         detections = self.decode(packet[self.raw], (picture.height, picture.width))
-        return (packet.without(self.raw).with_item(self.keys.detections, detections),)
+        return (packet.without(self.raw).with_item(self.keys.to(DETECTIONS), detections),)
 
     def decode(self, raw: RawOutputs, frame: Size) -> Detections:
-        """Instances in a frame of (height, width) ``frame`` from what :class:`TakeRows` kept."""
+        """Instances in a frame of (height, width) ``frame`` from what :class:`SelectRows` kept."""
         boxes = relative_boxes(self.config, raw)
         rows, class_ids, scores = self.suppress(boxes, raw.arrays["scores"], raw.size)
         boxes, coeff, proto = boxes[rows], raw.arrays["coeff"][rows], raw.arrays["proto"]
@@ -186,13 +192,6 @@ class DecodeInstances:
                 boxes, scores, max_iou=self.max_iou, limit=limit, min_score=floor, size=size
             )
         return rows, class_ids if columns is None else columns[class_ids], best
-
-    def end_stream(self, stream_id: str, reason: EndReason) -> Iterable[Packet]:
-        """Nothing is kept back."""
-        return ()
-
-    def close(self) -> None:
-        """Nothing to close."""
 
 
 def relative_boxes(config: YolactConfig, raw: RawOutputs) -> NDArray[np.float32]:

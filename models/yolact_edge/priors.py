@@ -8,7 +8,8 @@ from math import sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from .config import SIZE, Size, YolactConfig, map_size
+from ...pipeline.types.picture import Size
+from .config import SIZE, YolactConfig, map_size
 
 
 @lru_cache(maxsize=16)

@@ -15,8 +15,7 @@ import pytest
 
 from ..conftest import PROGRAM, Command, Ended
 from ..material import make_clip, make_photo
-from ..stages.clips import damage, make_audio, packet_places, truncate
-from ..stages.clips import make_clip as make_numbered_clip
+from ..stages.clips import damage, make_audio, make_clip as make_numbered_clip, packet_places, truncate
 
 Main = Callable[..., Ended]
 

@@ -18,9 +18,9 @@ Main = Callable[..., Ended]
 
 BLOCKER = """
 import sys
-for name in ("torch", "onnx", "onnxscript"):
+for name in ("torch", "onnxscript"):
     sys.modules[name] = None
-from vidgraph.pipeline.cli import main
+from vidgraph.cli import main
 sys.exit(main(sys.argv[1:]))
 """
 
@@ -99,12 +99,13 @@ def test_convert(vidgraph: Main, results: Path) -> None:
 
 def test_compare(vidgraph: Main, face_weights: Path, face_clip: Path) -> None:
     words = ("compare", "--source", face_clip, "--model", f"retinaface={face_weights}", "--size", "160")
-    ended = vidgraph(*words, "--frames", 3, "--b", "openvino:fp32")
+    ended = vidgraph(*words, "--frames", 3, "--candidate", "openvino:fp32")
     assert ended.code == 0, ended.err
     for part in ("(onnxruntime, fp32, cpu)", "(openvino, fp32, cpu)", "loc ", "conf ", "landm "):
         assert part in ended.out
     assert "worst of 3 frames" in ended.err
-    for wrong in (("--a", "openvin"), ("--b", "openvino:fp31"), ("--model", "zebra"), ("--source", "*.mp4")):
+    engines = (("--reference", "openvin"), ("--candidate", "openvino:fp31"))
+    for wrong in (*engines, ("--model", "zebra"), ("--source", "*.mp4")):
         ended = vidgraph(*words, *wrong)
         assert ended.code in (1, 2)
         assert ended.line

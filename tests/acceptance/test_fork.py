@@ -19,9 +19,9 @@ import multiprocessing, os, sys, time, vidgraph
 from concurrent.futures import ProcessPoolExecutor
 from vidgraph.pipeline.errors import VidgraphError
 from vidgraph.stages import VideoSource
-WORLD, SMALL = "synth:street?frames=3&size=128x96", {"model": "yolact-edge-tiny", "size": 128}
+SYNTHETIC, SMALL = "synth:street?frames=3&size=128x96", {"model": "yolact-edge-tiny", "size": 128}
 def count(engine):
-    return len(list(vidgraph.run(WORLD, engine=engine, **SMALL)))
+    return len(list(vidgraph.run(SYNTHETIC, engine=engine, **SMALL)))
 def decode(name):
     with_frames = VideoSource(name); with_frames.open(); return len(list(with_frames.frames()))
 def in_child(function, *arguments):

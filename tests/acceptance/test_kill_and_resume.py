@@ -51,9 +51,9 @@ def remove_outputs(folder: Path) -> None:
 @pytest.mark.timeout(120 + 30 * KILLS)
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 def test_killed_at_random_and_resumed(
-    suffix: str, clip: Path, own_network: Path, command: Command, tmp_path: Path
+    suffix: str, clip: Path, custom_model: Path, command: Command, tmp_path: Path
 ) -> None:
-    words = ("run", clip, "--model", own_network, "-o", f"out{suffix}", "-o", "out.jsonl", "-q")
+    words = ("run", clip, "--model", custom_model, "-o", f"out{suffix}", "-o", "out.jsonl", "-q")
     begun = time.monotonic()
     assert command(*words).code == 0
     lasts_s = time.monotonic() - begun

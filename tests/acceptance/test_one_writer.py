@@ -53,12 +53,12 @@ class Halfway:
 
 
 @pytest.fixture
-def halfway(command: Command, clip: Path, own_network: Path) -> Iterator[Callable[..., Halfway]]:
+def halfway(command: Command, clip: Path, custom_model: Path) -> Iterator[Callable[..., Halfway]]:
     begun: list[Halfway] = []
 
     def begin(*outputs: str) -> Halfway:
         words = [word for output in outputs for word in ("-o", output)]
-        begun.append(Halfway(command, clip, "--model", own_network, *words, "-q"))
+        begun.append(Halfway(command, clip, "--model", custom_model, *words, "-q"))
         return begun[-1]
 
     yield begin
@@ -73,7 +73,7 @@ def frames_of(path: Path) -> int:
 
 
 def test_a_second_run_is_refused_and_the_first_is_whole(
-    halfway: Callable[..., Halfway], vidgraph: Main, clip: Path, own_network: Path, tmp_path: Path
+    halfway: Callable[..., Halfway], vidgraph: Main, clip: Path, custom_model: Path, tmp_path: Path
 ) -> None:
     first = halfway(*OUTPUTS)
     (tmp_path / "link.jsonl").symlink_to(tmp_path / "out.jsonl")
@@ -81,11 +81,11 @@ def test_a_second_run_is_refused_and_the_first_is_whole(
     (tmp_path / "g").symlink_to(tmp_path / "f")
     for again in ((), ("-y",), ("--resume", "-o", "other.jsonl")):
         for output in (*OUTPUTS, f"{tmp_path}/f/../out.jsonl", "link.jsonl", "hard.mp4", "g/%03d.png"):
-            ended = vidgraph("run", clip, "--model", own_network, "-o", output, *again, "-q")
+            ended = vidgraph("run", clip, "--model", custom_model, "-o", output, *again, "-q")
             assert ended.code == 1, output
             busy = "another process is writing" in ended.line
             assert busy or (not again and "exists already" in ended.line), ended.line
-    ended = vidgraph("run", clip, "--model", own_network, "-o", "f/%04d.png", "-q")
+    ended = vidgraph("run", clip, "--model", custom_model, "-o", "f/%04d.png", "-q")
     assert (ended.code, ended.err) == (0, ""), "other names in the same folder are free"
     ended = first.end()
     assert (ended.code, ended.err) == (0, "")
@@ -94,13 +94,13 @@ def test_a_second_run_is_refused_and_the_first_is_whole(
     assert frames_of(tmp_path / "out.mp4") == frames_of(tmp_path / "out.mkv") == FRAMES
     assert len(list((tmp_path / "f").glob("???.png"))) == FRAMES
     assert not list(tmp_path.rglob(".*")), "nothing is left of the locks"
-    assert vidgraph("run", clip, "--model", own_network, "-o", "out.mp4", "-y", "-q").code == 0, "and it is free again"
+    assert vidgraph("run", clip, "--model", custom_model, "-o", "out.mp4", "-y", "-q").code == 0, "and it is free again"
 
 
 def test_runs_of_one_process_are_apart_too_from_before_their_first_frame(
-    clip: Path, own_network: Path, tmp_path: Path
+    clip: Path, custom_model: Path, tmp_path: Path
 ) -> None:
-    model = vg.load_model(str(own_network))
+    model = vg.load_model(str(custom_model))
     for output in ("out.jsonl", "out.mp4", "f/%03d.png"):
         with vg.run(clip, model=model, outputs=tmp_path / output):
             with pytest.raises(OutputError, match="another process is writing"):
@@ -111,13 +111,13 @@ def test_runs_of_one_process_are_apart_too_from_before_their_first_frame(
 
 
 def test_a_killed_run_leaves_no_lock(
-    halfway: Callable[..., Halfway], vidgraph: Main, clip: Path, own_network: Path, tmp_path: Path
+    halfway: Callable[..., Halfway], vidgraph: Main, clip: Path, custom_model: Path, tmp_path: Path
 ) -> None:
     first = halfway(*OUTPUTS)
     first.process.kill()
     first.process.communicate()
     words = [word for output in OUTPUTS for word in ("-o", output)]
-    ended = vidgraph("run", clip, "--model", own_network, *words, "-y", "-q")
+    ended = vidgraph("run", clip, "--model", custom_model, *words, "-y", "-q")
     assert (ended.code, ended.err) == (0, "")
     assert not [path for path in tmp_path.rglob(".*") if not path.name.endswith(".png.part")]
 
@@ -159,7 +159,7 @@ def test_an_output_that_goes_away_is_an_error(
 
 
 def test_sources_are_not_outputs(
-    vidgraph: Main, command: Command, clip: Path, own_network: Path, tmp_path: Path
+    vidgraph: Main, command: Command, clip: Path, custom_model: Path, tmp_path: Path
 ) -> None:
     source = tmp_path / "in.mkv"
     shutil.copy(clip, source)
@@ -172,7 +172,7 @@ def test_sources_are_not_outputs(
     for number in range(3):
         Image.fromarray(frames).save(tmp_path / "p" / f"{number:03d}.png")
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    model = ("--model", own_network, "-q", "-y")
+    model = ("--model", custom_model, "-q", "-y")
     for words in (
         (source, "-o", "hard.mkv"),
         (source, "-o", "o.mkv"),
@@ -205,21 +205,21 @@ def test_a_data_set_is_not_written_over_itself(vidgraph: Main, tmp_path: Path) -
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
-def test_the_sound_of_a_pipe_is_not_dropped_in_silence(command: Command, own_network: Path, tmp_path: Path) -> None:
+def test_the_sound_of_a_pipe_is_not_dropped_in_silence(command: Command, custom_model: Path, tmp_path: Path) -> None:
     for sound in (True, False):
         clip = make_clip(tmp_path / f"{sound}.mkv", frames=10, audio=sound)
         for output, said in (("out.mp4", sound), ("out.jsonl", False)):
             with subprocess.Popen(["cat", clip], stdout=subprocess.PIPE) as cat:
-                ended = command("run", "-", "--model", own_network, "-o", output, "-y", stdin=cat.stdout)
+                ended = command("run", "-", "--model", custom_model, "-o", output, "-y", stdin=cat.stdout)
             assert ended.code == 0
             assert ("its sound is not copied" in ended.err) == said
 
 
-def test_names_that_are_too_long(vidgraph: Main, clip: Path, own_network: Path, tmp_path: Path) -> None:
+def test_names_that_are_too_long(vidgraph: Main, clip: Path, custom_model: Path, tmp_path: Path) -> None:
     """One line that names the cure, which then works; hidden names beside the longest ones are short enough."""
     long = tmp_path / ("a" * 250 + ".mkv")
     shutil.copy(clip, long)
-    model = ("--model", own_network, "--frames", "2", "-q")
+    model = ("--model", custom_model, "--frames", "2", "-q")
     for output in ("{stream}.jsonl", "{stream}-%d.png", f"{'b' * 255}.mp4", "c/" * 2100 + "x.jsonl"):
         ended = vidgraph("run", long, *model, "-o", output)
         assert ended.code == 1
@@ -232,9 +232,9 @@ def test_names_that_are_too_long(vidgraph: Main, clip: Path, own_network: Path, 
 
 
 def test_files_and_folders_of_other_commands_have_one_writer_too(
-    vidgraph: Main, clip: Path, own_network: Path, face_weights: Path, tmp_path: Path
+    vidgraph: Main, clip: Path, custom_model: Path, face_weights: Path, tmp_path: Path
 ) -> None:
-    assert vidgraph("run", clip, "--model", own_network, "--frames", 2, "-o", "in.jsonl", "-q").code == 0
+    assert vidgraph("run", clip, "--model", custom_model, "--frames", 2, "-o", "in.jsonl", "-q").code == 0
     commands = {
         "drawn.mp4": ("draw", clip, "in.jsonl"),
         "drawn/%d.png": ("draw", clip, "in.jsonl"),

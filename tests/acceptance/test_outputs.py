@@ -19,7 +19,7 @@ import av
 import numpy as np
 import pytest
 from vidgraph.benchmarks.soak import repeat_clip
-from vidgraph.pipeline.read_results import read_results
+from vidgraph.pipeline.results.reader import read_results
 
 from ..conftest import Command, Ended
 from ..material import make_clip

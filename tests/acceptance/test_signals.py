@@ -205,7 +205,7 @@ def test_a_server_that_does_not_answer(command: Command, face_weights: Path) -> 
 
 HELD_UP = """
 import ctypes, signal, socket, threading, time
-from vidgraph.stages.decode import VideoSource
+from vidgraph.stages.sources.video import VideoSource
 
 server = socket.create_server(("127.0.0.1", 0))
 source = VideoSource(f"http://127.0.0.1:{server.getsockname()[1]}/in.mp4")
@@ -232,7 +232,7 @@ def test_threads_left_opening_at_the_end_of_a_script(command: Command) -> None:
 
 LEFT_BEHIND = """
 import atexit, ctypes, sys, threading
-from vidgraph.pipeline.cli import console
+from vidgraph.cli import console
 
 libc = ctypes.CDLL(None)
 atexit.register(print, "at exit")

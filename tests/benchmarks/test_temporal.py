@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from vidgraph.benchmarks.bench_temporal import pareto, row, table, variants
-from vidgraph.models.evaluate import Figures, Report, Times
-from vidgraph.pipeline.results import ModelInfo
+from vidgraph.pipeline.results.format import ModelInfo
+from vidgraph.training.evaluation import Figures, Report, Times
 
 
 def measured(ap: float, cpu_ms: float) -> Report:

@@ -13,7 +13,7 @@ import pytest
 from vidgraph import load_model
 from vidgraph.benchmarks import bench_yolact
 from vidgraph.models.registry import find_model
-from vidgraph.pipeline.masks import Masks
+from vidgraph.pipeline.types.masks import Masks
 
 torch = pytest.importorskip("torch", reason="needs torch, which the other side is written in")
 for package in ("onnx", "pycocotools"):
@@ -61,7 +61,7 @@ def test_bench_measures_video_models_as_they_would_run(
 ) -> None:
     monkeypatch.setattr("vidgraph.benchmarks.parts.PASSES", 1)
     words = ("bench", "--model", f"{bench_yolact.MODEL}={weights}", "--source", face_clip, "--frames", 6)
-    chosen = ("--nms", "cross-class", "--keyframes", 3, "--throughput", "--max-detections", COUNT, "--min-score", 0)
+    chosen = ("--nms", "cross-class", "--keyframes", 3, "--batch-non-key", "--max-detections", COUNT, "--min-score", 0)
     ended = vidgraph(*words, *chosen, "--size", SIDE, "-o", "bench.json")
     assert ended.code == 0, ended.err
     figures = json.loads(Path("bench.json").read_text())["figures"]

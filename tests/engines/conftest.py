@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from vidgraph.engines import ENGINES, Engine, ReplayEngine, TensorSpec, open_engine
 
@@ -58,7 +59,6 @@ class ConvRelu:
         return random.normal(0, 0.2, (4, 3, 3, 3)).astype(np.float32), random.normal(0, 0.2, 4).astype(np.float32)
 
     def write(self, folder: Path, name: str = NETWORK, dynamic: bool = False) -> Path:
-        onnx = pytest.importorskip("onnx", reason="needs the package onnx to make a network")
         helper, kind = onnx.helper, onnx.TensorProto.FLOAT
         weight, bias = self.parameters()
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
+import onnx
 
 Arrays = dict[str, np.ndarray]
 Node = tuple[str, list[str], list[str], dict[str, Any]]
@@ -43,7 +43,6 @@ class EdgeNet:
 
     def write(self, path: Path) -> Path:
         """``listed``: the constants are listed as inputs too, as files before IR version 4 do."""
-        onnx = pytest.importorskip("onnx", reason="needs the package onnx to make a network")
         helper = onnx.helper
         kind = helper.np_dtype_to_tensor_dtype
 

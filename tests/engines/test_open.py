@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from vidgraph.engines import ENGINES, EngineOptions, open_engine
 from vidgraph.engines.open import PRECISIONS, choose_device, choose_engine
@@ -100,7 +101,6 @@ def test_open_shapes_are_refused(engine: str, make_conv: Any, tmp_path: Path) ->
 
 @pytest.mark.parametrize("engine", REAL)
 def test_weights_in_a_second_file(engine: str, network: Path, conv: Any, tmp_path: Path, own_cache: Path) -> None:
-    onnx = pytest.importorskip("onnx", reason="needs the package onnx to make a network")
     path = tmp_path / "split.onnx"
     weights = tmp_path / "split.weights"
     model = onnx.load(network)
@@ -164,7 +164,6 @@ def test_a_precision_that_is_not_native_names_those_that_are(network: Path, monk
 
 def test_int8_runs_a_quantised_network(tmp_path: Path) -> None:
     openvino = pytest.importorskip("vidgraph.engines.openvino", reason="needs openvino")
-    onnx = pytest.importorskip("onnx", reason="needs the package onnx to make a network")
     if "int8" not in openvino.available_precisions():
         pytest.skip("needs a processor on which openvino computes in int8")
     helper, kind = onnx.helper, onnx.TensorProto

@@ -41,9 +41,9 @@ class Kind:
 _RUN = ("run", "{file}", "--model", "{material}/small.onnx", "--engine", "onnxruntime", "-q", "-o", "out.jsonl")
 _OWN = ("run", "{material}/clip.mp4", "--frames", "2", "-q", "-o", "out.jsonl", "--model")
 _MODULES = (
-    "vidgraph.pipeline.cli.jobs",
+    "vidgraph.cli.run",
     "vidgraph.models.run",
-    "vidgraph.models.own.open",
+    "vidgraph.models.custom.open",
     "av",
     "onnxruntime",
     "PIL.Image",
@@ -52,8 +52,8 @@ _MODULES = (
 
 def _load_checkpoint() -> int:
     """As ``vidgraph export`` reads it, without the export, which takes seconds."""
-    from vidgraph.models.checkpoint import load_network
     from vidgraph.models.registry import find_model
+    from vidgraph.models.weights.checkpoint import load_network
     from vidgraph.pipeline.errors import VidgraphError
 
     try:
@@ -82,7 +82,7 @@ KINDS: dict[str, Kind] = {
             (*_OWN, "{material}/small.onnx", "--engine", "onnxruntime", "-o", "{file}", "--resume"),
         ),
         "is no results file|not JSON|line 1[: ]|is empty",
-        (*_MODULES, "vidgraph.pipeline.convert"),
+        (*_MODULES, "vidgraph.pipeline.results.convert"),
     ),
     "network": Kind(
         seeds.networks,
@@ -93,7 +93,7 @@ KINDS: dict[str, Kind] = {
             ("check", "{file}"),
         ),
         "not an ONNX|damaged|is empty|cannot read",
-        (*_MODULES, "vidgraph.models.own.check"),
+        (*_MODULES, "vidgraph.models.custom.check"),
     ),
     "description": Kind(
         seeds.descriptions, ((*_OWN, "input.onnx", "--engine", "onnxruntime"),), "TOML|not UTF-8", _MODULES
@@ -102,10 +102,13 @@ KINDS: dict[str, Kind] = {
         seeds.annotations,
         (("data", "{about}", "--to", "coco", "--images", "none", "-q", "-o", "written"),),
         "is not JSON|not UTF-8|is empty",
-        ("vidgraph.models.data.open", "vidgraph.pipeline.cli.data", "PIL.Image"),
+        ("vidgraph.training.datasets.registry", "vidgraph.cli.data", "PIL.Image"),
     ),
     "checkpoint": Kind(
-        seeds.checkpoints, (_load_checkpoint,), "not a|damaged|cannot read", ("torch", "vidgraph.models.checkpoint")
+        seeds.checkpoints,
+        (_load_checkpoint,),
+        "not a|damaged|cannot read",
+        ("torch", "vidgraph.models.weights.checkpoint"),
     ),
     "labels": Kind(
         seeds.labels, ((*_OWN, "{material}/small.onnx", "--engine", "onnxruntime", "--labels", "{file}"),), "not|empty",

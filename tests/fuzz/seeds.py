@@ -115,11 +115,11 @@ def pictures(work: Path) -> Iterator[Seed]:
 
 
 def networks(work: Path) -> Iterator[Seed]:
-    """ONNX files of a user's own."""
-    from ..material import make_own_networks
-    from ..models.own.planted import write_network
+    """Custom ONNX models."""
+    from ..material import make_custom_models
+    from ..models.custom.planted import write_network
 
-    make_own_networks(work)
+    make_custom_models(work)
     table = np.zeros((1, 7, 84), np.float32)  # 8x8, 4x4 and 2x2 cells
     table[0, :4, 7], table[0, 5, 7] = (32, 32, 20, 20), 0.9
     about = {"author": "Ultralytics", "task": "detect", "imgsz": "[64, 64]", "names": "{0: 'cat', 1: 'dog', 2: 'cup'}"}
@@ -131,9 +131,9 @@ def networks(work: Path) -> Iterator[Seed]:
 
 def results(work: Path) -> Iterator[Seed]:
     """Results with masks, points, panoptic maps and tracks."""
-    for world, model in (("street", "yolact-edge-tiny"), ("faces", "retinaface-tiny")):
-        path = work / f"{world}.jsonl"
-        command = ["run", f"synth:{world}?frames=3&size=320x240", "--model", model, "-o", str(path), "-q", "-y"]
+    for scene, model in (("street", "yolact-edge-tiny"), ("faces", "retinaface-tiny")):
+        path = work / f"{scene}.jsonl"
+        command = ["run", f"synth:{scene}?frames=3&size=320x240", "--model", model, "-o", str(path), "-q", "-y"]
         subprocess.run([sys.executable, "-P", "-m", "vidgraph", *command], check=True)
         yield Seed(path.name, path.read_bytes(), "input.jsonl", json_lines)
     yield Seed("panoptic", "\n".join(map(json.dumps, _PANOPTIC)).encode() + b"\n", "input.jsonl", json_lines)
@@ -188,7 +188,7 @@ def descriptions(work: Path) -> Iterator[Seed]:
 
 def annotations(work: Path) -> Iterator[Seed]:
     """One file of each kind of data set, in a folder that has the rest of it."""
-    from ..models.data import fixtures
+    from ..training.datasets import fixtures
 
     root = work / "sets"
     if not root.exists():

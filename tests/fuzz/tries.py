@@ -84,7 +84,7 @@ class Tries:
         words = self.words(tried)
 
         def command() -> int:
-            from vidgraph.pipeline.cli import main
+            from vidgraph.cli import main
 
             return main(words)
 

@@ -37,8 +37,10 @@ MOST_MEMORY = 8 << 30  # bytes of address space: what asks for more has a Memory
 
 
 def kernels_of(module: Any) -> dict[str, FunctionType]:
-    """The functions that a module of kernels offers."""
-    return {name: found for name in module.__all__ if isinstance(found := getattr(module, name), FunctionType)}
+    """The functions that a module of kernels offers and that have a reference."""
+    functions = {name: found for name in module.__all__ if isinstance(found := getattr(module, name), FunctionType)}
+    folders = {name: Path(found.__code__.co_filename).parent for name, found in functions.items()}
+    return {name: found for name, found in functions.items() if (folders[name] / "reference.py").exists()}
 
 
 class Recorder:

@@ -56,9 +56,9 @@ def test_positions_in_single_precision() -> None:
     kwargs: dict[str, Any] = {**PLAIN, "size": (4, 1100), "scale": (3000 / 1100, 1.0)}
     results = {}
     for single in (False, True):
-        results[single] = preprocess(planes, "rgb24", **kwargs, single_positions=single)
+        results[single] = preprocess(planes, "rgb24", **kwargs, torch_resize=single)
         expected = preprocess_reference(
-            planes, "rgb24", **kwargs, bgr=False, pad=(0, 0, 0), content=None, single_positions=single
+            planes, "rgb24", **kwargs, bgr=False, pad=(0, 0, 0), content=None, torch_resize=single
         )
         assert_close(results[single], expected)
     assert 1e-5 < np.abs(results[True] - results[False]).max() < 0.1

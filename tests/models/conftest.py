@@ -30,8 +30,7 @@ def own_cache(cache_of_the_session: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
 
 @pytest.fixture(scope="session")
 def torch() -> Any:
-    """The torch module, with onnx beside it; skips where they are missing."""
-    pytest.importorskip("onnx", reason="needs onnx to export (the extra 'torch')")
+    """The torch module; skips where it is missing."""
     module = pytest.importorskip("torch", reason="needs torch to read checkpoints (the extra 'torch')")
     module.set_num_threads(2)
     return module
@@ -120,8 +119,8 @@ def seeded_checkpoint(
     made: dict[str, Path] = {}
 
     def make(model: str) -> Path:
-        from vidgraph.models.checkpoint import network_shapes
         from vidgraph.models.registry import find_model
+        from vidgraph.models.weights.checkpoint import network_shapes
 
         if model not in made:
             weights = parity["seeded_weights"](model, network_shapes(find_model(model)))
@@ -135,7 +134,7 @@ def seeded_checkpoint(
 @pytest.fixture(scope="session")
 def exported(seeded_checkpoint: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """``retinaface-slim`` with seeded weights as an exported file: what a machine without torch has."""
-    from vidgraph.models import export
+    from vidgraph.models.export.export import export
 
     path = tmp_path_factory.mktemp("exported") / "slim.onnx"
     return export("retinaface-slim", seeded_checkpoint("retinaface-slim"), (64, 96), path=path)
@@ -173,7 +172,7 @@ def yolact_frames(
 ) -> dict[str, YolactFrame]:
     """Every frame of every golden case, by case and frame number (``vid/0``, ``nospa/1``, ``image/0``)."""
     from vidgraph.models import find_model
-    from vidgraph.models.checkpoint import load_network
+    from vidgraph.models.weights.checkpoint import load_network
 
     probe = runpy.run_path(str(Path(__file__).parent / "yolact_probe.py"))
     images = [torch.from_numpy(image[None]) for image in yolact_images["images"]]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import vidgraph
 from numpy.typing import NDArray
-from vidgraph.models.base import Model
+from vidgraph.models.model import Model
 from vidgraph.pipeline.packet import KEY_FRAME, TENSORS, Packet
 
 Arrays = dict[str, NDArray[Any]]

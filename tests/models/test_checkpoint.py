@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from vidgraph.models import find_model, load_model
-from vidgraph.models.checkpoint import compare_shapes, load_network, read_state_dict
+from vidgraph.models.weights.checkpoint import compare_shapes, load_network, read_state_dict
 from vidgraph.pipeline.errors import CheckpointError, MissingExtraError, UsageError
 
 Make = Callable[[str], Path]
@@ -61,12 +61,13 @@ def test_published_weights_of_the_other_family(
 ) -> None:
     """Keys and shapes fit, so only the hash tells them apart."""
     from vidgraph.models import registry
-    from vidgraph.models.checkpoint import sha256_of
+    from vidgraph.models.variant import ModelRow, WeightsFile
+    from vidgraph.models.weights.checkpoint import sha256_of
 
     path = golden("retinaface-1mb").folder / "state_dict.pth"
-    weights = registry.WeightsFile("x.pth", sha256_of(path), None)
+    weights = WeightsFile("x.pth", sha256_of(path), None)
     row = registry.MODELS["retinaface-1mb"]
-    changed = registry.ModelRow(**{name: getattr(row, name) for name in row.__slots__} | {"weights": (weights,)})
+    changed = ModelRow(**{name: getattr(row, name) for name in row.__slots__} | {"weights": (weights,)})
     monkeypatch.setitem(registry.MODELS, "retinaface-1mb", changed)
     assert "published weights of retinaface-1mb" in refused("retinaface", path)
 
@@ -160,7 +161,7 @@ def test_differences_are_named() -> None:
 def test_without_torch_the_extra_is_named(seeded_checkpoint: Make, tmp_path: Path) -> None:
     """In a process of its own, where torch cannot be imported; once exported, the same call works there."""
     code = (
-        "import sys; sys.modules['torch'] = sys.modules['onnx'] = None\n"
+        "import sys; sys.modules['torch'] = None\n"
         "from vidgraph.models import load_model\n"
         f"load_model('retinaface-rfb', weights={str(seeded_checkpoint('retinaface-rfb'))!r}).input_size((48, 64))\n"
         "assert 'torch' not in {name.split('.')[0] for name, module in sys.modules.items() if module is not None}\n"

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from vidgraph.models import find_model, load_model
-from vidgraph.models.checkpoint import load_network
+from vidgraph.models.weights.checkpoint import load_network
 from vidgraph.pipeline.errors import CheckpointError
 
 Make = Callable[[str], Path]

@@ -1,4 +1,4 @@
-"""A run that names no model: the drawn world has one, other sources are told what is on this machine."""
+"""A run that names no model: synthetic scenes have one, other sources are told what is on this machine."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 import vidgraph
-from vidgraph.models.default_model import WORLD_MODEL, default_model, models_here
+from vidgraph.models.default_model import SYNTHETIC_MODEL, default_model, models_here
 from vidgraph.models.registry import MODELS, find_model
-from vidgraph.models.weights import pulled_path
+from vidgraph.models.weights.find import pulled_path
 from vidgraph.pipeline.errors import UsageError
 
 
@@ -29,8 +29,8 @@ def pulled(name: str) -> None:
 @pytest.mark.parametrize(
     "addresses", [["synth:street"], ["synth:street?seed=7&size=640x360"], ["SYNTH:street", "b=synth:street"], []]
 )
-def test_the_world_has_a_model(addresses: list[str]) -> None:
-    assert default_model(addresses) == WORLD_MODEL
+def test_a_synthetic_scene_has_a_model(addresses: list[str]) -> None:
+    assert default_model(addresses) == SYNTHETIC_MODEL
 
 
 @pytest.mark.parametrize("addresses", [["in.mp4"], [Path("in.mp4")], ["synth:street", "in.mp4"], ["-"], ["synth"]])
@@ -68,7 +68,7 @@ def test_from_python(tmp_path: Path) -> None:
 
 
 def test_a_run_that_names_none(face_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vidgraph.models.default_model.WORLD_MODEL", "retinaface")
+    monkeypatch.setattr("vidgraph.models.default_model.SYNTHETIC_MODEL", "retinaface")
     run = vidgraph.run("synth:street?size=320x180&frames=3", weights=face_weights, size=96)
     assert [result.index for result in run] == [0, 1, 2]
     assert run.models[0].name == "retinaface"

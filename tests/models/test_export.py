@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from vidgraph.engines import open_engine
-from vidgraph.models import export, find_model, load_model
-from vidgraph.models.onnx_export import export_checkpoint
-from vidgraph.models.onnx_file import read_metadata, resize_graph
+from vidgraph.engines.onnx_file import read_metadata
+from vidgraph.models import find_model, load_model
+from vidgraph.models.export.export import export
+from vidgraph.models.weights.onnx_export import export_checkpoint, resized
 from vidgraph.pipeline.errors import CheckpointError, OutputError, UsageError
 
 Make = Callable[[str], Path]
@@ -71,7 +73,7 @@ def test_resizing_without_torch_equals_exporting_at_that_size(
 def test_network_of_torch_and_resized_file_agree(
     size: tuple[int, int], seeded_checkpoint: Make, tmp_path: Path, torch: Any, tolerance: Callable[[str], float]
 ) -> None:
-    from vidgraph.models.checkpoint import load_network
+    from vidgraph.models.weights.checkpoint import load_network
 
     checkpoint = seeded_checkpoint("retinaface-1mb")
     small = export("retinaface-1mb", checkpoint, (32, 32), path=tmp_path / "small.onnx")
@@ -122,8 +124,6 @@ def test_an_export_of_another_model_is_refused(exported: Path) -> None:
 
 
 def test_an_export_with_other_settings_is_refused(exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from dataclasses import replace
-
     from vidgraph.models.retinaface.config import CONFIGS
 
     monkeypatch.setitem(CONFIGS, "retinaface-slim", replace(CONFIGS["retinaface-slim"], leaky_slope=0.1))
@@ -161,9 +161,9 @@ def test_a_truncated_export_is_refused(exported: Path, tmp_path: Path) -> None:
 def test_missing_constants_are_named(exported: Path) -> None:
     shape = find_model("retinaface-slim").family().graph_shape("retinaface-slim", (32, 32), 1)
     with pytest.raises(CheckpointError, match=r"it lacks no\.such\.size"):
-        resize_graph(exported, inputs=shape.inputs, outputs=shape.outputs, constants={"no.such.size": (1,)}, tables={})
+        resized(exported, replace(shape, constants={"no.such.size": (1,)}))
     with pytest.raises(CheckpointError, match="unknown input or output 'image'"):
-        resize_graph(exported, inputs={"x": (1,)}, outputs=shape.outputs, constants={}, tables={})
+        resized(exported, replace(shape, inputs={"x": (1,)}, constants={}))
 
 
 def test_weights_in_the_cache_are_made_once(exported: Path, own_cache: Path) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from vidgraph import DETECTIONS, Packet
 from vidgraph.models import load_model
-from vidgraph.stages.decode import VideoSource
+from vidgraph.stages.sources.video import VideoSource
 
 OFFICIAL_FACES = 588  # Pytorch_Retinaface on the clip read by OpenCV, longer side 640, score 0.5
 

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from vidgraph import DETECTIONS, LANDMARKS, Detections, Key, Landmarks
 from vidgraph.engines import ENGINES, open_engine
-from vidgraph.models import OutputKeys, find_model, load_model
-from vidgraph.models.checkpoint import load_network
-from vidgraph.models.family import Choices
+from vidgraph.models import ResultKeys, find_model, load_model
+from vidgraph.models.options import PostprocessOptions
 from vidgraph.models.retinaface.config import CONFIGS
-from vidgraph.models.retinaface.postprocess import DecodeFaces, TakeCandidates, priors_of
-from vidgraph.models.weights import Weights
-from vidgraph.pipeline.affine import Affine
-from vidgraph.stages.infer import RawOutputs
+from vidgraph.models.retinaface.postprocess import DecodeFaces, SelectCandidates, priors_of
+from vidgraph.models.weights.checkpoint import load_network
+from vidgraph.models.weights.find import Weights
+from vidgraph.pipeline.types.affine import Affine
+from vidgraph.stages.inference.infer import RawOutputs
 
 ALL = ["retinaface", "retinaface-1mb", "retinaface-resnet50"]
 REAL = ALL[:2]
@@ -41,7 +41,9 @@ def assert_close(got: np.ndarray, expected: np.ndarray, limit: float, what: str)
 
 def stage_of(model: str, **choices: Any) -> DecodeFaces:
     raw = Key("raw", RawOutputs)
-    return DecodeFaces.of(CONFIGS[model], Choices(**choices), raw=raw, keys=OutputKeys(), stage_name="decode")
+    return DecodeFaces.of(
+        CONFIGS[model], PostprocessOptions(**choices), raw=raw, keys=ResultKeys(), stage_name="decode"
+    )
 
 
 def rows_of(detections: Detections, landmarks: Landmarks) -> np.ndarray:
@@ -107,7 +109,7 @@ def test_decode_of_every_row(golden: Any, tolerance: Tolerance) -> None:
 
 def test_detections_from_saved_raw_outputs(golden: Any, tolerance: Tolerance) -> None:
     raw = golden("retinaface-resnet50").raw
-    kept = TakeCandidates(min_score=0.02)({name: raw[name] for name in OUTPUTS})
+    kept = SelectCandidates(min_score=0.02)({name: raw[name] for name in OUTPUTS})
     size = raw["image_bgr_u8"].shape[:2]
     found = stage_of("retinaface-resnet50").decode(RawOutputs(kept, size, Affine((1.0, 1.0))))
     np.testing.assert_allclose(rows_of(*found), raw["dets"], rtol=0, atol=tolerance("retinaface detections, px"))
@@ -124,7 +126,7 @@ def test_detections_from_saved_candidates(model: str, photo_name: str, golden: A
     landm = np.zeros((1, int(case["num_priors"]), 10), np.float32)
     for array, name in ((conf, "cand_conf"), (loc, "cand_loc"), (landm, "cand_landm")):
         array[0, case["cand_index"]] = case[name]
-    kept = TakeCandidates(min_score=0.02)({"loc": loc, "conf": conf, "landm": landm})
+    kept = SelectCandidates(min_score=0.02)({"loc": loc, "conf": conf, "landm": landm})
     scale = 1.0 / float(case["resize"])
     found = stage_of(model).decode(RawOutputs(kept, size, Affine((scale, scale))))
     np.testing.assert_allclose(rows_of(*found), case["dets"], rtol=0, atol=tolerance("retinaface detections, px"))

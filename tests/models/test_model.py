@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from vidgraph import DETECTIONS, LANDMARKS, Detections, Frame, Key, Landmarks, Packet, Picture
-from vidgraph.models import MODELS, Model, OutputKeys, find_model, load_model
+from vidgraph.models import MODELS, Model, ResultKeys, find_model, load_model
 from vidgraph.pipeline.errors import CheckpointError, MissingExtraError, UsageError
 
 STATUSES = {"verified against golden outputs", "unverified"}
@@ -181,7 +181,7 @@ def test_streams_count_their_frames(load: Callable[..., Model], image: np.ndarra
 
 
 def test_two_models_in_one_packet(load: Callable[..., Model], image: np.ndarray) -> None:
-    own = OutputKeys(Key("sure.detections", Detections), Key("sure.landmarks", Landmarks))
+    own = ResultKeys(keys={DETECTIONS: Key("sure.detections", Detections), LANDMARKS: Key("sure.landmarks", Landmarks)})
     with load(min_score=0.3) as unsure, load(min_score=0.5) as sure:
         stages = [*unsure.stages(), *sure.stages(prefix="sure.", keys=own)]
         assert len({stage.name for stage in stages}) == 6
@@ -190,9 +190,9 @@ def test_two_models_in_one_packet(load: Callable[..., Model], image: np.ndarray)
         packet = Packet(Frame("one", 0, 0, 0, 0, Picture.from_rgb(image)))
         for stage in stages:
             (packet,) = stage.process(packet)
-    assert len(packet[DETECTIONS]) > len(packet[own.detections])
+    assert len(packet[DETECTIONS]) > len(packet[own.to(DETECTIONS)])
     assert {str(key) for key in packet.items} == {"detections", "landmarks", "sure.detections", "sure.landmarks"}
-    assert sure.result_keys(own).detections is own.detections
+    assert sure.result_keys(own).get(DETECTIONS) is own.get(DETECTIONS)
 
 
 def test_dropped_frames_pass(load: Callable[..., Model], image: np.ndarray) -> None:
@@ -240,7 +240,7 @@ def test_batches_across_streams(load: Callable[..., Model], image: np.ndarray) -
             thread.start()
         for thread in threads:
             thread.join()
-        with model._shelf.runner(model.input_size(image.shape[:2])) as runner:
+        with model._cache.runner(model.input_size(image.shape[:2])) as runner:
             assert runner.queue.batches[3] >= 1  # type: ignore[attr-defined]
     assert len(results) == 15
     for found in results:

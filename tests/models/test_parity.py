@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from vidgraph.engines import ENGINES, open_engine
 from vidgraph.models import MODELS, find_model
-from vidgraph.models.registry import ModelRow
-from vidgraph.models.weights import Weights
+from vidgraph.models.variant import ModelRow
+from vidgraph.models.weights.find import Weights
 
 SMALL = ("retinaface", "retinaface-1mb", "retinaface-slim", "retinaface-rfb", "yolact-edge-mobilenetv2")
 FOLDER = Path(__file__).parent / "parity"

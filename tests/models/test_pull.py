@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 from vidgraph.models import MODELS, load_model, pull
-from vidgraph.models.registry import WeightsFile, find_model
+from vidgraph.models.registry import find_model
+from vidgraph.models.variant import WeightsFile
 from vidgraph.pipeline.errors import DownloadError, OutputError, UsageError
 
 CONTENT = bytes(range(256)) * 4000  # about a megabyte: several chunks
@@ -166,7 +167,7 @@ def test_a_part_of_something_else_is_thrown_away(size: int, server: Server, pinn
 def test_wrong_hash_is_removed_and_nothing_opens_it(
     server: Server, pinned: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from vidgraph.models import checkpoint
+    from vidgraph.models.weights import checkpoint
 
     def opened(*_: object) -> None:
         raise AssertionError("a file of the wrong hash was opened")

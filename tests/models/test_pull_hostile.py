@@ -12,9 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from vidgraph.models import MODELS, pull
-from vidgraph.models import pull as pull_function
-from vidgraph.models.registry import WeightsFile, find_model
+from vidgraph.models import MODELS, pull, pull as pull_function
+from vidgraph.models.registry import find_model
+from vidgraph.models.variant import WeightsFile
 from vidgraph.pipeline.errors import DownloadError, OutputError, UsageError
 
 from .test_pull import CONTENT, DIGEST, Server, left_over, pinned, server  # noqa: F401  fixtures
@@ -187,7 +187,7 @@ def test_what_a_server_says_is_shown_without_escape_codes(answer: bytes, answere
 def test_a_server_on_https_leads_nowhere_else(monkeypatch: pytest.MonkeyPatch) -> None:
     import urllib.request
 
-    from vidgraph.models.safe_http import _Redirects
+    from vidgraph.models.weights.safe_http import _Redirects
 
     request = urllib.request.Request("https://h/a")
 

@@ -15,15 +15,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from vidgraph.benchmarks.compare_engines import compare_engines
 from vidgraph.engines import open_engine
+from vidgraph.engines.onnx_file import read_metadata
 from vidgraph.engines.processor import processor
-from vidgraph.models import calibrate, export, find_model, load_model
-from vidgraph.models.compare import compare_engines
-from vidgraph.models.onnx_file import read_metadata
-from vidgraph.models.weights import Weights
+from vidgraph.models import find_model, load_model
+from vidgraph.models.export import calibrate
+from vidgraph.models.export.export import export
+from vidgraph.models.weights.find import Weights
 from vidgraph.pipeline.errors import CheckpointError, EngineError, MissingExtraError, UsageError
 from vidgraph.pipeline.packet import Frame
-from vidgraph.pipeline.picture import Picture
+from vidgraph.pipeline.types.picture import Picture
 
 ENGINES = ("openvino", "onnxruntime")
 
@@ -128,7 +130,7 @@ def test_what_does_not_fit_is_one_line(faces8: Path, face_weights: Path, face_cl
 def test_the_same_frames_are_not_calibrated_with_twice(
     nncf: None, exported: Path, face_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from vidgraph.models import quantise
+    from vidgraph.models.export import quantise
 
     given = {"precision": "int8", "calibrate": face_clip, "frames": 2}
     first = export("retinaface-slim", exported, (32, 48), path=tmp_path / "first.onnx", **given)
@@ -140,7 +142,7 @@ def test_the_same_frames_are_not_calibrated_with_twice(
 
 
 def test_a_network_is_quantised_once(faces8: Path) -> None:
-    from vidgraph.models.quantise import quantise
+    from vidgraph.models.export.quantise import quantise
 
     with pytest.raises(CheckpointError, match="is quantised already"):
         quantise(faces8.read_bytes(), [{"image": np.zeros((1, 3, 120, 160), np.float32)}])
@@ -156,7 +158,7 @@ def test_without_nncf_the_extra_is_named(
 
 def test_compare_shows_outputs_and_detections(faces8: Path, face_weights: Path, face_clip: Path) -> None:
     compared = compare_engines(
-        face_clip, "retinaface", weights=face_weights, other_weights=faces8, size=(120, 160), frames=4
+        face_clip, "retinaface", weights=face_weights, candidate_model=str(faces8), size=(120, 160), frames=4
     )
     assert "(onnxruntime, fp32, cpu)" in compared.table
     assert "(openvino, int8, cpu)" in compared.table
@@ -166,7 +168,7 @@ def test_compare_shows_outputs_and_detections(faces8: Path, face_weights: Path, 
     assert results is not None
     assert results.frames == compared.frames == 4
     assert results.pairs <= min(results.reference, results.other)
-    same = compare_engines(face_clip, "retinaface", weights=face_weights, other="openvino:fp32", frames=2).results
+    same = compare_engines(face_clip, "retinaface", weights=face_weights, candidate="openvino:fp32", frames=2).results
     assert same is not None
     assert 0 < same.pairs == same.reference == same.other
     assert max(same.box_px) < 1e-2
@@ -247,7 +249,7 @@ def test_int8_graphs_of_a_video_model_stay_near_fp32(
 ) -> None:
     name = "yolact-edge-vid-resnet50"
     compared = compare_engines(
-        face_clip, name, weights=seeded_checkpoint(name), other_weights=video8, size=96, frames=2
+        face_clip, name, weights=seeded_checkpoint(name), candidate_model=str(video8), size=96, frames=2
     )
     rows = {row.output: row for row in compared.rows}
     assert {output.partition("/")[0] for output in rows} == {"key", "non_key"}
@@ -257,7 +259,7 @@ def test_int8_graphs_of_a_video_model_stay_near_fp32(
 
 
 def test_graphs_of_two_calibrations_do_not_mix(video8: Path, tmp_path: Path) -> None:
-    from vidgraph.models.quantise import add_metadata
+    from vidgraph.models.export.quantise import add_metadata
 
     key = Path(shutil.copy(video8, tmp_path / "vid8-key.onnx"))
     other = add_metadata(video8.with_name("vid8-non_key.onnx").read_bytes(), {"vidgraph.calibration": "{}"})
@@ -272,7 +274,9 @@ def test_trained_faces_survive(
     clip, weights = shared("media/faces_1080p.mp4"), checkpoint("retinaface")
     given = {"precision": "int8", "calibrate": clip, "frames": 16}
     faces = export("retinaface", weights, (180, 320), path=tmp_path / "faces.onnx", **given)
-    results = compare_engines(clip, "retinaface", weights=weights, other_weights=faces, size=320, frames=12).results
+    results = compare_engines(
+        clip, "retinaface", weights=weights, candidate_model=str(faces), size=320, frames=12
+    ).results
     assert results is not None
     assert results.reference >= 15
     vnni = processor().flags & {"avx_vnni", "avx512_vnni", "amx_int8", "i8mm"}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from vidgraph.models.base import load_model
+from vidgraph.models.load import load_model
 from vidgraph.pipeline.errors import UsageError
 
 from ..conftest import Ended

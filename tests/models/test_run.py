@@ -18,12 +18,12 @@ import pytest
 import vidgraph
 from vidgraph import DETECTIONS, LANDMARKS, Detections, FrameResult, Graph, Key, Landmarks, Model, Packet
 from vidgraph.benchmarks.soak import repeat_clip
-from vidgraph.models import OutputKeys, load_model
+from vidgraph.models import load_model
 from vidgraph.pipeline.errors import CheckpointError, OutputError, SourceError, StageError, UsageError
-from vidgraph.pipeline.results import ResultKeys, dumps
-from vidgraph.stages.draw import Draw
-from vidgraph.stages.open_sink import open_sink
-from vidgraph.stages.open_source import open_source
+from vidgraph.pipeline.results.format import ResultKeys, dumps
+from vidgraph.stages.drawing.draw import Draw
+from vidgraph.stages.sinks.registry import open_sink
+from vidgraph.stages.sources.registry import open_source
 
 from ..material import make_clip, picture
 
@@ -309,13 +309,15 @@ def test_a_graph_of_public_parts(face_clip: Path, loaded: Model, tmp_path: Path,
 
 def test_two_models_in_one_graph(face_clip: Path, face_weights: Path, loaded: Model, options: dict[str, Any]) -> None:
     """The same network under two key sets, the second with other settings."""
-    strict_keys = OutputKeys(Key("strict.detections", Detections), Key("strict.landmarks", Landmarks))
+    strict_keys = ResultKeys(
+        keys={DETECTIONS: Key("strict.detections", Detections), LANDMARKS: Key("strict.landmarks", Landmarks)}
+    )
     seen: list[tuple[Detections, Detections]] = []
     with load_model("retinaface", weights=face_weights, size=160, precision="fp32", min_score=0.6) as strict:
         stages = [*loaded.stages(), *strict.stages(prefix="strict_", keys=strict_keys)]
 
         def note(packet: Packet) -> None:
-            seen.append((packet[DETECTIONS], packet[strict_keys.detections]))
+            seen.append((packet[DETECTIONS], packet[strict_keys.to(DETECTIONS)]))
 
         Graph(open_source(face_clip), stages, [note]).run()
     assert len(seen) == 40
@@ -325,12 +327,15 @@ def test_two_models_in_one_graph(face_clip: Path, face_weights: Path, loaded: Mo
 
 
 def test_two_models_in_one_results_file(face_clip: Path, face_weights: Path, loaded: Model, tmp_path: Path) -> None:
-    second = OutputKeys(Key("second.detections", Detections), Key("second.landmarks", Landmarks))
+    renamed: dict[Key[Any], Key[Any]] = {
+        DETECTIONS: Key("second.detections", Detections),
+        LANDMARKS: Key("second.landmarks", Landmarks),
+    }
     keys = [
-        ResultKeys("first", DETECTIONS, LANDMARKS, None),
-        ResultKeys("second", second.detections, second.landmarks, None),
+        ResultKeys("first", {DETECTIONS: DETECTIONS, LANDMARKS: LANDMARKS}),
+        ResultKeys("second", renamed),
     ]
-    stages = [*loaded.stages(), *loaded.stages(prefix="second_", keys=second)]
+    stages = [*loaded.stages(), *loaded.stages(prefix="second_", keys=keys[1])]
     Graph(open_source(face_clip, frames=3), stages, [open_sink(tmp_path / "out.jsonl", keys=keys)]).run()
     lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
     models = [item["model"] for frame in lines[1:] for item in frame["objects"]]

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from vidgraph.models.base import load_model
+from vidgraph.models.load import load_model
 from vidgraph.models.run import run
 
 
@@ -17,7 +17,7 @@ def test_frames_of_two_files_run_as_batches(
     sources = [f"left={face_clip}", f"right={face_clip}"]
     with load_model("retinaface", weights=face_weights, precision="fp32", batch=2, requests=2, threads=2) as model:
         run(sources, model=model, outputs=[tmp_path / "{stream}.jsonl"], threads=2).wait()
-        with model._shelf.runner(model.input_size((240, 320))) as runner:
+        with model._cache.runner(model.input_size((240, 320))) as runner:
             assert runner.queue.batches[2] >= 1
     with load_model("retinaface", weights=face_weights, precision="fp32", requests=2, threads=2) as alone:
         run(sources[0], model=alone, outputs=[tmp_path / "alone.jsonl"], threads=2).wait()

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from vidgraph.models import MODELS, export, find_model, load_model
-from vidgraph.models.checkpoint import load_fitted, load_network, network_shapes
-from vidgraph.models.identify import identify, identify_checkpoint
+from vidgraph.models import MODELS, find_model, load_model
+from vidgraph.models.export.export import export
+from vidgraph.models.weights.checkpoint import load_fitted, load_network, network_shapes
+from vidgraph.models.weights.identify import identify, identify_checkpoint
 from vidgraph.models.yolact_edge.classes import COCO, COCO_IDS, YOUTUBE_VIS
 from vidgraph.models.yolact_edge.config import CONFIGS
 from vidgraph.models.yolact_edge.family import YolactFamily

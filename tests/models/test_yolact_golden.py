@@ -12,12 +12,12 @@ from vidgraph import Frame, Key, Packet, Picture
 from vidgraph.engines import ENGINES, open_engine
 from vidgraph.kernels import decode_boxes
 from vidgraph.models import find_model, load_model
-from vidgraph.models.weights import Weights
+from vidgraph.models.weights.find import Weights
 from vidgraph.models.yolact_edge.config import CONFIGS, VARIANCES
-from vidgraph.models.yolact_edge.postprocess import DecodeInstances, TakeRows, relative_boxes
+from vidgraph.models.yolact_edge.postprocess import DecodeInstances, SelectRows, relative_boxes
 from vidgraph.models.yolact_edge.priors import priors_of
-from vidgraph.pipeline.affine import Affine
-from vidgraph.stages.infer import RawOutputs
+from vidgraph.pipeline.types.affine import Affine
+from vidgraph.stages.inference.infer import RawOutputs
 
 Arrays = dict[str, np.ndarray]
 Tolerance = Callable[[str], float]
@@ -137,7 +137,7 @@ def test_preprocessing(yolact_images: Arrays, checkpoint: Callable[[str], Path],
 
 def rows_of(raw: Arrays) -> RawOutputs:
     """What the stage before the postprocess keeps, for a frame of 640x480."""
-    return RawOutputs(TakeRows()(raw), SIZE, Affine((640 / 550, 480 / 550)))
+    return RawOutputs(SelectRows()(raw), SIZE, Affine((640 / 550, 480 / 550)))
 
 
 def stage(model: str, nms: Any) -> DecodeInstances:
@@ -219,9 +219,9 @@ def test_a_higher_score_changes_only_what_is_below_it(yolact_frames: dict[str, A
     raw = yolact_frames["vid/1"].raw
     affine = Affine((640 / 550, 480 / 550))
     for nms in KINDS:
-        all_of_them = stage("yolact-edge-vid-resnet50", nms).decode(RawOutputs(TakeRows()(raw), SIZE, affine), FRAME)
+        all_of_them = stage("yolact-edge-vid-resnet50", nms).decode(RawOutputs(SelectRows()(raw), SIZE, affine), FRAME)
         least = float(np.sort(all_of_them.scores)[len(all_of_them) // 2])
-        few = RawOutputs(TakeRows(least)(raw), SIZE, affine)
+        few = RawOutputs(SelectRows(least)(raw), SIZE, affine)
         decode = DecodeInstances(CONFIGS["yolact-edge-vid-resnet50"], Key("raw", RawOutputs), nms=nms, min_score=least)
         found = decode.decode(few, FRAME)
         expected = all_of_them[all_of_them.scores > np.float32(least)]

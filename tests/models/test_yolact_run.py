@@ -9,14 +9,16 @@ from typing import Any
 
 import pytest
 from vidgraph import Detections, Graph, Key, Packet
-from vidgraph.models import OutputKeys
-from vidgraph.models.base import Model, Propagation, load_model
+from vidgraph.models import ResultKeys
+from vidgraph.models.load import load_model
+from vidgraph.models.model import Model, Propagation
 from vidgraph.models.registry import find_model
-from vidgraph.models.run import named_model, run
+from vidgraph.models.resolve import resolve_model
+from vidgraph.models.run import run
 from vidgraph.pipeline.errors import UsageError
-from vidgraph.pipeline.packet import KEY_FRAME
-from vidgraph.stages.key_frames import PhasedInterval
-from vidgraph.stages.open_source import open_source
+from vidgraph.pipeline.packet import DETECTIONS, KEY_FRAME
+from vidgraph.stages.inference.key_frames import PhasedInterval
+from vidgraph.stages.sources.registry import open_source
 
 from .raw_outputs import check_tensors
 
@@ -63,7 +65,7 @@ def test_executors_and_batches_give_the_same_masks(load: Callable[..., Model], f
     assert len(serial) == 12
     assert any("mask" in item for line in serial for item in line["objects"])
     assert lines(load(requests=2), face_clip, tmp_path / "threaded.jsonl") == serial
-    assert lines(load(throughput=True), face_clip, tmp_path / "throughput.jsonl") == serial
+    assert lines(load(batch_non_key=True), face_clip, tmp_path / "batch_non_key.jsonl") == serial
 
 
 def test_every_frame_a_key_frame_differs_from_the_published_interval(
@@ -82,7 +84,7 @@ def test_every_frame_a_key_frame_differs_from_the_published_interval(
         ({}, {}),
         ({"keyframes": "adaptive"}, {}),
         ({"keyframes": 3}, {"every": 2}),
-        ({"throughput": True}, {}),
+        ({"batch_non_key": True}, {}),
     ],
 )
 def test_resumed(
@@ -122,7 +124,10 @@ def test_raw_tensors_of_key_frames_and_of_those_between(load: Callable[..., Mode
 def test_two_video_models_in_one_graph(load: Callable[..., Model], face_clip: Path) -> None:
     seen: list[tuple[int, int]] = []
     with load() as one, load(keyframes=2) as other:
-        stages = [*one.stages(), *other.stages(prefix="other_", keys=OutputKeys(Key("others", Detections)))]
+        stages = [
+            *one.stages(),
+            *other.stages(prefix="other_", keys=ResultKeys(keys={DETECTIONS: Key("others", Detections)})),
+        ]
 
         def note(packet: Packet) -> None:
             seen.append((packet[KEY_FRAME], packet[Key("other_key_frame", int)]))
@@ -141,21 +146,23 @@ def test_key_frames_may_be_others_than_the_model_was_loaded_with(load: Callable[
 
 def test_a_file_says_which_model_it_is(weights: Path, command_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VIDGRAPH_CACHE", str(command_cache))
-    name, file = named_model(str(weights))
-    assert (find_model(name).folder, file) == ("yolact_edge", str(weights))
+    resolved = resolve_model(str(weights))
+    name, row = resolved.name, resolved.built_in("it is one of ours")
+    assert (row.folder, resolved.weights) == ("yolact_edge", weights)
+    assert row is find_model(name)
     with load_model(str(weights), size=64) as model:
         assert (model.name, model.weights.path) == (name, weights)
 
 
 def test_key_frames_unless_asked_otherwise() -> None:
     published, tiny = find_model("yolact-edge-vid-resnet50"), find_model("yolact-edge-tiny")
-    assert Propagation.of(published.family(), published, keyframes=None, throughput=True) == Propagation(5, 4)
-    assert Propagation.of(tiny.family(), tiny, keyframes=None, throughput=True) == Propagation(2, 1)
-    assert Propagation.of(tiny.family(), tiny, keyframes=7, throughput=True) == Propagation(7, 6)
+    assert Propagation.of(published.family(), published, keyframes=None, batch_non_key=True) == Propagation(5, 4)
+    assert Propagation.of(tiny.family(), tiny, keyframes=None, batch_non_key=True) == Propagation(2, 1)
+    assert Propagation.of(tiny.family(), tiny, keyframes=7, batch_non_key=True) == Propagation(7, 6)
 
 
 def test_image_models_have_no_key_frames() -> None:
     row = find_model("retinaface")
     with pytest.raises(UsageError, match="retinaface is no video model"):
-        Propagation.of(row.family(), row, keyframes=5, throughput=False)
-    assert Propagation.of(row.family(), row, keyframes="all", throughput=False) == Propagation(1)
+        Propagation.of(row.family(), row, keyframes=5, batch_non_key=False)
+    assert Propagation.of(row.family(), row, keyframes="all", batch_non_key=False) == Propagation(1)

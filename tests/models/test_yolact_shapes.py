@@ -9,19 +9,20 @@ from typing import Any
 import numpy as np
 import pytest
 from vidgraph.engines import open_engine
-from vidgraph.models import OutputKeys, export, find_model, load_model
-from vidgraph.models.checkpoint import load_network
-from vidgraph.models.family import Choices
-from vidgraph.models.onnx_file import read_metadata
-from vidgraph.models.weights import Weights
+from vidgraph.engines.onnx_file import read_metadata
+from vidgraph.models import ResultKeys, find_model, load_model
+from vidgraph.models.export.export import export
+from vidgraph.models.options import PostprocessOptions
+from vidgraph.models.weights.checkpoint import load_network
+from vidgraph.models.weights.find import Weights
 from vidgraph.models.yolact_edge.config import CONFIGS
 from vidgraph.models.yolact_edge.family import FAMILY
-from vidgraph.models.yolact_edge.postprocess import DecodeInstances, TakeRows, frame_boxes
+from vidgraph.models.yolact_edge.postprocess import DecodeInstances, SelectRows, frame_boxes
 from vidgraph.models.yolact_edge.priors import priors_of
 from vidgraph.pipeline.errors import CheckpointError, OutputError, UsageError
 from vidgraph.pipeline.packet import Key
-from vidgraph.stages.infer import RawOutputs
-from vidgraph.stages.preprocess import InputSize
+from vidgraph.stages.inference.infer import RawOutputs
+from vidgraph.stages.inference.preprocess import InputSize
 
 VIDEO = "yolact-edge-vid-resnet50"
 STATE = ("state_p4", "state_p5", "state_pre")
@@ -147,13 +148,13 @@ def test_nothing_found() -> None:
         "coeff": np.zeros((1, 507, 32), np.float32),
         "proto": np.zeros((1, 18, 26, 32), np.float32),
     }
-    from vidgraph.pipeline.affine import Affine
+    from vidgraph.pipeline.types.affine import Affine
 
-    raw = RawOutputs(TakeRows()(outputs), (70, 101), Affine((1.0, 1.0)))
+    raw = RawOutputs(SelectRows()(outputs), (70, 101), Affine((1.0, 1.0)))
     for nms in ("fast", "cross-class", "traditional"):
-        choices = Choices(nms=nms)
+        choices = PostprocessOptions(nms=nms)
         decode = DecodeInstances.of(
-            CONFIGS[VIDEO], choices, raw=Key("raw", RawOutputs), keys=OutputKeys(), stage_name="decode"
+            CONFIGS[VIDEO], choices, raw=Key("raw", RawOutputs), keys=ResultKeys(), stage_name="decode"
         )
         found = decode.decode(raw, (70, 101))
         assert len(found) == 0
@@ -163,5 +164,9 @@ def test_nothing_found() -> None:
 def test_unknown_suppression() -> None:
     with pytest.raises(UsageError, match="unknown suppression 'soft'; known: fast, cross-class, traditional"):
         DecodeInstances.of(
-            CONFIGS[VIDEO], Choices(nms="soft"), raw=Key("raw", RawOutputs), keys=OutputKeys(), stage_name="decode"
+            CONFIGS[VIDEO],
+            PostprocessOptions(nms="soft"),
+            raw=Key("raw", RawOutputs),
+            keys=ResultKeys(),
+            stage_name="decode",
         )

@@ -8,22 +8,25 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from vidgraph.engines import ENGINES, open_engine
-from vidgraph.models import MODELS, export, find_model, load_model
-from vidgraph.models.checkpoint import load_network
-from vidgraph.models.family import Choices, OutputKeys
-from vidgraph.models.pull import pull
-from vidgraph.models.weights import Weights, pulled_path, weights_here
+from vidgraph.models import MODELS, find_model, load_model
+from vidgraph.models.export.export import export
+from vidgraph.models.options import PostprocessOptions
+from vidgraph.models.weights.checkpoint import load_network
+from vidgraph.models.weights.download import pull
+from vidgraph.models.weights.find import Weights, pulled_path, weights_here
 from vidgraph.models.yolact_edge.config import CONFIGS, YolactConfig
 from vidgraph.models.yolact_edge.family import FAMILY
 from vidgraph.models.yolact_edge.postprocess import DecodeInstances
 from vidgraph.models.yolact_edge.priors import priors_of
-from vidgraph.pipeline.affine import Affine
-from vidgraph.pipeline.detections import Detections
 from vidgraph.pipeline.errors import UsageError
 from vidgraph.pipeline.packet import Key
-from vidgraph.stages.infer import RawOutputs
+from vidgraph.pipeline.results.format import ResultKeys
+from vidgraph.pipeline.types.affine import Affine
+from vidgraph.pipeline.types.detections import Detections
+from vidgraph.stages.inference.infer import RawOutputs
 
 TINY = "yolact-edge-tiny"
 CONFIG = CONFIGS[TINY]
@@ -82,7 +85,6 @@ def test_prototypes_are_quarters_of_cells(torch: Any) -> None:
 
 def test_exported_quarters_lie_side_by_side(seeded_checkpoint: Callable[[str], Path], torch: Any) -> None:
     """Which engines are quicker at; that the prototypes are the same, the engines' own test says."""
-    onnx = pytest.importorskip("onnx", reason="reads an exported file with onnx (the extra 'torch')")
     weights = Weights.find(find_model(TINY), seeded_checkpoint(TINY))
     for graph in ("key", "non_key"):
         nodes = onnx.load_from_string(weights.network((96, 160), 1, graph)).graph.node
@@ -141,14 +143,14 @@ def test_training_reaches_every_weight(variant: str, torch: Any) -> None:
     """A key frame and one that follows it, end to end; what the start has at zero moves after two steps."""
     network: Any = FAMILY.network(variant).train()
     images = torch.randn((2, 2, 3, 160, 256), generator=torch.Generator().manual_seed(0))
-    optimiser = torch.optim.SGD(network.parameters(), lr=1e-3)
+    optimizer = torch.optim.SGD(network.parameters(), lr=1e-3)
     for _ in range(3):
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         key = network.look(images[0])
         after = network.follow(images[1], key.state)
         outputs = (*key.outputs, *after.outputs, network.semantic(key.levels), after.motions[1].flow + 1)
         sum(each.square().mean() for each in outputs).backward()
-        optimiser.step()
+        optimizer.step()
     assert [name for name, each in network.named_parameters() if each.grad is None or not each.grad.any()] == []
 
 
@@ -187,8 +189,8 @@ def test_scores_count_how_sure_the_mask_is() -> None:
     assert len(priors) > rows.max()
 
     def found(config: YolactConfig, least: float) -> Detections:
-        choices, key = Choices(min_score=least), Key("raw", RawOutputs)
-        return DecodeInstances.of(config, choices, raw=key, keys=OutputKeys(), stage_name="decode").decode(raw, size)
+        choices, key = PostprocessOptions(min_score=least), Key("raw", RawOutputs)
+        return DecodeInstances.of(config, choices, raw=key, keys=ResultKeys(), stage_name="decode").decode(raw, size)
 
     sure = found(CONFIG, 0.01)
     np.testing.assert_allclose(sure.scores, [0.8 * 0.9, 0.9 * 0.6, 0.6 * 0.75], rtol=1e-5)
@@ -224,11 +226,11 @@ def test_weights_come_with_the_package(
 ) -> None:
     row = MODELS[name]
     (file,) = row.weights
-    assert pulled_path(row, file).parent.name == "shipped"
+    assert pulled_path(row, file).parent.name == "pretrained"
     assert pulled_path(row, file).parent.parent.name == row.folder
     with pytest.raises(UsageError, match=f"{name} comes with the package; there is nothing to pull"):
         pull(name)
-    monkeypatch.setattr("vidgraph.models.weights.pulled_path", lambda row, each: tmp_path / each.file)
+    monkeypatch.setattr("vidgraph.models.weights.find.pulled_path", lambda row, each: tmp_path / each.file)
     assert weights_here(row) is None
     with pytest.raises(UsageError, match=f"{name} comes with the package, but .* is missing; install again, or give"):
         load_model(name)

@@ -62,7 +62,7 @@ def position_error(torch: Any, path: Path, sample: Callable[..., Any], *, precis
     """
     from vidgraph.engines import open_engine
     from vidgraph.models.family import GraphShape
-    from vidgraph.models.onnx_export import export_graph
+    from vidgraph.models.weights.onnx_export import export_graph
     from vidgraph.models.yolact_edge.grid import grid_tables
 
     offset = 1.3

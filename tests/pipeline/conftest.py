@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from vidgraph.pipeline.detections import Detections
-from vidgraph.pipeline.landmarks import Landmarks
-from vidgraph.pipeline.masks import Masks
 from vidgraph.pipeline.packet import DETECTIONS, LANDMARKS, Frame, Packet
-from vidgraph.pipeline.picture import Picture
-from vidgraph.pipeline.results import ModelInfo, SourceInfo, dumps, frame_record, header_record
+from vidgraph.pipeline.results.format import ModelInfo, SourceInfo, dumps, frame_record, header_record
+from vidgraph.pipeline.types.detections import Detections
+from vidgraph.pipeline.types.landmarks import Landmarks
+from vidgraph.pipeline.types.masks import Masks
+from vidgraph.pipeline.types.picture import Picture
 
 POINT_NAMES = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
 SIZE = (48, 64)  # height, width

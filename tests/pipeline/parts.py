@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 from vidgraph.pipeline.packet import Frame, Key, Packet
-from vidgraph.pipeline.picture import Picture
-from vidgraph.pipeline.stage import EndReason
+from vidgraph.pipeline.stage import EndReason, Sink, Source, Stage
+from vidgraph.pipeline.types.picture import Picture
 
 PICTURE = Picture.from_rgb(np.zeros((4, 6, 3), np.uint8))
 VALUE: Key[int] = Key("value", int)
@@ -22,10 +22,8 @@ def frame(index: int, stream_id: str = "a", picture: Picture = PICTURE) -> Frame
     return Frame(stream_id, index, 0, index * 40_000_000, 40_000_000, picture)
 
 
-class Numbers:
+class Numbers(Source):
     """A source of ``count`` frames."""
-
-    live = False
 
     def __init__(
         self,
@@ -38,7 +36,6 @@ class Numbers:
     ) -> None:
         self.count, self.stream_id, self.delay_s, self.fail_at = count, stream_id, delay_s, fail_at
         self.error = error or OSError("the cable is out")
-        self.problems: dict[str, int] = {}
         self.expected_frames: int | None = count
         self.log: list[str] = []
         self.left = False
@@ -60,16 +57,14 @@ class Numbers:
 
     def close(self) -> None:
         self.log.append("close")
-        self.closer = threading.current_thread()
+        self.closed_by = threading.current_thread()
 
 
-class Part:
+class Part(Stage):
     """A stage that gives every packet back; the base of the others. It notes what is called."""
 
-    stateless = False
-
     def __init__(self, name: str = "part", **attributes: Any) -> None:
-        self.name = name
+        self.name: str = name
         self.log: list[str] = []
         for attribute, value in attributes.items():
             setattr(self, attribute, value)
@@ -113,9 +108,9 @@ class Create(Part):
 
 
 class Jitter(Part):
-    """Stateless: takes a random time, so that packets overtake each other; amends VALUE."""
+    """Stateless: takes a random time, so that packets overtake each other; updates VALUE."""
 
-    amends = frozenset({VALUE})
+    updates = frozenset({VALUE})
     stateless = True
 
     def process(self, packet: Packet) -> Iterable[Packet]:
@@ -126,7 +121,7 @@ class Jitter(Part):
 class RunningSum(Part):
     """Stateful: VALUE becomes the sum of all so far, so any other order shows in the result. Notes overlaps."""
 
-    amends = frozenset({VALUE})
+    updates = frozenset({VALUE})
 
     def __init__(self, name: str = "sum") -> None:
         super().__init__(name)
@@ -151,12 +146,13 @@ class RunningSum(Part):
 class LookAhead(Part):
     """Keeps ``holds`` frames back, then gives the oldest, plus the newest's VALUE; with ``burst`` all, reversed."""
 
-    amends = frozenset({VALUE})
+    updates = frozenset({VALUE})
     on_dropped = True
 
     def __init__(self, name: str = "look_ahead", *, holds: int = 3, burst: bool = False) -> None:
         super().__init__(name)
-        self.holds, self.burst = holds, burst
+        self.holds: int = holds
+        self.burst = burst
         self.kept: dict[str, list[Packet]] = {}
 
     def process(self, packet: Packet) -> Iterable[Packet]:
@@ -193,7 +189,7 @@ class FailOn(Part):
         yield packet
 
 
-class Collect(Part):
+class Collect(Part, Sink):
     """A sink that keeps what it is given, without pixels: stream -> [(index, drop cause, VALUE)]."""
 
     def __init__(self, name: str = "collect", *, delay_s: float = 0.0, fail_at: int | None = None) -> None:

@@ -287,7 +287,7 @@ def test_a_live_source_keeps_only_the_newest() -> None:
 )
 def test_latest_and_lossless_override_the_source(latest: bool | None, live: bool, dropped: bool) -> None:
     source = Numbers(40)
-    source.live = live
+    source.live = live  # type: ignore[misc]
     stats = Graph(source, lambda p: time.sleep(0.002)).run(latest=latest)
     assert stats.frames == 40
     assert bool(stats.dropped) == dropped

@@ -18,12 +18,12 @@ from vidgraph.pipeline.errors import (
     UsageError,
     VidgraphError,
 )
-from vidgraph.stages.open_source import open_source
+from vidgraph.stages.sources.registry import open_source
 
-for _module in pkgutil.iter_modules(importlib.import_module("vidgraph.models.train").__path__):
+for _module in pkgutil.iter_modules(importlib.import_module("vidgraph.training").__path__):
     if _module.name in ("crew", "loop"):  # they have errors of their own
         pytest.importorskip("torch")
-        importlib.import_module(f"vidgraph.models.train.{_module.name}")
+        importlib.import_module(f"vidgraph.training.{_module.name}")
 
 
 def _below(kind: type[VidgraphError]) -> list[type[VidgraphError]]:
@@ -52,7 +52,9 @@ def test_errors_survive_pickling(kind: type[VidgraphError]) -> None:
 
 
 def test_the_tree_is_whole() -> None:
-    assert {"CrewError", "DivergedError", "GraphError", "ResultsError", "StageError"} <= {k.__name__ for k in TREE}
+    assert {"WorkerGroupError", "DivergedError", "GraphError", "ResultsError", "StageError"} <= {
+        k.__name__ for k in TREE
+    }
 
 
 def test_errors_of_another_process_arrive() -> None:

@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from vidgraph.pipeline.detections import Detections
 from vidgraph.pipeline.errors import GraphError, StageError, UsageError
 from vidgraph.pipeline.graph import Graph
-from vidgraph.pipeline.landmarks import Landmarks
 from vidgraph.pipeline.packet import DETECTIONS, LANDMARKS, Key, Packet
+from vidgraph.pipeline.types.detections import Detections
+from vidgraph.pipeline.types.landmarks import Landmarks
 
 from .parts import OTHER, VALUE, Collect, Numbers, Part
 
 THIRD: Key[int] = Key("third", int)
 
 
-def stage(name: str, *, creates: Any = (), reads: Any = (), amends: Any = ()) -> Part:
-    return Part(name, creates=frozenset(creates), reads=frozenset(reads), amends=frozenset(amends))
+def stage(name: str, *, creates: Any = (), reads: Any = (), updates: Any = ()) -> Part:
+    return Part(name, creates=frozenset(creates), reads=frozenset(reads), updates=frozenset(updates))
 
 
 def order(*stages: Part) -> list[str]:
@@ -37,15 +37,15 @@ def test_creators_run_before_readers_however_listed() -> None:
 
 def test_amenders_run_in_listed_order_and_readers_between_them() -> None:
     detect = stage("detect", creates=[VALUE])
-    parts = [stage("filter", amends=[VALUE]), stage("peek", reads=[VALUE]), stage("track", amends=[VALUE])]
+    parts = [stage("filter", updates=[VALUE]), stage("peek", reads=[VALUE]), stage("track", updates=[VALUE])]
     assert order(detect, *parts) == ["detect", "filter", "peek", "track"]
     assert order(detect, *parts[::-1]) == ["detect", "track", "peek", "filter"]
 
 
 def test_data_beats_listing() -> None:
     detect = stage("detect", creates=[VALUE])
-    late = stage("late", amends=[VALUE], reads=[OTHER])
-    early = stage("early", amends=[VALUE], creates=[OTHER])
+    late = stage("late", updates=[VALUE], reads=[OTHER])
+    early = stage("early", updates=[VALUE], creates=[OTHER])
     assert order(detect, late, early) == ["detect", "early", "late"]
 
 
@@ -63,8 +63,8 @@ def test_branches_and_two_detectors_under_two_keys() -> None:
     ("stages", "message"),
     [
         (
-            [stage("filter_detections", amends=[DETECTIONS])],
-            r"stage 'filter_detections' amends 'detections', which no stage creates. "
+            [stage("filter_detections", updates=[DETECTIONS])],
+            r"stage 'filter_detections' updates 'detections', which no stage creates. "
             r"Add a model that detects \(retinaface, …\) to the graph; it has nothing.",
         ),
         (
@@ -75,14 +75,14 @@ def test_branches_and_two_detectors_under_two_keys() -> None:
         (
             [stage("one", creates=[DETECTIONS]), stage("two", creates=[DETECTIONS])],
             r"stages 'one' and 'two' both create 'detections'. Give one of them a key of its own, such as "
-            r"Key\('detections_2', Detections\); .*'amends'",
+            r"Key\('detections_2', Detections\); .*'updates'",
         ),
         (
-            [stage("filter", amends=[VALUE]), stage("draw", reads=[VALUE]), stage("find", creates=[VALUE])],
+            [stage("filter", updates=[VALUE]), stage("draw", reads=[VALUE]), stage("find", creates=[VALUE])],
             r"stages 'filter' and 'draw' both use 'value', .* which comes first is not told: list both after 'find'",
         ),
         (
-            [stage("filter", amends=[VALUE]), stage("find", creates=[VALUE]), stage("track", amends=[VALUE])],
+            [stage("filter", updates=[VALUE]), stage("find", creates=[VALUE]), stage("track", updates=[VALUE])],
             r"stages 'filter' and 'track' both use 'value'",
         ),
         (
@@ -98,7 +98,7 @@ def test_branches_and_two_detectors_under_two_keys() -> None:
             r"stage 'show' reads 'detections' as Landmarks, but it is created as Detections",
         ),
         ([stage("same"), stage("same")], r"two stages have the name 'same': give one of them another name"),
-        (["retinaface"], r"stages\[0\] must be a stage, got str, which lacks name, open"),
+        (["retinaface"], r"stages\[0\] must be a stage, got str, which does not inherit vidgraph.Stage. A stage"),
         ([Part], r"stages\[0\] is the class Part. Make one: Part\(…\)"),
         ([Part("hold", holds=2)], r"'hold' holds frames back and does not see dropped ones.*on_dropped = True"),
         ([Part("hold", holds=2, stateless=True)], r"'hold' is stateless and holds frames back"),
@@ -112,14 +112,16 @@ def test_refused_with_the_cure(stages: list[Any], message: str) -> None:
 def test_sources_and_sinks_are_checked_too() -> None:
     with pytest.raises(GraphError, match=r"needs at least one source. Open one with open_source"):
         Graph([])
-    with pytest.raises(GraphError, match=r"sources\[0\] must be a source, got str, .*open_source\(address\)"):
+    with pytest.raises(
+        GraphError, match=r"sources\[0\] must be a source, got str, .*inherit vidgraph.Source. .*open_source\(address\)"
+    ):
         Graph("clip.mp4")  # type: ignore[arg-type]
     with pytest.raises(GraphError, match=r"two sources have the stream id 'a': NAME=ADDRESS names a stream"):
         Graph([Numbers(1), Numbers(2)])
-    with pytest.raises(GraphError, match=r"sinks\[0\] must be a sink, got str, .*open_sink"):
+    with pytest.raises(GraphError, match=r"sinks\[0\] must be a sink, got str, .*inherit vidgraph.Sink. .*open_sink"):
         Graph(Numbers(1), [], ["out.mp4"])  # type: ignore[list-item]
     sink = Collect("out.jsonl")
-    sink.reads = frozenset({DETECTIONS})  # type: ignore[attr-defined]
+    sink.reads = frozenset({DETECTIONS})  # type: ignore[misc]
     with pytest.raises(GraphError, match=r"output 'out.jsonl' reads 'detections', which no stage creates"):
         Graph(Numbers(1), [], [sink])
 

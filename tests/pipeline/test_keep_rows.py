@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from vidgraph import DETECTIONS, LANDMARKS, Detections, Frame, Key, Landmarks, Packet, Picture
-from vidgraph.pipeline.results import frame_record
+from vidgraph.pipeline.results.format import frame_record
 
 
 def detections(count: int) -> Detections:

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from vidgraph.models.data.open import FORMATS
 from vidgraph.pipeline.errors import redact
 from vidgraph.pipeline.redaction import OWN_OPTIONS, printable, redact_address
-from vidgraph.stages.world.settings import SPLITS, parse_world
+from vidgraph.stages.sources.synthetic.settings import SPLITS, parse_synthetic
+from vidgraph.training.datasets.registry import FORMATS
 
 SECRET = "S3CR3T"
 KINDS = [redact, redact_address]
@@ -118,9 +118,9 @@ def test_what_exists_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def test_options_of_our_own_addresses_are_known() -> None:
     options = {option for each in FORMATS.values() for option in each.options}
-    world = "synth:street?seed=1&size=64x64&frames=1&rate=5&difficulty=easy&clips=1&first=0&shot=4&flow=0"
-    assert parse_world(world).seed == 1
-    options |= {pair.partition("=")[0] for pair in world.partition("?")[2].split("&")} | {"split"}
+    scenes = "synth:street?seed=1&size=64x64&frames=1&rate=5&difficulty=easy&clips=1&first=0&shot=4&flow=0"
+    assert parse_synthetic(scenes).seed == 1
+    options |= {pair.partition("=")[0] for pair in scenes.partition("?")[2].split("&")} | {"split"}
     assert SPLITS
     assert options == OWN_OPTIONS
 

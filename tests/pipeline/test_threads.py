@@ -7,11 +7,11 @@ import threading
 from pathlib import Path
 
 import pytest
-from vidgraph.pipeline import threads
 from vidgraph.pipeline.errors import UsageError
+from vidgraph.pipeline.execution import threads
+from vidgraph.pipeline.execution.threads import ThreadBudget, available_cores
 from vidgraph.pipeline.graph import Graph
 from vidgraph.pipeline.packet import Packet
-from vidgraph.pipeline.threads import ThreadBudget, available_cores
 
 from .parts import Call, Numbers
 

@@ -15,14 +15,14 @@ import numpy as np
 import pytest
 from vidgraph.pipeline.errors import OutputError
 from vidgraph.pipeline.packet import Packet
-from vidgraph.pipeline.picture import Picture
 from vidgraph.pipeline.stage import EndReason
-from vidgraph.stages.encode import EncodeVideo
-from vidgraph.stages.outputs import OutputStream
-from vidgraph.stages.write_results import WriteResults
+from vidgraph.pipeline.types.picture import Picture
+from vidgraph.stages.sinks.addresses import OutputStream
+from vidgraph.stages.sinks.results import WriteResults
+from vidgraph.stages.sinks.video import EncodeVideo
 
 from .clips import make_clip
-from .sinks import box_names, frame, packets, read_video
+from .sinks.sinks import box_names, frame, packets, read_video
 
 # Reads "rate frames address results video" and kills itself after so many frames.
 WRITER = """
@@ -31,10 +31,10 @@ import numpy as np
 from fractions import Fraction
 from pathlib import Path
 from vidgraph.pipeline.packet import Frame, Packet
-from vidgraph.pipeline.picture import Picture
-from vidgraph.stages.encode import EncodeVideo
-from vidgraph.stages.outputs import OutputStream
-from vidgraph.stages.write_results import WriteResults
+from vidgraph.pipeline.types.picture import Picture
+from vidgraph.stages.sinks.video import EncodeVideo
+from vidgraph.stages.sinks.addresses import OutputStream
+from vidgraph.stages.sinks.results import WriteResults
 
 rate, count, address, results, video = int(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:]
 sinks = [

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from vidgraph.pipeline.detections import Detections
 from vidgraph.pipeline.errors import UsageError
 from vidgraph.pipeline.packet import DETECTIONS, HELD_FROM, LANDMARKS, SKIPPED, Frame, Packet
-from vidgraph.pipeline.picture import Picture
 from vidgraph.pipeline.stage import EndReason, Stage
-from vidgraph.stages.hold import Hold
+from vidgraph.pipeline.types.detections import Detections
+from vidgraph.pipeline.types.picture import Picture
+from vidgraph.stages.repeat_results import RepeatResults
 from vidgraph.stages.sample import Sample
 
 PICTURE = Picture.from_rgb(np.zeros((2, 2, 3), np.uint8))
@@ -36,10 +36,10 @@ def runs(stage: Sample, packets: Iterable[Packet]) -> list[int]:
 
 def test_they_are_stages() -> None:
     assert isinstance(Sample(every=2), Stage)
-    assert isinstance(Hold([DETECTIONS]), Stage)
+    assert isinstance(RepeatResults([DETECTIONS]), Stage)
     assert Sample.creates == {SKIPPED}
-    assert Hold([DETECTIONS]).amends == {DETECTIONS}
-    assert (Hold.reads, Hold.creates) == ({SKIPPED}, {HELD_FROM})
+    assert RepeatResults([DETECTIONS]).updates == {DETECTIONS}
+    assert (RepeatResults.reads, RepeatResults.creates) == ({SKIPPED}, {HELD_FROM})
 
 
 @pytest.mark.parametrize("every", [1, 2, 3, 10])
@@ -100,7 +100,7 @@ def found(index: int) -> Detections:
     return Detections(np.full((1, 4), index, np.float32), np.ones(1, np.float32), np.zeros(1, np.int32), ("thing",))
 
 
-def hold(stage: Hold, given: Packet, *, skipped: bool) -> Packet:
+def hold(stage: RepeatResults, given: Packet, *, skipped: bool) -> Packet:
     """What comes out for a frame; one that is not skipped has found something."""
     given = given.with_item(SKIPPED, skipped)
     if not skipped:
@@ -110,7 +110,7 @@ def hold(stage: Hold, given: Packet, *, skipped: bool) -> Packet:
 
 
 def test_a_skipped_frame_is_given_the_last_result() -> None:
-    stage = Hold([DETECTIONS, LANDMARKS])
+    stage = RepeatResults([DETECTIONS, LANDMARKS])
     ran = hold(stage, packet(0), skipped=False)
     assert HELD_FROM not in ran
     for index in (1, 2):
@@ -123,7 +123,7 @@ def test_a_skipped_frame_is_given_the_last_result() -> None:
 
 
 def test_nothing_is_held_across_epochs_streams_and_ends() -> None:
-    stage = Hold([DETECTIONS])
+    stage = RepeatResults([DETECTIONS])
     hold(stage, packet(0), skipped=False)
     for other in (packet(1, epoch=1), packet(1, stream="b")):
         out = hold(stage, other, skipped=True)
@@ -139,7 +139,7 @@ def test_nothing_is_held_across_epochs_streams_and_ends() -> None:
 
 
 def test_a_frame_that_is_not_marked_counts_as_one_that_ran() -> None:
-    stage = Hold([DETECTIONS])
+    stage = RepeatResults([DETECTIONS])
     (out,) = stage.process(packet(0).with_item(DETECTIONS, found(0)))
     assert HELD_FROM not in out
     assert hold(stage, packet(1), skipped=True)[HELD_FROM] == 0

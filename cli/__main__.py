@@ -1,0 +1,5 @@
+"""``python -m vidgraph.cli``."""
+
+from . import console
+
+console()

@@ -1,0 +1,78 @@
+"""The commands that make a graph over videos: run, graph and draw."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from ..pipeline.cancel import StopOnSignal
+from ..pipeline.errors import UsageError
+from ..pipeline.results.format import ModelInfo
+from .options import passed
+from .terminal import Progress, progress_line, say, show
+
+if TYPE_CHECKING:
+    from ..models.run import Run
+
+PROGRESS_S = 0.5
+"""Seconds between two looks at the progress."""
+
+
+def run(options: argparse.Namespace) -> int:
+    """``vidgraph run``: the first line says what runs, the table at the end how it went."""
+    if options.sources and not options.outputs:
+        raise UsageError("no output was given; -o out.mp4, -o out.jsonl, -o frames/%06d.png, -o - (standard output)")
+    made = _make(options)
+    if not options.quiet:
+        for info in made.models:
+            say(first_line(info))
+    return execute(made, quiet=options.quiet)
+
+
+def graph(options: argparse.Namespace) -> int:
+    """``vidgraph graph``: the graph of what ``run`` would run, which is opened and closed again."""
+    with _make(options) as made:
+        show(made.describe(options.format))
+    return 0
+
+
+def _make(options: argparse.Namespace) -> Run:
+    from ..models.run import run as make_run
+
+    return make_run(options.sources, **passed(options, make_run))
+
+
+def draw(options: argparse.Namespace) -> int:
+    """``vidgraph draw``: recorded results on their video."""
+    from ..models.run import draw as make_draw
+
+    if not options.outputs:
+        raise UsageError("no output was given; -o drawn.mp4")
+    return execute(make_draw(options.source, options.results, **passed(options, make_draw)), quiet=options.quiet)
+
+
+def first_line(info: ModelInfo) -> str:
+    """Model, what it finds, what it was trained on, engine, precision, device, input size."""
+    size = "" if info.input_size is None else f", input {info.input_size[1]}x{info.input_size[0]}"
+    trained = f"trained on: {info.trained_on}" if info.trained_on else ""
+    about = "; ".join(filter(None, (info.task, trained)))
+    return f"{info.name}{f' ({about})' if about else ''}: {info.engine} {info.precision} on {info.device}{size}"
+
+
+def execute(made: Run, *, quiet: bool) -> int:
+    """Run ``made`` with a progress bar and signals; print the table; return the exit code."""
+    with made, StopOnSignal(made.cancel) as signals:
+        made.start()
+        progress = Progress(quiet=quiet)
+        while True:
+            try:
+                stats = made.join(PROGRESS_S)
+                break
+            except TimeoutError:
+                if progress.shown:
+                    progress.show(progress_line(made.stats))
+    if not quiet:
+        say(stats.table())
+    if signals.received is not None:
+        return 128 + signals.received
+    return 0 if stats.complete else 3

@@ -1,0 +1,289 @@
+"""Arrays that lie on a device: what is known of them, how they get there and back, and that nothing does so silently.
+
+Host arrays are plain ``numpy.ndarray``. What lies elsewhere is a :class:`DeviceArray`, which NumPy cannot read: it
+moves with :meth:`DeviceArray.to_host` and :func:`to_device` alone, which ask the device's row of :data:`DEVICES`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from importlib import import_module
+from math import prod
+from typing import Any, NamedTuple, NoReturn, Protocol, TypeAlias, TypeVar, cast
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+__all__ = ("HOST", "Device", "DeviceArray", "to_device", "to_host")
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """Where an array lies: ``str()`` reads ``cpu`` or ``cuda:0``."""
+
+    kind: str
+    index: int = 0
+
+    def __str__(self) -> str:
+        return self.kind if self.kind == "cpu" else f"{self.kind}:{self.index}"
+
+    @classmethod
+    def of(cls, text: str) -> Device:
+        """The device of a text such as ``cpu`` or ``cuda:0``."""
+        kind, _, index = text.partition(":")
+        return HOST if kind == "cpu" else cls(kind, int(index or 0))
+
+
+HOST = Device("cpu")
+
+
+class Flags(NamedTuple):
+    """As those of a NumPy array."""
+
+    c_contiguous: bool
+    aligned: bool
+    writeable: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DeviceArray:
+    """An array in memory of a device. Python cannot see its numbers; :meth:`to_host` copies them.
+
+    Attributes:
+        owner: what owns the memory and lives as long as this.
+        pointer: address of the first number, on the device.
+        shape, dtype: as of a NumPy array.
+        device: where it lies; never the host.
+        strides: bytes from one number to the next along each axis; by default C-contiguous.
+        stream: handle of the stream on which it is written; None: what is written has been.
+        writeable: whether a kernel may write to it.
+
+    It exports ``__cuda_array_interface__`` (version 3) on CUDA, and ``__dlpack__`` where its owner does.
+
+    Raises:
+        ValueError: ``device`` is the host.
+    """
+
+    owner: Any
+    pointer: int
+    shape: Shape
+    dtype: np.dtype[Any]
+    device: Device
+    strides: Shape = ()
+    stream: int | None = None
+    writeable: bool = True
+
+    def __post_init__(self) -> None:
+        if self.device == HOST:
+            raise ValueError("a DeviceArray must lie on a device; in host memory, use a NumPy array")
+        object.__setattr__(self, "dtype", np.dtype(self.dtype))
+        if len(self.strides) < len(self.shape):
+            object.__setattr__(self, "strides", _packed(self.shape, self.dtype.itemsize))
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """How many numbers it has."""
+        return prod(self.shape)
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of a number."""
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all numbers."""
+        return self.size * self.itemsize
+
+    @property
+    def flags(self) -> Flags:
+        """What a kernel has to know before it reads or writes."""
+        packed = _packed(self.shape, self.itemsize)
+        dense = all(n == 1 or got == want for n, got, want in zip(self.shape, self.strides, packed, strict=True))
+        aligned = all(place % self.dtype.alignment == 0 for place in (self.pointer, *self.strides))
+        return Flags(dense or self.size == 0, aligned, self.writeable)
+
+    @property
+    def end(self) -> int:
+        """Address behind the last number, where no stride is negative."""
+        lengths = zip(self.shape, self.strides, strict=True)
+        return self.pointer + (sum((n - 1) * step for n, step in lengths) + self.itemsize if self.size else 0)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: slice) -> DeviceArray:
+        """Rows of the first axis, a slice of step 1, without a copy."""
+        if not isinstance(rows, slice) or rows.step not in (None, 1):
+            raise TypeError(f"an array on {self.device} takes a slice of rows; copy it with .to_host() for more")
+        start, stop, _ = rows.indices(len(self))
+        shape = (max(stop - start, 0), *self.shape[1:])
+        return replace(self, owner=self, pointer=self.pointer + start * self.strides[0], shape=shape)
+
+    def copy(self) -> DeviceArray:
+        """The same numbers in memory of their own, C-contiguous, on the same device."""
+        return back_end(self.device).copy(self)
+
+    def to_host(self) -> NDArray[Any]:
+        """The same numbers in host memory; waits for what is still being written."""
+        return back_end(self.device).to_host(self)
+
+    def _refuse(self, *_: object, **__: object) -> NoReturn:
+        raise TypeError(f"an array on {self.device} is not in host memory; copy it with .to_host()")
+
+    # What NumPy and Python would read numbers with. Without ``__array__``, NumPy made an array of one object.
+    __array__ = __array_function__ = __iter__ = __bool__ = __int__ = __float__ = __index__ = __contains__ = _refuse
+    __array_ufunc__ = None
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        if self.device.kind != "cuda":
+            raise AttributeError(f"an array on {self.device} has no __cuda_array_interface__")
+        return {
+            "version": 3, "shape": self.shape, "typestr": self.dtype.str, "strides": self.strides,
+            "data": (self.pointer, not self.writeable), "stream": self.stream,
+        }  # fmt: skip
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return self._exporter().__dlpack_device__()  # type: ignore[no-any-return]
+
+    def __dlpack__(self, **options: Any) -> Any:
+        return self._exporter().__dlpack__(**options)
+
+    def _exporter(self) -> Any:
+        if isinstance(self.owner, DeviceArray) or not hasattr(self.owner, "__dlpack__"):
+            raise BufferError(f"an array on {self.device} of a {type(self.owner).__name__} has no DLPack export")
+        return self.owner
+
+
+Tensor: TypeAlias = NDArray[Any] | DeviceArray
+"""An array in host memory or on a device."""
+TensorT = TypeVar("TensorT", bound=Tensor)
+
+
+class BackEnd(Protocol):
+    """A module that makes and moves the arrays of a kind of device."""
+
+    def empty(self, shape: Shape, dtype: np.dtype[Any], device: Device) -> DeviceArray:
+        """A new array of arbitrary content."""
+
+    def copy(self, array: DeviceArray) -> DeviceArray:
+        """A C-contiguous copy on the same device."""
+
+    def concatenate(self, arrays: Sequence[DeviceArray]) -> DeviceArray:
+        """One after the other along the first axis, on their device."""
+
+    def to_host(self, array: DeviceArray) -> NDArray[Any]:
+        """A copy in host memory."""
+
+    def from_host(self, array: NDArray[Any], device: Device) -> DeviceArray:
+        """A copy on the device."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceRow:
+    """One kind of device.
+
+    Attributes:
+        kind: its name, as in ``cuda:0``.
+        title: its name in messages.
+        count: how many of them this machine has; asked only where an engine for them is installed.
+        back_end: a module of the functions of :class:`BackEnd`, relative to this folder or absolute; empty: none yet.
+    """
+
+    kind: str
+    title: str
+    count: Callable[[], int]
+    back_end: str = ""
+
+
+def _cuda_count() -> int:
+    """Asks the driver, which a process that is to be forked must not do."""
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return 0
+    count = ctypes.c_int(0)
+    found = driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0
+    return count.value if found else 0
+
+
+# In the order in which ``auto`` prefers them.
+DEVICES: dict[str, DeviceRow] = {
+    row.kind: row for row in (DeviceRow("cuda", "CUDA", _cuda_count), DeviceRow("cpu", "CPU", lambda: 1))
+}
+
+
+def back_end(device: Device) -> BackEnd:
+    """What makes and moves arrays of a device other than the host.
+
+    Raises:
+        ValueError: this version has none for it.
+    """
+    row = DEVICES.get(device.kind)
+    if row is None or not row.back_end:
+        known = ", ".join(["cpu", *(other.kind for other in DEVICES.values() if other.back_end)])
+        raise ValueError(f"this version moves no arrays to or from {device}; it does for: {known}")
+    return cast(BackEnd, import_module(row.back_end, __package__))
+
+
+def device_of(array: Tensor) -> Device:
+    """Where an array lies."""
+    return array.device if isinstance(array, DeviceArray) else HOST
+
+
+def to_host(array: Tensor) -> NDArray[Any]:
+    """``array`` in host memory: itself where it lies there, else a copy."""
+    return array.to_host() if isinstance(array, DeviceArray) else array
+
+
+def to_device(array: Tensor, device: Device) -> Tensor:
+    """``array`` on ``device``: itself where it lies there, else a copy.
+
+    Raises:
+        ValueError: nothing moves arrays to or from one of the devices.
+    """
+    if device_of(array) == device:
+        return array
+    host = to_host(array)
+    return host if device == HOST else back_end(device).from_host(host, device)
+
+
+def empty(shape: Shape, dtype: DTypeLike, device: Device = HOST) -> Tensor:
+    """A new array of arbitrary content.
+
+    Raises:
+        ValueError: nothing makes arrays on that device.
+    """
+    return np.empty(shape, dtype) if device == HOST else back_end(device).empty(shape, np.dtype(dtype), device)
+
+
+def concatenate(arrays: Sequence[TensorT]) -> TensorT:
+    """Arrays of one device, one after the other along the first axis, in new memory of it.
+
+    Raises:
+        ValueError: they lie on several devices.
+    """
+    devices = {device_of(array) for array in arrays}
+    if len(devices) > 1:
+        raise ValueError(f"cannot join arrays on {' and '.join(sorted(map(str, devices)))}; move them to one device")
+    (device,) = devices
+    joined: Any = np.concatenate(arrays) if device == HOST else back_end(device).concatenate(cast(Any, arrays))
+    return cast(TensorT, joined)
+
+
+def _packed(shape: Shape, itemsize: int) -> Shape:
+    """The strides of a C-contiguous array."""
+    strides = [itemsize]
+    for length in shape[:0:-1]:
+        strides.insert(0, strides[0] * max(length, 1))
+    return tuple(strides) if shape else ()

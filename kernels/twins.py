@@ -1,0 +1,40 @@
+"""Which kernels there are for arrays on a device. In host memory, each wrapper calls the compiled module."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import ParamSpec, TypeVar
+
+from .device import Device
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+TWINS: dict[tuple[str, str], str] = {}
+"""(Kernel, kind of device) -> a module, relative to this folder or absolute, that has a function of the kernel's name.
+
+It takes what the wrapper takes, checked, with every array on one device of that kind, and gives its results there."""
+
+
+def twin_module(kernel: str, device: Device) -> str:
+    """The row of ``TWINS`` for a kernel and a device.
+
+    Raises:
+        ValueError: there is none.
+    """
+    module = TWINS.get((kernel, device.kind))
+    if module is None:
+        raise ValueError(f"{kernel}: there is no such kernel for arrays on {device}; copy them with .to_host()")
+    return module
+
+
+def twin(wrapper: Callable[P, R], device: Device) -> Callable[P, R]:
+    """The kernel of a wrapper for arrays on ``device``.
+
+    Raises:
+        ValueError: there is none.
+    """
+    name = wrapper.__name__
+    found: Callable[P, R] = getattr(import_module(twin_module(name, device), __package__), name)
+    return found

@@ -1,0 +1,145 @@
+"""A custom ONNX model as a family, and its weights, as those of a built-in model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...pipeline.errors import CheckpointError
+from ...pipeline.packet import Key
+from ...pipeline.results.format import ResultKeys
+from ...stages.inference.infer import RawOutputs
+from ..family import Arrays, Family, GraphShape, InputFormat, OutputSelector
+from ..options import PostprocessOptions
+from ..variant import ModelRow
+from ..weights.checkpoint import sha256_of
+from ..weights.find import Weights
+from .head import seen_dtype
+from .inspect import CustomNetwork
+from .postprocess import DecodeCustom
+from .static_shapes import with_static_shapes
+from .ultralytics import trained_on
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True, slots=True)
+class SelectSeen:
+    """A head's ``select_outputs`` on outputs of the dtypes that it sees."""
+
+    select: OutputSelector
+
+    def __call__(self, outputs: Mapping[str, NDArray[Any]]) -> Arrays:
+        return self.select({name: np.asarray(array, seen_dtype(array.dtype)) for name, array in outputs.items()})
+
+
+@dataclass(frozen=True, slots=True)
+class CustomFamily(Family):
+    """Answers for the one network it was made of; see :class:`..family.Family`."""
+
+    custom: CustomNetwork
+
+    def network(self, name: str) -> nn.Module:
+        """There is none.
+
+        Raises:
+            CheckpointError: always.
+        """
+        raise CheckpointError(f"{self.custom.path} is an ONNX file, which has no torch network")
+
+    def settings(self, name: str) -> dict[str, object]:
+        """None: it is not exported."""
+        return {}
+
+    def input_format(self, name: str) -> InputFormat:
+        """As described."""
+        made, image = self.custom.about.input, self.custom.image
+        if made.mean is None or made.std is None or made.pad is None:
+            raise AssertionError("the description of a looked-through network is complete")
+        return InputFormat(
+            image.name, made.mean, made.std, made.color == "bgr", made.pad, max(self.custom.size),
+            dtype=image.dtype, layout=image.layout,
+        )  # fmt: skip
+
+    def graph_shape(self, name: str, size: tuple[int, int], batch: int, graph: str = "") -> GraphShape:
+        """Of the picture and the outputs."""
+        outputs = {spec.name: spec.shape for spec in self.custom.outputs}
+        return GraphShape({self.custom.image.name: self.custom.image.shape(size, batch)}, outputs)
+
+    def class_names(self, name: str) -> tuple[str, ...]:
+        """As described, or numbered."""
+        return self.custom.class_names
+
+    def point_names(self, name: str) -> tuple[str, ...]:
+        """Of the head."""
+        return self.custom.head.point_names
+
+    def select_outputs(self, name: str, choices: PostprocessOptions) -> OutputSelector:
+        """The head's."""
+        return SelectSeen(self.custom.head.select_outputs(choices))
+
+    def postprocess(
+        self, name: str, choices: PostprocessOptions, *, raw: Key[RawOutputs], keys: ResultKeys, stage_name: str
+    ) -> DecodeCustom:
+        """The head's decode."""
+        names = choices.labels or self.custom.class_names
+        return DecodeCustom(self.custom.head, raw, choices, names, keys, stage_name)
+
+
+@dataclass(frozen=True, slots=True)
+class CustomWeights(Weights):
+    """The file, and copies of it with fixed axes."""
+
+    engine: str = "auto"
+
+    @classmethod
+    def of(cls, name: str, custom: CustomNetwork, engine: str = "auto") -> CustomWeights:
+        """As the weights of a model called ``name``."""
+        family = CustomFamily(custom)
+        row = replace(_ROW, name=name, task=custom.head.task, trained_on=trained_on(custom.info.metadata))
+        return cls(row, custom.path, sha256_of(custom.path), family, engine)
+
+    @property
+    def custom(self) -> CustomNetwork:
+        """What was found out about it."""
+        family = self.family
+        if not isinstance(family, CustomFamily):
+            raise AssertionError("made by CustomWeights.of")
+        return family.custom
+
+    @property
+    def precision(self) -> str:
+        """Of the tensors: an engine says what it makes of a quantised file."""
+        return "fp32"
+
+    def check_precision(self, asked: str) -> None:
+        """The engine's matter: a file of any precision may be given."""
+
+    def network_file(self, size: tuple[int, int], batch: int = 1, graph: str | None = None) -> Path:
+        """The file for pictures of (height, width) ``size``."""
+        custom = self.custom
+        return with_static_shapes(self.path, custom.info, custom.image, size, batch=batch, engine=self.engine)
+
+    def network(self, size: tuple[int, int], batch: int = 1, graph: str | None = None) -> bytes:
+        """Its bytes."""
+        return self.network_file(size, batch, graph).read_bytes()
+
+
+_ROW = ModelRow(
+    name="",
+    aliases=(),
+    folder="",
+    task="",
+    source="a file of your own",
+    licence="",
+    trained_on="",
+    weights=(),
+    verified=False,
+    verification="a file of your own",
+)

@@ -1,0 +1,266 @@
+"""YOLO as most are exported: one row for each place of the maps, boxes not yet suppressed.
+
+``[1, 4 + C, A]`` without objectness (v8, v9, v11, v12) and ``[1, A, 5 + C]`` with it (v5, v6, v7), either of
+them the other way round too, with mask coefficients and prototypes, or with points, behind the classes. How
+many rows A there are follows from the input's size, and tells which way round an output lies, and whether
+the network has anchors, and with them objectness. Boxes and points must be decoded in the graph: nothing in
+a file tells that they are not (as in the files of YOLOX, unless they are exported with their decoding).
+
+Source: the layouts that Ultralytics, YOLOv6 and YOLOv7 export; suppression as theirs, with their defaults.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ....engines.spec import TensorSpec
+from ....kernels import best_classes, class_nms
+from ....pipeline.errors import UsageError
+from ....pipeline.packet import Key
+from ....pipeline.types.picture import Size
+from ....stages.inference.infer import RawOutputs
+from ...family import Arrays, OutputSelector
+from ...options import PostprocessOptions
+from ..description import Description
+from ..head import Found, Head, NotSupported, check_finite
+from .boxes import sigmoid
+from .yolo_results import MAX_DETECTIONS, MIN_SCORE, corners, finite_rows, given, kept_prototypes, kept_rows, results
+from .yolo_rows import ANCHORS, BODY_POINTS, Extras, prototypes_among, read_extras, row_counts, shown
+
+NMS_IOU, NMS_IOU_OBJECTNESS = 0.7, 0.45
+"""As Ultralytics suppresses without and (v5) with objectness."""
+
+
+@dataclass(frozen=True, slots=True)
+class YoloHead:
+    """One box and one class for each row, greedily suppressed class by class.
+
+    Attributes:
+        predictions: name of the output.
+        classes: how many columns of scores.
+        columns_first: the output is [1, columns, rows].
+        objectness: a column before the scores multiplies them.
+        extras: what follows the scores.
+        boxes, unit: order and unit of the four numbers, see :class:`..description.Description`.
+        logits: scores and objectness still need their sigmoid.
+    """
+
+    predictions: str
+    classes: int
+    columns_first: bool
+    objectness: bool = False
+    extras: Extras = field(default_factory=Extras)
+    boxes: str = "cxcywh"
+    unit: str = "pixels"
+    logits: bool = False
+
+    kind = "yolo"
+
+    @property
+    def task(self) -> str:
+        """What it finds."""
+        return self.extras.task
+
+    @property
+    def class_count(self) -> int:
+        """Columns of scores."""
+        return self.classes
+
+    @property
+    def point_names(self) -> tuple[str, ...]:
+        """Names of the points of each object."""
+        return self.extras.point_names
+
+    def select_outputs(self, choices: PostprocessOptions) -> OutputSelector:
+        """Rows whose best class scores enough and is wanted."""
+        if choices.nms is not None:
+            raise UsageError(f"a yolo head suppresses class by class and in no other way, got nms {choices.nms!r}")
+        return SelectRows(self, MIN_SCORE if choices.min_score is None else choices.min_score, choices.classes)
+
+    @property
+    def gives(self) -> tuple[Key[Any], ...]:
+        """Detections, and points where there are some."""
+        return given(self.extras)
+
+    def decode(self, raw: RawOutputs, frame: Size, choices: PostprocessOptions, names: tuple[str, ...]) -> Found:
+        """Suppress what overlaps, and map the rest to the frame."""
+        default_iou = NMS_IOU_OBJECTNESS if self.objectness else NMS_IOU
+        rows = finite_rows(raw)
+        boxes = corners(raw.arrays["boxes"][rows], self.boxes, self.unit, raw.size)
+        kept = class_nms(
+            boxes,
+            raw.arrays["scores"][rows],
+            raw.arrays["class_ids"][rows],
+            max_iou=default_iou if choices.nms_iou is None else choices.nms_iou,
+            limit=MAX_DETECTIONS if choices.max_detections is None else choices.max_detections,
+        )
+        return results(raw, frame, rows=rows[kept], boxes=boxes[kept], extras=self.extras, unit=self.unit, names=names)
+
+
+@dataclass(frozen=True, slots=True)
+class SelectRows:
+    """Picks the rows whose best class scores more than ``min_score`` and is one of ``classes``.
+
+    Calling it gives ``boxes`` float32 [K, 4] as the network has them, ``scores`` float32 [K], ``class_ids``
+    int32 [K], ``extras`` float32 [K, E], and ``prototypes`` float32 [M, Hp, Wp] where K is not 0.
+    """
+
+    head: YoloHead
+    min_score: float = MIN_SCORE
+    classes: tuple[int, ...] | None = None
+
+    def __call__(self, outputs: Mapping[str, NDArray[Any]]) -> Arrays:
+        head = self.head
+        table = outputs[head.predictions][0]
+        table = table.T if head.columns_first else table
+        first = 5 if head.objectness else 4
+        columns = table[:, first : first + head.classes]
+        rows, class_ids, scores = best_classes(
+            columns, min_score=self.min_score, objectness=self._objectness(table), sigmoid=head.logits
+        )
+        if not len(rows):
+            check_finite(head.predictions, columns)
+        if self.classes is not None:
+            wanted = np.isin(class_ids, self.classes)
+            rows, class_ids, scores = rows[wanted], class_ids[wanted], scores[wanted]
+        return {
+            **kept_rows(head.predictions, table, rows, first + head.classes, head.extras),
+            **kept_prototypes(head.extras, outputs, rows),
+            "class_ids": class_ids,
+            "scores": scores,
+        }
+
+    def _objectness(self, table: NDArray[np.float32]) -> NDArray[np.float32] | None:
+        if not self.head.objectness:
+            return None
+        return sigmoid(table[:, 4]) if self.head.logits else table[:, 4]
+
+
+def fit(outputs: Sequence[TensorSpec], about: Description, size: Size) -> Head | str | None:
+    """The head, if one output has as many rows as a YOLO has for an input of (height, width) ``size``."""
+    if about.end_to_end and about.head is None:
+        return None
+    counts = row_counts(size)
+    tables = _tables(outputs, about)
+    if tables and about.task == "obb":
+        return NotSupported(f"{shown(tables[0])} has oriented boxes (task obb), which are not supported")
+    near = [spec for spec in tables if _sides(spec, counts)]
+    if not near:
+        return _why_not(outputs, about, size)
+    if len(near) > 1:
+        several = ", ".join(shown(spec) for spec in near)
+        return f"{several} each look like predictions; say which (`outputs.predictions`)"
+    spec = near[0]
+    if spec.dtype != np.float32:
+        return f"{shown(spec)} must be floating-point numbers"
+    if about.scores == "softmax":
+        return f"{shown(spec)} has scores of their own for each class, not a softmax over them (`scores`)"
+    found = list(_readings(spec, counts, prototypes_among(outputs, about, size), about))
+    fitting = [head for head in found if isinstance(head, YoloHead)]
+    if len(fitting) > 1:
+        several = ", or ".join(f"{'objectness and ' * head.objectness}{head.classes} classes" for head in fitting)
+        return f"{shown(spec)} may have {several}; say which (`classes` or `objectness`)"
+    return fitting[0] if fitting else f"{shown(spec)}: {found[0]}"
+
+
+def _tables(outputs: Sequence[TensorSpec], about: Description) -> list[TensorSpec]:
+    """Outputs that may be predictions: three dimensions, box and at least one class, and no boxes beside them."""
+    named = about.outputs.get("predictions")
+    tables = [spec for spec in outputs if len(spec.shape) == 3 and spec.shape[0] == 1 and named in (None, spec.name)]
+    separate = {length for spec in outputs if len(spec.shape) == 3 and 4 in spec.shape[1:] for length in spec.shape[1:]}
+    if named is None:
+        tables = [spec for spec in tables if not separate & set(spec.shape[1:])]
+    return [spec for spec in tables if min(spec.shape[1:]) > 4]
+
+
+def _sides(spec: TensorSpec, counts: Mapping[int, int]) -> list[int]:
+    """Which of the axes 1 and 2 of an output has as many rows as there must be."""
+    return [axis for axis in (2, 1) if spec.shape[axis] in counts]
+
+
+def _readings(
+    spec: TensorSpec, counts: Mapping[int, int], prototypes: Sequence[TensorSpec], about: Description
+) -> Iterator[YoloHead | str]:
+    """What ``spec`` may be, each way round and with or without objectness, or in a few words why it is not."""
+    for axis in _sides(spec, counts):
+        columns_first = axis == 2
+        if about.objectness is not None:
+            objectness: Iterable[bool] = (about.objectness,)
+        elif counts[spec.shape[axis]] > 1:
+            objectness = (True,)
+        else:
+            objectness = (False,) if columns_first else (False, True)
+        for has in objectness:
+            head = YoloHead(
+                spec.name,
+                0,
+                columns_first,
+                has,
+                boxes=about.boxes or "cxcywh",
+                unit=about.boxes_unit or "pixels",
+                logits=about.scores == "sigmoid",
+            )
+            yield _with_classes(head, spec.shape[3 - axis] - (5 if has else 4), prototypes, about)
+
+
+def _with_classes(head: YoloHead, columns: int, prototypes: Sequence[TensorSpec], about: Description) -> YoloHead | str:
+    """``head`` with its classes and extras, which are ``columns`` numbers in a row."""
+    if about.classes is None:
+        return _classes_derived(head, columns, prototypes, about)
+    count = len(about.classes)
+    behind = columns - count
+    if behind < 0:
+        return f"its rows have {columns} scores, but {count} classes are named; correct `classes`"
+    if behind == 1 and about.points is None:
+        return (
+            f"its rows have one number more than box and {count} classes: correct `classes`; if it is the angle of "
+            "oriented boxes, these are not supported"
+        )
+    extras = read_extras(behind, prototypes, about)
+    if isinstance(extras, Extras):
+        return replace(head, classes=count, extras=extras)
+    for coefficients in (spec.shape[1] for spec in prototypes if 0 < columns - spec.shape[1] != count):
+        scores = columns - coefficients
+        return f"its rows have {scores} scores and {coefficients} mask coefficients, but {count} classes are named"
+    return extras
+
+
+def _classes_derived(
+    head: YoloHead, columns: int, prototypes: Sequence[TensorSpec], about: Description
+) -> YoloHead | str:
+    """The same where no classes are named: what is neither box nor extra is a class."""
+    usable = [spec.shape[1] for spec in prototypes if spec.shape[1] < columns]
+    behind = 0
+    if about.points is not None:
+        behind = about.points[0] * about.points[1]
+    elif about.task == "pose":
+        behind = columns - 1  # one class, as the published ones have
+    elif usable:
+        behind = usable[0]
+    elif columns - 1 == BODY_POINTS[0] * BODY_POINTS[1]:
+        return f"its rows may have {columns} classes, or one class and 17 points; say which (`classes` or `points`)"
+    if columns - behind < 1:
+        return f"its rows have {columns} numbers behind the box, {behind} of them no scores: no class is left"
+    extras = read_extras(behind, prototypes, about)
+    return extras if isinstance(extras, str) else replace(head, classes=columns - behind, extras=extras)
+
+
+def _why_not(outputs: Sequence[TensorSpec], about: Description, size: Size) -> str | None:
+    """Where no output has the right number of rows."""
+    for spec in outputs:
+        if len(spec.shape) == 5 and spec.shape[2:4] == (-(-size[0] // 8), -(-size[1] // 8)) and spec.shape[4] > 4:
+            return NotSupported(
+                f"{shown(spec)} is a map of a YOLO whose boxes are still to be decoded; export it with its "
+                "decoding, as one output of three dimensions"
+            )
+    tables = _tables(outputs, about)
+    named = about.head == YoloHead.kind or "predictions" in about.outputs
+    if not tables or not (named or max(tables[0].shape) > 1000):
+        return None
+    wanted = " or ".join(str(count) for count in list(row_counts(size))[-len(ANCHORS) :])
+    return f"{shown(tables[0])} must have {wanted} rows for an input of {size[1]}x{size[0]}"

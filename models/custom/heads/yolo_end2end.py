@@ -1,0 +1,190 @@
+"""YOLO whose graph has suppressed already: ``[1, N, 6]`` rows (x1, y1, x2, y2, score, class), best first or not.
+
+As v10 and v26 give them, and whatever Ultralytics exports with ``nms=True``. Mask coefficients and
+prototypes, or points, may follow. Rows that hold no detection score 0.
+
+Source: the layouts that Ultralytics exports.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ....engines.spec import TensorSpec
+from ....kernels import top_scores
+from ....pipeline.errors import EngineError, UsageError
+from ....pipeline.packet import Key
+from ....pipeline.types.picture import Size
+from ....stages.inference.infer import RawOutputs
+from ...family import Arrays, OutputSelector
+from ...options import PostprocessOptions
+from ..description import Description
+from ..head import Found, Head, NotSupported, check_finite
+from .yolo import fit as fit_yolo
+from .yolo_results import MAX_DETECTIONS, MIN_SCORE, corners, finite_rows, given, kept_prototypes, kept_rows, results
+from .yolo_rows import Extras, prototypes_among, read_extras, row_counts, shown
+
+COLUMNS = 6
+MOST_ROWS = 1000
+"""A graph leaves no more detections than this, where its rows may be a YOLO's before the suppression too."""
+
+
+@dataclass(frozen=True, slots=True)
+class YoloEndToEndHead:
+    """Rows that are detections already.
+
+    Attributes:
+        predictions: name of the output.
+        classes: how many there are; None where nothing says so.
+        extras: what follows box, score and class.
+        boxes, unit: order and unit of the four numbers, see :class:`..description.Description`.
+    """
+
+    predictions: str
+    classes: int | None = None
+    extras: Extras = field(default_factory=Extras)
+    boxes: str = "xyxy"
+    unit: str = "pixels"
+
+    kind = "yolo-end2end"
+
+    @property
+    def task(self) -> str:
+        """What it finds."""
+        return self.extras.task
+
+    @property
+    def class_count(self) -> int | None:
+        """The outputs have the number of a class only."""
+        return self.classes
+
+    @property
+    def point_names(self) -> tuple[str, ...]:
+        """Names of the points of each object."""
+        return self.extras.point_names
+
+    def select_outputs(self, choices: PostprocessOptions) -> OutputSelector:
+        """Rows that score enough and are of a class that is wanted, best first."""
+        for what, value in (("nms", choices.nms), ("nms_iou", choices.nms_iou)):
+            if value is not None:
+                raise UsageError(f"a yolo-end2end head has its suppression in the graph, got {what} {value!r}")
+        return SelectDetections(self, MIN_SCORE if choices.min_score is None else choices.min_score, choices.classes)
+
+    @property
+    def gives(self) -> tuple[Key[Any], ...]:
+        """Detections, and points where there are some."""
+        return given(self.extras)
+
+    def decode(self, raw: RawOutputs, frame: Size, choices: PostprocessOptions, names: tuple[str, ...]) -> Found:
+        """Map the rows to the frame.
+
+        Raises:
+            EngineError: a class has no name, or an output has no finite number.
+        """
+        rows = finite_rows(raw)[: MAX_DETECTIONS if choices.max_detections is None else choices.max_detections]
+        class_ids = raw.arrays["class_ids"][rows]
+        unnamed = class_ids[(class_ids < 0) | (class_ids >= len(names))]
+        if len(unnamed):
+            raise EngineError(
+                f"output {self.predictions!r} has class {unnamed[0]}, but {len(names)} classes are named; "
+                "correct `classes`"
+            )
+        boxes = corners(raw.arrays["boxes"][rows], self.boxes, self.unit, raw.size)
+        return results(raw, frame, rows=rows, boxes=boxes, extras=self.extras, unit=self.unit, names=names)
+
+
+@dataclass(frozen=True, slots=True)
+class SelectDetections:
+    """Picks the rows that score more than ``min_score`` and are of one of ``classes``, best first.
+
+    Calling it gives the same arrays as :class:`.yolo.SelectRows`.
+    """
+
+    head: YoloEndToEndHead
+    min_score: float = MIN_SCORE
+    classes: tuple[int, ...] | None = None
+
+    def __call__(self, outputs: Mapping[str, NDArray[Any]]) -> Arrays:
+        head = self.head
+        table = outputs[head.predictions][0]
+        scores = np.ascontiguousarray(table[:, 4])
+        rows = top_scores(scores, min_score=self.min_score, limit=len(scores))
+        if not len(rows):
+            check_finite(head.predictions, scores)
+        numbers = table[rows, 5]
+        class_ids = np.where(np.abs(numbers) < 2**30, np.rint(numbers), -1).astype(np.int32)
+        if self.classes is not None:
+            wanted = np.isin(class_ids, self.classes)
+            rows, class_ids = rows[wanted], class_ids[wanted]
+        return {
+            **kept_rows(head.predictions, table, rows, COLUMNS, head.extras),
+            **kept_prototypes(head.extras, outputs, rows),
+            "class_ids": class_ids,
+            "scores": scores[rows],
+        }
+
+
+def fit(outputs: Sequence[TensorSpec], about: Description, size: Size) -> Head | str | None:
+    """The head, if one output [1, N, 6 + extras] is not one row for each place of the maps of an input of ``size``."""
+    tables = _tables(outputs, about, size)
+    if not tables:
+        return None
+    spec = tables[0]
+    asked = _asked(about) or (about.task in ("segment", "pose") and spec.shape[2] < spec.shape[1])
+    behind = spec.shape[2] - COLUMNS
+    if about.task == "obb" and spec.shape[2] < spec.shape[1]:
+        return NotSupported(f"{shown(spec)} has oriented boxes (task obb), which are not supported")
+    if len(tables) > 1:
+        several = ", ".join(shown(each) for each in tables)
+        return f"{several} each look like detections; say which (`outputs.predictions`)"
+    if spec.dtype != np.float32:
+        return f"{shown(spec)} must be floating-point numbers"
+    if behind == 1 and about.points is None:
+        why = "has one number more than box, score and class: oriented boxes, which are not supported"
+        return NotSupported(f"{shown(spec)} {why}") if asked else None
+    extras = read_extras(behind, prototypes_among(outputs, about, size), about)
+    if isinstance(extras, str):
+        return f"{shown(spec)}: {extras}" if asked else None
+    classes = None if about.classes is None else len(about.classes)
+    head = YoloEndToEndHead(spec.name, classes, extras, about.boxes or "xyxy", about.boxes_unit or "pixels")
+    if not asked and about.end_to_end is False and spec.shape[1] not in row_counts(size):
+        return (
+            f"{shown(spec)} looks like detections, but the file says that its graph does not suppress any "
+            f'({about.sources.get("end_to_end", "end_to_end")}); if it is an RT-DETR, say head = "detr"'
+        )
+    if asked or spec.shape[1] not in row_counts(size):
+        return head
+    return _where_a_yolo_has_as_many(head, spec, outputs, about, size)
+
+
+def _where_a_yolo_has_as_many(
+    head: YoloEndToEndHead, spec: TensorSpec, outputs: Sequence[TensorSpec], about: Description, size: Size
+) -> Head | str | None:
+    """``head`` of a number of rows that a YOLO has before the suppression, unless that must be meant."""
+    if about.end_to_end is False or about.head is not None or spec.shape[1] > MOST_ROWS:
+        return None
+    if about.classes is None and isinstance(fit_yolo(outputs, about, size), str):
+        return f"{shown(spec)} may be detections as well as one row for each place; say which (`head`, `classes`)"
+    return head
+
+
+def _asked(about: Description) -> bool:
+    """Whether it is said that this head is the right one."""
+    return about.head == YoloEndToEndHead.kind or bool(about.end_to_end)
+
+
+def _tables(outputs: Sequence[TensorSpec], about: Description, size: Size) -> list[TensorSpec]:
+    """Outputs that may be detections: [1, N, 6] or longer rows, alone but for prototypes."""
+    named, counts = about.outputs.get("predictions"), row_counts(size)
+    found = [spec for spec in outputs if named in (None, spec.name) and len(spec.shape) == 3 and spec.shape[0] == 1]
+    found = [spec for spec in found if spec.shape[2] >= COLUMNS]
+    if not _asked(about):
+        found = [spec for spec in found if spec.shape[2] not in counts]
+    if named is None and any(len(spec.shape) in (2, 3) and spec not in found for spec in outputs):
+        return []
+    return found

@@ -1,0 +1,95 @@
+"""What a graph does to its picture before anything else: whether it normalises values of 0 to 255 itself.
+
+Source: the operators Cast, Identity, Transpose, Sub, Add, Mul, Div of ONNX.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from onnx import GraphProto, TensorProto
+
+INSIDE = "the graph, which normalises values of 0 to 255 itself"
+"""Source of a mean and a deviation that leave the values as they are."""
+
+_PASSED = ("Cast", "Identity", "Transpose")
+_ARITHMETIC = ("Sub", "Add", "Mul", "Div")
+_UNNOTICED = ("Shape", "Size")
+_FLOATS, _MOST_VALUES = {1: "<f4", 10: "<f2", 11: "<f8"}, 3  # TensorProto.DataType -> dtype
+_LARGEST_SCALE = 0.05
+"""Values of 0 to 1 would nearly vanish by it; the deviations of published networks are from 16 to 255."""
+
+Values = NDArray[np.float64]
+
+
+def takes_bytes(graph: GraphProto, name: str) -> bool:
+    """Whether the graph makes of the input ``name`` what it would of values of 0 to 255, and not of 0 to 1.
+
+    The first steps are looked at as long as each adds or multiplies constants, one or one a channel. They are
+    made for 0 to 255 where they divide by much, or where values of 0 to 1 would end far from 0.
+    """
+    scale, shift, steps = np.ones(1), np.zeros(1), 0
+    constants: dict[str, Values] | None = None
+    for node in graph.node:
+        inputs, operator = list(node.input), node.op_type
+        if name not in inputs or operator in _UNNOTICED or node.domain not in ("", "ai.onnx"):
+            continue
+        if operator in _ARITHMETIC:
+            if constants is None:
+                constants = _constants(graph)
+            stepped = _stepped(operator, inputs, name, constants, scale, shift)
+            if stepped is None:
+                break
+            scale, shift = stepped
+            steps += 1
+        elif operator not in _PASSED:
+            break
+        if not node.output:
+            break
+        name = node.output[0]
+    if not steps:
+        return False
+    low, high = np.minimum(shift, shift + scale), np.maximum(shift, shift + scale)
+    far = ((low > 0) & (low > np.abs(scale))) | ((high < 0) & (-high > np.abs(scale)))
+    return bool(np.abs(scale).max() <= _LARGEST_SCALE or far.all())
+
+
+def _stepped(
+    operator: str, inputs: list[str], name: str, constants: Mapping[str, Values], scale: Values, shift: Values
+) -> tuple[Values, Values] | None:
+    """Scale and shift after a step more; None where it is none of a tensor and a constant, in this order or a like."""
+    other = next((each for each in inputs if each != name), "")
+    value = constants.get(other)
+    if value is None or len(inputs) != 2 or (inputs[0] != name and operator in ("Sub", "Div")):
+        return None
+    if operator in ("Sub", "Add"):
+        return scale + 0 * value, shift + (value if operator == "Add" else -value)
+    if operator == "Div" and not value.all():
+        return None
+    factor = value if operator == "Mul" else 1 / value
+    return scale * factor, shift * factor
+
+
+def _constants(graph: GraphProto) -> dict[str, Values]:
+    """Name -> values of the constants of the graph that have one value, or one for each channel."""
+    made = [node for node in graph.node if node.op_type == "Constant" and node.output and node.attribute]
+    found = {tensor.name: _values(tensor) for tensor in graph.initializer}
+    found |= {node.output[0]: _values(node.attribute[0].t) for node in made}
+    return {name: values for name, values in found.items() if values is not None}
+
+
+def _values(tensor: TensorProto) -> Values | None:
+    """The numbers of a tensor of few floats, or None."""
+    element, count = tensor.data_type, math.prod(tensor.dims)
+    if element not in _FLOATS or count not in (1, _MOST_VALUES):
+        return None
+    raw = tensor.raw_data if tensor.HasField("raw_data") else np.array(tensor.float_data, "<f4").tobytes()
+    if len(raw) != count * np.dtype(_FLOATS[element]).itemsize:
+        return None
+    return np.frombuffer(raw, _FLOATS[element]).astype(np.float64)

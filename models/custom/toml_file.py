@@ -1,0 +1,234 @@
+"""The TOML beside a network, which says what neither the graph nor its metadata do.
+
+``KEYS`` is the one table of its keys: reading, and the template of :mod:`.template`, are made from it.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...pipeline.beside import beside
+from ...pipeline.errors import UsageError, nearest
+from ...pipeline.limits import MAX_PIXELS
+from ..class_names import names_from_file
+from ..text_file import read_text
+from .description import BACKGROUNDS, BOXES, COLORS, FITS, LAYOUTS, SCORES, UNITS, Description, from_one_source
+from .heads import HEADS, OF_TASK
+
+ROLES = ("predictions", "prototypes", "boxes", "scores", "labels", "logits", "masks", "points", "priors")
+
+Reader = Callable[[Any, Path], Any]
+"""Takes a value and the file that it is of; raises ValueError where it is something else than wanted."""
+
+_LONGEST = 2**20
+"""Bytes of a TOML."""
+_DEEPEST = 4
+"""Of dotted keys, which take the square of their depth."""
+_TEXT = re.compile(r'"""(?:[^\\]|\\.)*?"""|\'\'\'.*?\'\'\'|"(?:[^"\\\n]|\\.)*"|\'[^\'\n]*\'|#[^\n]*', re.DOTALL)
+_DEEP = re.compile(rf"(?<![^\s.=\[\]{{}},])(?:[^\s.=\[\]{{}},]*\.){{{_DEEPEST}}}")
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRow:
+    """One key: ``field`` of the description, what it may be (for people), how it is read."""
+
+    key: str
+    field: str
+    wanted: str
+    read: Reader
+
+
+def _one_of(*choices: str) -> tuple[str, Reader]:
+    def read(value: Any, toml: Path) -> Any:
+        if value not in choices:
+            raise ValueError
+        return value
+
+    return " or ".join(f'"{each}"' for each in choices), read
+
+
+def _truth(value: Any, toml: Path) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError
+    return value
+
+
+def _string(value: Any, toml: Path) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError
+    return value
+
+
+def _strings(value: Any, toml: Path) -> tuple[str, ...]:
+    if not isinstance(value, list) or not value or not all(isinstance(each, str) for each in value):
+        raise ValueError
+    return tuple(value)
+
+
+def _names(value: Any, toml: Path) -> tuple[str, ...]:
+    """A list, or a file of names."""
+    if not isinstance(value, str):
+        return _strings(value, toml)
+    path = _beside(value, toml)
+    try:
+        return names_from_file(path)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _beside(name: str, toml: Path) -> Path:
+    """
+    Raises:
+        UsageError: ``name`` leads out of the folder of the file that names it.
+    """
+    try:
+        return beside(toml, name)
+    except ValueError as error:
+        raise UsageError(f"{toml} names a file that is not beside it: {error}; copy it there") from error
+
+
+def _size(value: Any, toml: Path) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d+)x(\d+)", value) if isinstance(value, str) else None
+    if match is None or not 0 < int(match[1]) * int(match[2]) <= MAX_PIXELS:
+        raise ValueError
+    return int(match[2]), int(match[1])
+
+
+def _numbers(count: int, low: float, high: float, kind: type = float) -> Reader:
+    def read(value: Any, toml: Path) -> tuple[Any, ...]:
+        wanted = (int,) if kind is int else (int, float)
+        fits = isinstance(value, list) and len(value) == count
+        if not fits or not all(type(each) in wanted and low <= each <= high for each in value):
+            raise ValueError
+        return tuple(kind(each) for each in value)
+
+    return read
+
+
+def _share(value: Any, toml: Path) -> float:
+    if type(value) not in (int, float) or not 0 < value <= 1:
+        raise ValueError
+    return float(value)
+
+
+def _file(value: Any, toml: Path) -> Path:
+    path = _beside(_string(value, toml), toml)
+    if not path.is_file():
+        raise UsageError(f"no such file: {path}")
+    return path
+
+
+def _whole_numbers(value: Any, toml: Path) -> tuple[int, ...]:
+    if not isinstance(value, list) or not value or not all(type(each) is int and each > 0 for each in value):
+        raise ValueError
+    return tuple(value)
+
+
+def _lists(value: Any, toml: Path) -> tuple[tuple[float, ...], ...]:
+    if not isinstance(value, list) or not value:
+        raise ValueError
+    if not all(isinstance(row, list) and row for row in value):
+        raise ValueError
+    if not all(type(each) in (int, float) and 0 < each < 1e6 for row in value for each in row):
+        raise ValueError
+    return tuple(tuple(float(each) for each in row) for row in value)
+
+
+KEYS: tuple[KeyRow, ...] = (
+    KeyRow("head", "head", *_one_of(*HEADS)),
+    KeyRow("classes", "classes", 'a list of names, or a file such as "names.txt" with one a line', _names),
+    KeyRow("task", "task", *_one_of(*OF_TASK)),
+    KeyRow("boxes", "boxes", *_one_of(*BOXES)),
+    KeyRow("boxes_unit", "boxes_unit", *_one_of(*UNITS)),
+    KeyRow("scores", "scores", *_one_of(*SCORES)),
+    KeyRow("objectness", "objectness", "true or false", _truth),
+    KeyRow("background", "background", *_one_of(*BACKGROUNDS)),
+    KeyRow("end_to_end", "end_to_end", "true or false", _truth),
+    KeyRow("points", "points", "[points, values of each] such as [17, 3]", _numbers(2, 1, 10000, int)),
+    KeyRow("point_names", "point_names", "a list of names", _strings),
+    KeyRow("variances", "variances", "[of centres, of sizes] such as [0.1, 0.2]", _numbers(2, 1e-6, 1e6)),
+    KeyRow("priors", "priors", 'a file such as "priors.npy": float32 [A, 4], cx cy w h from 0 to 1', _file),
+    KeyRow("prior_strides", "prior_strides", "a list such as [8, 16, 32]", _whole_numbers),
+    KeyRow("prior_sizes", "prior_sizes", "for each stride the sides in pixels such as [[16, 32], [64, 128]]", _lists),
+    KeyRow("input.name", "input.name", "the name of the input that takes the picture", _string),
+    KeyRow("input.size", "input.size", '"WIDTHxHEIGHT" such as "640x384"', _size),
+    KeyRow("input.layout", "input.layout", *_one_of(*LAYOUTS)),
+    KeyRow("input.color", "input.color", *_one_of(*COLORS)),
+    KeyRow("input.mean", "input.mean", "three numbers from 0 to 255, in the order of color", _numbers(3, -1e6, 1e6)),
+    KeyRow("input.std", "input.std", "three numbers from 0 to 255, in the order of color", _numbers(3, 1e-6, 1e6)),
+    KeyRow("input.fit", "input.fit", *_one_of(*FITS)),
+    KeyRow("input.pad", "input.pad", "red, green, blue from 0 to 255", _numbers(3, 0, 255, int)),
+    KeyRow("input.crop", "input.crop", "a share above 0, at most 1", _share),
+    *(KeyRow(f"outputs.{role}", f"outputs.{role}", "the name of an output", _string) for role in ROLES),
+)
+"""Every key, in the order of the template; ``input.size`` is ``size`` in the table ``[input]``."""
+
+
+def toml_path(network: Path) -> Path:
+    """Where the TOML of a network is: beside it, with the same stem."""
+    return network.with_suffix(".toml")
+
+
+def from_toml(path: Path) -> Description:
+    """What a file of these keys says; nothing where there is none.
+
+    Raises:
+        UsageError: it is no TOML, or has an unknown key (the nearest is named), or a value that does not fit.
+    """
+    try:
+        found = _parsed(read_text(path, _LONGEST))
+    except FileNotFoundError:
+        return Description()
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot read {path}: {' '.join(str(error)[:200].split())}") from error
+    rows = {row.key: row for row in KEYS}
+    known: dict[str, Any] = {}
+    outputs: dict[str, str] = {}
+    for key, value in _flat(found):
+        row = rows.get(key)
+        if row is None:
+            raise UsageError(f"{path} has an unknown key {key[:80]!r}; {nearest(key[:80], rows)}")
+        try:
+            read = row.read(value, path)
+        except ValueError:
+            raise UsageError(f"{path}: {key} must be {row.wanted}, got {_shown(value)}") from None
+        if key.startswith("outputs."):
+            outputs[key.removeprefix("outputs.")] = read
+        else:
+            known[row.field] = read
+    return from_one_source(path.name, known | {"outputs": outputs or None})
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    """
+    Raises:
+        ValueError: it is no TOML, or nested too deeply.
+    """
+    deep = ValueError("tables or lists are nested too deeply")
+    if _DEEP.search(_TEXT.sub("", text).replace(" ", "").replace("\t", "")):
+        raise deep
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise deep from None
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 200 else f"{text[:200]} …"
+
+
+def _flat(tables: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Keys of tables as ``table.key``."""
+    flat = []
+    for name, value in tables.items():
+        if isinstance(value, Mapping):
+            flat += [(f"{name}.{key}", each) for key, each in value.items()]
+        else:
+            flat.append((name, value))
+    return flat

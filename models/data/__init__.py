@@ -1,1 +1,0 @@
-"""Data sets: read, written, and the drawn world as one of them."""

@@ -1,0 +1,1 @@
+"""Writing models as ONNX, quantised where asked."""

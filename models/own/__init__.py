@@ -1,1 +1,0 @@
-"""Networks of the user's own: any ONNX file whose outputs one of the heads understands."""

@@ -1,0 +1,121 @@
+"""What the name of a model means: a model of the table, a file of weights of one, or a custom ONNX model."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..engines.onnx_file import read_metadata
+from ..pipeline.errors import UsageError
+from .default_model import default_model
+from .registry import MODELS, find_model
+from .variant import ModelRow
+from .weights.identify import identify
+from .weights.onnx_export import is_exported
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedModel:
+    """What a name means.
+
+    Attributes:
+        given: the name or file as the caller wrote it, without the weights.
+        name: the name in results: of the row, or of a custom model its own or the stem of its file.
+        row: the built-in model; None: a custom ONNX model.
+        weights: the file; None: what was pulled, or comes with the package.
+    """
+
+    given: str
+    name: str
+    row: ModelRow | None
+    weights: Path | None
+
+    @property
+    def file(self) -> Path:
+        """The file of a custom model."""
+        if self.weights is None:
+            raise AssertionError("a custom model is a file")
+        return self.weights
+
+    def built_in(self, refusal: str) -> ModelRow:
+        """The row.
+
+        Raises:
+            UsageError: with ``refusal``: it is a custom model.
+        """
+        if self.row is None:
+            raise UsageError(refusal)
+        return self.row
+
+
+def resolve_model(
+    model: str | ResolvedModel | None,
+    *,
+    weights: str | os.PathLike[str] | None = None,
+    sources: Sequence[str | os.PathLike[str]] = (),
+) -> ResolvedModel:
+    """The model that a name, ``NAME=FILE`` or a file alone means.
+
+    Args:
+        model: a name or alias; a checkpoint or an exported file, whose content says which model it is; a custom ONNX
+            model. None: the default model of ``sources``. What was resolved before stays as it is.
+        weights: the file, where ``model`` is a name alone. An ONNX file with a name that no built-in model has is a
+            custom model of that name.
+        sources: addresses of what the model will see.
+
+    Raises:
+        UsageError: an unknown name, weights given twice, or no model and no default.
+        CheckpointError: a file is missing or damaged, or fits no model, or several.
+        MissingExtraError: torch is needed to look into a checkpoint and not installed.
+    """
+    if isinstance(model, ResolvedModel):
+        return model
+    model = default_model(sources) if model is None else model
+    if not model:
+        raise UsageError(f"no model was given; models are {', '.join(MODELS)}")
+    name, file = _split(model)
+    alone = _file_alone(name) if file is None and (weights is None or not _built_in(name)) else None
+    if weights is not None and (alone is not None or file is not None):
+        raise UsageError(f"weights are given twice: {file or name} with the model, and {os.fspath(weights)}")
+    if alone is not None:
+        return alone
+    chosen = file if weights is None else weights
+    path = None if chosen is None else Path(chosen).expanduser()
+    if path is not None and is_exported(path) and not _built_in(name) and not written_by_vidgraph(path):
+        return ResolvedModel(name, name, None, path)
+    row = find_model(name)
+    return ResolvedModel(name, row.name, row, path)
+
+
+def written_by_vidgraph(path: Path) -> bool:
+    """Whether an ONNX file is one of ``vidgraph export``."""
+    return "vidgraph.model" in read_metadata(path)
+
+
+def _split(text: str) -> tuple[str, str | None]:
+    """``retinaface=weights.pth`` -> ``("retinaface", "weights.pth")``; a file whose name has a ``=`` stays whole."""
+    name, equals, weights = text.partition("=")
+    if not equals or os.path.isfile(text):  # noqa: PTH113  Path.is_file raises where the text is too long for a name
+        return text, None
+    return name, weights
+
+
+def _file_alone(text: str) -> ResolvedModel | None:
+    """The model of a file that is named alone, or None where it is no file."""
+    path = Path(text).expanduser()
+    if is_exported(path) and not written_by_vidgraph(path):
+        return ResolvedModel(text, path.stem, None, path)
+    if path.is_file() or path.suffix.lower() in (".pth", ".pt"):
+        row = identify(path)
+        return ResolvedModel(text, row.name, row, path)
+    return None
+
+
+def _built_in(name: str) -> bool:
+    try:
+        find_model(name)
+    except UsageError:
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""Weights: where they are, what is in them, how they come here."""

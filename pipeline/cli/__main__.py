@@ -1,5 +1,0 @@
-"""``python -m vidgraph.pipeline.cli``."""
-
-from . import console
-
-console()

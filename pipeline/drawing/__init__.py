@@ -1,0 +1,1 @@
+"""How results look on a picture: what types of results draw with."""

@@ -1,0 +1,1 @@
+"""Running a graph: executors, their scheduler, threads and statistics."""

@@ -1,0 +1,125 @@
+"""A graph that runs: wait for it, look at it, stop it."""
+
+from __future__ import annotations
+
+import os
+import threading
+from types import TracebackType
+
+from ..errors import UsageError
+from .base import Execution
+from .stats import RunStats
+
+UNWIND_S = 12.0
+"""So long, at most, an interrupted ``wait`` waits for outputs to be finished before the interrupt goes on."""
+
+
+class Run:
+    """One run of a graph; made by :meth:`Graph.start` (already started) or :meth:`Graph.prepare` (not yet).
+
+    As a context manager it is cancelled, and its outputs are finished, on leaving.
+    """
+
+    def __init__(self, execution: Execution) -> None:
+        self._execution = execution
+        self._thread = threading.Thread(target=execution.main, name="vidgraph run", daemon=True)
+        self._process: int | None = None  # that it was started in
+
+    @property
+    def stream_ids(self) -> tuple[str, ...]:
+        """The streams, in the graph's order."""
+        return tuple(stream.stream_id for stream in self._execution.streams)
+
+    @property
+    def done(self) -> bool:
+        """All outputs are finished and everything is closed."""
+        return self._execution.finished.is_set()
+
+    @property
+    def running(self) -> bool:
+        """Started, and not done."""
+        return self._thread.ident is not None and not self.done
+
+    @property
+    def orphaned(self) -> bool:
+        """This process was forked from the one where it runs: nothing goes on here."""
+        return self._process not in (None, os.getpid()) and not self.done
+
+    @property
+    def cancelled(self) -> bool:
+        """``cancel`` was called."""
+        return self._execution.cancelled
+
+    @property
+    def error(self) -> BaseException | None:
+        """What ``wait`` raises: None while it runs, and where the run did not fail."""
+        return self._execution.outcome() if self.done else None
+
+    def start(self) -> Run:
+        """Open sources, stages and sinks, in this order, and set the frames in motion; returns when all is open.
+
+        A run that was cancelled before returns too, with nothing done.
+
+        Raises:
+            VidgraphError: something cannot be opened; what was opened is closed again.
+        """
+        self._process = os.getpid()
+        self._thread.start()
+        self._wait_for(self._execution.opened)
+        if self._execution.faults.fatal is not None and not self._execution.was_running:
+            self.wait()
+        return self
+
+    def wait(self, timeout_s: float | None = None) -> RunStats:
+        """Wait until the run is over: sources at their end (or stopped), outputs finished, everything closed.
+
+        A cancelled run is no error. An interrupt (Ctrl-C) while waiting cancels the run, finishes the
+        outputs and then goes on as ``KeyboardInterrupt``.
+
+        Raises:
+            StageError: a stage broke its contract, failed on too many frames, or on one with ``strict``.
+            OutputError: a sink failed.
+            SourceError: every source failed, or one did with ``strict``.
+            TimeoutError: it is not over after ``timeout_s``; it goes on.
+            UsageError: it goes on in another process, from which this one was forked.
+        """
+        if not self._wait_for(self._execution.finished, timeout_s):
+            raise TimeoutError(f"the run is not over after {timeout_s:g} s")
+        self._thread.join()
+        error = self._execution.outcome()
+        if error is not None:
+            raise error
+        return self.stats()
+
+    def cancel(self, now: bool = False) -> None:
+        """Ask for an orderly end; returns at once, from any thread or signal handler, and may be called often.
+
+        Sources stop, frames in flight go through (those that take too long, or all with ``now``, reach the
+        sinks as dropped with the cause ``cancelled``), stages are flushed and outputs finished.
+        """
+        self._execution.cancel(now=now)
+
+    def stats(self) -> RunStats:
+        """The statistics so far, while it runs too."""
+        return self._execution.stats()
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.cancel()
+        if self._thread.ident is not None and not self.orphaned:
+            self._wait_for(self._execution.finished)
+            self._thread.join()
+
+    def _wait_for(self, event: threading.Event, timeout_s: float | None = None) -> bool:
+        if self.orphaned:
+            raise UsageError("the run goes on in the process that started it, from which this one was forked")
+        try:
+            return event.wait(timeout_s)
+        except BaseException:
+            self.cancel()
+            self._execution.finished.wait(UNWIND_S)
+            raise

@@ -1,0 +1,350 @@
+"""Which packet goes where next: the state of a threaded run, without the threads.
+
+A graph is a row of segments. Consecutive stateless stages form one segment, which runs any packets at the
+same time, each on one thread from its first stage to its last. A stateful stage is a segment of its own,
+with a lane per stream: one packet at a time, in order; lanes of different streams run at the same time.
+Before each lane and before the sinks packets are put back in the order in which they entered the graph.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+from queue import SimpleQueue
+from time import perf_counter_ns
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..packet import Frame, Packet
+from ..stage import EndReason
+from .base import StreamRecord
+from .stage_calls import StageCaller
+from .stats import Samples
+
+SINKS_APART = 2
+"""Packets by which a quick sink may be ahead of the slowest: after a kill, files of one run end close together."""
+
+
+class Ticket:
+    """A frame's place in the graph, from the source's hand-over until its last sink is done."""
+
+    __slots__ = ("index", "place", "sinks_left", "started_ns", "stream", "takes_room")
+
+    def __init__(self, stream: Stream, index: int, started_ns: int, sinks: int, *, takes_room: bool) -> None:
+        self.stream, self.index, self.started_ns = stream, index, started_ns
+        self.place = stream.entered
+        self.sinks_left = sinks
+        self.takes_room = takes_room
+
+
+class Segment:
+    """One stateful stage, or consecutive stateless ones, and the tasks that could run now."""
+
+    __slots__ = ("callers", "position", "ready", "stateless")
+
+    def __init__(self, position: int, callers: list[StageCaller], *, stateless: bool) -> None:
+        self.position, self.callers, self.stateless = position, callers, stateless
+        self.ready: deque[Task] = deque()
+
+
+class Lane:
+    """One stream's way through one segment. ``done`` packets have left it, ``waiting`` ones are before their turn."""
+
+    __slots__ = ("busy", "done", "ending", "next_place", "segment", "stream", "waiting")
+
+    def __init__(self, stream: Stream, segment: Segment) -> None:
+        self.stream, self.segment = stream, segment
+        self.waiting: dict[int, tuple[Ticket, Packet]] = {}
+        self.next_place = self.done = 0
+        self.busy = self.ending = False
+
+
+class Task(NamedTuple):
+    """A packet for a segment; without ticket and packet, the end of the lane's stream."""
+
+    lane: Lane
+    ticket: Ticket | None = None
+    packet: Packet | None = None
+
+
+class Delivery(NamedTuple):
+    """A packet for a sink; without ticket and packet, the end of the stream."""
+
+    stream: Stream
+    ticket: Ticket | None = None
+    packet: Packet | None = None
+
+
+class Stream:
+    """One stream in the scheduler. ``total`` frames have entered, None while more may come."""
+
+    def __init__(self, record: StreamRecord, segments: Sequence[Segment], lock: threading.Lock) -> None:
+        self.record, self.stream_id = record, record.stream_id
+        self.lanes = [Lane(self, segment) for segment in segments]
+        self.tickets: dict[int, Ticket] = {}
+        self.leaving: dict[int, tuple[Ticket, Packet]] = {}
+        self.outbox: deque[tuple[Ticket, Packet]] = deque()
+        self.mailbox: tuple[Frame, int] | None = None
+        self.room = threading.Condition(lock)
+        self.entered = self.next_out = self.at_sinks = self.ended_lanes = 0
+        self.total: int | None = None
+        self.drained = False
+
+
+class Scheduler:
+    """Gives tasks to workers and packets to sinks, and holds sources back. All methods are for any thread.
+
+    Args:
+        records: the streams.
+        callers: the stages in the order in which they run.
+        sinks: one queue per sink; they are bounded by the frames that may be in flight.
+        latency: takes the milliseconds of each frame that was not dropped.
+        events: is put None when all streams are drained.
+    """
+
+    def __init__(
+        self,
+        records: Sequence[StreamRecord],
+        callers: Sequence[StageCaller],
+        sinks: Sequence[SimpleQueue[Delivery | None]],
+        *,
+        latency: Samples,
+        events: SimpleQueue[None],
+    ) -> None:
+        self._lock = threading.Lock()
+        self._work = threading.Condition(self._lock)
+        self._segments = _segments(callers)
+        self._downstream_first = self._segments[::-1]
+        self._sinks, self._latency, self._events = sinks, latency, events
+        self._ready = self._idle = 0
+        self._closed = False
+        self.streams = [Stream(record, self._segments, self._lock) for record in records]
+        self.drained = False
+
+    def hand_over(self, stream: Stream, frame: Frame) -> bool:
+        """Let a frame in, as soon as there is room; False where the stream has been ended meanwhile."""
+        with self._lock:
+            while stream.record.in_flight >= stream.record.limit and stream.total is None:
+                stream.room.wait()
+            if stream.total is not None:
+                return False
+            self._enter(stream, Packet(frame), perf_counter_ns(), takes_room=True)
+            self._wake(0)
+        return True
+
+    def post(self, stream: Stream, frame: Frame) -> bool:
+        """Let a frame in, or keep it as the newest in place of the one that waits; False as for ``hand_over``."""
+        with self._lock:
+            if stream.total is not None:
+                return False
+            if stream.record.in_flight < stream.record.limit:
+                self._enter(stream, Packet(frame), perf_counter_ns(), takes_room=True)
+            else:
+                self._drop_mailbox(stream, "mailbox_full")
+                stream.mailbox = frame, perf_counter_ns()
+            self._wake(0)
+        return True
+
+    def finish_intake(self, stream: Stream, reason: EndReason) -> None:
+        """The source has ended by itself: no more frames enter, but the one in the mailbox still does."""
+        with self._lock:
+            while stream.mailbox is not None and stream.total is None:
+                stream.room.wait()
+            self._end_intake(stream, reason)
+
+    def stop_intake(self, stream: Stream, reason: EndReason) -> None:
+        """From now on no frame enters; the one in the mailbox is dropped. Never waits."""
+        with self._lock:
+            if stream.total is None:
+                self._drop_mailbox(stream, "cancelled")
+            self._end_intake(stream, reason)
+
+    def take(self) -> Task | None:
+        """Wait for the next task; None where all is over."""
+        with self._lock:
+            while True:
+                for segment in self._downstream_first:
+                    if segment.ready:
+                        self._ready -= 1
+                        return segment.ready.popleft()
+                if self._closed:
+                    return None
+                self._idle += 1
+                self._work.wait()
+
+    def complete(self, task: Task, outputs: Sequence[Packet]) -> None:
+        """A task is done, and ``outputs`` came out of it; the caller is about to take the next one."""
+        with self._lock:
+            if self._closed:
+                return
+            lane = task.lane
+            stream, position = lane.stream, lane.segment.position
+            if task.ticket is None:
+                stream.ended_lanes += 1
+            else:
+                lane.done += 1
+            for packet in outputs:
+                self._forward(stream, position + 1, stream.tickets[packet.frame.index], packet)
+            if not lane.segment.stateless:
+                lane.busy = False
+                self._offer(lane)
+            if stream.total is not None:
+                self._try_end(stream)
+            self._wake(1)
+
+    def sink_done(self, ticket: Ticket, packet: Packet) -> None:
+        """A sink is done with a packet."""
+        with self._lock:
+            ticket.sinks_left -= 1
+            if ticket.sinks_left == 0:
+                ticket.stream.at_sinks -= 1
+                self._leave(ticket, packet)
+                self._supply(ticket.stream)
+                if ticket.stream.total is not None:
+                    self._try_end(ticket.stream)
+                self._wake(0)
+
+    def close(self) -> None:
+        """Let the workers go; sinks of streams that are not drained are told that they ended."""
+        with self._lock:
+            self._closed = True
+            for segment in self._segments:
+                segment.ready.clear()
+            for stream in self.streams:
+                self._drain(stream)
+            self._work.notify_all()
+
+    def _enter(self, stream: Stream, packet: Packet, started_ns: int, *, takes_room: bool) -> None:
+        ticket = Ticket(stream, packet.frame.index, started_ns, len(self._sinks), takes_room=takes_room)
+        stream.entered += 1
+        stream.tickets[ticket.index] = ticket
+        if takes_room:
+            stream.record.entered()
+        self._forward(stream, 0, ticket, packet)
+
+    def _forward(self, stream: Stream, position: int, ticket: Ticket, packet: Packet) -> None:
+        """Bring a packet before the segment at ``position``, or out of the graph."""
+        if position == len(self._segments):
+            stream.leaving[ticket.place] = ticket, packet
+            while (leaving := stream.leaving.pop(stream.next_out, None)) is not None:
+                stream.next_out += 1
+                self._deliver(stream, *leaving)
+            return
+        lane = stream.lanes[position]
+        if lane.segment.stateless:
+            self._add(Task(lane, ticket, packet))
+        else:
+            lane.waiting[ticket.place] = ticket, packet
+            self._offer(lane)
+
+    def _offer(self, lane: Lane) -> None:
+        """Make the lane's next packet a task, if it is there and the lane is free."""
+        if not lane.busy and (waiting := lane.waiting.pop(lane.next_place, None)) is not None:
+            lane.busy = True
+            lane.next_place += 1
+            self._add(Task(lane, *waiting))
+
+    def _add(self, task: Task) -> None:
+        if not self._closed:
+            task.lane.segment.ready.append(task)
+            self._ready += 1
+
+    def _wake(self, spare: int) -> None:
+        """Wake a worker for each ready task but ``spare``, which the caller takes itself."""
+        count = min(self._idle, self._ready - spare)
+        if count > 0:
+            self._idle -= count
+            self._work.notify(count)
+
+    def _end_intake(self, stream: Stream, reason: EndReason) -> None:
+        """End the stream in stages and sinks once its frames in flight are through; the first reason counts."""
+        if stream.total is None:
+            stream.record.ended = reason
+            stream.total = stream.entered
+            stream.room.notify_all()
+            self._try_end(stream)
+            self._wake(0)
+
+    def _try_end(self, stream: Stream) -> None:
+        """Take the end of a stream one step further, if all its packets are through there."""
+        if stream.ended_lanes < len(stream.lanes):
+            lane = stream.lanes[stream.ended_lanes]
+            if lane.done == stream.total and not lane.ending:
+                lane.ending = True
+                self._add(Task(lane))
+        elif stream.next_out == stream.total and not stream.outbox:
+            self._drain(stream)
+
+    def _drain(self, stream: Stream) -> None:
+        if not stream.drained:
+            stream.drained = True
+            for delivery in (*(Delivery(stream, *left) for left in stream.outbox), Delivery(stream)):
+                for sink in self._sinks:
+                    sink.put(delivery)
+            stream.outbox.clear()
+            if all(other.drained for other in self.streams):
+                self.drained = True
+                self._events.put(None)
+
+    def _deliver(self, stream: Stream, ticket: Ticket, packet: Packet) -> None:
+        if not self._sinks:
+            self._leave(ticket, packet)
+            return
+        stream.outbox.append((ticket, packet))
+        self._supply(stream)
+
+    def _supply(self, stream: Stream) -> None:
+        """Give the sinks what is waiting for them, as far as the slowest keeps up."""
+        while stream.outbox and stream.at_sinks < SINKS_APART:
+            stream.at_sinks += 1
+            delivery = Delivery(stream, *stream.outbox.popleft())
+            for sink in self._sinks:
+                sink.put(delivery)
+
+    def _leave(self, ticket: Ticket, packet: Packet) -> None:
+        """A frame is done with: count it and give its room to the next."""
+        stream = ticket.stream
+        del stream.tickets[ticket.index]
+        stream.record.left(packet)
+        if packet.drop_cause is None:
+            self._latency.add((perf_counter_ns() - ticket.started_ns) * 1e-6)
+        if ticket.takes_room:
+            stream.record.in_flight -= 1
+            if stream.mailbox is not None:
+                (frame, started_ns), stream.mailbox = stream.mailbox, None
+                self._enter(stream, Packet(frame), started_ns, takes_room=True)
+            stream.room.notify()
+
+    def _drop_mailbox(self, stream: Stream, cause: str) -> None:
+        """Let the frame that waits in the mailbox pass through as dropped, without its pixels and without room."""
+        if stream.mailbox is not None:
+            (frame, started_ns), stream.mailbox = stream.mailbox, None
+            self._enter(stream, Packet(without_pixels(frame)).dropped(cause), started_ns, takes_room=False)
+
+
+def without_pixels(frame: Frame) -> Frame:
+    """The frame with a picture of the same size and format that is all zeros and takes no memory."""
+    planes = tuple(_zeros(plane.dtype.str, plane.shape) for plane in frame.picture.planes)
+    return replace(frame, picture=replace(frame.picture, planes=planes))
+
+
+@lru_cache(maxsize=64)
+def _zeros(dtype: str, shape: tuple[int, ...]) -> NDArray[np.generic]:
+    """A read-only plane whose rows are all the same row of zeros."""
+    return np.broadcast_to(np.zeros(shape[1:], dtype), shape)
+
+
+def _segments(callers: Sequence[StageCaller]) -> list[Segment]:
+    """Consecutive stateless stages together, stateful ones alone."""
+    segments: list[Segment] = []
+    for caller in callers:
+        if caller.stateless and segments and segments[-1].stateless:
+            segments[-1].callers.append(caller)
+        else:
+            segments.append(Segment(len(segments), [caller], stateless=caller.stateless))
+    return segments

@@ -1,0 +1,1 @@
+"""Results of frames: their types, the JSON lines, reading back, other formats."""

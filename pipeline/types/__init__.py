@@ -1,0 +1,1 @@
+"""What flows through a graph: pictures, objects, points, masks, maps, tensors."""

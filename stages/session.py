@@ -1,0 +1,253 @@
+"""One session: sources through stages into outputs. ``vidgraph.run`` and the command line are made of it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from ..pipeline.errors import UsageError
+from ..pipeline.execution.threads import ThreadBudget
+from ..pipeline.graph import Graph
+from ..pipeline.limits import MAX_PIXELS
+from ..pipeline.packet import Frame, Packet
+from ..pipeline.results.format import ModelInfo, ResultKeys, SourceInfo, header_record
+from ..pipeline.results.frame_result import FrameResult
+from ..pipeline.results.result_types import RESULT_TYPES
+from ..pipeline.stage import Source, Stage, created_by
+from .drawing.draw import Draw, draw_rgb
+from .sinks.addresses import OutputStream
+from .sinks.registry import Output, Outputs
+from .sources.peekable import PeekableSource
+from .sources.registry import in_real_time, open_sources
+
+log = logging.getLogger("vidgraph")
+Address = str | os.PathLike[str]
+Policy = Literal["lossless", "latest"]
+LEAVE_S = 1.0
+"""A source that does not notice an interrupt for so long is left behind, on its daemon thread."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionOptions:
+    """Everything about a run besides its sources, stages and outputs; ``vidgraph.run`` says what each means."""
+
+    overwrite: bool = False
+    resume: bool = False
+    preset: str = "veryfast"
+    start: str | float | None = None
+    end: str | float | None = None
+    frames: int | None = None
+    policy: Policy | None = None
+    threads: int | None = None
+    deterministic: bool = False
+    strict: bool = False
+    executor: str = "threaded"
+    max_pixels: int = MAX_PIXELS
+
+    def __post_init__(self) -> None:
+        if self.policy not in (None, *get_args(Policy)):
+            raise UsageError(f"policy must be lossless, latest or None, got {self.policy!r}")
+
+
+@dataclass(slots=True)
+class Session:
+    """Sources that are open, with their first frames at hand, and what is to become of them.
+
+    Attributes:
+        sources: opened.
+        outputs: what is to be written.
+        budget: shares of the threads, by what the open sources say of themselves.
+    """
+
+    options: SessionOptions
+    sources: list[Source]
+    outputs: Outputs
+    _peeks: list[PeekableSource]
+    budget: ThreadBudget = field(init=False)
+    _parts: ExitStack = field(default_factory=ExitStack)
+    _process: int = field(default_factory=os.getpid)
+
+    @classmethod
+    def open(
+        cls,
+        sources: Address | Iterable[Address],
+        outputs: Sequence[Output],
+        options: SessionOptions,
+        *,
+        skip: Callable[[Frame], bool] | None = None,
+        also_read: Sequence[Path] = (),
+    ) -> Session:
+        """Check the outputs against the sources, then open the sources and read each up to its first frame.
+
+        Args:
+            skip: is told of each frame that a resumed run has done before; see :class:`PeekableSource`.
+            also_read: files besides the sources that no output may write.
+
+        Raises:
+            UsageError: addresses or options that make no sense together.
+            SourceError: a source cannot be opened or has no frame.
+            OutputError: an output cannot be written, or exists already.
+        """
+        addresses = [sources] if isinstance(sources, str | os.PathLike) else list(sources)
+        if not addresses:
+            raise UsageError(
+                "no source was given; give a video, an image, a folder, a glob or -. "
+                "To see it work, without any of them: vidgraph run synth:street -o out.mp4"
+            )
+        decoder = ThreadBudget.share_out(options.threads, sources=len(addresses)).decoder
+        latest = options.policy == "latest"
+        opened = open_sources(
+            addresses,
+            start=options.start,
+            end=options.end,
+            frames=options.frames,
+            latest=latest,
+            deterministic=options.deterministic,
+            threads=decoder,
+            max_pixels=options.max_pixels,
+        )
+        streams = [_output_stream(source, options, also_read) for source in opened]
+        chosen = Outputs(outputs, streams, overwrite=options.overwrite, resume=options.resume)
+        peeks = [_peekable(source, chosen, skip or (lambda frame: False)) for source in opened]
+        session = cls(options, in_real_time(peeks, latest=latest), chosen, peeks)
+        session._open_sources()
+        return session
+
+    def _open_sources(self) -> None:
+        with ExitStack() as guard:
+            guard.callback(self.outputs.close)
+            for source in self.sources:
+                _open_apart(source)
+                guard.callback(source.close)
+                if self.outputs.has_video and source.has_audio and not source.audio_address:
+                    log.warning(
+                        "standard input can be read only once, so its sound is not copied; give a file for video with"
+                        " sound"
+                    )
+            policy = self.options.policy
+            live = policy == "latest" or (policy is None and any(source.live for source in self.sources))
+            self.budget = ThreadBudget.share_out(self.options.threads, live=live, sources=len(self.sources))
+            self._parts = guard.pop_all()
+
+    def on_close(self, close: Callable[[], object]) -> None:
+        """Have ``close`` called when the session is closed."""
+        self._parts.callback(close)
+
+    @property
+    def frame_size(self) -> tuple[int, int] | None:
+        """(height, width) of the first frame of the first source, or None where none is known."""
+        return next((peek.size for peek in self._peeks if peek.size is not None), None)
+
+    def take_held(self) -> list[Frame]:
+        """For each stream that goes on with results from before: the frames they belong to, no longer kept here."""
+        held: list[Frame] = []
+        for peek in self._peeks:
+            if peek.first is not None:
+                held += peek.held
+            peek.held = []
+        return held
+
+    def graph(
+        self,
+        stages: Sequence[Stage],
+        *,
+        models: Sequence[ModelInfo],
+        keys: Sequence[ResultKeys],
+        settings: dict[str, Any],
+    ) -> Graph:
+        """The graph: sources, stages, a drawing stage where an output needs it, outputs.
+
+        Args:
+            models: for the header of results.
+            keys: where each model's results are in a packet.
+            settings: for the header of results: what they depend on.
+
+        Raises:
+            GraphError, UsageError: the parts do not fit together.
+        """
+        created = created_by(stages)
+        models = [
+            replace(each, gives=frozenset(kind.name for kind in RESULT_TYPES if one.get(kind) in created))
+            for each, one in zip(models, keys, strict=False)
+        ]
+        header = header_record(
+            models=models,
+            sources=[_source_info(peek, source) for peek, source in zip(self._peeks, self.sources, strict=True)],
+            settings=settings,
+        )
+        sinks = self.outputs.sinks(
+            header=header,
+            keys=keys,
+            result_of=lambda packet: result_of(packet, keys),
+            preset=self.options.preset,
+            threads=self.budget.encoder,
+        )
+        drawing: list[Stage] = [Draw(keys)] if self.outputs.annotated else []
+        return Graph(self.sources, [*stages, *drawing], sinks)
+
+    def close(self) -> None:
+        """Close the sources and what the session owns; in a process that was forked meanwhile, they are the other's."""
+        if not self.orphaned:
+            self._parts.close()
+
+    @property
+    def orphaned(self) -> bool:
+        """This process was forked from the one in which everything was opened."""
+        return os.getpid() != self._process
+
+
+def _open_apart(source: Source) -> None:
+    """Open a source on a thread of its own: the main thread then feels Ctrl-C while nothing comes from the source."""
+    errors: list[BaseException] = []
+
+    def body() -> None:
+        try:
+            source.open()
+        except BaseException as error:
+            source.close()
+            errors.append(error)
+
+    thread = threading.Thread(target=body, name=f"vidgraph open {source.stream_id}", daemon=True)
+    thread.start()
+    try:
+        thread.join()
+    except BaseException:
+        source.interrupt()
+        thread.join(LEAVE_S)
+        if not thread.is_alive():
+            source.close()
+        raise
+    if errors:
+        raise errors[0]
+
+
+def _source_info(peek: PeekableSource, source: Source) -> SourceInfo:
+    return SourceInfo(source.stream_id, source.address, peek.size, peek.rate, source.live)
+
+
+def _output_stream(source: Source, options: SessionOptions, also_read: Sequence[Path]) -> OutputStream:
+    return OutputStream(
+        stream_id=source.stream_id,
+        address=source.audio_address,
+        files=[*source.files, *also_read],
+        starts_late=options.start is not None,
+        ends_early=options.end is not None or options.frames is not None,
+        frames=min((most for most in (source.expected_frames, options.frames) if most is not None), default=None),
+        pictures=source.pictures,
+    )
+
+
+def _peekable(source: Source, outputs: Outputs, skip: Callable[[Frame], bool]) -> PeekableSource:
+    after, retain = outputs.resume_after(source.stream_id), outputs.needed_before(source.stream_id)
+    return PeekableSource(source, after=after, retain=retain, skip=skip)
+
+
+def result_of(packet: Packet, keys: Sequence[ResultKeys]) -> FrameResult:
+    """What loops and callables are given for a packet."""
+    return FrameResult(packet, keys, lambda given: draw_rgb(given, keys))

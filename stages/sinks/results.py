@@ -1,0 +1,195 @@
+"""Results as JSON lines: one file for all streams, one for each, or standard output."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ...pipeline.claims import CHECKED_EVERY_S, Claim, Claims, output_error
+from ...pipeline.errors import UsageError
+from ...pipeline.packet import Key, Packet
+from ...pipeline.results.format import ResultKeys, dumps, frame_record, header_record
+from ...pipeline.results.reader import ResultsEnd, header_differences, results_end
+from ...pipeline.results.record import Record
+from ...pipeline.stage import EndReason, Sink
+from .addresses import first_keys
+from .settings import SinkSettings
+
+
+class WriteResults(Sink):
+    """Writes a header, then a line for each frame, dropped ones too.
+
+    A line is handed to the system whole, in one write: a killed process leaves no half line, but for a
+    full disk. Frames that a resumed file has already are left out.
+
+    Args:
+        paths: the file of each stream; streams may share one. None: standard output.
+        header: the first line; None: one without models.
+        keys: where the results are, one entry for each model.
+        needs: keys that a stage must have created; default: the first of each model.
+        resume: go on after the last whole line of files that exist.
+        overwrite: replace files that exist; otherwise those that are not claimed yet must not be there.
+        claims: of the run; None: its own.
+    """
+
+    name = "write_results"
+
+    def __init__(
+        self,
+        paths: Mapping[str, Path] | None,
+        *,
+        header: Record | None = None,
+        keys: Sequence[ResultKeys] = (ResultKeys(),),
+        needs: frozenset[Key[Any]] | None = None,
+        resume: bool = False,
+        overwrite: bool = True,
+        claims: Claims | None = None,
+    ) -> None:
+        self.paths = None if paths is None else dict(paths)
+        self.reads: frozenset[Key[Any]] = first_keys(keys) if needs is None else needs
+        self._header = header_record() if header is None else header
+        self._keys, self._resume, self._overwrite = tuple(keys), resume, overwrite
+        self._claims = Claims() if claims is None else claims
+        self._files: dict[str, _LineFile] = {}
+
+    def open(self) -> None:
+        """Create the files and write their headers.
+
+        Raises:
+            OutputError: a file cannot be written, or another process writes it.
+            UsageError: a file to go on with was written with other settings.
+        """
+        try:
+            self._open_files()
+        except BaseException:
+            self.close()
+            raise
+
+    def _open_files(self) -> None:
+        if self.paths is None:
+            self._files[""] = _LineFile(None)
+            self._files[""].write(self._header)
+            return
+        opened: dict[Path, _LineFile] = {}
+        for stream, path in self.paths.items():
+            if path not in opened:
+                opened[path] = self._open_file(path, _header_of(self._header, self._streams_of(path)))
+            self._files[stream] = opened[path]
+
+    def _streams_of(self, path: Path) -> set[str]:
+        assert self.paths is not None
+        return {stream for stream, own in self.paths.items() if own == path}
+
+    def _open_file(self, path: Path, header: Record) -> _LineFile:
+        claim = self._claims.take(path, new=not self._overwrite)
+        if self._resume and path.stat().st_size:
+            end = results_end(path)
+            check_resumable(path, end, header)
+            return _LineFile(claim, end)
+        file = _LineFile(claim)
+        file.write(header)
+        return file
+
+    def write(self, packet: Packet) -> None:
+        """Write the line of a frame.
+
+        Raises:
+            OutputError: the disk is full, standard output was closed, the file was removed or replaced, …
+        """
+        stream = packet.frame.stream_id
+        file = self._files.get(stream) or self._files[""]
+        if packet.frame.index > file.last_frame.get(stream, -1):
+            file.write(frame_record(packet, self._keys))
+
+    def end_stream(self, stream_id: str, reason: EndReason) -> None:
+        """Make sure that the stream's lines can be found.
+
+        Raises:
+            OutputError: the file was removed or replaced.
+        """
+        file = self._files.get(stream_id) or self._files.get("")
+        if file is not None:
+            file.check()
+
+    def close(self) -> None:
+        self._files = {}
+        for path in (self.paths or {}).values():
+            self._claims.free(path)
+
+
+class _LineFile:
+    """A file of whole lines, written without a buffer of our own."""
+
+    def __init__(self, claim: Claim | None, end: ResultsEnd | None = None) -> None:
+        self._claim = claim
+        self._label = "standard output" if claim is None else str(claim.path)
+        self.last_frame = {} if end is None else end.last_frame
+        try:
+            if claim is None:
+                if sys.stdout is None:
+                    raise OSError(errno.EBADF, "it is closed")
+                sys.stdout.flush()
+                self._descriptor = sys.stdout.fileno()
+                return
+            self._descriptor = claim.descriptor
+            claim.cut(0 if end is None else end.whole_bytes)
+        except OSError as error:
+            raise output_error(self._label, error) from error
+
+    def write(self, record: Record) -> None:
+        if self._claim is not None:
+            self._claim.check(every_s=CHECKED_EVERY_S)
+        line = memoryview((dumps(record) + "\n").encode())
+        written = 0
+        try:
+            while written < len(line):
+                written += os.write(self._descriptor, line[written:])
+        except OSError as error:
+            self._drop_half_line(written)
+            raise output_error(self._label, error, kept="the lines written before are whole") from error
+
+    def _drop_half_line(self, written: int) -> None:
+        if self._claim is not None and written:
+            size = os.lseek(self._descriptor, 0, os.SEEK_CUR)
+            os.ftruncate(self._descriptor, size - written)
+            os.lseek(self._descriptor, 0, os.SEEK_END)
+
+    def check(self) -> None:
+        if self._claim is not None:
+            self._claim.check()
+
+
+def check_resumable(path: Path, end: ResultsEnd, header: Record) -> None:
+    """Refuse to go on with a results file of other settings, models or sources; versions may differ.
+
+    Raises:
+        UsageError: with what differs.
+    """
+    differences = header_differences(end.header, header)
+    if differences:
+        shown = "; ".join(differences[:3]) + (f"; and {len(differences) - 3} more" if len(differences) > 3 else "")
+        raise UsageError(f"cannot resume {path}: it was written with other settings: {shown}")
+
+
+def _header_of(header: Record, streams: set[str]) -> Record:
+    """A file's header: only the sources whose frames it has."""
+    if "" in streams:
+        return header
+    return {**header, "sources": [source for source in header.get("sources", []) if source["stream"] in streams]}
+
+
+def open_results(address: str, paths: dict[str, Path], settings: SinkSettings) -> Sink:
+    """Results, in files or on standard output; see :class:`~.kinds.SinkKind`."""
+    return WriteResults(
+        paths or None,
+        header=settings.header,
+        keys=settings.keys,
+        needs=settings.needs,
+        resume=settings.resume,
+        overwrite=settings.overwrite,
+        claims=settings.claims,
+    )

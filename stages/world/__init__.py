@@ -1,4 +1,0 @@
-"""The drawn world: a street as a video source of which everything is known.
-
-Nothing is imported here: an address is read (:mod:`.settings`) without what draws it (:mod:`.render`).
-"""

@@ -1,0 +1,1 @@
+"""Data sets: read, written, and synthetic scenes as one of them."""

@@ -1,0 +1,16 @@
+"""How good a model is: it runs over a data set with truth, and what it finds is judged by the field's figures."""
+
+from .evaluate import EvaluableModel, Scope, Variant, evaluate, evaluate_variants
+from .report import DistanceRow, Figures, Report, Times
+
+__all__ = [
+    "DistanceRow",
+    "Figures",
+    "EvaluableModel",
+    "Report",
+    "Scope",
+    "Times",
+    "Variant",
+    "evaluate",
+    "evaluate_variants",
+]
