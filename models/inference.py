@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..kernels.device import Device
-from ..pipeline.errors import UsageError
 from ..pipeline.packet import Key
 from ..pipeline.results.format import ResultKeys
 from ..stages.inference.engine_cache import EngineCache
@@ -14,8 +13,7 @@ from ..stages.inference.infer import RawOutputs
 from ..stages.inference.key_frames import PUBLISHED_INTERVAL, FixedInterval, PolicyOf, policy_named
 from ..stages.inference.preprocess import BufferPool, InputSize, ModelInput, Preprocess
 from ..stages.inference.runners import OneGraph
-from .family import Family, InputFormat, OutputSelector
-from .variant import ModelRow
+from .formats import InputFormat, OutputSelector
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,22 +22,6 @@ class Propagation:
 
     keyframes: int | str = PUBLISHED_INTERVAL
     batch: int = 1
-
-    @classmethod
-    def of(cls, family: Family, row: ModelRow, *, keyframes: int | str | None, batch_non_key: bool) -> Propagation:
-        """The caller's choice, or the model's own.
-
-        Raises:
-            UsageError: the model has no key frames, or ``keyframes`` is none of what is possible.
-        """
-        if not family.key_frames(row.name):
-            if keyframes not in (None, "all", 1, "1") or batch_non_key:
-                raise UsageError(f"{row.name} is no video model: it looks at every frame by itself, without key frames")
-            return cls(1)
-        chosen = (row.key_interval or PUBLISHED_INTERVAL) if keyframes is None else keyframes
-        policy = policy_named(chosen)("")
-        interval = policy.interval if isinstance(policy, FixedInterval) else PUBLISHED_INTERVAL
-        return cls(chosen, max(1, interval - 1) if batch_non_key else 1)
 
     def lookahead(self, workers: int) -> int:
         """Frames of a file that a stage had best be allowed to hold back, with so many ``workers``."""

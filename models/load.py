@@ -11,7 +11,9 @@ from ..pipeline.errors import UsageError, nearest
 from ..pipeline.execution.threads import available_cores
 from ..pipeline.options import filled
 from ..pipeline.types.picture import Size
+from ..stages.inference.key_frames import PUBLISHED_INTERVAL, FixedInterval, policy_named
 from ..stages.inference.preprocess import InputSize
+from .family import Family
 from .inference import Propagation
 from .model import EngineChoice, Model
 from .options import RAW, check_head, check_ranges, validate_options
@@ -106,9 +108,25 @@ def load_model(
         check_head(row.name, RAW if head == RAW else None, given)
         given["labels"] = None  # the names of the file's classes are these already
     found.check_precision(precision)
-    options = validate_options(row, found.family.class_names(row.name), given)
-    propagation = Propagation.of(found.family, row, keyframes=keyframes, batch_non_key=batch_non_key)
+    options = validate_options(row.name, found.family.class_names(row.name), given)
+    propagation = propagation_of(found.family, row, keyframes=keyframes, batch_non_key=batch_non_key)
     return Model(row, found, input_size, filled(EngineChoice, given), options, propagation=propagation, head=head)
+
+
+def propagation_of(family: Family, row: ModelRow, *, keyframes: int | str | None, batch_non_key: bool) -> Propagation:
+    """How a model is to propagate: the caller's choice, or the model's own.
+
+    Raises:
+        UsageError: the model has no key frames, or ``keyframes`` is none of what is possible.
+    """
+    if not family.key_frames(row.name):
+        if keyframes not in (None, "all", 1, "1") or batch_non_key:
+            raise UsageError(f"{row.name} is no video model: it looks at every frame by itself, without key frames")
+        return Propagation(1)
+    chosen = (row.key_interval or PUBLISHED_INTERVAL) if keyframes is None else keyframes
+    policy = policy_named(chosen)("")
+    interval = policy.interval if isinstance(policy, FixedInterval) else PUBLISHED_INTERVAL
+    return Propagation(chosen, max(1, interval - 1) if batch_non_key else 1)
 
 
 def _input_size(row: ModelRow, size: int | Size | None) -> InputSize:

@@ -11,7 +11,6 @@ from typing import Any
 from ..pipeline.errors import UsageError, nearest
 from ..pipeline.options import LARGEST, OPTIONS, Number, filled
 from .class_names import names_from_file
-from .variant import ModelRow
 
 RAW = "raw"
 """The head that gives the network's tensors as they are."""
@@ -41,11 +40,11 @@ class PostprocessOptions:
 _NAMES = tuple(one.name for one in fields(PostprocessOptions))
 
 
-def validate_options(row: ModelRow, own: tuple[str, ...], given: Mapping[str, Any]) -> PostprocessOptions:
+def validate_options(model: str, own: tuple[str, ...], given: Mapping[str, Any]) -> PostprocessOptions:
     """The options with classes as numbers.
 
     Args:
-        row: the model.
+        model: its name.
         own: names of the classes that the weights have.
         given: option -> value, as for ``load_model``; others than those of postprocessing are not looked at.
 
@@ -53,10 +52,10 @@ def validate_options(row: ModelRow, own: tuple[str, ...], given: Mapping[str, An
         UsageError: a value out of its range, an unknown class, or not one label per class.
     """
     check_ranges(given)
-    labels = None if given.get("labels") is None else _labels(row, own, given["labels"])
+    labels = None if given.get("labels") is None else _labels(model, own, given["labels"])
     classes = None
     if given.get("classes") is not None:
-        numbers = (number for each in given["classes"] for number in _class_ids(row, labels or own, each))
+        numbers = (number for each in given["classes"] for number in _class_ids(model, labels or own, each))
         classes = tuple(dict.fromkeys(numbers))
     return filled(PostprocessOptions, {**given, "labels": labels, "classes": classes})
 
@@ -108,14 +107,14 @@ def read_labels(labels: Sequence[str] | str | os.PathLike[str]) -> tuple[str, ..
     return tuple(labels)
 
 
-def _labels(row: ModelRow, own: tuple[str, ...], labels: Sequence[str] | str | os.PathLike[str]) -> tuple[str, ...]:
+def _labels(model: str, own: tuple[str, ...], labels: Sequence[str] | str | os.PathLike[str]) -> tuple[str, ...]:
     labels = read_labels(labels)
     if len(labels) != len(own):
-        raise UsageError(f"{row.name} has {len(own)} classes ({', '.join(own[:5])}), got {len(labels)} labels")
+        raise UsageError(f"{model} has {len(own)} classes ({', '.join(own[:5])}), got {len(labels)} labels")
     return labels
 
 
-def _class_ids(row: ModelRow, names: tuple[str, ...], wanted: str | int) -> tuple[int, ...]:
+def _class_ids(model: str, names: tuple[str, ...], wanted: str | int) -> tuple[int, ...]:
     """The number of a class given by name or number; of a name that several have, the numbers of all."""
     text = str(wanted).strip()
     named = tuple(number for number, name in enumerate(names) if name == text)
@@ -123,4 +122,4 @@ def _class_ids(row: ModelRow, names: tuple[str, ...], wanted: str | int) -> tupl
         return named
     if text.isdecimal() and len(text) < 10 and int(text) < len(names):
         return (int(text),)
-    raise UsageError(f"{row.name} has no class {text!r}; {nearest(text, names)}")
+    raise UsageError(f"{model} has no class {text!r}; {nearest(text, names)}")

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..kernels import preprocess
-from ..models.family import InputFormat
+from ..models.formats import InputFormat
 from ..pipeline.types.picture import Size
 from .frame_cache import FLOW_SHRINK, CachedFrame
 from .render_frames import coverage

@@ -8,7 +8,7 @@ from math import ceil
 import numpy as np
 from numpy.typing import NDArray
 
-from ..models.family import InputFormat
+from ..models.formats import InputFormat
 from ..models.trainable import TrainingLayout
 from ..pipeline.types.picture import Size
 from .augment import Augmentation, Objects, View, draw_view, faces_in, flow_in, mask_in, objects_in, picture

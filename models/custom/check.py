@@ -123,7 +123,7 @@ def _run(custom: CustomNetwork, engine: str) -> str:
         VidgraphError: it cannot be run, or what it gives cannot be read.
     """
     weights = CustomWeights.of(custom.path.stem, custom, engine)
-    choices = validate_options(weights.row, custom.class_names, {})
+    choices = validate_options(weights.row.name, custom.class_names, {})
     size = placement(custom.about.input, custom.size)
     chosen = EngineChoice(engine, choose_device("auto"), threads=available_cores())
     noise = np.random.default_rng(0).integers(0, 256, (*custom.size, 3)).astype(np.uint8)

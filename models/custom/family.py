@@ -14,7 +14,8 @@ from ...pipeline.errors import CheckpointError
 from ...pipeline.packet import Key
 from ...pipeline.results.format import ResultKeys
 from ...stages.inference.infer import RawOutputs
-from ..family import Arrays, Family, GraphShape, InputFormat, OutputSelector
+from ..family import Family
+from ..formats import Arrays, GraphShape, InputFormat, OutputSelector
 from ..options import PostprocessOptions
 from ..variant import ModelRow
 from ..weights.checkpoint import sha256_of

@@ -23,7 +23,7 @@ from ...pipeline.errors import EngineError
 from ...pipeline.packet import Key
 from ...pipeline.types.picture import Size
 from ...stages.inference.infer import RawOutputs
-from ..family import OutputSelector
+from ..formats import OutputSelector
 from ..options import PostprocessOptions
 from .description import Description
 

@@ -8,7 +8,7 @@ from ...pipeline.errors import UsageError
 from ...pipeline.packet import Key
 from ...pipeline.results.format import ResultKeys
 from ...stages.inference.infer import RawOutputs
-from ..family import GraphShape, InputFormat, OutputSelector
+from ..formats import GraphShape, InputFormat, OutputSelector
 from ..options import PostprocessOptions
 from ..trainable import TrainableFamily, TrainingLayout
 from .config import CLASS_NAMES, CONFIGS, MEAN_BGR, POINT_NAMES

@@ -17,7 +17,7 @@ from ...pipeline.stage import Stage
 from ...pipeline.types.detections import Detections
 from ...pipeline.types.landmarks import Landmarks
 from ...stages.inference.infer import RawOutputs
-from ..family import Arrays
+from ..formats import Arrays
 from ..options import PostprocessOptions
 from .config import CLASS_NAMES, POINT_NAMES, RetinaFaceConfig
 

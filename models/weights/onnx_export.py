@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from ..._version import __version__
 from ...engines.onnx_file import read_metadata, read_model, set_shape
 from ...pipeline.errors import CheckpointError
-from ..family import Family, GraphShape
+from ..family import Family
+from ..formats import GraphShape
 from ..registry import MODELS
 from ..variant import ModelRow
 from .checkpoint import import_torch, load_fitted, sha256_of

@@ -10,7 +10,8 @@ from ...pipeline.packet import Key
 from ...pipeline.results.format import ResultKeys
 from ...pipeline.types.picture import Size
 from ...stages.inference.infer import RawOutputs
-from ..family import Family, GraphShape, InputFormat, OutputSelector
+from ..family import Family
+from ..formats import GraphShape, InputFormat, OutputSelector
 from ..key_frames import KeyFrameFamily
 from ..options import PostprocessOptions
 from ..trainable import TrainableFamily, TrainingLayout

@@ -26,7 +26,7 @@ from ...pipeline.types.detections import Detections
 from ...pipeline.types.masks import Masks
 from ...pipeline.types.picture import Size
 from ...stages.inference.infer import RawOutputs
-from ..family import Arrays
+from ..formats import Arrays
 from ..options import PostprocessOptions
 from .config import VARIANCES, YolactConfig
 from .priors import priors_of

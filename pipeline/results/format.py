@@ -262,3 +262,8 @@ def _without_secrets(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_without_secrets(item) for item in value]
     return value
+
+
+def first_keys(keys: Sequence[ResultKeys]) -> frozenset[Key[Any]]:
+    """The first key of each model: its detections, or what it gives in place of these."""
+    return frozenset(key for one in keys for key in one.all()[:1])

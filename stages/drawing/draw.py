@@ -14,11 +14,10 @@ from ...kernels import PIXEL_FORMATS
 from ...pipeline.drawing.canvas import Canvas, Stroke
 from ...pipeline.drawing.style import DrawStyle
 from ...pipeline.packet import Key, Packet
-from ...pipeline.results.format import ResultKeys
+from ...pipeline.results.format import ResultKeys, first_keys
 from ...pipeline.results.result_types import RESULT_TYPES
 from ...pipeline.stage import Stage
 from ...pipeline.types.picture import Picture
-from ..sinks.addresses import first_keys
 from .picture_pool import PicturePool
 
 ANNOTATED: Key[Picture] = Key("annotated", Picture)

@@ -9,13 +9,11 @@ import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from ...pipeline.claims import exists_already, output_error
 from ...pipeline.errors import OutputError, UsageError
 from ...pipeline.packet import Key, Packet
 from ...pipeline.redaction import redact_address
-from ...pipeline.results.format import ResultKeys
 from ...pipeline.types.picture import Picture
 from .kinds import HTTP, SinkKind, kind_of
 from .named_files import NAME, Names, is_named, named, picture_names
@@ -262,11 +260,6 @@ def check_free(path: Path, existing: Sequence[Path], *, overwrite: bool) -> None
     target = path if path.exists() else path.parent
     if not os.access(target, os.W_OK):
         raise output_error(path, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
-
-
-def first_keys(keys: Sequence[ResultKeys]) -> frozenset[Key[Any]]:
-    """The first key of each model: its detections, or what it gives in place of these."""
-    return frozenset(key for one in keys for key in one.all()[:1])
 
 
 def shown_picture(packet: Packet, key: Key[Picture] | None) -> Picture | None:

@@ -6,11 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ...pipeline.packet import Key, Packet
-from ...pipeline.results.format import ResultKeys
+from ...pipeline.results.format import ResultKeys, first_keys
 from ...pipeline.results.frame_result import FrameResult
 from ...pipeline.stage import Sink
 from ..drawing.draw import draw_rgb
-from .addresses import first_keys
 
 ResultCallback = Callable[[FrameResult], object]
 

@@ -12,11 +12,10 @@ from typing import Any
 from ...pipeline.claims import CHECKED_EVERY_S, Claim, Claims, output_error
 from ...pipeline.errors import UsageError
 from ...pipeline.packet import Key, Packet
-from ...pipeline.results.format import ResultKeys, dumps, frame_record, header_record
+from ...pipeline.results.format import ResultKeys, dumps, first_keys, frame_record, header_record
 from ...pipeline.results.reader import ResultsEnd, header_differences, results_end
 from ...pipeline.results.record import Record
 from ...pipeline.stage import EndReason, Sink
-from .addresses import first_keys
 from .settings import SinkSettings
 
 

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from vidgraph import DETECTIONS, Detections, Frame, Graph, Key, Model, Packet, Picture, load_model
 from vidgraph.models.export.export import export
-from vidgraph.models.family import Family, GraphShape, InputFormat
+from vidgraph.models.family import Family
+from vidgraph.models.formats import GraphShape, InputFormat
 from vidgraph.models.inference import Inference
 from vidgraph.models.options import PostprocessOptions
 from vidgraph.models.registry import MODELS

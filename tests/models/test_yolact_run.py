@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from vidgraph import Detections, Graph, Key, Packet
 from vidgraph.models import ResultKeys
-from vidgraph.models.load import load_model
+from vidgraph.models.load import load_model, propagation_of
 from vidgraph.models.model import Model, Propagation
 from vidgraph.models.registry import find_model
 from vidgraph.models.resolve import resolve_model
@@ -156,13 +156,13 @@ def test_a_file_says_which_model_it_is(weights: Path, command_cache: Path, monke
 
 def test_key_frames_unless_asked_otherwise() -> None:
     published, tiny = find_model("yolact-edge-vid-resnet50"), find_model("yolact-edge-tiny")
-    assert Propagation.of(published.family(), published, keyframes=None, batch_non_key=True) == Propagation(5, 4)
-    assert Propagation.of(tiny.family(), tiny, keyframes=None, batch_non_key=True) == Propagation(2, 1)
-    assert Propagation.of(tiny.family(), tiny, keyframes=7, batch_non_key=True) == Propagation(7, 6)
+    assert propagation_of(published.family(), published, keyframes=None, batch_non_key=True) == Propagation(5, 4)
+    assert propagation_of(tiny.family(), tiny, keyframes=None, batch_non_key=True) == Propagation(2, 1)
+    assert propagation_of(tiny.family(), tiny, keyframes=7, batch_non_key=True) == Propagation(7, 6)
 
 
 def test_image_models_have_no_key_frames() -> None:
     row = find_model("retinaface")
     with pytest.raises(UsageError, match="retinaface is no video model"):
-        Propagation.of(row.family(), row, keyframes=5, batch_non_key=False)
-    assert Propagation.of(row.family(), row, keyframes="all", batch_non_key=False) == Propagation(1)
+        propagation_of(row.family(), row, keyframes=5, batch_non_key=False)
+    assert propagation_of(row.family(), row, keyframes="all", batch_non_key=False) == Propagation(1)

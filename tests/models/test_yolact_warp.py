@@ -61,7 +61,7 @@ def position_error(torch: Any, path: Path, sample: Callable[..., Any], *, precis
     The maps are 0 and 1 in turn along one axis, so that their values between two cells show the position.
     """
     from vidgraph.engines import open_engine
-    from vidgraph.models.family import GraphShape
+    from vidgraph.models.formats import GraphShape
     from vidgraph.models.weights.onnx_export import export_graph
     from vidgraph.models.yolact_edge.grid import grid_tables
 

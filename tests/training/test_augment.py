@@ -12,7 +12,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs torch (the extra 'torch')")
 
 from vidgraph.models import find_model  # noqa: E402
-from vidgraph.models.family import InputFormat  # noqa: E402
+from vidgraph.models.formats import InputFormat  # noqa: E402
 from vidgraph.training.augment import (  # noqa: E402
     MOST,
     NO_AUGMENTATION,

@@ -13,7 +13,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="training needs torch")
 pytest.importorskip("onnx", reason="the trained weights are exported")
 
-from vidgraph.models.family import GraphShape, InputFormat  # noqa: E402
+from vidgraph.models.formats import GraphShape, InputFormat  # noqa: E402
 from vidgraph.models.registry import MODELS  # noqa: E402
 from vidgraph.models.trainable import TrainableFamily, TrainingLayout  # noqa: E402
 from vidgraph.models.variant import ModelRow  # noqa: E402

@@ -16,7 +16,7 @@ from ....pipeline.packet import DETECTIONS, Key
 from ....pipeline.types.detections import Detections
 from ....pipeline.types.picture import Size
 from ....stages.inference.infer import RawOutputs
-from ...family import Arrays, OutputSelector
+from ...formats import Arrays, OutputSelector
 from ...options import PostprocessOptions
 from ..description import Description
 from ..head import Found, check_finite

@@ -11,7 +11,7 @@ from ....pipeline.packet import TENSORS, Key
 from ....pipeline.types.picture import Size
 from ....pipeline.types.tensors import Tensors
 from ....stages.inference.infer import RawOutputs, copy_all
-from ...family import OutputSelector
+from ...formats import OutputSelector
 from ...options import PostprocessOptions
 from ..description import Description
 from ..head import Found

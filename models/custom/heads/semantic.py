@@ -21,7 +21,7 @@ from ....pipeline.types.affine import Affine
 from ....pipeline.types.panoptic import PanopticMap, Segment
 from ....pipeline.types.picture import Size
 from ....stages.inference.infer import RawOutputs
-from ...family import Arrays, OutputSelector
+from ...formats import Arrays, OutputSelector
 from ...options import PostprocessOptions
 from ..description import Description
 from ..head import Found, Head, check_finite

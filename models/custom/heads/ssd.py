@@ -20,7 +20,7 @@ from ....pipeline.packet import DETECTIONS, Key
 from ....pipeline.types.detections import Detections
 from ....pipeline.types.picture import Size
 from ....stages.inference.infer import RawOutputs
-from ...family import Arrays, OutputSelector
+from ...formats import Arrays, OutputSelector
 from ...options import PostprocessOptions
 from ..description import Description
 from ..head import Found, Head

@@ -24,7 +24,7 @@ from ....pipeline.errors import UsageError
 from ....pipeline.packet import Key
 from ....pipeline.types.picture import Size
 from ....stages.inference.infer import RawOutputs
-from ...family import Arrays, OutputSelector
+from ...formats import Arrays, OutputSelector
 from ...options import PostprocessOptions
 from ..description import Description
 from ..head import Found, Head, NotSupported, check_finite

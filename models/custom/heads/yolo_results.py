@@ -16,7 +16,7 @@ from ....pipeline.types.landmarks import Landmarks
 from ....pipeline.types.masks import Masks
 from ....pipeline.types.picture import Size
 from ....stages.inference.infer import RawOutputs
-from ...family import Arrays
+from ...formats import Arrays
 from ..head import Found, check_finite
 from .boxes import clipped, corners_of
 from .yolo_rows import Extras
