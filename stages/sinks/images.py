@@ -9,12 +9,12 @@ from typing import Any
 
 from ...pipeline.claims import Claims
 from ...pipeline.packet import Key, Packet
-from ...pipeline.stage import EndReason, Sink
+from ...pipeline.stage import Sink
 from ...pipeline.types.picture import HDR_TRANSFERS, Picture
 from ..drawing.draw import ANNOTATED
 from .addresses import shown_picture
 from .named_files import Names
-from .numbered_files import NumberedFiles
+from .numbered_files import NumberedFiles, NumberedSink
 from .settings import SinkSettings
 
 log = logging.getLogger("vidgraph")
@@ -26,7 +26,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-class WriteImages(Sink):
+class WriteImages(NumberedSink):
     """Writes every frame that has pixels, failed ones undrawn, into a file named after its number, or its picture.
 
     The colour profile of a picture file is kept; of a video with colours other than those of sRGB a PNG says which
@@ -51,23 +51,10 @@ class WriteImages(Sink):
         names: Names | None = None,
         claims: Claims | None = None,
     ) -> None:
-        self._files = NumberedFiles(patterns, overwrite=overwrite, what="pictures", names=names, claims=claims)
+        super().__init__(NumberedFiles(patterns, overwrite=overwrite, what="pictures", names=names, claims=claims))
         self._said_colors: set[str] = set()
         self._key = picture
         self.reads: frozenset[Key[Any]] = frozenset() if picture is None else frozenset({picture})
-
-    @property
-    def patterns(self) -> Mapping[str, Path]:
-        """The file names of each stream."""
-        return self._files.patterns
-
-    def open(self) -> None:
-        """Make the folders, and room in them.
-
-        Raises:
-            OutputError: a folder cannot be written, or another process writes such files into it.
-        """
-        self._files.open()
 
     def write(self, packet: Packet) -> None:
         """Write one picture.
@@ -108,18 +95,6 @@ class WriteImages(Sink):
 
     def _suffix(self, packet: Packet) -> str:
         return self._files.pattern(packet.frame).suffix.lower()
-
-    def end_stream(self, stream_id: str, reason: EndReason) -> None:
-        """Make sure that the stream's files can be found.
-
-        Raises:
-            OutputError: the folder was removed or replaced.
-        """
-        self._files.end_stream(stream_id)
-
-    def close(self) -> None:
-        """Let others write such files."""
-        self._files.close()
 
 
 def open_images(address: str, paths: dict[str, Path], settings: SinkSettings) -> Sink:

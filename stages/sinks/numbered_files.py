@@ -8,6 +8,7 @@ from pathlib import Path
 from ...pipeline.claims import CHECKED_EVERY_S, Claims, NameClaim, hidden, output_error
 from ...pipeline.errors import OutputError
 from ...pipeline.packet import Frame
+from ...pipeline.stage import EndReason, Sink
 from .addresses import has_number, numbered, pattern_files
 from .named_files import Names, is_named, named
 
@@ -112,3 +113,35 @@ class NumberedFiles:
 
 def _unfinished(path: Path) -> Path:
     return hidden(path, ".part")
+
+
+class NumberedSink(Sink):
+    """What sinks have in common that write one file for each frame; ``write`` has ``self._files`` write it."""
+
+    def __init__(self, files: NumberedFiles) -> None:
+        self._files = files
+
+    @property
+    def patterns(self) -> Mapping[str, Path]:
+        """The file names of each stream."""
+        return self._files.patterns
+
+    def open(self) -> None:
+        """Make the folders, and room in them.
+
+        Raises:
+            OutputError: a folder cannot be written, or another process writes such files into it.
+        """
+        self._files.open()
+
+    def end_stream(self, stream_id: str, reason: EndReason) -> None:
+        """Make sure that the stream's files can be found.
+
+        Raises:
+            OutputError: the folder was removed or replaced.
+        """
+        self._files.end_stream(stream_id)
+
+    def close(self) -> None:
+        """Let others write such files."""
+        self._files.close()

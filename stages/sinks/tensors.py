@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from ...pipeline.claims import Claims
 from ...pipeline.packet import HELD_FROM, TENSORS, Key, Packet
-from ...pipeline.stage import EndReason, Sink
+from ...pipeline.stage import Sink
 from ...pipeline.types.tensors import Tensors
 from .named_files import Names
-from .numbered_files import NumberedFiles
+from .numbered_files import NumberedFiles, NumberedSink
 from .settings import SinkSettings
 
 INPUT_SIZE, AFFINE = "vidgraph.input_size", "vidgraph.affine"
@@ -23,7 +23,7 @@ INPUT_SIZE, AFFINE = "vidgraph.input_size", "vidgraph.affine"
 ``frame = scale * input + offset`` as rows (scale, offset) of (x, y)."""
 
 
-class WriteTensors(Sink):
+class WriteTensors(NumberedSink):
     """Writes the tensors of every frame on which the network ran into an ``.npz`` file named after its number.
 
     Frames that were dropped, or that hold the result of another, have no file. A file appears under its
@@ -49,22 +49,9 @@ class WriteTensors(Sink):
         names: Names | None = None,
         claims: Claims | None = None,
     ) -> None:
-        self._files = NumberedFiles(patterns, overwrite=overwrite, what="tensors", names=names, claims=claims)
+        super().__init__(NumberedFiles(patterns, overwrite=overwrite, what="tensors", names=names, claims=claims))
         self._key = key
         self.reads: frozenset[Key[Any]] = frozenset({key})
-
-    @property
-    def patterns(self) -> Mapping[str, Path]:
-        """The file names of each stream."""
-        return self._files.patterns
-
-    def open(self) -> None:
-        """Make the folders, and room in them.
-
-        Raises:
-            OutputError: a folder cannot be written, or another process writes such files into it.
-        """
-        self._files.open()
 
     def write(self, packet: Packet) -> None:
         """Write the tensors of one frame.
@@ -78,18 +65,6 @@ class WriteTensors(Sink):
         affine = np.array([tensors.affine.scale, tensors.affine.offset], np.float64)
         about = {INPUT_SIZE: np.array(tensors.input_size, np.int64), AFFINE: affine}
         self._files.write(packet.frame, lambda path: save_npz(path, {**tensors.arrays, **about}))
-
-    def end_stream(self, stream_id: str, reason: EndReason) -> None:
-        """Make sure that the stream's files can be found.
-
-        Raises:
-            OutputError: the folder was removed or replaced.
-        """
-        self._files.end_stream(stream_id)
-
-    def close(self) -> None:
-        """Let others write such files."""
-        self._files.close()
 
 
 def save_npz(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:

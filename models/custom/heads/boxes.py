@@ -38,6 +38,28 @@ def class_columns(count: int, background: str) -> slice:
     return slice(1 if background == "first" else 0, count - 1 if background == "last" else count)
 
 
+class ClassColumns:
+    """What heads have in common whose scores have a column for each class, and which find objects without points."""
+
+    columns: int
+    background: str
+
+    @property
+    def class_count(self) -> int:
+        """Columns but that of the background."""
+        return len(range(self.columns)[class_columns(self.columns, self.background)])
+
+    @property
+    def point_names(self) -> tuple[str, ...]:
+        """There are no points."""
+        return ()
+
+    @property
+    def gives(self) -> tuple[Key[Any], ...]:
+        """Detections."""
+        return (DETECTIONS,)
+
+
 def wrong_count(spec: TensorSpec, classes: int, about: Description) -> str | None:
     """What is wrong where the description names another number of classes than an output has."""
     named = len(about.classes or ())

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ....engines.spec import TensorSpec
 from ....pipeline.errors import UsageError
-from ....pipeline.packet import DETECTIONS, Key
+from ....pipeline.packet import DETECTIONS
 from ....pipeline.types.detections import Detections
 from ....pipeline.types.picture import Size
 from ....stages.inference.infer import RawOutputs
@@ -22,7 +22,7 @@ from ...formats import Arrays, OutputSelector
 from ...options import PostprocessOptions
 from ..description import Description
 from ..head import Found, Head, check_finite
-from .boxes import best_pairs, class_columns, output_of, sigmoid, softmax, wrong_count
+from .boxes import ClassColumns, best_pairs, class_columns, output_of, sigmoid, softmax, wrong_count
 
 MIN_SCORE, MAX_DETECTIONS = 0.0, 1
 SUM_TOLERANCE = 1e-2
@@ -30,7 +30,7 @@ SUM_TOLERANCE = 1e-2
 
 
 @dataclass(frozen=True, slots=True)
-class Classified:
+class Classified(ClassColumns):
     """Scores of C classes.
 
     Attributes:
@@ -46,21 +46,6 @@ class Classified:
     background: str = "none"
     kind: str = "classify"
     task: str = "classes of the whole picture"
-
-    @property
-    def class_count(self) -> int:
-        """Columns but that of the background."""
-        return len(range(self.columns)[class_columns(self.columns, self.background)])
-
-    @property
-    def point_names(self) -> tuple[str, ...]:
-        """There are no points."""
-        return ()
-
-    @property
-    def gives(self) -> tuple[Key[Any], ...]:
-        """Detections."""
-        return (DETECTIONS,)
 
     def select_outputs(self, choices: PostprocessOptions) -> OutputSelector:
         """The best classes, best first.

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....engines.spec import TensorSpec
-from ....pipeline.packet import DETECTIONS, Key
+from ....pipeline.packet import DETECTIONS
 from ....pipeline.types.detections import Detections
 from ....pipeline.types.picture import Size
 from ....stages.inference.infer import RawOutputs
@@ -29,6 +29,7 @@ from ..head import Found, Head
 from ..ultralytics import OF_YOLO
 from .boxes import (
     BoxForm,
+    ClassColumns,
     GivenRows,
     best_pairs,
     class_columns,
@@ -53,7 +54,7 @@ _SUPPRESSED = (2, 3, 2 + BODY_POINTS[0] * BODY_POINTS[1])
 
 
 @dataclass(frozen=True, slots=True)
-class Queries:
+class Queries(ClassColumns):
     """A box and one logit (or score) per class for each query.
 
     Attributes:
@@ -72,21 +73,6 @@ class Queries:
     form: BoxForm
     kind: str = "detr"
     task: str = "boxes"
-
-    @property
-    def class_count(self) -> int:
-        """Columns but the one of no object."""
-        return len(range(self.columns)[class_columns(self.columns, self.background)])
-
-    @property
-    def point_names(self) -> tuple[str, ...]:
-        """There are no points."""
-        return ()
-
-    @property
-    def gives(self) -> tuple[Key[Any], ...]:
-        """Detections."""
-        return (DETECTIONS,)
 
     def select_outputs(self, choices: PostprocessOptions) -> OutputSelector:
         """The queries that score enough, best first."""

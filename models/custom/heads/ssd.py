@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ....engines.spec import TensorSpec
 from ....kernels import decode_boxes, ssd_priors
-from ....pipeline.packet import DETECTIONS, Key
+from ....pipeline.packet import DETECTIONS
 from ....pipeline.types.detections import Detections
 from ....pipeline.types.picture import Size
 from ....stages.inference.infer import RawOutputs
@@ -26,6 +26,7 @@ from ..description import Description
 from ..head import Found, Head
 from .boxes import (
     BoxForm,
+    ClassColumns,
     GivenBoxes,
     best_pairs,
     class_columns,
@@ -47,7 +48,7 @@ Priors = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Anchored:
+class Anchored(ClassColumns):
     """A box and a score per class for each of P places.
 
     Attributes:
@@ -70,21 +71,6 @@ class Anchored:
     variances: tuple[float, float] = VARIANCES
     kind: str = "ssd"
     task: str = "boxes"
-
-    @property
-    def class_count(self) -> int:
-        """Columns but that of the background."""
-        return len(range(self.columns)[class_columns(self.columns, self.background)])
-
-    @property
-    def point_names(self) -> tuple[str, ...]:
-        """There are no points."""
-        return ()
-
-    @property
-    def gives(self) -> tuple[Key[Any], ...]:
-        """Detections."""
-        return (DETECTIONS,)
 
     def select_outputs(self, choices: PostprocessOptions) -> OutputSelector:
         """The pairs of box and class that score enough, best first; boxes decoded."""
