@@ -49,6 +49,8 @@ SECTIONS: dict[str, dict[str, tuple[str, ...]]] = {
     "Errors": {"vidgraph": ERRORS},
 }
 
+PUBLIC = {*vidgraph.__all__, *importlib.import_module("vidgraph.stages").__all__}
+
 TITLES = {"Args": "Arguments"}
 DOC_SECTION = re.compile(r"^(Args|Arguments|Attributes|Returns|Yields|Raises|Example|Examples|Source):(.*)$")
 
@@ -109,7 +111,7 @@ def _protocol_lines(cls: type) -> list[str]:
 def _properties(cls: type) -> str:
     """The documented public properties as a list, in source order."""
     lines = []
-    for name, member in vars(cls).items():
+    for name, member in _members(cls):
         getter = getattr(member, "fget", None) or getattr(member, "func", None)  # property, cached_property
         if name.startswith("_") or not inspect.isfunction(getter) or not getter.__doc__:
             continue
@@ -119,9 +121,17 @@ def _properties(cls: type) -> str:
     return "\n".join(["*Properties:*", "", *lines, ""]) if lines else ""
 
 
+def _members(cls: type) -> Iterator[tuple[str, Any]]:
+    """What the class itself defines, and what a base class does that is no public name."""
+    yield from vars(cls).items()
+    for base in cls.__mro__[1:]:
+        if base.__module__.startswith("vidgraph.") and base.__name__ not in PUBLIC:
+            yield from ((name, member) for name, member in vars(base).items() if name not in vars(cls))
+
+
 def _methods(cls: type) -> Iterator[tuple[str, Any]]:
-    """Public methods that the class itself defines and documents, ``__call__`` too, in source order."""
-    for name, member in vars(cls).items():
+    """Public methods that the class defines and documents, ``__call__`` too, in source order."""
+    for name, member in _members(cls):
         function = getattr(member, "__func__", member)
         if (not name.startswith("_") or name == "__call__") and inspect.isfunction(function) and function.__doc__:
             yield name, function

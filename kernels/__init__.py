@@ -10,7 +10,13 @@ which one runs, and ``VIDGRAPH_ISA=baseline|avx2|avx512`` in the environment cap
 
 from types import ModuleType as _Module
 
-from ._native import instruction_set as instruction_set
+try:
+    from ._native import instruction_set as instruction_set
+except ModuleNotFoundError as _error:
+    raise ModuleNotFoundError(
+        f"{__path__[0]} is vidgraph's source, which is not compiled, and hides the installed vidgraph from a program"
+        " beside it; run python -P (or set PYTHONSAFEPATH=1), or put the program into another folder"
+    ) from _error
 from .assemble_masks import *
 from .best_classes import *
 from .class_nms import *

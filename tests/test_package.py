@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from importlib import metadata
@@ -112,3 +113,16 @@ def test_torch_is_not_a_dependency() -> None:
     names = {line.split(";")[0].split("[")[0].split("<")[0].split(">")[0].split("=")[0].strip() for line in required}
     assert {"numpy", "av", "onnx", "openvino"} <= names
     assert not names & {"torch", "opencv-python", "opencv-python-headless"}
+
+
+def test_source_that_hides_the_package_says_so(tmp_path: Path) -> None:
+    """As a clone does beside a program of the user's."""
+    (tmp_path / "vidgraph" / "kernels").mkdir(parents=True)
+    for file in ("__init__.py", "_version.py", "kernels/__init__.py"):
+        shutil.copy(Path(vidgraph.__file__).parent / file, tmp_path / "vidgraph" / file)
+    program = tmp_path / "program.py"
+    program.write_text("import vidgraph.kernels\n")
+    run = subprocess.run([sys.executable, str(program)], capture_output=True, text=True, timeout=60, check=False)
+    assert run.returncode == 1
+    assert "is vidgraph's source, which is not compiled" in run.stderr.splitlines()[-1]
+    assert "python -P" in run.stderr.splitlines()[-1]
