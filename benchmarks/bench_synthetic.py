@@ -1,4 +1,4 @@
-"""How long synthetic scenes take: its kernel beside NumPy, and whole frames at 720p on one core.
+"""how long synthetic scenes take: their kernel beside NumPy, and whole frames at 720p on one core.
 
     taskset -c 0 python -m vidgraph.benchmarks.bench_synthetic -o benchmarks/results/synthetic.json
 

@@ -77,8 +77,8 @@ def run(
             ``-`` (standard input), an http(s) address, synthetic scenes (``synth:street``); ``NAME=ADDRESS``
             names the stream.
         model: a name of ``vidgraph models`` (``NAME=WEIGHTS`` too), or a loaded model, whose own settings
-            then hold (``weights`` to ``precision`` cannot be given). None: the model that comes with the
-            synthetic scenes, which no other source has.
+            then hold (``weights`` to ``precision`` cannot be given). None: the model that comes with
+            synthetic scenes; no other source has one.
         outputs: addresses (``out.mp4``, ``out.jsonl``, ``frames/%06d.png``, ``drawn/{name}.png``, ``-``, ``window``,
             ``http://127.0.0.1:8080``), functions that take each :class:`FrameResult`, or sinks.
         weights, min_score, nms_iou, max_detections, classes, labels, size, device, engine, precision,
