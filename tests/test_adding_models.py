@@ -12,7 +12,7 @@ import pytest
 import vidgraph
 from vidgraph import Detections
 
-from .test_adding import place as place  # place: a fixture
+from .test_adding import ROOT, place as place  # place: a fixture
 
 FAMILY = """
 import numpy as np
@@ -238,7 +238,7 @@ def test_an_option_is_a_row_a_signature_and_its_use(tmp_path: Path) -> None:
         file.unlink()
         file.write_text(text.replace(before, after), "utf-8")
     run = subprocess.run(
-        [sys.executable, "-c", USE_OPTION, str(package / "docs")],
+        [sys.executable, "-c", USE_OPTION, str(ROOT / "docs")],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(tmp_path), "VIDGRAPH_CACHE": str(tmp_path / "cache")},
         capture_output=True,
