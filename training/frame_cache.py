@@ -3,7 +3,7 @@
 A folder of plain ``.npy`` files, mapped into memory: a frame is read by slicing. ``frames.npy`` and ``flow.npy`` have
 a row for each frame; truth of varying length lies end to end, with the place where each frame's begins in
 ``object_starts.npy``, ``face_starts.npy`` and (bits of each object's mask) ``bit_starts.npy``.
-:mod:`.cache_render` writes it.
+:mod:`.render_frames` writes it.
 """
 
 from __future__ import annotations

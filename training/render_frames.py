@@ -1,4 +1,4 @@
-"""Making a :class:`.cache.FrameCache`: in parts, by several processes, and going on where it was interrupted."""
+"""Making a :class:`.frame_cache.FrameCache`: in parts, by several processes, and going on where it was interrupted."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def frame_cache(
     """The cache of a data set: opened, or (where it is missing or not whole) made.
 
     Args:
-        address: of the data set, for :func:`.open.open_dataset`.
+        address: of the data set, for :func:`.datasets.registry.open_dataset`.
         size: (height, width) of the frames, pixels; even. Frames fill it whatever their aspect.
         processes: that render at the same time; 1 renders in this one.
         folder: where it is kept; by default below ``frames`` of the package's cache, by the data set and ``size``.

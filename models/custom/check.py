@@ -89,7 +89,7 @@ def check(
 
     Args:
         path: the file.
-        size, head, labels: as for :func:`..base.load_model`.
+        size, head, labels: as for :func:`..load.load_model`.
         engine: the only one to try; None: all.
         runs: of which the median is taken.
 

@@ -78,7 +78,7 @@ class Quantised:
     frames: int
 
     def network(self, size: Size, batch: int, graph: str) -> bytes:
-        """As :meth:`.weights.Weights.network`."""
+        """As :meth:`..weights.find.Weights.network`."""
         weights = self.weights
         return resized(self.files[graph], weights.family.graph_shape(weights.row.name, size, batch, graph))
 

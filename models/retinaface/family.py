@@ -1,4 +1,4 @@
-"""What this folder gives to :mod:`..base`: networks, shapes and stages of all variants."""
+"""What this folder gives to :mod:`..model`: networks, shapes and stages of all variants."""
 
 from __future__ import annotations
 

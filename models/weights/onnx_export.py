@@ -1,7 +1,7 @@
 """From a checkpoint to a static-shape ONNX file, once; afterwards torch is not needed again.
 
 The graph is exported by torch, then made independent of the input's size except for the shapes and
-the named constants of :class:`.family.GraphShape`. :func:`resized` changes those
+the named constants of :class:`..formats.GraphShape`. :func:`resized` changes those
 for another frame geometry without torch.
 """
 

@@ -30,7 +30,7 @@ Progress = Callable[[int, int], None]
 
 
 class EvaluableModel(Protocol):
-    """What is needed of a model; :class:`..base.Model` has it."""
+    """What is needed of a model; :class:`...models.model.Model` has it."""
 
     @property
     def name(self) -> str: ...

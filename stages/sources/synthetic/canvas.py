@@ -135,7 +135,7 @@ class Canvas:
         return 1.0 - 0.5 ** (1.6 * distance / reach), colour
 
     def table(self) -> SurfaceTable:
-        """The table for :func:`..kernels.shade_surfaces`."""
+        """The table for :func:`....kernels.shade_surfaces`."""
         inverse = np.linalg.inv(np.stack(self.frames))
         inverse[:, :2] *= np.array(self.scales)[:, None, None]
         flat = ~np.array(self.perspective)
