@@ -38,9 +38,11 @@ class Graph:
     ``FunctionSink``. A graph may run again when a run is over, if its parts can be opened again.
 
     Args:
-        sources: one or more; their stream ids differ.
+        sources: one or more; their stream ids differ. An open-ended graph may have none.
         stages: names differ; may be none.
         sinks: may be none: the graph then runs for its statistics.
+        open_ended: a run goes on until it is cancelled, with whatever streams are added to it and removed from it;
+            see ``Run.add``.
 
     Attributes:
         stages: in the order in which they run.
@@ -54,9 +56,12 @@ class Graph:
         sources: Source | Iterable[Source],
         stages: StageLike | Iterable[StageLike] = (),
         sinks: SinkLike | Iterable[SinkLike] = (),
+        *,
+        open_ended: bool = False,
     ) -> None:
         self.sources: tuple[Source, ...] = tuple(_several(sources))
-        if not self.sources:
+        self.open_ended = open_ended
+        if not self.sources and not open_ended:
             raise GraphError("a graph needs at least one source. Open one with open_source(address).")
         listed = _functions_wrapped([*_several(stages)], Stage, FunctionStage)
         outputs = _functions_wrapped([*_several(sinks)], Sink, FunctionSink)
@@ -93,10 +98,16 @@ class Graph:
         max_in_flight: int | None = None,
         strict: bool = False,
         latest: bool | None = None,
+        stage_limit_s: float | None = None,
     ) -> RunStats:
         """Run to the end and return the statistics; arguments and errors as for ``prepare`` and ``Run.wait``."""
         return self.start(
-            executor=executor, threads=threads, max_in_flight=max_in_flight, strict=strict, latest=latest
+            executor=executor,
+            threads=threads,
+            max_in_flight=max_in_flight,
+            strict=strict,
+            latest=latest,
+            stage_limit_s=stage_limit_s,
         ).wait()
 
     def start(
@@ -107,10 +118,16 @@ class Graph:
         max_in_flight: int | None = None,
         strict: bool = False,
         latest: bool | None = None,
+        stage_limit_s: float | None = None,
     ) -> Run:
         """Open everything and run in the background; arguments as for ``prepare``, errors as for ``Run.start``."""
         return self.prepare(
-            executor=executor, threads=threads, max_in_flight=max_in_flight, strict=strict, latest=latest
+            executor=executor,
+            threads=threads,
+            max_in_flight=max_in_flight,
+            strict=strict,
+            latest=latest,
+            stage_limit_s=stage_limit_s,
         ).start()
 
     def prepare(
@@ -121,6 +138,7 @@ class Graph:
         max_in_flight: int | None = None,
         strict: bool = False,
         latest: bool | None = None,
+        stage_limit_s: float | None = None,
     ) -> Run:
         """A run that is not started yet, so that a signal handler can have its ``cancel`` before anything is opened.
 
@@ -130,6 +148,8 @@ class Graph:
             max_in_flight: frames of a stream that may be in the graph at one time; see ``RunOptions``.
             strict: the first frame that fails or is damaged, and the first source that fails, ends the run.
             latest: every source keeps only its newest frame (True), or every frame (False); None: as it says itself.
+            stage_limit_s: a stage that works on one frame for longer, as an inference that hangs, ends the run; None:
+                it may take any time.
 
         Raises:
             UsageError: an argument is not one of these, or the graph is running.
@@ -143,9 +163,9 @@ class Graph:
         if self._run is not None and self._run.running:
             raise UsageError("the graph is running; wait for its run, or make another graph")
         if not isinstance(threads, ThreadBudget):
-            live = any(source.live if latest is None else latest for source in self.sources)
+            live = self.open_ended or any(source.live if latest is None else latest for source in self.sources)
             threads = ThreadBudget.share_out(threads, live=live, sources=len(self.sources))
-        options = RunOptions(threads, max_in_flight, strict, latest)
+        options = RunOptions(threads, max_in_flight, strict, latest, self.open_ended, stage_limit_s)
         self._run = Run(EXECUTORS[executor](self.sources, self.stages, self.sinks, options))
         return self._run
 

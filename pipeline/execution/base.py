@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from time import perf_counter_ns
 
-from ..errors import SourceError, StageError, UsageError, VidgraphError
+from ..errors import OutputError, SourceError, StageError, UsageError, VidgraphError
 from ..packet import Frame, Packet
 from ..stage import EndReason, Sink, Source, Stage
 from .stage_calls import Faults, SinkCaller, StageCaller, one_line
-from .stats import RunStats, Samples, StageStats, StreamStats
+from .stats import STREAM_CAPACITY, RunStats, Samples, StageStats, StreamStats
 from .threads import ThreadBudget
 
 log = logging.getLogger("vidgraph")
@@ -30,12 +30,16 @@ class RunOptions:
             2 x workers + 4 for a file, 2 for a live source, and what stages hold back.
         strict: the first frame that fails ends the run.
         latest: keep only the newest frame (True), every frame (False), or as each source says (None).
+        open_ended: streams may be added and removed while it runs, and it goes on without any until it is cancelled.
+        stage_limit_s: a stage that works on one frame for longer ends the run; None: it may take any time.
     """
 
     budget: ThreadBudget
     max_in_flight: int | None = None
     strict: bool = False
     latest: bool | None = None
+    open_ended: bool = False
+    stage_limit_s: float | None = None
 
 
 class StreamRecord:
@@ -47,9 +51,10 @@ class StreamRecord:
         self.in_flight = self.peak_in_flight = self.frames = 0
         self.dropped: dict[str, int] = {}
         self.ended: EndReason | None = None
-        self.error: SourceError | None = None
+        self.error: SourceError | OutputError | None = None
         self._last_index = -1
-        self._read = Samples()
+        self._read, self._latency = Samples(STREAM_CAPACITY), Samples(STREAM_CAPACITY)
+        self._added_ns, self._ended_ns = perf_counter_ns(), 0
 
     def read(self, frames: Generator[Frame, None, None]) -> Frame | None:
         """The next frame, or None at the end.
@@ -96,11 +101,21 @@ class StreamRecord:
         self.in_flight += 1
         self.peak_in_flight = max(self.peak_in_flight, self.in_flight)
 
-    def left(self, packet: Packet) -> None:
-        """Every sink is done with a frame."""
+    def left(self, packet: Packet, milliseconds: float) -> None:
+        """Every sink is done with a frame, so long after it was handed over."""
         self.frames += 1
-        if packet.drop_cause is not None:
+        if packet.drop_cause is None:
+            self._latency.add(milliseconds)
+        else:
             self.dropped[packet.drop_cause] = self.dropped.get(packet.drop_cause, 0) + 1
+
+    def begin(self) -> None:
+        """Its frames are set in motion."""
+        self._added_ns = perf_counter_ns()
+
+    def end(self, reason: EndReason) -> None:
+        """No more frames come."""
+        self.ended, self._ended_ns = reason, perf_counter_ns()
 
     def stats(self) -> StreamStats:
         """The record so far."""
@@ -110,6 +125,8 @@ class StreamRecord:
             dropped=dict(self.dropped),
             problems=dict(self.source.problems),
             expected_frames=self.source.expected_frames,
+            latency_ms=self._latency.summary(),
+            wall_s=((self._ended_ns or perf_counter_ns()) - self._added_ns) * 1e-9,
             peak_in_flight=self.peak_in_flight,
             ended=None if self.ended is None else self.ended.value,
             error=None if self.error is None else one_line(self.error),
@@ -131,16 +148,16 @@ class Execution(ABC):
     def __init__(
         self, sources: Sequence[Source], stages: Sequence[Stage], sinks: Sequence[Sink], options: RunOptions
     ) -> None:
-        held = sum(stage.holds for stage in stages)
-        if options.max_in_flight is not None and options.max_in_flight <= held:
+        self._held = sum(stage.holds for stage in stages)
+        if options.max_in_flight is not None and options.max_in_flight <= self._held:
             raise UsageError(
-                f"max_in_flight must be more than the {held} frames that the stages hold back, "
+                f"max_in_flight must be more than the {self._held} frames that the stages hold back, "
                 f"got {options.max_in_flight}"
             )
         self.options = options
         self.faults = Faults(strict=options.strict, stop=self._request_stop)
-        self.streams = [self._record(source, held) for source in sources]
-        self.callers = [StageCaller(stage, [s.stream_id for s in self.streams], self.faults) for stage in stages]
+        self.streams = [self._record(source) for source in sources]
+        self.callers = [StageCaller(stage, self.faults) for stage in stages]
         self.sinks = [SinkCaller(sink, self.faults) for sink in sinks]
         self.latency = Samples()
         self.opened, self.finished = threading.Event(), threading.Event()
@@ -149,9 +166,27 @@ class Execution(ABC):
         self._open_parts: set[int] = set()
         self._started_ns = self._ended_ns = 0
 
-    def _record(self, source: Source, held: int) -> StreamRecord:
+    def add(self, source: Source, sinks: Sequence[Sink]) -> None:
+        """Take a further stream in while it runs; ``sinks`` get only its frames.
+
+        Raises:
+            UsageError: the run is not open-ended, or over; or a stream of that name is in it.
+            OutputError: a sink cannot be opened.
+        """
+        raise UsageError("streams can be added to a run of the executor 'threaded' only")
+
+    def remove(self, stream_id: str, timeout_s: float) -> StreamStats:
+        """End a stream in order while the others go on; returns what became of it.
+
+        Raises:
+            UsageError: no such stream.
+            TimeoutError: it is not over after ``timeout_s``; it goes on ending.
+        """
+        raise UsageError("streams can be removed from a run of the executor 'threaded' only")
+
+    def _record(self, source: Source) -> StreamRecord:
         latest = source.live if self.options.latest is None else self.options.latest
-        default = (2 if latest else 2 * self.options.budget.workers + 4) + held
+        default = (2 if latest else 2 * self.options.budget.workers + 4) + self._held
         limit = self.options.max_in_flight or default
         return StreamRecord(source, limit, latest=latest, strict=self.options.strict)
 
@@ -198,14 +233,17 @@ class Execution(ABC):
         """The error that ended the run, or that of the first source where every source failed."""
         if self.faults.fatal is not None:
             return self.faults.fatal
+        if self.options.open_ended:
+            return None
         return self.streams[0].error if all(stream.error for stream in self.streams) else None
 
     def stats(self) -> RunStats:
         """A snapshot."""
         until = self._ended_ns or perf_counter_ns()
+        streams = tuple(self.streams)
         return RunStats(
-            streams=tuple(stream.stats() for stream in self.streams),
-            sources=tuple(stream.read_stats() for stream in self.streams),
+            streams=tuple(stream.stats() for stream in streams),
+            sources=tuple(stream.read_stats() for stream in streams),
             stages=tuple(caller.stats() for caller in self.callers),
             sinks=tuple(sink.stats() for sink in self.sinks),
             latency_ms=self.latency.summary(),
@@ -224,7 +262,7 @@ class Execution(ABC):
 
     def source_unopened(self, stream: StreamRecord, error: BaseException) -> None:
         """A source cannot be opened: the run fails before anything is written, unless other cameras can go on."""
-        if stream.latest and len(self.streams) > 1:
+        if self.options.open_ended or (stream.latest and len(self.streams) > 1):
             self.stream_failed(stream, error)
             return
         stream.error = stream.failure(error)
@@ -235,10 +273,14 @@ class Execution(ABC):
     def interrupt_sources(self) -> None:
         """End reads that wait."""
         for stream in self.streams:
-            try:
-                stream.source.interrupt()
-            except BaseException as error:
-                log.debug("source %r: %s", stream.stream_id, one_line(error), exc_info=error)
+            self.interrupt(stream)
+
+    def interrupt(self, stream: StreamRecord) -> None:
+        """End a read of one source that waits."""
+        try:
+            stream.source.interrupt()
+        except BaseException as error:
+            log.debug("source %r: %s", stream.stream_id, one_line(error), exc_info=error)
 
     def close_source(self, stream: StreamRecord, frames: Generator[Frame, None, None]) -> None:
         """Leave the source early or late; an error is only noted: all frames have been read by now."""

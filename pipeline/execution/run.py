@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Sequence
 from types import TracebackType
 
 from ..errors import UsageError
+from ..stage import Sink, Source
 from .base import Execution
-from .stats import RunStats
+from .stats import RunStats, StreamStats
 
 UNWIND_S = 12.0
 """So long, at most, an interrupted ``wait`` waits for outputs to be finished before the interrupt goes on."""
@@ -98,6 +100,31 @@ class Run:
         sinks as dropped with the cause ``cancelled``), stages are flushed and outputs finished.
         """
         self._execution.cancel(now=now)
+
+    def add(self, source: Source, sinks: Sequence[Sink] = ()) -> None:
+        """Take a further stream into an open-ended run, from any thread; the others go on undisturbed.
+
+        Args:
+            source: its ``stream_id`` is none of the streams that are going on.
+            sinks: outputs of this stream alone, beside those of the graph; an error in one ends the stream, not the
+                run.
+
+        Raises:
+            UsageError: the graph is not open-ended, the run is not going on, or has a stream of that name.
+            OutputError: an output cannot be opened.
+        """
+        self._execution.add(source, sinks)
+
+    def remove(self, stream_id: str, timeout_s: float = 10.0) -> StreamStats:
+        """End one stream in order, from any thread: what is in flight goes through, its own outputs are finished.
+
+        A source that waits for its camera is left to end by itself.
+
+        Raises:
+            UsageError: there is no such stream.
+            TimeoutError: it is not over after ``timeout_s``; it goes on ending.
+        """
+        return self._execution.remove(stream_id, timeout_s)
 
     def stats(self) -> RunStats:
         """The statistics so far, while it runs too."""

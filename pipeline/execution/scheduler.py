@@ -4,6 +4,10 @@ A graph is a row of segments. Consecutive stateless stages form one segment, whi
 same time, each on one thread from its first stage to its last. A stateful stage is a segment of its own,
 with a lane per stream: one packet at a time, in order; lanes of different streams run at the same time.
 Before each lane and before the sinks packets are put back in the order in which they entered the graph.
+
+The newest frame of a live stream waits in its mailbox until a worker has nothing else to do, and is replaced there by
+one that is newer still: what a worker begins with is never old, however many streams there are. Of those that wait, the
+stream that had its turn longest ago is next.
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
+from heapq import heappop, heappush
 from queue import SimpleQueue
 from time import perf_counter_ns
 from typing import NamedTuple
@@ -35,10 +40,10 @@ class Ticket:
 
     __slots__ = ("index", "place", "sinks_left", "started_ns", "stream", "takes_room")
 
-    def __init__(self, stream: Stream, index: int, started_ns: int, sinks: int, *, takes_room: bool) -> None:
+    def __init__(self, stream: Stream, index: int, started_ns: int, *, takes_room: bool) -> None:
         self.stream, self.index, self.started_ns = stream, index, started_ns
         self.place = stream.entered
-        self.sinks_left = sinks
+        self.sinks_left = len(stream.sinks)
         self.takes_room = takes_room
 
 
@@ -63,6 +68,11 @@ class Lane:
         self.next_place = self.done = 0
         self.busy = self.ending = False
 
+    @property
+    def free(self) -> bool:
+        """A packet that comes now is not kept waiting."""
+        return self.segment.stateless or not (self.busy or self.waiting)
+
 
 class Task(NamedTuple):
     """A packet for a segment; without ticket and packet, the end of the lane's stream."""
@@ -80,51 +90,70 @@ class Delivery(NamedTuple):
     packet: Packet | None = None
 
 
+Queue = SimpleQueue[Delivery | None]
+"""Of a sink: it is bounded by the frames that may be in flight."""
+
+
 class Stream:
     """One stream in the scheduler. ``total`` frames have entered, None while more may come."""
 
-    def __init__(self, record: StreamRecord, segments: Sequence[Segment], lock: threading.Lock) -> None:
-        self.record, self.stream_id = record, record.stream_id
+    def __init__(
+        self, record: StreamRecord, segments: Sequence[Segment], sinks: Sequence[Queue], lock: threading.Lock
+    ) -> None:
+        self.record, self.stream_id, self.sinks = record, record.stream_id, tuple(sinks)
         self.lanes = [Lane(self, segment) for segment in segments]
         self.tickets: dict[int, Ticket] = {}
         self.leaving: dict[int, tuple[Ticket, Packet]] = {}
         self.outbox: deque[tuple[Ticket, Packet]] = deque()
         self.mailbox: tuple[Frame, int] | None = None
+        self.waits = False
+        self.last_turn = 0
         self.room = threading.Condition(lock)
         self.entered = self.next_out = self.at_sinks = self.ended_lanes = 0
         self.total: int | None = None
-        self.drained = False
+        self.drained = threading.Event()
 
 
 class Scheduler:
     """Gives tasks to workers and packets to sinks, and holds sources back. All methods are for any thread.
 
     Args:
-        records: the streams.
         callers: the stages in the order in which they run.
-        sinks: one queue per sink; they are bounded by the frames that may be in flight.
         latency: takes the milliseconds of each frame that was not dropped.
-        events: is put None when all streams are drained.
+        events: is put None when a stream is drained.
+
+    Attributes:
+        streams: those that were added, and not taken away.
     """
 
-    def __init__(
-        self,
-        records: Sequence[StreamRecord],
-        callers: Sequence[StageCaller],
-        sinks: Sequence[SimpleQueue[Delivery | None]],
-        *,
-        latency: Samples,
-        events: SimpleQueue[None],
-    ) -> None:
+    def __init__(self, callers: Sequence[StageCaller], *, latency: Samples, events: SimpleQueue[None]) -> None:
         self._lock = threading.Lock()
         self._work = threading.Condition(self._lock)
         self._segments = _segments(callers)
         self._downstream_first = self._segments[::-1]
-        self._sinks, self._latency, self._events = sinks, latency, events
+        self._turns: list[tuple[int, int, Stream]] = []  # a heap: last turn, a number that decides between equals
+        self._turn = 0
+        self._latency, self._events = latency, events
         self._ready = self._idle = 0
         self._closed = False
-        self.streams = [Stream(record, self._segments, self._lock) for record in records]
-        self.drained = False
+        self.streams: tuple[Stream, ...] = ()
+
+    @property
+    def drained(self) -> bool:
+        """All frames of all streams are with the sinks, and these know that there are no more."""
+        return all(stream.drained.is_set() for stream in self.streams)
+
+    def add(self, record: StreamRecord, sinks: Sequence[Queue]) -> Stream:
+        """Take a stream in, whose frames go to ``sinks``."""
+        stream = Stream(record, self._segments, sinks, self._lock)
+        with self._lock:
+            self.streams = (*self.streams, stream)
+        return stream
+
+    def take_away(self, stream: Stream) -> None:
+        """Forget a stream that is drained."""
+        with self._lock:
+            self.streams = tuple(other for other in self.streams if other is not stream)
 
     def hand_over(self, stream: Stream, frame: Frame) -> bool:
         """Let a frame in, as soon as there is room; False where the stream has been ended meanwhile."""
@@ -142,11 +171,9 @@ class Scheduler:
         with self._lock:
             if stream.total is not None:
                 return False
-            if stream.record.in_flight < stream.record.limit:
-                self._enter(stream, Packet(frame), perf_counter_ns(), takes_room=True)
-            else:
-                self._drop_mailbox(stream, "mailbox_full")
-                stream.mailbox = frame, perf_counter_ns()
+            self._drop_mailbox(stream, "mailbox_full")
+            stream.mailbox = frame, perf_counter_ns()
+            self._queue_up(stream)
             self._wake(0)
         return True
 
@@ -174,6 +201,12 @@ class Scheduler:
                         return segment.ready.popleft()
                 if self._closed:
                     return None
+                if self._turns:
+                    self._ready -= 1
+                    stream = heappop(self._turns)[-1]
+                    stream.waits = False
+                    self._open_mailbox(stream)
+                    continue
                 self._idle += 1
                 self._work.wait()
 
@@ -193,6 +226,7 @@ class Scheduler:
             if not lane.segment.stateless:
                 lane.busy = False
                 self._offer(lane)
+                self._queue_up(stream)
             if stream.total is not None:
                 self._try_end(stream)
             self._wake(1)
@@ -215,12 +249,13 @@ class Scheduler:
             self._closed = True
             for segment in self._segments:
                 segment.ready.clear()
+            self._turns.clear()
             for stream in self.streams:
                 self._drain(stream)
             self._work.notify_all()
 
     def _enter(self, stream: Stream, packet: Packet, started_ns: int, *, takes_room: bool) -> None:
-        ticket = Ticket(stream, packet.frame.index, started_ns, len(self._sinks), takes_room=takes_room)
+        ticket = Ticket(stream, packet.frame.index, started_ns, takes_room=takes_room)
         stream.entered += 1
         stream.tickets[ticket.index] = ticket
         if takes_room:
@@ -264,7 +299,7 @@ class Scheduler:
     def _end_intake(self, stream: Stream, reason: EndReason) -> None:
         """End the stream in stages and sinks once its frames in flight are through; the first reason counts."""
         if stream.total is None:
-            stream.record.ended = reason
+            stream.record.end(reason)
             stream.total = stream.entered
             stream.room.notify_all()
             self._try_end(stream)
@@ -281,18 +316,16 @@ class Scheduler:
             self._drain(stream)
 
     def _drain(self, stream: Stream) -> None:
-        if not stream.drained:
-            stream.drained = True
+        if not stream.drained.is_set():
             for delivery in (*(Delivery(stream, *left) for left in stream.outbox), Delivery(stream)):
-                for sink in self._sinks:
+                for sink in stream.sinks:
                     sink.put(delivery)
             stream.outbox.clear()
-            if all(other.drained for other in self.streams):
-                self.drained = True
-                self._events.put(None)
+            stream.drained.set()
+            self._events.put(None)
 
     def _deliver(self, stream: Stream, ticket: Ticket, packet: Packet) -> None:
-        if not self._sinks:
+        if not stream.sinks:
             self._leave(ticket, packet)
             return
         stream.outbox.append((ticket, packet))
@@ -303,22 +336,42 @@ class Scheduler:
         while stream.outbox and stream.at_sinks < SINKS_APART:
             stream.at_sinks += 1
             delivery = Delivery(stream, *stream.outbox.popleft())
-            for sink in self._sinks:
+            for sink in stream.sinks:
                 sink.put(delivery)
 
     def _leave(self, ticket: Ticket, packet: Packet) -> None:
         """A frame is done with: count it and give its room to the next."""
         stream = ticket.stream
         del stream.tickets[ticket.index]
-        stream.record.left(packet)
+        milliseconds = (perf_counter_ns() - ticket.started_ns) * 1e-6
+        stream.record.left(packet, milliseconds)
         if packet.drop_cause is None:
-            self._latency.add((perf_counter_ns() - ticket.started_ns) * 1e-6)
+            self._latency.add(milliseconds)
         if ticket.takes_room:
             stream.record.in_flight -= 1
-            if stream.mailbox is not None:
-                (frame, started_ns), stream.mailbox = stream.mailbox, None
-                self._enter(stream, Packet(frame), started_ns, takes_room=True)
+            self._queue_up(stream)
             stream.room.notify()
+
+    def _queue_up(self, stream: Stream) -> None:
+        """Let a stream wait for its turn, if it has a frame that a worker could begin with."""
+        if stream.mailbox is None or stream.waits or stream.record.in_flight >= stream.record.limit:
+            return
+        if not stream.lanes:  # no worker is needed
+            self._open_mailbox(stream)
+        elif stream.lanes[0].free:
+            stream.waits = True
+            self._turn += 1
+            heappush(self._turns, (stream.last_turn, self._turn, stream))
+            self._ready += 1
+
+    def _open_mailbox(self, stream: Stream) -> None:
+        """Let the frame in the mailbox in; it may have been dropped meanwhile."""
+        if stream.mailbox is not None:
+            self._turn += 1
+            stream.last_turn = self._turn
+            (frame, started_ns), stream.mailbox = stream.mailbox, None
+            self._enter(stream, Packet(frame), started_ns, takes_room=True)
+            stream.room.notify_all()
 
     def _drop_mailbox(self, stream: Stream, cause: str) -> None:
         """Let the frame that waits in the mailbox pass through as dropped, without its pixels and without room."""

@@ -61,7 +61,7 @@ class SerialExecutor(Execution):
                 stream.source.open()
             except BaseException as error:
                 self.source_unopened(stream, error)
-                stream.ended = EndReason.FAILED
+                stream.end(EndReason.FAILED)
             else:
                 self._frames[stream.stream_id] = stream.frames_of_source()
 
@@ -109,14 +109,15 @@ class SerialExecutor(Execution):
         for sink in self.sinks:
             sink.write(packet)
         started = self._entered.pop((stream.stream_id, packet.frame.index))
+        milliseconds = (perf_counter_ns() - started) * 1e-6
         if packet.drop_cause is None:
-            self.latency.add((perf_counter_ns() - started) * 1e-6)
+            self.latency.add(milliseconds)
         stream.in_flight -= 1
-        stream.left(packet)
+        stream.left(packet, milliseconds)
 
     def _end(self, stream: StreamRecord, reason: EndReason) -> None:
         """Flush the stages in order, then the sinks."""
-        stream.ended = reason
+        stream.end(reason)
         for position, caller in enumerate(self.callers):
             for output in caller.end_stream(stream.stream_id, reason):
                 self._take(stream, position + 1, output)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from time import perf_counter_ns
 from typing import Any
 
@@ -86,14 +86,20 @@ class Faults:
 
 
 class SinkCaller:
-    """One sink of a run, called from one thread. None of its methods raises; an error ends the run.
+    """One sink of a run, called from one thread.
+
+    None of its methods raises; an error ends the run, or goes to ``fail``.
 
     After an error in ``write`` the sink gets no more packets, but is still ended and closed.
     """
 
-    def __init__(self, sink: Sink, faults: Faults) -> None:
+    def __init__(self, sink: Sink, faults: Faults, fail: Callable[[OutputError], None] | None = None) -> None:
+        """
+        Args:
+            fail: is called with an error, where it is not to end the run.
+        """
         self.sink, self.name = sink, sink.name
-        self._faults = faults
+        self._fail = fail or faults.end_run
         self._samples = Samples()
         self._failed = 0
 
@@ -131,7 +137,7 @@ class SinkCaller:
     def _end_run(self, when: str, cause: BaseException) -> None:
         error = OutputError(f"output {self.name!r} failed {when}: {one_line(cause)}")
         error.__cause__ = cause
-        self._faults.end_run(error)
+        self._fail(error)
 
 
 class StageCaller:
@@ -141,11 +147,11 @@ class StageCaller:
     failed on or lost comes out dropped with the cause ``failed``.
     """
 
-    def __init__(self, stage: Stage, stream_ids: Iterable[str], faults: Faults) -> None:
+    def __init__(self, stage: Stage, faults: Faults) -> None:
         self.stage, self.name = stage, stage.name
         self.stateless, self._holds, self._sees_dropped = stage.stateless, stage.holds, stage.on_dropped
         self._process = stage.process
-        self._held: dict[str, dict[int, Packet]] = {stream_id: {} for stream_id in stream_ids}
+        self._held: dict[str, dict[int, Packet]] = {}
         self._faults = faults
         self._samples = Samples()
         self._failed = self._failed_in_a_row = 0
@@ -179,7 +185,7 @@ class StageCaller:
         except BaseException as error:
             message = f"stage {self.name!r} failed at the end of stream {stream_id!r}: {one_line(error)}"
             self._end_run(message, stream_id, None, error)
-        return self._account(stream_id, self._held[stream_id], outputs, 0)
+        return self._account(stream_id, self._held.pop(stream_id, {}), outputs, 0)
 
     def check_any_success(self) -> None:
         """End the run if the stage failed on every frame that it was given: nothing useful came out."""
@@ -194,7 +200,7 @@ class StageCaller:
 
     def _held_with(self, packet: Packet) -> dict[int, Packet]:
         """Frames that the stage has, this one included: of the stream, or of this call where none is held back."""
-        held = self._held[packet.frame.stream_id] if self._holds else {}
+        held = self._held.setdefault(packet.frame.stream_id, {}) if self._holds else {}
         held[packet.frame.index] = packet
         return held
 

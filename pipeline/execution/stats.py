@@ -13,6 +13,8 @@ from ..redaction import printable
 
 CAPACITY = 100_000
 """Newest samples that percentiles are computed from; counts, totals and maxima cover all of them."""
+STREAM_CAPACITY = 10_000
+"""The same, of one stream: there may be many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,8 @@ class StreamStats:
         dropped: cause -> frames that no longer went through the stages.
         problems: cause -> frames, as the source counted them (damaged, …).
         expected_frames: how many the source announced, or None.
+        latency_ms: from the source's hand-over of a frame until its last sink is done; dropped frames excluded.
+        wall_s: from the first read until now or the stream's end.
         peak_in_flight: most frames that were in the graph at one time.
         ended: ``finished``, ``cancelled``, ``failed``, or None while it runs.
         error: why it failed, or None.
@@ -111,9 +115,21 @@ class StreamStats:
     dropped: dict[str, int]
     problems: dict[str, int]
     expected_frames: int | None
+    latency_ms: Summary
+    wall_s: float
     peak_in_flight: int
     ended: str | None
     error: str | None
+
+    @property
+    def processed(self) -> int:
+        """Frames that were not dropped."""
+        return self.frames - sum(self.dropped.values())
+
+    @property
+    def fps(self) -> float:
+        """Frames per second that were not dropped."""
+        return self.processed / self.wall_s if self.wall_s > 0 else 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,7 +60,7 @@ def test_memory_does_not_grow() -> None:
 def test_a_stage_call_costs_little() -> None:
     """The time of a call and of taking its statistics, against the bare call; measured 1 µs, allowed 20."""
     part = Part()
-    caller = StageCaller(part, ["a"], Faults(strict=False, stop=lambda: None))
+    caller = StageCaller(part, Faults(strict=False, stop=lambda: None))
     packets = [Packet(frame(index)) for index in range(2000)]
     costs = []
     for _ in range(5):
@@ -128,7 +128,16 @@ def stats_of(streams: int, stages: int, name: str) -> RunStats:
     return RunStats(
         streams=tuple(
             StreamStats(
-                f"{name}{n}", 123_456, {"mailbox_full": 12, "failed": 3, "dull": 1}, {"damaged": 1}, None, 9, None, None
+                stream_id=f"{name}{n}",
+                frames=123_456,
+                dropped={"mailbox_full": 12, "failed": 3, "dull": 1},
+                problems={"damaged": 1},
+                expected_frames=None,
+                latency_ms=busy,
+                wall_s=100.0,
+                peak_in_flight=9,
+                ended=None,
+                error=None,
             )
             for n in range(streams)
         ),
