@@ -17,6 +17,7 @@ from ._version import __version__
 
 if TYPE_CHECKING:
     from .models.export.export import export as export
+    from .models.live import Hub as Hub, live as live
     from .models.load import load_model as load_model
     from .models.model import Model as Model, ModelStream as ModelStream
     from .models.registry import MODELS as MODELS
@@ -65,6 +66,8 @@ if TYPE_CHECKING:
 
 _HOME = {
     "export": "models.export.export",
+    "Hub": "models.live",
+    "live": "models.live",
     "load_model": "models.load",
     "Model": "models.model",
     "ModelStream": "models.model",

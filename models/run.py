@@ -26,7 +26,7 @@ from ..stages.inference.temporal import TemporalInfer
 from ..stages.repeat_results import RepeatResults
 from ..stages.replay_results import ReplayResults
 from ..stages.sample import Sample
-from ..stages.session import Address, Policy, Session, SessionOptions, result_of
+from ..stages.session import STAGE_LIMIT_S, Address, Policy, Session, SessionOptions, result_of
 from ..stages.sinks.iterator import IteratorSink
 from ..stages.sinks.registry import Output
 from .load import load_model
@@ -115,9 +115,9 @@ def run(
     named = model if isinstance(model, Model) else resolve_model(model, weights=weights, sources=addresses)
     options = filled(SessionOptions, given)
     sample = None if every is None and max_fps is None else Sample(every=every, max_fps=max_fps)
-    session = Session.open(addresses, _several(outputs), options, skip=None if sample is None else sample.skip)
+    session = Session.open(addresses, several(outputs), options, skip=None if sample is None else sample.skip)
     try:
-        ready = _model(named, changed(given, "model"), session)
+        ready = loaded_for(named, changed(given, "model"), session)
         keys = [ready.result_keys()]
         session.outputs.refuse_empty(keys)
         ahead = 0 if any(source.live for source in session.sources) else ready.lookahead
@@ -158,7 +158,7 @@ def draw(
     """
     options = filled(SessionOptions, locals())
     replay = ReplayResults(read_results(results, max_pixels=max_pixels))
-    session = Session.open(source, _several(outputs), options, also_read=[Path(results)])
+    session = Session.open(source, several(outputs), options, also_read=[Path(results)])
     try:
         keys = [replay.keys]
         session.outputs.refuse_empty(keys)
@@ -168,12 +168,17 @@ def draw(
         raise
 
 
-def _several(outputs: Sequence[Output] | Output) -> list[Output]:
+def several(outputs: Sequence[Output] | Output) -> list[Output]:
+    """Outputs as a list, where one may be given alone."""
     return list(outputs) if isinstance(outputs, Sequence) and not isinstance(outputs, str) else [outputs]
 
 
-def _model(model: Model | ResolvedModel, chosen: dict[str, Any], session: Session) -> Model:
-    """The model, with the run's threads; the session closes it."""
+def loaded_for(model: Model | ResolvedModel, chosen: dict[str, Any], session: Session) -> Model:
+    """The model, with the session's threads; the session closes it.
+
+    Args:
+        chosen: options of ``load_model``.
+    """
     budget = session.budget
     shares: dict[str, Any] = {"requests": budget.requests, "threads": budget.requests * budget.request_threads}
     if isinstance(model, Model):
@@ -307,8 +312,13 @@ class Run:
         self._used = True
         options = self._session.options
         latest = None if options.policy is None else options.policy == "latest"
+        live = any(source.live for source in self._session.sources)
         self._running = graph.prepare(
-            executor=options.executor, threads=self._session.budget, strict=options.strict, latest=latest
+            executor=options.executor,
+            threads=self._session.budget,
+            strict=options.strict,
+            latest=latest,
+            stage_limit_s=STAGE_LIMIT_S if live else None,
         )
         return self._running
 

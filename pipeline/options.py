@@ -196,6 +196,6 @@ def filled(kind: type[T], given: Mapping[str, Any]) -> T:
 
 
 def header_settings(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings in the header of results: the values in ``given`` of the options that results depend on, or None."""
+    """The settings in the header of results: the values of the options that results depend on; None: not ``given``."""
     rows = [row for row in OPTIONS.values() if row.in_header]
-    return {row.name: given[row.name] if row.is_set(given[row.name]) else None for row in rows}
+    return {row.name: given[row.name] if row.is_set(given.get(row.name)) else None for row in rows}

@@ -15,7 +15,7 @@ from ..pipeline.errors import UsageError
 from ..pipeline.execution.threads import ThreadBudget
 from ..pipeline.graph import Graph
 from ..pipeline.limits import MAX_PIXELS
-from ..pipeline.packet import Frame, Packet
+from ..pipeline.packet import Frame, Key, Packet
 from ..pipeline.results.format import ModelInfo, ResultKeys, SourceInfo, header_record
 from ..pipeline.results.frame_result import FrameResult
 from ..pipeline.results.result_types import RESULT_TYPES
@@ -29,6 +29,8 @@ from .sources.registry import in_real_time, open_sources
 log = logging.getLogger("vidgraph")
 Address = str | os.PathLike[str]
 Policy = Literal["lossless", "latest"]
+STAGE_LIMIT_S = 60.0
+"""Of live sources: an inference that takes longer hangs. (The first one of a new frame size compiles the network.)"""
 LEAVE_S = 1.0
 """A source that does not notice an interrupt for so long is left behind, on its daemon thread."""
 
@@ -74,6 +76,18 @@ class Session:
     _process: int = field(default_factory=os.getpid)
 
     @classmethod
+    def without_sources(cls, outputs: Sequence[Output], options: SessionOptions) -> Session:
+        """A session whose sources come later, and are not its own.
+
+        Raises:
+            UsageError, OutputError: as :meth:`open`.
+        """
+        session = cls(options, [], Outputs(outputs, overwrite=options.overwrite), [])
+        session.budget = ThreadBudget.share_out(options.threads, live=True)
+        session.on_close(session.outputs.close)
+        return session
+
+    @classmethod
     def open(
         cls,
         sources: Address | Iterable[Address],
@@ -112,7 +126,7 @@ class Session:
             threads=decoder,
             max_pixels=options.max_pixels,
         )
-        streams = [_output_stream(source, options, also_read) for source in opened]
+        streams = [output_stream(source, options, also_read) for source in opened]
         chosen = Outputs(outputs, streams, overwrite=options.overwrite, resume=options.resume)
         peeks = [_peekable(source, chosen, skip or (lambda frame: False)) for source in opened]
         session = cls(options, in_real_time(peeks, latest=latest), chosen, peeks)
@@ -171,13 +185,8 @@ class Session:
         Raises:
             GraphError, UsageError: the parts do not fit together.
         """
-        created = created_by(stages)
-        models = [
-            replace(each, gives=frozenset(kind.name for kind in RESULT_TYPES if one.get(kind) in created))
-            for each, one in zip(models, keys, strict=False)
-        ]
         header = header_record(
-            models=models,
+            models=described(models, keys, created_by(stages)),
             sources=[_source_info(peek, source) for peek, source in zip(self._peeks, self.sources, strict=True)],
             settings=settings,
         )
@@ -200,6 +209,14 @@ class Session:
     def orphaned(self) -> bool:
         """This process was forked from the one in which everything was opened."""
         return os.getpid() != self._process
+
+
+def described(models: Sequence[ModelInfo], keys: Sequence[ResultKeys], created: frozenset[Key[Any]]) -> list[ModelInfo]:
+    """``models`` with the types of results that they give, by the keys that their stages create."""
+    return [
+        replace(each, gives=frozenset(kind.name for kind in RESULT_TYPES if one.get(kind) in created))
+        for each, one in zip(models, keys, strict=False)
+    ]
 
 
 def _open_apart(source: Source) -> None:
@@ -231,7 +248,8 @@ def _source_info(peek: PeekableSource, source: Source) -> SourceInfo:
     return SourceInfo(source.stream_id, source.address, peek.size, peek.rate, source.live)
 
 
-def _output_stream(source: Source, options: SessionOptions, also_read: Sequence[Path]) -> OutputStream:
+def output_stream(source: Source, options: SessionOptions, also_read: Sequence[Path] = ()) -> OutputStream:
+    """What outputs know of a source; they may not write what is ``also_read``."""
     return OutputStream(
         stream_id=source.stream_id,
         address=source.audio_address,

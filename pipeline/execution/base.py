@@ -173,6 +173,10 @@ class Execution(ABC):
             UsageError: the run is not open-ended, or over; or a stream of that name is in it.
             OutputError: a sink cannot be opened.
         """
+        self.check_addable(source.stream_id)
+
+    def check_addable(self, stream_id: str) -> None:
+        """Refuse a name that ``add`` would refuse."""
         raise UsageError("streams can be added to a run of the executor 'threaded' only")
 
     def remove(self, stream_id: str, timeout_s: float) -> StreamStats:

@@ -115,6 +115,14 @@ class Run:
         """
         self._execution.add(source, sinks)
 
+    def check_addable(self, stream_id: str) -> None:
+        """Refuse a name for a stream that :meth:`add` would refuse.
+
+        Raises:
+            UsageError: as for :meth:`add`.
+        """
+        self._execution.check_addable(stream_id)
+
     def remove(self, stream_id: str, timeout_s: float = 10.0) -> StreamStats:
         """End one stream in order, from any thread: what is in flight goes through, its own outputs are finished.
 

@@ -70,7 +70,7 @@ class ThreadedExecutor(Execution):
                 self._open_part(f"output {caller.name!r}", caller.name, caller.sink)
                 opened.callback(caller.close)
             with self._changing:
-                self._check_addable(record.stream_id)
+                self.check_addable(record.stream_id)
                 queues: list[Queue] = [SimpleQueue() for _ in callers]
                 stream = self._scheduler.add(record, [*self._queues, *queues])
                 self.streams.append(record)
@@ -95,7 +95,8 @@ class ThreadedExecutor(Execution):
             raise TimeoutError(f"stream {stream_id!r} did not end within {timeout_s:g} s; it goes on ending")
         return stream.record.stats()
 
-    def _check_addable(self, stream_id: str) -> None:
+    def check_addable(self, stream_id: str) -> None:
+        """As for the base class."""
         if not self.options.open_ended:
             raise UsageError(f"stream {stream_id!r} cannot be added: the graph is not open-ended")
         if not self.opened.is_set() or not self._go.wait(LEAVE_S) or self.stop_requested:

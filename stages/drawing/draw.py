@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import replace
 from operator import itemgetter
 from typing import Any
@@ -45,6 +45,7 @@ class Draw(Stage):
         style: what to draw, and how large.
         needs: keys that have to be there before this stage; default: the first of each model.
         annotated: the key to create.
+        streams: draw for these alone, which may change while it runs; None: for all.
     """
 
     name = "draw"
@@ -57,14 +58,19 @@ class Draw(Stage):
         style: DrawStyle | None = None,
         needs: frozenset[Key[Any]] | None = None,
         annotated: Key[Picture] = ANNOTATED,
+        streams: Container[str] | None = None,
     ) -> None:
         self.style = style or DrawStyle()
+        self._streams = streams
         self._keys, self._annotated = tuple(keys), annotated
         self.reads: frozenset[Key[Any]] = first_keys(keys) if needs is None else needs
         self.creates: frozenset[Key[Any]] = frozenset({annotated})
         self._pool = PicturePool()
 
     def process(self, packet: Packet) -> Iterable[Packet]:
+        if self._streams is not None and packet.frame.stream_id not in self._streams:
+            yield packet
+            return
         picture, strokes = _to_draw(packet, self._keys, self.style)
         if strokes:
             canvas = _copy_of(picture, self._pool)

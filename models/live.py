@@ -1,0 +1,335 @@
+"""``vidgraph.live``: a model on cameras that come and go."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any
+
+from ..pipeline.errors import UsageError, nearest
+from ..pipeline.execution.run import Run as GraphRun
+from ..pipeline.execution.stats import RunStats, StreamStats
+from ..pipeline.graph import Graph
+from ..pipeline.limits import MAX_PIXELS
+from ..pipeline.options import changed, filled, header_settings
+from ..pipeline.packet import DETECTIONS, LANDMARKS, Key, Packet
+from ..pipeline.results.format import ModelInfo, SourceInfo, header_record
+from ..pipeline.results.frame_result import FrameResult
+from ..pipeline.stage import EndReason, Sink, Source, Stage, created_by
+from ..stages.drawing.draw import Draw
+from ..stages.per_stream import KeepClasses, PerStream
+from ..stages.repeat_results import RepeatResults
+from ..stages.sample import Sample
+from ..stages.session import STAGE_LIMIT_S, Session, SessionOptions, described, output_stream, result_of
+from ..stages.sinks.iterator import IteratorSink
+from ..stages.sinks.registry import Output, Outputs
+from ..stages.sources.registry import open_source
+from .model import Model
+from .resolve import resolve_model
+from .run import loaded_for, several
+
+AHEAD = 4
+"""Results that may wait for a loop."""
+
+
+def live(
+    *,
+    model: str | Model,
+    outputs: Sequence[Output] | Output = (),
+    weights: str | os.PathLike[str] | None = None,
+    min_score: float | None = None,
+    nms_iou: float | None = None,
+    max_detections: int | None = None,
+    classes: Sequence[str | int] | None = None,
+    labels: Sequence[str] | str | os.PathLike[str] | None = None,
+    size: int | tuple[int, int] | None = None,
+    device: str = "auto",
+    engine: str = "auto",
+    precision: str = "auto",
+    nms: str | None = None,
+    keyframes: int | str | None = None,
+    batch_non_key: bool = False,
+    head: str | None = None,
+    overwrite: bool = False,
+    preset: str = "veryfast",
+    threads: int | None = None,
+    max_pixels: int = MAX_PIXELS,
+    stage_limit_s: float | None = STAGE_LIMIT_S,
+) -> Hub:
+    """A model that runs on cameras which are added and removed at any time.
+
+    ::
+
+        with vidgraph.live(model="yolact-edge-tiny") as hub:
+            hub.add("door", "rtsp://${CAMERA_LOGIN}@10.0.0.7/stream1")
+            hub.add("yard", "rtsp://10.0.0.8/stream1", outputs="yard.jsonl", max_fps=5)
+            for result in hub:
+                print(result.stream_id, len(result.detections))
+
+    Args:
+        model, weights to head, threads, max_pixels, preset: as for :func:`vidgraph.run`.
+        outputs: for all cameras: functions, sinks, ``-``, ``all.jsonl``, … An address with ``{stream}`` is an output
+            of each camera's own.
+        overwrite: replace existing outputs.
+        stage_limit_s: an inference, or another step of a frame, that takes longer ends the run with an error that
+            names camera and stage; None: there is no limit.
+
+    Raises:
+        VidgraphError: as :func:`vidgraph.run`.
+    """
+    given = dict(locals())
+    options = filled(SessionOptions, given)
+    listed = several(outputs)
+    own = [output for output in listed if isinstance(output, str | os.PathLike) and "{stream}" in os.fspath(output)]
+    session = Session.without_sources([output for output in listed if output not in own], options)
+    try:
+        named = model if isinstance(model, Model) else resolve_model(model, weights=weights)
+        ready = loaded_for(named, changed(given, "model"), session)
+        return Hub(session, ready, own, {**given, **ready.settings}, stage_limit_s)
+    except BaseException:
+        session.close()
+        raise
+
+
+class Hub:
+    """A model at work on cameras. Every method may be called from any thread; leaving the ``with`` ends all in order.
+
+    Each camera has a thread that reads it, connects again for ever, and never waits for the model, which works on the
+    newest frame of each camera in turn. A camera that is slow, dead or wrong costs the others nothing.
+
+    Attributes:
+        models: what runs, as in the header of results.
+    """
+
+    def __init__(
+        self, session: Session, model: Model, own: Sequence[Output], settings: dict[str, Any], limit_s: float | None
+    ) -> None:
+        self._session, self._own, self._model = session, list(own), model
+        self._keys = [model.result_keys()]
+        session.outputs.refuse_empty(self._keys)
+        self._samples: dict[str, Sample] = {}
+        self._classes: dict[str, frozenset[int]] = {}
+        self._drawn: set[str] = set()
+        self._lock = threading.Lock()
+        self._loop = _Loop()
+        self._settings = header_settings(settings)
+        stages = self._stages()
+        self.models: tuple[ModelInfo, ...] = tuple(described([model.describe()], self._keys, created_by(stages)))
+        sinks = self._sinks(session.outputs, [], {})
+        graph = Graph([], stages, [*sinks, self._loop], open_ended=True)
+        self._running: GraphRun = graph.prepare(threads=session.budget, stage_limit_s=limit_s).start()
+
+    def _stages(self) -> list[Stage]:
+        stages = self._model.stages()
+        held = [key for key in self._keys[0].all() if key in created_by(stages)]
+        sample = PerStream(Sample(every=1), self._samples.pop)
+        stages = [sample, *stages, RepeatResults(held)]
+        detections, landmarks = self._keys[0].get(DETECTIONS), self._keys[0].get(LANDMARKS)
+        if detections in held and detections is not None:
+            stages.append(KeepClasses(self._classes, detections=detections, landmarks=landmarks))
+        shared = self._session.outputs.annotated
+        return [*stages, Draw(self._keys) if shared else Draw(self._keys, streams=self._drawn)]
+
+    def _sinks(self, outputs: Outputs, sources: Sequence[SourceInfo], settings: dict[str, Any]) -> list[Sink]:
+        return outputs.sinks(
+            header=header_record(models=self.models, sources=sources, settings={**self._settings, **settings}),
+            keys=self._keys,
+            result_of=lambda packet: result_of(packet, self._keys),
+            preset=self._session.options.preset,
+            threads=self._session.budget.encoder,
+        )
+
+    def add(
+        self,
+        name: str,
+        source: str | os.PathLike[str] | Source,
+        *,
+        outputs: Sequence[Output] | Output = (),
+        classes: Sequence[str | int] | None = None,
+        every: int | None = None,
+        max_fps: float | None = None,
+    ) -> None:
+        """Take a camera in; returns at once, while it is being connected to.
+
+        Args:
+            name: of the stream; none of those that are there.
+            source: its address, as for :func:`vidgraph.run`; a file is read whole and then leaves.
+            outputs: of this camera alone; an error in one ends this camera only.
+            classes: keep only these, of those that the model keeps.
+            every, max_fps: run the model on every Nth frame, or at most so often a second.
+
+        Raises:
+            UsageError: the name is taken, an address or option makes no sense, or the hub is closed.
+            OutputError: an output cannot be written.
+        """
+        opened = self._open(name, source)
+        options = self._session.options
+        stream = output_stream(opened, options)
+        own = Outputs([*self._own, *several(outputs)], [stream], overwrite=options.overwrite)
+        try:
+            own.refuse_empty(self._keys)
+            sample = None if every is None and max_fps is None else Sample(every=every, max_fps=max_fps)
+            chosen = None if classes is None else self._class_ids(classes)
+            settings = header_settings({"classes": classes, "every": every, "max_fps": max_fps})
+            about = SourceInfo(name, opened.address, live=opened.live)
+            sinks = self._sinks(own, [about], {name: value for name, value in settings.items() if value is not None})
+            with self._lock:
+                self._running.check_addable(name)
+                self._choose(name, sample, chosen, drawn=own.annotated)
+                self._running.add(opened, _owned(sinks, own))
+        except BaseException:
+            own.close()
+            raise
+
+    def _open(self, name: str, source: str | os.PathLike[str] | Source) -> Source:
+        if isinstance(source, Source):
+            source.stream_id = name
+            return source
+        max_pixels = self._session.options.max_pixels
+        found = open_source(source, stream_id=name, latest=True, threads=1, max_pixels=max_pixels)
+        if len(found) != 1:
+            raise UsageError(f"{name!r} stands for {len(found)} sources; add each under a name of its own")
+        return found[0]
+
+    def _class_ids(self, classes: Sequence[str | int]) -> frozenset[int]:
+        names = self._model.class_names
+        for one in classes:
+            if one not in names and not (isinstance(one, int) and 0 <= one < max(len(names), 1)):
+                raise UsageError(f"{self._model.name} has no class {one!r}; {nearest(str(one), names)}")
+        return frozenset(one if isinstance(one, int) else names.index(one) for one in classes)
+
+    def _choose(self, name: str, sample: Sample | None, classes: frozenset[int] | None, *, drawn: bool) -> None:
+        """Keep what a stream of that name is to be, in place of what one before it was."""
+        self._samples[name] = sample or Sample(every=1)
+        self._classes.pop(name, None)
+        if classes is not None:
+            self._classes[name] = classes
+        (self._drawn.add if drawn else self._drawn.discard)(name)
+
+    def remove(self, name: str, timeout_s: float = 10.0) -> StreamStats:
+        """Let a camera go, while the others stay: its outputs are finished. Errors as for ``Run.remove`` of a graph."""
+        with self._loop.unbounded():  # it may be the loop that removes it, and takes nothing meanwhile
+            return self._running.remove(name, timeout_s)
+
+    def __iter__(self) -> Iterator[FrameResult]:
+        """The results of all cameras, of each in order, until the hub is closed.
+
+        Frames that were dropped are left out: outputs and statistics have them. A loop that is slower than the cameras
+        sees their newest frames. One loop at a time.
+
+        Raises:
+            VidgraphError: what ended the hub, if it was an error.
+        """
+        try:
+            for packet in self._loop.packets():
+                yield result_of(packet, self._keys)
+        finally:
+            self._loop.leave()
+        self.wait()
+
+    @property
+    def stats(self) -> RunStats:
+        """The statistics of the cameras that are there, so far."""
+        return self._running.stats()
+
+    def wait(self, timeout_s: float | None = None) -> RunStats:
+        """Wait until the hub is closed, by another thread or by an error.
+
+        Raises:
+            VidgraphError: what ended it.
+            TimeoutError: it is not closed after ``timeout_s``; it goes on.
+        """
+        return self._running.wait(timeout_s)
+
+    def cancel(self, now: bool = False) -> None:
+        """Ask for the end; returns at once, also from a signal handler. :meth:`wait` or :meth:`close` waits for it."""
+        self._running.cancel(now)
+
+    def close(self) -> None:
+        """End all cameras in order and free everything; a loop ends."""
+        self._loop.leave()
+        self._running.__exit__(None, None, None)
+        self._session.close()
+
+    def __enter__(self) -> Hub:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class _Loop(IteratorSink):
+    """Hands packets that were not dropped to a loop where there is one, and throws them away where there is none."""
+
+    name = "loop"
+
+    def __init__(self) -> None:
+        super().__init__(ahead=AHEAD)
+        self._ended = True
+        self._closed = False
+        self._unbounded = 0
+
+    def write(self, packet: Packet) -> None:
+        if packet.drop_cause is None:
+            super().write(packet)
+
+    def packets(self) -> Iterator[Packet]:
+        with self._changed:
+            self._ended = self._closed
+        return super().packets()
+
+    @contextmanager
+    def unbounded(self) -> Iterator[None]:
+        """Meanwhile, any number of packets may wait for the loop."""
+        with self._changed:
+            self._unbounded += 1
+            self.ahead = sys.maxsize
+            self._changed.notify_all()
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._unbounded -= 1
+                self.ahead = self.ahead if self._unbounded else AHEAD
+
+    def close(self) -> None:
+        self._closed = True
+        super().close()
+
+
+def _owned(sinks: Sequence[Sink], outputs: Outputs) -> list[_Own]:
+    open_ones: list[Sink] = []
+    return [_Own(sink, outputs, open_ones) for sink in sinks]
+
+
+class _Own(Sink):
+    """One of a camera's own sinks; the last that is closed lets go of the camera's outputs."""
+
+    def __init__(self, sink: Sink, outputs: Outputs, open_ones: list[Sink]) -> None:
+        self.name: str = sink.name
+        self.reads: frozenset[Key[Any]] = sink.reads
+        self._sink, self._outputs, self._open_ones = sink, outputs, open_ones
+        open_ones.append(self)
+
+    def open(self) -> None:
+        self._sink.open()
+
+    def write(self, packet: Packet) -> None:
+        self._sink.write(packet)
+
+    def end_stream(self, stream_id: str, reason: EndReason) -> None:
+        self._sink.end_stream(stream_id, reason)
+
+    def close(self) -> None:
+        try:
+            self._sink.close()
+        finally:
+            self._open_ones.remove(self)
+            if not self._open_ones:
+                self._outputs.close()

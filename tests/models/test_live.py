@@ -1,0 +1,163 @@
+"""``vidgraph.live``: cameras that come and go, with outputs and settings of their own."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import av
+import pytest
+import vidgraph
+from vidgraph import FrameResult, Hub
+from vidgraph.benchmarks.soak import repeat_clip
+from vidgraph.pipeline.errors import OutputError, SourceError, StageError, UsageError
+
+
+@pytest.fixture
+def options(face_weights: Path) -> dict[str, Any]:
+    return {"model": "retinaface", "weights": face_weights, "size": 160, "precision": "fp32"}
+
+
+@pytest.fixture(scope="module")
+def camera(face_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clip of minutes: it is played at its own pace, as a camera's would be."""
+    return repeat_clip(face_clip, tmp_path_factory.mktemp("long") / "long.mp4", frames=4000)
+
+
+@pytest.fixture(autouse=True)
+def _no_thread_is_left() -> Iterator[None]:
+    yield
+    until(lambda: not [thread for thread in threading.enumerate() if thread.name.startswith("vidgraph")])
+
+
+def until(condition: Callable[[], object], within_s: float = 60.0) -> None:
+    end = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < end, "it did not come about"
+        time.sleep(0.005)
+
+
+def frames_of(hub: Hub, name: str) -> int:
+    return next((stream.processed for stream in hub.stats.streams if stream.stream_id == name), -1)
+
+
+def test_cameras_come_and_go_in_a_loop(options: dict[str, Any], camera: Path) -> None:
+    seen: dict[str, list[FrameResult]] = {"door": [], "yard": []}
+    with vidgraph.live(**options) as hub:
+        hub.add("door", camera)
+        for result in hub:
+            seen[result.stream].append(result)
+            if len(seen["door"]) == 3 and not seen["yard"] and len(hub.stats.streams) == 1:
+                hub.add("yard", camera)
+            if len(seen["yard"]) == 3:
+                stats = hub.remove("door")  # within the loop, which takes nothing meanwhile
+                break
+        assert stats.ended == "cancelled"
+        until(lambda: [stream.stream_id for stream in hub.stats.streams] == ["yard"])
+        before = frames_of(hub, "yard")
+        until(lambda: frames_of(hub, "yard") > before)  # nobody loops any more: it goes on
+    assert all(len(result.detections) and result.dropped is None for results in seen.values() for result in results)
+    for results in seen.values():
+        assert [result.index for result in results] == sorted({result.index for result in results})
+
+
+def test_each_camera_has_outputs_of_its_own(options: dict[str, Any], camera: Path, tmp_path: Path) -> None:
+    shared: list[FrameResult] = []
+    outputs = [shared.append, tmp_path / "{stream}.jsonl"]
+    with vidgraph.live(**options, outputs=outputs) as hub:
+        hub.add("door", camera, outputs=tmp_path / "door.mp4")
+        hub.add("yard", camera, max_fps=2, classes=["face"])
+        until(lambda: min(frames_of(hub, "door"), frames_of(hub, "yard")) > 5)
+        door = hub.remove("door")
+        assert door.frames == len(list(vidgraph.read_results(tmp_path / "door.jsonl")))
+        with av.open(str(tmp_path / "door.mp4")) as video:
+            assert sum(1 for _ in video.decode(video=0)) == door.processed
+    for name, settings in (("door", {}), ("yard", {"max_fps": 2, "classes": ["face"]})):
+        header = vidgraph.read_results(tmp_path / f"{name}.jsonl").header
+        assert [source["stream"] for source in header["sources"]] == [name]
+        assert header["sources"][0]["live"] is True
+        assert {key: header["settings"].get(key) for key in settings} == settings
+    held = [result for result in vidgraph.read_results(tmp_path / "yard.jsonl") if result.held_from is not None]
+    assert held
+    assert {result.stream for result in shared} == {"door", "yard"}
+
+
+def test_settings_are_those_of_the_camera_that_has_the_name_now(options: dict[str, Any], camera: Path) -> None:
+    seen: list[FrameResult] = []
+    with vidgraph.live(**options, outputs=seen.append) as hub:
+        hub.add("door", camera, every=1000)
+        until(lambda: frames_of(hub, "door") > 4)
+        hub.remove("door")
+        held = [result for result in seen if result.held_from is not None]
+        assert held
+        hub.add("door", camera)
+        until(lambda: frames_of(hub, "door") > 4)
+        hub.remove("door")
+        later = [result for result in seen[len(seen) // 2 :] if result.held_from is not None and result.index > 0]
+        assert len(later) < len(held) + 1
+
+
+def test_a_file_is_read_whole_and_leaves(options: dict[str, Any], face_clip: Path, tmp_path: Path) -> None:
+    with vidgraph.live(**options, outputs=tmp_path / "{stream}.jsonl") as hub:
+        hub.add("a", face_clip)
+        until(lambda: hub.stats.streams == ())
+        hub.add("b", face_clip)
+        until(lambda: hub.stats.streams == ())
+    frames = [len(list(vidgraph.read_results(tmp_path / f"{name}.jsonl"))) for name in "ab"]
+    assert frames[0] == frames[1] > 0
+
+
+def test_what_is_refused_touches_no_camera(options: dict[str, Any], camera: Path, tmp_path: Path) -> None:
+    (tmp_path / "there.jsonl").write_text("mine")
+    with vidgraph.live(**options) as hub:
+        hub.add("door", camera, every=2)
+        for error, match, refused in (
+            (UsageError, "there is a stream 'door' already", lambda: hub.add("door", camera)),
+            (SourceError, "no such file", lambda: hub.add("yard", tmp_path / "none.mp4")),
+            (UsageError, "has no class 'fase'; did you mean face", lambda: hub.add("yard", camera, classes=["fase"])),
+            (UsageError, "every must be at least 1", lambda: hub.add("yard", camera, every=0)),
+            (UsageError, "unknown suffix", lambda: hub.add("yard", camera, outputs="out.xyz")),
+            (OutputError, "exists", lambda: hub.add("yard", camera, outputs=tmp_path / "there.jsonl")),
+            (UsageError, "there is no stream 'yard' to remove; there are: door", lambda: hub.remove("yard")),
+        ):
+            with pytest.raises(error, match=match):
+                refused()
+        before = frames_of(hub, "door")
+        until(lambda: frames_of(hub, "door") > before)
+    with pytest.raises(UsageError, match="is not going on"):
+        hub.add("yard", camera)
+    assert (tmp_path / "there.jsonl").read_text() == "mine"
+
+
+def test_an_error_that_ends_the_hub_reaches_the_loop(options: dict[str, Any], camera: Path) -> None:
+    def fail(result: FrameResult) -> None:
+        raise ValueError("no")
+
+    with vidgraph.live(**options, outputs=fail) as hub:
+        hub.add("door", camera)
+        with pytest.raises(OutputError, match="output 'fail' failed on frame"):
+            list(hub)
+
+
+def test_a_camera_whose_output_fails_leaves_alone(options: dict[str, Any], camera: Path) -> None:
+    def fail(result: FrameResult) -> None:
+        raise ValueError("no")
+
+    with vidgraph.live(**options) as hub:
+        hub.add("door", camera)
+        hub.add("yard", camera, outputs=fail)
+        until(lambda: [stream.stream_id for stream in hub.stats.streams] == ["door"])
+        before = frames_of(hub, "door")
+        until(lambda: frames_of(hub, "door") > before)
+        assert any("output 'fail' failed" in line for line in hub.stats.errors)
+
+
+def test_an_inference_that_hangs_ends_the_hub(options: dict[str, Any], camera: Path) -> None:
+    """The first inference of a frame takes longer than a limit that nothing can keep."""
+    with vidgraph.live(**options, stage_limit_s=1e-4) as hub:
+        hub.add("door", camera)
+        with pytest.raises(StageError, match=r"has not returned for 0\.0001 s, on frame"):
+            hub.wait()
