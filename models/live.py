@@ -22,13 +22,13 @@ from ..pipeline.results.frame_result import FrameResult
 from ..pipeline.stage import EndReason, Sink, Source, Stage, created_by
 from ..stages.drawing.draw import Draw
 from ..stages.per_stream import KeepClasses, PerStream
-from ..stages.repeat_results import RepeatResults
 from ..stages.sample import Sample
 from ..stages.session import STAGE_LIMIT_S, Session, SessionOptions, described, output_stream, result_of
 from ..stages.sinks.iterator import IteratorSink
 from ..stages.sinks.registry import Output, Outputs
 from ..stages.sources.registry import open_source
 from .model import Model
+from .pace import Overload, Pace
 from .resolve import resolve_model
 from .run import loaded_for, several
 
@@ -57,6 +57,8 @@ def live(
     overwrite: bool = False,
     preset: str = "veryfast",
     threads: int | None = None,
+    overload: Overload | None = None,
+    max_latency: float | None = None,
     max_pixels: int = MAX_PIXELS,
     stage_limit_s: float | None = STAGE_LIMIT_S,
 ) -> Hub:
@@ -74,6 +76,7 @@ def live(
         model, weights to head, threads, max_pixels, preset: as for :func:`vidgraph.run`.
         outputs: for all cameras: functions, sinks, ``-``, ``all.jsonl``, … An address with ``{stream}`` is an output
             of each camera's own.
+        overload, max_latency: as for :func:`vidgraph.run`.
         overwrite: replace existing outputs.
         stage_limit_s: an inference, or another step of a frame, that takes longer ends the run with an error that
             names camera and stage; None: there is no limit.
@@ -82,14 +85,14 @@ def live(
         VidgraphError: as :func:`vidgraph.run`.
     """
     given = dict(locals())
-    options = filled(SessionOptions, given)
+    options, pace = filled(SessionOptions, given), filled(Pace, given)
     listed = several(outputs)
     own = [output for output in listed if isinstance(output, str | os.PathLike) and "{stream}" in os.fspath(output)]
     session = Session.without_sources([output for output in listed if output not in own], options)
     try:
         named = model if isinstance(model, Model) else resolve_model(model, weights=weights)
         ready = loaded_for(named, changed(given, "model"), session)
-        return Hub(session, ready, own, {**given, **ready.settings}, stage_limit_s)
+        return Hub(session, ready, own, {**given, **ready.settings}, pace=pace, stage_limit_s=stage_limit_s)
     except BaseException:
         session.close()
         raise
@@ -106,9 +109,16 @@ class Hub:
     """
 
     def __init__(
-        self, session: Session, model: Model, own: Sequence[Output], settings: dict[str, Any], limit_s: float | None
+        self,
+        session: Session,
+        model: Model,
+        own: Sequence[Output],
+        settings: dict[str, Any],
+        *,
+        pace: Pace,
+        stage_limit_s: float | None,
     ) -> None:
-        self._session, self._own, self._model = session, list(own), model
+        self._session, self._own, self._model, self._pace = session, list(own), model, pace
         self._keys = [model.result_keys()]
         session.outputs.refuse_empty(self._keys)
         self._samples: dict[str, Sample] = {}
@@ -121,13 +131,13 @@ class Hub:
         self.models: tuple[ModelInfo, ...] = tuple(described([model.describe()], self._keys, created_by(stages)))
         sinks = self._sinks(session.outputs, [], {})
         graph = Graph([], stages, [*sinks, self._loop], open_ended=True)
-        self._running: GraphRun = graph.prepare(threads=session.budget, stage_limit_s=limit_s).start()
+        self._running: GraphRun = graph.prepare(
+            threads=session.budget, stage_limit_s=stage_limit_s, max_in_flight=pace.frames_in_flight
+        ).start()
 
     def _stages(self) -> list[Stage]:
-        stages = self._model.stages()
-        held = [key for key in self._keys[0].all() if key in created_by(stages)]
-        sample = PerStream(Sample(every=1), self._samples.pop)
-        stages = [sample, *stages, RepeatResults(held)]
+        stages = self._pace.stages(self._model, sample=PerStream(Sample(every=1), self._samples.pop))
+        held = created_by(stages)
         detections, landmarks = self._keys[0].get(DETECTIONS), self._keys[0].get(LANDMARKS)
         if detections in held and detections is not None:
             stages.append(KeepClasses(self._classes, detections=detections, landmarks=landmarks))

@@ -21,9 +21,8 @@ from ..pipeline.packet import Packet
 from ..pipeline.results.format import ModelInfo, ResultKeys
 from ..pipeline.results.frame_result import FrameResult
 from ..pipeline.results.reader import read_results
-from ..pipeline.stage import Stage, created_by
+from ..pipeline.stage import Stage
 from ..stages.inference.temporal import TemporalInfer
-from ..stages.repeat_results import RepeatResults
 from ..stages.replay_results import ReplayResults
 from ..stages.sample import Sample
 from ..stages.session import STAGE_LIMIT_S, Address, Policy, Session, SessionOptions, result_of
@@ -31,6 +30,7 @@ from ..stages.sinks.iterator import IteratorSink
 from ..stages.sinks.registry import Output
 from .load import load_model
 from .model import Model
+from .pace import Overload, Pace
 from .resolve import ResolvedModel, resolve_model
 
 
@@ -59,6 +59,8 @@ def run(
     end: str | float | None = None,
     frames: int | None = None,
     policy: Policy | None = None,
+    overload: Overload | None = None,
+    max_latency: float | None = None,
     overwrite: bool = False,
     resume: bool = False,
     preset: str = "veryfast",
@@ -89,6 +91,10 @@ def run(
         frames: at most so many frames of each stream.
         policy: "lossless": every frame goes through; "latest": in real time, newest frame only; None:
             lossless for files.
+        overload: of live sources, what gives way where the model cannot keep up: "drop": frames, the newest goes
+            through; "skip": the model runs on fewer frames, and its last result is repeated on the others; "stretch":
+            key frames of a video model come further apart. None: "skip" with a ``max_latency``, else "drop".
+        max_latency: seconds within which a frame's results are to be there, once the model has begun with it.
         overwrite: replace existing outputs.
         resume: go on after the last frame that all outputs have; one must be ``.jsonl``. Video goes on in a further
             file, ``out.part2.mp4``.
@@ -113,21 +119,21 @@ def run(
         raise UsageError("give every or max_fps, not both")
     addresses = [source] if isinstance(source, str | os.PathLike) else list(source)
     named = model if isinstance(model, Model) else resolve_model(model, weights=weights, sources=addresses)
-    options = filled(SessionOptions, given)
+    options, pace = filled(SessionOptions, given), filled(Pace, given)
     sample = None if every is None and max_fps is None else Sample(every=every, max_fps=max_fps)
     session = Session.open(addresses, several(outputs), options, skip=None if sample is None else sample.skip)
     try:
         ready = loaded_for(named, changed(given, "model"), session)
         keys = [ready.result_keys()]
         session.outputs.refuse_empty(keys)
-        ahead = 0 if any(source.live for source in session.sources) else ready.lookahead
-        stages = ready.stages(ahead=0 if sample else ahead)
-        before = _done_before(session, stages)
-        if sample is not None:
-            stages = _sampled(sample, stages, keys[0], before)
+        live = any(source.live for source in session.sources)
+        pace.check_live(live=live)
+        ahead = 0 if live else ready.lookahead
+        stages = pace.stages(ready, sample=sample, ahead=ahead, begin=lambda stages: _done_before(session, stages))
         settings = header_settings({**given, **ready.settings})
         models = [ready.describe(session.frame_size)]
-        return Run(session, session.graph(stages, models=models, keys=keys, settings=settings), keys, models)
+        graph = session.graph(stages, models=models, keys=keys, settings=settings)
+        return Run(session, graph, keys, models, frames_in_flight=pace.frames_in_flight)
     except BaseException:
         session.close()
         raise
@@ -207,8 +213,17 @@ class Run:
         models: what runs: model, engine, precision, device, input size.
     """
 
-    def __init__(self, session: Session, graph: Graph, keys: Sequence[ResultKeys], models: Sequence[ModelInfo]) -> None:
+    def __init__(
+        self,
+        session: Session,
+        graph: Graph,
+        keys: Sequence[ResultKeys],
+        models: Sequence[ModelInfo],
+        *,
+        frames_in_flight: int | None = None,
+    ) -> None:
         self.models, self._keys, self._used = tuple(models), keys, False
+        self._frames_in_flight = frames_in_flight
         self._session, self._graph = session, graph
         self._running: GraphRun | None = None
         self._stats: RunStats | None = None
@@ -318,6 +333,7 @@ class Run:
             threads=self._session.budget,
             strict=options.strict,
             latest=latest,
+            max_in_flight=self._frames_in_flight,
             stage_limit_s=STAGE_LIMIT_S if live else None,
         )
         return self._running
@@ -347,12 +363,3 @@ def _done_before(session: Session, stages: Sequence[Stage]) -> list[Packet]:
             packets = [out for packet in packets for out in go(packet)]
         done += packets
     return done
-
-
-def _sampled(sample: Sample, stages: list[Stage], results: ResultKeys, before: Sequence[Packet]) -> list[Stage]:
-    """A model's stages on some frames only, beginning with the results ``before`` that a run held when interrupted."""
-    created = created_by(stages)
-    repeat = RepeatResults([key for key in results.all() if key in created])
-    for packet in before:
-        repeat.begin_with(packet)
-    return [sample, *stages, repeat]

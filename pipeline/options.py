@@ -66,6 +66,22 @@ def read_time(text: str) -> float:
     return seconds
 
 
+def read_duration(text: str) -> float:
+    """``100ms``, ``0.1s`` and ``0.1`` -> 0.1 seconds."""
+    number, unit = text.strip().lower(), 1.0
+    for suffix, seconds in (("ms", 1e-3), ("s", 1.0)):
+        if number.endswith(suffix):
+            number, unit = number.removesuffix(suffix), seconds
+            break
+    try:
+        value = float(number) * unit
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise ValueError(f"expected a time above 0 such as 100ms or 2s, got {text!r}")
+    return value
+
+
 def read_names(text: str) -> list[str]:
     """``a, b`` -> ``["a", "b"]``."""
     return [name.strip() for name in text.split(",")]
@@ -160,6 +176,10 @@ _ROWS = (
               f"{_DRAWN} --every 3", "N", in_header=True),
     OptionRow("max_fps", FPS, None, "run the model at most F times a second and repeat its result in between", "run",
               f"{_DRAWN} --max-fps 10", "F", in_header=True),
+    OptionRow("overload", str, None, "live: what gives way where the model is slow: drop, skip or stretch", "run",
+              "vidgraph run in.mp4 --latest --model retinaface-1mb -o out.jsonl --overload skip", "WAY"),
+    OptionRow("max_latency", read_duration, None, "live: results within this time of the model's start (100ms)", "run",
+              "vidgraph run in.mp4 --latest --model retinaface-1mb -o out.jsonl --max-latency 100ms", "T"),
     OptionRow("threads", COUNT, None, "total number of threads (default: all cores)", "run",
               f"{_RUN} --threads 1", "N"),
     OptionRow("strict", None, False, "stop at the first bad frame", "run",
