@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..limits import MAX_TEXT_BYTES
 from ..types.detections import OBJECT_FIELDS, is_column_name
 from .record import Record
 
@@ -49,7 +50,7 @@ def columns_of(items: Sequence[Record]) -> dict[str, NDArray[Any]]:
     Fields that no column can have are left out, as a reader does with what it does not know.
 
     Raises:
-        ValueError: one has lists of different lengths or too deep in each other, or a number that is too large.
+        ValueError: one has lists of different lengths or nested too deeply, or numbers or texts that are too large.
     """
     columns: dict[str, NDArray[Any]] = {}
     for name in filter(is_column_name, items[0] if items else ()):
@@ -96,4 +97,6 @@ def _dtype(name: str, cells: list[Any]) -> type[np.generic] | None:
         low, high = _RANGES[dtype]
         if min(values) < low or max(values) > high:
             raise ValueError(f"{name} has a number that is too large")
+    if dtype is np.str_ and 4 * len(values) * max(map(len, values)) > MAX_TEXT_BYTES:
+        raise ValueError(f"{name} has texts that take more than {MAX_TEXT_BYTES >> 20} MiB as an array")
     return dtype

@@ -158,6 +158,12 @@ def test_lists_are_nested_as_deeply_as_an_array_can_be(with_columns: Callable[..
         read_back(path)
 
 
+def test_texts_that_no_memory_holds_are_refused(with_columns: Callable[..., Path]) -> None:
+    path = with_columns(3, v=np.array(["calm", "a", "b"]), changed=('"calm"', '"' + "x" * 2**24 + '"'))
+    with pytest.raises(ResultsError, match=r"line 2: damaged objects \(v has texts that take more than 128 MiB as an"):
+        read_back(path)
+
+
 @pytest.mark.parametrize("place", ["class", "stream", "column"])
 def test_half_a_surrogate_pair_is_one_line(with_columns: Callable[..., Path], place: str) -> None:
     changed = {"class": ('"face"', '"\\ud800"'), "stream": ('"in"', '"\\udbff"'), "column": ("calm", "\\udc00")}[place]
