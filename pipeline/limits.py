@@ -20,6 +20,9 @@ MAX_SIDE = 2**18
 MAX_MASK_BYTES = 2**27
 """Of the packed masks of one frame: 1024 million pixels within their boxes."""
 
+MAX_TEXT_BYTES = 2**27
+"""Of a column of texts in a frame of a results file, which NumPy pads to the longest one."""
+
 
 def check_max_pixels(max_pixels: int) -> None:
     """

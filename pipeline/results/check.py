@@ -27,17 +27,19 @@ _LEVELS = 64
 """Of lists and objects in each other; a header has five or so."""
 
 
-def is_header(header: Any) -> bool:
-    """Whether a first line has models and sources with names, and lists of texts where names of classes may be."""
+def header_problem(header: Any) -> str:
+    """What is wrong with a first line: models and sources have names, those of classes are texts; empty if nothing."""
     try:
-        return (
+        fits = (
             all(_is_named(model, "name") and _are_names(model) for model in header["models"])
             and all(_is_named(source, "stream") for source in header["sources"])
             and isinstance(header.get("settings", {}), dict)
-            and _is_shallow(header)
         )
     except (KeyError, TypeError):
-        return False
+        fits = False
+    if not fits:
+        return "it must have models and sources with names"
+    return "" if _is_shallow(header) else "lists or objects are nested too deeply"
 
 
 def _is_shallow(value: Any) -> bool:

@@ -15,6 +15,7 @@ from ..claims import output_error, whole_file
 from ..errors import OutputError, ResultsError, UsageError, nearest
 from ..limits import MAX_PIXELS
 from ..types.detections import OBJECT_FIELDS
+from .columns import flat
 from .convert_youtube_vis import write_youtube_vis
 from .format import dumps
 from .masks import mask_of
@@ -122,7 +123,7 @@ def _write_table(results: Results, file: TextIO, further: Mapping[str, int]) -> 
     columns = len(CSV_COLUMNS) + len(points)
     only_model = results.models[0] if len(results.models) == 1 else ""
     writer = csv.writer(file, lineterminator="\n")
-    numbered = [f"{name}_{n}" if many > 1 else name for name, many in further.items() for n in range(1, many + 1)]
+    numbered = [f"{name}.{n}" if many > 1 else name for name, many in further.items() for n in range(1, many + 1)]
     writer.writerow([*CSV_COLUMNS, *points, *numbered])
     for record in results:
         height, width = record.size
@@ -143,7 +144,7 @@ def _write_table(results: Results, file: TextIO, further: Mapping[str, int]) -> 
             if missing:
                 row += [""] * missing
             for name, many in further.items():
-                cells = _flat(others[name]) if name in others else []
+                cells = flat(name, [others[name]]) if name in others else []
                 row += [*map(_cell, cells), *[""] * (many - len(cells))]
             writer.writerow(row)
     return True
@@ -155,7 +156,7 @@ def _further_columns(results: Results) -> dict[str, int]:
     for record in results:
         for item in record.rows():
             for name, value in _further(item).items():
-                found[name] = max(found.get(name, 1), len(_flat(value)))
+                found[name] = max(found.get(name, 1), len(flat(name, [value])))
     return found
 
 
@@ -167,11 +168,6 @@ def _further(item: Record) -> Record:
     if item.keys() <= OBJECT_FIELDS:
         return _NOTHING
     return {name: value for name, value in item.items() if name not in OBJECT_FIELDS}
-
-
-def _flat(value: Any) -> list[Any]:
-    """What nested lists hold, in order."""
-    return list(chain.from_iterable(map(_flat, value))) if isinstance(value, list) else [value]
 
 
 def _cell(value: Any) -> Any:

@@ -1,8 +1,8 @@
 """The one result format, ``vidgraph.results/1``: JSON lines, a header first, then one line for each frame.
 
 ``docs/results.md`` explains every field, ``results.schema.json`` (JSON Schema 2020-12) checks them.
-What is not known is left out; there is no null and no NaN. Numbers are rounded, and a run with the
-same pixels and engine writes the same bytes: there is no date in the header.
+What is not known is left out; there is no null and no NaN. Numbers are rounded, except those in columns, and a run
+with the same pixels and engine writes the same bytes: there is no date in the header.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from ..packet import DETECTIONS, LANDMARKS, PANOPTIC, Key
 from ..types.detections import Detections
 from ..types.landmarks import Landmarks
 from ..types.panoptic import PanopticMap
-from .check import frame_problem, is_header
+from .check import frame_problem, header_problem
 from .format import FORMAT
 from .parse_json import parse_json, shown
 from .record import DAMAGE, Record, what
@@ -284,15 +284,14 @@ class Results:
             header = parse_json(line)
             version = header["format"]
         except (ValueError, KeyError, TypeError) as error:
-            what_is_it = "it is empty" if not line else "its first line is no header"
+            reason = f" ({what(error)})" if isinstance(error, ValueError) else ""
+            what_is_it = f"its first line is no header{reason}" if line else "it is empty"
             raise ResultsError(f"{self.path} is not a vidgraph results file: {what_is_it}") from error
         if version != FORMAT:
             named = version[:40] if isinstance(version, str) else shown(version)
             raise ResultsError(f"{self.path} is written as {named}; this version of vidgraph reads {FORMAT}")
-        if not is_header(header):
-            raise ResultsError(
-                f"{self.path}, line 1: the header is damaged: it must have models and sources with names"
-            )
+        if problem := header_problem(header):
+            raise ResultsError(f"{self.path}, line 1: the header is damaged: {problem}")
         return dict(header)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,7 +13,23 @@ from numpy.typing import NDArray
 from .masks import Masks
 
 OBJECT_FIELDS = frozenset({"model", "class", "class_id", "score", "box", "track", "mask", "points"})
-"""Of an object in results: no column of :attr:`Detections.data` can have these names."""
+"""Of an object in results."""
+RESERVED_NAMES = OBJECT_FIELDS | {
+    "id", "is_thing", "area",  # segments in results
+    "image_id", "category_id", "bbox", "segmentation", "iscrowd", "keypoints", "num_keypoints", "track_id",  # COCO
+    "stream", "frame", "time_s", "captured_at", "epoch", "width", "height", "held_from",  # CSV
+    "x1", "y1", "x2", "y2", "mask_area", "file",
+    "class_name",  # supervision
+}  # fmt: skip
+"""That results and what they are converted to have already: no column of :attr:`Detections.data` can have these."""
+_OF_A_POINT = re.compile(r"p\d+_(x|y|score)")  # CSV
+
+
+def is_column_name(name: Any) -> bool:
+    """Whether a column of :attr:`Detections.data` can have this name: a Python identifier that is free."""
+    if not isinstance(name, str) or not name.isidentifier():
+        return False
+    return name not in RESERVED_NAMES and not _OF_A_POINT.fullmatch(name)
 
 
 def check_array(owner: str, name: str, array: Any, dtype: type[np.generic], shape: tuple[int | None, ...]) -> None:
@@ -55,11 +72,14 @@ class Detections:
         class_names: the names of all classes of the model.
         masks: packed bits per box, or None where the model has no masks.
         track_ids: int32 [N], -1 where a row has no track, or None where nothing tracks.
-        data: further columns by name, each of any shape [N, ...]: numbers, truths or texts (``U``). Oriented boxes,
-            embeddings, attributes; results have them under their name in each object, labels show texts [N].
+        data: further columns by name, each of any shape [N, ...]: integers of at most int64, floats of at most
+            float64, bool or texts (``U``). Oriented boxes, embeddings, attributes; results have them under their name
+            in each object, labels show texts [N]. A name is a Python identifier that neither results nor COCO, CSV
+            and supervision have already (``box``, ``id``, ``x1``, ``p1_x``, …). What is read from results is int64,
+            float64, bool or texts, with the very values that were written; NaN and infinity cannot be written.
 
     Raises:
-        ValueError: a dtype or shape does not fit the above, or a column has the name of a field of objects.
+        ValueError: a dtype or shape does not fit the above, or a column cannot have its name.
     """
 
     boxes: NDArray[np.float32]
@@ -79,6 +99,8 @@ class Detections:
             check_array("Detections", "track_ids", self.track_ids, np.int32, (count,))
         if self.masks is not None and len(self.masks) != count:
             raise ValueError(f"Detections.masks must have {count} rows, got {len(self.masks)}")
+        if not isinstance(self.data, Mapping):
+            raise ValueError(f"Detections.data must be a mapping of names to columns, got {type(self.data).__name__}")
         for name, column in self.data.items():
             _check_column(name, column, count)
 
@@ -92,7 +114,16 @@ class Detections:
         return len(self.boxes)
 
     def __getitem__(self, rows: Any) -> Detections:
-        """The detections at ``rows``: a slice, a bool array [N] or an index array."""
+        """The detections at ``rows``: a slice, a bool array [N] or an index array.
+
+        Raises:
+            TypeError: ``rows`` is something else, as a single index.
+        """
+        if not isinstance(rows, slice) and (isinstance(rows, tuple) or np.ndim(rows) != 1):
+            raise TypeError(
+                "Detections are indexed by a slice, a bool array [N] or an index array, "
+                f"got {type(rows).__name__}; for one row write detections[[row]] or list(detections)[row]"
+            )
         return Detections(
             self.boxes[rows],
             self.scores[rows],
@@ -119,9 +150,20 @@ class Detections:
             )
 
 
-def _check_column(name: str, column: Any, count: int) -> None:
-    if name in OBJECT_FIELDS:
-        raise ValueError(f"Detections.data cannot have a column {name!r}, a field that objects have already; rename it")
-    if not isinstance(column, np.ndarray) or column.dtype.kind not in "biufU" or column.shape[:1] != (count,):
+def _check_column(name: Any, column: Any, count: int) -> None:
+    if not is_column_name(name):
+        raise ValueError(
+            f"Detections.data cannot have a column {name!r}: its name must be a Python identifier that neither results "
+            "nor COCO, CSV and supervision have already; rename it"
+        )
+    if not isinstance(column, np.ndarray) or not _can_be_column(column.dtype) or column.shape[:1] != (count,):
         got = f"{column.dtype} {list(column.shape)}" if isinstance(column, np.ndarray) else type(column).__name__
-        raise ValueError(f"Detections.data[{name!r}] must be numbers, truths or texts [{count}, ...], got {got}")
+        raise ValueError(
+            f"Detections.data[{name!r}] must be numbers within int64 or float64, truths or texts [{count}, ...], "
+            f"got {got}"
+        )
+
+
+def _can_be_column(dtype: np.dtype[Any]) -> bool:
+    within = dtype != np.uint64 and (dtype.kind != "f" or dtype.itemsize <= 8)
+    return dtype.kind == "U" or (dtype.kind in "biuf" and within)

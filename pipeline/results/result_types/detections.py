@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +11,10 @@ from numpy.typing import NDArray
 from ...drawing.canvas import Canvas, Layer, Stroke
 from ...drawing.style import DrawStyle, colors_of
 from ...packet import DETECTIONS
-from ...types.detections import OBJECT_FIELDS, Detections
+from ...types.detections import OBJECT_FIELDS, RESERVED_NAMES, Detections
 from ...types.masks import Masks
 from ..check import check_class, check_lengths, check_objects, numbers, tracks_of
+from ..columns import cells_of, columns_of, without_unknown
 from ..masks import ReadFrame
 from ..record import PIXEL_DECIMALS, SCORE_DECIMALS, Record, rounded
 from .base import ResultType
@@ -33,6 +33,7 @@ class DetectionResults(ResultType[Detections]):
         "required": ["box"],
         "dependentRequired": {name: [other for other in _LABELLED if other != name] for name in _LABELLED},
         "additionalProperties": {"$ref": "#/$defs/column"},
+        "propertyNames": {"not": {"enum": sorted(RESERVED_NAMES - OBJECT_FIELDS)}},
         "properties": {
             "class": {"type": "string"},
             "class_id": {"type": "integer", "minimum": 0},
@@ -44,7 +45,11 @@ class DetectionResults(ResultType[Detections]):
     }
 
     def write(self, items: list[Record], value: Detections) -> None:
-        """An object for each row, in their order."""
+        """An object for each row, in their order.
+
+        Raises:
+            ValueError: a column has NaN or infinity.
+        """
         names = value.class_names
         boxes = rounded(value.boxes, PIXEL_DECIMALS).tolist()
         scores = rounded(value.scores, SCORE_DECIMALS).tolist()
@@ -60,8 +65,7 @@ class DetectionResults(ResultType[Detections]):
             for row, item in enumerate(items):
                 item["mask"] = value.masks.rle(row)
         for name, column in value.data.items():
-            cells = (rounded(column, SCORE_DECIMALS) if column.dtype.kind == "f" else column).tolist()
-            for item, cell in zip(items, cells, strict=True):
+            for item, cell in zip(items, cells_of(name, column), strict=True):
                 item[name] = cell
 
     def recorded(self, model: Record) -> bool:
@@ -89,13 +93,13 @@ class DetectionResults(ResultType[Detections]):
             class_names=tuple(names),
             masks=Masks.from_rles([item.get("mask", nothing) for item in detected], size) if with_masks else None,
             track_ids=tracks_of(detected) if any("track" in item for item in detected) else None,
-            data=_columns(detected),
+            data=columns_of(detected),
         )
 
     def rows(self, record: ReadFrame, items: list[Record]) -> Iterable[Record]:
-        """The objects as they are, with and without a class."""
+        """The objects, with and without a class."""
         check_objects(items, record.class_counts)
-        return items
+        return map(without_unknown, items)
 
     def draw(self, value: Detections, style: DrawStyle) -> Iterator[Stroke]:
         """Masks, boxes and labels, in the colours of the classes."""
@@ -113,42 +117,6 @@ class DetectionResults(ResultType[Detections]):
         """How many there are of each class."""
         names = [value.class_names[class_id] for class_id in value.class_ids.tolist()]
         return [f"{names.count(name)} {name}" for name in dict.fromkeys(names)]
-
-
-def _columns(items: Sequence[Record]) -> dict[str, NDArray[Any]]:
-    """The further fields that all objects have: float32, int64, bool or texts, [N, ...].
-
-    What is no list of numbers, truths or texts is left out, as a reader does with what it does not know.
-
-    Raises:
-        ValueError: a column has lists of different lengths, or a number that is too large.
-    """
-    names = [name for name in items[0] if name not in OBJECT_FIELDS] if items else []
-    columns: dict[str, NDArray[Any]] = {}
-    for name in names:
-        cells = [item[name] for item in items if name in item]
-        types = _types(cells)
-        if len(cells) < len(items) or not any(types <= fitting for fitting in _COLUMN_TYPES):
-            continue
-        try:
-            column = np.array(cells)
-        except ValueError:
-            raise ValueError(f"{name} has lists of different lengths") from None
-        if column.dtype.kind not in "bifU" or (column.dtype.kind == "f" and not np.isfinite(column).all()):
-            raise ValueError(f"{name} has a number that is too large")
-        columns[name] = numbers(name, column.reshape(-1).tolist()).reshape(column.shape) if types & {float} else column
-    return columns
-
-
-_COLUMN_TYPES: tuple[set[type], ...] = ({int, float}, {bool}, {str})
-
-
-def _types(cells: list[Any]) -> set[type]:
-    """The types of the values in nested lists."""
-    types = set(map(type, cells))
-    if list in types and len(types) == 1:
-        return _types(list(chain.from_iterable(cells)))
-    return types
 
 
 def _draw_labels(canvas: Canvas, detections: Detections, colors: NDArray[np.uint8], style: DrawStyle) -> None:

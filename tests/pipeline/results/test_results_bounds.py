@@ -110,7 +110,7 @@ def test_a_damaged_object_is_refused(write: Callable[..., Path], change: dict[st
     refused_by_all(write(FRAME | {"objects": [OBJECT | change]}), "line 2: ")
 
 
-@pytest.mark.parametrize("wrong", [[[1], [2, 3]], [1e39], 2**70])
+@pytest.mark.parametrize("wrong", [[[1], [2, 3]], [10**400, 0.5], 2**70])
 def test_a_damaged_column_is_refused(write: Callable[..., Path], wrong: Any) -> None:
     path = write(FRAME | {"objects": [OBJECT | {"further": wrong}]})
     with pytest.raises(ResultsError, match=r"line 2: damaged objects \(further has "):
@@ -190,11 +190,18 @@ def test_a_line_that_is_no_frame_is_refused(tmp_path: Path, line: str) -> None:
         {"models": 5}, {"models": [5]}, {"models": [{"name": 5}]}, {"models": [{"name": "m", "classes": "ab"}]},
         {"models": [{"name": "m", "classes": [5]}]}, {"models": [{"name": "m", "points": 5}]}, {"sources": None},
         {"sources": [{"stream": None}]}, {"settings": []},
-        {"settings": {"a": [[[[]]]] * 2, "b": json.loads("[" * 99 + "]" * 99)}},
     ],
 )  # fmt: skip
 def test_a_damaged_header_is_refused(write: Callable[..., Path], change: dict[str, Any]) -> None:
-    refused_by_all(write(FRAME, header=HEADER | change), "line 1: the header is damaged")
+    refused_by_all(write(FRAME, header=HEADER | change), "line 1: the header is damaged: it must have models")
+
+
+def test_a_header_that_is_nested_too_deeply_says_so(write: Callable[..., Path]) -> None:
+    nested = {"settings": {"a": [[[[]]]] * 2, "b": json.loads("[" * 99 + "]" * 99)}}
+    path = write(FRAME, header=HEADER | nested)
+    refused_by_all(path, "line 1: the header is damaged: lists or objects are nested too deeply")
+    path.write_text("[" * 100_000 + "\n", "utf-8")
+    refused_by_all(path, r"its first line is no header \(lists or objects are nested too deeply\)")
 
 
 def test_a_byte_order_mark_and_other_line_ends_are_read(tmp_path: Path) -> None:
