@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence, Set
 from difflib import get_close_matches
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar, Unpack
 
 from ..kernels.scalars import shown
 from .describe import mermaid_of, text_of
@@ -47,6 +47,16 @@ _RULES: dict[type, dict[str, Rule]] = {
     Sink: {"name": _TEXT, "reads": _KEYS},
 }  # fmt: skip
 """Of what a graph asks its parts; first what has no default."""
+
+
+class RunArguments(TypedDict, total=False):
+    """Those of :meth:`Graph.prepare`."""
+
+    executor: str
+    threads: int | ThreadBudget | None
+    max_in_flight: int | None
+    strict: bool
+    latest: bool | None
 
 
 class Graph:
@@ -105,33 +115,13 @@ class Graph:
             raise UsageError(f"form must be one of {', '.join(FORMS)}, got {form!r}")
         return FORMS[form](self.sources, self.stages, self.sinks)
 
-    def run(
-        self,
-        *,
-        executor: str = "threaded",
-        threads: int | ThreadBudget | None = None,
-        max_in_flight: int | None = None,
-        strict: bool = False,
-        latest: bool | None = None,
-    ) -> RunStats:
+    def run(self, **arguments: Unpack[RunArguments]) -> RunStats:
         """Run to the end and return the statistics; arguments and errors as for ``prepare`` and ``Run.wait``."""
-        return self.start(
-            executor=executor, threads=threads, max_in_flight=max_in_flight, strict=strict, latest=latest
-        ).wait()
+        return self.start(**arguments).wait()
 
-    def start(
-        self,
-        *,
-        executor: str = "threaded",
-        threads: int | ThreadBudget | None = None,
-        max_in_flight: int | None = None,
-        strict: bool = False,
-        latest: bool | None = None,
-    ) -> Run:
+    def start(self, **arguments: Unpack[RunArguments]) -> Run:
         """Open everything and run in the background; arguments as for ``prepare``, errors as for ``Run.start``."""
-        return self.prepare(
-            executor=executor, threads=threads, max_in_flight=max_in_flight, strict=strict, latest=latest
-        ).start()
+        return self.prepare(**arguments).start()
 
     def prepare(
         self,
