@@ -73,6 +73,8 @@ def resolve_model(
     if isinstance(model, ResolvedModel):
         return model
     model = default_model(sources) if model is None else model
+    if not isinstance(model, str):
+        raise UsageError(f"model must be a name, NAME=FILE or a file as a string, or a loaded model, got {model!r:.80}")
     if not model:
         raise UsageError(f"no model was given; models are {', '.join(MODELS)}")
     name, file = _split(model)

@@ -247,7 +247,7 @@ def test_an_option_is_a_row_a_signature_and_its_use(tmp_path: Path) -> None:
         check=False,
     )
     assert run.returncode == 0, run.stderr
-    assert "min_side must be at least 1, got 0" in run.stdout
+    assert "min_side must be a whole number from 1, got 0" in run.stdout
     assert "min_side cannot be given with head 'raw'" in run.stdout
     assert "--min-side PIXELS     drop boxes whose shorter side is below this" in run.stdout
 

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from ...models.load import load_model
 from ...models.resolve import resolve_model
 from ...pipeline.errors import UsageError
+from ...pipeline.options import check_options
 from ...pipeline.packet import DETECTIONS, Packet
 from ...pipeline.results.format import ModelInfo, ResultKeys
 from ...pipeline.stage import EndReason, Stage, created_by
@@ -103,6 +104,7 @@ def evaluate(
         MissingExtraError: a library of the extra ``eval`` is not installed.
         VidgraphError: as of loading a model and reading data.
     """
+    check_options({"every": every, "frames": frames, "classes": classes, **choices})
     coco_library()  # that it is missing is said now, and not after an hour
     scope = Scope(frames, start_clip, None if classes is None else tuple(classes), wider_subsets)
     if not isinstance(model, str):
