@@ -66,7 +66,7 @@ def resolve_model(
         sources: addresses of what the model will see.
 
     Raises:
-        UsageError: an unknown name, weights given twice, or no model and no default.
+        UsageError: an unknown name, a folder, half of ``NAME=FILE``, weights given twice, or no model and no default.
         CheckpointError: a file is missing or damaged, or fits no model, or several.
         MissingExtraError: torch is needed to look into a checkpoint and not installed.
     """
@@ -78,6 +78,9 @@ def resolve_model(
     if not model:
         raise UsageError(f"no model was given; models are {', '.join(MODELS)}")
     name, file = _split(model)
+    if file is not None and not (name and file):
+        lacking = "file after" if name else "name before"
+        raise UsageError(f"model {model!r} has no {lacking} the =; give NAME=FILE, or the name or the file alone")
     alone = _file_alone(name) if file is None and (weights is None or not _built_in(name)) else None
     if weights is not None and (alone is not None or file is not None):
         raise UsageError(f"weights are given twice: {file or name} with the model, and {os.fspath(weights)}")
@@ -112,6 +115,8 @@ def _file_alone(text: str) -> ResolvedModel | None:
     if path.is_file() or path.suffix.lower() in (".pth", ".pt"):
         row = identify(path)
         return ResolvedModel(text, row.name, row, path)
+    if os.path.isdir(path) and not _built_in(text):  # noqa: PTH112  Path.is_dir raises where the text is too long
+        raise UsageError(f"{text} is a folder, no model; give the file of weights in it")
     return None
 
 

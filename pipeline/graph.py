@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from difflib import get_close_matches
 from typing import Any, TypeVar
 
 from .describe import mermaid_of, text_of
-from .errors import GraphError, UsageError
+from .errors import GraphError, UsageError, nearest
 from .execution.base import Execution, RunOptions
 from .execution.run import Run
 from .execution.serial import SerialExecutor
@@ -135,9 +134,7 @@ class Graph:
             UsageError: an argument is not one of these, or the graph is running.
         """
         if executor not in EXECUTORS:
-            close = get_close_matches(executor, EXECUTORS, n=1)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
-            raise UsageError(f"executor must be one of {', '.join(EXECUTORS)}, got {executor!r}{hint}")
+            raise UsageError(f"unknown executor {executor!r}; {nearest(executor, EXECUTORS, always=True)}")
         if max_in_flight is not None and max_in_flight < 1:
             raise UsageError(f"max_in_flight must be at least 1, got {max_in_flight}")
         if self._run is not None and self._run.running:

@@ -111,7 +111,7 @@ def _is_size(value: object) -> bool:
 
 
 TEXT = Value(str, lambda value: isinstance(value, str), "a string")
-FILE = Value(str, lambda value: isinstance(value, str | os.PathLike), "a file")
+FILE = Value(str, lambda value: isinstance(value, str | os.PathLike) and value != "", "a file")
 KEYS = Value(str, lambda value: TEXT.allows(value) or COUNT.allows(value), "a number from 1, 'adaptive' or 'all'")
 NAMES = Value(read_names, lambda value: _is_list(value, (str, Integral)), "a list of names or numbers")
 LABELS = Value(read_labels, lambda value: FILE.allows(value) or _is_list(value, str), "a list of names, or a file")

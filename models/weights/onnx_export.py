@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..._version import __version__
-from ...engines.onnx_file import read_metadata, read_model, set_shape
+from ...engines.onnx_file import external_files, read_metadata, read_model, set_shape
 from ...pipeline.errors import CheckpointError
 from ..family import Family
 from ..formats import GraphShape
@@ -23,6 +23,7 @@ from ..variant import ModelRow
 from .checkpoint import import_torch, load_fitted, sha256_of
 
 if TYPE_CHECKING:
+    from onnx import ModelProto
     from torch import nn
 
 EXPORT_VERSION = 3
@@ -66,16 +67,31 @@ def check_exported(row: ModelRow, path: Path, graph: str = "") -> Family:
     return family
 
 
+def read_exported(path: Path) -> ModelProto:
+    """A file of ``vidgraph export``.
+
+    Raises:
+        CheckpointError: it cannot be read, or its weights were moved into another file.
+    """
+    model = read_model(path)
+    for file in external_files(model):
+        raise CheckpointError(
+            f"{path}: its weights were moved into the file {file!r}, and vidgraph export writes them into the network "
+            "itself; export the checkpoint again"
+        )
+    return model
+
+
 def resized(path: Path, shape: GraphShape) -> bytes:
     """The exported file ``path`` with other shapes; needs no torch.
 
     Raises:
-        CheckpointError: the file cannot be read, or lacks a name of ``shape``.
+        CheckpointError: as :func:`read_exported`, or the file lacks a name of ``shape``.
     """
     import numpy as np
     from onnx import numpy_helper
 
-    model = read_model(path)
+    model = read_exported(path)
     graph = model.graph
     held = {name: np.array(values, np.int64) for name, values in shape.constants.items()} | dict(shape.tables)
     for values, shapes in ((graph.input, shape.inputs), (graph.output, shape.outputs)):

@@ -80,7 +80,7 @@ WRONG: dict[str, tuple[object, ...]] = {
     "labels": (3, [3], [None], {"person"}),
     "size": ("640", 0, -64, 2.5, True, (64,), (64, 0), (64, 64, 3), b"aa", float("nan")),
     "keyframes": (0, -1, 2.5, True, [5]),
-    "weights": (3, ["a.pth"], True),
+    "weights": (3, ["a.pth"], True, ""),
     "max_fps": ("x", 0, -1, float("nan"), True),
 }
 """Option -> values that it does not take."""
