@@ -137,10 +137,10 @@ _ROW = ModelRow(
     aliases=(),
     folder="",
     task="",
-    source="a file of your own",
+    source="a custom ONNX model",
     licence="",
     trained_on="",
     weights=(),
     verified=False,
-    verification="a file of your own",
+    verification="a custom ONNX model has no official code to compare it with",
 )

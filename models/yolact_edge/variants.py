@@ -97,5 +97,5 @@ VARIANTS = (
 FILES = """\
 A YOLACT or YolactEdge file is recognised by its tensors and its name (`--model yolact_edge_54_800000.pth`), and has
 as many classes as it was trained with. Where several models fit, for example YouTube-VIS and COCO variants trained on
-classes of your own, all are named and you choose one."""
+your own classes, all are named and you choose one."""
 """For the page of models: which file belongs to which name."""
