@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any
 
 from ..pipeline.errors import UsageError, VidgraphError
-from ..pipeline.execution.run import Run as GraphRun
+from ..pipeline.execution.run import GraphRun
 from ..pipeline.execution.stats import RunStats
 from ..pipeline.graph import Graph
 from ..pipeline.limits import MAX_PIXELS

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from .describe import mermaid_of, text_of
 from .errors import GraphError, UsageError, nearest
 from .execution.base import Execution, RunOptions
-from .execution.run import Run
+from .execution.run import GraphRun
 from .execution.serial import SerialExecutor
 from .execution.stage_order import ordered
 from .execution.stats import RunStats
@@ -69,7 +69,7 @@ class Graph:
         _check_unique("stage", "name", [stage.name for stage in listed], "give one of them another name")
         self.stages = ordered(listed, outputs)
         self.sinks: tuple[Sink, ...] = tuple(outputs)
-        self._run: Run | None = None
+        self._run: GraphRun | None = None
 
     def describe(self, form: str = "text") -> str:
         """Sources, stages in the order in which they run, and sinks, with the keys that each has from which other.
@@ -93,7 +93,7 @@ class Graph:
         strict: bool = False,
         latest: bool | None = None,
     ) -> RunStats:
-        """Run to the end and return the statistics; arguments and errors as for ``prepare`` and ``Run.wait``."""
+        """Run to the end and return the statistics; arguments and errors as for ``prepare`` and ``GraphRun.wait``."""
         return self.start(
             executor=executor, threads=threads, max_in_flight=max_in_flight, strict=strict, latest=latest
         ).wait()
@@ -106,8 +106,8 @@ class Graph:
         max_in_flight: int | None = None,
         strict: bool = False,
         latest: bool | None = None,
-    ) -> Run:
-        """Open everything and run in the background; arguments as for ``prepare``, errors as for ``Run.start``."""
+    ) -> GraphRun:
+        """Open everything and run in the background; arguments as for ``prepare``, errors as for ``GraphRun.start``."""
         return self.prepare(
             executor=executor, threads=threads, max_in_flight=max_in_flight, strict=strict, latest=latest
         ).start()
@@ -120,7 +120,7 @@ class Graph:
         max_in_flight: int | None = None,
         strict: bool = False,
         latest: bool | None = None,
-    ) -> Run:
+    ) -> GraphRun:
         """A run that is not started yet, so that a signal handler can have its ``cancel`` before anything is opened.
 
         Args:
@@ -143,7 +143,7 @@ class Graph:
             live = any(source.live if latest is None else latest for source in self.sources)
             threads = ThreadBudget.share_out(threads, live=live, sources=len(self.sources))
         options = RunOptions(threads, max_in_flight, strict, latest)
-        self._run = Run(EXECUTORS[executor](self.sources, self.stages, self.sinks, options))
+        self._run = GraphRun(EXECUTORS[executor](self.sources, self.stages, self.sinks, options))
         return self._run
 
 
