@@ -18,7 +18,7 @@ from ...pipeline.stage import EndReason, Stage, created_by
 from ...stages.inference.key_frames import PhasedInterval, PolicyOf, policy_named
 from ...stages.repeat_results import RepeatResults
 from ...stages.sample import Sample
-from ..datasets.dataset import Clip, Dataset, Sample as DataSample
+from ..datasets.dataset import Clip, DataSample, Dataset
 from .classes import FACE, ClassMap, match_classes
 from .coco import coco_library
 from .evaluator import Evaluator, KnownFrame
