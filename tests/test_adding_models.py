@@ -21,7 +21,7 @@ from torch import nn
 from ...pipeline.packet import DETECTIONS
 from ...pipeline.stage import Stage
 from ...pipeline.types.detections import Detections
-from ...stages.inference.infer import copy_all
+from ...stages.inference.infer import copy_outputs
 from ..family import Family, GraphShape, InputFormat
 
 
@@ -68,7 +68,7 @@ class BrightnessFamily(Family):
         return ()
 
     def select_outputs(self, name, choices):
-        return copy_all
+        return copy_outputs
 
     def postprocess(self, name, choices, *, raw, keys, stage_name):
         return Postprocess(raw, keys)
@@ -97,7 +97,7 @@ import numpy as np
 
 from ....pipeline.packet import DETECTIONS
 from ....pipeline.types.detections import Detections
-from ....stages.inference.infer import copy_all
+from ....stages.inference.infer import copy_outputs
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class Brightest:
     kind, task, class_count, point_names, gives = "dummy", "the brightest place", 1, (), (DETECTIONS,)
 
     def select_outputs(self, choices):
-        return copy_all
+        return copy_outputs
 
 
     def decode(self, raw, frame, choices, names):

@@ -22,7 +22,7 @@ from vidgraph.models.variant import ModelRow
 from vidgraph.pipeline.errors import UsageError
 from vidgraph.pipeline.stage import Source, Stage
 from vidgraph.stages.inference.crops import CropBoxes, Crops, InferCrops, fit_box
-from vidgraph.stages.inference.infer import Infer, RawOutputs, copy_all
+from vidgraph.stages.inference.infer import Infer, RawOutputs, copy_outputs
 
 torch = pytest.importorskip("torch", reason="needs torch to make networks (the extra 'torch')")
 nn = torch.nn
@@ -94,7 +94,7 @@ class Dummy(Family):
         return ()
 
     def select_outputs(self, name: str, choices: PostprocessOptions) -> Callable[..., Any]:
-        return copy_all
+        return copy_outputs
 
 
 class Noise(Source):
