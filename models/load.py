@@ -17,7 +17,7 @@ from .inference import Propagation
 from .model import EngineChoice, Model
 from .options import RAW, check_head, validate_options
 from .resolve import ResolvedModel, resolve_model
-from .variant import ModelRow
+from .variant import Variant
 from .weights.find import Weights
 
 
@@ -112,7 +112,7 @@ def load_model(
     return Model(row, found, input_size, filled(EngineChoice, given), options, propagation=propagation, head=head)
 
 
-def propagation_of(family: Family, row: ModelRow, *, keyframes: int | str | None, batch_non_key: bool) -> Propagation:
+def propagation_of(family: Family, row: Variant, *, keyframes: int | str | None, batch_non_key: bool) -> Propagation:
     """How a model is to propagate: the caller's choice, or the model's own.
 
     Raises:
@@ -128,7 +128,7 @@ def propagation_of(family: Family, row: ModelRow, *, keyframes: int | str | None
     return Propagation(chosen, max(1, interval - 1) if batch_non_key else 1)
 
 
-def _input_size(row: ModelRow, size: int | Size | None) -> InputSize:
+def _input_size(row: Variant, size: int | Size | None) -> InputSize:
     form = row.family().input_format(row.name)
     if size is None:
         size = form.size or form.long_side

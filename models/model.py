@@ -26,7 +26,7 @@ from ..stages.inference.raw_tensors import RawTensors
 from .given_image import ImageLike, given_image
 from .inference import Inference, Propagation
 from .options import RAW, PostprocessOptions
-from .variant import ModelRow
+from .variant import Variant
 from .weights.find import Weights
 from .weights.onnx_export import is_exported
 
@@ -59,7 +59,7 @@ class Model:
 
     def __init__(
         self,
-        row: ModelRow,
+        row: Variant,
         weights: Weights,
         size: InputSize,
         engine: EngineChoice,

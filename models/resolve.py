@@ -11,7 +11,7 @@ from ..engines.onnx_file import read_metadata
 from ..pipeline.errors import UsageError
 from .default_model import default_model
 from .registry import MODELS, find_model
-from .variant import ModelRow
+from .variant import Variant
 from .weights.identify import identify
 from .weights.onnx_export import is_exported
 
@@ -29,7 +29,7 @@ class ResolvedModel:
 
     given: str
     name: str
-    row: ModelRow | None
+    row: Variant | None
     weights: Path | None
 
     @property
@@ -39,7 +39,7 @@ class ResolvedModel:
             raise AssertionError("a custom model is a file")
         return self.weights
 
-    def built_in(self, refusal: str) -> ModelRow:
+    def built_in(self, refusal: str) -> Variant:
         """The row.
 
         Raises:

@@ -64,7 +64,7 @@ class Protocol:
 
 
 @dataclass(frozen=True, slots=True)
-class ModelRow:
+class Variant:
     """What is known about a model without loading it.
 
     Attributes:

@@ -78,10 +78,10 @@ FAMILY = BrightnessFamily()
 """
 
 VARIANTS = """
-from ..variant import ModelRow, Protocol, Published
+from ..variant import Variant, Protocol, Published
 
 VARIANTS = (
-    ModelRow(
+    Variant(
         "dummy", (), "dummy", "brightness", "this test", "MIT", "nothing", (), False, "a dummy",
         published=(Published("box AP", 0.9, "the author's pictures", "this test"),),
         protocol=Protocol("official: as this test does it", {"min_score": 0.1}),

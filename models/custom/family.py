@@ -17,7 +17,7 @@ from ...stages.inference.infer import RawOutputs
 from ..family import Family
 from ..formats import Arrays, GraphShape, InputFormat, OutputSelector
 from ..options import PostprocessOptions
-from ..variant import ModelRow
+from ..variant import Variant
 from ..weights.checkpoint import sha256_of
 from ..weights.find import Weights
 from .head import seen_dtype
@@ -132,7 +132,7 @@ class CustomWeights(Weights):
         return self.network_file(size, batch, graph).read_bytes()
 
 
-_ROW = ModelRow(
+_ROW = Variant(
     name="",
     aliases=(),
     folder="",

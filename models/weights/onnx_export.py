@@ -19,7 +19,7 @@ from ...pipeline.errors import CheckpointError
 from ..family import Family
 from ..formats import GraphShape
 from ..registry import MODELS
-from ..variant import ModelRow
+from ..variant import Variant
 from .checkpoint import import_torch, load_fitted, sha256_of
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def is_exported(path: Path) -> bool:
     return path.suffix.lower() == ".onnx"
 
 
-def check_exported(row: ModelRow, path: Path, graph: str = "") -> Family:
+def check_exported(row: Variant, path: Path, graph: str = "") -> Family:
     """The family of ``row`` for an exported file of it.
 
     Raises:
@@ -113,7 +113,7 @@ def resized(path: Path, shape: GraphShape) -> bytes:
     return content
 
 
-def export_checkpoint(row: ModelRow, path: Path, size: tuple[int, int], batch: int = 1, graph: str = "") -> bytes:
+def export_checkpoint(row: Variant, path: Path, size: tuple[int, int], batch: int = 1, graph: str = "") -> bytes:
     """The ONNX file of one graph of a checkpoint.
 
     Raises:

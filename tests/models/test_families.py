@@ -18,7 +18,7 @@ from vidgraph.models.formats import GraphShape, InputFormat
 from vidgraph.models.inference import Inference
 from vidgraph.models.options import PostprocessOptions
 from vidgraph.models.registry import MODELS
-from vidgraph.models.variant import ModelRow
+from vidgraph.models.variant import Variant
 from vidgraph.pipeline.errors import UsageError
 from vidgraph.pipeline.stage import Source, Stage
 from vidgraph.stages.inference.crops import CropBoxes, Crops, InferCrops, fit_box
@@ -45,7 +45,7 @@ def add(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Add:
         module.FAMILY = family  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, "vidgraph.models.dummy", ModuleType("vidgraph.models.dummy"))
         monkeypatch.setitem(sys.modules, "vidgraph.models.dummy.family", module)
-        row = ModelRow("dummy", (), "dummy", "a test", "this test", "MIT", "nothing", (), False, "a dummy")
+        row = Variant("dummy", (), "dummy", "a test", "this test", "MIT", "nothing", (), False, "a dummy")
         monkeypatch.setitem(MODELS, "dummy", row)
         path = tmp_path / "dummy.pth"
         torch.save(family.network("dummy").state_dict(), path)
