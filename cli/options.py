@@ -11,7 +11,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..pipeline.options import COUNT, LARGEST, OPTIONS, PROBABILITY, Number, OptionRow, Owner, read_size, rows_of
+from ..pipeline.options import (
+    COUNT,
+    LARGEST,
+    OPTIONS,
+    PROBABILITY,
+    SWITCH,
+    Number,
+    OptionRow,
+    Owner,
+    read_size,
+    rows_of,
+)
 from ..stages.sinks.kinds import short_kinds as sink_kinds
 from ..stages.sources.kinds import short_kinds as source_kinds
 
@@ -77,7 +88,7 @@ def _flags_of(row: OptionRow) -> list[Option]:
             for value, text in row.values.items()
         ]  # fmt: skip
     flags = (*filter(None, [row.short]), f"--{row.name.replace('_', '-')}")
-    if row.read is None:
+    if row.read is SWITCH:
         return [_option(*flags, help=row.help, example=row.example, action="store_true")]
     return [
         _option(*flags, help=row.help, example=row.example, read=row.read, metavar=row.metavar, default=row.default)
