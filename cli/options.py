@@ -16,6 +16,7 @@ from ..pipeline.options import (
     LARGEST,
     OPTIONS,
     PROBABILITY,
+    SWITCH,
     Number,
     OptionRow,
     Owner,
@@ -89,7 +90,7 @@ def _flags_of(row: OptionRow) -> list[Option]:
             for value, text in row.values.items()
         ]  # fmt: skip
     flags = (*filter(None, [row.short]), f"--{row.name.replace('_', '-')}")
-    if row.read is None:
+    if row.read is SWITCH:
         return [_option(*flags, help=row.help, example=row.example, action="store_true")]
     return [
         _option(*flags, help=row.help, example=row.example, read=row.read, metavar=row.metavar, default=row.default)

@@ -60,7 +60,7 @@ def test_a_played_camera_goes_round_with_a_new_epoch_and_rising_times() -> None:
 
 def test_cameras_are_measured(face_clip: Path, face_weights: Path) -> None:
     figures = bench_cameras(
-        str(face_clip), "retinaface", weights=str(face_weights), size=64, precision="fp32", streams=3, seconds=1.0
+        str(face_clip), "retinaface", weights=str(face_weights), size=64, precision="fp32", streams=3, seconds=5.0
     )
     (one,) = figures.measured
     assert one.streams == len(one.fps) == 3
