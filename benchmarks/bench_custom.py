@@ -24,7 +24,7 @@ from ..pipeline.types.affine import Affine
 from ..pipeline.types.detections import Detections
 from ..stages.inference.infer import RawOutputs
 from .bench_masks import Scene, random_scene
-from .harness import Case
+from .harness import Case, Runs, cases_of
 from .optional import optional
 
 FRAME, SIDE, SCALE = (1080, 1920), 640, 3.0
@@ -54,16 +54,15 @@ def cases(count: int = 20) -> Iterator[Case]:
     """All cases of this file; the boxes of the objects, at most 80, cover one frame together."""
     outputs = make_outputs(random_scene(count, 1.0), count)
     task = f"YOLO outputs -> {count} instances of 1920x1080"
-    runs: list[tuple[str, Callable[[], Any]]] = [("vidgraph", partial(_ours, outputs.yolo))]
-    cv2 = optional("cv2")
-    if cv2:
-        runs.append(("numpy + opencv", partial(_usual, cv2, outputs.yolo, _over_the_frame)))
-        runs.append(("the same, by box", partial(_usual, cv2, outputs.yolo, _over_the_box)))
-    runs.append(("yolact-edge's own", partial(_yolact, outputs.yolact)))
-    expected = _found(_ours(outputs.yolo))
-    for name, run in runs:
-        wanted = None if name.startswith("yolact") else expected
-        yield Case(task, name, run, partial(_check, run, outputs, wanted), outputs.yolo["output0"].nbytes)
+    expected, moved, cv2 = _found(_ours(outputs.yolo)), outputs.yolo["output0"].nbytes, optional("cv2")
+    runs: Runs = {
+        "vidgraph": partial(_ours, outputs.yolo),
+        "numpy + opencv": cv2 and partial(_usual, cv2, outputs.yolo, _over_the_frame),
+        "the same, by box": cv2 and partial(_usual, cv2, outputs.yolo, _over_the_box),
+    }
+    yield from cases_of(task, runs, partial(_check, outputs=outputs, expected=expected), moved)
+    own: Runs = {"yolact-edge's own": partial(_yolact, outputs.yolact)}
+    yield from cases_of(task, own, partial(_check, outputs=outputs, expected=None), moved)
 
 
 def make_outputs(scene: Scene, count: int) -> Outputs:
