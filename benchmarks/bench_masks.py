@@ -106,7 +106,8 @@ def _check_masks(
 def _full(found: Any, row: int) -> NDArray[np.bool_]:
     if not isinstance(found, tuple):
         return np.asarray(found[row])
-    return Masks(*found, SIZE).full(row)
+    boxes, bits, offsets = found
+    return Masks(boxes, bits, offsets, SIZE).full(row)
 
 
 def _edges(scene: Scene, row: int) -> tuple[int, int, int, int]:
