@@ -174,14 +174,18 @@ def things(
     return Detections(boxes, scores, np.array(class_ids, np.int32), class_names, masks, tracks)
 
 
-def choose_folder(candidates: Sequence[Path], file: str, *, name: str) -> Path:
-    """The first of ``candidates`` that has ``file``; ``name`` is the data set's.
+def choose_folder(address: Address, candidates: Sequence[Path], file: str | None) -> Path:
+    """Where the images are: the option ``images``, or the first of ``candidates`` that has ``file``, one of them.
 
     Raises:
         SourceError: none has it.
     """
+    if "images" in address.options or file is None:
+        return address.folder("images", address.path.parent)
     for folder in candidates:
         if (folder / file).is_file():
             return folder
     looked = ", ".join(map(str, candidates))
-    raise SourceError(f"{name}: the image {file} is not in {looked}; ?images=FOLDER names the folder of the images")
+    raise SourceError(
+        f"{address.name}: the image {file} is not in {looked}; ?images=FOLDER names the folder of the images"
+    )
