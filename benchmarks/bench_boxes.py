@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..kernels import class_nms, decode_boxes, nms, ssd_priors, top_scores
-from .harness import Case, Runs, cases_of
-from .optional import optional
+from .harness import Case, Runs, cases_of, optional
 
 
 def cases() -> Iterator[Case]:

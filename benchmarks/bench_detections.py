@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from ..kernels import confident_rows, decode_boxes, fast_nms, traditional_nms, warp_features
 from .bench_boxes import corner_and_sides, numpy_decode, torch_decode
-from .harness import Case, Runs, cases_of
-from .optional import optional
+from .harness import Case, Runs, cases_of, optional
 
 PRIORS, CLASSES = 19248, 81
 MIN_SCORE, MAX_IOU, TOP_K, LIMIT = 0.05, 0.5, 200, 100

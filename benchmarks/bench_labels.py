@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from ..kernels import label_map
 from ..kernels.label_map.reference import label_map_reference
-from .harness import Case, Runs, cases_of
-from .optional import optional
+from .harness import Case, Runs, cases_of, optional
 
 SIZE = (1080, 1920)
 

@@ -17,8 +17,7 @@ from ..kernels.assemble_masks.reference import (
     resize_reference,
 )
 from ..pipeline.types.masks import Masks
-from .harness import Case, Runs, cases_of
-from .optional import optional
+from .harness import Case, Runs, cases_of, optional
 
 SIZE = (1080, 1920)
 ALPHA = 0.45
@@ -110,10 +109,9 @@ def _full(found: Any, row: int) -> NDArray[np.bool_]:
     return Masks(boxes, bits, offsets, SIZE).full(row)
 
 
-def _edges(scene: Scene, row: int) -> tuple[int, int, int, int]:
-    """The crop in prototype pixels: x1, y1, x2, y2."""
-    low = np.maximum(scene.boxes[row, :2] * np.float32(138) - 1, 0)
-    high = np.minimum(scene.boxes[row, 2:] * np.float32(138) + 1, 138)
+def crop_edges(box: NDArray[np.float32], side: int) -> tuple[int, int, int, int]:
+    """A box in pixels of prototypes of this side and one more on each side, as ours: x1, y1, x2, y2."""
+    low, high = np.maximum(box[:2] - 1, 0), np.minimum(box[2:] + 1, side)
     x1, y1, x2, y2 = np.ceil(np.concatenate([low, high])).astype(int).tolist()
     return x1, y1, x2, y2
 
@@ -123,7 +121,7 @@ def _opencv_masks(cv2: Any, scene: Scene) -> list[NDArray[np.bool_]]:
     maps = (1 / (1 + np.exp(-logits))).reshape(138, 138, -1)
     masks = []
     for row in range(len(scene.boxes)):
-        x1, y1, x2, y2 = _edges(scene, row)
+        x1, y1, x2, y2 = crop_edges(scene.boxes[row] * np.float32(138), 138)
         cropped = np.zeros((138, 138), np.float32)
         cropped[y1:y2, x1:x2] = maps[y1:y2, x1:x2, row]
         masks.append(cv2.resize(cropped, SIZE[::-1], interpolation=cv2.INTER_LINEAR) > 0.5)
@@ -155,7 +153,7 @@ def _numpy_overlaps(scene: Scene) -> list[float]:
     """Box by box."""
     overlaps = []
     for row, coefficients in enumerate(scene.coeff):
-        x1, y1, x2, y2 = _edges(scene, row)
+        x1, y1, x2, y2 = crop_edges(scene.boxes[row] * np.float32(138), 138)
         inside = 1 / (1 + np.exp(-(scene.proto[y1:y2, x1:x2] @ coefficients)))
         mask = inside > 0.5
         pixels, shared = int(mask.sum()), float(inside[mask].sum())

@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..kernels import draw_boxes, preprocess, to_rgb
-from .harness import Case, Runs, cases_of
-from .optional import optional
+from .harness import Case, Runs, cases_of, optional
 
 Planes = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]
 MEAN = (104.0, 117.0, 123.0)

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from ..kernels import draw_segments
 from ..pipeline.types.panoptic import PanopticMap, Segment
-from .harness import Case, Runs, cases_of
-from .optional import optional
+from .harness import Case, Runs, cases_of, optional
 
 FRAME, SEGMENTS, ALPHA = (1080, 1920), 19, 0.45
 

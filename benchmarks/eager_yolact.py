@@ -28,7 +28,7 @@ from ..models.yolact_edge.config import CONFIGS, MEAN_RGB, SIZE, STD_RGB, VARIAN
 from ..models.yolact_edge.flow import resize_to as resize
 from ..models.yolact_edge.priors import priors_of
 from ..pipeline.types.picture import Size
-from .optional import optional
+from .harness import optional
 
 INTERVAL = 5
 """Every fifth frame is a key frame."""

@@ -8,12 +8,21 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from ..engines.info import engine_packages
 from ..pipeline.claims import whole_file
 from ..pipeline.environment import environment
+
+
+def optional(name: str) -> Any:
+    """The module, or None where it is not installed: its formulation is then left out of the comparison."""
+    try:
+        return import_module(name)
+    except ImportError:
+        return None
 
 
 @dataclass(frozen=True, slots=True)
