@@ -116,11 +116,8 @@ def known_id(table: Mapping[Any, Any], number: Any, what: str) -> Any:
     if isinstance(number, str) and number.strip().lstrip("-").isdigit() and len(number) < 20:
         other = int(number)
     if other not in table:
-        raise ValueError(
-            f"there is no {what} with the id {number[:40]!r}"
-            if isinstance(number, str)
-            else f"there is no {what} with the id {str(number)[:40]}"
-        )
+        shown = repr(number[:40]) if isinstance(number, str) else str(number)[:40]
+        raise ValueError(f"there is no {what} with the id {shown}")
     return other
 
 
