@@ -16,8 +16,7 @@ from . import (
     bench_segments,
     bench_synthetic,
 )
-from .harness import measure, report, save
-from .optional import optional
+from .harness import measure, optional, report, save
 
 
 def main() -> None:

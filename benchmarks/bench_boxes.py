@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..kernels import class_nms, decode_boxes, nms, ssd_priors, top_scores
-from .harness import Case
-from .optional import optional
+from .harness import Case, Runs, cases_of, optional
 
 
 def cases() -> Iterator[Case]:
@@ -34,17 +33,13 @@ def _close(run: Callable[[], Any], expected: NDArray[Any]) -> None:
 
 def _top_cases() -> Iterator[Case]:
     task = "scores above 0.5 of 16800, best first"
-    scores = np.random.default_rng(0).random(16800, np.float32) ** 8
-    expected = _numpy_top(scores)
-    runs: list[tuple[str, Callable[[], Any]]] = [
-        ("vidgraph", partial(top_scores, scores, min_score=0.5, limit=5000)),
-        ("numpy", partial(_numpy_top, scores)),
-    ]
-    torch = optional("torch")
-    if torch:
-        runs.append(("torch", partial(_torch_top, torch, torch.from_numpy(scores))))
-    for name, run in runs:
-        yield Case(task, name, run, partial(_same, run, expected), scores.nbytes)
+    scores, torch = np.random.default_rng(0).random(16800, np.float32) ** 8, optional("torch")
+    runs: Runs = {
+        "vidgraph": partial(top_scores, scores, min_score=0.5, limit=5000),
+        "numpy": partial(_numpy_top, scores),
+        "torch": torch and partial(_torch_top, torch, torch.from_numpy(scores)),
+    }
+    yield from cases_of(task, runs, partial(_same, expected=_numpy_top(scores)), scores.nbytes)
 
 
 def _numpy_top(scores: NDArray[np.float32]) -> NDArray[np.int64]:
@@ -63,19 +58,19 @@ def _nms_cases(count: int) -> Iterator[Case]:
     corner = generator.random((count, 2), np.float32) * 1000
     boxes = np.concatenate([corner, corner + 20 + 180 * generator.random((count, 2), np.float32)], axis=1)
     scores = ((1 + generator.permutation(count)) / count).astype(np.float32)
-    expected = _numpy_nms(boxes, scores)
-    runs: list[tuple[str, Callable[[], Any]]] = [
-        ("vidgraph", partial(nms, boxes, scores, max_iou=0.4)),
-        ("numpy", partial(_numpy_nms, boxes, scores)),
-    ]
     cv2, torch = optional("cv2"), optional("torch")
-    if cv2:
-        sides = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1).astype(np.float64)
-        runs.append(("opencv", partial(cv2.dnn.NMSBoxes, sides, scores, 0.0, 0.4)))
-    if torch:
-        runs.append(("torch", partial(_torch_nms, torch, torch.from_numpy(boxes), torch.from_numpy(scores))))
-    for name, run in runs:
-        yield Case(task, name, run, partial(_same, run, expected))
+    runs: Runs = {
+        "vidgraph": partial(nms, boxes, scores, max_iou=0.4),
+        "numpy": partial(_numpy_nms, boxes, scores),
+        "opencv": cv2 and partial(cv2.dnn.NMSBoxes, corner_and_sides(boxes), scores, 0.0, 0.4),
+        "torch": torch and partial(_torch_nms, torch, torch.from_numpy(boxes), torch.from_numpy(scores)),
+    }
+    yield from cases_of(task, runs, partial(_same, expected=_numpy_nms(boxes, scores)))
+
+
+def corner_and_sides(boxes: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Boxes as OpenCV takes them: float64 [N, 4], (x, y, width, height)."""
+    return np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1).astype(np.float64)
 
 
 def _numpy_nms(boxes: NDArray[np.float32], scores: NDArray[np.float32], max_iou: float = 0.4) -> NDArray[np.int64]:
@@ -114,19 +109,15 @@ def _class_nms_cases(count: int) -> Iterator[Case]:
     boxes = np.concatenate([corner, corner + random.uniform(20, 40, (count, 2))], axis=1).astype(np.float32)
     scores = ((1 + random.permutation(count)) / count).astype(np.float32)
     class_ids = random.integers(0, CLASSES, count).astype(np.int32)
-    runs: list[tuple[str, Callable[[], Any]]] = [
-        ("vidgraph", partial(class_nms, boxes, scores, class_ids, max_iou=0.5, limit=LIMIT)),
-        ("numpy", partial(_by_class, partial(_numpy_nms, max_iou=0.5), boxes, scores, class_ids)),
-    ]
     cv2, torch = optional("cv2"), optional("torch")
-    if cv2:
-        sides = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1).astype(np.float64)
-        runs.append(("opencv", partial(_opencv_by_class, cv2, sides, scores, class_ids)))
-    if torch:
-        runs.append(("torch", partial(_by_class, partial(_torch_nms_of_arrays, torch), boxes, scores, class_ids)))
-    expected = runs[1][1]()
-    for name, run in runs:
-        yield Case(task, name, run, partial(_same, run, expected))
+    with_numpy = partial(_by_class, partial(_numpy_nms, max_iou=0.5), boxes, scores, class_ids)
+    runs: Runs = {
+        "vidgraph": partial(class_nms, boxes, scores, class_ids, max_iou=0.5, limit=LIMIT),
+        "numpy": with_numpy,
+        "opencv": cv2 and partial(_opencv_by_class, cv2, corner_and_sides(boxes), scores, class_ids),
+        "torch": torch and partial(_by_class, partial(_torch_nms_of_arrays, torch), boxes, scores, class_ids),
+    }
+    yield from cases_of(task, runs, partial(_same, expected=with_numpy()))
 
 
 def _by_class(
@@ -154,25 +145,25 @@ def _decode_cases() -> Iterator[Case]:
     task = "SSD decode of all 9440 anchors"
     priors = ssd_priors((360, 640), strides=(8, 16, 32), min_sizes=((16, 32), (64, 128), (256, 512)))
     loc = np.random.default_rng(2).standard_normal((len(priors), 4)).astype(np.float32)
-    expected = _numpy_decode(loc, priors)
-    runs: list[tuple[str, Callable[[], Any]]] = [
-        ("vidgraph", partial(decode_boxes, loc, priors)),
-        ("numpy", partial(_numpy_decode, loc, priors)),
-    ]
-    torch = optional("torch")
-    if torch:
-        runs.append(("torch", partial(_torch_decode, torch, torch.from_numpy(loc), torch.from_numpy(priors))))
-    for name, run in runs:
-        yield Case(task, name, run, partial(_close, run, expected), loc.nbytes + priors.nbytes + expected.nbytes)
+    expected, torch = numpy_decode(loc, priors), optional("torch")
+    runs: Runs = {
+        "vidgraph": partial(decode_boxes, loc, priors),
+        "numpy": partial(numpy_decode, loc, priors),
+        "torch": torch and partial(torch_decode, torch, torch.from_numpy(loc), torch.from_numpy(priors)),
+    }
+    moved = loc.nbytes + priors.nbytes + expected.nbytes
+    yield from cases_of(task, runs, partial(_close, expected=expected), moved)
 
 
-def _numpy_decode(loc: NDArray[np.float32], priors: NDArray[np.float32]) -> NDArray[np.float32]:
+def numpy_decode(loc: NDArray[np.float32], priors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Corners [N, 4] of SSD's offsets from priors, both [N, 4]."""
     centre = priors[:, :2] + loc[:, :2] * np.float32(0.1) * priors[:, 2:]
     size = priors[:, 2:] * np.exp(loc[:, 2:] * np.float32(0.2))
     return np.concatenate([centre - size / 2, centre + size / 2], axis=1)
 
 
-def _torch_decode(torch: Any, loc: Any, priors: Any) -> Any:
+def torch_decode(torch: Any, loc: Any, priors: Any) -> Any:
+    """The same in torch."""
     centre = priors[:, :2] + loc[:, :2] * 0.1 * priors[:, 2:]
     size = priors[:, 2:] * torch.exp(loc[:, 2:] * 0.2)
     return torch.cat([centre - size / 2, centre + size / 2], 1)

@@ -23,9 +23,8 @@ from ..pipeline.results.format import ResultKeys
 from ..pipeline.types.affine import Affine
 from ..pipeline.types.detections import Detections
 from ..stages.inference.infer import RawOutputs
-from .bench_masks import Scene, random_scene
-from .harness import Case
-from .optional import optional
+from .bench_masks import Scene, crop_edges, random_scene
+from .harness import Case, Runs, cases_of, optional
 
 FRAME, SIDE, SCALE = (1080, 1920), 640, 3.0
 """Letterboxed, a frame covers rows 140 to 500 of the input, and so rows 35 to 125 of the prototypes."""
@@ -54,16 +53,15 @@ def cases(count: int = 20) -> Iterator[Case]:
     """All cases of this file; the boxes of the objects, at most 80, cover one frame together."""
     outputs = make_outputs(random_scene(count, 1.0), count)
     task = f"YOLO outputs -> {count} instances of 1920x1080"
-    runs: list[tuple[str, Callable[[], Any]]] = [("vidgraph", partial(_ours, outputs.yolo))]
-    cv2 = optional("cv2")
-    if cv2:
-        runs.append(("numpy + opencv", partial(_usual, cv2, outputs.yolo, _over_the_frame)))
-        runs.append(("the same, by box", partial(_usual, cv2, outputs.yolo, _over_the_box)))
-    runs.append(("yolact-edge's own", partial(_yolact, outputs.yolact)))
-    expected = _found(_ours(outputs.yolo))
-    for name, run in runs:
-        wanted = None if name.startswith("yolact") else expected
-        yield Case(task, name, run, partial(_check, run, outputs, wanted), outputs.yolo["output0"].nbytes)
+    expected, moved, cv2 = _found(_ours(outputs.yolo)), outputs.yolo["output0"].nbytes, optional("cv2")
+    runs: Runs = {
+        "vidgraph": partial(_ours, outputs.yolo),
+        "numpy + opencv": cv2 and partial(_usual, cv2, outputs.yolo, _over_the_frame),
+        "the same, by box": cv2 and partial(_usual, cv2, outputs.yolo, _over_the_box),
+    }
+    yield from cases_of(task, runs, partial(_check, outputs=outputs, expected=expected), moved)
+    own: Runs = {"yolact-edge's own": partial(_yolact, outputs.yolact)}
+    yield from cases_of(task, own, partial(_check, outputs=outputs, expected=None), moved)
 
 
 def make_outputs(scene: Scene, count: int) -> Outputs:
@@ -149,7 +147,7 @@ def _usual(cv2: Any, outputs: Arrays, resized: Callable[..., NDArray[np.bool_]])
     boxes = np.clip(boxes, 0, np.array(FRAME[::-1] * 2, np.float32))
     masks = []
     for box, corner, whole in zip(boxes, corners / 4, maps, strict=True):
-        x1, y1, x2, y2 = _crop(corner)
+        x1, y1, x2, y2 = crop_edges(corner, SIDE // 4)
         cropped = np.zeros_like(whole)
         cropped[y1:y2, x1:x2] = whole[y1:y2, x1:x2]
         masks.append(_within(box, resized(cv2, cropped[TOP:BOTTOM], (x1, y1 - TOP, x2, y2 - TOP))))
@@ -181,13 +179,6 @@ def _over_the_box(cv2: Any, cropped: NDArray[np.float32], crop: tuple[int, int, 
     mask = np.zeros(FRAME, np.bool_)
     mask[low[1] : high[1], low[0] : high[0]] = values > 0.5
     return mask
-
-
-def _crop(corner: NDArray[np.float32]) -> tuple[int, int, int, int]:
-    """A box in prototype pixels and one more on each side, as ours: x1, y1, x2, y2."""
-    low, high = np.maximum(corner[:2] - 1, 0), np.minimum(corner[2:] + 1, SIDE // 4)
-    x1, y1, x2, y2 = np.ceil(np.concatenate([low, high])).astype(int).tolist()
-    return x1, y1, x2, y2
 
 
 def _found(detections: Detections) -> Found:

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..kernels import confident_rows, decode_boxes, fast_nms, traditional_nms, warp_features
-from .harness import Case
-from .optional import optional
+from .bench_boxes import corner_and_sides, numpy_decode, torch_decode
+from .harness import Case, Runs, cases_of, optional
 
 PRIORS, CLASSES = 19248, 81
 MIN_SCORE, MAX_IOU, TOP_K, LIMIT = 0.05, 0.5, 200, 100
@@ -55,20 +55,18 @@ def random_raw(candidates: int, objects: int) -> Raw:
 def _suppression_cases(candidates: int, objects: int) -> Iterator[Case]:
     task = f"19248 x 81 logits: {candidates} boxes, {objects} objects"
     raw = random_raw(candidates, objects)
-    fast, greedy = _numpy_fast(raw), _numpy_greedy(raw)
-    runs: list[tuple[str, Callable[[], Found], Found]] = [
-        ("vidgraph", partial(_ours_fast, raw), fast),
-        ("vidgraph greedy", partial(_ours_greedy, raw), greedy),
-        ("numpy", partial(_numpy_fast, raw), fast),
-    ]
     cv2, torch = optional("cv2"), optional("torch")
-    if cv2:
-        runs.append(("opencv greedy", partial(_opencv_greedy, cv2, raw), greedy))
-    if torch:
-        tensors = Raw(*(torch.from_numpy(array) for array in (raw.logits, raw.loc, raw.priors)))
-        runs.append(("torch", partial(_torch_fast, torch, tensors), fast))
-    for name, run, expected in runs:
-        yield Case(task, name, run, partial(_same_boxes, run, expected), raw.logits.nbytes)
+    fast: Runs = {
+        "vidgraph": partial(_ours_fast, raw),
+        "numpy": partial(_numpy_fast, raw),
+        "torch": torch and partial(_torch_fast, torch, Raw(*map(torch.from_numpy, (raw.logits, raw.loc, raw.priors)))),
+    }
+    yield from cases_of(task, fast, partial(_same_boxes, expected=_numpy_fast(raw)), raw.logits.nbytes)
+    greedy: Runs = {
+        "vidgraph greedy": partial(_ours_greedy, raw),
+        "opencv greedy": cv2 and partial(_opencv_greedy, cv2, raw),
+    }
+    yield from cases_of(task, greedy, partial(_same_boxes, expected=_numpy_greedy(raw)), raw.logits.nbytes)
 
 
 def _same_boxes(run: Callable[[], Found], expected: Found) -> None:
@@ -99,10 +97,7 @@ def _numpy_candidates(raw: Raw) -> tuple[NDArray[np.float32], NDArray[np.float32
     softmax = np.exp(raw.logits - raw.logits.max(axis=1, keepdims=True))
     softmax /= softmax.sum(axis=1, keepdims=True)
     rows = np.flatnonzero(softmax[:, 1:].max(axis=1) > MIN_SCORE)
-    loc, priors = raw.loc[rows], raw.priors[rows]
-    centre = priors[:, :2] + loc[:, :2] * np.float32(0.1) * priors[:, 2:]
-    size = priors[:, 2:] * np.exp(loc[:, 2:] * np.float32(0.2))
-    return np.concatenate([centre - size / 2, centre + size / 2], axis=1), softmax[rows, 1:]
+    return numpy_decode(raw.loc[rows], raw.priors[rows]), softmax[rows, 1:]
 
 
 def _numpy_overlaps(boxes: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -143,8 +138,8 @@ def _numpy_greedy(raw: Raw) -> Found:
 def _opencv_greedy(cv2: Any, raw: Raw) -> Found:
     boxes, scores = _numpy_candidates(raw)
     rows, classes = np.nonzero(scores > MIN_SCORE)
-    sides = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1).astype(np.float64)
-    kept = cv2.dnn.NMSBoxesBatched(sides[rows], scores[rows, classes], classes.astype(np.int32), MIN_SCORE, MAX_IOU)
+    sides = corner_and_sides(boxes)[rows]
+    kept = cv2.dnn.NMSBoxesBatched(sides, scores[rows, classes], classes.astype(np.int32), MIN_SCORE, MAX_IOU)
     kept = np.asarray(kept)[:LIMIT]
     return boxes[rows[kept]], classes[kept]
 
@@ -153,10 +148,7 @@ def _torch_fast(torch: Any, raw: Any) -> Found:
     """As the published code writes it."""
     softmax = torch.softmax(raw.logits, dim=1).T[1:]
     keep = softmax.max(dim=0)[0] > MIN_SCORE
-    loc, priors = raw.loc[keep], raw.priors[keep]
-    centre = priors[:, :2] + loc[:, :2] * 0.1 * priors[:, 2:]
-    size = priors[:, 2:] * torch.exp(loc[:, 2:] * 0.2)
-    boxes = torch.cat([centre - size / 2, centre + size / 2], 1)
+    boxes = torch_decode(torch, raw.loc[keep], raw.priors[keep])
     scores, order = softmax[:, keep].sort(1, descending=True)
     scores, order = scores[:, :TOP_K].contiguous(), order[:, :TOP_K].contiguous()
     sorted_boxes = boxes[order]
@@ -176,14 +168,12 @@ def _warp_cases() -> Iterator[Case]:
     random = np.random.default_rng(3)
     feature, scale, bias = random.normal(size=(3, 256, 35, 35)).astype(np.float32)
     flow = random.normal(0, 0.3, (2, 35, 35)).astype(np.float32)
-    run = partial(warp_features, feature, flow, scale=scale, bias=bias)
-    runs: list[tuple[str, Callable[[], Any]]] = [("vidgraph", run)]
-    torch = optional("torch")
-    if torch:
-        tensors = [torch.from_numpy(array) for array in (feature, flow, scale, bias)]
-        runs.append(("torch", partial(_torch_warp, torch, *tensors)))
-    for name, warp in runs:
-        yield Case(task, name, warp, partial(_close, warp, run()), 4 * feature.nbytes + flow.nbytes)
+    ours, torch = partial(warp_features, feature, flow, scale=scale, bias=bias), optional("torch")
+    runs: Runs = {
+        "vidgraph": ours,
+        "torch": torch and partial(_torch_warp, torch, *map(torch.from_numpy, (feature, flow, scale, bias))),
+    }
+    yield from cases_of(task, runs, partial(_close, expected=ours()), 4 * feature.nbytes + flow.nbytes)
 
 
 def _torch_warp(torch: Any, feature: Any, flow: Any, scale: Any, bias: Any) -> Any:

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from ..kernels import label_map
 from ..kernels.label_map.reference import label_map_reference
-from .harness import Case
-from .optional import optional
+from .harness import Case, Runs, cases_of, optional
 
 SIZE = (1080, 1920)
 
@@ -37,14 +36,13 @@ def regions(shape: tuple[int, int, int]) -> NDArray[np.float32]:
 
 
 def _label_cases(task: str, logits: NDArray[np.float32]) -> Iterator[Case]:
-    runs: list[tuple[str, Callable[[], Any]]] = [("vidgraph", partial(_ours, logits))]
     cv2, torch = optional("cv2"), optional("torch")
-    if cv2:
-        runs.append(("opencv", partial(_opencv_labels, cv2, logits)))
-    if torch:
-        runs.append(("torch", partial(_torch_labels, torch, torch.from_numpy(logits))))
-    for name, run in runs:
-        yield Case(task, name, run, partial(_check, run, logits), logits.nbytes + 4 * SIZE[0] * SIZE[1])
+    runs: Runs = {
+        "vidgraph": partial(_ours, logits),
+        "opencv": cv2 and partial(_opencv_labels, cv2, logits),
+        "torch": torch and partial(_torch_labels, torch, torch.from_numpy(logits)),
+    }
+    yield from cases_of(task, runs, partial(_check, logits=logits), logits.nbytes + 4 * SIZE[0] * SIZE[1])
 
 
 def _ours(logits: NDArray[np.float32]) -> NDArray[np.int32]:

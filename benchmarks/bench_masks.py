@@ -16,8 +16,8 @@ from ..kernels.assemble_masks.reference import (
     mask_probabilities_reference,
     resize_reference,
 )
-from .harness import Case
-from .optional import optional
+from ..pipeline.types.masks import Masks
+from .harness import Case, Runs, cases_of, optional
 
 SIZE = (1080, 1920)
 ALPHA = 0.45
@@ -77,14 +77,13 @@ def _letterboxed_case(scene: Scene) -> Case:
 
 def _mask_cases(scene: Scene) -> Iterator[Case]:
     task = f"{len(scene.boxes)} masks of 1920x1080"
-    runs: list[tuple[str, Callable[[], Any]]] = [("vidgraph", partial(_ours, scene))]
     cv2, torch = optional("cv2"), optional("torch")
-    if cv2:
-        runs.append(("opencv", partial(_opencv_masks, cv2, scene)))
-    if torch:
-        runs.append(("torch", partial(_torch_masks, torch, scene)))
-    for name, run in runs:
-        yield Case(task, name, run, partial(_check_masks, run, scene), scene.proto.nbytes)
+    runs: Runs = {
+        "vidgraph": partial(_ours, scene),
+        "opencv": cv2 and partial(_opencv_masks, cv2, scene),
+        "torch": torch and partial(_torch_masks, torch, scene),
+    }
+    yield from cases_of(task, runs, partial(_check_masks, scene=scene), scene.proto.nbytes)
 
 
 def _ours(scene: Scene) -> Any:
@@ -107,17 +106,12 @@ def _full(found: Any, row: int) -> NDArray[np.bool_]:
     if not isinstance(found, tuple):
         return np.asarray(found[row])
     boxes, bits, offsets = found
-    x1, y1, x2, y2 = boxes[row].tolist()
-    packed = bits[offsets[row] : offsets[row + 1]].reshape(y2 - y1, (x2 - x1 + 7) // 8)
-    full = np.zeros(SIZE, np.bool_)
-    full[y1:y2, x1:x2] = np.unpackbits(packed, axis=1, count=x2 - x1)
-    return full
+    return Masks(boxes, bits, offsets, SIZE).full(row)
 
 
-def _edges(scene: Scene, row: int) -> tuple[int, int, int, int]:
-    """The crop in prototype pixels: x1, y1, x2, y2."""
-    low = np.maximum(scene.boxes[row, :2] * np.float32(138) - 1, 0)
-    high = np.minimum(scene.boxes[row, 2:] * np.float32(138) + 1, 138)
+def crop_edges(box: NDArray[np.float32], side: int) -> tuple[int, int, int, int]:
+    """A box in pixels of prototypes of this side and one more on each side, as ours: x1, y1, x2, y2."""
+    low, high = np.maximum(box[:2] - 1, 0), np.minimum(box[2:] + 1, side)
     x1, y1, x2, y2 = np.ceil(np.concatenate([low, high])).astype(int).tolist()
     return x1, y1, x2, y2
 
@@ -127,7 +121,7 @@ def _opencv_masks(cv2: Any, scene: Scene) -> list[NDArray[np.bool_]]:
     maps = (1 / (1 + np.exp(-logits))).reshape(138, 138, -1)
     masks = []
     for row in range(len(scene.boxes)):
-        x1, y1, x2, y2 = _edges(scene, row)
+        x1, y1, x2, y2 = crop_edges(scene.boxes[row] * np.float32(138), 138)
         cropped = np.zeros((138, 138), np.float32)
         cropped[y1:y2, x1:x2] = maps[y1:y2, x1:x2, row]
         masks.append(cv2.resize(cropped, SIZE[::-1], interpolation=cv2.INTER_LINEAR) > 0.5)
@@ -148,19 +142,18 @@ def _torch_masks(torch: Any, scene: Scene) -> Any:
 
 def _overlap_cases(scene: Scene) -> Iterator[Case]:
     task = f"expected overlaps of {len(scene.boxes)} masks"
-    runs: list[tuple[str, Callable[[], Any]]] = [
-        ("vidgraph", partial(expected_mask_iou, scene.proto, scene.coeff, scene.boxes)),
-        ("numpy", partial(_numpy_overlaps, scene)),
-    ]
-    for name, run in runs:
-        yield Case(task, name, run, partial(_check_overlaps, run, scene), scene.proto.nbytes)
+    runs: Runs = {
+        "vidgraph": partial(expected_mask_iou, scene.proto, scene.coeff, scene.boxes),
+        "numpy": partial(_numpy_overlaps, scene),
+    }
+    yield from cases_of(task, runs, partial(_check_overlaps, scene=scene), scene.proto.nbytes)
 
 
 def _numpy_overlaps(scene: Scene) -> list[float]:
     """Box by box."""
     overlaps = []
     for row, coefficients in enumerate(scene.coeff):
-        x1, y1, x2, y2 = _edges(scene, row)
+        x1, y1, x2, y2 = crop_edges(scene.boxes[row] * np.float32(138), 138)
         inside = 1 / (1 + np.exp(-(scene.proto[y1:y2, x1:x2] @ coefficients)))
         mask = inside > 0.5
         pixels, shared = int(mask.sum()), float(inside[mask].sum())
@@ -175,17 +168,14 @@ def _check_overlaps(run: Callable[[], Any], scene: Scene) -> None:
 
 def _overlay_cases(scene: Scene) -> Iterator[Case]:
     task = f"{len(scene.boxes)} masks, drawn on 1920x1080 RGB"
-    expected = _torchless_overlay(scene)
-    frame = scene.frame.copy()
-    runs: list[tuple[str, Callable[[], Any]]] = [("vidgraph", partial(_our_overlay, scene, frame))]
-    cv2, torch = optional("cv2"), optional("torch")
-    if cv2:
-        runs.append(("opencv", partial(_opencv_overlay, cv2, scene)))
-    if torch:
-        runs.append(("torch", partial(_torch_overlay, torch, scene)))
-    for name, run in runs:
-        check = partial(_check_overlay, run, frame, scene, expected)
-        yield Case(task, name, run, check, 2 * scene.frame.nbytes + scene.proto.nbytes)
+    frame, cv2, torch = scene.frame.copy(), optional("cv2"), optional("torch")
+    runs: Runs = {
+        "vidgraph": partial(_our_overlay, scene, frame),
+        "opencv": cv2 and partial(_opencv_overlay, cv2, scene),
+        "torch": torch and partial(_torch_overlay, torch, scene),
+    }
+    check = partial(_check_overlay, frame=frame, scene=scene, expected=_torchless_overlay(scene))
+    yield from cases_of(task, runs, check, 2 * scene.frame.nbytes + scene.proto.nbytes)
 
 
 def _torchless_overlay(scene: Scene) -> NDArray[np.float32]:
@@ -243,13 +233,12 @@ def _planar_cases(scene: Scene) -> Iterator[Case]:
     before = [random.integers(0, 256, (SIZE[0] // part, SIZE[1] // part), np.uint8) for part in (1, 2, 2)]
     planes = [plane.copy() for plane in before]
     expected = _numpy_planar([plane.copy() for plane in before], found, paints)
-    runs: list[tuple[str, Callable[[], Any]]] = [
-        ("vidgraph", partial(_our_planar, planes, found, scene.colors)),
-        ("numpy", partial(_numpy_planar, planes, found, paints)),
-    ]
-    for name, run in runs:
-        check = partial(_check_planar, run, planes, before, expected)
-        yield Case(task, name, run, check, 2 * sum(plane.nbytes for plane in planes))
+    runs: Runs = {
+        "vidgraph": partial(_our_planar, planes, found, scene.colors),
+        "numpy": partial(_numpy_planar, planes, found, paints),
+    }
+    check = partial(_check_planar, planes=planes, before=before, expected=expected)
+    yield from cases_of(task, runs, check, 2 * sum(plane.nbytes for plane in planes))
 
 
 def _paints(colors: NDArray[np.uint8]) -> NDArray[np.uint16]:
@@ -295,16 +284,11 @@ def _rle_cases(scene: Scene) -> Iterator[Case]:
     task = "RLE of 20 masks of 1920x1080"
     found = _ours(scene)
     full = [np.asfortranarray(_full(found, row).view(np.uint8)) for row in range(len(scene.boxes))]
-    expected = [_numpy_rle_length(mask) for mask in full]
-    runs: list[tuple[str, Callable[[], Any]]] = [("vidgraph", partial(_our_rles, *found))]
     coco = optional("pycocotools.mask")
-    if coco:
-        runs.append(("pycocotools", partial(_coco_rles, coco, full)))
-        expected_texts = _coco_rles(coco, full)
-    else:
-        expected_texts = _our_rles(*found)
-    for name, run in runs:
-        yield Case(task, name, run, partial(_check_texts, run, expected_texts, expected), found[1].nbytes)
+    runs: Runs = {"vidgraph": partial(_our_rles, *found), "pycocotools": coco and partial(_coco_rles, coco, full)}
+    texts = _coco_rles(coco, full) if coco else _our_rles(*found)
+    check = partial(_check_texts, expected=texts, runs=[_numpy_rle_length(mask) for mask in full])
+    yield from cases_of(task, runs, check, found[1].nbytes)
 
 
 def _our_rles(boxes: Any, bits: Any, offsets: Any) -> list[str]:

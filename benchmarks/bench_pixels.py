@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..kernels import draw_boxes, preprocess, to_rgb
-from .harness import Case
-from .optional import optional
+from .harness import Case, Runs, cases_of, optional
 
 Planes = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]
 MEAN = (104.0, 117.0, 123.0)
@@ -58,19 +57,14 @@ def _preprocess_cases(planes: Planes) -> Iterator[Case]:
     task = "1080p yuv420p -> float32 [1, 3, 360, 640]"
     expected = _numpy_input(planes)
     moved = sum(plane.nbytes for plane in planes) + expected.nbytes
-    buffer = np.empty((1, 3, *INPUT), np.float32)
-    runs: list[tuple[str, Callable[[], NDArray[Any]]]] = [
-        ("vidgraph", partial(_ours, planes, buffer)),
-        ("numpy", partial(_numpy_input, planes)),
-    ]
     cv2, torch = optional("cv2"), optional("torch")
-    if cv2:
-        stacked = _stacked(planes)
-        runs.append(("opencv", partial(_opencv_input, cv2, stacked)))
-    if torch:
-        runs.append(("torch", partial(_torch_input, torch, planes)))
-    for name, run in runs:
-        yield Case(task, name, run, partial(_near, run, expected), moved)
+    runs: Runs = {
+        "vidgraph": partial(_ours, planes, np.empty((1, 3, *INPUT), np.float32)),
+        "numpy": partial(_numpy_input, planes),
+        "opencv": cv2 and partial(_opencv_input, cv2, _stacked(planes)),
+        "torch": torch and partial(_torch_input, torch, planes),
+    }
+    yield from cases_of(task, runs, partial(_near, expected=expected), moved)
 
 
 def _letterbox_cases(planes: Planes) -> Iterator[Case]:
@@ -144,21 +138,22 @@ def _torch_input(torch: Any, planes: Planes) -> NDArray[np.float32]:
 
 def _rgb_cases(planes: Planes) -> Iterator[Case]:
     task = "1080p yuv420p -> rgb24"
-    full = [planes[0], *(np.repeat(np.repeat(plane, 2, 0), 2, 1) for plane in planes[1:])]
-    expected = np.ascontiguousarray(_numpy_rgb(*full).transpose(1, 2, 0))
     moved = sum(plane.nbytes for plane in planes) + 3 * planes[0].nbytes
 
-    def numpy_rgb() -> NDArray[np.uint8]:
+    def exact() -> NDArray[np.float32]:
         wide = [planes[0], *(np.repeat(np.repeat(plane, 2, 0), 2, 1) for plane in planes[1:])]
-        return (_numpy_rgb(*wide) + 0.5).astype(np.uint8).transpose(1, 2, 0)
+        return _numpy_rgb(*wide)
 
-    ours = partial(to_rgb, planes, "yuv420p", matrix="bt601", full_range=False)
-    runs: list[tuple[str, Callable[[], NDArray[Any]]]] = [("vidgraph", ours), ("numpy", numpy_rgb)]
+    def numpy_rgb() -> NDArray[np.uint8]:
+        return (exact() + 0.5).astype(np.uint8).transpose(1, 2, 0)
+
     cv2 = optional("cv2")
-    if cv2:
-        runs.append(("opencv", partial(cv2.cvtColor, _stacked(planes), cv2.COLOR_YUV2RGB_I420)))
-    for name, run in runs:
-        yield Case(task, name, run, partial(_near, run, expected), moved)
+    runs: Runs = {
+        "vidgraph": partial(to_rgb, planes, "yuv420p", matrix="bt601", full_range=False),
+        "numpy": numpy_rgb,
+        "opencv": cv2 and partial(cv2.cvtColor, _stacked(planes), cv2.COLOR_YUV2RGB_I420),
+    }
+    yield from cases_of(task, runs, partial(_near, expected=exact().transpose(1, 2, 0)), moved)
 
 
 def _draw_cases(planes: Planes) -> Iterator[Case]:
@@ -184,24 +179,18 @@ def _draw_cases(planes: Planes) -> Iterator[Case]:
                 canvas[rows, columns] = 200
         return canvas
 
-    numpy_boxes()
-    expected = canvas.copy()
+    def opencv() -> NDArray[np.uint8]:
+        for x1, y1, x2, y2 in boxes.astype(int).tolist():
+            for low, high in (
+                ((x1, y1), (x2 - 1, y1 + 2)),
+                ((x1, y2 - 3), (x2 - 1, y2 - 1)),
+                ((x1, y1), (x1 + 2, y2 - 1)),
+                ((x2 - 3, y1), (x2 - 1, y2 - 1)),
+            ):
+                cv2.rectangle(canvas, low, high, (200, 200, 200), cv2.FILLED)
+        return canvas
+
+    expected, cv2 = numpy_boxes().copy(), optional("cv2")
     canvas[:] = 0
-    runs: list[tuple[str, Callable[[], NDArray[np.uint8]]]] = [("vidgraph", ours), ("numpy", numpy_boxes)]
-    cv2 = optional("cv2")
-    if cv2:
-
-        def opencv() -> NDArray[np.uint8]:
-            for x1, y1, x2, y2 in boxes.astype(int).tolist():
-                for low, high in (
-                    ((x1, y1), (x2 - 1, y1 + 2)),
-                    ((x1, y2 - 3), (x2 - 1, y2 - 1)),
-                    ((x1, y1), (x1 + 2, y2 - 1)),
-                    ((x2 - 3, y1), (x2 - 1, y2 - 1)),
-                ):
-                    cv2.rectangle(canvas, low, high, (200, 200, 200), cv2.FILLED)
-            return canvas
-
-        runs.append(("opencv", opencv))
-    for name, run in runs:
-        yield Case(task, name, run, partial(_near, run, expected))
+    runs: Runs = {"vidgraph": ours, "numpy": numpy_boxes, "opencv": cv2 and opencv}
+    yield from cases_of(task, runs, partial(_near, expected=expected))

@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..kernels import best_classes
-from .harness import Case
-from .optional import optional
+from .harness import Case, Runs, cases_of, optional
 
 CLASSES = 80
 MIN_SCORE = 0.25
@@ -39,17 +38,14 @@ def random_scores(boxes: int, numbers: int) -> NDArray[np.float32]:
 
 
 def _cases(task: str, scores: NDArray[np.float32], objectness: NDArray[np.float32] | None) -> Iterator[Case]:
-    expected = _numpy(scores, objectness)
-    runs: list[tuple[str, Callable[[], Found]]] = [
-        ("vidgraph", partial(best_classes, scores, min_score=MIN_SCORE, objectness=objectness)),
-        ("numpy", partial(_numpy, scores, objectness)),
-    ]
     torch = optional("torch")
-    if torch:
-        factor = None if objectness is None else torch.from_numpy(objectness)
-        runs.append(("torch", partial(_torch, torch.from_numpy(scores), factor)))
-    for name, run in runs:
-        yield Case(task, name, run, partial(_check, run, expected), 4 * scores.size)
+    factor = None if objectness is None or torch is None else torch.from_numpy(objectness)
+    runs: Runs = {
+        "vidgraph": partial(best_classes, scores, min_score=MIN_SCORE, objectness=objectness),
+        "numpy": partial(_numpy, scores, objectness),
+        "torch": torch and partial(_torch, torch.from_numpy(scores), factor),
+    }
+    yield from cases_of(task, runs, partial(_check, expected=_numpy(scores, objectness)), 4 * scores.size)
 
 
 def _check(run: Callable[[], Found], expected: Found) -> None:

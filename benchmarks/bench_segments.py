@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from ..kernels import draw_segments
 from ..pipeline.types.panoptic import PanopticMap, Segment
-from .harness import Case
-from .optional import optional
+from .harness import Case, Runs, cases_of, optional
 
 FRAME, SEGMENTS, ALPHA = (1080, 1920), 19, 0.45
 
@@ -49,16 +48,13 @@ def _draw_cases(found: PanopticMap) -> Iterator[Case]:
         mixed = under * np.float32(1 - share) + colors[ids] * np.float32(share) + np.float32(0.5)
         return np.asarray(mixed, np.uint8)
 
-    expected = with_numpy()
-    runs: list[tuple[str, Callable[[], NDArray[Any]]]] = [
-        ("vidgraph", partial(ours, np.empty_like(under))),
-        ("numpy", with_numpy),
-    ]
     cv2 = optional("cv2")
-    if cv2:
-        runs.append(("opencv", lambda: cv2.addWeighted(under, 1 - share, colors[ids], share, 0)))
-    for name, run in runs:
-        yield Case(task, name, run, partial(_near, run, expected), 2 * under.nbytes + ids.nbytes)
+    runs: Runs = {
+        "vidgraph": partial(ours, np.empty_like(under)),
+        "numpy": with_numpy,
+        "opencv": cv2 and (lambda: cv2.addWeighted(under, 1 - share, colors[ids], share, 0)),
+    }
+    yield from cases_of(task, runs, partial(_near, expected=with_numpy()), 2 * under.nbytes + ids.nbytes)
 
 
 def _near(run: Callable[[], NDArray[Any]], expected: NDArray[np.uint8]) -> None:
@@ -72,18 +68,13 @@ def _run_cases(found: PanopticMap) -> Iterator[Case]:
     def ours() -> list[str]:
         return [rle["counts"] for rle in found.rles()]
 
-    expected = ours()
-    runs: list[tuple[str, Callable[[], list[str]]]] = [("vidgraph", ours)]
+    def with_tools() -> list[str]:
+        masks = (np.asfortranarray(found.segment_ids == each.id, np.uint8) for each in found.segments)
+        return [tools.encode(mask)["counts"].decode() for mask in masks]
+
     tools = optional("pycocotools.mask")
-    if tools:
-
-        def with_tools() -> list[str]:
-            masks = (np.asfortranarray(found.segment_ids == each.id, np.uint8) for each in found.segments)
-            return [tools.encode(mask)["counts"].decode() for mask in masks]
-
-        runs.append(("pycocotools", with_tools))
-    for name, run in runs:
-        yield Case(task, name, run, partial(_same, run, expected), found.segment_ids.nbytes)
+    runs: Runs = {"vidgraph": ours, "pycocotools": tools and with_tools}
+    yield from cases_of(task, runs, partial(_same, expected=ours()), found.segment_ids.nbytes)
 
 
 def _same(run: Callable[[], list[str]], expected: list[str]) -> None:

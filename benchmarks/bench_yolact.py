@@ -27,8 +27,7 @@ from ..models.model import Model
 from ..models.run import run
 from ..pipeline.execution.threads import ThreadBudget
 from ..pipeline.types.detections import Detections
-from .harness import save
-from .optional import optional
+from .harness import optional, save
 
 if TYPE_CHECKING:
     from .eager_yolact import EagerYolact, Instances

@@ -18,9 +18,8 @@ from ..models.model import Model
 from ..models.resolve import resolve_model
 from ..pipeline.errors import UsageError
 from ..pipeline.limits import MAX_PIXELS
-from ..pipeline.packet import DETECTIONS, Frame, Packet
-from ..pipeline.stage import Stage
-from ..pipeline.types.detections import Detections
+from ..pipeline.packet import DETECTIONS, Packet
+from ..pipeline.stage import through
 from ..pipeline.types.picture import Size
 from ..stages.sources.registry import open_sources
 from .result_difference import ResultDifference
@@ -100,7 +99,7 @@ def compare_engines(
                 if row.output not in worst or row.worst > worst[row.output].worst:
                     worst[row.output] = row
             given.release()
-            found = [_detections(stages, frame) for stages in runs]
+            found = [through(stages, Packet(frame))[-1].get(DETECTIONS) for stages in runs]
             if found[0] is not None and found[1] is not None:
                 results.add(found[0], found[1])
             count += 1
@@ -143,13 +142,6 @@ def _differences(pairs: list[_Pair], image: NDArray[np.float32]) -> Iterator[Dif
             yield replace(row, output=f"{pair.graph}/{row.output}") if len(pairs) > 1 else row
         if pair is not pairs[-1]:
             known |= {name: np.array(array) for name, array in pair.reference.run(given).items()}
-
-
-def _detections(stages: list[Stage], frame: Frame) -> Detections | None:
-    packets = [Packet(frame)]
-    for stage in stages:
-        packets = [out for packet in packets for out in stage.process(packet)]
-    return packets[-1].get(DETECTIONS)
 
 
 def _engine(text: str) -> tuple[str, str]:

@@ -25,9 +25,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..models.yolact_edge.config import CONFIGS, MEAN_RGB, SIZE, STD_RGB, VARIANCES
+from ..models.yolact_edge.flow import resize_to as resize
 from ..models.yolact_edge.priors import priors_of
 from ..pipeline.types.picture import Size
-from .optional import optional
+from .harness import optional
 
 INTERVAL = 5
 """Every fifth frame is a key frame."""
@@ -161,11 +162,6 @@ def refined(spa: nn.Module, lateral: Tensor, levels: list[Tensor]) -> list[Tenso
         F.normalize(level, dim=1)
         answers.append(level + conv(torch.cat([level, lateral], 1)))
     return answers
-
-
-def resize(x: Tensor, like: Tensor) -> Tensor:
-    """To the height and width of ``like``."""
-    return F.interpolate(x, size=like.shape[2:], mode="bilinear", align_corners=False)
 
 
 def network_input(frame: NDArray[np.uint8], size: Size) -> Tensor:

@@ -5,14 +5,24 @@ from __future__ import annotations
 import json
 import statistics
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from ..engines.info import engine_packages
 from ..pipeline.claims import whole_file
 from ..pipeline.environment import environment
+
+
+def optional(name: str) -> Any:
+    """The module, or None where it is not installed: its formulation is then left out of the comparison."""
+    try:
+        return import_module(name)
+    except ImportError:
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +42,19 @@ class Case:
     run: Callable[[], Any]
     check: Callable[[], None]
     bytes_moved: int | None = None
+
+
+Runs = Mapping[str, Callable[[], Any] | None]
+"""Formulations of one task by name; None where the package that one needs is not installed."""
+
+
+def cases_of(
+    task: str, runs: Runs, check: Callable[[Callable[[], Any]], None], bytes_moved: int | None = None
+) -> Iterator[Case]:
+    """A case for each formulation; ``check`` takes what it runs."""
+    for name, run in runs.items():
+        if run is not None:
+            yield Case(task, name, run, partial(check, run), bytes_moved)
 
 
 @dataclass(slots=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..pipeline.types.detections import Detections
+from ..training.evaluation.overlap import box_iou
 
 SAME_OBJECT = 0.5
 """Boxes of one class that overlap by more than this (IoU) are one object."""
@@ -43,7 +43,7 @@ class ResultDifference:
         self.other += len(other)
         free = np.ones(len(other), bool)
         for row in np.argsort(-reference.scores, kind="stable"):
-            overlap = _iou(reference.boxes[row], other.boxes)
+            overlap = box_iou(reference.boxes[row : row + 1], other.boxes)[0]
             overlap[~free | (other.class_ids != reference.class_ids[row])] = 0
             best = int(overlap.argmax()) if len(overlap) else -1
             if best < 0 or overlap[best] <= SAME_OBJECT:
@@ -61,14 +61,3 @@ class ResultDifference:
             f"{text}; their boxes differ by {box.mean():.2f} px (worst {box.max():.1f}), "
             f"their scores by {score.mean():.3f} (worst {score.max():.2f})"
         )
-
-
-def _iou(box: NDArray[np.float32], boxes: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Jaccard index of a box [4] with boxes [N, 4]; 0 where it is not defined."""
-    ours, theirs = box.astype(np.float64), boxes.astype(np.float64)
-    sides = np.minimum(ours[2:], theirs[:, 2:]) - np.maximum(ours[:2], theirs[:, :2])
-    common = sides.clip(min=0).prod(axis=1)
-    areas = (theirs[:, 2:] - theirs[:, :2]).prod(axis=1) + (ours[2:] - ours[:2]).prod()
-    union = areas - common
-    overlap: NDArray[np.float64] = np.divide(common, union, out=np.zeros(len(boxes)), where=union > 0)
-    return overlap

@@ -5,6 +5,8 @@ Attribute names are those of torchvision, which the official state dicts of many
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -41,3 +43,27 @@ def bottlenecks(inputs: int, width: int, count: int, stride: int) -> nn.Sequenti
     """One stage of a ResNet; its first block takes the stride."""
     blocks = (Bottleneck(4 * width, width, 1) for _ in range(count - 1))
     return nn.Sequential(Bottleneck(inputs, width, stride), *blocks)
+
+
+def maps_of(layers: Iterable[nn.Module], x: Tensor) -> list[Tensor]:
+    """What each of ``layers`` makes of what the one before it gives, the first of ``x``."""
+    maps = []
+    for layer in layers:
+        x = layer(x)
+        maps.append(x)
+    return maps
+
+
+def flatten_rows(x: Tensor, row: int) -> Tensor:
+    """[B, anchors * row, H, W] to [B, H * W * anchors, row], in the order (y, x, anchor)."""
+    return x.permute(0, 2, 3, 1).reshape(x.shape[0], -1, row)
+
+
+def he_initialised(network: nn.Module, mode: str) -> Iterator[tuple[str, nn.Conv2d]]:
+    """Every convolution and its name, once it has weights by He's rule (``fan_in`` or ``fan_out``) and no bias."""
+    for name, each in network.named_modules():
+        if isinstance(each, nn.Conv2d):
+            nn.init.kaiming_normal_(each.weight, mode=mode, nonlinearity="relu")
+            if each.bias is not None:
+                nn.init.zeros_(each.bias)
+            yield name, each

@@ -100,10 +100,10 @@ def load_model(
         check_head(row.name, head, given)
         input_size, found = _input_size(row, size), Weights.find(row, resolved.weights)
     else:
-        opened = open_custom(
+        custom, input_size = open_custom(
             resolved.name, resolved.file, size=size, engine=engine, head=head, labels=labels, batch=batch
         )
-        found, input_size, head, row = opened.weights, opened.size, opened.custom.head.kind, opened.weights.row
+        found, head, row = custom, custom.custom.head.kind, custom.row
         check_head(row.name, RAW if head == RAW else None, given)
         given["labels"] = None  # the names of the file's classes are these already
     found.check_precision(precision)

@@ -15,7 +15,7 @@ from ..pipeline.packet import TENSORS, Frame, Key, Packet
 from ..pipeline.results.format import ModelInfo, ResultKeys
 from ..pipeline.results.frame_result import FrameResult
 from ..pipeline.results.result_types import RESULT_TYPES
-from ..pipeline.stage import EndReason, Stage
+from ..pipeline.stage import EndReason, Stage, through
 from ..pipeline.types.picture import Size
 from ..stages.drawing.draw import draw_rgb
 from ..stages.inference.engine_cache import EngineCache
@@ -248,7 +248,6 @@ class Model:
                 self.name, open_one, batch=chosen.batch, requests=chosen.requests, propagation=self.propagation
             )
 
-        chosen = self.engine_choice
         runner = first_that_takes(
             chosen.engine, chosen.device, self.weights.path.name, open_all
         )  # all graphs in one engine
@@ -302,10 +301,7 @@ class ModelStream:
             damaged=given.damaged,
             file=given.file,
         )
-        packets = [Packet(frame)]
-        for stage in self._stages:
-            packets = [out for packet in packets for out in stage.process(packet)]
-        return FrameResult(packets[-1], (self.model.result_keys(),), draw_rgb)
+        return FrameResult(through(self._stages, Packet(frame))[-1], (self.model.result_keys(),), draw_rgb)
 
     def close(self) -> None:
         """Forget the stream."""

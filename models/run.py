@@ -260,8 +260,12 @@ class Run:
 
     def start(self) -> None:
         """Set the frames in motion, in the background; :meth:`join` then waits for the end."""
-        self._prepare(self._graph)
-        self._begin()
+        running = self._prepare(self._graph)
+        try:
+            running.start()
+        except BaseException:
+            self._session.close()
+            raise
 
     def join(self, timeout_s: float | None = None) -> RunStats:
         """Wait for the end of a started run; errors as for :meth:`wait`.
@@ -340,14 +344,6 @@ class Run:
             stage_limit_s=STAGE_LIMIT_S if live else None,
         )
         return self._running
-
-    def _begin(self) -> None:
-        try:
-            if self._running is not None:
-                self._running.start()
-        except BaseException:
-            self._session.close()
-            raise
 
     def _finish(self, running: GraphRun) -> None:
         with suppress(VidgraphError):  # what ended the run was raised before, or nobody waits for it any more

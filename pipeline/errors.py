@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from importlib import import_module
 from typing import Any
 
 from .redaction import one_line, redact as redact
@@ -77,6 +78,18 @@ class MissingExtraError(VidgraphError, ImportError):
     def __init__(self, what: str, extra: str) -> None:
         super().__init__(f"{what} needs an optional package; install it with: pip install 'vidgraph[{extra}]'")
         self.extra = extra
+
+
+def import_extra(module: str, what: str, extra: str) -> Any:
+    """A module of an optional package.
+
+    Raises:
+        MissingExtraError: it is not installed, and ``what`` needs it.
+    """
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise MissingExtraError(what, extra) from error
 
 
 class StageError(VidgraphError):

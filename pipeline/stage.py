@@ -236,6 +236,14 @@ class Sink(Reader, ABC):
         """The stream is over: what was written of it becomes whole. Called on every path."""
 
 
+def through(stages: Iterable[Stage], packet: Packet) -> list[Packet]:
+    """What comes of a packet that goes through all of ``stages``."""
+    packets = [packet]
+    for stage in stages:
+        packets = [out for one in packets for out in stage.process(one)]
+    return packets
+
+
 def created_by(stages: Iterable[Stage]) -> frozenset[Key[Any]]:
     """All keys that ``stages`` create."""
     return frozenset[Key[Any]]().union(*(stage.creates for stage in stages))

@@ -56,9 +56,6 @@ class Augmentation:
         return replace(self, zoom=zoom, light=light, contrast=contrast)
 
 
-NO_AUGMENTATION = Augmentation(flip=0.0, zoom=0.0, light=0.0, contrast=0.0)
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class View:
     """Which part of a frame fills the input, and how it looks.
@@ -107,12 +104,6 @@ def draw_view(random: np.random.Generator, size: Size, how: Augmentation) -> Vie
     shift = random.uniform(-how.light, how.light) + random.uniform(-1, 1, 3) * how.light / 4
     mirrored = bool(random.random() < how.flip)
     return View(tuple(map(float, box)), mirrored, gain.astype(np.float32), shift.astype(np.float32))  # type: ignore[arg-type]
-
-
-def whole_view(size: Size) -> View:
-    """The frame as it is."""
-    one, zero = np.ones(3, np.float32), np.zeros(3, np.float32)
-    return View((0.0, 0.0, float(size[1]), float(size[0])), False, one, zero)
 
 
 def picture(frame: CachedFrame, view: View, form: InputFormat, out: Floats) -> None:

@@ -112,7 +112,7 @@ class FrameCache:
         self.clip, self.index, self.annotated = arrays["clip"], arrays["index"], arrays["annotated"]
         self.object_counts, self.face_counts = arrays["object_counts"], arrays["face_counts"]
         self._has_flow = arrays["has_flow"]
-        self._objects = {name: arrays[name] for name in OBJECT_ARRAYS}
+        self._objects = {name: arrays[name] for name in OBJECT_ARRAYS if name != "hidden"}  # no training asks for it
         self._faces = {name: arrays[name] for name in FACE_ARRAYS}
         self._object_starts, self._face_starts = starts(self.object_counts), starts(self.face_counts)
         self._bit_starts = starts(packed_bytes(self._objects["mask_boxes"]))
@@ -125,20 +125,12 @@ class FrameCache:
         objects = slice(first, last)
         faces = slice(int(self._face_starts[number]), int(self._face_starts[number + 1]))
         edges = self._bit_starts[first : last + 1].tolist()
-        rows, face = self._objects, self._faces
         return CachedFrame(
-            self._frames[number],
-            rows["boxes"][objects],
-            rows["class_ids"][objects],
-            rows["track_ids"][objects],
-            rows["ignored"][objects],
-            rows["mask_boxes"][objects],
-            tuple(self._bits[start:end] for start, end in pairwise(edges)),
-            face["face_boxes"][faces],
-            face["face_points"][faces],
-            face["face_known"][faces],
-            face["faces_ignored"][faces],
-            self._flow[number] if self._has_flow[number] else None,
+            image=self._frames[number],
+            bits=tuple(self._bits[start:end] for start, end in pairwise(edges)),
+            flow=self._flow[number] if self._has_flow[number] else None,
+            **{name: rows[objects] for name, rows in self._objects.items()},
+            **{name: rows[faces] for name, rows in self._faces.items()},
         )
 
     @property

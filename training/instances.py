@@ -2,62 +2,50 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..models.trainable import TrainableFamily
 from ..models.variant import Variant
 from ..pipeline.errors import UsageError
-from ..pipeline.types.picture import Size
-from .batches import InstanceBatch, Layout, PairBatch, instance_batch, pair_batch
-from .frame_cache import FrameCache
+from .batches import InstanceBatch, PairBatch, instance_batch, pair_batch
 from .losses import GIOU, INSIDE, Losses, Weights, flow_loss, instance_losses, match_loss
-from .settings import TrainSettings
 from .targets import MatchRule
-from .tasks import Batch, as_input, augmentation_of
+from .tasks import Batch, Task, as_input
 
 RULE = MatchRule(positive=0.5, negative=0.4)
 """Source: Bolya et al., arXiv:1904.02689, with the official code."""
 
 
-class InstanceTask:
+class InstanceTask(Task):
     """Instances with masks, as of YOLACT and YolactEdge; of video models also what carries features along.
 
     The network has ``look`` (of images; outputs, levels, state), ``semantic`` (of levels) and, with key frames,
     ``follow`` (of images and state), ``backbone`` and ``fpn_phase_1``.
     """
 
-    def __init__(
-        self,
-        row: Variant,
-        family: TrainableFamily,
-        cache: FrameCache,
-        settings: TrainSettings,
-        *,
-        size: Size,
-        network: nn.Module,
-    ) -> None:
-        if settings.stage == "video" and not family.key_frames(row.name):
+    rule = RULE
+
+    def frames(self, row: Variant, family: TrainableFamily) -> NDArray[np.int64]:
+        """Those with objects."""
+        cache = self._cache
+        if self._settings.stage == "video" and not family.key_frames(row.name):
             raise UsageError(f"{row.name} has no graph for frames between key frames; --stage image trains it")
-        self.network, self._cache, self._settings = network, cache, settings
-        self.numbers = np.flatnonzero(cache.annotated & (cache.object_counts > 0))
-        if not len(self.numbers) or not cache.has_masks:
+        numbers = np.flatnonzero(cache.annotated & (cache.object_counts > 0))
+        if not len(numbers) or not cache.has_masks:
             raise UsageError(f"{cache.folder.name} has no objects with masks, which {row.name} is trained on")
-        self.layout = Layout(
-            size,
-            family.input_format(row.name),
-            family.training_layout(row.name, size),
-            replace(RULE, anchors_per_object=settings.anchors_per_object),
-            classes=len(family.class_names(row.name)),
-        )
-        self._augmentation = augmentation_of(row, size, settings)
+        return numbers
+
+    @cached_property
+    def _weights(self) -> Weights:
+        settings = self._settings
         giou, fit = GIOU if settings.box_loss == "giou" else None, settings.score_target == "iou"
-        self._weights = Weights(flow=settings.flow, match=settings.feature_loss, inside=INSIDE, giou=giou, fit=fit)
+        return Weights(flow=settings.flow, match=settings.feature_loss, inside=INSIDE, giou=giou, fit=fit)
 
     def batch(self, numbers: NDArray[np.int64], random: np.random.Generator) -> Batch:
         """See :class:`Task`."""

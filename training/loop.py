@@ -18,13 +18,10 @@ from torch import Tensor, nn
 
 from ..pipeline.errors import CheckpointError, VidgraphError
 from .data_parallel import WorkerGroup
-from .muon import Muon
+from .muon import Muon, decaying
 from .settings import TrainSettings
 from .state import Average, TrainingLog, save_checkpoint
 from .tasks import Batch, Task
-
-LOWEST_GROUP = 2
-"""Weights with fewer dimensions (norms, biases) do not decay."""
 
 
 class DivergedError(VidgraphError):
@@ -244,16 +241,10 @@ def prepare(network: nn.Module, settings: TrainSettings) -> None:
 
 def make_optimizer(network: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:
     """What changes the weights; only convolutions decay."""
-    trained = [each for each in network.parameters() if each.requires_grad]
-    groups = [
-        {
-            "params": [each for each in trained if each.ndim >= LOWEST_GROUP],
-            "weight_decay": settings.applied_weight_decay,
-        },
-        {"params": [each for each in trained if each.ndim < LOWEST_GROUP], "weight_decay": 0.0},
-    ]
     if settings.optimizer == "muon":
         return Muon(network, settings.peak_lr, settings.applied_weight_decay)
+    trained = [each for each in network.parameters() if each.requires_grad]
+    groups = decaying(trained, settings.applied_weight_decay)
     if settings.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=settings.peak_lr, momentum=0.9)
     return torch.optim.AdamW(groups, lr=settings.peak_lr)

@@ -36,11 +36,8 @@ class Muon(AdamW):
         hidden = {id(each.weight) for each in network.modules() if isinstance(each, nn.Conv2d) and _is_hidden(each)}
         trained = [each for each in network.parameters() if each.requires_grad]
         others = [each for each in trained if id(each) not in hidden]
-        groups: list[dict[str, Any]] = [
-            {"params": [each for each in others if each.ndim >= 2], "weight_decay": decay},
-            {"params": [each for each in others if each.ndim < 2], "weight_decay": 0.0},
-            {"params": [each for each in trained if id(each) in hidden], "weight_decay": decay, "factor": FACTOR},
-        ]
+        convolutions = [each for each in trained if id(each) in hidden]
+        groups = [*decaying(others, decay), {"params": convolutions, "weight_decay": decay, "factor": FACTOR}]
         super().__init__([group for group in groups if group["params"]], lr=rate)
 
     def step(self, closure: Any = None) -> None:
@@ -66,6 +63,14 @@ class Muon(AdamW):
         weight.mul_(1 - rate * decay)
         weight.add_(orthogonal(ahead).reshape(weight.shape), alpha=-rate * longer)
         weight.grad = None
+
+
+def decaying(weights: list[nn.Parameter], decay: float) -> list[dict[str, Any]]:
+    """Two groups for an optimizer: weights that decay, and those of fewer than two dimensions (norms, biases)."""
+    return [
+        {"params": [each for each in weights if each.ndim >= 2], "weight_decay": decay},
+        {"params": [each for each in weights if each.ndim < 2], "weight_decay": 0.0},
+    ]
 
 
 def orthogonal(matrix: Tensor) -> Tensor:

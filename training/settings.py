@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from ..pipeline.errors import UsageError
 from ..pipeline.execution.threads import available_cores
@@ -87,18 +87,17 @@ class TrainSettings:
     augmentation: Augmentation = field(default_factory=Augmentation)
 
     def __post_init__(self) -> None:
-        if self.optimizer not in OPTIMIZERS:
-            raise UsageError(f"optimizer must be {' or '.join(OPTIMIZERS)}, got {self.optimizer!r}")
-        if self.box_loss not in BOX_LOSSES:
-            raise UsageError(f"box_loss must be {' or '.join(BOX_LOSSES)}, got {self.box_loss!r}")
-        if self.score_target not in SCORE_TARGETS:
-            raise UsageError(f"score_target must be {' or '.join(SCORE_TARGETS)}, got {self.score_target!r}")
-        if self.precision not in PRECISIONS:
-            raise UsageError(f"precision of training must be {' or '.join(PRECISIONS)}, got {self.precision!r}")
+        for what, value, known in (
+            ("optimizer", self.optimizer, OPTIMIZERS),
+            ("box_loss", self.box_loss, BOX_LOSSES),
+            ("score_target", self.score_target, SCORE_TARGETS),
+            ("precision of training", self.precision, PRECISIONS),
+            ("stage", self.stage, get_args(Stage)),
+        ):
+            if value not in known:
+                raise UsageError(f"{what} must be {' or '.join(known)}, got {value!r}")
         if not 0.0 <= self.augment <= 1.0:
             raise UsageError(f"augment must be between 0 and 1, got {self.augment}")
-        if self.stage not in ("image", "video"):
-            raise UsageError(f"stage must be image or video, got {self.stage!r}")
         if self.steps is None and self.hours is None:
             object.__setattr__(self, "steps", DEFAULT_STEPS)
         if self.processes == 0:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import replace
 from importlib import import_module
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from .batches import Layout
 from .frame_cache import FrameCache
 from .losses import Losses
 from .settings import TrainSettings
+from .targets import MatchRule
 
 Batch = Any
 
@@ -28,22 +30,52 @@ TASKS = {"instances": ".instances:InstanceTask", "faces": ".faces:FaceTask"}
 """Kinds of training, as the rows of models name them: module and class."""
 
 
-class Task(Protocol):
+class Task(ABC):
     """One kind of training.
 
     Attributes:
+        rule: how anchors are given objects.
         network: what is trained, on its device.
         layout: of its inputs and outputs.
         numbers: int64, the frames of the cache that are trained on.
     """
 
-    network: nn.Module
-    layout: Layout
-    numbers: NDArray[np.int64]
+    rule: MatchRule
 
+    def __init__(
+        self,
+        row: Variant,
+        family: TrainableFamily,
+        cache: FrameCache,
+        settings: TrainSettings,
+        *,
+        size: Size,
+        network: nn.Module,
+    ) -> None:
+        self.network, self._cache, self._settings = network, cache, settings
+        self.numbers = self.frames(row, family)
+        self.layout = Layout(
+            size,
+            family.input_format(row.name),
+            family.training_layout(row.name, size),
+            replace(self.rule, anchors_per_object=settings.anchors_per_object),
+            classes=len(family.class_names(row.name)),
+        )
+        self._augmentation = augmentation_of(row, size, settings)
+
+    @abstractmethod
+    def frames(self, row: Variant, family: TrainableFamily) -> NDArray[np.int64]:
+        """The numbers of the frames that are trained on.
+
+        Raises:
+            UsageError: the data set has nothing for it, or there is no such training.
+        """
+
+    @abstractmethod
     def batch(self, numbers: NDArray[np.int64], random: np.random.Generator) -> Batch:
         """What is learnt from these frames."""
 
+    @abstractmethod
     def losses(self, batch: Batch) -> Losses:
         """The parts of the loss, weighted; keeps what the backward pass needs."""
 

@@ -67,18 +67,13 @@ def find_image_input(path: Path, info: OnnxInfo, about: InputDescription) -> Ima
         candidates = [each for each in candidates if each.name == about.name]
         if not candidates:
             raise CheckpointError(f"{path} has no input {about.name!r}; it has {_list(info.inputs)}")
-    if len(candidates) != 1:
-        unknown = _list(candidates[1:] or info.inputs)
+    rest = [each for each in info.inputs if each not in others and each not in candidates[:1]]
+    if rest or not candidates:
+        unknown = _list(rest or info.inputs)
         raise CheckpointError(
             f"{path} takes more than a picture: nothing is known of its input {unknown}; export it without"
         )
-    (given,) = candidates
-    rest = [each for each in info.inputs if each not in others and each is not given]
-    if rest:
-        raise CheckpointError(
-            f"{path} takes more than a picture: nothing is known of its input {_list(rest)}; export it without"
-        )
-    return _image_input(path, given, about, others)
+    return _image_input(path, candidates[0], about, others)
 
 
 def _image_input(path: Path, given: TensorInfo, about: InputDescription, others: tuple[TensorInfo, ...]) -> ImageInput:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -23,19 +22,6 @@ from .static_shapes import with_static_shapes
 LOG = logging.getLogger("vidgraph")
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """A custom ONNX model as :class:`..model.Model` takes it."""
-
-    weights: CustomWeights
-    size: InputSize
-
-    @property
-    def custom(self) -> CustomNetwork:
-        """What was found out about it."""
-        return self.weights.custom
-
-
 def open_custom(
     name: str,
     path: Path,
@@ -45,8 +31,11 @@ def open_custom(
     head: str | None = None,
     labels: Sequence[str] | str | os.PathLike[str] | None = None,
     batch: int = 1,
-) -> Opened:
+) -> tuple[CustomWeights, InputSize]:
     """Inspect a model; what had to be assumed about it is logged as a warning.
+
+    Returns:
+        its weights and how frames lie in its input, as :class:`..model.Model` takes them.
 
     Raises:
         UsageError, CheckpointError, EngineError: see :func:`.inspect.inspect_model`.
@@ -58,7 +47,7 @@ def open_custom(
         _check_outputs(custom, batch, engine)
     for what in _warnings(custom, asked=head is not None):
         _warn_once(path, what)
-    return Opened(CustomWeights.of(name, custom, engine), placement(custom.about.input, custom.size))
+    return CustomWeights.of(name, custom, engine), placement(custom.about.input, custom.size)
 
 
 def _warnings(custom: CustomNetwork, *, asked: bool) -> Iterator[str]:

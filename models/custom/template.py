@@ -101,15 +101,14 @@ def known_values(given: InspectedFile) -> dict[str, Any]:
         values["classes"] = given.class_names or None
         for key in ("boxes", "scores", "objectness", "background"):
             values[key] = values[key] if values[key] is not None else _of_head(given, key)
-        values["boxes_unit"] = values["boxes_unit"] or _of_head(given, "unit")
+        values["boxes_unit"] = values["boxes_unit"] or _of_head(given, "boxes_unit", "unit")
     return {key: value for key, value in values.items() if value is not None}
 
 
-def _of_head(given: CustomNetwork, name: str) -> Any:
-    """What the head itself says of ``name``, where that is a value of the key."""
-    value = getattr(given.head, name, None)
-    rows = {"unit": "boxes_unit"}
-    row = next(row for row in KEYS if row.key == rows.get(name, name))
+def _of_head(given: CustomNetwork, key: str, name: str | None = None) -> Any:
+    """What the head itself has as ``name`` (None: as ``key``), where that is a value of the key."""
+    value = getattr(given.head, name or key, None)
+    row = next(row for row in KEYS if row.key == key)
     try:
         row.read(value, given.path.parent)
     except (ValueError, VidgraphError):
@@ -150,12 +149,8 @@ def _matters(row: KeyRow, given: InspectedFile) -> bool:
 
 
 def _tables() -> Iterable[tuple[str, list[KeyRow]]]:
-    top = [row for row in KEYS if "." not in row.key]
-    return (
-        ("", top),
-        ("input", [row for row in KEYS if row.key.startswith("input.")]),
-        ("outputs", [row for row in KEYS if row.key.startswith("outputs.")]),
-    )
+    for table in ("", "input", "outputs"):
+        yield table, [row for row in KEYS if row.key.rpartition(".")[0] == table]
 
 
 def _line(row: KeyRow, known: dict[str, Any], given: InspectedFile) -> str:
@@ -164,10 +159,10 @@ def _line(row: KeyRow, known: dict[str, Any], given: InspectedFile) -> str:
         outputs = " or ".join(f'"{spec.name}"' for spec in given.outputs)
         return f"{MARK} {name} = {outputs if row.key.startswith('outputs.') else row.wanted}"
     value = f"{name} = {_toml(row, known[row.key])}"
-    source = given.about.sources.get(row.field, "the network")
+    source = given.about.sources.get(row.key, "the network")
     if isinstance(given, CustomNetwork) and source == ASSUMED.format(given.head.kind):
         return f"{MARK} {value}  # {source}; else {row.wanted}"
-    if row.key == "classes" and row.field not in given.about.sources:
+    if row.key == "classes" and row.key not in given.about.sources:
         return f"{MARK} {value}  # numbered; {row.wanted}"
     return f"{value}  # {source}"
 

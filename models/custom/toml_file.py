@@ -35,42 +35,55 @@ _DEEP = re.compile(rf"(?<![^\s.=\[\]{{}},])(?:[^\s.=\[\]{{}},]*\.){{{_DEEPEST}}}
 
 @dataclass(frozen=True, slots=True)
 class KeyRow:
-    """One key: ``field`` of the description, what it may be (for people), how it is read."""
+    """One key, the name of a field of the description too: what it may be (for people), how it is read."""
 
     key: str
-    field: str
     wanted: str
     read: Reader
 
 
-def _one_of(*choices: str) -> tuple[str, Reader]:
+def _reader(fits: Callable[[Any], bool], made: Callable[[Any], Any] = lambda value: value) -> Reader:
+    """Reads values that ``fits`` takes, as ``made`` makes them."""
+
     def read(value: Any, toml: Path) -> Any:
-        if value not in choices:
+        if not fits(value):
             raise ValueError
-        return value
+        return made(value)
 
-    return " or ".join(f'"{each}"' for each in choices), read
-
-
-def _truth(value: Any, toml: Path) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError
-    return value
+    return read
 
 
-def _string(value: Any, toml: Path) -> str:
-    if not isinstance(value, str) or not value:
-        raise ValueError
-    return value
+def _list_of(fits: Callable[[Any], bool], made: Callable[[Any], Any] = tuple, count: int | None = None) -> Reader:
+    """Reads lists of ``count`` values (None: one or more) that ``fits`` takes, as ``made`` makes them."""
+
+    def fitting(value: Any) -> bool:
+        if not isinstance(value, list) or len(value) < 1 or count not in (None, len(value)):
+            return False
+        return all(map(fits, value))
+
+    return _reader(fitting, made)
 
 
-def _strings(value: Any, toml: Path) -> tuple[str, ...]:
-    if not isinstance(value, list) or not value or not all(isinstance(each, str) for each in value):
-        raise ValueError
-    return tuple(value)
+def _one_of(*choices: str) -> tuple[str, Reader]:
+    return " or ".join(f'"{each}"' for each in choices), _reader(lambda value: value in choices)
 
 
-def _names(value: Any, toml: Path) -> tuple[str, ...]:
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float)
+
+
+_truth = _reader(lambda value: isinstance(value, bool))
+_string = _reader(lambda value: isinstance(value, str) and value != "")
+_strings = _list_of(lambda each: isinstance(each, str))
+_share = _reader(lambda value: _is_number(value) and 0 < value <= 1, float)
+_whole_numbers = _list_of(lambda each: type(each) is int and each > 0)
+_lists = _list_of(
+    lambda row: isinstance(row, list) and row != [] and all(_is_number(each) and 0 < each < 1e6 for each in row),
+    made=lambda rows: tuple(tuple(map(float, row)) for row in rows),
+)
+
+
+def _names(value: Any, toml: Path) -> Any:
     """A list, or a file of names."""
     if not isinstance(value, str):
         return _strings(value, toml)
@@ -100,20 +113,10 @@ def _size(value: Any, toml: Path) -> tuple[int, int]:
 
 
 def _numbers(count: int, low: float, high: float, kind: type = float) -> Reader:
-    def read(value: Any, toml: Path) -> tuple[Any, ...]:
-        wanted = (int,) if kind is int else (int, float)
-        fits = isinstance(value, list) and len(value) == count
-        if not fits or not all(type(each) in wanted and low <= each <= high for each in value):
-            raise ValueError
-        return tuple(kind(each) for each in value)
-
-    return read
-
-
-def _share(value: Any, toml: Path) -> float:
-    if type(value) not in (int, float) or not 0 < value <= 1:
-        raise ValueError
-    return float(value)
+    wanted = (int,) if kind is int else (int, float)
+    return _list_of(
+        lambda each: type(each) in wanted and low <= each <= high, lambda values: tuple(map(kind, values)), count
+    )
 
 
 def _file(value: Any, toml: Path) -> Path:
@@ -123,48 +126,32 @@ def _file(value: Any, toml: Path) -> Path:
     return path
 
 
-def _whole_numbers(value: Any, toml: Path) -> tuple[int, ...]:
-    if not isinstance(value, list) or not value or not all(type(each) is int and each > 0 for each in value):
-        raise ValueError
-    return tuple(value)
-
-
-def _lists(value: Any, toml: Path) -> tuple[tuple[float, ...], ...]:
-    if not isinstance(value, list) or not value:
-        raise ValueError
-    if not all(isinstance(row, list) and row for row in value):
-        raise ValueError
-    if not all(type(each) in (int, float) and 0 < each < 1e6 for row in value for each in row):
-        raise ValueError
-    return tuple(tuple(float(each) for each in row) for row in value)
-
-
 KEYS: tuple[KeyRow, ...] = (
-    KeyRow("head", "head", *_one_of(*HEADS)),
-    KeyRow("classes", "classes", 'a list of names, or a file such as "names.txt" with one a line', _names),
-    KeyRow("task", "task", *_one_of(*OF_TASK)),
-    KeyRow("boxes", "boxes", *_one_of(*BOXES)),
-    KeyRow("boxes_unit", "boxes_unit", *_one_of(*UNITS)),
-    KeyRow("scores", "scores", *_one_of(*SCORES)),
-    KeyRow("objectness", "objectness", "true or false", _truth),
-    KeyRow("background", "background", *_one_of(*BACKGROUNDS)),
-    KeyRow("end_to_end", "end_to_end", "true or false", _truth),
-    KeyRow("points", "points", "[points, values of each] such as [17, 3]", _numbers(2, 1, 10000, int)),
-    KeyRow("point_names", "point_names", "a list of names", _strings),
-    KeyRow("variances", "variances", "[of centres, of sizes] such as [0.1, 0.2]", _numbers(2, 1e-6, 1e6)),
-    KeyRow("priors", "priors", 'a file such as "priors.npy": float32 [A, 4], cx cy w h from 0 to 1', _file),
-    KeyRow("prior_strides", "prior_strides", "a list such as [8, 16, 32]", _whole_numbers),
-    KeyRow("prior_sizes", "prior_sizes", "for each stride the sides in pixels such as [[16, 32], [64, 128]]", _lists),
-    KeyRow("input.name", "input.name", "the name of the input that takes the picture", _string),
-    KeyRow("input.size", "input.size", '"WIDTHxHEIGHT" such as "640x384"', _size),
-    KeyRow("input.layout", "input.layout", *_one_of(*LAYOUTS)),
-    KeyRow("input.color", "input.color", *_one_of(*COLORS)),
-    KeyRow("input.mean", "input.mean", "three numbers from 0 to 255, in the order of color", _numbers(3, -1e6, 1e6)),
-    KeyRow("input.std", "input.std", "three numbers from 0 to 255, in the order of color", _numbers(3, 1e-6, 1e6)),
-    KeyRow("input.fit", "input.fit", *_one_of(*FITS)),
-    KeyRow("input.pad", "input.pad", "red, green, blue from 0 to 255", _numbers(3, 0, 255, int)),
-    KeyRow("input.crop", "input.crop", "a share above 0, at most 1", _share),
-    *(KeyRow(f"outputs.{role}", f"outputs.{role}", "the name of an output", _string) for role in ROLES),
+    KeyRow("head", *_one_of(*HEADS)),
+    KeyRow("classes", 'a list of names, or a file such as "names.txt" with one a line', _names),
+    KeyRow("task", *_one_of(*OF_TASK)),
+    KeyRow("boxes", *_one_of(*BOXES)),
+    KeyRow("boxes_unit", *_one_of(*UNITS)),
+    KeyRow("scores", *_one_of(*SCORES)),
+    KeyRow("objectness", "true or false", _truth),
+    KeyRow("background", *_one_of(*BACKGROUNDS)),
+    KeyRow("end_to_end", "true or false", _truth),
+    KeyRow("points", "[points, values of each] such as [17, 3]", _numbers(2, 1, 10000, int)),
+    KeyRow("point_names", "a list of names", _strings),
+    KeyRow("variances", "[of centres, of sizes] such as [0.1, 0.2]", _numbers(2, 1e-6, 1e6)),
+    KeyRow("priors", 'a file such as "priors.npy": float32 [A, 4], cx cy w h from 0 to 1', _file),
+    KeyRow("prior_strides", "a list such as [8, 16, 32]", _whole_numbers),
+    KeyRow("prior_sizes", "for each stride the sides in pixels such as [[16, 32], [64, 128]]", _lists),
+    KeyRow("input.name", "the name of the input that takes the picture", _string),
+    KeyRow("input.size", '"WIDTHxHEIGHT" such as "640x384"', _size),
+    KeyRow("input.layout", *_one_of(*LAYOUTS)),
+    KeyRow("input.color", *_one_of(*COLORS)),
+    KeyRow("input.mean", "three numbers from 0 to 255, in the order of color", _numbers(3, -1e6, 1e6)),
+    KeyRow("input.std", "three numbers from 0 to 255, in the order of color", _numbers(3, 1e-6, 1e6)),
+    KeyRow("input.fit", *_one_of(*FITS)),
+    KeyRow("input.pad", "red, green, blue from 0 to 255", _numbers(3, 0, 255, int)),
+    KeyRow("input.crop", "a share above 0, at most 1", _share),
+    *(KeyRow(f"outputs.{role}", "the name of an output", _string) for role in ROLES),
 )
 """Every key, in the order of the template; ``input.size`` is ``size`` in the table ``[input]``."""
 
@@ -200,7 +187,7 @@ def from_toml(path: Path) -> Description:
         if key.startswith("outputs."):
             outputs[key.removeprefix("outputs.")] = read
         else:
-            known[row.field] = read
+            known[key] = read
     return from_one_source(path.name, known | {"outputs": outputs or None})
 
 

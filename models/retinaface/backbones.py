@@ -5,11 +5,14 @@ Attribute names are those of the official state dicts.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..layers import bottlenecks, conv_norm
+from ..layers import bottlenecks, conv_norm, flatten_rows, maps_of
 
 
 def activation(slope: float) -> nn.Module:
@@ -22,7 +25,7 @@ def conv_block(inputs: int, outputs: int, kernel: int, *, stride: int = 1, slope
     return nn.Sequential(*conv_norm(inputs, outputs, kernel, stride=stride), activation(slope))
 
 
-def separable_block(inputs: int, outputs: int, *, stride: int = 1, slope: float) -> nn.Sequential:
+def separable_block(inputs: int, outputs: int, stride: int = 1, *, slope: float) -> nn.Sequential:
     """Depthwise 3x3, then 1x1, each with norm and activation.
 
     Source: Howard et al., MobileNets, arXiv:1704.04861.
@@ -40,10 +43,7 @@ class MobileNetQuarter(nn.Module):
 
     def __init__(self, slope: float) -> None:
         super().__init__()
-
-        def separable(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
-            return separable_block(inputs, outputs, stride=stride, slope=slope)
-
+        separable = partial(separable_block, slope=slope)
         self.stage1 = nn.Sequential(
             conv_block(3, 8, 3, stride=2, slope=slope),
             separable(8, 16),
@@ -57,9 +57,8 @@ class MobileNetQuarter(nn.Module):
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Maps at stride 8, 16 and 32."""
-        at_8 = self.stage1(image)
-        at_16 = self.stage2(at_8)
-        return at_8, at_16, self.stage3(at_16)
+        at_8, at_16, at_32 = maps_of((self.stage1, self.stage2, self.stage3), image)
+        return at_8, at_16, at_32
 
 
 class ResNet50(nn.Module):
@@ -86,14 +85,16 @@ def upsample_to(x: Tensor, like: Tensor) -> Tensor:
     return F.interpolate(x, size=like.shape[2:], mode="nearest")
 
 
-def flatten_rows(x: Tensor, row: int) -> Tensor:
-    """[B, anchors * row, H, W] to [B, H * W * anchors, row], in the order (y, x, anchor)."""
-    return x.permute(0, 2, 3, 1).reshape(x.shape[0], -1, row)
+Heads = Iterable[nn.Module]
+"""One for each level."""
 
 
-def outputs_of(boxes: list[Tensor], classes: list[Tensor], points: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-    """From the head maps of every level: loc [B, N, 4], conf [B, N, 2] (softmax), landm [B, N, 10]."""
-    loc = torch.cat([flatten_rows(x, 4) for x in boxes], 1)
-    conf = torch.cat([flatten_rows(x, 2) for x in classes], 1)
-    landm = torch.cat([flatten_rows(x, 10) for x in points], 1)
+def outputs_of(
+    features: Iterable[Tensor], boxes: Heads, classes: Heads, points: Heads
+) -> tuple[Tensor, Tensor, Tensor]:
+    """From the features of every level: loc [B, N, 4], conf [B, N, 2] (softmax), landm [B, N, 10]."""
+    maps = [[head(x) for head, x in zip(heads, features, strict=True)] for heads in (boxes, classes, points)]
+    loc, conf, landm = (
+        torch.cat([flatten_rows(x, row) for x in levels], 1) for levels, row in zip(maps, (4, 2, 10), strict=True)
+    )
     return loc, conf.softmax(-1), landm

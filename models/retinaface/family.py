@@ -12,7 +12,7 @@ from ..formats import GraphShape, InputFormat, OutputSelector
 from ..options import PostprocessOptions
 from ..trainable import TrainableFamily, TrainingLayout
 from .config import CLASS_NAMES, CONFIGS, MEAN_BGR, POINT_NAMES
-from .postprocess import DecodeFaces, SelectCandidates, priors_of
+from .postprocess import MIN_SCORE, DecodeFaces, SelectCandidates, priors_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -60,7 +60,7 @@ class RetinaFaceFamily(TrainableFamily):
 
     def select_outputs(self, name: str, choices: PostprocessOptions) -> OutputSelector:
         """The rows that score enough, best first."""
-        return SelectCandidates.of(choices)
+        return SelectCandidates(MIN_SCORE if choices.min_score is None else choices.min_score)
 
     def postprocess(
         self, name: str, choices: PostprocessOptions, *, raw: Key[RawOutputs], keys: ResultKeys, stage_name: str

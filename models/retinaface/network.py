@@ -10,6 +10,7 @@ biubug6/Face-Detector-1MB-with-landmark (both MIT) for the names and the widths.
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
 from math import log
 
@@ -17,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..layers import conv_norm
+from ..layers import conv_norm, he_initialised
 from .backbones import (
     MobileNetQuarter,
     ResNet50,
@@ -119,11 +120,7 @@ class PyramidFace(nn.Module):
         """See the module."""
         levels = self.fpn(*self.body(image))
         features = [ssh(level) for ssh, level in zip((self.ssh1, self.ssh2, self.ssh3), levels, strict=True)]
-        boxes, classes, points = (
-            [head(feature) for head, feature in zip(heads, features, strict=True)]
-            for heads in (self.BboxHead, self.ClassHead, self.LandmarkHead)
-        )
-        return outputs_of(boxes, classes, points)
+        return outputs_of(features, self.BboxHead, self.ClassHead, self.LandmarkHead)
 
 
 class NormedConv(nn.Module):
@@ -181,10 +178,7 @@ class SsdFace(nn.Module):
 
     def __init__(self, config: RetinaFaceConfig, conv8: nn.Module) -> None:
         super().__init__()
-
-        def separable(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
-            return separable_block(inputs, outputs, stride=stride, slope=config.leaky_slope)
-
+        separable = partial(separable_block, slope=config.leaky_slope)
         self.conv1 = conv_block(3, 16, 3, stride=2, slope=config.leaky_slope)
         self.conv2, self.conv3, self.conv4 = separable(16, 32), separable(32, 32, 2), separable(32, 32)
         self.conv5, self.conv6, self.conv7 = separable(32, 64, 2), separable(64, 64), separable(64, 64)
@@ -209,22 +203,12 @@ class SsdFace(nn.Module):
         at_8 = self.conv8(self.conv7(self.conv6(self.conv5(x))))
         at_16 = self.conv11(self.conv10(self.conv9(at_8)))
         at_32 = self.conv13(self.conv12(at_16))
-        features = (at_8, at_16, at_32, self.conv14(at_32))
-        boxes, classes, points = (
-            [head(feature) for head, feature in zip(heads, features, strict=True)]
-            for heads in (self.loc, self.conf, self.landm)
-        )
-        return outputs_of(boxes, classes, points)
+        return outputs_of((at_8, at_16, at_32, self.conv14(at_32)), self.loc, self.conf, self.landm)
 
 
 def start_from(network: nn.Module) -> None:
     """Sensible weights to start training from, in place: He initialisation; nearly every anchor says: no face."""
-    for name, each in network.named_modules():
-        if not isinstance(each, nn.Conv2d):
-            continue
-        nn.init.kaiming_normal_(each.weight, mode="fan_out", nonlinearity="relu")
-        if each.bias is not None:
-            nn.init.zeros_(each.bias)
+    for name, each in he_initialised(network, "fan_out"):
         head = name.startswith(("ClassHead", "BboxHead", "LandmarkHead", "loc.", "conf.", "landm."))
         if head and each.groups == 1:
             nn.init.normal_(each.weight, std=0.01)

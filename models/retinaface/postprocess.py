@@ -43,16 +43,10 @@ class SelectCandidates:
     """
 
     min_score: float = MIN_SCORE
-    limit: int = MAX_CANDIDATES
-
-    @classmethod
-    def of(cls, choices: PostprocessOptions) -> SelectCandidates:
-        """With the caller's choices."""
-        return cls(MIN_SCORE if choices.min_score is None else choices.min_score)
 
     def __call__(self, outputs: Mapping[str, NDArray[Any]]) -> Arrays:
         face = np.ascontiguousarray(outputs["conf"][0, :, 1])
-        index = top_scores(face, min_score=self.min_score, limit=self.limit)
+        index = top_scores(face, min_score=self.min_score, limit=MAX_CANDIDATES)
         loc, landm = (outputs[name][0][index] for name in ("loc", "landm"))
         return {"index": index, "scores": face[index], "loc": loc, "landm": landm}
 

@@ -40,38 +40,29 @@ _OFFICIAL = Protocol(
     {"min_score": 0.02, "nms_iou": 0.4, "max_detections": 5000},
 )
 _row = partial(Variant, folder="retinaface", task="faces with five points", protocol=_OFFICIAL, training="faces")
+_published = partial(_row, licence="MIT", verified=True)
+_wider_row = partial(_published, source=_RETINAFACE, trained_on="WIDER FACE")
+_1mb_row = partial(_published, source=_1MB, trained_on="WIDER FACE, at 300 pixels")
 
 VARIANTS = (
-    _row(
+    _wider_row(
         name="retinaface",
         aliases=("retinaface-mobilenet", "retinaface-mobilenet0.25"),
-        source=_RETINAFACE,
-        licence="MIT",
-        trained_on="WIDER FACE",
         weights=(WeightsFile("mobilenet0.25_Final.pth", None, None),),
-        verified=True,
         verification="raw outputs, decode and detections, with real weights",
         published=_wider(0.9070, 0.8816, 0.7382),
     ),
-    _row(
+    _wider_row(
         name="retinaface-resnet50",
         aliases=("retinaface-r50",),
-        source=_RETINAFACE,
-        licence="MIT",
-        trained_on="WIDER FACE",
         weights=(WeightsFile("Resnet50_Final.pth", None, None),),
-        verified=True,
         verification="raw outputs, decode and detections, with random weights",
         published=_wider(0.9548, 0.9404, 0.8443),
     ),
-    _row(
+    _1mb_row(
         name="retinaface-1mb",
         aliases=("retinaface-mobilenet-1mb",),
-        source=_1MB,
-        licence="MIT",
-        trained_on="WIDER FACE, at 300 pixels",
         weights=_pinned("mobilenet0.25_Final.pth", "ed6fa7d45a5179f03cb5ce82c73b0c6711372968e53782e88395acee88d319e1"),
-        verified=True,
         verification="raw outputs, decode and detections, with real weights",
     ),
     _row(
@@ -84,24 +75,16 @@ VARIANTS = (
         verified=False,
         verification=f"{NOT_PUBLISHED}; the parts are those of retinaface-1mb",
     ),
-    _row(
+    _1mb_row(
         name="retinaface-slim",
         aliases=(),
-        source=_1MB,
-        licence="MIT",
-        trained_on="WIDER FACE, at 300 pixels",
         weights=_pinned("slim_Final.pth", "76cdb587b2cf5f91b3836b66a652a0f7a91891758cd4fb0b07e4b7527af1c651"),
-        verified=True,
         verification=RAW_OUTPUTS,
     ),
-    _row(
+    _1mb_row(
         name="retinaface-rfb",
         aliases=(),
-        source=_1MB,
-        licence="MIT",
-        trained_on="WIDER FACE, at 300 pixels",
         weights=_pinned("RBF_Final.pth", "b22c45855bff5c4eb84e9973e2ee8a980639aa194ec66f33a87ce712f9d44c28"),
-        verified=True,
         verification=RAW_OUTPUTS,
     ),
 )

@@ -15,7 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ...pipeline.errors import CheckpointError, MissingExtraError
+from ...pipeline.errors import CheckpointError, import_extra
 from ..registry import MODELS
 from ..variant import Variant
 
@@ -42,11 +42,7 @@ def import_torch(what: str) -> Any:
     Raises:
         MissingExtraError: torch is not installed; ``what`` needs it.
     """
-    try:
-        import torch
-    except ImportError as error:
-        raise MissingExtraError(what, "torch") from error
-    return torch
+    return import_extra("torch", what, "torch")
 
 
 def sha256_of(path: Path) -> str:

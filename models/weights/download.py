@@ -20,7 +20,7 @@ from urllib.parse import unquote, urlsplit
 from ...pipeline.errors import DownloadError, OutputError, UsageError
 from ...pipeline.redaction import one_line, redact_address, redact_error
 from ..registry import find_model
-from ..variant import Variant, WeightsFile
+from ..variant import Variant
 from .find import pulled_path
 from .safe_http import check_address, open_address
 
@@ -99,7 +99,7 @@ def pull(
         OutputError: the file cannot be written.
     """
     row = find_model(model)
-    job = _job(row, row.weights[0], address, trust, folder, progress)
+    job = _job(row, address, trust, folder, progress)
     try:
         job.path.parent.mkdir(parents=True, exist_ok=True)
         with _alone(job):
@@ -112,13 +112,9 @@ def pull(
 
 
 def _job(
-    row: Variant,
-    weights: WeightsFile,
-    address: str | None,
-    trust: bool,
-    folder: str | os.PathLike[str] | None,
-    progress: Progress | None,
+    row: Variant, address: str | None, trust: bool, folder: str | os.PathLike[str] | None, progress: Progress | None
 ) -> _Job:
+    weights = row.weights[0]
     if weights.pretrained and address is None:
         raise UsageError(f"{row.name} comes with the package; there is nothing to pull")
     chosen = address or weights.address

@@ -9,7 +9,7 @@ from ...engines.onnx_file import read_metadata
 from ...pipeline.errors import CheckpointError
 from ..registry import MODELS, model_of_file, plain_name
 from ..variant import Variant
-from .checkpoint import Shapes, fitting_rows, read_state_dict, sha256_of, shapes_of
+from .checkpoint import fitting_rows, read_state_dict, sha256_of, shapes_of
 from .onnx_export import is_exported
 
 
@@ -52,15 +52,8 @@ def identify_checkpoint(path: Path) -> list[str]:
     named = _named_by_file(rows, path)
     if named is not None:
         return [named.name]
-    return [
-        name
-        for _, same_folder in groupby(rows, key=lambda row: row.folder)
-        for name in _candidates(list(same_folder), shapes)
-    ]
-
-
-def _candidates(rows: list[Variant], shapes: Shapes) -> list[str]:
-    return rows[0].family().rank_candidates([row.name for row in rows], shapes)
+    folders = (list(same) for _, same in groupby(rows, key=lambda row: row.folder))
+    return [name for same in folders for name in same[0].family().rank_candidates([row.name for row in same], shapes)]
 
 
 def _named_by_file(rows: list[Variant], path: Path) -> Variant | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..layers import bottlenecks, conv_norm
+from ..layers import bottlenecks, conv_norm, maps_of
 from .compact import CompactNet
 from .config import YolactConfig
 
@@ -44,11 +44,7 @@ class ResNet(nn.Module):
     def forward(self, image: Tensor, taps: int = 3) -> list[Tensor]:
         """The first ``taps`` of the maps at stride 8, 16 and 32; deeper layers are not computed."""
         x = F.max_pool2d(F.relu(self.bn1(self.conv1(image))), 3, 2, 1)
-        maps = []
-        for layer in self.layers[: taps + 1]:
-            x = layer(x)
-            maps.append(x)
-        return maps[1:]
+        return maps_of(self.layers[: taps + 1], x)[1:]
 
 
 class InvertedResidual(nn.Module):
@@ -93,12 +89,8 @@ class MobileNetV2(nn.Module):
 
     def forward(self, image: Tensor, taps: int = 3) -> list[Tensor]:
         """The first ``taps`` of the maps at stride 8, 16 and 32; deeper layers are not computed."""
-        x, maps = image, []
-        for index, layer in enumerate(self.layers[: self._taps[taps - 1] + 1]):
-            x = layer(x)
-            if index in self._taps:
-                maps.append(x)
-        return maps
+        maps = maps_of(self.layers[: self._taps[taps - 1] + 1], image)
+        return [maps[index] for index in self._taps[:taps]]
 
 
 class DarkNetBlock(nn.Module):
@@ -135,11 +127,7 @@ class DarkNet(nn.Module):
 
     def forward(self, image: Tensor, taps: int = 3) -> list[Tensor]:
         """The first ``taps`` of the maps at stride 8, 16 and 32; deeper layers are not computed."""
-        x, maps = self._preconv(image), []
-        for layer in self.layers[: taps + 2]:
-            x = layer(x)
-            maps.append(x)
-        return maps[2:]
+        return maps_of(self.layers[: taps + 2], self._preconv(image))[2:]
 
 
 def _conv_norm_leaky(inputs: int, outputs: int, kernel: int, *, stride: int = 1) -> nn.Sequential:

@@ -11,7 +11,7 @@ from math import log
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..layers import conv_norm
+from ..layers import conv_norm, he_initialised, maps_of
 from .config import YolactConfig
 
 FOREGROUND = 0.01
@@ -68,11 +68,7 @@ class CompactNet(nn.Module):
 
     def forward(self, image: Tensor, taps: int = 3) -> list[Tensor]:
         """The map at stride 4 and the first ``taps`` at stride 8, 16 and 32; deeper layers are not computed."""
-        x, maps = self.stem(image), []
-        for layer in self.layers[: taps + 1]:
-            x = layer(x)
-            maps.append(x)
-        return maps
+        return maps_of(self.layers[: taps + 1], self.stem(image))
 
 
 class FinePrototypes(nn.Module):
@@ -102,12 +98,7 @@ def start_from(network: nn.Module) -> None:
 
     He initialisation; every anchor says background, but for 1 %; the warp moves nothing and changes nothing.
     """
-    for name, each in network.named_modules():
-        if not isinstance(each, nn.Conv2d):
-            continue
-        nn.init.kaiming_normal_(each.weight, mode="fan_in", nonlinearity="relu")
-        if each.bias is not None:
-            nn.init.zeros_(each.bias)
+    for name, each in he_initialised(network, "fan_in"):
         if name.startswith("prediction_layers") and name.endswith("_layer"):
             nn.init.normal_(each.weight, std=0.01)
         if name.endswith("conf_layer") and each.bias is not None:

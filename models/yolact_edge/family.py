@@ -17,7 +17,7 @@ from ..options import PostprocessOptions
 from ..trainable import TrainableFamily, TrainingLayout
 from .config import CONFIGS, SIZE, VARIANCES, YolactConfig, map_size
 from .grid import FLOW_UNIT, grid_tables
-from .postprocess import DecodeInstances, SelectRows
+from .postprocess import MIN_CONFIDENCE, MIN_SCORE, DecodeInstances, SelectRows
 from .priors import priors_of
 
 if TYPE_CHECKING:
@@ -183,7 +183,7 @@ class YolactFamily(KeyFrameFamily, TrainableFamily):
 
     def select_outputs(self, name: str, choices: PostprocessOptions) -> OutputSelector:
         """The rows that score enough, and the prototypes."""
-        return SelectRows.of(choices)
+        return SelectRows(max(MIN_CONFIDENCE, MIN_SCORE if choices.min_score is None else choices.min_score))
 
     def postprocess(
         self, name: str, choices: PostprocessOptions, *, raw: Key[RawOutputs], keys: ResultKeys, stage_name: str

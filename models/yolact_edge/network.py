@@ -24,6 +24,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..layers import flatten_rows
 from .backbones import build_backbone
 from .compact import FinePrototypes, SharedConv, dense, start_from
 from .config import YolactConfig
@@ -161,9 +162,8 @@ class Head(nn.Module):
     def forward(self, levels: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """From [B, channels, h, w] of every level to [B, P, 4], [B, P, columns], [B, P, coefficients]."""
         shared = [self.shared(x, level) for level, x in enumerate(levels)]
-        loc = torch.cat([flatten_rows(self.bbox_layer(x), 4) for x in shared], 1)
-        logits = torch.cat([flatten_rows(self.conf_layer(x), self.columns) for x in shared], 1)
-        coeff = torch.cat([flatten_rows(self.mask_layer(x), self.coefficients) for x in shared], 1)
+        layers = (self.bbox_layer, 4), (self.conf_layer, self.columns), (self.mask_layer, self.coefficients)
+        loc, logits, coeff = (torch.cat([flatten_rows(layer(x), row) for x in shared], 1) for layer, row in layers)
         return loc, logits, coeff / (1 + coeff.abs()) if self.compact else coeff.tanh()
 
     def shared(self, x: Tensor, level: int) -> Tensor:
@@ -200,10 +200,15 @@ class Yolact(nn.Module):
     def look(self, image: Tensor) -> Look:
         """A frame by itself."""
         maps = self.backbone(image)
-        inner, _ = self.fpn_phase_1(maps[-3:])
+        inner, lateral = self.fpn_phase_1(maps[-3:])
         levels = self.fpn_phase_2(inner)
         proto = self.proto_net(levels[0], maps[0])
-        return Look((*self.prediction_layers[0](levels), proto), inner, levels)
+        state = self.state_of(inner, lateral, proto)
+        return Look((*self.prediction_layers[0](levels), proto), inner, levels, state)
+
+    def state_of(self, inner: list[Tensor], lateral: Tensor, proto: Tensor) -> AnyState | None:
+        """What a frame leaves for those after it: nothing."""
+        return None
 
     def semantic(self, levels: list[Tensor]) -> Tensor:
         """From P3 .. P7 to logits [B, classes, h, w] at stride 8, one sigmoid each: for a loss in training only."""
@@ -231,15 +236,10 @@ class YolactVideo(Yolact):
         assert look.state is not None
         return look.outputs, look.state
 
-    def look(self, image: Tensor) -> Look:
-        """A key frame."""
-        maps = self.backbone(image)
-        inner, lateral = self.fpn_phase_1(maps[-3:])
-        levels = self.fpn_phase_2(inner)
-        proto = self.proto_net(levels[0], maps[0])
+    def state_of(self, inner: list[Tensor], lateral: Tensor, proto: Tensor) -> AnyState:
+        """What a key frame leaves."""
         parts = inner[1], inner[2], self.flow_net_pre_convs(lateral)
-        state = StateWithProtos(*parts, proto) if self.carry_protos else State(*parts)
-        return Look((*self.prediction_layers[0](levels), proto), inner, levels, state)
+        return StateWithProtos(*parts, proto) if self.carry_protos else State(*parts)
 
     def non_key(self, image: Tensor, state: AnyState, grids: Grids | None = None) -> tuple[Outputs, Tensor]:
         """Another frame, with the state of the last key frame; ``grids`` as :func:`grids_of` makes them (None: here).
@@ -328,8 +328,3 @@ class NonKeyGraph(nn.Module):
         grids = tuple(WarpGrid(*others[first : first + count]) for first in range(states, len(others), count))
         outputs, evidence = self.network.non_key(image, kind(*others[:states]), grids)
         return *outputs, evidence
-
-
-def flatten_rows(x: Tensor, row: int) -> Tensor:
-    """[B, anchors * row, H, W] to [B, H * W * anchors, row], in the order (y, x, anchor)."""
-    return x.permute(0, 2, 3, 1).reshape(x.shape[0], -1, row)

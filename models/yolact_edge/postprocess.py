@@ -53,11 +53,6 @@ class SelectRows:
 
     min_score: float = MIN_CONFIDENCE
 
-    @classmethod
-    def of(cls, choices: PostprocessOptions) -> SelectRows:
-        """With the caller's choices."""
-        return cls(max(MIN_CONFIDENCE, MIN_SCORE if choices.min_score is None else choices.min_score))
-
     def __call__(self, outputs: Mapping[str, NDArray[Any]]) -> Arrays:
         logits = outputs["logits"][0]
         index, scores = confident_rows(logits, min_score=self.min_score, limit=len(logits))

@@ -15,7 +15,6 @@ from vidgraph.models import find_model  # noqa: E402
 from vidgraph.models.formats import InputFormat  # noqa: E402
 from vidgraph.training.augment import (  # noqa: E402
     MOST,
-    NO_AUGMENTATION,
     Augmentation,
     View,
     draw_view,
@@ -24,7 +23,6 @@ from vidgraph.training.augment import (  # noqa: E402
     mask_in,
     objects_in,
     picture,
-    whole_view,
 )
 from vidgraph.training.batches import InstanceBatch  # noqa: E402
 from vidgraph.training.frame_cache import CachedFrame, FrameCache  # noqa: E402
@@ -48,6 +46,10 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> FrameCache:
 
 def view(box: tuple[float, float, float, float], *, mirrored: bool = False) -> View:
     return View(box, mirrored, ONE, ZERO)
+
+
+WHOLE = view((0.0, 0.0, float(SIZE[1]), float(SIZE[0])))
+NO_AUGMENTATION = Augmentation(flip=0.0, zoom=0.0, light=0.0, contrast=0.0)
 
 
 def form_of(mean: tuple[float, float, float], std: tuple[float, float, float], *, bgr: bool = False) -> InputFormat:
@@ -121,7 +123,7 @@ def test_the_picture_is_the_part(mirrored: bool, cache: FrameCache) -> None:
 def test_light_is_a_factor_and_a_shift_of_the_input(cache: FrameCache) -> None:
     form = form_of((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
     plain, lit = np.empty((2, 1, *SIZE, 3), np.float32)
-    whole = whole_view(SIZE)
+    whole = WHOLE
     picture(cache[0], whole, form, plain)
     gain, shift = np.array([1.2, 0.9, 1.0], np.float32), np.array([0.1, 0.0, -0.2], np.float32)
     picture(cache[0], View(whole.box, False, gain, shift), form, lit)
@@ -139,7 +141,7 @@ def test_views_are_within_the_frame_and_repeatable() -> None:
     assert 60 < sum(each.mirrored for each in views) < 140
     assert draw_view(np.random.default_rng(3), SIZE, how).box == views[3].box
     plain = draw_view(np.random.default_rng(0), SIZE, NO_AUGMENTATION)
-    assert plain.box == whole_view(SIZE).box
+    assert plain.box == WHOLE.box
     assert (plain.gain.tolist(), plain.shift.tolist(), plain.mirrored) == ([1] * 3, [0] * 3, False)
 
 

@@ -143,7 +143,7 @@ def image_folder(address: Address, images: Sequence[Record]) -> Path:
         picture_path(folder, images[0]["file_name"], address)
     split = address.path.stem.rpartition("_")[2]
     usual = [folder, folder / "images", folder / split, folder.parent / "images", folder.parent / split, folder.parent]
-    return choose_folder(usual, images[0]["file_name"], name=address.name)
+    return choose_folder(address, usual, images[0]["file_name"])
 
 
 def clips_of(images: Sequence[Record], videos: Sequence[Record], name: str) -> list[tuple[Clip, list[Record]]]:

@@ -116,11 +116,8 @@ def known_id(table: Mapping[Any, Any], number: Any, what: str) -> Any:
     if isinstance(number, str) and number.strip().lstrip("-").isdigit() and len(number) < 20:
         other = int(number)
     if other not in table:
-        raise ValueError(
-            f"there is no {what} with the id {number[:40]!r}"
-            if isinstance(number, str)
-            else f"there is no {what} with the id {str(number)[:40]}"
-        )
+        shown = repr(number[:40]) if isinstance(number, str) else str(number)[:40]
+        raise ValueError(f"there is no {what} with the id {shown}")
     return other
 
 
@@ -174,14 +171,18 @@ def things(
     return Detections(boxes, scores, np.array(class_ids, np.int32), class_names, masks, tracks)
 
 
-def choose_folder(candidates: Sequence[Path], file: str, *, name: str) -> Path:
-    """The first of ``candidates`` that has ``file``; ``name`` is the data set's.
+def choose_folder(address: Address, candidates: Sequence[Path], file: str | None) -> Path:
+    """Where the images are: the option ``images``, or the first of ``candidates`` that has ``file``, one of them.
 
     Raises:
         SourceError: none has it.
     """
+    if "images" in address.options or file is None:
+        return address.folder("images", address.path.parent)
     for folder in candidates:
         if (folder / file).is_file():
             return folder
     looked = ", ".join(map(str, candidates))
-    raise SourceError(f"{name}: the image {file} is not in {looked}; ?images=FOLDER names the folder of the images")
+    raise SourceError(
+        f"{address.name}: the image {file} is not in {looked}; ?images=FOLDER names the folder of the images"
+    )

@@ -62,11 +62,8 @@ def open_mpii(address: Address) -> FileDataset:
             boxes_of([person.box])
             people.setdefault(person.image, []).append(person)
     folder = address.path.parent
-    if "images" in address.options or not people:
-        root = address.folder("images", folder)
-    else:
-        near = [folder / "images", folder.parent / "images", folder]
-        root = choose_folder(near, next(iter(people)), name=address.name)
+    near = [folder / "images", folder.parent / "images", folder]
+    root = choose_folder(address, near, next(iter(people), None))
     clips, frames = [], {}
     with reading(f"{address.name}: the names of its images"):
         names = unique_names(list(people))

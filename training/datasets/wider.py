@@ -69,12 +69,10 @@ def open_wider(address: Address) -> FileDataset:
 
 
 def _images(address: Address, first: str) -> Path:
-    if "images" in address.options:
-        return address.folder("images", address.path.parent)
     folder = address.path.parent
     split = next((s for s in ("train", "val", "test") if s in address.path.stem or s == folder.name), "val")
     near = [folder / "images", folder.parent / f"WIDER_{split}" / "images", folder]
-    return choose_folder(near, first, name=address.name)
+    return choose_folder(address, near, first)
 
 
 def _wider_lists(lines: Sequence[str], path: str) -> Iterator[tuple[str, list[Face]]]:

@@ -26,34 +26,37 @@ ANNOTATIONS, FACES = "annotations.json", "faces.json"
 Record = dict[str, Any]
 
 
-class ImageList:
-    """The records of images and videos, which all files of COCO's family have."""
+class ImageWriter:
+    """What writers of COCO's family have in common: records of images and videos. Frames without truth are left out."""
 
-    def __init__(self, suffix: str) -> None:
-        self._suffix = suffix
-        self.images: list[Record] = []
-        self.videos: dict[str, Record] = {}
+    images = "images"
+    skips_unannotated = True
+
+    def __init__(self, folder: Path, dataset: Dataset, suffix: str) -> None:
+        self._folder, self._dataset, self._suffix = folder, dataset, suffix
+        self._images: list[Record] = []
+        self._videos: dict[str, Record] = {}
 
     def file(self, clip: Clip, index: int) -> str:
-        """The name of an image, from the folder ``images``: a folder for each video."""
+        """The name of a frame's image, from the folder ``images``: a folder for each video."""
         name = safe_name(clip.name)
         return f"{name}/{index:06d}{self._suffix}" if clip.frames > 1 else f"{name}{self._suffix}"
 
-    def add(self, sample: DataSample, clip: Clip, file: str) -> Record:
+    def _new_image(self, sample: DataSample, clip: Clip, file: str) -> Record:
         """The record of a new image."""
         height, width = clip.size
-        image: Record = {"id": len(self.images) + 1, "file_name": file, "width": width, "height": height}
+        image: Record = {"id": len(self._images) + 1, "file_name": file, "width": width, "height": height}
         if clip.frames > 1:
-            new = {"id": len(self.videos) + 1, "name": clip.name, "width": width, "height": height, "fps": clip.rate}
-            video = self.videos.setdefault(clip.name, new)
+            new = {"id": len(self._videos) + 1, "name": clip.name, "width": width, "height": height, "fps": clip.rate}
+            video = self._videos.setdefault(clip.name, new)
             image |= {"video_id": video["id"], "frame_id": sample.frame.index}
-        self.images.append(image)
+        self._images.append(image)
         return image
 
-    def head(self, name: str) -> Record:
+    def _head(self) -> Record:
         """How the JSON begins."""
-        videos = {"videos": list(self.videos.values())} if self.videos else {}
-        return {"info": {"description": name}, "licenses": [], **videos, "images": self.images}
+        videos = {"videos": list(self._videos.values())} if self._videos else {}
+        return {"info": {"description": self._dataset.name}, "licenses": [], **videos, "images": self._images}
 
 
 def safe_name(name: str) -> str:
@@ -62,27 +65,19 @@ def safe_name(name: str) -> str:
     return "/".join(parts) or "unnamed"
 
 
-class CocoWriter:
-    """Collects what :func:`.write.write_dataset` gives it, and writes at the end. Frames without truth are left out."""
-
-    images = "images"
-    skips_unannotated = True
+class CocoWriter(ImageWriter):
+    """Collects what :func:`.write.write_dataset` gives it, and writes at the end."""
 
     def __init__(self, folder: Path, dataset: Dataset, suffix: str) -> None:
-        self._folder, self._dataset = folder, dataset
-        self._list = ImageList(suffix)
+        super().__init__(folder, dataset, suffix)
         self._objects: list[Record] = []
         self._faces: list[Record] = []
         self._points: dict[int, tuple[str, ...]] = {}
         self._has_faces = False
 
-    def file(self, clip: Clip, index: int) -> str:
-        """The name of a frame's image, from the folder ``images``."""
-        return self._list.file(clip, index)
-
     def add(self, sample: DataSample, clip: Clip, file: str) -> None:
         """Take the truth of a frame."""
-        image, truth = self._list.add(sample, clip, file), sample.truth
+        image, truth = self._new_image(sample, clip, file), sample.truth
         bodies = {}
         if truth.bodies is not None:
             bodies = {int(row): place for place, row in enumerate(truth.bodies.detection_rows) if row >= 0}
@@ -111,7 +106,7 @@ class CocoWriter:
         for one in self._objects:
             if one["category_id"] in self._points and "keypoints" not in one:
                 one |= {"keypoints": [0] * 3 * len(self._points[one["category_id"]]), "num_keypoints": 0}
-        head = self._list.head(self._dataset.name)
+        head = self._head()
         written = [
             write_json(self._folder / ANNOTATIONS, head | {"categories": categories, "annotations": self._objects})
         ]

@@ -11,30 +11,22 @@ from ...pipeline.errors import OutputError, UsageError
 from ...pipeline.ground_truth import GroundTruth
 from .dataset import Clip, DataSample, Dataset
 from .image_files import MAX_ID, write_ids
-from .write_coco import ImageList, Record, write_json
+from .write_coco import ImageWriter, Record, write_json
 
 PANOPTIC = "panoptic.json"
 PNGS = "panoptic"
 
 
-class CocoPanopticWriter:
-    """Writes the PNGs as :func:`write_dataset` gives it frames, the JSON at the end. Frames without truth are left out.
+class CocoPanopticWriter(ImageWriter):
+    """Writes the PNGs as :func:`write_dataset` gives it frames, the JSON at the end.
 
     Categories are the classes of things, then those of stuff, numbered from 1. Segments keep their ids.
     """
 
-    images = "images"
-    skips_unannotated = True
-
     def __init__(self, folder: Path, dataset: Dataset, suffix: str) -> None:
-        self._folder, self._dataset = folder, dataset
-        self._list = ImageList(suffix)
+        super().__init__(folder, dataset, suffix)
         self._annotations: list[Record] = []
         self._labels = [(name, True) for name in dataset.class_names] + [(name, False) for name in dataset.stuff_names]
-
-    def file(self, clip: Clip, index: int) -> str:
-        """The name of a frame's image, from the folder ``images``."""
-        return self._list.file(clip, index)
 
     def add(self, sample: DataSample, clip: Clip, file: str) -> None:
         """Take the truth of a frame and write its PNG.
@@ -49,7 +41,7 @@ class CocoPanopticWriter:
             raise UsageError(f"{self._dataset.name} has no segment for every pixel; --to coco writes its objects")
         if panoptic.segment_ids.max(initial=0) > MAX_ID:
             raise OutputError(f"cannot write {file}: ids of segments must be at most {MAX_ID}")
-        image = self._list.add(sample, clip, file)
+        image = self._new_image(sample, clip, file)
         name = str(Path(file).with_suffix(".png"))
         write_ids(self._folder / PNGS / name, panoptic.segment_ids)
         segments = self._segments(sample.truth)
@@ -86,8 +78,7 @@ class CocoPanopticWriter:
             {"id": number, "name": name, "isthing": int(thing), "supercategory": "", "color": _colour(number)}
             for number, (name, thing) in enumerate(self._labels, start=1)
         ]
-        head = self._list.head(self._dataset.name)
-        document = head | {"categories": categories, "annotations": self._annotations}
+        document = self._head() | {"categories": categories, "annotations": self._annotations}
         return (write_json(self._folder / PANOPTIC, document),)
 
 

@@ -59,14 +59,8 @@ def open_youtube_vis(address: Address) -> FileDataset:
         reader = partial(_truth, f"{address.name}: video {clip.name}", objects, class_of, class_names, clip.size)
         frames[clip.name] = [(name, partial(reader, place)) for place, name in enumerate(files)]
     root = address.path.parent
-    if "images" in address.options or not clips:
-        root = address.folder("images", root)
-    else:
-        root = choose_folder(
-            [root / "JPEGImages", root, root.parent / "JPEGImages", root / address.path.stem / "JPEGImages"],
-            frames[clips[0].name][0][0],
-            name=address.name,
-        )
+    near = [root / "JPEGImages", root, root.parent / "JPEGImages", root / address.path.stem / "JPEGImages"]
+    root = choose_folder(address, near, frames[clips[0].name][0][0] if clips else None)
     files_of = {
         name: [FrameFile(picture_path(root, file, address), truth, annotations is not None) for file, truth in several]
         for name, several in frames.items()

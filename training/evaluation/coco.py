@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ...pipeline.errors import MissingExtraError
+from ...pipeline.errors import import_extra
 from ...pipeline.types.detections import Detections
 from ...pipeline.types.picture import Size
 
@@ -240,8 +240,4 @@ def coco_library() -> Any:
     Raises:
         MissingExtraError: it is not installed.
     """
-    try:
-        import faster_coco_eval
-    except ImportError as error:
-        raise MissingExtraError("COCO's average precision", "eval") from error
-    return faster_coco_eval
+    return import_extra("faster_coco_eval", "COCO's average precision", "eval")

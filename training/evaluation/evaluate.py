@@ -14,7 +14,7 @@ from ...pipeline.errors import UsageError
 from ...pipeline.options import check_options
 from ...pipeline.packet import DETECTIONS, Packet
 from ...pipeline.results.format import ModelInfo, ResultKeys
-from ...pipeline.stage import EndReason, Stage, created_by
+from ...pipeline.stage import EndReason, Stage, created_by, through
 from ...stages.inference.key_frames import PhasedInterval, PolicyOf, policy_named
 from ...stages.repeat_results import RepeatResults
 from ...stages.sample import Sample
@@ -290,9 +290,7 @@ class _Way:
 
     def _timed(self, stages: list[Stage], packet: Packet) -> Packet:
         wall, cpu = time.perf_counter_ns(), time.process_time_ns()
-        packets = [packet]
-        for stage in stages:
-            packets = [out for one in packets for out in stage.process(one)]
+        packets = through(stages, packet)
         if self._begun:
             self.times.wall_ms.append((time.perf_counter_ns() - wall) * 1e-6)
             self.times.cpu_ms.append((time.process_time_ns() - cpu) * 1e-6)

@@ -13,12 +13,13 @@ from ...pipeline.packet import DETECTIONS, HELD_FROM, KEY_FRAME, LANDMARKS, PANO
 from ...pipeline.results.format import ResultKeys
 from ...pipeline.types.detections import Detections
 from ...pipeline.types.landmarks import Landmarks
+from ..datasets.files import things
 from .classes import FACE, ClassMap
 from .coco import CocoAp, Kind, Objects
 from .faces import WiderAp
 from .mot import MIN_OVERLAP, MotCounts, Step, count_sequence
 from .overlap import box_iou
-from .panoptic import FramePair, StableIds, panoptic_quality, video_panoptic_quality
+from .panoptic import FramePair, StableIds, mean_of, panoptic_quality, video_panoptic_quality
 from .points import BodyPoints, FacePoints
 from .report import DistanceRow, Figures
 from .tracks import TrackAp, mask_iou
@@ -135,8 +136,7 @@ class Evaluator:
         assert ignored is not None
         rows = np.isin(found.class_ids, [number for number, name in enumerate(self.class_names) if name == FACE])
         boxes, scores = found.boxes[rows], found.scores[rows]
-        count = len(faces)
-        truth = Detections(faces.boxes, np.ones(count, np.float32), np.zeros(count, np.int32), (FACE,))
+        truth = things(faces.boxes, [0] * len(faces), (FACE,))
         true = Objects.of(truth, truth.class_ids, ignored)
         alone = Detections(boxes, scores, np.zeros(len(boxes), np.int32), (FACE,))
         self._faces.add(known.size, true, Objects.of(alone, alone.class_ids))
@@ -227,7 +227,7 @@ class Evaluator:
             each = counts.figures()
             for name in ("MOTA", "IDF1", "HOTA"):
                 result.add_class(self.classes.names[class_id], name, each[name])
-            result.add_class(self.classes.names[class_id], "track AP", _first(precision.classes, class_id))
+            result.add_class(self.classes.names[class_id], "track AP", list(precision.classes.values())[class_id][0])
         result.notes.append(f"MOTA, IDF1, HOTA: objects that score {MOT_MIN_SCORE} or more; all classes together")
 
     def _panoptic_figures(self, result: Figures) -> None:
@@ -249,14 +249,9 @@ class Evaluator:
             ("VPQ things", [one.things for one in windows.values()]),
             ("VPQ stuff", [one.stuff for one in windows.values()]),
         ):
-            there = [value for value in values if value is not None]
-            result.add(name, sum(there) / len(there) if there else None)
+            result.add(name, mean_of(values))
         for window, one in windows.items():
             result.add(f"VPQ of {window} frame{'s' if window > 1 else ''}", one.every)
-
-
-def _first(classes: dict[str, tuple[float | None, float | None]], class_id: int) -> float | None:
-    return list(classes.values())[class_id][0]
 
 
 def _distance(packet: Packet) -> int | None:

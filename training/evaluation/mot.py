@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...pipeline.errors import MissingExtraError
+from ...pipeline.errors import import_extra
 
 MIN_OVERLAP = 0.5
 """Of a pair that is a match for MOTA and IDF1."""
@@ -168,9 +168,5 @@ def _hota(frames: list[Step], shape: tuple[int, int], counts: MotCounts) -> None
 
 def _assigned(value: NDArray[np.float64]) -> tuple[NDArray[Any], NDArray[Any]]:
     """Rows and columns of the one-to-one assignment with the greatest sum."""
-    try:
-        from scipy.optimize import linear_sum_assignment
-    except ImportError as error:
-        raise MissingExtraError("judging tracks", "eval") from error
-    rows, columns = linear_sum_assignment(-value)
+    rows, columns = import_extra("scipy.optimize", "judging tracks", "eval").linear_sum_assignment(-value)
     return rows, columns

@@ -137,9 +137,9 @@ def panoptic_quality(clips: Sequence[Sequence[FramePair]], things: Iterable[int]
     classes = {number: quality for number, quality in sorted(countable.items()) if quality is not None}
     are_things = set(things)
     return Quality(
-        _mean(classes.values()),
-        _mean(quality for number, quality in classes.items() if number in are_things),
-        _mean(quality for number, quality in classes.items() if number not in are_things),
+        mean_of(classes.values()),
+        mean_of(quality for number, quality in classes.items() if number in are_things),
+        mean_of(quality for number, quality in classes.items() if number not in are_things),
         classes,
     )
 
@@ -150,8 +150,9 @@ def video_panoptic_quality(clips: Sequence[Sequence[FramePair]], things: Iterabl
     return {window: panoptic_quality(clips, are_things, window=window) for window in WINDOWS}
 
 
-def _mean(values: Iterable[float]) -> float | None:
-    there = list(values)
+def mean_of(values: Iterable[float | None]) -> float | None:
+    """The mean of the values that there are, None where there are none."""
+    there = [value for value in values if value is not None]
     return sum(there) / len(there) if there else None
 
 

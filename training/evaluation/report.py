@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ...engines.info import engine_packages
@@ -135,9 +135,9 @@ class Report:
         times = self.times
         lines += [
             "",
-            f"model {times.mean_ms:.1f} ms a frame (median {times.median_ms:.1f}; {times.mean_cpu_ms:.1f} of CPU)",
+            f"model {times.mean_ms:.1f} ms a frame (median {times.median_ms:.1f}; {times.mean_cpu_ms:.1f} of CPU); "
+            f"{times.data_s:.1f} s for data, {times.evaluation_s:.1f} s for figures",
         ]
-        lines[-1] += f"; {times.data_s:.1f} s for data, {times.evaluation_s:.1f} s for figures"
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
@@ -174,10 +174,7 @@ class Report:
                 "data_s": round(self.times.data_s, 2),
                 "evaluation_s": round(self.times.evaluation_s, 2),
             },
-            "published": [
-                {"figure": one.figure, "value": one.value, "data": one.data, "source": one.source}
-                for one in self.published
-            ],
+            "published": [asdict(one) for one in self.published],
         }  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...pipeline.errors import MissingExtraError, SourceError, UsageError
+from ...pipeline.errors import SourceError, UsageError, import_extra
 
 NAMES = ("easy", "medium", "hard")
 
@@ -71,12 +71,9 @@ def _images(faces: dict[str, Any], keeps: list[dict[str, Any]]) -> list[tuple[st
 
 
 def _load(path: Path) -> dict[str, Any]:
+    io = import_extra("scipy.io", "reading WIDER FACE's subsets", "eval")
     try:
-        from scipy.io import loadmat
-    except ImportError as error:
-        raise MissingExtraError("reading WIDER FACE's subsets", "eval") from error
-    try:
-        loaded: dict[str, Any] = loadmat(path)
+        loaded: dict[str, Any] = io.loadmat(path)
     except (OSError, ValueError, NotImplementedError) as error:
         raise SourceError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
     return loaded

@@ -38,8 +38,16 @@ def class_columns(count: int, background: str) -> slice:
     return slice(1 if background == "first" else 0, count - 1 if background == "last" else count)
 
 
-class ClassColumns:
-    """What heads have in common whose scores have a column for each class, and which find objects without points."""
+class FindsObjects:
+    """What heads have in common that find objects without points."""
+
+    task: str = "boxes"
+    point_names: tuple[str, ...] = ()
+    gives: tuple[Key[Any], ...] = (DETECTIONS,)
+
+
+class ClassColumns(FindsObjects):
+    """Those among them whose scores have a column for each class."""
 
     columns: int
     background: str
@@ -48,16 +56,6 @@ class ClassColumns:
     def class_count(self) -> int:
         """Columns but that of the background."""
         return len(range(self.columns)[class_columns(self.columns, self.background)])
-
-    @property
-    def point_names(self) -> tuple[str, ...]:
-        """There are no points."""
-        return ()
-
-    @property
-    def gives(self) -> tuple[Key[Any], ...]:
-        """Detections."""
-        return (DETECTIONS,)
 
 
 def wrong_count(spec: TensorSpec, classes: int, about: Description) -> str | None:
@@ -134,12 +132,19 @@ class BoxForm:
     order: str
     unit: str
 
+    def in_input(self, boxes: Floats, size: Size) -> Floats:
+        """Boxes float32 [N, 4] in pixels of an input of (height, width) ``size``, (x1, y1, x2, y2)."""
+        corners = corners_of(boxes, self.order)
+        return corners * extent(size) if self.unit == "relative" else corners
+
     def in_frame(self, boxes: Floats, raw: RawOutputs) -> Floats:
         """Boxes float32 [N, 4] in frame pixels, (x1, y1, x2, y2), not clipped."""
-        corners = corners_of(boxes, self.order)
-        if self.unit == "relative":
-            corners = corners * np.array((raw.size[1], raw.size[0]) * 2, np.float32)
-        return raw.affine.boxes(corners)
+        return raw.affine.boxes(self.in_input(boxes, raw.size))
+
+
+def extent(size: Size) -> Floats:
+    """(width, height) twice, of a (height, width): what relative boxes are multiplied with."""
+    return np.array((size[1], size[0]) * 2, np.float32)
 
 
 def kept(boxes: Floats, ids: NDArray[np.int32], scores: Floats, asked: Sequence[tuple[str, NDArray[Any]]]) -> Arrays:
@@ -164,29 +169,34 @@ def clipped(boxes: Floats, frame: Size) -> tuple[Floats, NDArray[np.int64]]:
 
     The others lie in the padding of the input, or are none.
     """
-    within: Floats = np.clip(boxes, 0, np.array((frame[1], frame[0]) * 2, np.float32))
+    within: Floats = np.clip(boxes, 0, extent(frame))
     return within, np.flatnonzero((within[:, 2:] > within[:, :2]).all(axis=1))
 
 
-def finished(detections: Detections, frame: Size, *, max_iou: float | None, limit: int) -> Detections:
+def finished(
+    raw: RawOutputs, form: BoxForm, frame: Size, names: tuple[str, ...], *, max_iou: float | None, limit: int | None
+) -> Found:
     """The best detections, best first, clipped to the frame; what has no area in it is left out.
 
     Args:
-        detections: not clipped, in pixels of the frame.
+        raw: what :func:`kept` gave.
+        form: of its boxes.
         frame: (height, width).
+        names: of the classes, by class id.
         max_iou: leave out what a better one of its class overlaps by more; None: nothing.
-        limit: how many at most.
+        limit: how many at most; None: all.
     """
+    boxes, scores, ids = form.in_frame(raw.arrays["boxes"], raw), raw.arrays["scores"], raw.arrays["class_ids"]
     rows: Any = slice(limit)
     if max_iou is not None:
-        rows = class_nms(detections.boxes, detections.scores, detections.class_ids, max_iou=max_iou, limit=limit)
-    best = detections[rows]
-    boxes, seen = clipped(best.boxes, frame)
-    return replace(best, boxes=boxes)[seen]
+        rows = class_nms(boxes, scores, ids, max_iou=max_iou, limit=len(boxes) if limit is None else limit)
+    best = Detections(boxes, scores, ids, names)[rows]
+    inside, seen = clipped(best.boxes, frame)
+    return {DETECTIONS: replace(best, boxes=inside)[seen]}
 
 
 @dataclass(frozen=True, slots=True)
-class GivenBoxes:
+class GivenBoxes(FindsObjects):
     """Boxes, scores and labels as the graph's own post-processing gives them, a row each.
 
     Attributes:
@@ -194,7 +204,7 @@ class GivenBoxes:
         labels, scores, boxes: names of the outputs: int64 [1, N] (or [N]), float32 of the same shape, and [.., N, 4].
         form: of the boxes.
         first_class: the label of class 0; rows with a lower one are no objects.
-        named: how many classes are named; None: unknown.
+        class_count: how many classes are named, which the outputs do not say; None: unknown.
         min_score: the default.
     """
 
@@ -204,28 +214,8 @@ class GivenBoxes:
     boxes: str
     form: BoxForm
     first_class: int = 0
-    named: int | None = None
+    class_count: int | None = None
     min_score: float = 0.5
-
-    @property
-    def task(self) -> str:
-        """Boxes."""
-        return "boxes"
-
-    @property
-    def class_count(self) -> int | None:
-        """How many classes are named; the outputs do not say."""
-        return self.named
-
-    @property
-    def point_names(self) -> tuple[str, ...]:
-        """There are no points."""
-        return ()
-
-    @property
-    def gives(self) -> tuple[Key[Any], ...]:
-        """Detections."""
-        return (DETECTIONS,)
 
     def select_outputs(self, choices: PostprocessOptions) -> OutputSelector:
         """The rows that score enough."""
@@ -255,16 +245,13 @@ class GivenBoxes:
         Raises:
             EngineError: a label beyond the classes that are named.
         """
-        ids, boxes = raw.arrays["class_ids"], self.form.in_frame(raw.arrays["boxes"], raw)
-        highest = int(ids.max(initial=-1))
+        highest = int(raw.arrays["class_ids"].max(initial=-1))
         if highest >= len(names):
             raise EngineError(
                 f"output {self.labels!r} has label {highest + self.first_class}, but {len(names)} classes are named; "
                 "correct `classes` or `background`"
             )
-        found = Detections(boxes, raw.arrays["scores"], ids, names)
-        limit = len(found) if choices.max_detections is None else choices.max_detections
-        return {DETECTIONS: finished(found, frame, max_iou=choices.nms_iou, limit=limit)}
+        return finished(raw, self.form, frame, names, max_iou=choices.nms_iou, limit=choices.max_detections)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....engines.spec import TensorSpec
-from ....pipeline.packet import DETECTIONS
-from ....pipeline.types.detections import Detections
 from ....pipeline.types.picture import Size
 from ....stages.inference.infer import RawOutputs
 from ...formats import Arrays, OutputSelector
@@ -72,7 +70,6 @@ class Queries(ClassColumns):
     background: str
     form: BoxForm
     kind: str = "detr"
-    task: str = "boxes"
 
     def select_outputs(self, choices: PostprocessOptions) -> OutputSelector:
         """The queries that score enough, best first."""
@@ -110,10 +107,7 @@ class Queries(ClassColumns):
 
     def decode(self, raw: RawOutputs, frame: Size, choices: PostprocessOptions, names: tuple[str, ...]) -> Found:
         """Detections, best first. Nothing is suppressed unless ``nms_iou`` is given."""
-        boxes = self.form.in_frame(raw.arrays["boxes"], raw)
-        found = Detections(boxes, raw.arrays["scores"], raw.arrays["class_ids"], names)
-        limit = len(found) if choices.max_detections is None else choices.max_detections
-        return {DETECTIONS: finished(found, frame, max_iou=choices.nms_iou, limit=limit)}
+        return finished(raw, self.form, frame, names, max_iou=choices.nms_iou, limit=choices.max_detections)
 
 
 def fit(outputs: Sequence[TensorSpec], about: Description, size: Size) -> Head | str | None:
@@ -176,7 +170,7 @@ def _one_output(spec: TensorSpec, about: Description, size: Size) -> Head | str 
             )
         if rows:
             named = None if about.classes is None else len(about.classes)
-            return GivenRows("detr", *(spec.name,) * 3, form, named=named, min_score=MIN_SCORE_OF_ROWS)
+            return GivenRows("detr", *(spec.name,) * 3, form, class_count=named, min_score=MIN_SCORE_OF_ROWS)
     scores = about.scores or "given"
     background = about.background or ("last" if scores == "softmax" else "none")
     head = Queries(spec.name, spec.name, columns, scores, background, form)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ....engines.spec import TensorSpec
-from ....pipeline.packet import TENSORS, Key
+from ....pipeline.packet import TENSORS
 from ....pipeline.types.picture import Size
 from ....pipeline.types.tensors import Tensors
 from ....stages.inference.infer import RawOutputs, copy_outputs
@@ -25,15 +24,11 @@ class RawHead:
     task = "raw tensors"
     class_count = None
     point_names = ()
+    gives = (TENSORS,)
 
     def select_outputs(self, choices: PostprocessOptions) -> OutputSelector:
         """Everything."""
         return copy_outputs
-
-    @property
-    def gives(self) -> tuple[Key[Any], ...]:
-        """Tensors."""
-        return (TENSORS,)
 
     def decode(self, raw: RawOutputs, frame: Size, choices: PostprocessOptions, names: tuple[str, ...]) -> Found:
         """The same arrays."""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ....engines.spec import TensorSpec
 from ....kernels import label_map, label_runs
 from ....pipeline.errors import EngineError, UsageError
-from ....pipeline.packet import PANOPTIC, Key
+from ....pipeline.packet import PANOPTIC
 from ....pipeline.types.affine import Affine
 from ....pipeline.types.panoptic import PanopticMap, Segment
 from ....pipeline.types.picture import Size
@@ -40,7 +40,7 @@ class Segmented:
     Attributes:
         output: its name: float32 [1, C, h, w] ([1, h, w, C] where ``last``), or int64 [1, h, w] or [1, 1, h, w].
         labels: it holds labels, 255 and negative ones for no class.
-        classes: how many there are; None: they are not named. Two for a single map of logits.
+        class_count: how many classes there are; None: they are not named. Two for a single map of logits.
         single: the one map is of class 1 where its logit is above 0 (its probability above ``min_score``); or it holds
             labels, of which 1 is the one class, as Ultralytics writes them, and 0 is no class.
         given: it holds probabilities.
@@ -50,7 +50,7 @@ class Segmented:
 
     output: str
     labels: bool = False
-    classes: int | None = None
+    class_count: int | None = None
     single: bool = False
     given: bool = False
     last: bool = False
@@ -58,20 +58,8 @@ class Segmented:
     kind: str = "semantic"
     task: str = "a class for every pixel"
 
-    @property
-    def class_count(self) -> int | None:
-        """How many classes there are; None where only labels are given."""
-        return self.classes
-
-    @property
-    def point_names(self) -> tuple[str, ...]:
-        """There are no points."""
-        return ()
-
-    @property
-    def gives(self) -> tuple[Key[Any], ...]:
-        """The panoptic map."""
-        return (PANOPTIC,)
+    point_names = ()
+    gives = (PANOPTIC,)
 
     def select_outputs(self, choices: PostprocessOptions) -> OutputSelector:
         """The map as it is; of labels their ids.
@@ -206,12 +194,12 @@ def _is_map(spec: TensorSpec) -> bool:
 def _segmented(spec: TensorSpec, about: Description) -> Head | str:
     named = None if about.classes is None else len(about.classes)
     if spec.dtype.kind != "f":
-        return Segmented(spec.name, labels=True, classes=named, single=about.task == "semantic" and named == 1)
+        return Segmented(spec.name, labels=True, class_count=named, single=about.task == "semantic" and named == 1)
     given = about.scores == "given"
     last = named is not None and named > 1 and spec.shape[1] != named and spec.shape[3] == named
     channels = spec.shape[3] if last else spec.shape[1]
     if channels > 1:
-        return wrong_count(spec, channels, about) or Segmented(spec.name, classes=channels, given=given, last=last)
+        return wrong_count(spec, channels, about) or Segmented(spec.name, class_count=channels, given=given, last=last)
     if named not in (None, 1, 2):
         return f"output {spec.name!r} {spec} is one class or two, but {named} are named (`classes`)"
     if named is None and about.scores is None and "semantic" not in (about.head, about.task):
@@ -220,4 +208,4 @@ def _segmented(spec: TensorSpec, about: Description) -> Head | str:
             "or an alpha matte, which are not supported"
         )
     hidden = named != 2
-    return Segmented(spec.name, classes=1 if hidden else 2, single=True, given=given, hidden=hidden)
+    return Segmented(spec.name, class_count=1 if hidden else 2, single=True, given=given, hidden=hidden)

@@ -16,8 +16,6 @@ from numpy.typing import NDArray
 
 from ....engines.spec import TensorSpec
 from ....kernels import decode_boxes, ssd_priors
-from ....pipeline.packet import DETECTIONS
-from ....pipeline.types.detections import Detections
 from ....pipeline.types.picture import Size
 from ....stages.inference.infer import RawOutputs
 from ...formats import Arrays, OutputSelector
@@ -70,7 +68,6 @@ class Anchored(ClassColumns):
     priors: Priors | None = None
     variances: tuple[float, float] = VARIANCES
     kind: str = "ssd"
-    task: str = "boxes"
 
     def select_outputs(self, choices: PostprocessOptions) -> OutputSelector:
         """The pairs of box and class that score enough, best first; boxes decoded."""
@@ -96,10 +93,9 @@ class Anchored(ClassColumns):
 
     def decode(self, raw: RawOutputs, frame: Size, choices: PostprocessOptions, names: tuple[str, ...]) -> Found:
         """Detections, best first, each class suppressed by itself."""
-        boxes = self.form.in_frame(raw.arrays["boxes"], raw)
-        found = Detections(boxes, raw.arrays["scores"], raw.arrays["class_ids"], names)
         max_iou = NMS_IOU if choices.nms_iou is None else choices.nms_iou
-        return {DETECTIONS: finished(found, frame, max_iou=max_iou, limit=choices.max_detections or MAX_DETECTIONS)}
+        limit = choices.max_detections or MAX_DETECTIONS
+        return finished(raw, self.form, frame, names, max_iou=max_iou, limit=limit)
 
 
 def fit(outputs: Sequence[TensorSpec], about: Description, size: Size) -> Head | str | None:

@@ -21,15 +21,14 @@ from numpy.typing import NDArray
 from ....engines.spec import TensorSpec
 from ....kernels import best_classes, class_nms
 from ....pipeline.errors import UsageError
-from ....pipeline.packet import Key
 from ....pipeline.types.picture import Size
 from ....stages.inference.infer import RawOutputs
 from ...formats import Arrays, OutputSelector
 from ...options import PostprocessOptions
 from ..description import Description
 from ..head import Found, Head, NotSupported, check_finite
-from .boxes import sigmoid
-from .yolo_results import MAX_DETECTIONS, MIN_SCORE, corners, finite_rows, given, kept_prototypes, kept_rows, results
+from .boxes import BoxForm, sigmoid
+from .yolo_results import MAX_DETECTIONS, MIN_SCORE, YoloRows, finite_rows, results
 from .yolo_rows import ANCHORS, BODY_POINTS, Extras, prototypes_among, read_extras, row_counts, shown
 
 NMS_IOU, NMS_IOU_OBJECTNESS = 0.7, 0.45
@@ -37,12 +36,12 @@ NMS_IOU, NMS_IOU_OBJECTNESS = 0.7, 0.45
 
 
 @dataclass(frozen=True, slots=True)
-class YoloHead:
+class YoloHead(YoloRows):
     """One box and one class for each row, greedily suppressed class by class.
 
     Attributes:
         predictions: name of the output.
-        classes: how many columns of scores.
+        class_count: how many columns of scores.
         columns_first: the output is [1, columns, rows].
         objectness: a column before the scores multiplies them.
         extras: what follows the scores.
@@ -51,7 +50,7 @@ class YoloHead:
     """
 
     predictions: str
-    classes: int
+    class_count: int
     columns_first: bool
     objectness: bool = False
     extras: Extras = field(default_factory=Extras)
@@ -61,37 +60,32 @@ class YoloHead:
 
     kind = "yolo"
 
-    @property
-    def task(self) -> str:
-        """What it finds."""
-        return self.extras.task
-
-    @property
-    def class_count(self) -> int:
-        """Columns of scores."""
-        return self.classes
-
-    @property
-    def point_names(self) -> tuple[str, ...]:
-        """Names of the points of each object."""
-        return self.extras.point_names
-
     def select_outputs(self, choices: PostprocessOptions) -> OutputSelector:
         """Rows whose best class scores enough and is wanted."""
         if choices.nms is not None:
             raise UsageError(f"a yolo head suppresses class by class and in no other way, got nms {choices.nms!r}")
-        return SelectRows(self, MIN_SCORE if choices.min_score is None else choices.min_score, choices.classes)
+        min_score = MIN_SCORE if choices.min_score is None else choices.min_score
+        first = 5 if self.objectness else 4
+        end = first + self.class_count
 
-    @property
-    def gives(self) -> tuple[Key[Any], ...]:
-        """Detections, and points where there are some."""
-        return given(self.extras)
+        def pick(outputs: Mapping[str, NDArray[Any]]) -> Arrays:
+            table = outputs[self.predictions][0]
+            table = table.T if self.columns_first else table
+            columns, factors = table[:, first:end], table[:, 4] if self.objectness else None
+            if factors is not None and self.logits:
+                factors = sigmoid(factors)
+            found = best_classes(columns, min_score=min_score, objectness=factors, sigmoid=self.logits)
+            if not len(found[0]):
+                check_finite(self.predictions, columns)
+            return self.kept(outputs, table, found, first_extra=end, classes=choices.classes)
+
+        return pick
 
     def decode(self, raw: RawOutputs, frame: Size, choices: PostprocessOptions, names: tuple[str, ...]) -> Found:
         """Suppress what overlaps, and map the rest to the frame."""
         default_iou = NMS_IOU_OBJECTNESS if self.objectness else NMS_IOU
         rows = finite_rows(raw)
-        boxes = corners(raw.arrays["boxes"][rows], self.boxes, self.unit, raw.size)
+        boxes = BoxForm(self.boxes, self.unit).in_input(raw.arrays["boxes"][rows], raw.size)
         kept = class_nms(
             boxes,
             raw.arrays["scores"][rows],
@@ -100,45 +94,6 @@ class YoloHead:
             limit=MAX_DETECTIONS if choices.max_detections is None else choices.max_detections,
         )
         return results(raw, frame, rows=rows[kept], boxes=boxes[kept], extras=self.extras, unit=self.unit, names=names)
-
-
-@dataclass(frozen=True, slots=True)
-class SelectRows:
-    """Picks the rows whose best class scores more than ``min_score`` and is one of ``classes``.
-
-    Calling it gives ``boxes`` float32 [K, 4] as the network has them, ``scores`` float32 [K], ``class_ids``
-    int32 [K], ``extras`` float32 [K, E], and ``prototypes`` float32 [M, Hp, Wp] where K is not 0.
-    """
-
-    head: YoloHead
-    min_score: float = MIN_SCORE
-    classes: tuple[int, ...] | None = None
-
-    def __call__(self, outputs: Mapping[str, NDArray[Any]]) -> Arrays:
-        head = self.head
-        table = outputs[head.predictions][0]
-        table = table.T if head.columns_first else table
-        first = 5 if head.objectness else 4
-        columns = table[:, first : first + head.classes]
-        rows, class_ids, scores = best_classes(
-            columns, min_score=self.min_score, objectness=self._objectness(table), sigmoid=head.logits
-        )
-        if not len(rows):
-            check_finite(head.predictions, columns)
-        if self.classes is not None:
-            wanted = np.isin(class_ids, self.classes)
-            rows, class_ids, scores = rows[wanted], class_ids[wanted], scores[wanted]
-        return {
-            **kept_rows(head.predictions, table, rows, first + head.classes, head.extras),
-            **kept_prototypes(head.extras, outputs, rows),
-            "class_ids": class_ids,
-            "scores": scores,
-        }
-
-    def _objectness(self, table: NDArray[np.float32]) -> NDArray[np.float32] | None:
-        if not self.head.objectness:
-            return None
-        return sigmoid(table[:, 4]) if self.head.logits else table[:, 4]
 
 
 def fit(outputs: Sequence[TensorSpec], about: Description, size: Size) -> Head | str | None:
@@ -163,7 +118,7 @@ def fit(outputs: Sequence[TensorSpec], about: Description, size: Size) -> Head |
     found = list(_readings(spec, counts, prototypes_among(outputs, about, size), about))
     fitting = [head for head in found if isinstance(head, YoloHead)]
     if len(fitting) > 1:
-        several = ", or ".join(f"{'objectness and ' * head.objectness}{head.classes} classes" for head in fitting)
+        several = ", or ".join(f"{'objectness and ' * head.objectness}{head.class_count} classes" for head in fitting)
         return f"{shown(spec)} may have {several}; say which (`classes` or `objectness`)"
     return fitting[0] if fitting else f"{shown(spec)}: {found[0]}"
 
@@ -223,7 +178,7 @@ def _with_classes(head: YoloHead, columns: int, prototypes: Sequence[TensorSpec]
         )
     extras = read_extras(behind, prototypes, about)
     if isinstance(extras, Extras):
-        return replace(head, classes=count, extras=extras)
+        return replace(head, class_count=count, extras=extras)
     for coefficients in (spec.shape[1] for spec in prototypes if 0 < columns - spec.shape[1] != count):
         scores = columns - coefficients
         return f"its rows have {scores} scores and {coefficients} mask coefficients, but {count} classes are named"
@@ -247,7 +202,7 @@ def _classes_derived(
     if columns - behind < 1:
         return f"its rows have {columns} numbers behind the box, {behind} of them no scores: no class is left"
     extras = read_extras(behind, prototypes, about)
-    return extras if isinstance(extras, str) else replace(head, classes=columns - behind, extras=extras)
+    return extras if isinstance(extras, str) else replace(head, class_count=columns - behind, extras=extras)
 
 
 def _why_not(outputs: Sequence[TensorSpec], about: Description, size: Size) -> str | None:

@@ -18,15 +18,15 @@ from numpy.typing import NDArray
 from ....engines.spec import TensorSpec
 from ....kernels import top_scores
 from ....pipeline.errors import EngineError, UsageError
-from ....pipeline.packet import Key
 from ....pipeline.types.picture import Size
 from ....stages.inference.infer import RawOutputs
 from ...formats import Arrays, OutputSelector
 from ...options import PostprocessOptions
 from ..description import Description
 from ..head import Found, Head, NotSupported, check_finite
+from .boxes import BoxForm
 from .yolo import fit as fit_yolo
-from .yolo_results import MAX_DETECTIONS, MIN_SCORE, corners, finite_rows, given, kept_prototypes, kept_rows, results
+from .yolo_results import MAX_DETECTIONS, MIN_SCORE, YoloRows, finite_rows, results
 from .yolo_rows import Extras, prototypes_among, read_extras, row_counts, shown
 
 COLUMNS = 6
@@ -35,50 +35,43 @@ MOST_ROWS = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class YoloEndToEndHead:
+class YoloEndToEndHead(YoloRows):
     """Rows that are detections already.
 
     Attributes:
         predictions: name of the output.
-        classes: how many there are; None where nothing says so.
+        class_count: how many classes there are, of which the outputs have the numbers only; None: nothing says it.
         extras: what follows box, score and class.
         boxes, unit: order and unit of the four numbers, see :class:`..description.Description`.
     """
 
     predictions: str
-    classes: int | None = None
+    class_count: int | None = None
     extras: Extras = field(default_factory=Extras)
     boxes: str = "xyxy"
     unit: str = "pixels"
 
     kind = "yolo-end2end"
 
-    @property
-    def task(self) -> str:
-        """What it finds."""
-        return self.extras.task
-
-    @property
-    def class_count(self) -> int | None:
-        """The outputs have the number of a class only."""
-        return self.classes
-
-    @property
-    def point_names(self) -> tuple[str, ...]:
-        """Names of the points of each object."""
-        return self.extras.point_names
-
     def select_outputs(self, choices: PostprocessOptions) -> OutputSelector:
         """Rows that score enough and are of a class that is wanted, best first."""
         for what, value in (("nms", choices.nms), ("nms_iou", choices.nms_iou)):
             if value is not None:
                 raise UsageError(f"a yolo-end2end head has its suppression in the graph, got {what} {value!r}")
-        return SelectDetections(self, MIN_SCORE if choices.min_score is None else choices.min_score, choices.classes)
+        min_score = MIN_SCORE if choices.min_score is None else choices.min_score
 
-    @property
-    def gives(self) -> tuple[Key[Any], ...]:
-        """Detections, and points where there are some."""
-        return given(self.extras)
+        def pick(outputs: Mapping[str, NDArray[Any]]) -> Arrays:
+            table = outputs[self.predictions][0]
+            scores = np.ascontiguousarray(table[:, 4])
+            rows = top_scores(scores, min_score=min_score, limit=len(scores))
+            if not len(rows):
+                check_finite(self.predictions, scores)
+            numbers = table[rows, 5]
+            class_ids = np.where(np.abs(numbers) < 2**30, np.rint(numbers), -1).astype(np.int32)
+            found = rows, class_ids, scores[rows]
+            return self.kept(outputs, table, found, first_extra=COLUMNS, classes=choices.classes)
+
+        return pick
 
     def decode(self, raw: RawOutputs, frame: Size, choices: PostprocessOptions, names: tuple[str, ...]) -> Found:
         """Map the rows to the frame.
@@ -94,39 +87,8 @@ class YoloEndToEndHead:
                 f"output {self.predictions!r} has class {unnamed[0]}, but {len(names)} classes are named; "
                 "correct `classes`"
             )
-        boxes = corners(raw.arrays["boxes"][rows], self.boxes, self.unit, raw.size)
+        boxes = BoxForm(self.boxes, self.unit).in_input(raw.arrays["boxes"][rows], raw.size)
         return results(raw, frame, rows=rows, boxes=boxes, extras=self.extras, unit=self.unit, names=names)
-
-
-@dataclass(frozen=True, slots=True)
-class SelectDetections:
-    """Picks the rows that score more than ``min_score`` and are of one of ``classes``, best first.
-
-    Calling it gives the same arrays as :class:`.yolo.SelectRows`.
-    """
-
-    head: YoloEndToEndHead
-    min_score: float = MIN_SCORE
-    classes: tuple[int, ...] | None = None
-
-    def __call__(self, outputs: Mapping[str, NDArray[Any]]) -> Arrays:
-        head = self.head
-        table = outputs[head.predictions][0]
-        scores = np.ascontiguousarray(table[:, 4])
-        rows = top_scores(scores, min_score=self.min_score, limit=len(scores))
-        if not len(rows):
-            check_finite(head.predictions, scores)
-        numbers = table[rows, 5]
-        class_ids = np.where(np.abs(numbers) < 2**30, np.rint(numbers), -1).astype(np.int32)
-        if self.classes is not None:
-            wanted = np.isin(class_ids, self.classes)
-            rows, class_ids = rows[wanted], class_ids[wanted]
-        return {
-            **kept_rows(head.predictions, table, rows, COLUMNS, head.extras),
-            **kept_prototypes(head.extras, outputs, rows),
-            "class_ids": class_ids,
-            "scores": scores[rows],
-        }
 
 
 def fit(outputs: Sequence[TensorSpec], about: Description, size: Size) -> Head | str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import ceil, floor
 from typing import Any
 
@@ -18,49 +19,77 @@ from ....pipeline.types.picture import Size
 from ....stages.inference.infer import RawOutputs
 from ...formats import Arrays
 from ..head import Found, check_finite
-from .boxes import clipped, corners_of
+from .boxes import clipped, extent
 from .yolo_rows import Extras
 
 MIN_SCORE, MAX_DETECTIONS = 0.25, 300
 
 
-def given(extras: Extras) -> tuple[Key[Any], ...]:
-    """The keys of what there is a result for."""
-    return (DETECTIONS, LANDMARKS) if extras.points else (DETECTIONS,)
+class YoloRows:
+    """What the heads of a YOLO's rows have in common.
 
-
-def kept_rows(
-    name: str, table: NDArray[np.float32], rows: NDArray[np.int64], first_extra: int, extras: Extras
-) -> Arrays:
-    """Box and extras of ``rows`` of the output ``name``, float32 [A, R] of any strides, as arrays of their own.
-
-    Raises:
-        EngineError: there are rows, but in no row of the output a finite box.
+    Attributes:
+        predictions: name of the output.
+        extras: what follows box and classes.
     """
-    boxes = np.ascontiguousarray(table[:, :4][rows])
-    if len(rows) and not np.isfinite(boxes).any():
-        check_finite(name, table[:, :4])
-    behind = slice(first_extra, first_extra + extras.length)
-    return {"boxes": boxes, "extras": np.ascontiguousarray(table[:, behind][rows])}
 
+    predictions: str
+    extras: Extras
 
-def kept_prototypes(extras: Extras, outputs: Any, rows: NDArray[np.int64]) -> Arrays:
-    """The prototypes, float32 [M, Hp, Wp], where there are rows that need them.
+    @property
+    def task(self) -> str:
+        """What it finds."""
+        return self.extras.task
 
-    Raises:
-        EngineError: they have no finite number.
-    """
-    if extras.prototypes is None or not len(rows):
-        return {}
-    prototypes = outputs[extras.prototypes][0]
-    check_finite(extras.prototypes, prototypes)
-    return {"prototypes": prototypes.copy()}
+    @property
+    def point_names(self) -> tuple[str, ...]:
+        """Names of the points of each object."""
+        return self.extras.point_names
 
+    @property
+    def gives(self) -> tuple[Key[Any], ...]:
+        """Detections, and points where there are some."""
+        return (DETECTIONS, LANDMARKS) if self.extras.points else (DETECTIONS,)
 
-def corners(boxes: NDArray[np.float32], order: str, unit: str, size: Size) -> NDArray[np.float32]:
-    """Boxes [K, 4] in the order and unit of a :class:`..description.Description` as (x1, y1, x2, y2), input pixels."""
-    made = corners_of(boxes, order)
-    return made * _extent(size) if unit == "relative" else made
+    def kept(
+        self,
+        outputs: Mapping[str, NDArray[Any]],
+        table: NDArray[np.float32],
+        found: tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]],
+        *,
+        first_extra: int,
+        classes: tuple[int, ...] | None,
+    ) -> Arrays:
+        """What is kept of the network's outputs, as arrays of their own.
+
+        Args:
+            outputs: of the network.
+            table: the predictions, float32 [A, R] of any strides.
+            found: the rows that score enough, their class ids and scores.
+            first_extra: the column in which the extras begin.
+            classes: that are wanted; None: all.
+
+        Returns:
+            ``boxes`` float32 [K, 4] as the network has them, ``scores`` float32 [K], ``class_ids`` int32 [K],
+            ``extras`` float32 [K, E], and ``prototypes`` float32 [M, Hp, Wp] where K is not 0.
+
+        Raises:
+            EngineError: there are rows, but no row of the output has a finite box, or the prototypes no finite number.
+        """
+        rows, class_ids, scores = found
+        if classes is not None:
+            wanted = np.isin(class_ids, classes)
+            rows, class_ids, scores = rows[wanted], class_ids[wanted], scores[wanted]
+        boxes = np.ascontiguousarray(table[:, :4][rows])
+        if len(rows) and not np.isfinite(boxes).any():
+            check_finite(self.predictions, table[:, :4])
+        extras = np.ascontiguousarray(table[:, first_extra : first_extra + self.extras.length][rows])
+        kept = {"boxes": boxes, "extras": extras, "class_ids": class_ids, "scores": scores}
+        if self.extras.prototypes is not None and len(rows):
+            prototypes = outputs[self.extras.prototypes][0]
+            check_finite(self.extras.prototypes, prototypes)
+            kept["prototypes"] = prototypes.copy()
+        return kept
 
 
 def finite_rows(raw: RawOutputs) -> NDArray[np.int64]:
@@ -111,7 +140,7 @@ def _masks(raw: RawOutputs, frame: Size, boxes: NDArray[np.float32], coefficient
         return Masks(np.zeros((0, 4), np.int32), np.zeros(0, np.uint8), np.zeros(1, np.int64), frame)
     (x1, y1, x2, y2), window = seen_part(raw.affine, raw.size, frame)
     size, corner = (y2 - y1, x2 - x1), (x1, y1, x1, y1)
-    relative = (boxes - np.array(corner, np.float32)) / _extent(size)
+    relative = (boxes - np.array(corner, np.float32)) / extent(size)
     prototypes = raw.arrays["prototypes"].transpose(1, 2, 0)
     limits = np.ceil(boxes - np.array(corner, np.float32) - np.float32(0.5)).astype(np.int32)
     tight, bits, offsets = assemble_masks(prototypes, coefficients, relative, size=size, window=window, limits=limits)
@@ -143,12 +172,7 @@ def _landmarks(
     table = values.reshape(len(boxes), count, values.shape[1] // count)
     points = table[:, :, :2]
     if unit == "relative":
-        points = points * _extent(raw.size)[:2]
+        points = points * extent(raw.size)[:2]
     scores = np.clip(table[:, :, 2], 0, 1) if table.shape[2] == 3 else np.ones(table.shape[:2], np.float32)
     rows = np.arange(len(boxes), dtype=np.int32)
     return Landmarks(raw.affine.points(points), scores, boxes, extras.point_names, rows, np.full_like(rows, -1))
-
-
-def _extent(size: Size) -> NDArray[np.float32]:
-    """(width, height) twice: what relative boxes are multiplied with."""
-    return np.array((size[1], size[0]) * 2, np.float32)

@@ -213,7 +213,7 @@ def test_every_key_of_the_toml_is_read(tmp_path: Path) -> None:
         'masks = "g"\npoints = "h"\npriors = "i"\n'
     )
     about = from_toml(tmp_path / "my.toml")
-    read = {row.field for row in KEYS if not row.field.startswith("outputs.")}
+    read = {row.key for row in KEYS if not row.key.startswith("outputs.")}
     assert {name for name in about.sources if name != "outputs"} == read
     assert len(about.outputs) == sum(row.key.startswith("outputs.") for row in KEYS)
     assert about.input.size == (384, 640)

@@ -2,12 +2,40 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 from vidgraph.stages.sources.synthetic.render import SceneRenderer
 from vidgraph.stages.sources.synthetic.settings import SPLITS, THINGS
 from vidgraph.stages.sources.synthetic.truth import render_with_truth
-from vidgraph.training.datasets.splits import JUDGED, clip_hash, frozen
+
+FROZEN = json.loads(Path(__file__).with_name("splits.json").read_text("utf-8"))
+"""For each split ``address``, ``hashes`` (of the first and the last frame of each clip) and ``statistics``."""
+JUDGED = ("easy", "hard", "faces")
+
+
+def frozen(split: str) -> dict[str, Any]:
+    """What was written down of a split when it was fixed."""
+    read: dict[str, Any] = FROZEN[split]
+    return read
+
+
+def clip_hash(split: str, clip: int) -> str:
+    """SHA-256 of the maps of surfaces and the colours of the first and the last frame of a clip.
+
+    Colours are those before noise and compression, so that it does not depend on the version of a codec.
+    """
+    settings = SPLITS[split]
+    renderer, digest = SceneRenderer(settings, clip), hashlib.sha256()
+    for index in (0, settings.frames - 1):
+        rendered = renderer.draw(renderer.moment(index))
+        digest.update(np.ascontiguousarray(rendered.surfaces).tobytes())
+        digest.update(np.round(rendered.canvas.table().colours).astype(np.uint8).tobytes())
+    return digest.hexdigest()
 
 
 @pytest.mark.parametrize("split", JUDGED)
