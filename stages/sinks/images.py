@@ -74,7 +74,7 @@ class WriteImages(NumberedSink):
             options = {**options, "icc_profile": picture.tags.icc_profile}
         elif picture.tags.wide:
             options = {**options, **self._colors(packet, picture)}
-        self.save(packet.frame, lambda path: image.save(path, **options))
+        self._save(packet.frame, lambda path: image.save(path, **options))
 
     def _colors(self, packet: Packet, picture: Picture) -> dict[str, Any]:
         """What a PNG says of colours that are not those of sRGB; of a JPEG, which cannot say it, it is said here."""
@@ -95,7 +95,7 @@ class WriteImages(NumberedSink):
         return {}
 
     def _suffix(self, packet: Packet) -> str:
-        return self.pattern(packet.frame).suffix.lower()
+        return self._pattern(packet.frame).suffix.lower()
 
 
 def open_images(address: str, paths: dict[str, Path], settings: SinkSettings) -> Sink:

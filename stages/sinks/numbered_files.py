@@ -14,7 +14,7 @@ from .named_files import Names, is_named, named
 
 
 class NumberedSink(Sink):
-    """What sinks have in common that write one file for each frame; ``write`` of a subclass calls ``save``.
+    """What sinks have in common that write one file for each frame; ``write`` of a subclass calls ``_save``.
 
     Files appear under their names when they are whole, so that a kill leaves no half one.
 
@@ -79,17 +79,17 @@ class NumberedSink(Sink):
         if name is not None:
             name.check()
 
-    def pattern(self, frame: Frame) -> Path:
+    def _pattern(self, frame: Frame) -> Path:
         """What the names of the frame's stream are made from."""
         return self.patterns.get(frame.stream_id) or self.patterns[""]
 
-    def save(self, frame: Frame, write: Callable[[Path], None]) -> None:
+    def _save(self, frame: Frame, write: Callable[[Path], None]) -> None:
         """Have ``write`` write the file of ``frame``, under the name that it is given.
 
         Raises:
             OutputError: the disk is full, …; the folder was removed or replaced; there is room for one frame only.
         """
-        pattern = self.pattern(frame)
+        pattern = self._pattern(frame)
         self._names[pattern].check(every_s=CHECKED_EVERY_S)
         path = numbered(pattern, frame.index)
         if is_named(path):

@@ -65,7 +65,7 @@ class WriteTensors(NumberedSink):
             return
         affine = np.array([tensors.affine.scale, tensors.affine.offset], np.float64)
         about = {INPUT_SIZE: np.array(tensors.input_size, np.int64), AFFINE: affine}
-        self.save(packet.frame, lambda path: save_npz(path, {**tensors.arrays, **about}))
+        self._save(packet.frame, lambda path: save_npz(path, {**tensors.arrays, **about}))
 
 
 def save_npz(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
