@@ -13,7 +13,7 @@ from .options import passed
 from .terminal import Progress, say
 
 if TYPE_CHECKING:
-    from ..training.loop import Report, Trainer
+    from ..training.loop import Trainer
 
 
 def train(options: argparse.Namespace) -> int:
@@ -44,7 +44,7 @@ def train(options: argparse.Namespace) -> int:
             processes=options.threads or 2,
             rendered=_rendered(Progress(quiet=options.quiet)),
             begun=trainers.append,
-            tell=_told(quiet=options.quiet),
+            tell=(lambda report: None) if options.quiet else (lambda report: say(report.line())),
             **passed(options, run_training),
         )
     if signals.received is not None:
@@ -62,13 +62,5 @@ def _rendered(progress: Progress) -> Any:
         progress.show(f"frames of the data set: {done} of {total}")
         if done == total:
             Progress.clear()
-
-    return tell
-
-
-def _told(*, quiet: bool) -> Any:
-    def tell(report: Report) -> None:
-        if not quiet:
-            say(report.line())
 
     return tell

@@ -27,7 +27,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..pipeline.errors import OutputError, UsageError
+from ..pipeline.errors import UsageError
 
 LOG = logging.getLogger("vidgraph")
 DEFAULT_LIMIT_BYTES = 2 * 2**30
@@ -69,23 +69,6 @@ def cache_limit_bytes() -> int:
     if match is None:
         raise UsageError(f"VIDGRAPH_CACHE_MAX must be a size like 500M or 2GiB, got {text!r}")
     return int(float(match[1]) * _UNITS[match[2]])
-
-
-def cache_folder(kind: str) -> Path:
-    """The folder of one kind (``engines``, ``models``, ``weights``), made where it is missing, for its owner only.
-
-    Raises:
-        OutputError: it cannot be made.
-    """
-    folder = cache_root() / kind
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        raise OutputError(
-            f"cannot make the cache folder {folder}: {error.strerror or error}. "
-            "Set VIDGRAPH_CACHE to a folder that can be written"
-        ) from error
-    return folder
 
 
 def key_of(*parts: str | bytes) -> str:

@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 
 from .._version import __version__
+from ..kernels.arrays import lent
 from ..kernels.device import Tensor
 from ..pipeline.errors import EngineError
 from .cache import discard, find_or_build, key_of
@@ -294,7 +295,7 @@ class _Request:
 
     def infer(self, feeds: list[Array], buffers: _Buffers) -> None:
         """Read ``feeds`` and write ``buffers``, both without a copy."""
-        self._feeds = [_writable(np.ascontiguousarray(array)) for array in feeds]
+        self._feeds = [lent(np.ascontiguousarray(array)) for array in feeds]
         for index, array in enumerate(self._feeds):
             self._request.set_input_tensor(index, ov.Tensor(array, shared_memory=True))
         if self._buffers is not buffers:
@@ -302,18 +303,6 @@ class _Request:
                 self._request.set_output_tensor(index, tensor)
             self._buffers = buffers
         self._request.infer()
-
-
-class _Alias:
-    """The memory of a read-only array, announced as writable: OpenVINO refuses to wrap it otherwise, and only reads."""
-
-    def __init__(self, array: Array) -> None:
-        self._array = array
-        self.__array_interface__ = {**array.__array_interface__, "data": (array.ctypes.data, False)}
-
-
-def _writable(array: Array) -> Array:
-    return array if array.flags.writeable else np.asarray(_Alias(array))
 
 
 class OpenVINOEngine:

@@ -152,6 +152,20 @@ def output(
     return out
 
 
+class _Lender:
+    """The memory of a read-only array, announced as writable."""
+
+    def __init__(self, array: NDArray[Any]) -> None:
+        self._array = array
+        interface = array.__array_interface__
+        self.__array_interface__ = {**interface, "data": (interface["data"][0], False)}
+
+
+def lent(array: NDArray[Any]) -> NDArray[Any]:
+    """An array for who takes writable ones only, and reads it: DLPack, OpenVINO; a view where it is read-only."""
+    return array if array.flags.writeable else np.asarray(_Lender(array))
+
+
 def _may_share_memory(out: Tensor, array: Tensor) -> bool:
     """Of two arrays in host memory or on one device, whose inputs have no negative strides."""
     if isinstance(out, DeviceArray) and isinstance(array, DeviceArray):

@@ -86,16 +86,16 @@ class PlaneLayout:
         shapes = self.shapes(height, width)
         if len(planes) != len(shapes):
             raise ValueError(f"{self.name}: expected {len(shapes)} planes, got {len(planes)}")
-        place = HOST if type(first) is np.ndarray else None
+        place, dtype = HOST if type(first) is np.ndarray else None, self.dtype
         for index, (plane, shape) in enumerate(zip(planes, shapes, strict=True)):
             if type(plane) is not np.ndarray or place is not HOST:
                 place = place_of(plane, f"{self.name}: plane {index}", place)
-            if plane.dtype != self.dtype or plane.shape != shape:
+            if plane.dtype != dtype or plane.shape != shape:
                 raise ValueError(
-                    f"{self.name}: plane {index} must be {self.dtype} {list(shape)} for a picture of "
+                    f"{self.name}: plane {index} must be {dtype} {list(shape)} for a picture of "
                     f"{width}x{height}, got {plane.dtype} {list(plane.shape)}"
                 )
-            if not _rows_contiguous(plane):
+            if not plane[:1].flags.c_contiguous:
                 raise ValueError(
                     f"{self.name}: the samples of a row must be adjacent in plane {index}, got strides "
                     f"{plane.strides}; copy it with numpy.ascontiguousarray"
@@ -110,15 +110,6 @@ class PlaneLayout:
 
 def _shape(array: Any) -> list[int]:
     return list(getattr(array, "shape", ()))
-
-
-def _rows_contiguous(plane: Tensor) -> bool:
-    expected = plane.itemsize
-    for size, stride in zip(plane.shape[:0:-1], plane.strides[:0:-1], strict=True):
-        if size > 1 and stride != expected:
-            return False
-        expected *= size
-    return True
 
 
 PIXEL_FORMATS: dict[str, PlaneLayout] = {

@@ -152,8 +152,7 @@ def draw_labels(
                 f"{owner}: masks[{row}] must have at most {LARGEST_SIDE_PX} pixels along each side, got "
                 f"{list(mask.shape)}"
             )
-    for mask, origin, color, text in zip(masks, origins.tolist(), colors.tolist(), text_colors.tolist(), strict=True):
-        _native.draw_label(*canvas, mask, origin, color, text, alpha)
+    _native.draw_labels(*canvas, masks, origins, colors, text_colors, alpha)
 
 
 def draw_masks(

@@ -67,16 +67,19 @@ void points(const std::vector<WritableArray>& planes, LayoutArgs layout, std::ar
   }
 }
 
-void label(const std::vector<WritableArray>& planes, LayoutArgs layout, std::array<double, 2> weights, bool full_range,
-           In<uint8_t> mask, std::array<int, 2> origin, std::array<uint8_t, 3> background, std::array<uint8_t, 3> text,
-           int alpha) {
+void labels(const std::vector<WritableArray>& planes, LayoutArgs layout, std::array<double, 2> weights, bool full_range,
+            const std::vector<In<uint8_t>>& masks, In<int32_t> origins, In<uint8_t> colors, In<uint8_t> text_colors,
+            int alpha) {
   const Canvas canvas = canvas_of(planes, layout, weights, full_range);
-  const PixelRect rect{origin[0], origin[1], origin[0] + as_int(mask.shape(1)), origin[1] + as_int(mask.shape(0))};
   nb::gil_scoped_release released;
   const auto memory = workspace(draw_workspace(canvas.width()));
-  KERNEL_CALL(draw_rect)(canvas.picture, rect, canvas.paint(background.data()), static_cast<uint8_t>(alpha),
-                         memory.get());
-  KERNEL_CALL(draw_alpha)(canvas.picture, rect, mask.data(), canvas.paint(text.data()), 255, memory.get());
+  for (size_t i = 0; i < masks.size(); ++i) {
+    const int left = origins.data()[2 * i], top = origins.data()[2 * i + 1];
+    const PixelRect rect{left, top, left + as_int(masks[i].shape(1)), top + as_int(masks[i].shape(0))};
+    const Paint background = canvas.paint(colors.data() + 3 * i), text = canvas.paint(text_colors.data() + 3 * i);
+    KERNEL_CALL(draw_rect)(canvas.picture, rect, background, static_cast<uint8_t>(alpha), memory.get());
+    KERNEL_CALL(draw_alpha)(canvas.picture, rect, masks[i].data(), text, 255, memory.get());
+  }
 }
 
 void masks(const std::vector<WritableArray>& planes, LayoutArgs layout, std::array<double, 2> weights, bool full_range,
@@ -100,7 +103,7 @@ void masks(const std::vector<WritableArray>& planes, LayoutArgs layout, std::arr
 void bind_draw(nb::module_& module) {
   module.def("draw_boxes", &boxes);
   module.def("draw_points", &points);
-  module.def("draw_label", &label);
+  module.def("draw_labels", &labels);
   module.def("draw_masks", &masks);
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,10 +59,8 @@ def fast_nms(
     device, numbers = _checked(owner, boxes, scores, max_iou, limit, min_score)
     top_k = _checked_top_k(owner, top_k)
     if device is not HOST:
-        overlap, most, least = numbers
-        found = twin(fast_nms, device)
-        return found(boxes, scores, max_iou=overlap, top_k=top_k, limit=most, min_score=least)
-    return _suppress(boxes, scores, numbers, top_k, (False, False, False, False))
+        return twin(fast_nms, device)(boxes, scores, top_k=top_k, **numbers)
+    return _suppress(boxes, scores, top_k, (False, False, False, False), **numbers)
 
 
 def cross_class_fast_nms(
@@ -92,10 +91,8 @@ def cross_class_fast_nms(
     top_k = _checked_top_k(owner, top_k)
     device, numbers = _checked(owner, boxes, scores, max_iou, top_k if limit is None else limit, min_score)
     if device is not HOST:
-        overlap, most, least = numbers
-        found = twin(cross_class_fast_nms, device)
-        return found(boxes, scores, max_iou=overlap, top_k=top_k, limit=most, min_score=least)
-    return _suppress(boxes, scores, numbers, top_k, (False, False, False, True))
+        return twin(cross_class_fast_nms, device)(boxes, scores, top_k=top_k, **numbers)
+    return _suppress(boxes, scores, top_k, (False, False, False, True), **numbers)
 
 
 def traditional_nms(
@@ -134,26 +131,24 @@ def traditional_nms(
         raise ValueError(f"{owner}: size {_SIZE}, got {shown(size)}")
     height, width = min(height, UNLIMITED), min(width, UNLIMITED)
     if device is not HOST:
-        overlap, most, least = numbers
-        found = twin(traditional_nms, device)
-        return found(boxes, scores, max_iou=overlap, limit=most, min_score=least, size=(height, width))
+        return twin(traditional_nms, device)(boxes, scores, size=(height, width), **numbers)
     with np.errstate(over="ignore"):  # a coordinate beyond all floats becomes infinity
         pixels = boxes * np.array([width, height, width, height], np.float32)
-    return _suppress(pixels, scores, numbers, UNLIMITED, (True, True, True, False))
+    return _suppress(pixels, scores, UNLIMITED, (True, True, True, False), **numbers)
 
 
 def _checked(
     owner: str, boxes: NDArray[np.float32], scores: NDArray[np.float32], max_iou: float, limit: int, min_score: float
-) -> tuple[Device, tuple[float, int, float]]:
+) -> tuple[Device, dict[str, Any]]:
     device = require(scores, f"{owner}: scores", np.float32, (None, None))
     require(boxes, f"{owner}: boxes", np.float32, (len(scores), 4), device)
     if scores.size >= 2**32:
         raise ValueError(f"{owner}: there must be less than 2^32 scores, got {scores.size}")
-    return device, (
-        number(owner, "max_iou", max_iou, "must be in [0, 1]", low=0.0, high=1.0),
-        whole(owner, "limit", limit, "must not be negative", low=0),
-        number(owner, "min_score", min_score),
-    )
+    return device, {
+        "max_iou": number(owner, "max_iou", max_iou, "must be in [0, 1]", low=0.0, high=1.0),
+        "limit": whole(owner, "limit", limit, "must not be negative", low=0),
+        "min_score": number(owner, "min_score", min_score),
+    }
 
 
 def _checked_top_k(owner: str, top_k: int) -> int:
@@ -163,11 +158,13 @@ def _checked_top_k(owner: str, top_k: int) -> int:
 def _suppress(
     boxes: NDArray[np.float32],
     scores: NDArray[np.float32],
-    numbers: tuple[float, int, float],
     top_k: int,
     flags: tuple[bool, bool, bool, bool],
+    *,
+    max_iou: float,
+    limit: int,
+    min_score: float,
 ) -> Found:
-    max_iou, limit, min_score = numbers
     limit = min(limit, scores.size)
     rows, class_ids, best = np.empty(limit, np.int64), np.empty(limit, np.int32), np.empty(limit, np.float32)
     if limit:

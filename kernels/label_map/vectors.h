@@ -3,7 +3,7 @@
 
 #include <cstring>
 
-#include "../native/kernel.h"
+#include "../native/lanes.h"
 
 #if defined(VIDGRAPH_X86)
 #include <immintrin.h>
@@ -11,16 +11,9 @@
 
 namespace vidgraph::KERNEL_ISA {
 
-#if defined(__AVX512F__)
-constexpr int kWidth = 16;
-#elif defined(__AVX2__)
-constexpr int kWidth = 8;
-#else
-constexpr int kWidth = 4;
-#endif
+constexpr int kWidth = kRegister;
 
-typedef float Floats __attribute__((vector_size(4 * kWidth)));
-typedef int32_t Ints __attribute__((vector_size(4 * kWidth)));
+typedef Words Ints;
 
 template <typename Vector, typename Number>
 inline Vector loaded(const Number* from) {

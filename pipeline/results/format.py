@@ -162,23 +162,16 @@ def frame_record(packet: Packet, keys: Sequence[ResultKeys] = (ResultKeys(),)) -
         "stream": frame.stream_id,
         "frame": frame.index,
         "time_s": round(frame.pts_ns / 1e9, TIME_DECIMALS),
+        "captured_at": None if frame.capture_ns is None else iso_time(frame.capture_ns),
+        "file": frame.file,
+        "epoch": frame.epoch,
+        "size": [frame.picture.width, frame.picture.height],
+        "held_from": packet.get(HELD_FROM),
+        "key_frame": packet.get(KEY_FRAME),
+        "dropped": packet.drop_cause,
+        "damaged": frame.damaged or None,
     }
-    if frame.capture_ns is not None:
-        record["captured_at"] = iso_time(frame.capture_ns)
-    if frame.file is not None:
-        record["file"] = frame.file
-    record["epoch"] = frame.epoch
-    record["size"] = [frame.picture.width, frame.picture.height]
-    held_from = packet.get(HELD_FROM)
-    if held_from is not None:
-        record["held_from"] = held_from
-    key_frame = packet.get(KEY_FRAME)
-    if key_frame is not None:
-        record["key_frame"] = key_frame
-    if packet.drop_cause is not None:
-        record["dropped"] = packet.drop_cause
-    if frame.damaged:
-        record["damaged"] = True
+    record = {name: value for name, value in record.items() if value is not None}
     for one in keys:
         written: dict[str, list[Record]] = {}
         for kind, row in RESULT_TYPES.items():
@@ -223,7 +216,6 @@ def iso_time(time_ns: int) -> str:
 
 
 def _model_record(model: ModelInfo) -> Record:
-    size = None if model.input_size is None else [model.input_size[1], model.input_size[0]]
     known = {
         "name": model.name,
         "trained_on": model.trained_on,
@@ -232,7 +224,7 @@ def _model_record(model: ModelInfo) -> Record:
         "engine": model.engine,
         "precision": model.precision,
         "device": model.device,
-        "input_size": size,
+        "input_size": model.input_size and [model.input_size[1], model.input_size[0]],
         "classes": list(model.class_names),
         "points": list(model.point_names),
     }
@@ -241,16 +233,14 @@ def _model_record(model: ModelInfo) -> Record:
 
 
 def _source_record(source: SourceInfo) -> Record:
-    record: Record = {"stream": source.stream}
-    if source.address:
-        record["address"] = redact_address(source.address)
-    if source.size is not None:
-        record["size"] = [source.size[1], source.size[0]]
-    if source.rate:
-        record["rate"] = round(float(source.rate), 5)
-    if source.live:
-        record["live"] = True
-    return record
+    known = {
+        "stream": source.stream,
+        "address": source.address and redact_address(source.address),
+        "size": source.size and [source.size[1], source.size[0]],
+        "rate": source.rate and round(float(source.rate), 5),
+        "live": source.live,
+    }
+    return {name: value for name, value in known.items() if value or name == "stream"}
 
 
 def _without_secrets(value: Any) -> Any:

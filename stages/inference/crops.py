@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...engines import Engine
-from ...pipeline.packet import DETECTIONS, SKIPPED, Key, Packet
-from ...pipeline.stage import Stage
+from ...pipeline.packet import DETECTIONS, Key, Packet
 from ...pipeline.types.affine import Affine
 from ...pipeline.types.detections import Detections
 from ...pipeline.types.picture import Size
 from .engine_cache import Runner
 from .infer import RawOutputs, copy_outputs
+from .network_stage import NetworkStage
 from .preprocess import Fit, Preprocess
 
 Arrays = dict[str, NDArray[Any]]
@@ -41,7 +41,7 @@ class Crops:
 
 
 @dataclass(frozen=True)
-class CropBoxes(Stage):
+class CropBoxes(NetworkStage):
     """Cut a crop out of the frame for every detection, and make the network's input of it.
 
     Reads ``boxes``, another model's results, and creates ``key``. A crop has the aspect of the network's input and the
@@ -61,22 +61,13 @@ class CropBoxes(Stage):
     margin: float = 1.0
     name: str = "crop"
 
-    stateless = True
-
     @property
     def reads(self) -> frozenset[Key[Detections]]:
         """The boxes."""
         return frozenset({self.boxes})
 
-    @property
-    def creates(self) -> frozenset[Key[Crops]]:
-        """The network's inputs."""
-        return frozenset({self.key})
-
-    def process(self, packet: Packet) -> Iterable[Packet]:
+    def added(self, packet: Packet) -> Packet:
         """Add the crops."""
-        if packet.drop_cause is not None or packet.get(SKIPPED):
-            return (packet,)
         picture, boxes = packet.frame.picture, packet[self.boxes].boxes
         frame = (picture.height, picture.width)
         size = self.preprocess.size.fit(frame).size
@@ -86,7 +77,7 @@ class CropBoxes(Stage):
         for row, fit in enumerate(fits):
             self.preprocess.fill(tensor[row : row + 1], picture, fit)
         crops = Crops({self.input_name: tensor}, tuple(fit.affine for fit in fits), size)
-        return (packet.with_item(self.key, crops),)
+        return packet.with_item(self.key, crops)
 
 
 def fit_box(box: list[float], size: Size, frame: Size, margin: float = 1.0) -> Fit:
@@ -119,7 +110,7 @@ class CropRunners(Protocol):
 
 
 @dataclass(frozen=True)
-class InferCrops(Stage):
+class InferCrops(NetworkStage):
     """Run the network on the crops of a frame, which may share batches with those of other frames and streams.
 
     Consumes ``crops`` and creates ``key``: one result for each frame, whose arrays have a row for each crop.
@@ -135,27 +126,18 @@ class InferCrops(Stage):
     select_outputs: Callable[[Mapping[str, NDArray[Any]]], Arrays] = copy_outputs
     name: str = "infer"
 
-    stateless = True
-
     @property
     def reads(self) -> frozenset[Key[Crops]]:
         """The network's inputs."""
         return frozenset({self.crops})
 
-    @property
-    def creates(self) -> frozenset[Key[RawOutputs]]:
-        """What is kept of its outputs."""
-        return frozenset({self.key})
-
-    def process(self, packet: Packet) -> Iterable[Packet]:
+    def added(self, packet: Packet) -> Packet:
         """Replace the network's inputs by its outputs."""
-        if packet.drop_cause is not None or packet.get(SKIPPED):
-            return (packet,)
         given = packet[self.crops]
         with self.engines.runner(given.size) as runner:
             arrays = self.select_outputs(_outputs(runner, given, packet.frame.stream_id))
         raw = RawOutputs(arrays, given.size, Affine((1.0, 1.0)), given.affines)
-        return (packet.without(self.crops).with_item(self.key, raw),)
+        return packet.without(self.crops).with_item(self.key, raw)
 
 
 def _outputs(runner: CropRunner, crops: Crops, stream_id: str) -> Arrays:

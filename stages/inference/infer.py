@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ...kernels.device import HOST, Device, Tensor, to_device
-from ...pipeline.packet import SKIPPED, Key, Packet
-from ...pipeline.stage import Stage
+from ...pipeline.packet import Key, Packet
 from ...pipeline.types.affine import Affine
 from ...pipeline.types.picture import Size
 from .engine_cache import Runner
+from .network_stage import NetworkStage
 from .preprocess import ModelInput
 
 Arrays = dict[str, Any]
@@ -53,7 +53,7 @@ def outputs_on(outputs: Mapping[str, Tensor], device: Device) -> Arrays:
 
 
 @dataclass(frozen=True)
-class Infer(Stage):
+class Infer(NetworkStage):
     """Run the network of the frame's input size.
 
     Consumes ``input_key`` (the packet goes on without it) and creates ``key``. An engine's outputs
@@ -75,26 +75,17 @@ class Infer(Stage):
     name: str = "infer"
     device: Device = HOST
 
-    stateless = True
-
     @property
     def reads(self) -> frozenset[Key[ModelInput]]:
         """The network's input."""
         return frozenset({self.input_key})
 
-    @property
-    def creates(self) -> frozenset[Key[RawOutputs]]:
-        """What is kept of its outputs."""
-        return frozenset({self.key})
-
-    def process(self, packet: Packet) -> Iterable[Packet]:
+    def added(self, packet: Packet) -> Packet:
         """Replace the network's input by its outputs."""
-        if packet.drop_cause is not None or packet.get(SKIPPED):
-            return (packet,)
         given = packet[self.input_key]
         with self.cache.runner(given.size) as runner:
             future = runner.submit({self.input_name: given.tensor}, stream_id=packet.frame.stream_id)
             arrays = self.select_outputs(outputs_on(future.result(), self.device))
         given.release()
         raw = RawOutputs(arrays, given.size, given.affine)
-        return (packet.without(self.input_key).with_item(self.key, raw),)
+        return packet.without(self.input_key).with_item(self.key, raw)

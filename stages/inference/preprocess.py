@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,10 +11,10 @@ import numpy as np
 
 from ...kernels import preprocess
 from ...kernels.device import HOST, Device, Tensor, device_of, empty
-from ...pipeline.packet import SKIPPED, Key, Packet
-from ...pipeline.stage import Stage
+from ...pipeline.packet import Key, Packet
 from ...pipeline.types.affine import Affine
 from ...pipeline.types.picture import Picture, Size
+from .network_stage import NetworkStage
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +178,7 @@ class ModelInput:
 
 
 @dataclass(frozen=True)
-class Preprocess(Stage):
+class Preprocess(NetworkStage):
     """Resize, convert and normalise a frame for a network.
 
     Creates ``key``. Frames that were dropped or that the network skips pass unchanged.
@@ -201,21 +200,12 @@ class Preprocess(Stage):
     layout: str = "nchw"
     device: Device = HOST
 
-    stateless = True
-
-    @property
-    def creates(self) -> frozenset[Key[ModelInput]]:
-        """The network's input."""
-        return frozenset({self.key})
-
-    def process(self, packet: Packet) -> Iterable[Packet]:
+    def added(self, packet: Packet) -> Packet:
         """Add the network's input."""
-        if packet.drop_cause is not None or packet.get(SKIPPED):
-            return (packet,)
         picture = packet.frame.picture.on(self.device)
         fit = self.size.fit((picture.height, picture.width))
         tensor = self.fill(self.pool.take(fit.size, self.dtype, self.layout, self.device), picture, fit)
-        return (packet.with_item(self.key, ModelInput(tensor, fit.affine, self.pool, self.layout)),)
+        return packet.with_item(self.key, ModelInput(tensor, fit.affine, self.pool, self.layout))
 
     def fill(self, out: Tensor, picture: Picture, fit: Fit) -> Tensor:
         """Write ``picture``, as it lies in the input by ``fit``, into ``out``: [1, 3, h, w], or nhwc."""

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ...kernels.device import HOST
-from ...pipeline.packet import SKIPPED, TENSORS, Key, Packet
-from ...pipeline.stage import Stage
+from ...pipeline.packet import TENSORS, Key, Packet
 from ...pipeline.types.tensors import Tensors
 from .infer import RawOutputs, outputs_on
+from .network_stage import NetworkStage
 
 
 @dataclass(frozen=True)
-class RawTensors(Stage):
+class RawTensors(NetworkStage):
     """Reads ``raw`` and creates ``key`` in its place, with the same arrays.
 
     Frames that were dropped or that the network skips pass unchanged.
@@ -23,22 +22,13 @@ class RawTensors(Stage):
     key: Key[Tensors] = TENSORS
     name: str = "raw_tensors"
 
-    stateless = True
-
     @property
     def reads(self) -> frozenset[Key[RawOutputs]]:
         """What is kept of the network's outputs."""
         return frozenset({self.raw})
 
-    @property
-    def creates(self) -> frozenset[Key[Tensors]]:
-        """The same as a result."""
-        return frozenset({self.key})
-
-    def process(self, packet: Packet) -> Iterable[Packet]:
+    def added(self, packet: Packet) -> Packet:
         """Add the tensors."""
-        if packet.drop_cause is not None or packet.get(SKIPPED):
-            return (packet,)
         raw = packet[self.raw]
         tensors = Tensors(outputs_on(raw.arrays, HOST), raw.size, raw.affine)
-        return (packet.without(self.raw).with_item(self.key, tensors),)
+        return packet.without(self.raw).with_item(self.key, tensors)

@@ -14,6 +14,7 @@ from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from numpy.typing import NDArray
 
 from ...kernels import PIXEL_FORMATS
+from ...kernels.arrays import lent
 from ...pipeline.types.picture import HDR_TRANSFERS, UNMARKED, Picture
 
 MATRIX_TAGS = {"bt601": Colorspace.SMPTE170M, "bt709": Colorspace.ITU709, "bt2020": 9}
@@ -88,12 +89,12 @@ class EncoderFrames:
             shapes = PIXEL_FORMATS[picture.format].shapes(height, width)
             planes = tuple(_grown(plane, shape) for plane, shape in zip(planes, shapes, strict=True))
         if picture.format == "rgb24":
-            frame = VideoFrame.from_numpy_buffer(_borrow(planes[0]), "rgb24")
+            frame = VideoFrame.from_numpy_buffer(lent(planes[0]), "rgb24")
         elif picture.format == "gray":
             chroma = np.full((height // 2, width // 2), 128, np.uint8)
-            frame = VideoFrame.from_dlpack((_borrow(planes[0]), chroma, chroma.copy()), format="yuv420p")
+            frame = VideoFrame.from_dlpack((lent(planes[0]), chroma, chroma.copy()), format="yuv420p")
         else:
-            frame = VideoFrame.from_dlpack(tuple(_borrow(plane) for plane in planes), format=picture.format)
+            frame = VideoFrame.from_dlpack(tuple(lent(plane) for plane in planes), format=picture.format)
         matrix, full_range = self._rgb if picture.format == "rgb24" else coded_matrix(picture)
         coded_range = ColorRange.JPEG if full_range else ColorRange.MPEG
         if frame.format.name != self._form:
@@ -156,20 +157,6 @@ class JpegEncoder:
         context.thread_count = 1
         context.options = {"qmin": str(self._quality), "qmax": str(self._quality), "huffman": "default"}
         return context
-
-
-class _Lender:
-    """A writable view of a read-only array: DLPack does not lend read-only memory, and FFmpeg only reads it."""
-
-    def __init__(self, array: NDArray[Any]) -> None:
-        interface = dict(array.__array_interface__)
-        interface["data"] = (interface["data"][0], False)
-        self.__array_interface__ = interface
-        self._owner = array
-
-
-def _borrow(array: NDArray[Any]) -> NDArray[Any]:
-    return np.asarray(_Lender(array))
 
 
 def _grown(plane: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:

@@ -14,7 +14,7 @@ from ...pipeline.types.picture import HDR_TRANSFERS, Picture
 from ..drawing.draw import ANNOTATED
 from .addresses import shown_picture
 from .named_files import Names
-from .numbered_files import NumberedFiles, NumberedSink
+from .numbered_files import NumberedSink
 from .settings import SinkSettings
 
 log = logging.getLogger("vidgraph")
@@ -41,6 +41,7 @@ class WriteImages(NumberedSink):
     """
 
     name = "write_images"
+    what = "pictures"
 
     def __init__(
         self,
@@ -51,7 +52,7 @@ class WriteImages(NumberedSink):
         names: Names | None = None,
         claims: Claims | None = None,
     ) -> None:
-        super().__init__(NumberedFiles(patterns, overwrite=overwrite, what="pictures", names=names, claims=claims))
+        super().__init__(patterns, overwrite=overwrite, names=names, claims=claims)
         self._said_colors: set[str] = set()
         self._key = picture
         self.reads: frozenset[Key[Any]] = frozenset() if picture is None else frozenset({picture})
@@ -73,7 +74,7 @@ class WriteImages(NumberedSink):
             options = {**options, "icc_profile": picture.tags.icc_profile}
         elif picture.tags.wide:
             options = {**options, **self._colors(packet, picture)}
-        self._files.write(packet.frame, lambda path: image.save(path, **options))
+        self._save(packet.frame, lambda path: image.save(path, **options))
 
     def _colors(self, packet: Packet, picture: Picture) -> dict[str, Any]:
         """What a PNG says of colours that are not those of sRGB; of a JPEG, which cannot say it, it is said here."""
@@ -94,7 +95,7 @@ class WriteImages(NumberedSink):
         return {}
 
     def _suffix(self, packet: Packet) -> str:
-        return self._files.pattern(packet.frame).suffix.lower()
+        return self._pattern(packet.frame).suffix.lower()
 
 
 def open_images(address: str, paths: dict[str, Path], settings: SinkSettings) -> Sink:

@@ -13,29 +13,34 @@ from .addresses import has_number, numbered, pattern_files
 from .named_files import Names, is_named, named
 
 
-class NumberedFiles:
-    """Files that appear under their names when they are whole, so that a kill leaves no half one.
+class NumberedSink(Sink):
+    """What sinks have in common that write one file for each frame; ``write`` of a subclass calls ``_save``.
+
+    Files appear under their names when they are whole, so that a kill leaves no half one.
 
     Args:
         patterns: the file names of each stream (``""``: of any), with one ``%d`` or ``%06d``; a name without one
             holds one frame.
         overwrite: :meth:`open` removes the files of an earlier run that fit the pattern.
-        what: is in the files, for messages.
         names: what ``{name}`` in a pattern is of each frame.
         claims: of the run; None: its own.
+
+    Attributes:
+        what: is in the files, for messages.
     """
+
+    what: str
 
     def __init__(
         self,
         patterns: Mapping[str, Path],
         *,
-        overwrite: bool,
-        what: str,
+        overwrite: bool = False,
         names: Names | None = None,
         claims: Claims | None = None,
     ) -> None:
         self.patterns, self._of_pictures = dict(patterns), names or {}
-        self._overwrite, self._what = overwrite, what
+        self._overwrite = overwrite
         self._claims = Claims() if claims is None else claims
         self._names: dict[Path, NameClaim] = {}
         self._single: set[Path] = set()
@@ -64,7 +69,7 @@ class NumberedFiles:
         for pattern in self.patterns.values():
             self._claims.free(pattern)
 
-    def end_stream(self, stream_id: str) -> None:
+    def end_stream(self, stream_id: str, reason: EndReason) -> None:
         """Make sure that the stream's files can be found.
 
         Raises:
@@ -74,17 +79,17 @@ class NumberedFiles:
         if name is not None:
             name.check()
 
-    def pattern(self, frame: Frame) -> Path:
+    def _pattern(self, frame: Frame) -> Path:
         """What the names of the frame's stream are made from."""
         return self.patterns.get(frame.stream_id) or self.patterns[""]
 
-    def write(self, frame: Frame, save: Callable[[Path], None]) -> None:
-        """Have ``save`` write the file of ``frame``, under the name that it is given.
+    def _save(self, frame: Frame, write: Callable[[Path], None]) -> None:
+        """Have ``write`` write the file of ``frame``, under the name that it is given.
 
         Raises:
             OutputError: the disk is full, …; the folder was removed or replaced; there is room for one frame only.
         """
-        pattern = self.pattern(frame)
+        pattern = self._pattern(frame)
         self._names[pattern].check(every_s=CHECKED_EVERY_S)
         path = numbered(pattern, frame.index)
         if is_named(path):
@@ -95,12 +100,12 @@ class NumberedFiles:
         try:
             if path.parent != pattern.parent:  # the name has folders of its own
                 path.parent.mkdir(parents=True, exist_ok=True)
-            save(unfinished)
+            write(unfinished)
             unfinished.replace(path)
         except OSError as error:
             self._names[pattern].check()
             unfinished.unlink(missing_ok=True)
-            raise output_error(path, error, kept=f"the {self._what} written before are whole") from error
+            raise output_error(path, error, kept=f"the {self.what} written before are whole") from error
 
     def _take_single(self, path: Path) -> None:
         if path in self._single:
@@ -113,35 +118,3 @@ class NumberedFiles:
 
 def _unfinished(path: Path) -> Path:
     return hidden(path, ".part")
-
-
-class NumberedSink(Sink):
-    """What sinks have in common that write one file for each frame; ``write`` has ``self._files`` write it."""
-
-    def __init__(self, files: NumberedFiles) -> None:
-        self._files = files
-
-    @property
-    def patterns(self) -> Mapping[str, Path]:
-        """The file names of each stream."""
-        return self._files.patterns
-
-    def open(self) -> None:
-        """Make the folders, and room in them.
-
-        Raises:
-            OutputError: a folder cannot be written, or another process writes such files into it.
-        """
-        self._files.open()
-
-    def end_stream(self, stream_id: str, reason: EndReason) -> None:
-        """Make sure that the stream's files can be found.
-
-        Raises:
-            OutputError: the folder was removed or replaced.
-        """
-        self._files.end_stream(stream_id)
-
-    def close(self) -> None:
-        """Let others write such files."""
-        self._files.close()

@@ -15,7 +15,7 @@ from ...pipeline.packet import HELD_FROM, TENSORS, Key, Packet
 from ...pipeline.stage import Sink
 from ...pipeline.types.tensors import Tensors
 from .named_files import Names
-from .numbered_files import NumberedFiles, NumberedSink
+from .numbered_files import NumberedSink
 from .settings import SinkSettings
 
 INPUT_SIZE, AFFINE = "vidgraph.input_size", "vidgraph.affine"
@@ -39,6 +39,7 @@ class WriteTensors(NumberedSink):
     """
 
     name = "write_tensors"
+    what = "tensors"
 
     def __init__(
         self,
@@ -49,7 +50,7 @@ class WriteTensors(NumberedSink):
         names: Names | None = None,
         claims: Claims | None = None,
     ) -> None:
-        super().__init__(NumberedFiles(patterns, overwrite=overwrite, what="tensors", names=names, claims=claims))
+        super().__init__(patterns, overwrite=overwrite, names=names, claims=claims)
         self._key = key
         self.reads: frozenset[Key[Any]] = frozenset({key})
 
@@ -64,7 +65,7 @@ class WriteTensors(NumberedSink):
             return
         affine = np.array([tensors.affine.scale, tensors.affine.offset], np.float64)
         about = {INPUT_SIZE: np.array(tensors.input_size, np.int64), AFFINE: affine}
-        self._files.write(packet.frame, lambda path: save_npz(path, {**tensors.arrays, **about}))
+        self._save(packet.frame, lambda path: save_npz(path, {**tensors.arrays, **about}))
 
 
 def save_npz(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:

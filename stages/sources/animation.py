@@ -12,7 +12,7 @@ from ...pipeline.packet import Frame
 from ...pipeline.stage import Source
 from ...pipeline.types.picture import Picture
 from .av_open import check_file
-from .clock import NANOSECONDS, check_range, parse_time
+from .clock import NANOSECONDS, parse_range
 from .image_bytes import is_cut_off
 from .images import IMAGE_RATE
 from .picture_count import LESSER_PAGE, SUBFILE_TYPE, picture_count, whole_chunks
@@ -56,9 +56,8 @@ class AnimationSource(Source):
             UsageError: a time or a count makes no sense.
         """
         self.path, self.stream_id = path, stream_id
-        self._start_ns = 0 if start is None else parse_time(start, "start")
-        self._end_ns = None if end is None else parse_time(end, "end")
-        check_range(self._start_ns, self._end_ns, frames)
+        start_ns, self._end_ns = parse_range(start, end, frames)
+        self._start_ns = start_ns or 0
         check_max_pixels(max_pixels)
         self._limit, self._max_pixels = frames, max_pixels
         self._image: Image.Image | None = None

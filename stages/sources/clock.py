@@ -137,13 +137,18 @@ def frames_between(count: int, rate: Fraction, start_ns: int | None, end_ns: int
     return max(0, last - first)
 
 
-def check_range(start_ns: int | None, end_ns: int | None, frames: int | None) -> None:
-    """Refuse an empty part of a source.
+def parse_range(
+    start: str | float | None, end: str | float | None, frames: int | None
+) -> tuple[int | None, int | None]:
+    """Start and end of a part of a source in nanoseconds, as given; at most ``frames`` frames of it are wanted.
 
     Raises:
-        UsageError: the end is not after the start, or less than one frame is asked for.
+        UsageError: not such a time, the end is not after the start, or less than one frame is asked for.
     """
+    start_ns = None if start is None else parse_time(start, "start")
+    end_ns = None if end is None else parse_time(end, "end")
     if end_ns is not None and end_ns <= (start_ns or 0):
         raise UsageError(f"end ({end_ns / NANOSECONDS:g} s) must be after start ({(start_ns or 0) / NANOSECONDS:g} s)")
     if frames is not None and frames < 1:
         raise UsageError(f"frames must be at least 1, got {frames}")
+    return start_ns, end_ns

@@ -17,7 +17,7 @@ from ...pipeline.packet import Frame
 from ...pipeline.redaction import redact_address
 from ...pipeline.stage import Source
 from ...pipeline.types.picture import Picture
-from .clock import NANOSECONDS, check_range, frames_between, parse_time, to_ns
+from .clock import NANOSECONDS, frames_between, parse_range, to_ns
 from .picture_count import is_put_together, picture_count, whole_chunks
 
 log = logging.getLogger("vidgraph")
@@ -220,9 +220,7 @@ class ImageSource(Source):
             SourceError: nothing is left of the list.
         """
         self.paths, self.stream_id, self._folder = list(paths), stream_id, folder
-        start_ns = None if start is None else parse_time(start, "start")
-        end_ns = None if end is None else parse_time(end, "end")
-        check_range(start_ns, end_ns, frames)
+        start_ns, end_ns = parse_range(start, end, frames)
         check_max_pixels(max_pixels)
         self._max_pixels = max_pixels
         rate = Fraction(IMAGE_RATE)

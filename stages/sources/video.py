@@ -19,7 +19,7 @@ from ...pipeline.stage import Source
 from .av_decoder import Decoder
 from .av_open import NETWORK, stated_size
 from .av_picture import PictureReader
-from .clock import NANOSECONDS, StreamClock, check_range, frames_between, parse_time, to_ns, to_ticks
+from .clock import NANOSECONDS, StreamClock, frames_between, parse_range, to_ns, to_ticks
 from .image_bytes import announced_size
 from .stdin import StandardInput
 
@@ -81,9 +81,7 @@ class VideoSource(Source):
         """
         self.address: str = os.fspath(address)
         self.stream_id = stream_id or default_name(self.address)
-        self._start_ns = None if start is None else parse_time(start, "start")
-        self._end_ns = None if end is None else parse_time(end, "end")
-        check_range(self._start_ns, self._end_ns, frames)
+        self._start_ns, self._end_ns = parse_range(start, end, frames)
         check_max_pixels(max_pixels)
         self._max_pixels = max_pixels
         self._limit = frames

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
+from typing import Any
 
 from ...pipeline.packet import Frame
 from ...pipeline.stage import Source
+
+
+def _as_the_source(name: str) -> property:
+    """An attribute of the source, as one of the wrapper."""
+    return property(lambda wrapper: getattr(wrapper.source, name), doc="As the source.")
 
 
 class SourceWrapper(Source):
@@ -28,45 +33,14 @@ class SourceWrapper(Source):
     def stream_id(self, name: str) -> None:
         self.source.stream_id = name
 
-    @property
-    def live(self) -> bool:
-        """As the source."""
-        return self.source.live
-
-    @property
-    def problems(self) -> dict[str, int]:
-        """As the source counts them."""
-        return self.source.problems
-
-    @property
-    def expected_frames(self) -> int | None:
-        """As the source expects them."""
-        return self.source.expected_frames
-
-    @property
-    def address(self) -> str:
-        """As the source."""
-        return self.source.address
-
-    @property
-    def has_audio(self) -> bool:
-        """As the source."""
-        return self.source.has_audio
-
-    @property
-    def audio_address(self) -> str:
-        """As the source."""
-        return self.source.audio_address
-
-    @property
-    def files(self) -> list[Path]:
-        """As the source."""
-        return self.source.files
-
-    @property
-    def pictures(self) -> tuple[tuple[str, Path], ...] | None:
-        """As the source."""
-        return self.source.pictures
+    live: Any = _as_the_source("live")
+    problems: Any = _as_the_source("problems")
+    expected_frames: Any = _as_the_source("expected_frames")
+    address: Any = _as_the_source("address")
+    has_audio: Any = _as_the_source("has_audio")
+    audio_address: Any = _as_the_source("audio_address")
+    files: Any = _as_the_source("files")
+    pictures: Any = _as_the_source("pictures")
 
     def open(self) -> None:
         """Open the source."""

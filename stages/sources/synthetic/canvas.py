@@ -72,17 +72,8 @@ class Canvas:
         perspective: bool = False, shaded: bool = False,
     ) -> int:  # fmt: skip
         """A new row of the table; ``frame`` leads from the surface's metres to pixels, ``distance`` is in metres."""
-        far, colour = self._haze(distance)
-        self.colours.append(_mixed(look.colour, colour, far))
         self.frames.append(frame)
-        self.scales.append(look.scale)
-        self.amplitudes.append(look.amplitude)
-        self.textures.append(look.texture)
-        self.perspective.append(perspective)
-        self.shaded.append(shaded)
-        self.blur.append(min(blur, MAX_BLUR_PX))
-        self.owners.append(owner)
-        self.stuff.append(stuff)
+        self._rows([look], owner, stuff, distance, blur, perspective=perspective, shaded=shaded)
         return len(self.colours) - 1
 
     def fill(self, surface: int, points: Points) -> None:
@@ -98,7 +89,7 @@ class Canvas:
             drawn = [part for part in one.parts if part.detail * scale > 1.5]
             kept += drawn
             counts.append(len(drawn))
-            self._rows(one, drawn)
+            self._rows([part.look for part in drawn], one.owner, one.stuff, one.distance, one.blur)
         if not kept:
             return
         bases = np.repeat(np.array([one.base for one in all_of_them]), counts, axis=0)
@@ -115,24 +106,23 @@ class Canvas:
             start, end = end, end + 2 * length
             self._draw.polygon(numbers[start:end], fill=number)
 
-    def _rows(self, one: Standing, parts: list[Part]) -> None:
+    def _rows(
+        self, looks: list[Look], owner: int, stuff: int, distance: float, blur: int, *,
+        perspective: bool = False, shaded: bool = False,
+    ) -> None:  # fmt: skip
         """Rows of the table for parts of something, but for their frames."""
-        count = len(parts)
-        far, colour = self._haze(one.distance)
-        self.colours += [_mixed(part.look.colour, colour, far) for part in parts]
-        self.scales += [part.look.scale for part in parts]
-        self.amplitudes += [part.look.amplitude for part in parts]
-        self.textures += [part.look.texture for part in parts]
-        self.perspective += [False] * count
-        self.shaded += [False] * count
-        self.blur += [min(one.blur, MAX_BLUR_PX)] * count
-        self.owners += [one.owner] * count
-        self.stuff += [one.stuff] * count
-
-    def _haze(self, distance: float) -> tuple[float, tuple[float, float, float]]:
-        """How much of the colour of the haze something at ``distance`` metres has, and that colour."""
-        colour, reach = self.haze
-        return 1.0 - 0.5 ** (1.6 * distance / reach), colour
+        count = len(looks)
+        haze, reach = self.haze
+        far = 1.0 - 0.5 ** (1.6 * distance / reach)  # how much of the colour of the haze it has
+        self.colours += [_mixed(look.colour, haze, far) for look in looks]
+        self.scales += [look.scale for look in looks]
+        self.amplitudes += [look.amplitude for look in looks]
+        self.textures += [look.texture for look in looks]
+        self.perspective += [perspective] * count
+        self.shaded += [shaded] * count
+        self.blur += [min(blur, MAX_BLUR_PX)] * count
+        self.owners += [owner] * count
+        self.stuff += [stuff] * count
 
     def table(self) -> SurfaceTable:
         """The table for :func:`....kernels.shade_surfaces`."""

@@ -29,11 +29,6 @@ class Animal:
     class_id = 4
 
     @property
-    def variant(self) -> str:
-        """The look, as statistics count it."""
-        return self.kind
-
-    @property
     def extent(self) -> tuple[float, float, float, float]:
         """A box around all poses."""
         k = self.size * (2.2 if self.kind == "horse" else 1.0)
@@ -132,11 +127,6 @@ class Ball:
     pace: float = 3.0
     phase: float = 0.0
     class_id = 3
-
-    @property
-    def variant(self) -> str:
-        """The look, as statistics count it."""
-        return self.kind
 
     @property
     def extent(self) -> tuple[float, float, float, float]:

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from .geometry import Look, Pair, Part, along, disc, limb, outline, turned
 
-VIEWS = ("side", "front", "back")
 WEARS = ("trousers", "shorts", "skirt", "coat")
 
 Skeleton = dict[str, Pair]
@@ -48,11 +47,6 @@ class Person:
     long_hair: bool = False
 
     class_id = 0
-
-    @property
-    def variant(self) -> str:
-        """The look, as statistics count it."""
-        return f"{'rider' if self.rides else self.view} {self.wears}"
 
     @property
     def extent(self) -> tuple[float, float, float, float]:

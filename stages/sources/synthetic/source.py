@@ -9,7 +9,7 @@ from ....pipeline.errors import SourceError, UsageError
 from ....pipeline.packet import Frame
 from ....pipeline.stage import Source
 from ....pipeline.types.picture import Picture
-from ..clock import NANOSECONDS, check_range, parse_time
+from ..clock import NANOSECONDS, parse_range
 from ..kinds import SourceOptions
 from .render import SceneRenderer
 from .settings import SyntheticSettings, parse_synthetic
@@ -45,9 +45,7 @@ class SyntheticSource(Source):
         """
         self.settings, self.clip, self.stream_id = settings, clip, stream_id
         self.address: str = settings.address
-        start_ns = None if start is None else parse_time(start, "start")
-        end_ns = None if end is None else parse_time(end, "end")
-        check_range(start_ns, end_ns, frames)
+        start_ns, end_ns = parse_range(start, end, frames)
         times = [self._time_ns(index) for index in range(settings.frames)]
         wanted = [n for n, t in enumerate(times) if t >= (start_ns or 0) and (end_ns is None or t < end_ns)]
         self._indices = wanted[:frames]

@@ -39,11 +39,6 @@ class Car:
     class_id = 1
 
     @property
-    def variant(self) -> str:
-        """The look, as statistics count it."""
-        return self.kind
-
-    @property
     def extent(self) -> tuple[float, float, float, float]:
         """A box around it."""
         half = _BODIES[self.kind][0] / 2 if self.kind in _BODIES else 0.95
@@ -91,11 +86,6 @@ class Bicycle:
     paint: Look
     speed: float
     class_id = 2
-
-    @property
-    def variant(self) -> str:
-        """The look, as statistics count it."""
-        return self.kind
 
     @property
     def extent(self) -> tuple[float, float, float, float]:
