@@ -22,9 +22,7 @@ def self_signed(folder: Path) -> ssl.SSLContext:
     try:
         subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
     except FileNotFoundError as error:
-        raise SourceError(
-            "a certificate is made with openssl, which is not installed. On Debian: apt install openssl"
-        ) from error
+        raise SourceError("no openssl here, which makes certificates. On Debian: apt install openssl") from error
     except subprocess.SubprocessError as error:
         why = (getattr(error, "stderr", "") or str(error)).strip()
         raise SourceError(f"openssl made no certificate in {folder}: {why}") from error

@@ -81,12 +81,17 @@ class Clip:
         return unit.nals[0] if self.codec == "mjpeg" else b"".join(b"\0\0\0\1" + nal for nal in unit.nals)
 
     def save(self, path: Path) -> None:
-        """Write for another process: a line of JSON (codec, size, ``units`` as [bytes, pts, due, key]), then the data."""
+        """Write for another process: a line of JSON (``units`` as [bytes, pts, due, key]), then the data."""
         data = [self.data(unit) for unit in self.units]
         units = [
             [len(each), unit.pts, due, unit.key] for each, unit, due in zip(data, self.units, self.due, strict=True)
         ]
-        head = {"codec": self.codec, "width": self.width, "height": self.height, "duration": self.duration}
+        head: dict[str, object] = {
+            "codec": self.codec,
+            "width": self.width,
+            "height": self.height,
+            "duration": self.duration,
+        }
         head |= {"fps": str(self.fps), "units": units}
         path.write_bytes(json.dumps(head).encode() + b"\n" + b"".join(data))
 
@@ -125,9 +130,7 @@ def make_clip(
     if min(size) < 64 or size[0] % 2 or size[1] % 2:
         raise UsageError(f"the size of a clip must be (height, width), even and at least 64, got {size}")
     if frames < 1 or first < 0 or first + frames > NUMBERS:
-        raise UsageError(
-            f"a clip's frames must have numbers from 0 to {NUMBERS - 1}, got {first} to {first + frames - 1}"
-        )
+        raise UsageError(f"the numbers of frames go from 0 to {NUMBERS - 1}, got {first} to {first + frames - 1}")
     times = _times(frames, fps, intervals)
     encoder = _encoder(codec, size, fps, full_range, crf)
     encoder.options = _options(codec, gop, b_frames, slices, interlaced, crf)

@@ -16,7 +16,7 @@ from urllib.parse import quote
 from ..clips import Clip
 from .auth import Door, Scheme
 from .connection import Connection
-from .faults import Faults
+from .faults import FAULTLESS, Faults
 from .messages import Message
 
 
@@ -83,7 +83,7 @@ class RtspCamera:
         clip: Clip | Mapping[str, Clip],
         *,
         cameras: int = 1,
-        faults: Faults = Faults(),
+        faults: Faults = FAULTLESS,
         auth: Scheme = "",
         user: str = "user",
         password: str = "password",
@@ -152,7 +152,7 @@ class RtspCamera:
 
     def switch_clip(self, clip: Clip, path: str | None = None) -> None:
         """Send another clip from the next frame on, in sessions that are open, too."""
-        self.clips.update({each: clip for each in ([path] if path else list(self.clips))})
+        self.clips.update(dict.fromkeys([path] if path else list(self.clips), clip))
 
     def corrupt(self, packets: int = 1) -> None:
         """Spoil bytes in the next so many RTP packets of every open session."""

@@ -135,3 +135,6 @@ class Faults:
     close_with: Literal["fin", "rst"] = "fin"
     bye_at: int | None = None
     bye: Literal["compound", "lone"] = "compound"
+
+
+FAULTLESS = Faults()

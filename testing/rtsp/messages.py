@@ -6,13 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
-_REASONS = {
-    451: "Parameter Not Understood",
-    453: "Not Enough Bandwidth",
-    454: "Session Not Found",
-    455: "Method Not Valid in This State",
-}
-_REASONS |= {459: "Aggregate Operation Not Allowed", 461: "Unsupported Transport"}
+_REASONS = {453: "Not Enough Bandwidth", 455: "Method Not Valid in This State", 461: "Unsupported Transport"}
 
 
 @dataclass(slots=True)
@@ -26,7 +20,7 @@ class Message:
     @property
     def words(self) -> list[str]:
         """Of the first line, three: method, address and version, or version, status and reason."""
-        return (self.first_line.split(" ", 2) + ["", ""])[:3]
+        return [*self.first_line.split(" ", 2), "", ""][:3]
 
     def header(self, name: str) -> str:
         """The first value of a header, or nothing."""
