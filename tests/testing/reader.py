@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import av
 from vidgraph.testing import make_clip, number_in
@@ -57,13 +58,11 @@ class Reading:
     def steps(self) -> list[int]:
         """Differences of the time stamps that are there."""
         stamps = [frame.pts for frame in self.frames if frame.pts is not None]
-        return [after - before for before, after in zip(stamps, stamps[1:], strict=False)]
+        return [after - before for before, after in pairwise(stamps)]
 
     def in_order(self) -> bool:
         """No frame is missing from the first on, but for where the clip of 60 starts again."""
-        numbers = self.numbers
-        pairs = zip(numbers, numbers[1:], strict=False)
-        return all(a is not None and b == (a + 1) % 60 for a, b in pairs)
+        return all(a is not None and b == (a + 1) % 60 for a, b in pairwise(self.numbers))
 
 
 def read(

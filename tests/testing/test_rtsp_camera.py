@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import threading
 import time
@@ -111,7 +110,7 @@ def test_several_paths_with_clips_of_their_own(rtsp_camera: Make) -> None:
 
 
 def test_many_cameras_cost_little(rtsp_camera: Make) -> None:
-    """The kit's own share, in processor time: packets are made once, so 64 cameras at 5 fps need a fraction of a core."""
+    """In processor time: packets are made once, so that 64 cameras at 5 fps need a fraction of a core."""
     camera = rtsp_camera(make_clip(30, (120, 160), 5, gop=5), cameras=64)
     sessions = [Raw(url) for url in camera.urls]
     assert camera.wait_until(lambda camera: camera.counts.sessions == 64)
@@ -150,7 +149,7 @@ class Raw:
 
 
 def descriptors() -> int:
-    return len(os.listdir("/proc/self/fd"))
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def test_nothing_is_left_behind() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -111,8 +112,6 @@ def test_large_packets(rtsp_camera: Make, mtu: int) -> None:
 
 
 def test_a_slow_reader_gets_it_late_and_complete(rtsp_camera: Make) -> None:
-    import threading
-
     pause = threading.Event()
     seen = read(rtsp_camera(CLIP).url, 40, on_frame=lambda count: pause.wait(0.05))
     assert seen.numbers == list(range(40))
