@@ -10,9 +10,9 @@ from itertools import pairwise
 import av
 from vidgraph.testing import make_clip, number_in
 
-CLIP = make_clip(60, (120, 160), 30, gop=10)
-TIMEOUT_S = (6.0, 0.8)
-RTSP = {"rtsp_transport": "tcp", "allowed_media_types": "video", "timeout": "800000"}
+CLIP = make_clip(60, (120, 160), 60, gop=10)
+TIMEOUT_S = (6.0, 0.5)
+RTSP = {"rtsp_transport": "tcp", "allowed_media_types": "video", "timeout": "500000"}
 RTSP |= {"analyzeduration": "200000", "fpsprobesize": "0", "correct_ts_overflow": "0"}
 UDP = {"rtsp_transport": "udp"}
 

@@ -17,12 +17,12 @@ Make = Callable[..., GstCamera]
 
 pytestmark = pytest.mark.skipif(gst_missing() is not None, reason=str(gst_missing()))
 
-HEVC = make_clip(60, (120, 160), 30, "hevc", gop=10, b_frames=2)
+HEVC = make_clip(60, (120, 160), 60, "hevc", gop=10, b_frames=2)
 
 
 @pytest.mark.parametrize(
     "clip",
-    [CLIP, make_clip(60, (120, 160), 30, gop=10, b_frames=2, slices=2), HEVC],
+    [CLIP, make_clip(60, (120, 160), 60, gop=10, b_frames=2, slices=2), HEVC],
     ids=["h264", "b-frames, slices", "hevc"],
 )
 def test_all_pictures_arrive(gst_camera: Make, clip: Clip) -> None:
@@ -30,12 +30,12 @@ def test_all_pictures_arrive(gst_camera: Make, clip: Clip) -> None:
     seen = read(camera.url, 75)
     assert seen.in_order()
     assert len(seen.frames) == 75
-    assert all(abs(step - 3000) <= 1 for step in seen.steps)
+    assert all(abs(step - 1500) <= 1 for step in seen.steps)
     assert read(camera.url, 20, options=UDP).in_order()
 
 
 def test_variable_rates(gst_camera: Make) -> None:
-    seen = read(gst_camera(make_clip(40, (120, 160), 30, gop=10, intervals=(0.02, 0.1))).url, 20)
+    seen = read(gst_camera(make_clip(40, (120, 160), 60, gop=10, intervals=(0.02, 0.1))).url, 20)
     assert {round(step, -2) for step in seen.steps} == {1800, 9000}
 
 
@@ -77,7 +77,7 @@ def test_time_jumps_forward(gst_camera: Make) -> None:
     camera = gst_camera(CLIP)
     seen = read(camera.url, 40, on_frame=lambda count: count == 10 and camera.jump(3600))
     assert len(seen.frames) == 40
-    assert [step for step in seen.steps if step > 100_000] == [3603 * 90000 - 267000]
+    assert [round(step / 90000) for step in seen.steps if step > 3000] == [3600]
     with pytest.raises(UsageError, match="forward only"):
         camera.jump(-1)
 

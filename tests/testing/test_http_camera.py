@@ -16,8 +16,8 @@ from .reader import read
 Make = Callable[..., HlsCamera]
 MakeMjpeg = Callable[..., MjpegCamera]
 
-CLIP = make_clip(60, (120, 160), 20, gop=10)  # segments of half a second
-JPEG = make_clip(60, (120, 160), 30, "mjpeg")
+CLIP = make_clip(60, (120, 160), 40, gop=10)  # segments of a quarter of a second
+JPEG = make_clip(60, (120, 160), 60, "mjpeg")
 LIVE = {"live_start_index": "-1"}
 
 
@@ -26,18 +26,18 @@ def test_a_live_list_slides(hls_camera: Make) -> None:
     seen = read(camera.url, 50, options=LIVE)
     assert seen.in_order()
     assert seen.numbers[0] == 30
-    assert set(seen.steps) == {4500}
-    assert seen.ended_s > 1.5
+    assert set(seen.steps) == {2250}
+    assert seen.ended_s > 0.8
 
 
 def test_by_default_a_live_list_is_read_from_three_segments_back(hls_camera: Make) -> None:
     seen = read(hls_camera(CLIP).url, 30)
     assert seen.numbers == list(range(10, 40))
-    assert seen.ended_s < 1.5
+    assert seen.ended_s < 0.8
 
 
 def test_a_finished_list_is_complete(hls_camera: Make) -> None:
-    clip = make_clip(60, (120, 160), 20, "hevc", gop=10, b_frames=2)
+    clip = make_clip(60, (120, 160), 40, "hevc", gop=10, b_frames=2)
     seen = read(hls_camera(clip, window=6, finished=True).url, 100)
     assert (seen.end, seen.numbers) == ("EOF", list(range(60)))
 
@@ -72,13 +72,13 @@ def test_the_encoder_starts_again(hls_camera: Make) -> None:
         camera.url, 100, seconds=4, options=LIVE, on_frame=lambda count: count == 5 and camera.restart_encoder()
     )
     assert seen.end in ("ExitError", "EOF")
-    assert len(seen.frames) < 30
+    assert len(seen.frames) <= 40
 
 
 @pytest.mark.parametrize("tagged", [True, False])
 def test_a_discontinuity(hls_camera: Make, tagged: bool) -> None:
     camera = hls_camera(CLIP)
-    other = make_clip(60, (240, 320), 20, gop=10, first=100)
+    other = make_clip(60, (240, 320), 40, gop=10, first=100)
     seen = read(
         camera.url, 50, options=LIVE, on_frame=lambda count: count == 5 and camera.switch_clip(other, tagged=tagged)
     )
@@ -90,16 +90,16 @@ def test_a_discontinuity(hls_camera: Make, tagged: bool) -> None:
 
 def test_a_segment_is_missing(hls_camera: Make) -> None:
     camera = hls_camera(CLIP)
-    seen = read(camera.url, 45, options=LIVE, on_frame=lambda count: count == 5 and camera.lose())
-    assert sorted(set(seen.steps)) == [4500, 49500]
-    assert sum(step > 4500 for step in seen.steps) == 1
+    seen = read(camera.url, 70, options=LIVE, on_frame=lambda count: count == 5 and camera.lose())
+    assert sorted(set(seen.steps)) == [2250, 24750]
+    assert sum(step > 2250 for step in seen.steps) == 1
 
 
 def test_mjpeg(mjpeg_camera: MakeMjpeg) -> None:
     camera = mjpeg_camera(JPEG)
     seen = read(camera.url, 20, form="mpjpeg")
     assert seen.numbers == list(range(20))
-    assert seen.rate == 25  # whatever it is
+    assert set(seen.steps) == {1}  # of 25 a second, whatever the rate is
     assert camera.requests == ["/video.mjpg"]
 
 

@@ -12,7 +12,7 @@ from vidgraph.testing import GstCamera, HlsCamera, RtspCamera, TcpProxy, UdpLoss
 
 from .reader import CLIP, UDP, read
 
-HEAVY = make_clip(60, (240, 320), 30, gop=10, noise=60)  # a frame is about ten packets
+HEAVY = make_clip(60, (240, 320), 60, gop=10, noise=60)  # a frame is about ten packets
 
 
 def test_both_transports_pass_untouched(rtsp_camera: Callable[..., RtspCamera]) -> None:

@@ -30,7 +30,7 @@ def test_udp_has_no_end(publisher: Make) -> None:
 
 
 def test_hevc_with_b_frames(publisher: Make) -> None:
-    source = publisher(make_clip(60, (120, 160), 30, "hevc", gop=10, b_frames=2), frames=30)
+    source = publisher(make_clip(60, (120, 160), 60, "hevc", gop=10, b_frames=2), frames=30)
     assert read(source.url, 60, options=source.listen_options).numbers == list(range(30))
 
 

@@ -51,7 +51,7 @@ def test_a_camera_that_boots(rtsp_camera: Make) -> None:
 def test_no_answer(rtsp_camera: Make, method: str, end: str) -> None:
     seen = read(rtsp_camera(CLIP, faults=Faults(no_answer_to=method)).url)
     assert seen.end == end
-    assert 0.7 < seen.ended_s < 4
+    assert 0.4 < seen.ended_s < 4
 
 
 def test_a_frozen_camera_answers_nothing(rtsp_camera: Make) -> None:
@@ -105,8 +105,8 @@ def test_an_unclean_end_leaves_the_session_open(rtsp_camera: Make) -> None:
 @pytest.mark.parametrize("status", [200, 501, None])
 def test_sessions_are_kept_alive(rtsp_camera: Make, status: int | None) -> None:
     camera = rtsp_camera(CLIP, session_timeout_s=2, faults=Faults(keep_alive_status=status))
-    seen = read(camera.url, 90)
-    assert (seen.end, len(seen.frames)) == ("enough", 90)
+    seen = read(camera.url, 150)
+    assert (seen.end, len(seen.frames)) == ("enough", 150)
     assert camera.counts.keep_alives >= 2
     assert camera.count("GET_PARAMETER") >= 2
 
@@ -114,14 +114,14 @@ def test_sessions_are_kept_alive(rtsp_camera: Make, status: int | None) -> None:
 def test_only_get_parameter_keeps_alive_and_is_not_named(rtsp_camera: Make) -> None:
     faults = Faults(keep_alive_method="GET_PARAMETER", public="OPTIONS, DESCRIBE, SETUP, PLAY, TEARDOWN")
     camera = rtsp_camera(CLIP, session_timeout_s=1, faults=faults)
-    seen = read(camera.url, 90)
+    seen = read(camera.url, 180)
     assert (seen.end, camera.counts.timed_out) == ("EOF", 1)
-    assert 25 <= len(seen.frames) <= 45
+    assert 50 <= len(seen.frames) <= 100
 
 
 def test_a_time_out_that_is_not_announced(rtsp_camera: Make) -> None:
     camera = rtsp_camera(CLIP, session_timeout_s=1, faults=Faults(announce_timeout=False))
-    assert read(camera.url, 90).end == "EOF"
+    assert read(camera.url, 180).end == "EOF"
     assert camera.counts.timed_out == 1
 
 
@@ -151,7 +151,7 @@ def test_lost_udp_falls_back_to_tcp(rtsp_camera: Make) -> None:
     seen = read(camera.url, 3, options={"rtsp_transport": "udp+tcp"}, timeout_s=(6, 6))
     assert (seen.end, len(seen.frames)) == ("enough", 3)
     assert camera.count("SETUP") == 2
-    assert 0.8 < seen.frames[0].at_s < 5
+    assert 0.5 < seen.frames[0].at_s < 5
 
 
 def test_a_silent_audio_track_delays_the_open(rtsp_camera: Make) -> None:

@@ -12,7 +12,7 @@ from .reader import CLIP, UDP, read
 
 Make = Callable[..., RtspCamera]
 
-HEAVY = make_clip(60, (240, 320), 30, gop=10, noise=60)  # a frame is about ten packets
+HEAVY = make_clip(60, (240, 320), 60, gop=10, noise=60)  # a frame is about ten packets
 
 
 def test_stall(rtsp_camera: Make) -> None:
@@ -20,7 +20,7 @@ def test_stall(rtsp_camera: Make) -> None:
     seen = read(rtsp_camera(CLIP, faults=Faults(stall_at=20)).url, 60)
     assert seen.end in ("TimeoutError", "ExitError")
     assert seen.numbers == list(range(20))
-    assert 1.3 < seen.ended_s - seen.frames[-2].at_s < 2.5
+    assert 0.9 < seen.ended_s - seen.frames[-2].at_s < 2.0
 
 
 def test_stall_and_freeze_while_it_runs(rtsp_camera: Make) -> None:
@@ -53,7 +53,7 @@ def test_bye(rtsp_camera: Make) -> None:
 
 
 def test_the_clip_is_sent_once(rtsp_camera: Make) -> None:
-    seen = read(rtsp_camera(make_clip(20, (64, 64), 30), faults=Faults(loop=False)).url, 60)
+    seen = read(rtsp_camera(make_clip(20, (64, 64), 60), faults=Faults(loop=False)).url, 60)
     assert seen.numbers == list(range(20))
     assert seen.end in ("TimeoutError", "ExitError")
 
@@ -113,5 +113,5 @@ def test_large_packets(rtsp_camera: Make, mtu: int) -> None:
 
 def test_a_slow_reader_gets_it_late_and_complete(rtsp_camera: Make) -> None:
     pause = threading.Event()
-    seen = read(rtsp_camera(CLIP).url, 40, on_frame=lambda count: pause.wait(0.05))
+    seen = read(rtsp_camera(CLIP).url, 40, on_frame=lambda count: pause.wait(0.03))
     assert seen.numbers == list(range(40))
