@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 import threading
 import time
@@ -80,6 +81,7 @@ def test_a_password_locks_after_wrong_ones(rtsp_camera: Make) -> None:
     assert read(camera.login_url).end == "HTTPUnauthorizedError"
 
 
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="certificates are made with openssl (the package openssl)")
 def test_tls_with_a_certificate_of_ones_own(rtsp_camera: Make, tmp_path: Path) -> None:
     camera = rtsp_camera(CLIP, tls=self_signed(tmp_path))
     assert camera.url.startswith("rtsps://")
