@@ -87,7 +87,9 @@ class Session:
         skip: Callable[[Frame], bool] | None = None,
         also_read: Sequence[Path] = (),
     ) -> Session:
-        """Check the outputs against the sources, then open the sources and read each up to its first frame; of live ones, none.
+        """Check the outputs against the sources, then open the sources and read each up to its first frame.
+
+        Live ones are opened only: their frames are read when the run begins.
 
         Args:
             skip: is told of each frame that a resumed run has done before; see :class:`PeekableSource`.

@@ -115,9 +115,7 @@ def _encode(text: str) -> str:
     return quote(text, safe="")
 
 
-def _with_variables(
-    part: str, environment: Mapping[str, str], shown: str, encode: Callable[[str], str]
-) -> str:
+def _with_variables(part: str, environment: Mapping[str, str], shown: str, encode: Callable[[str], str]) -> str:
     """``part`` with the values of its variables, encoded; what is written around them is encoded where it must be."""
     pieces = _VARIABLE.split(part)  # text, name, text, name, …, text
     for number, piece in enumerate(pieces):

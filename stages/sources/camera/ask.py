@@ -121,7 +121,7 @@ def _connect(plain: socket.socket, place: object, deadline_s: float, wait: Wait)
             return
         if code not in (11, 114, 115):  # EAGAIN (of a time-out), EALREADY, EINPROGRESS
             raise OSError(code, "connect")
-        if wait.stopped or time.monotonic() > deadline_s:
+        if wait.stopped() or time.monotonic() > deadline_s:
             raise TimeoutError
 
 
@@ -139,7 +139,7 @@ def _path(address: CameraAddress) -> str:
 def _read(connection: socket.socket, wait: Wait, deadline_s: float) -> Answer:
     data = b""
     while b"\r\n\r\n" not in data and len(data) < _LARGEST:
-        if wait.stopped or time.monotonic() > deadline_s:
+        if wait.stopped() or time.monotonic() > deadline_s:
             raise TimeoutError
         with suppress(TimeoutError):
             more = connection.recv(4096)

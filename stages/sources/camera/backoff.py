@@ -38,9 +38,7 @@ class Backoff:
     A try that succeeds (:meth:`worked`) ends the outage; every other one (:meth:`delay_s`) makes the next wait longer.
     """
 
-    def __init__(
-        self, clock: Callable[[], float] = monotonic, jitter: Callable[[], float] = random.random
-    ) -> None:
+    def __init__(self, clock: Callable[[], float] = monotonic, jitter: Callable[[], float] = random.random) -> None:
         """
         Args:
             clock: seconds that only go forward.
@@ -109,7 +107,7 @@ class OpenGate:
         with self._lock:
             turns = self._hosts.setdefault(host, threading.BoundedSemaphore(self._most))
         entered = False
-        while not (entered or wait.stopped):
+        while not (entered or wait.stopped()):
             entered = turns.acquire(timeout=0.05)
         try:
             yield entered

@@ -160,9 +160,8 @@ class Connection:
             CameraError: the connection was lost, or no more pictures come.
         """
         began = seen_at = time.monotonic()
-        packets = bad_in_a_row = pictures = 0
-        for packet, arrival_ns, wall_ns in self._packets():
-            packets += 1
+        bad_in_a_row = pictures = 0
+        for packets, (packet, arrival_ns, wall_ns) in enumerate(self._packets(), 1):
             try:
                 frames = self.stream.codec_context.decode(packet)
                 bad_in_a_row = 0
@@ -221,11 +220,11 @@ class Connection:
                 if isinstance(error, av.error.InvalidDataError):
                     raise CameraError("lost", "the stream is damaged") from error
                 name = "closed" if error.errno == errno.EIO else reason_of(error, opening=False).name  # of MJPEG's end
-                self._lost("stall" if self._wait.expired else name, count, error)
+                raise self._lost("stall" if self._wait.expired else name, count) from error
             if self._wait.stopped:
                 return
             if packet is None:
-                self._lost("stall" if self._wait.expired else "closed", count, None)
+                raise self._lost("stall" if self._wait.expired else "closed", count)
             if not packet.size:
                 continue
             now_ns, wall_ns = time.monotonic_ns(), time.time_ns()
@@ -239,10 +238,10 @@ class Connection:
             self._monitor.packet()
             yield packet, arrival_ns, wall_ns - (now_ns - arrival_ns)
 
-    def _lost(self, reason: str, packets: int, error: BaseException | None) -> None:
+    def _lost(self, reason: str, packets: int) -> CameraError:
         if reason == "stall" and not packets and self._address.is_rtsp:
             self._hints.all_tracks = not self._hints.all_tracks
-        raise CameraError(reason, f"for {self.limit_s:g} s" if reason == "stall" else "") from error
+        return CameraError(reason, f"for {self.limit_s:g} s" if reason == "stall" else "")
 
     def close(self) -> None:
         """Say goodbye to the camera (TEARDOWN), and free everything; pictures that are held stay valid."""
@@ -294,7 +293,8 @@ def _name_in(pin: str, address: CameraAddress) -> str:
         context.load_verify_locations(pin)
     except (OSError, ssl.SSLError) as error:
         raise CameraError("io", "the pinned certificate cannot be read") from error
-    for certificate in context.get_ca_certs():
+    certificates: list[dict[str, Any]] = context.get_ca_certs()
+    for certificate in certificates:
         names = [value for kind, value in certificate.get("subjectAltName", ()) if kind in ("DNS", "IP Address")]
         names += [value for part in certificate["subject"] for key, value in part if key == "commonName"]
         if names:

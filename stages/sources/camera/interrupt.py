@@ -39,7 +39,6 @@ class Wait:
         """End this and every further wait, within about 0.1 s; safe from any thread."""
         self._stop.set()
 
-    @property
     def stopped(self) -> bool:
         """Whether ``stop`` was called."""
         return self._stop.is_set()

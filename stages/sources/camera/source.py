@@ -54,7 +54,7 @@ class CameraSource(Source):
         *,
         stream_id: str | None = None,
         frames: int | None = None,
-        options: CameraOptions = CameraOptions(),
+        options: CameraOptions | None = None,
         by_arrival: bool = False,
         is_over: Callable[[], bool] | None = None,
         opener: Opener = av.open,
@@ -65,7 +65,7 @@ class CameraSource(Source):
                 variable of the environment.
             stream_id: name of the stream; None: the host, or the name of the device.
             frames: deliver at most so many.
-            options: how it is read.
+            options: how it is read; None: as the defaults say.
             by_arrival: its stamps are not those of a clock, as those of HTTP MJPEG.
             is_over: says, where the server has closed the connection, whether the stream has ended for good.
             opener: what opens it in place of ``av.open``.
@@ -78,7 +78,7 @@ class CameraSource(Source):
             raise UsageError(f"frames must be at least 1, got {frames}")
         self.stream_id = stream_id or self._place.host or self._place.url.rpartition("/")[2] or self._place.scheme
         self.address: str = self._place.shown
-        self._limit, self._options, self._opener = frames, options, opener
+        self._limit, self._options, self._opener = frames, options or CameraOptions(), opener
         self._wait, self._backoff, self._hints = Wait(), Backoff(), Hints()
         self._is_over = is_over
         self._timeline = Timeline(by_arrival=by_arrival)
@@ -237,7 +237,9 @@ class CameraSource(Source):
             epoch=self._epoch,
             size=(decoded.height, decoded.width),
             lag_s=round(self._timeline.lag_ns / 1e9, 3),
-            decode_errors=connection.bad_packets + connection.damaged + self._problems["damaged"]
+            decode_errors=connection.bad_packets
+            + connection.damaged
+            + self._problems["damaged"]
             + self._problems["bad_packets"],
             capture_clock=moment.clock,
         )

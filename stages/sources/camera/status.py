@@ -6,6 +6,7 @@ import logging
 import threading
 from collections import Counter, deque
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from statistics import median
 from time import monotonic
 from typing import Literal
@@ -16,6 +17,7 @@ log = logging.getLogger("vidgraph")
 
 State = Literal["connecting", "up", "waiting", "down"]
 RATE_OVER_S = 5.0
+_MEDIAN_EVERY = 16  # frames
 FLOOD_S = 60.0
 """A kind of message comes once in so long, with the number of those that were left out."""
 
@@ -71,6 +73,8 @@ class Monitor:
         self._down_at: float | None = None
         self._packet_at: float | None = None
         self._frames_at: deque[float] = deque(maxlen=300)
+        self._interval_s: float | None = None
+        self._since_median = 0
         self._reconnects: Counter[str] = Counter()
         self._said: dict[str, tuple[float, int]] = {}
 
@@ -90,7 +94,8 @@ class Monitor:
 
     def _rate(self, now: float) -> float | None:
         recent = [at for at in self._frames_at if now - at <= RATE_OVER_S]
-        return round((len(recent) - 1) / (recent[-1] - recent[0]), 2) if len(recent) > 2 and recent[-1] > recent[0] else None
+        over_s = recent[-1] - recent[0] if len(recent) > 2 else 0.0
+        return round((len(recent) - 1) / over_s, 2) if over_s > 0 else None
 
     def packet(self) -> None:
         """One came."""
@@ -100,6 +105,7 @@ class Monitor:
         """One was decoded; what has changed with it."""
         with self._lock:
             self._frames_at.append(monotonic())
+            self._since_median += 1
             if any(getattr(self._now, name) != value for name, value in changes.items()):
                 self._now = replace(self._now, **changes)  # type: ignore[arg-type]  # names of its fields
 
@@ -110,8 +116,11 @@ class Monitor:
 
     def interval_s(self) -> float | None:
         """The usual time between two frames as they came; None where too few have come."""
-        at = list(self._frames_at)
-        return median(after - before for before, after in zip(at, at[1:], strict=False)) if len(at) > 2 else None
+        if self._since_median >= _MEDIAN_EVERY or self._interval_s is None:
+            self._since_median, at = 0, list(self._frames_at)
+            if len(at) > 2:
+                self._interval_s = median(after - before for before, after in pairwise(at))
+        return self._interval_s
 
     def _enter(self, state: State, reason: str) -> None:
         with self._lock:
@@ -146,7 +155,8 @@ class Monitor:
             hint = f" ({reason.hint})" if reason.hint else ""
             then = "connecting again" if was_up else f"trying again{_in(delay_s)}"
             ends = "giving up" if delay_s is None else then
-            self.say(f"down {reason.name}", f"{'lost' if was_up else 'not connected'}, {reason.text}{more}{hint}; {ends}")
+            lost = "lost" if was_up else "not connected"
+            self.say(f"down {reason.name}", f"{lost}, {reason.text}{more}{hint}; {ends}")
 
     def ended(self) -> None:
         """The stream is over."""
