@@ -215,13 +215,13 @@ class Connection:
                 with self._wait.inside(self.limit_s - waited_s):
                     packet = next(demuxed, None)
             except (FFmpegError, OSError) as error:
-                if self._wait.stopped:
+                if self._wait.stopped():
                     return
                 if isinstance(error, av.error.InvalidDataError):
                     raise CameraError("lost", "the stream is damaged") from error
                 name = "closed" if error.errno == errno.EIO else reason_of(error, opening=False).name  # of MJPEG's end
                 raise self._lost("stall" if self._wait.expired else name, count) from error
-            if self._wait.stopped:
+            if self._wait.stopped():
                 return
             if packet is None:
                 raise self._lost("stall" if self._wait.expired else "closed", count)

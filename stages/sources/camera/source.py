@@ -124,7 +124,7 @@ class CameraSource(Source):
         if connection is not None:
             self._problems.update(damaged=connection.damaged, bad_packets=connection.bad_packets)
             connection.close()
-        if self._wait.stopped:
+        if self._wait.stopped():
             self._monitor.ended()
 
     def frames(self) -> Iterator[Frame]:
@@ -133,7 +133,7 @@ class CameraSource(Source):
         Raises:
             SourceError: it must not be tried again, or was away for longer than ``give_up_s``.
         """
-        while not self._wait.stopped:
+        while not self._wait.stopped():
             was_up = False
             try:
                 connection = self._connect()
@@ -145,12 +145,12 @@ class CameraSource(Source):
                     yield frame
                     if self._index == self._limit:
                         return
-                if self._wait.stopped:
+                if self._wait.stopped():
                     return
                 raise CameraError("lost")
             except CameraError as lost:
                 self.close()
-                if self._wait.stopped:
+                if self._wait.stopped():
                     return
                 if lost.reason.name == "closed" and self._is_over is not None and self._is_over():
                     self._monitor.ended()
