@@ -91,7 +91,7 @@ class Backoff:
 
     def _spread(self, seconds: float) -> float:
         """Between two thirds of it and all of it, so that cameras lost together are not tried together."""
-        return seconds * (2 + self._jitter()) / 3
+        return seconds * (1 - (1 - self._jitter()) / 3)
 
 
 class OpenGate:

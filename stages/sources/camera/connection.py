@@ -20,6 +20,7 @@ from .address import CameraAddress
 from .ask import check_answer
 from .interrupt import Wait
 from .options import CameraOptions
+from .packet_loss import missed_packets
 from .reasons import CameraError, reason_of
 from .status import Monitor
 
@@ -38,6 +39,7 @@ KEY_FRAME_S = 30.0
 EARLY_S = 2.0
 BAD_IN_A_ROW = 3
 _MEDIAN_TIMES = 10
+_OVER_RTP = ("rtsp", "rtsps", "rtp")
 _TRANSPORTS = {"auto": "tcp+udp", "tcp": "tcp", "udp": "udp+tcp", "multicast": "udp_multicast"}
 _UDP_BUFFER = str(2 << 20)
 
@@ -84,6 +86,13 @@ class Connection:
         self.stream: VideoStream
         self._demuxed: Iterator[Packet[VideoStream]] = iter(())
         self.bad_packets = self.damaged = 0
+        self._missed_before: int | None = None
+
+    @property
+    def lost_packets(self) -> int | None:
+        """Packets that the network has lost; None where that cannot be known. For the reader's thread."""
+        missed = missed_packets() if self._missed_before is not None else None
+        return None if missed is None or self._missed_before is None else missed - self._missed_before
 
     @property
     def limit_s(self) -> float:
@@ -102,11 +111,12 @@ class Connection:
         """
         if self._address.is_rtsp:
             check_answer(self._address, self._wait, OPEN_S, allow_redirect=self._options.allow_redirect)
+        if self._address.scheme in _OVER_RTP:
+            self._missed_before = missed_packets()
         try:
-            with self._wait.inside(OPEN_S):
-                self.container = opener(**self._arguments())
+            self.container = self._opened(opener)
         except (FFmpegError, OSError, ValueError) as error:
-            reason = reason_of(error, opening=True)
+            reason = reason_of(error, opening=True, device=self._address.is_device)
             if reason.name == "io" and self._address.is_rtsp:
                 self._hints.udp_first = not self._hints.udp_first
             raise CameraError("no_answer" if self._wait.expired else reason.name) from error
@@ -116,15 +126,20 @@ class Connection:
             self.close()
             raise
 
-    def _arguments(self) -> dict[str, Any]:
+    def _opened(self, opener: Opener) -> InputContainer:
         address, silence_s = self._address, self.limit_s / 2
-        return {
-            "file": address.url,
-            "mode": "r",
-            "options": open_options(address, self._options, self._hints, silence_s),
-            "timeout": (OPEN_S, silence_s),
-            **({"format": "v4l2"} if address.is_device else {}),
-        }
+        chosen = open_options(address, self._options, self._hints, silence_s)
+        arguments: dict[str, Any] = {"file": address.url, "mode": "r", "timeout": (OPEN_S, silence_s)}
+        if address.is_device:
+            arguments["format"] = "v4l2"
+        with self._wait.inside(OPEN_S):
+            try:
+                container: InputContainer = opener(**arguments, options=chosen)
+            except av.error.ArgumentError:
+                if not address.is_device:
+                    raise
+                container = opener(**arguments, options={})  # it has no MJPEG
+        return container
 
     def _check(self) -> None:
         """An ``av.open`` that succeeds is not a camera: it may have no stream, or one without a size."""

@@ -52,7 +52,8 @@ _ROWS = (
     Reason("io", "TLS is not verified, or the data is not what was announced", "steady"),
     Reason("address", "the address cannot be read", "never", "write / and # in a password as %2F and %23"),
     Reason("denied", "no permission", "steady", "may this user read the device? (group video)"),
-    Reason("busy", "the device is used by another program", "busy"),
+    Reason("busy", "the device is used by another program", "steady"),
+    Reason("no_capture", "this device gives no pictures", "steady", "a webcam often has two: try the one before"),
     Reason("no_device", "there is no such device", "steady", "is it plugged in? /dev/v4l/by-id has names that stay"),
     Reason("no_video", "it has no video", "steady"),
     Reason("no_parameter_sets", "no picture size came (parameter sets are missing)", "steady",
@@ -93,13 +94,12 @@ _OF_ERRNO = {
     1: "no_play",
     5: "io",
     13: "denied",
-    16: "busy",
-    19: "no_device",
     22: "address",
     93: "transport",
     101: "unreachable",
     113: "unreachable",
 }
+_OF_DEVICES = {2: "no_device", 5: "no_device", 16: "busy", 19: "no_device", 22: "no_capture", 25: "no_capture"}
 _OF_STATUS = {401: "password", 403: "forbidden", 404: "not_found", 453: "camera_full", 461: "transport"}
 
 
@@ -111,22 +111,25 @@ class CameraError(Exception):
         self.reason, self.detail = REASONS[reason], detail
 
 
-def reason_of(error: BaseException, *, opening: bool) -> Reason:
+def reason_of(error: BaseException, *, opening: bool, device: bool = False) -> Reason:
     """The reason behind an error of PyAV.
 
     Args:
         error: what was raised.
         opening: by ``av.open``; else by a read.
+        device: of a webcam.
     """
     if isinstance(error, CameraError):
         return error.reason
-    number = getattr(error, "errno", None)
+    number = getattr(error, "errno", None) or 0
     if opening and isinstance(error, TimeoutError | av_error.ExitError):
         return REASONS["no_answer"]
+    if device and number in _OF_DEVICES:
+        return REASONS[_OF_DEVICES[number]]
     for kind, name in _OF_ERRORS:
         if isinstance(error, kind):
             return REASONS["lost" if name == "no_answer" and not opening else name]
-    if isinstance(number, int) and number in _OF_ERRNO and (opening or number in (16, 19)):
+    if number in _OF_ERRNO and opening:
         return REASONS[_OF_ERRNO[number]]
     return REASONS["no_answer" if opening else "lost"]
 

@@ -88,6 +88,7 @@ class CameraSource(Source):
         self._index = self._epoch = 0
         self._shape: tuple[int, int, str] | None = None
         self._ages: list[float] = []
+        self._lost_before = 0
         self._asleep_s = _asleep_s()
 
     @property
@@ -101,6 +102,7 @@ class CameraSource(Source):
         counts = Counter(self._problems)
         if (connection := self._connection) is not None:
             counts.update(damaged=connection.damaged, bad_packets=connection.bad_packets)
+        counts["lost_packets"] = self._monitor.status.lost_packets or 0
         counts["bad_pts"] = self._timeline.bad_pts
         return {cause: count for cause, count in counts.items() if count}
 
@@ -113,6 +115,10 @@ class CameraSource(Source):
         """Get ready; the camera is not asked yet."""
         self._wait.clear()
         self._monitor.name = self.stream_id
+        if self._place.scheme == "rtsps" and self._options.tls_pin is None:
+            self._monitor.say("tls", "its certificate is not checked: anyone on the way could be the camera")
+        if self._place.user and self._place.password in ("", "admin", self._place.user):
+            self._monitor.say("password", "its password is one that everybody tries first")
 
     def interrupt(self) -> None:
         """End every wait, and the stream; safe from any thread."""
@@ -186,6 +192,7 @@ class CameraSource(Source):
         """
         reader = PictureReader(connection.stream.codec_context.name)
         first, lagging_since, least_lag_s = True, 0.0, 0.0
+        self._lost_before = self._monitor.status.lost_packets or 0
         for arrival in connection.pictures():
             moment = self._timeline.place(
                 arrival.frame.pts,
@@ -233,7 +240,9 @@ class CameraSource(Source):
             damaged=decoded.is_corrupt,
         )
         self._index += 1
+        lost = connection.lost_packets
         self._monitor.frame(
+            lost_packets=None if lost is None else self._lost_before + lost,
             epoch=self._epoch,
             size=(decoded.height, decoded.width),
             lag_s=round(self._timeline.lag_ns / 1e9, 3),
