@@ -39,6 +39,9 @@ KEY_FRAME_S = 30.0
 EARLY_S = 2.0
 BAD_IN_A_ROW = 3
 _MEDIAN_TIMES = 10
+WAYS = ((False, False), (True, False), (False, True))
+"""Whether all tracks are asked for, and UDP before TCP: some cameras send nothing unless their sound is asked for too,
+some send over TCP what they did not announce."""
 _OVER_RTP = ("rtsp", "rtsps", "rtp")
 _TRANSPORTS = {"auto": "tcp+udp", "tcp": "tcp", "udp": "udp+tcp", "multicast": "udp_multicast"}
 _UDP_BUFFER = str(2 << 20)
@@ -52,17 +55,19 @@ class Hints:
 
     Attributes:
         known: its stream was read before, so that FFmpeg need look only at little of it.
-        all_tracks: it sends nothing unless its sound is asked for too.
-        udp_first: over TCP it sends what it did not announce.
+        way: which of :data:`WAYS` to ask an RTSP camera; the next one where nothing came.
         interval_s: the usual time between two frames; None: not known.
         bad_start: how often what it announces did not fit what it sent.
     """
 
     known: bool = False
-    all_tracks: bool = False
-    udp_first: bool = False
+    way: int = 0
     interval_s: float | None = None
     bad_start: int = 0
+
+    def try_another_way(self) -> None:
+        """Nothing, or nothing that can be read, came."""
+        self.way = (self.way + 1) % len(WAYS)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,16 +114,25 @@ class Connection:
         Raises:
             CameraError: there is none, or no connection.
         """
+        logged_in = False
         if self._address.is_rtsp:
-            check_answer(self._address, self._wait, OPEN_S, allow_redirect=self._options.allow_redirect)
+            logged_in = check_answer(
+                self._address,
+                self._wait,
+                OPEN_S,
+                allow_redirect=self._options.allow_redirect,
+                tls_pin=self._options.tls_pin,
+            )
         if self._address.scheme in _OVER_RTP:
             self._missed_before = missed_packets()
         try:
             self.container = self._opened(opener)
         except (FFmpegError, OSError, ValueError) as error:
             reason = reason_of(error, opening=True, device=self._address.is_device)
-            if reason.name == "io" and self._address.is_rtsp:
-                self._hints.udp_first = not self._hints.udp_first
+            if reason.name == "password" and logged_in:  # FFmpeg tries the last way that is offered only
+                raise CameraError("digest", "SHA-256 is offered after MD5") from error
+            if reason.name == "io":
+                self._hints.try_another_way()
             raise CameraError("no_answer" if self._wait.expired else reason.name) from error
         try:
             self._check()
@@ -150,6 +164,7 @@ class Connection:
         context = self.stream.codec_context
         if context.width == 0 or context.height == 0:
             self._hints.known = False
+            self._hints.try_another_way()
             raise CameraError("no_parameter_sets")
         try:
             limit_pixels(self.stream, self._address.shown, self._options.max_pixels)
@@ -254,8 +269,8 @@ class Connection:
             yield packet, arrival_ns, wall_ns - (now_ns - arrival_ns)
 
     def _lost(self, reason: str, packets: int) -> CameraError:
-        if reason == "stall" and not packets and self._address.is_rtsp:
-            self._hints.all_tracks = not self._hints.all_tracks
+        if reason == "stall" and not packets:
+            self._hints.try_another_way()
         return CameraError(reason, f"for {self.limit_s:g} s" if reason == "stall" else "")
 
     def close(self) -> None:
@@ -276,7 +291,8 @@ def open_options(address: CameraAddress, options: CameraOptions, hints: Hints, s
     if address.is_device:
         return {"input_format": "mjpeg"}
     if address.is_rtsp:
-        transport = "udp" if hints.udp_first and options.transport == "auto" else options.transport
+        all_tracks, udp = WAYS[hints.way]
+        transport = "udp" if udp and options.transport == "auto" else options.transport
         chosen |= {
             "timeout": silence_us,
             "rtsp_transport": _TRANSPORTS[transport],
@@ -285,7 +301,7 @@ def open_options(address: CameraAddress, options: CameraOptions, hints: Hints, s
         }
         if transport == "auto":
             chosen["rtsp_flags"] = "prefer_tcp"
-        if not hints.all_tracks:
+        if not all_tracks:
             chosen["allowed_media_types"] = "video"  # a silent audio track would delay the opening by seconds
         if address.scheme == "rtsps" and options.tls_pin is not None:
             chosen |= {"tls_verify": "1", "ca_file": options.tls_pin, "verifyhost": _name_in(options.tls_pin, address)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -139,14 +138,3 @@ def reason_of_status(code: int) -> Reason | None:
     if code < 400:
         return None
     return REASONS[_OF_STATUS.get(code, "client_error" if code < 500 else "server_error")]
-
-
-def offers_login(challenges: Iterable[str]) -> bool:
-    """Whether FFmpeg can answer one of the ``WWW-Authenticate`` headers: its digest is MD5 only."""
-    for each in challenges:
-        scheme, _, rest = each.partition(" ")
-        lowered = rest.lower().replace(" ", "")
-        md5 = "algorithm=" not in lowered or 'algorithm="md5"' in lowered or "algorithm=md5" in lowered.split(",")
-        if scheme.lower() == "basic" or (scheme.lower() == "digest" and md5):
-            return True
-    return False

@@ -242,6 +242,7 @@ class CameraSource(Source):
         self._index += 1
         lost = connection.lost_packets
         self._monitor.frame(
+            moment.pts_ns / 1e9,
             lost_packets=None if lost is None else self._lost_before + lost,
             epoch=self._epoch,
             size=(decoded.height, decoded.width),
@@ -273,7 +274,7 @@ class CameraSource(Source):
         self._hints.interval_s = self._monitor.interval_s() or self._hints.interval_s
         self._ages = [*self._ages[1 - _SAME_AGE_TIMES :], age_s] if lost.reason.name == "closed" else []
         same = len(self._ages) == _SAME_AGE_TIMES and max(self._ages) - min(self._ages) < _SAME_AGE
-        return CameraError("session_timeout", f"{age_s:.0f} s") if same and age_s > 4 * _SAME_AGE else lost
+        return CameraError("session_timeout", f"{age_s:.0f} s") if same and age_s > 2 * _SAME_AGE else lost
 
     def _await_next_try(self, lost: CameraError, *, was_up: bool) -> None:
         delay_s = self._backoff.delay_s(lost.reason)

@@ -72,7 +72,7 @@ class Monitor:
         self._state_at = monotonic()
         self._down_at: float | None = None
         self._packet_at: float | None = None
-        self._frames_at: deque[float] = deque(maxlen=300)
+        self._frames: deque[tuple[float, float]] = deque(maxlen=300)
         self._interval_s: float | None = None
         self._since_median = 0
         self._reconnects: Counter[str] = Counter()
@@ -88,23 +88,28 @@ class Monitor:
                 since_s=now - self._state_at,
                 reconnects=dict(self._reconnects),
                 packet_age_s=None if self._packet_at is None else now - self._packet_at,
-                frame_age_s=now - self._frames_at[-1] if self._frames_at else None,
+                frame_age_s=now - self._frames[-1][0] if self._frames else None,
                 rate=self._rate(now),
             )
 
     def _rate(self, now: float) -> float | None:
-        recent = [at for at in self._frames_at if now - at <= RATE_OVER_S]
-        over_s = recent[-1] - recent[0] if len(recent) > 2 else 0.0
+        """By the frames' own times, since the first ones of a connection come all at once, and by the silence since."""
+        recent = [(at, time_s) for at, time_s in self._frames if now - at <= RATE_OVER_S]
+        if len(recent) < 3:
+            return None
+        over_s = recent[-1][1] - recent[0][1]
+        silent_s = now - recent[-1][0]
+        over_s += silent_s if silent_s > 2 * over_s / len(recent) else 0.0
         return round((len(recent) - 1) / over_s, 2) if over_s > 0 else None
 
     def packet(self) -> None:
         """One came."""
         self._packet_at = monotonic()
 
-    def frame(self, **changes: object) -> None:
-        """One was decoded; what has changed with it."""
+    def frame(self, time_s: float, **changes: object) -> None:
+        """One was decoded, of that time in the stream; what has changed with it."""
         with self._lock:
-            self._frames_at.append(monotonic())
+            self._frames.append((monotonic(), time_s))
             self._since_median += 1
             if any(getattr(self._now, name) != value for name, value in changes.items()):
                 self._now = replace(self._now, **changes)  # type: ignore[arg-type]  # names of its fields
@@ -115,11 +120,11 @@ class Monitor:
             self._now = replace(self._now, **changes)  # type: ignore[arg-type]  # names of its fields
 
     def interval_s(self) -> float | None:
-        """The usual time between two frames as they came; None where too few have come."""
+        """The usual time between two frames; None where too few have come."""
         if self._since_median >= _MEDIAN_EVERY or self._interval_s is None:
-            self._since_median, at = 0, list(self._frames_at)
-            if len(at) > 2:
-                self._interval_s = median(after - before for before, after in pairwise(at))
+            self._since_median, times = 0, [time_s for _, time_s in self._frames]
+            if len(times) > 2:
+                self._interval_s = median(after - before for before, after in pairwise(times))
         return self._interval_s
 
     def _enter(self, state: State, reason: str) -> None:
@@ -137,9 +142,9 @@ class Monitor:
         now, before = monotonic(), self._now
         self._enter("up", before.reason)
         if self._down_at is not None:
-            self.say("up", f"back after {now - self._down_at:.1f} s")
+            self.say("back", f"back after {now - self._down_at:.1f} s")
         else:
-            self.say("up", "up")
+            self.say("up", "up", logging.INFO)
         self._down_at = None
 
     def failed(self, reason: Reason, detail: str, delay_s: float | None, *, was_up: bool) -> None:

@@ -117,7 +117,8 @@ class Timeline:
             return max(arrived_ns, self._last_ns + 1), False
         step_ns = stamp_ns - self._last_stamp_ns
         waited_ns = arrived_ns - self._last_arrival_ns
-        if -BACKWARD_JUMP_NS < step_ns < FORWARD_JUMP_NS or abs(step_ns - waited_ns) < DRIFT_NS:
+        gap = step_ns > 0 and abs(step_ns - waited_ns) < DRIFT_NS
+        if gap or -BACKWARD_JUMP_NS < step_ns < FORWARD_JUMP_NS:
             self.bad_pts += len(self._jumping)
             self._jumping = []
             if step_ns <= 0:

@@ -16,20 +16,18 @@ from .cameras import CLIP_FPS, FREEZE_S, camera_and_reading, rising
 @pytest.mark.parametrize(
     ("faults", "reason", "within_s"),
     [
-        ({"close_at": 20, "close_with": "fin"}, "closed", 0.3),
-        ({"close_at": 20, "close_with": "rst"}, "closed", 0.3),
-        ({"stall_at": 20}, "stall", FREEZE_S + 0.4),
-        ({"bye_at": 20, "bye": "compound"}, "closed", 0.3),
-        ({"bye_at": 20, "bye": "lone"}, "stall", FREEZE_S + 0.4),
+        ({"close_at": 30, "close_with": "fin"}, "closed", 0.0),
+        ({"close_at": 30, "close_with": "rst"}, "closed", 0.0),
+        ({"stall_at": 30}, "stall", FREEZE_S),
+        ({"bye_at": 30, "bye": "compound"}, "closed", 0.0),
+        ({"bye_at": 30, "bye": "lone"}, "stall", FREEZE_S),
     ],
 )
 def test_what_ends_a_session(faults: dict[str, Any], reason: str, within_s: float) -> None:
-    with camera_and_reading(faults=Faults(**faults)) as (served, reading):
-        reading.wait_for_frames(15)
-        served.faults = Faults()  # of the sessions to come
-        at_s = reading.wait_for_reason(reason, 6)
-        assert at_s - reading.frames[-1][0] < within_s + 0.3 or reading.frames[-1][1].epoch == 1
+    with camera_and_reading(faults=Faults(**faults)) as (_, reading):
+        lost_s = reading.wait_for_reason(reason, 8)
         last_s = max(when for when, frame in reading.frames if frame.epoch == 0)
+        assert lost_s - last_s < within_s + 0.5
         first = reading.wait_for_epoch(1)
         back_s = next(when for when, frame in reading.frames if frame.epoch == 1)
         assert back_s - last_s < within_s + 2.0
@@ -39,7 +37,7 @@ def test_what_ends_a_session(faults: dict[str, Any], reason: str, within_s: floa
         assert reading.source.status.state == "up"
         assert reading.source.problems[f"reconnect_{reason}"] == 1
         gap_s = (first.pts_ns - frames[first.index - 1].pts_ns) / 1e9
-        assert gap_s == pytest.approx(back_s - last_s, abs=0.3)
+        assert gap_s == pytest.approx(back_s - last_s, abs=0.5)
 
 
 def test_a_camera_without_power() -> None:
@@ -105,8 +103,7 @@ def test_a_rate_that_changes() -> None:
 
 def test_a_session_that_always_ends_at_the_same_age(caplog: pytest.LogCaptureFixture) -> None:
     """Servers whose session time-out nothing keeps from running out."""
-    clip = make_clip(frames=90, fps=15)
-    with camera_and_reading(clip, Faults(close_at=70)) as (_, reading):
+    with camera_and_reading(make_clip(), Faults(close_at=40)) as (_, reading):
         reading.wait_for_epoch(3, 30)
         assert reading.source.status.reconnects == {"closed": 2, "session_timeout": 1}
         assert "session time-out" in caplog.text
@@ -141,9 +138,9 @@ def test_a_camera_with_room_for_one_viewer_is_read_again_after_a_loss() -> None:
 
 def test_one_line_in_the_log_at_each_change(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "vidgraph")
-    with camera_and_reading(faults=Faults(close_at=20)) as (served, reading):
+    with camera_and_reading() as (served, reading):
         reading.wait_for_frames(5)
-        served.faults = Faults()
+        served.disconnect()
         reading.wait_for_epoch(1)
         lines = [record.getMessage() for record in caplog.records]
         assert lines[:2] == ["door: up", "door: lost, the server closed the connection; connecting again"]

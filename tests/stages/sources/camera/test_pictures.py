@@ -7,6 +7,7 @@ from datetime import timedelta
 from itertools import pairwise
 
 import pytest
+from vidgraph.stages.sources.camera import connection
 from vidgraph.testing import Faults, make_clip
 
 from .cameras import camera_and_reading, rising
@@ -198,7 +199,8 @@ def test_channels_that_were_not_announced_are_read_over_udp() -> None:
         reading.wait_for_frames(5, 25)
 
 
-def test_no_parameter_sets_at_all() -> None:
+def test_no_parameter_sets_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "OPEN_S", 2.0)
     faults = Faults(band_parameter_sets=False, sdp_parameter_sets=False)
     with camera_and_reading(faults=faults) as (_, reading):
         reading.wait_until(lambda one: one.source.status.reason == "no_parameter_sets", 12)

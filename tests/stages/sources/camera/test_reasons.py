@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import av
 import pytest
-from vidgraph.stages.sources.camera.reasons import REASONS, offers_login, reason_of, reason_of_status
+from vidgraph.stages.sources.camera.reasons import REASONS, reason_of, reason_of_status
 
 FFMPEG = {
     "HTTPUnauthorizedError": "password",
@@ -62,21 +62,3 @@ def test_every_reason_says_something() -> None:
 def test_statuses(code: int, reason: str | None) -> None:
     found = reason_of_status(code)
     assert (found and found.name) == reason
-
-
-@pytest.mark.parametrize(
-    ("challenges", "can"),
-    [
-        (['Basic realm="x"'], True),
-        (['Digest realm="x", nonce="y"'], True),
-        (['Digest realm="x", nonce="y", algorithm="MD5"'], True),
-        (['Digest realm="x", algorithm=MD5, nonce="y"'], True),
-        (['Digest realm="x", nonce="y", algorithm=MD5'], True),
-        (['Digest realm="x", nonce="y", algorithm="SHA-256"'], False),
-        (['Digest realm="x", algorithm="SHA-256"', 'Digest realm="x", algorithm="MD5"'], True),
-        (["Bearer x"], False),
-        ([], False),
-    ],
-)
-def test_ways_to_log_in(challenges: list[str], can: bool) -> None:
-    assert offers_login(challenges) is can
