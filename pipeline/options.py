@@ -62,6 +62,7 @@ class Value:
 LARGEST = 2**31 - 1
 PROBABILITY = Number(float, 0.0, 1.0, "a number from 0 to 1")
 COUNT = Number(int, 1, LARGEST, "a whole number from 1")
+SECONDS = Number(float, 1e-3, 1e9, "seconds above 0")
 FPS = Number(float, 1e-9, 1e9, "frames per second above 0")
 
 
@@ -139,6 +140,8 @@ TIME = Value(
 )
 DURATION = Value(read_duration, Number(float, 1e-9, 1e9, "").allows, "seconds above 0")
 OVERLOAD = Value(str, lambda value: value in ("drop", "skip", "stretch"), "drop, skip or stretch")
+TRANSPORTS = ("auto", "tcp", "udp", "multicast")
+TRANSPORT = Value(str, lambda value: value in TRANSPORTS, "auto, tcp, udp or multicast")
 SWITCH = Value(bool, lambda value: isinstance(value, bool), "True or False")
 
 
@@ -246,6 +249,12 @@ _ROWS = (
               values={"threaded": "several at a time", "serial": "one frame at a time"}),
     OptionRow("max_pixels", COUNT, MAX_PIXELS, "refuse larger pictures (default 67108864, 8192x8192)", "run",
               f"{_RUN} --max-pixels 100000000", "N"),
+    OptionRow("freeze_s", SECONDS, 5.0, "cameras: connect again after so long without a picture (default 5)", "run",
+              f"{_RUN} --freeze-s 10", "S"),
+    OptionRow("give_up_s", SECONDS, None, "cameras: end a stream whose camera was away for so long (default: never)",
+              "run", f"{_RUN} --give-up-s 3600", "S"),
+    OptionRow("transport", TRANSPORT, "auto", "RTSP cameras: auto (TCP, else UDP), tcp, udp or multicast", "run",
+              f"{_RUN} --transport udp", "T"),
     OptionRow("overwrite", SWITCH, False, "overwrite existing outputs", "output",
               f"{_DRAWN} -y", short="-y"),
     OptionRow("resume", SWITCH, False, "continue after the last frame that all outputs have", "output",

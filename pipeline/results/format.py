@@ -163,6 +163,7 @@ def frame_record(packet: Packet, keys: Sequence[ResultKeys] = (ResultKeys(),)) -
         "frame": frame.index,
         "time_s": round(frame.pts_ns / 1e9, TIME_DECIMALS),
         "captured_at": None if frame.capture_ns is None else iso_time(frame.capture_ns),
+        "capture_clock": frame.capture_clock,
         "file": frame.file,
         "epoch": frame.epoch,
         "size": [frame.picture.width, frame.picture.height],
