@@ -26,6 +26,8 @@ from ..stages.sample import Sample
 from ..stages.session import STAGE_LIMIT_S, Session, SessionOptions, described, output_stream, result_of
 from ..stages.sinks.iterator import IteratorSink
 from ..stages.sinks.registry import Output, Outputs
+from ..stages.sources.camera.source import CameraSource
+from ..stages.sources.camera.status import CameraStatus
 from ..stages.sources.registry import open_source
 from .model import Model
 from .pace import Overload, Pace
@@ -125,6 +127,7 @@ class Hub:
         self._samples: dict[str, Sample] = {}
         self._classes: dict[str, frozenset[int]] = {}
         self._drawn: set[str] = set()
+        self._cameras: dict[str, CameraSource] = {}
         self._lock = threading.Lock()
         self._loop = _Loop()
         self._settings = header_settings(settings)
@@ -192,6 +195,9 @@ class Hub:
                 self._running.check_addable(name)
                 self._choose(name, sample, chosen, drawn=own.annotated)
                 self._running.add(opened, _owned(sinks, own))
+                self._cameras.pop(name, None)
+                if isinstance(opened, CameraSource):
+                    self._cameras[name] = opened
         except BaseException:
             own.close()
             raise
@@ -241,6 +247,12 @@ class Hub:
         finally:
             self._loop.leave()
         self.wait()
+
+    @property
+    def status(self) -> dict[str, CameraStatus]:
+        """Each camera that is there, as it is now: whether pictures come, why not, since when, how fast, what was lost."""
+        here = {stream.stream_id for stream in self._running.stats().streams}
+        return {name: camera.status for name, camera in list(self._cameras.items()) if name in here}
 
     @property
     def stats(self) -> RunStats:

@@ -1,0 +1,202 @@
+"""Cameras for a long time: memory, latency, threads and descriptors of the process that reads them.
+
+    python -m vidgraph.benchmarks.soak_cameras --cameras 16 --minutes 30 -o results/soak_cameras.json
+
+A process of its own is that many RTSP cameras (:mod:`vidgraph.testing`); this one reads and decodes them all and runs a
+model on them. Every camera goes away and comes back now and then, one after the other. At the end the cameras are let
+go, which is timed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..models.live import Hub, live
+from .harness import save
+from .soak import resident_kib
+
+LOOKED_EVERY_S = 5.0
+WARM_UP = 0.2  # of the time, which the lines leave out
+_DAYS_S = 7 * 24 * 3600
+_BLOCKS = 12  # of samples that are drawn together, as neighbours are alike
+_DRAWS = 2000
+
+_SERVER = """
+import sys, threading, time
+from vidgraph.testing import RtspCamera, make_clip
+count, width, height, fps, seconds, outage_s = (int(word) for word in sys.argv[1:7])
+clip = make_clip(4 * fps, (height, width), fps, gop=fps, noise=20)
+with RtspCamera(clip, cameras=count) as camera:
+    print(*camera.urls, flush=True)
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and sys.stdin.readable():
+        time.sleep(outage_s or seconds)
+        if outage_s:
+            camera.disconnect("rst")
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What was seen at one time, ``seconds`` after the start."""
+
+    seconds: float
+    resident_kib: int
+    threads: int
+    descriptors: int
+    frames: int
+    dropped: int
+    latency_p50_ms: float
+    latency_p99_ms: float
+
+
+def slope_with_interval(x: Sequence[float], y: Sequence[float]) -> tuple[float, float, float]:
+    """The slope of a line by least squares and its 95 % interval, by a bootstrap of residuals in blocks.
+
+    Source: Künsch, The jackknife and the bootstrap for general stationary observations, 1989.
+    """
+    xs, ys = np.asarray(x, np.float64), np.asarray(y, np.float64)
+    centred = xs - xs.mean()
+    slope = float(centred @ ys / (centred @ centred))
+    rest = ys - ys.mean() - slope * centred
+    length = max(1, len(xs) // _BLOCKS)
+    random = np.random.default_rng(0)
+    slopes = np.empty(_DRAWS)
+    for draw in range(_DRAWS):
+        starts = random.integers(0, len(xs) - length + 1, -(-len(xs) // length))
+        drawn = np.concatenate([rest[start : start + length] for start in starts])[: len(xs)]
+        slopes[draw] = slope + centred @ drawn / (centred @ centred)
+    low, high = np.percentile(slopes, (2.5, 97.5))
+    return slope, float(low), float(high)
+
+
+def summary(looks: Sequence[Look]) -> dict[str, Any]:
+    """Slopes of memory and latency, and what a week of that memory would be."""
+    chosen = [look for look in looks if look.seconds >= WARM_UP * looks[-1].seconds]
+    seconds = [look.seconds for look in chosen]
+    memory = slope_with_interval(seconds, [look.resident_kib for look in chosen])
+    latency = slope_with_interval(seconds, [look.latency_p50_ms for look in chosen])
+    return {
+        "memory_kib_per_hour": [round(3600 * one, 1) for one in memory],
+        "memory_mb_in_7_days": [round(_DAYS_S * one / 1024, 1) for one in memory],
+        "latency_p50_ms_per_hour": [round(3600 * one, 3) for one in latency],
+        "resident_kib": [chosen[0].resident_kib, chosen[-1].resident_kib],
+        "threads": [min(look.threads for look in chosen), max(look.threads for look in chosen)],
+        "descriptors": [min(look.descriptors for look in chosen), max(look.descriptors for look in chosen)],
+        "latency_p99_ms": max(look.latency_p99_ms for look in chosen),
+    }
+
+
+@contextmanager
+def camera_server(count: int, size: tuple[int, int], fps: int, seconds: int, outage_s: int) -> Iterator[list[str]]:
+    """A process that is so many cameras; gives their addresses."""
+    words = [str(one) for one in (count, *size, fps, seconds, outage_s)]
+    process = subprocess.Popen([sys.executable, "-c", _SERVER, *words], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        yield process.stdout.readline().split()
+    finally:
+        process.kill()
+        process.wait()
+
+
+def look_at(hub: Hub, started_s: float) -> Look:
+    """The hub now."""
+    stats = hub.stats
+    return Look(
+        round(time.monotonic() - started_s, 1),
+        resident_kib(),
+        threading.active_count(),
+        len(os.listdir("/proc/self/fd")),
+        stats.frames,
+        sum(stats.dropped.values()),
+        round(stats.latency_ms.p50, 2),
+        round(stats.latency_ms.p99, 2),
+    )
+
+
+def soak_cameras(
+    model: str, *, cameras: int, size: tuple[int, int], fps: int, seconds: int, max_fps: float, outage_s: int
+) -> dict[str, Any]:
+    """Read ``cameras`` of ``size`` (width, height) for ``seconds`` and run a model ``max_fps`` times a second on each.
+
+    Args:
+        outage_s: all connections are cut so often; 0: never.
+    """
+    looks: list[Look] = []
+    with camera_server(cameras, size, fps, seconds + 60, outage_s) as addresses, live(model=model) as hub:
+        started_s = time.monotonic()
+        for number, address in enumerate(addresses):
+            hub.add(f"camera-{number}", address, max_fps=max_fps)
+        while time.monotonic() - started_s < seconds:
+            time.sleep(LOOKED_EVERY_S)
+            looks.append(look_at(hub, started_s))
+        stats, before, busy_s = hub.stats, time.monotonic(), time.process_time()
+        hub.cancel()
+        hub.wait()
+        ended_s = time.monotonic() - before
+    rates = [stream.frames / stream.wall_s for stream in stats.streams]
+    return {
+        "cameras": cameras,
+        "size": list(size),
+        "fps": fps,
+        "max_fps": max_fps,
+        "seconds": seconds,
+        "outage_every_s": outage_s,
+        "model": model,
+        **summary(looks),
+        "frames_per_second_and_camera": [round(min(rates), 3), round(max(rates), 3)],
+        "problems": stats.problems,
+        "dropped": stats.dropped,
+        "errors": list(stats.errors),
+        "cpu_cores": round(busy_s / seconds, 2),
+        "ended_within_s": round(ended_s, 2),
+        "looks": [asdict(look) for look in looks],
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line of this module."""
+    parser = argparse.ArgumentParser(
+        prog="python -m vidgraph.benchmarks.soak_cameras", description=__doc__.partition("\n")[0]
+    )
+    parser.add_argument("--model", default="yolact-edge-tiny", metavar="NAME")
+    parser.add_argument("--cameras", type=int, default=16, metavar="N")
+    parser.add_argument("--size", type=int, nargs=2, default=(1280, 720), metavar=("WIDTH", "HEIGHT"))
+    parser.add_argument("--fps", type=int, default=15, metavar="F")
+    parser.add_argument("--max-fps", type=float, default=0.5, metavar="F", help="of the model, for each camera")
+    parser.add_argument("--minutes", type=float, default=30.0, metavar="M")
+    parser.add_argument("--outage", type=int, default=0, metavar="S", help="cut all connections every S seconds")
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="also write the figures as JSON")
+    options = parser.parse_args(arguments)
+    width, height = options.size
+    seen = soak_cameras(
+        options.model,
+        cameras=options.cameras,
+        size=(width, height),
+        fps=options.fps,
+        seconds=round(options.minutes * 60),
+        max_fps=options.max_fps,
+        outage_s=options.outage,
+    )
+    for name, value in seen.items():
+        if name != "looks":
+            print(f"{name}: {value}")
+    if options.output is not None:
+        save(options.output, "soak_cameras", seen)
+
+
+if __name__ == "__main__":
+    main()
