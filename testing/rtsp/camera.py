@@ -12,6 +12,7 @@ from typing import Literal
 from urllib.parse import quote
 
 from ..clips import Clip
+from ..ports import listen
 from .auth import Door, Scheme
 from .connection import Connection
 from .faults import FAULTLESS, Faults
@@ -30,7 +31,8 @@ class RtspCamera:
     Args:
         clip: what ``/cam0`` sends; or clips by path.
         cameras: so many paths ``/cam0``, ``/cam1``, … that send ``clip``.
-        auth: how a password is asked for; see :data:`.auth.Scheme`. ``login_url`` has user and password.
+        auth: how a password is asked for: ``basic``, ``md5``, ``md5_qop``, ``sha256``, or both digests in the order
+            ``sha256_then_md5`` or ``md5_then_sha256``. ``login_url`` has user and password.
         tls: makes it rtsps; :func:`..certificate.self_signed` makes a context.
         transports: others are refused with 461.
         session_timeout_s: sessions end when nothing keeps them alive for so long; None: never.
@@ -156,7 +158,7 @@ class RtspCamera:
         """Listen again, on the same port."""
         self.kill()
         self.resume()
-        self._listener = socket.create_server(("127.0.0.1", self._port), backlog=128)
+        self._listener = listen(self._port)
         self._port = self._listener.getsockname()[1]
         self._acceptor = threading.Thread(
             target=self._accept, args=[self._listener], name="rtsp-camera-accept", daemon=True

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 
+import av
 import pytest
 from vidgraph.testing import Faults, RtspCamera, make_clip
 
@@ -68,11 +69,13 @@ def test_an_open_that_succeeds_is_no_camera(rtsp_camera: Make) -> None:
     assert (seen.streams, seen.end) == (0, "IndexError")
 
 
-def test_redirects_are_followed_with_the_password(rtsp_camera: Make) -> None:
+def test_redirects_are_followed(rtsp_camera: Make) -> None:
+    """Up to FFmpeg 8 with the password, although the address of the other host has none."""
     target = rtsp_camera(CLIP, auth="basic")
     first = rtsp_camera(CLIP, auth="basic", faults=Faults(redirect=target.url))
-    assert read(first.login_url, 1).numbers == [0]
-    assert target.counts.log_ins == 1
+    end = read(first.login_url, 1).end
+    assert end == ("enough" if av.library_versions["libavformat"] < (63,) else "HTTPUnauthorizedError")
+    assert target.count("DESCRIBE") >= 1
 
 
 @pytest.mark.parametrize("base", ["rtsp://10.1.2.3/x/", "rtsp://rtsp://cam/", "cam/live/"])
