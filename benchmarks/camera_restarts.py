@@ -9,7 +9,6 @@ with SIGKILL, and then the one of :mod:`vidgraph.testing` in Python, which reset
 from __future__ import annotations
 
 import argparse
-import os
 import random
 import threading
 import time
@@ -20,6 +19,7 @@ from typing import Any
 from ..models.live import Hub, live
 from ..testing import GstCamera, RtspCamera, gst_missing, make_clip
 from .harness import save
+from .soak_cameras import descriptors_open
 
 FPS = 15
 OUTAGES_S = (0.2, 2.0)
@@ -37,7 +37,8 @@ def camera_restarts(
     """
     clip, chance = make_clip(4 * FPS, (360, 640), FPS, gop=FPS), random.Random(0)
     with live(model=model, **options) as hub:
-        threads, descriptors = threading.active_count(), _descriptors()
+        time.sleep(1.0)  # its threads have been started
+        threads, descriptors = threading.active_count(), descriptors_open()
         with server(clip) as flapping, server(clip) as steady:
             hub.add("flapping", flapping.url, max_fps=2)
             hub.add("steady", steady.url, max_fps=2)
@@ -49,7 +50,7 @@ def camera_restarts(
             steady_lost = hub.status["steady"].reconnects
             for name in ("flapping", "steady"):
                 hub.remove(name)
-        _await(lambda: threading.active_count() <= threads and _descriptors() <= descriptors)
+        _await(lambda: threading.active_count() <= threads and descriptors_open() <= descriptors)
         return {
             "server": server.__name__,
             "restarts": times,
@@ -57,7 +58,7 @@ def camera_restarts(
             "first_frame_after_s": [round(one, 3) for one in back_after],
             "first_frame_after_s_max": round(max(back_after), 3),
             "threads_left": threading.active_count() - threads,
-            "descriptors_left": _descriptors() - descriptors,
+            "descriptors_left": descriptors_open() - descriptors,
             "steady_fps": round(rate, 3),
             "steady_reconnections": steady_lost,
         }
@@ -77,10 +78,6 @@ def _restart(hub: Hub, camera: GstCamera | RtspCamera, outage_s: float) -> float
 
 def _frames(hub: Hub, name: str) -> int:
     return next((stream.frames for stream in hub.stats.streams if stream.stream_id == name), 0)
-
-
-def _descriptors() -> int:
-    return len(os.listdir("/proc/self/fd"))
 
 
 def _await(condition: Any) -> None:

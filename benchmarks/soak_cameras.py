@@ -10,7 +10,6 @@ go, which is timed.
 from __future__ import annotations
 
 import argparse
-import os
 import subprocess
 import sys
 import threading
@@ -112,6 +111,11 @@ def camera_server(count: int, size: tuple[int, int], fps: int, seconds: int, out
         process.wait()
 
 
+def descriptors_open() -> int:
+    """File descriptors that this process has open. Linux."""
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
 def look_at(hub: Hub, started_s: float) -> Look:
     """The hub now."""
     stats = hub.stats
@@ -119,7 +123,7 @@ def look_at(hub: Hub, started_s: float) -> Look:
         round(time.monotonic() - started_s, 1),
         resident_kib(),
         threading.active_count(),
-        len(os.listdir("/proc/self/fd")),
+        descriptors_open(),
         stats.frames,
         sum(stats.dropped.values()),
         round(stats.latency_ms.p50, 2),

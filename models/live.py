@@ -250,7 +250,7 @@ class Hub:
 
     @property
     def status(self) -> dict[str, CameraStatus]:
-        """Each camera that is there, as it is now: whether pictures come, why not, since when, how fast, what was lost."""
+        """Each camera that is there, as it is now: whether pictures come, or why not, how fast, and what was lost."""
         here = {stream.stream_id for stream in self._running.stats().streams}
         return {name: camera.status for name, camera in list(self._cameras.items()) if name in here}
 
