@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +23,7 @@ from ..pipeline.results.frame_result import FrameResult
 from ..pipeline.results.reader import read_results
 from ..pipeline.stage import Stage, created_by
 from ..stages.inference.temporal import TemporalInfer
+from ..stages.motion_gate import Mask, MotionGate
 from ..stages.repeat_results import RepeatResults
 from ..stages.replay_results import ReplayResults
 from ..stages.sample import Sample
@@ -55,6 +56,9 @@ def run(
     head: str | None = None,
     every: int | None = None,
     max_fps: float | None = None,
+    when: str | None = None,
+    ignore_motion: Mask | Mapping[str, Mask] | None = None,
+    skipped: str = "hold",
     start: str | float | None = None,
     end: str | float | None = None,
     frames: int | None = None,
@@ -85,6 +89,10 @@ def run(
             nms, keyframes, batch_non_key, head: as for :func:`load_model`.
         every: run the model on every Nth frame and repeat its result in between.
         max_fps: run the model at most so often per second of video and repeat its result in between.
+        when: "motion": run the model where something moves, and every 2 seconds, and repeat its result in between.
+        ignore_motion: where movement does not count: an image that is white there, or bool [h, w], of any size; by
+            name of the stream where they differ.
+        skipped: what frames between runs of the model are given: "hold", the last result, or "none".
         start, end: seconds, or "1:02.5"; ``end`` itself is not included.
         frames: at most so many frames of each stream.
         policy: "lossless": every frame goes through; "latest": in real time, newest frame only; None:
@@ -109,14 +117,22 @@ def run(
         CheckpointError: the weights are damaged or belong to another model.
     """
     given = dict(locals())  # every option by its name
-    if every is not None and max_fps is not None:
-        raise UsageError("give every or max_fps, not both")
+    sample = _sampler(every, max_fps, when, ignore_motion, skipped)
+    motion = None if sample is None else sample.motion
     addresses = [source] if isinstance(source, str | os.PathLike) else list(source)
     named = model if isinstance(model, Model) else resolve_model(model, weights=weights, sources=addresses)
     options = filled(SessionOptions, given)
-    sample = None if every is None and max_fps is None else Sample(every=every, max_fps=max_fps)
-    session = Session.open(addresses, _several(outputs), options, skip=None if sample is None else sample.skip)
+    session = Session.open(
+        addresses,
+        _several(outputs),
+        options,
+        skip=None if sample is None else sample.skip,
+        also_read=[] if motion is None else motion.files,
+    )
     try:
+        if motion is not None:
+            motion.check_streams(source.stream_id for source in session.sources)
+            given["ignore_motion"] = motion.ignored
         ready = _model(named, changed(given, "model"), session)
         keys = [ready.result_keys()]
         session.outputs.refuse_empty(keys)
@@ -124,7 +140,7 @@ def run(
         stages = ready.stages(ahead=0 if sample else ahead)
         before = _done_before(session, stages)
         if sample is not None:
-            stages = _sampled(sample, stages, keys[0], before)
+            stages = [sample, *stages] if skipped == "none" else _sampled(sample, stages, keys[0], before)
         settings = header_settings({**given, **ready.settings})
         models = [ready.describe(session.frame_size)]
         return Run(session, session.graph(stages, models=models, keys=keys, settings=settings), keys, models)
@@ -166,6 +182,34 @@ def draw(
     except BaseException:
         session.close()
         raise
+
+
+def _sampler(
+    every: int | None,
+    max_fps: float | None,
+    when: str | None,
+    ignore_motion: Mask | Mapping[str, Mask] | None,
+    skipped: str,
+) -> Sample | None:
+    """What says on which frames the model runs; None: on all.
+
+    Raises:
+        UsageError: the options make no sense together, or one is out of range.
+    """
+    if every is not None and max_fps is not None:
+        raise UsageError("give every or max_fps, not both")
+    if when not in (None, "motion"):
+        raise UsageError(f"when must be 'motion' or None, got {when!r}")
+    if skipped not in ("hold", "none"):
+        raise UsageError(f"skipped must be 'hold' or 'none', got {skipped!r}")
+    if ignore_motion is not None and when is None:
+        raise UsageError("ignore_motion needs when='motion'")
+    if every is None and max_fps is None and when is None:
+        if skipped != "hold":
+            raise UsageError("skipped needs when, every or max_fps: without them the model runs on every frame")
+        return None
+    motion = None if when is None else MotionGate(ignore_motion)
+    return Sample(every=every, max_fps=max_fps, motion=motion)
 
 
 def _several(outputs: Sequence[Output] | Output) -> list[Output]:
