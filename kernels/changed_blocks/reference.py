@@ -25,7 +25,8 @@ def changed_blocks_reference(
     around = _around(before, mode="edge")
     hot = counted & (left > threshold + (around.max(0) - around.min(0)) // 4)
     needed = min(3, int(counted.sum()))
-    return hot & (_around(hot.astype(int), mode="constant").sum(0) >= needed)
+    changed: NDArray[np.bool_] = hot & (_around(hot.astype(int), mode="constant").sum(0) >= needed)
+    return changed
 
 
 def _median(values: NDArray[np.int64]) -> int:
