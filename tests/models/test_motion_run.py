@@ -88,7 +88,7 @@ def test_what_was_interrupted_goes_on_with_the_same_results(
         vidgraph.run(clip, outputs=tmp_path / "out.jsonl", frames=frames, overwrite=True, **given).wait()
         vidgraph.run(clip, outputs=tmp_path / "out.jsonl", resume=True, **given).wait()
         assert (tmp_path / "out.jsonl").read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
-    with pytest.raises(UsageError, match=r"settings.ignore_motion: nothing, now '1x1 [0-9a-f]{16}'"):
+    with pytest.raises(UsageError, match=r"settings.ignore_motion: nothing, now .1x1 [0-9a-f]{16}."):
         vidgraph.run(
             clip, outputs=tmp_path / "out.jsonl", resume=True, ignore_motion=np.ones((1, 1), bool), **given
         ).wait()
