@@ -45,7 +45,8 @@ def cases() -> Iterator[Case]:
 def numpy_means(luma: NDArray[np.uint8]) -> NDArray[np.uint16]:
     """Every third row, as sums over axes."""
     rows = luma[:: BLOCK // 4].reshape(HEIGHT // BLOCK, 4, WIDTH // BLOCK, BLOCK)
-    return (rows.sum((1, 3), np.uint32) * 256 // (4 * BLOCK)).astype(np.uint16)
+    means: NDArray[np.uint16] = (rows.sum((1, 3), np.uint32) * 256 // (4 * BLOCK)).astype(np.uint16)
+    return means
 
 
 def _close(run: Callable[[], Any], expected: Callable[[], Any], steps: int = 0) -> Callable[[], None]:
