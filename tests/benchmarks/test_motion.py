@@ -19,7 +19,7 @@ def box(x: float, y: float = 0) -> Boxes:
 
 
 def shown(frames: list[Boxes]) -> Shown:
-    return Shown(frames, len(frames), {}, 1000.0)
+    return Shown(frames, len(frames), 0.1, 1000.0)
 
 
 def test_iou() -> None:
