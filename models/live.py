@@ -21,6 +21,7 @@ from ..pipeline.results.format import ModelInfo, SourceInfo, header_record
 from ..pipeline.results.frame_result import FrameResult
 from ..pipeline.stage import EndReason, Sink, Source, Stage, created_by
 from ..stages.drawing.draw import Draw
+from ..stages.motion_gate import Mask
 from ..stages.per_stream import KeepClasses, PerStream
 from ..stages.sample import Sample
 from ..stages.session import STAGE_LIMIT_S, Session, SessionOptions, described, output_stream, result_of
@@ -30,7 +31,7 @@ from ..stages.sources.camera.source import CameraSource
 from ..stages.sources.camera.status import CameraStatus
 from ..stages.sources.registry import open_source
 from .model import Model
-from .pace import Overload, Pace
+from .pace import Overload, Pace, Skipped, sampler
 from .resolve import resolve_model
 from .run import loaded_for, several
 
@@ -61,6 +62,7 @@ def live(
     threads: int | None = None,
     overload: Overload | None = None,
     max_latency: float | None = None,
+    skipped: Skipped = "hold",
     max_pixels: int = MAX_PIXELS,
     stage_limit_s: float | None = STAGE_LIMIT_S,
 ) -> Hub:
@@ -78,7 +80,7 @@ def live(
         model, weights to head, threads, max_pixels, preset: as for :func:`vidgraph.run`.
         outputs: for all cameras: functions, sinks, ``-``, ``all.jsonl``, … An address with ``{stream}`` is an output
             of each camera's own.
-        overload, max_latency: as for :func:`vidgraph.run`.
+        overload, max_latency, skipped: as for :func:`vidgraph.run`.
         overwrite: replace existing outputs.
         stage_limit_s: an inference, or another step of a frame, that takes longer ends the run with an error that
             names camera and stage; None: there is no limit.
@@ -166,6 +168,8 @@ class Hub:
         classes: Sequence[str | int] | None = None,
         every: int | None = None,
         max_fps: float | None = None,
+        when: str | None = None,
+        ignore_motion: Mask | None = None,
     ) -> None:
         """Take a camera in; returns at once, while it is being connected to.
 
@@ -175,6 +179,7 @@ class Hub:
             outputs: of this camera alone; an error in one ends this camera only.
             classes: keep only these, of those that the model keeps.
             every, max_fps: run the model on every Nth frame, or at most so often a second.
+            when, ignore_motion: run it only where something moves ("motion"), but for what is white in an image.
 
         Raises:
             UsageError: the name is taken, an address or option makes no sense, or the hub is closed.
@@ -186,9 +191,11 @@ class Hub:
         own = Outputs([*self._own, *several(outputs)], [stream], overwrite=options.overwrite)
         try:
             own.refuse_empty(self._keys)
-            sample = None if every is None and max_fps is None else Sample(every=every, max_fps=max_fps)
+            sample = sampler(every, max_fps, when, ignore_motion)
             chosen = None if classes is None else self._class_ids(classes)
-            settings = header_settings({"classes": classes, "every": every, "max_fps": max_fps})
+            motion = None if sample is None or sample.motion is None else sample.motion.ignored
+            rate = {"every": every, "max_fps": max_fps, "when": when, "ignore_motion": motion}
+            settings = header_settings({"classes": classes, **rate})
             about = SourceInfo(name, opened.address, live=opened.live)
             sinks = self._sinks(own, [about], {name: value for name, value in settings.items() if value is not None})
             with self._lock:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,11 +10,13 @@ from ..pipeline.errors import UsageError
 from ..pipeline.packet import Key, Packet
 from ..pipeline.stage import Stage, created_by
 from ..stages.inference.key_frames import policy_named
+from ..stages.motion_gate import Mask, MotionGate
 from ..stages.overload import KeyFramesUnderLoad, NetworkDone, NetworkLoad, TakeUnderLoad
 from ..stages.repeat_results import RepeatResults
 from ..stages.sample import Sample
 from .model import Model
 
+Skipped = Literal["hold", "none"]
 Overload = Literal["drop", "skip", "stretch"]
 FRAMES_UNDER_LOAD = 8
 """Of a camera whose frames are all to come out, so many may be in the graph: those that wait for the one before."""
@@ -30,10 +32,12 @@ class Pace:
             ``stretch``: key frames of a video model come further apart. None: ``skip`` with a ``max_latency``, else
             ``drop``.
         max_latency: seconds within which a frame's results are to be there once the model has begun with it.
+        skipped: frames on which the model does not run ``hold`` its last result, or have ``none``.
     """
 
     overload: Overload | None = None
     max_latency: float | None = None
+    skipped: Skipped = "hold"
 
     def __post_init__(self) -> None:
         if self.gives_way == "stretch" and self.max_latency is None:
@@ -68,7 +72,7 @@ class Pace:
         ahead: int = 0,
         begin: Callable[[Sequence[Stage]], Sequence[Packet]] = lambda stages: (),
     ) -> list[Stage]:
-        """The model's stages on the frames on which it runs, with its last results on the others.
+        """The model's stages on the frames on which it runs, with its last results on the others (or with none).
 
         Args:
             sample: creates ``SKIPPED``; None: the model runs on all frames that it has time for.
@@ -92,8 +96,11 @@ class Pace:
             last = [NetworkDone(load, _results(model, stages))]
         else:
             stages, last = self._stretched(model, first)
+        before = begin(stages)
+        if self.skipped == "none":
+            return [*first, *stages, *last]
         repeat = RepeatResults(_results(model, stages))
-        for packet in begin(stages):
+        for packet in before:
             repeat.begin_with(packet)
         return [*first, *stages, *last, repeat]
 
@@ -105,6 +112,30 @@ class Pace:
         stages = model.stages(policy=keys.policy)
         first.append(TakeUnderLoad(load))
         return stages, [NetworkDone(load, _results(model, stages), keys.took)]
+
+
+def sampler(
+    every: int | None,
+    max_fps: float | None,
+    when: str | None,
+    ignore_motion: Mask | Mapping[str, Mask] | None,
+    skipped: Skipped = "hold",
+) -> Sample | None:
+    """What says on which frames the model runs; None: on all.
+
+    Raises:
+        UsageError: the options make no sense together, or one is out of range.
+    """
+    if every is not None and max_fps is not None:
+        raise UsageError("give every or max_fps, not both")
+    if ignore_motion is not None and when is None:
+        raise UsageError("ignore_motion needs when='motion'")
+    if every is None and max_fps is None and when is None:
+        if skipped != "hold":
+            raise UsageError("skipped needs when, every or max_fps: without them the model runs on every frame")
+        return None
+    motion = None if when is None else MotionGate(ignore_motion)
+    return Sample(every=every, max_fps=max_fps, motion=motion)
 
 
 def _results(model: Model, stages: Sequence[Stage]) -> list[Key[Any]]:

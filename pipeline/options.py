@@ -59,6 +59,18 @@ class Value:
         return self.read(text)
 
 
+def one_of(*words: str) -> Value:
+    """One of some words."""
+    expected = f"{', '.join(words[:-1])} or {words[-1]}" if words[1:] else repr(words[0])
+
+    def read(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"expected {expected}, got {text!r}")
+        return text
+
+    return Value(read, lambda value: value in words, expected)
+
+
 LARGEST = 2**31 - 1
 PROBABILITY = Number(float, 0.0, 1.0, "a number from 0 to 1")
 COUNT = Number(int, 1, LARGEST, "a whole number from 1")
@@ -108,6 +120,16 @@ def read_names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",")]
 
 
+def read_masks(text: str) -> str | dict[str, str]:
+    """``mask.png`` for all streams; ``door=door.png,yard=yard.png`` by their names."""
+    if "=" not in text:
+        return text
+    named = [part.strip().partition("=") for part in text.split(",")]
+    if not all(name and path for name, _, path in named):
+        raise ValueError(f"expected an image, or NAME=IMAGE,NAME=IMAGE, got {text!r}")
+    return {name: path for name, _, path in named}
+
+
 def read_labels(text: str) -> str | list[str]:
     """``a,b`` -> names; a text that looks like a file stays one, for the model to read."""
     from pathlib import Path
@@ -139,9 +161,10 @@ TIME = Value(
     "seconds or [hours:]minutes:seconds (62.5, 1:02.5)",
 )
 DURATION = Value(read_duration, Number(float, 1e-9, 1e9, "").allows, "seconds above 0")
-OVERLOAD = Value(str, lambda value: value in ("drop", "skip", "stretch"), "drop, skip or stretch")
-TRANSPORTS = ("auto", "tcp", "udp", "multicast")
-TRANSPORT = Value(str, lambda value: value in TRANSPORTS, "auto, tcp, udp or multicast")
+OVERLOAD = one_of("drop", "skip", "stretch")
+TRANSPORT = one_of("auto", "tcp", "udp", "multicast")
+WHEN, SKIPPED = one_of("motion"), one_of("hold", "none")
+MASKS = Value(read_masks, lambda value: True, "an image or array of booleans, or one for each stream")
 SWITCH = Value(bool, lambda value: isinstance(value, bool), "True or False")
 
 
@@ -237,6 +260,12 @@ _ROWS = (
               f"{_DRAWN} --every 3", "N", in_header=True),
     OptionRow("max_fps", FPS, None, "run the model at most F times a second and repeat its result in between", "run",
               f"{_DRAWN} --max-fps 10", "F", in_header=True),
+    OptionRow("when", WHEN, None, "run the model only when something moves: motion", "run",
+              f"{_DRAWN} --when motion", "WHEN", in_header=True),
+    OptionRow("ignore_motion", MASKS, None, "image that is white where motion does not count", "run",
+              f"{_DRAWN} --when motion --ignore-motion mask.png", "IMAGE", in_header=True),
+    OptionRow("skipped", SKIPPED, "hold", "frames between: hold the last result (default) or none", "run",
+              f"{_RUN} --when motion --skipped none", "WHAT", in_header=True),
     OptionRow("overload", OVERLOAD, None, "live: what gives way where the model is slow: drop, skip or stretch", "run",
               "vidgraph run in.mp4 --latest --model retinaface-1mb -o out.jsonl --overload skip", "WAY"),
     OptionRow("max_latency", DURATION, None, "live: results within this time of the model's start (100ms)", "run",

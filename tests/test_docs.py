@@ -211,6 +211,7 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
         make_clip(folder / name)
     for name in ("photo.jpg", "photos/a.jpg", "photos/b.jpg"):
         make_photo(folder / name)
+    make_photo(folder / "mask.png")
     make_custom_models(folder)
     for model in ("retinaface", "retinaface-1mb"):
         pulled = root / "cache" / "weights" / model / "mobilenet0.25_Final.pth"
