@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from ..kernels import changed_blocks, luma_means
 from ..kernels.changed_blocks.reference import changed_blocks_reference
-from .harness import Case
-from .optional import optional
+from .harness import Case, optional
 
 HEIGHT, WIDTH, BLOCK = 1080, 1920, 12
 

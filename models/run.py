@@ -31,7 +31,7 @@ from ..stages.sinks.registry import Output
 from ..stages.sources.camera.options import Transport
 from .load import load_model
 from .model import Model
-from .pace import Overload, Pace, sampler
+from .pace import Overload, Pace, Skipped, sampler
 from .resolve import ResolvedModel, resolve_model
 
 
@@ -58,7 +58,7 @@ def run(
     max_fps: float | None = None,
     when: str | None = None,
     ignore_motion: Mask | Mapping[str, Mask] | None = None,
-    skipped: str = "hold",
+    skipped: Skipped = "hold",
     start: str | float | None = None,
     end: str | float | None = None,
     frames: int | None = None,
@@ -131,7 +131,7 @@ def run(
     given = dict(locals())  # every option by its name
     check_options(given)
     pace = filled(Pace, given)
-    sample = sampler(every, max_fps, when, ignore_motion, skipped)
+    sample = sampler(every, max_fps, when, ignore_motion, skipped if pace.gives_way == "drop" else "hold")
     motion = None if sample is None else sample.motion
     addresses = addresses_of(source)
     named = model if isinstance(model, Model) else resolve_model(model, weights=weights, sources=addresses)
