@@ -33,17 +33,16 @@ _BLOCKS = 12  # of samples that are drawn together, as neighbours are alike
 _DRAWS = 2000
 
 _SERVER = """
-import sys, threading, time
+import sys, threading
 from vidgraph.testing import RtspCamera, make_clip
-count, width, height, fps, seconds, outage_s = (int(word) for word in sys.argv[1:7])
-clip = make_clip(4 * fps, (height, width), fps, gop=fps, noise=6)  # 1.6 Mb/s and 3 ms a frame to decode at 720p, as real video
+count, width, height, fps, outage_s = (int(word) for word in sys.argv[1:6])
+clip = make_clip(4 * fps, (height, width), fps, gop=fps, noise=6)  # 1.6 Mb/s, and 3 ms a frame to decode, as real video
+ended = threading.Event()
+threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
 with RtspCamera(clip, cameras=count) as camera:
     print(*camera.urls, flush=True)
-    end = time.monotonic() + seconds
-    while time.monotonic() < end and sys.stdin.readable():
-        time.sleep(outage_s or seconds)
-        if outage_s:
-            camera.disconnect("rst")
+    while not ended.wait(outage_s or None):
+        camera.disconnect("rst")
 """
 
 
@@ -99,16 +98,15 @@ def summary(looks: Sequence[Look]) -> dict[str, Any]:
 
 
 @contextmanager
-def camera_server(count: int, size: tuple[int, int], fps: int, seconds: int, outage_s: int) -> Iterator[list[str]]:
-    """A process that is so many cameras; gives their addresses."""
-    words = [str(one) for one in (count, *size, fps, seconds, outage_s)]
-    process = subprocess.Popen([sys.executable, "-c", _SERVER, *words], stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        yield process.stdout.readline().split()
-    finally:
-        process.kill()
-        process.wait()
+def camera_server(count: int, size: tuple[int, int], fps: int, outage_s: int) -> Iterator[list[str]]:
+    """A process that is so many cameras and ends with this one; gives their addresses."""
+    words = [sys.executable, "-c", _SERVER, *map(str, (count, *size, fps, outage_s))]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield process.stdout.readline().split()
+        finally:
+            process.kill()
 
 
 def descriptors_open() -> int:
@@ -140,7 +138,7 @@ def soak_cameras(
         outage_s: all connections are cut so often; 0: never.
     """
     looks: list[Look] = []
-    with camera_server(cameras, size, fps, seconds + 60, outage_s) as addresses, live(model=model) as hub:
+    with camera_server(cameras, size, fps, outage_s) as addresses, live(model=model) as hub:
         started_s = time.monotonic()
         for number, address in enumerate(addresses):
             hub.add(f"camera-{number}", address, max_fps=max_fps)
