@@ -245,12 +245,14 @@ class Connection:
             try:
                 with self._wait.inside(self.limit_s - waited_s):
                     packet = next(demuxed, None)
-            except (FFmpegError, OSError) as error:
+            except (FFmpegError, OSError, IndexError) as error:  # IndexError: a stream that came up only now
                 if self._wait.stopped():
                     return
                 if isinstance(error, av.error.InvalidDataError):
                     raise CameraError("lost", "the stream is damaged") from error
-                name = "closed" if error.errno == errno.EIO else reason_of(error, opening=False).name  # of MJPEG's end
+                name = (
+                    "closed" if getattr(error, "errno", 0) == errno.EIO else reason_of(error, opening=False).name
+                )  # of MJPEG's end
                 raise self._lost(name, count, (time.monotonic_ns() - asked_ns) / 1e9 + waited_s) from error
             if self._wait.stopped():
                 return

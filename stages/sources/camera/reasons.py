@@ -80,6 +80,7 @@ _OF_ERRORS: tuple[tuple[type[BaseException], str], ...] = (
     (av_error.HTTPUnauthorizedError, "password"),
     (av_error.HTTPForbiddenError, "forbidden"),
     (av_error.HTTPNotFoundError, "not_found"),
+    (av_error.HTTPBadRequestError, "client_error"),
     (av_error.HTTPOtherClientError, "client_error"),
     (av_error.HTTPServerError, "server_error"),
     (av_error.ArgumentError, "address"),
