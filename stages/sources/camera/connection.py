@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import ssl
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -250,9 +249,7 @@ class Connection:
                     return
                 if isinstance(error, av.error.InvalidDataError):
                     raise CameraError("lost", "the stream is damaged") from error
-                name = (
-                    "closed" if getattr(error, "errno", 0) == errno.EIO else reason_of(error, opening=False).name
-                )  # of MJPEG's end
+                name = reason_of(error, opening=False, device=self._address.is_device).name
                 raise self._lost(name, count, (time.monotonic_ns() - asked_ns) / 1e9 + waited_s) from error
             if self._wait.stopped():
                 return

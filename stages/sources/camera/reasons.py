@@ -129,6 +129,8 @@ def reason_of(error: BaseException, *, opening: bool, device: bool = False) -> R
     for kind, name in _OF_ERRORS:
         if isinstance(error, kind):
             return REASONS["lost" if name == "no_answer" and not opening else name]
+    if number == 5 and not opening:  # so ends HTTP MJPEG
+        return REASONS["closed"]
     if number in _OF_ERRNO and opening:
         return REASONS[_OF_ERRNO[number]]
     return REASONS["no_answer" if opening else "lost"]
