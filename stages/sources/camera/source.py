@@ -277,7 +277,8 @@ class CameraSource(Source):
 
     def _came_up(self, connection: Connection) -> None:
         context = connection.stream.codec_context
-        self._hints.known, self._hints.bad_start = True, 0
+        self._hints.known = self._hints.was_up = True
+        self._hints.bad_start = 0
         self._backoff.worked()
         self._monitor.note(codec=context.name, has_b_frames=int(context.has_b_frames))
         self._monitor.up()
