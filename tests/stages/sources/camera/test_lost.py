@@ -107,6 +107,17 @@ def test_a_session_that_always_ends_at_the_same_age(caplog: pytest.LogCaptureFix
         assert "session time-out" in caplog.text
 
 
+@pytest.mark.parametrize("status", [501, None])
+def test_keep_alives_that_are_refused_or_not_answered(status: int | None) -> None:
+    """The time-out that the camera announces is kept, by a request every half of it."""
+    faults, camera = Faults(keep_alive_status=status), {"session_timeout_s": 1.0}
+    with camera_and_reading(faults=faults, camera=camera) as (served, reading):
+        frames = reading.wait_for_frames(40)
+        assert served.counts.keep_alives >= 2
+        assert served.counts.timed_out == 0
+        assert {frame.epoch for frame in frames} == {0}
+
+
 def test_one_lost_byte_of_interleaved_tcp_does_not_end_the_stream() -> None:
     clip = make_clip(noise=40)
     with camera_and_reading(clip, Faults(lose_byte_at=20)) as (_, reading):

@@ -217,11 +217,9 @@ def test_b_frames_come_in_order(b_frames: int) -> None:
         assert reading.source.status.has_b_frames == 1 or reading.source.status.has_b_frames == b_frames
 
 
-def test_full_range_and_interlaced_pictures_say_so() -> None:
+def test_full_range_pictures_say_so() -> None:
     with camera_and_reading(make_clip(full_range=True)) as (_, reading):
         assert reading.wait_for_frames(5)[-1].picture.full_range
-    with camera_and_reading(make_clip(interlaced=True)) as (_, reading):
-        assert reading.wait_for_frames(5)[-1].picture.interlaced
 
 
 @pytest.mark.parametrize("loss", [0.01, 0.05, 0.10])
