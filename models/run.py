@@ -28,7 +28,7 @@ from ..stages.replay_results import ReplayResults
 from ..stages.session import STAGE_LIMIT_S, Address, Policy, Session, SessionOptions, addresses_of, result_of
 from ..stages.sinks.iterator import IteratorSink
 from ..stages.sinks.registry import Output
-from ..stages.sources.camera.options import Transport
+from ..stages.sources.camera.options import Corrupt, Transport
 from .load import load_model
 from .model import Model
 from .pace import Overload, Pace, Skipped, sampler
@@ -76,6 +76,7 @@ def run(
     freeze_s: float = 5.0,
     give_up_s: float | None = None,
     transport: Transport = "auto",
+    corrupt: Corrupt = "mark",
 ) -> Run:
     """Run a model on one or more sources.
 
@@ -118,6 +119,7 @@ def run(
         freeze_s: of cameras: connect again when there was no picture for so many seconds.
         give_up_s: of cameras: end the stream when the camera was away for so many seconds; None: never.
         transport: of RTSP cameras: "auto" (TCP, else UDP), "tcp", "udp" (UDP, else TCP) or "multicast".
+        corrupt: damaged pictures of cameras: "mark" them in the results, or "drop" them before the model sees them.
 
     Returns:
         a :class:`Run`: iterate it, or call its ``wait``.

@@ -163,6 +163,7 @@ TIME = Value(
 DURATION = Value(read_duration, Number(float, 1e-9, 1e9, "").allows, "seconds above 0")
 OVERLOAD = one_of("drop", "skip", "stretch")
 TRANSPORT = one_of("auto", "tcp", "udp", "multicast")
+CORRUPT = one_of("mark", "drop")
 WHEN, SKIPPED = one_of("motion"), one_of("hold", "none")
 MASKS = Value(read_masks, lambda value: True, "an image or array of booleans, or one for each stream")
 SWITCH = Value(bool, lambda value: isinstance(value, bool), "True or False")
@@ -284,6 +285,8 @@ _ROWS = (
               "run", f"{_RUN} --give-up-s 3600", "S"),
     OptionRow("transport", TRANSPORT, "auto", "RTSP cameras: auto (TCP, else UDP), tcp, udp or multicast", "run",
               f"{_RUN} --transport udp", "T"),
+    OptionRow("corrupt", CORRUPT, "mark", "cameras: mark damaged pictures (default), or drop them", "run",
+              f"{_RUN} --corrupt drop", "WHAT"),
     OptionRow("overwrite", SWITCH, False, "overwrite existing outputs", "output",
               f"{_DRAWN} -y", short="-y"),
     OptionRow("resume", SWITCH, False, "continue after the last frame that all outputs have", "output",

@@ -23,7 +23,7 @@ from ..pipeline.stage import Source, Stage, created_by
 from .drawing.draw import Draw, draw_rgb
 from .sinks.addresses import OutputStream
 from .sinks.registry import Output, Outputs
-from .sources.camera.options import Transport
+from .sources.camera.options import Corrupt, Transport
 from .sources.peekable import PeekableSource
 from .sources.registry import in_real_time, open_sources
 
@@ -55,6 +55,7 @@ class SessionOptions:
     freeze_s: float = 5.0
     give_up_s: float | None = None
     transport: Transport = "auto"
+    corrupt: Corrupt = "mark"
 
 
 @dataclass(slots=True)
@@ -130,6 +131,7 @@ class Session:
             freeze_s=options.freeze_s,
             give_up_s=options.give_up_s,
             transport=options.transport,
+            corrupt=options.corrupt,
         )
         if options.resume and any(source.live for source in opened):
             raise UsageError("resume is for recordings: what a camera showed meanwhile is gone")

@@ -11,7 +11,7 @@ from typing import Any
 from ...pipeline.errors import UsageError
 from ...pipeline.limits import MAX_PIXELS
 from ...pipeline.stage import Source
-from .camera.options import Transport
+from .camera.options import Corrupt, Transport
 from .kinds import SourceOptions, all_kinds, is_there, kind_of
 from .realtime import RealtimeSource
 
@@ -33,6 +33,7 @@ def open_source(
     freeze_s: float = 5.0,
     give_up_s: float | None = None,
     transport: Transport = "auto",
+    corrupt: Corrupt = "mark",
 ) -> list[Source]:
     """The sources that an address stands for; usually one, several for a glob that matches videos.
 
@@ -52,7 +53,7 @@ def open_source(
         threads: of the decoder; None: one per available core.
         video_stream: which of several video streams of a file, from 0; None: the best.
         max_pixels: larger pictures are refused before memory is asked for.
-        freeze_s, give_up_s, transport: of cameras; see :class:`.camera.options.CameraOptions`.
+        freeze_s, give_up_s, transport, corrupt: of cameras; see :class:`.camera.options.CameraOptions`.
 
     Returns:
         sources that are not opened yet, but whose file or folder exists.
@@ -73,6 +74,7 @@ def open_source(
         freeze_s=freeze_s,
         give_up_s=give_up_s,
         transport=transport,
+        corrupt=corrupt,
     )
     return in_real_time(_sources(os.fspath(address), stream_id, options), latest=latest)
 

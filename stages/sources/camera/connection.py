@@ -43,6 +43,9 @@ OVER_TLS = ("rtsps", "https", "rtmps")
 _TRANSPORTS = {"auto": "tcp+udp", "tcp": "tcp", "udp": "udp+tcp", "multicast": "udp_multicast"}
 _OTHER = {"auto": "udp", "udp": "auto"}
 _UDP_BUFFER = str(2 << 20)
+_QUEUE = "8"
+"""Packets that FFmpeg holds back behind one that is missing. By default it is none over TCP, and then it tells nothing
+of what a camera leaves out there."""
 
 Opener = Callable[..., Any]
 
@@ -268,6 +271,8 @@ def open_options(address: CameraAddress, options: CameraOptions, hints: Hints, s
             "correct_ts_overflow": "0",  # which would make a step back one forward by 13 hours
             "buffer_size": _UDP_BUFFER,
         }
+        if transport in ("auto", "tcp"):
+            chosen["reorder_queue_size"] = _QUEUE
         if transport == "auto":
             chosen["rtsp_flags"] = "prefer_tcp"
         if not all_tracks:

@@ -29,7 +29,7 @@ class CameraOptions:
         freeze_s: without a picture for so long it is connected again; of a slow camera, ten frames' time.
         give_up_s: the stream fails when the camera was away for so long; None: never.
         transport: of RTSP. ``auto``: TCP, and UDP where the camera refuses that; ``udp``: the other way round.
-        corrupt: what becomes of damaged pictures: ``mark``: they are marked in the results; ``drop``: they are left out.
+        corrupt: damaged pictures: ``mark``: they are marked in the results; ``drop``: they are left out.
         deinterlace: ``auto``: of a picture woven of two fields, one is shown, its lines filled in; ``off``: both.
         rotate, mirror: how the camera hangs: it is mirrored left to right, then turned clockwise by so many degrees.
         allow_redirect: follow an RTSP redirection to another host, which gets the password too.

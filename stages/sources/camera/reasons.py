@@ -57,7 +57,7 @@ _ROWS = (
     Reason("no_video", "it has no video", "steady"),
     Reason("no_parameter_sets", "no picture size came (parameter sets are missing)", "steady",
            "switch the camera to H.264 without smart codec"),
-    Reason("rtp_jpeg", "its MJPEG cannot be read over RTP (wider than 2040 pixels, or tables that are not sent)", "steady",
+    Reason("rtp_jpeg", "its MJPEG cannot be read over RTP (over 2040 pixels wide, or tables not sent)", "steady",
            "switch it to H.264, or read its MJPEG over HTTP"),
     Reason("no_key_frame", "packets come but no key frame", "steady", "set a key frame every 1 to 2 s, no smart codec"),
     Reason("bad_sdp", "what it announces of its video does not fit what it sends", "steady",

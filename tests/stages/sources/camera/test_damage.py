@@ -130,4 +130,7 @@ def test_pictures_after_a_lost_byte_are_marked() -> None:
     with camera_and_reading(NOISY, Faults(lose_byte_at=20)) as (_, reading):
         reading.wait_for_frames(40)
         assert reading.source.problems["lost_packets"] > 0
-        assert {number for number in damaged_of(reading) if number is not None} >= set(range(22, 30))
+        trusted = [
+            number for number, (_, frame) in zip(reading.numbers, reading.frames, strict=False) if not frame.damaged
+        ]
+        assert trusted[:35] == [*range(20), *range(30, 45)] or trusted[:34] == [*range(19), *range(30, 45)]

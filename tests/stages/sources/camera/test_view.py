@@ -54,7 +54,9 @@ def test_a_camera_that_hangs_on_its_side_or_behind_a_mirror() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"rotate": 45}, {"deinterlace": "on"}, {"corrupt": "hide"}, {"transport": "tls"}], ids=lambda each: [*each]
+    "wrong",
+    [{"rotate": 45}, {"deinterlace": "on"}, {"corrupt": "hide"}, {"transport": "tls"}],
+    ids=lambda each: [*each],
 )
 def test_what_cannot_be(wrong: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match=f"{next(iter(wrong))} must be one of"):
