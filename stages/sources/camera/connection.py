@@ -241,7 +241,7 @@ class Connection:
             reason = "stall"
         if reason == "stall" and not packets:
             self._hints.try_another_way()
-        return CameraError(reason, f"for {self.limit_s:g} s" if reason == "stall" else "")
+        return CameraError(reason, f"for {self.limit_s:.3g} s" if reason == "stall" else "")
 
     def close(self) -> None:
         """Say goodbye to the camera (TEARDOWN), and free everything; pictures that are held stay valid."""

@@ -34,7 +34,7 @@ OTHERS_FOR_S, OTHERS_TIMES = 30.0, 1.3
 """A rate so many times the usual one for so long, with stamps that go back, is more than one camera's."""
 GAP_S = 0.5
 """A step between two frames of a list of pieces (HLS), from which on a piece was missing."""
-_SAME_AGE, _SAME_AGE_TIMES = 1.0, 3
+SAME_AGE_S, _SAME_AGE_TIMES = 1.0, 3
 _NANOSECOND = Fraction(1, 1_000_000_000)
 
 
@@ -316,8 +316,8 @@ class CameraSource(Source):
         """What was lost after ``age_s``, with what is known of the times before."""
         self._hints.interval_s = self._monitor.interval_s() or self._hints.interval_s
         self._ages = [*self._ages[1 - _SAME_AGE_TIMES :], age_s] if lost.reason.name == "closed" else []
-        same = len(self._ages) == _SAME_AGE_TIMES and max(self._ages) - min(self._ages) < _SAME_AGE
-        return CameraError("session_timeout", f"{age_s:.0f} s") if same and age_s > 2 * _SAME_AGE else lost
+        same = len(self._ages) == _SAME_AGE_TIMES and max(self._ages) - min(self._ages) < SAME_AGE_S
+        return CameraError("session_timeout", f"{age_s:.0f} s") if same and age_s > 2 * SAME_AGE_S else lost
 
     def _await_next_try(self, lost: CameraError, *, was_up: bool) -> None:
         delay_s = self._backoff.delay_s(lost.reason)

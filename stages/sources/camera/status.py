@@ -130,7 +130,7 @@ class Monitor:
 
     def interval_s(self) -> float | None:
         """The usual time between two frames; None where too few have come."""
-        if self._since_median >= _MEDIAN_EVERY or self._interval_s is None:
+        if self._since_median >= _MEDIAN_EVERY or len(self._frames) < _MEDIAN_EVERY:
             self._since_median, times = 0, [time_s for _, time_s in self._frames]
             if len(times) > 2:
                 self._interval_s = median(after - before for before, after in pairwise(times))
