@@ -138,7 +138,7 @@ def test_another_codec_is_opened_anew() -> None:
         assert reading.source.status.reconnects
 
 
-@pytest.mark.parametrize("codec", ["h264", "hevc"])
+@pytest.mark.parametrize("codec", ["h264", "hevc", "av1"])
 def test_a_session_that_begins_without_a_key_frame(codec: str) -> None:
     clip = make_clip(frames=40, gop=40, codec=codec)  # type: ignore[arg-type]
     with camera_and_reading(clip, Faults(start_at=15)) as (_, reading):
