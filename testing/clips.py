@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -166,6 +167,7 @@ def _times(frames: int, fps: float, intervals: Sequence[float]) -> list[int]:
 def _encoder(codec: Codec, size: tuple[int, int], fps: float, full_range: bool, crf: int) -> Any:
     import av
 
+    os.environ.setdefault("SVT_LOG", "1")  # the encoder of AV1 would print its settings
     encoder = av.CodecContext.create(_ENCODERS[codec], "w")
     assert isinstance(encoder, av.VideoCodecContext)
     encoder.height, encoder.width = size
