@@ -149,6 +149,11 @@ def _is_size(value: object) -> bool:
     return len(sides) == 2 and all(map(COUNT.allows, sides))
 
 
+def _is_masks(value: object) -> bool:
+    named = value if isinstance(value, Mapping) and value else {"": value}
+    return all(isinstance(key, str) and (FILE.allows(one) or hasattr(one, "dtype")) for key, one in named.items())
+
+
 TEXT = Value(str, lambda value: isinstance(value, str), "a string")
 FILE = Value(str, lambda value: isinstance(value, str | os.PathLike) and value != "", "a file")
 KEYS = Value(str, lambda value: TEXT.allows(value) or COUNT.allows(value), "a number from 1, 'adaptive' or 'all'")
@@ -164,7 +169,7 @@ DURATION = Value(read_duration, Number(float, 1e-9, 1e9, "").allows, "seconds ab
 OVERLOAD = one_of("drop", "skip", "stretch")
 TRANSPORT = one_of("auto", "tcp", "udp", "multicast")
 WHEN, SKIPPED = one_of("motion"), one_of("hold", "none")
-MASKS = Value(read_masks, lambda value: True, "an image or array of booleans, or one for each stream")
+MASKS = Value(read_masks, _is_masks, "an image or an array [h, w] of booleans, or one for each stream")
 SWITCH = Value(bool, lambda value: isinstance(value, bool), "True or False")
 
 
