@@ -57,9 +57,8 @@ def test_load_model_takes_the_options_of_models() -> None:
 def test_live_takes_the_options_of_models_and_some_of_runs() -> None:
     own = {"model": inspect.Parameter.empty, "outputs": (), "stage_limit_s": STAGE_LIMIT_S}
     assert keywords(live).keys() >= {row.name for row in rows_of("model")} | own.keys()
-    assert keywords(live) == {
-        name: own.get(name, OPTIONS.get(name) and OPTIONS[name].default) for name in keywords(live)
-    }
+    defaults = {name: row.default for name, row in OPTIONS.items()} | own
+    assert keywords(live) == {name: defaults[name] for name in keywords(live)}
     assert {one.name for one in fields(Pace)} <= keywords(live).keys()
 
 
