@@ -19,6 +19,7 @@ except ModuleNotFoundError as _error:
     ) from _error
 from .assemble_masks import *
 from .best_classes import *
+from .changed_blocks import *
 from .class_nms import *
 from .confident_rows import *
 from .device import *
@@ -28,6 +29,7 @@ from .exchange import *
 from .fast_nms import *
 from .label_map import *
 from .label_runs import *
+from .luma_means import *
 from .mask_codes import *
 from .nms import *
 from .pixel_formats import *

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -10,6 +10,7 @@ from ..pipeline.errors import UsageError
 from ..pipeline.packet import Key, Packet
 from ..pipeline.stage import Stage, created_by
 from ..stages.inference.key_frames import policy_named
+from ..stages.motion_gate import Mask, MotionGate
 from ..stages.overload import KeyFramesUnderLoad, NetworkDone, NetworkLoad, TakeUnderLoad
 from ..stages.repeat_results import RepeatResults
 from ..stages.sample import Sample
@@ -69,6 +70,7 @@ class Pace:
         model: Model,
         *,
         sample: Stage | None = None,
+        hold: bool = True,
         ahead: int = 0,
         begin: Callable[[Sequence[Stage]], Sequence[Packet]] = lambda stages: (),
     ) -> list[Stage]:
@@ -76,6 +78,7 @@ class Pace:
 
         Args:
             sample: creates ``SKIPPED``; None: the model runs on all frames that it has time for.
+            hold: the others are given the last results; False: none.
             ahead: as for :meth:`.model.Model.stages`, where it runs on all frames.
             begin: is given the model's own stages, before they run, and gives the results that a run which goes on held
                 when it was interrupted.
@@ -96,6 +99,9 @@ class Pace:
             last = [NetworkDone(load, _results(model, stages))]
         else:
             stages, last = self._stretched(model, first)
+        if not hold:
+            begin(stages)
+            return [*first, *stages, *last]
         repeat = RepeatResults(_results(model, stages))
         for packet in begin(stages):
             repeat.begin_with(packet)
@@ -109,6 +115,34 @@ class Pace:
         stages = model.stages(policy=keys.policy)
         first.append(TakeUnderLoad(load))
         return stages, [NetworkDone(load, _results(model, stages), keys.took)]
+
+
+def sampler(
+    every: int | None,
+    max_fps: float | None,
+    when: str | None,
+    ignore_motion: Mask | Mapping[str, Mask] | None,
+    skipped: str,
+) -> Sample | None:
+    """What says on which frames the model runs; None: on all.
+
+    Raises:
+        UsageError: the options make no sense together, or one is out of range.
+    """
+    if every is not None and max_fps is not None:
+        raise UsageError("give every or max_fps, not both")
+    if when not in (None, "motion"):
+        raise UsageError(f"when must be 'motion' or None, got {when!r}")
+    if skipped not in ("hold", "none"):
+        raise UsageError(f"skipped must be 'hold' or 'none', got {skipped!r}")
+    if ignore_motion is not None and when is None:
+        raise UsageError("ignore_motion needs when='motion'")
+    if every is None and max_fps is None and when is None:
+        if skipped != "hold":
+            raise UsageError("skipped needs when, every or max_fps: without them the model runs on every frame")
+        return None
+    motion = None if when is None else MotionGate(ignore_motion)
+    return Sample(every=every, max_fps=max_fps, motion=motion)
 
 
 def _results(model: Model, stages: Sequence[Stage]) -> list[Key[Any]]:

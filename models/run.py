@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -23,15 +23,15 @@ from ..pipeline.results.frame_result import FrameResult
 from ..pipeline.results.reader import read_results
 from ..pipeline.stage import Stage
 from ..stages.inference.temporal import TemporalInfer
+from ..stages.motion_gate import Mask
 from ..stages.replay_results import ReplayResults
-from ..stages.sample import Sample
 from ..stages.session import STAGE_LIMIT_S, Address, Policy, Session, SessionOptions, result_of
 from ..stages.sinks.iterator import IteratorSink
 from ..stages.sinks.registry import Output
 from ..stages.sources.camera.options import Transport
 from .load import load_model
 from .model import Model
-from .pace import Overload, Pace
+from .pace import Overload, Pace, sampler
 from .resolve import ResolvedModel, resolve_model
 
 
@@ -56,6 +56,9 @@ def run(
     head: str | None = None,
     every: int | None = None,
     max_fps: float | None = None,
+    when: str | None = None,
+    ignore_motion: Mask | Mapping[str, Mask] | None = None,
+    skipped: str = "hold",
     start: str | float | None = None,
     end: str | float | None = None,
     frames: int | None = None,
@@ -91,6 +94,10 @@ def run(
             nms, keyframes, batch_non_key, head: as for :func:`load_model`.
         every: run the model on every Nth frame and repeat its result in between.
         max_fps: run the model at most so often per second of video and repeat its result in between.
+        when: "motion": run the model where something moves, and every 2 seconds, and repeat its result in between.
+        ignore_motion: where movement does not count: an image that is white there, or bool [h, w], of any size; by
+            name of the stream where they differ.
+        skipped: what frames between runs of the model are given: "hold", the last result, or "none".
         start, end: seconds, or "1:02.5"; ``end`` itself is not included.
         frames: at most so many frames of each stream.
         policy: "lossless": every frame goes through; "latest": in real time, newest frame only; None:
@@ -122,21 +129,34 @@ def run(
         CheckpointError: the weights are damaged or belong to another model.
     """
     given = dict(locals())  # every option by its name
-    if every is not None and max_fps is not None:
-        raise UsageError("give every or max_fps, not both")
+    sample = sampler(every, max_fps, when, ignore_motion, skipped)
+    motion = None if sample is None else sample.motion
     addresses = [source] if isinstance(source, str | os.PathLike) else list(source)
     named = model if isinstance(model, Model) else resolve_model(model, weights=weights, sources=addresses)
     options, pace = filled(SessionOptions, given), filled(Pace, given)
-    sample = None if every is None and max_fps is None else Sample(every=every, max_fps=max_fps)
-    session = Session.open(addresses, several(outputs), options, skip=None if sample is None else sample.skip)
+    session = Session.open(
+        addresses,
+        several(outputs),
+        options,
+        skip=None if sample is None else sample.skip,
+        also_read=[] if motion is None else motion.files,
+    )
     try:
+        if motion is not None:
+            motion.check_streams(source.stream_id for source in session.sources)
+            given["ignore_motion"] = motion.ignored
         ready = loaded_for(named, changed(given, "model"), session)
         keys = [ready.result_keys()]
         session.outputs.refuse_empty(keys)
         live = any(source.live for source in session.sources)
         pace.check_live(live=live)
-        ahead = 0 if live else ready.lookahead
-        stages = pace.stages(ready, sample=sample, ahead=ahead, begin=lambda stages: _done_before(session, stages))
+        stages = pace.stages(
+            ready,
+            sample=sample,
+            hold=skipped == "hold",
+            ahead=0 if live else ready.lookahead,
+            begin=lambda stages: _done_before(session, stages),
+        )
         settings = header_settings({**given, **ready.settings})
         models = [ready.describe(session.frame_size)]
         graph = session.graph(stages, models=models, keys=keys, settings=settings)

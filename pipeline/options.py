@@ -40,6 +40,18 @@ class Number:
         return value
 
 
+class OneOf:
+    """Reads one of some words."""
+
+    def __init__(self, *words: str) -> None:
+        self._words = words
+
+    def __call__(self, text: str) -> str:
+        if text not in self._words:
+            raise ValueError(f"expected {' or '.join(self._words)}, got {text!r}")
+        return text
+
+
 LARGEST = 2**31 - 1
 PROBABILITY = Number(float, 0.0, 1.0, "a number from 0 to 1")
 COUNT = Number(int, 1, LARGEST, "a whole number from 1")
@@ -87,6 +99,16 @@ def read_duration(text: str) -> float:
 def read_names(text: str) -> list[str]:
     """``a, b`` -> ``["a", "b"]``."""
     return [name.strip() for name in text.split(",")]
+
+
+def read_masks(text: str) -> str | dict[str, str]:
+    """``mask.png`` for all streams; ``door=door.png,yard=yard.png`` by their names."""
+    if "=" not in text:
+        return text
+    named = [part.strip().partition("=") for part in text.split(",")]
+    if not all(name and path for name, _, path in named):
+        raise ValueError(f"expected an image, or NAME=IMAGE,NAME=IMAGE, got {text!r}")
+    return {name: path for name, _, path in named}
 
 
 def read_labels(text: str) -> str | list[str]:
@@ -178,6 +200,12 @@ _ROWS = (
               f"{_DRAWN} --every 3", "N", in_header=True),
     OptionRow("max_fps", FPS, None, "run the model at most F times a second and repeat its result in between", "run",
               f"{_DRAWN} --max-fps 10", "F", in_header=True),
+    OptionRow("when", OneOf("motion"), None, "run the model only when something moves: motion", "run",
+              f"{_DRAWN} --when motion", "WHEN", in_header=True),
+    OptionRow("ignore_motion", read_masks, None, "image that is white where motion does not count", "run",
+              f"{_DRAWN} --when motion --ignore-motion mask.png", "IMAGE", in_header=True),
+    OptionRow("skipped", OneOf("hold", "none"), "hold", "frames between: hold the last result (default) or none", "run",
+              f"{_RUN} --when motion --skipped none", "WHAT", in_header=True),
     OptionRow("overload", str, None, "live: what gives way where the model is slow: drop, skip or stretch", "run",
               "vidgraph run in.mp4 --latest --model retinaface-1mb -o out.jsonl --overload skip", "WAY"),
     OptionRow("max_latency", read_duration, None, "live: results within this time of the model's start (100ms)", "run",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ..pipeline.drawing.style import DrawStyle as DrawStyle
     from .drawing.draw import ANNOTATED as ANNOTATED, Draw as Draw
+    from .motion_gate import MotionGate as MotionGate
     from .repeat_results import RepeatResults as RepeatResults
     from .replay_results import ReplayResults as ReplayResults
     from .sample import Sample as Sample
@@ -30,6 +31,7 @@ _HOME = {
     "ANNOTATED": "drawing.draw",
     "Draw": "drawing.draw",
     "DrawStyle": ".pipeline.drawing.style",
+    "MotionGate": "motion_gate",
     "RepeatResults": "repeat_results",
     "ReplayResults": "replay_results",
     "Sample": "sample",
