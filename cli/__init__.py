@@ -19,7 +19,7 @@ from contextlib import suppress
 from typing import Any, NoReturn
 
 from .._version import __version__
-from ..pipeline.errors import UsageError, VidgraphError
+from ..pipeline.errors import ConfigError, UsageError, VidgraphError
 from .options import COMMANDS, Command
 from .terminal import say, speaking
 
@@ -146,6 +146,10 @@ def _report(error: Exception, *, verbose: bool) -> int:
         say("".join(traceback.format_exception(error)).rstrip())
     from ..pipeline.execution.stage_calls import one_line
 
+    if isinstance(error, ConfigError):
+        for mistake in error.mistakes:
+            say(mistake)
+        return error.exit_code
     if isinstance(error, VidgraphError):
         say(f"vidgraph: {one_line(error)}")
         return error.exit_code

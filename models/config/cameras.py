@@ -1,0 +1,276 @@
+"""``vidgraph.live_from``: the cameras of a file, with a hub for each model, until all are over."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from time import monotonic
+from types import TracebackType
+from typing import Any
+
+from ...pipeline.errors import UsageError, VidgraphError
+from ...pipeline.execution.stats import RunStats
+from ...pipeline.execution.threads import available_cores
+from ...pipeline.results.format import ModelInfo
+from ...pipeline.results.frame_result import FrameResult
+from ...stages.sinks.kinds import kind_of
+from ...stages.sinks.registry import Output
+from ..live import Hub, live
+from ..run import several
+from .camera_set import CameraConfig, CameraSet
+from .follow import Follower
+from .loop import MergedLoop
+from .read import read_cameras
+
+log = logging.getLogger("vidgraph")
+
+POLL_S = 0.1
+REMOVE_S = 10.0
+
+
+def live_from(
+    file: str | os.PathLike[str],
+    *,
+    outputs: Sequence[Output] | Output = (),
+    overwrite: bool | None = None,
+    follow: bool = True,
+) -> Cameras:
+    """The cameras of a TOML file, at work with their models.
+
+    ::
+
+        with vidgraph.live_from("cams.toml") as cameras:
+            for result in cameras:
+                print(result.stream_id, len(result.detections))
+
+    Args:
+        file: with a table for each camera; a page of the documentation has all keys.
+        outputs: for all cameras, besides those of the file.
+        overwrite: replace existing outputs; None: as the file says.
+        follow: when the file changes, apply what it says then. One with mistakes is refused, and they are logged.
+
+    Raises:
+        ConfigError: the file has mistakes: each with its line and key.
+        VidgraphError: as :func:`vidgraph.live` and ``Hub.add``.
+    """
+    found = read_cameras(file)
+    cameras = Cameras(found, outputs=outputs, overwrite=overwrite)
+    if follow:
+        cameras.follow()
+    return cameras
+
+
+class Cameras:
+    """Cameras at work, as a file says. Every method may be called from any thread; leaving the ``with`` ends all in
+    order.
+
+    Cameras whose models have the same settings share one hub, and so its engine.
+    """
+
+    def __init__(
+        self, cameras: CameraSet, *, outputs: Sequence[Output] | Output = (), overwrite: bool | None = None
+    ) -> None:
+        self._shared = dict(cameras.shared)
+        if overwrite is not None:
+            self._shared["overwrite"] = overwrite
+        listed = [*self._shared.pop("outputs", ()), *several(outputs)]
+        self._of_each = [one for one in listed if isinstance(one, str | os.PathLike) and "{stream}" in os.fspath(one)]
+        self._of_all = [one for one in listed if one not in self._of_each]
+        self._file, self._file_shared = cameras.file, cameras.shared
+        self._hubs: dict[str, Hub] = {}
+        self._there: dict[str, CameraConfig] = {}
+        self._added: Counter[str] = Counter()
+        self._lock = threading.RLock()
+        self._loop = MergedLoop()
+        self._follower: Follower | None = None
+        self._closed = False
+        try:
+            self._open_hubs(cameras)
+            for camera in cameras.cameras.values():
+                self._add(camera)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def models(self) -> tuple[ModelInfo, ...]:
+        """What runs, one for each hub."""
+        return tuple(info for hub in self._all() for info in hub.models)
+
+    @property
+    def has_outputs(self) -> bool:
+        """Whether every camera has an output."""
+        alone = [camera.options.get("outputs") for camera in self._there.values()]
+        return bool(self._of_all or self._of_each or all(alone))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The cameras that are there; of a file that was read to its end, no more."""
+        return tuple(name for hub in self._all() for name in hub.cameras)
+
+    @property
+    def stats(self) -> tuple[RunStats, ...]:
+        """The statistics of each hub so far; its cameras that are over are among them."""
+        return tuple(_with_ended(hub) for hub in self._all())
+
+    def _all(self) -> list[Hub]:
+        with self._lock:
+            return list(self._hubs.values())
+
+    def follow(self) -> None:
+        """From now on, apply what the file says whenever it changes.
+
+        Raises:
+            MissingExtraError: watchfiles is not installed.
+        """
+        self._follower = self._follower or Follower(self._file, self.apply)
+
+    def apply(self, cameras: CameraSet) -> None:
+        """Have the cameras as a file says now: others are added and removed; those that are the same are not touched.
+
+        A camera whose settings have changed is removed and added again; its files then go on in further ones,
+        ``door-2.jsonl``. One that cannot be added is logged, and left out. What holds for the whole run stays as it
+        was at the start.
+        """
+        with self._lock:
+            if self._closed:
+                raise UsageError("the cameras are closed; open them again")
+            if cameras.shared != self._file_shared:
+                log.warning("%s: what has changed in [run] holds from the next start on", cameras.file)
+            for name, camera in list(self._there.items()):
+                if cameras.cameras.get(name) != camera:
+                    self._remove(name)
+            self._close_hubs({repr(camera.model) for camera in cameras.cameras.values()})
+            for name, camera in cameras.cameras.items():
+                if name not in self._there:
+                    self._try_to_add(camera, cameras)
+
+    def _open_hubs(self, cameras: CameraSet) -> None:
+        """A hub for each model that has none yet; all share the threads."""
+        models = {repr(camera.model): camera.model for camera in cameras.cameras.values()}
+        for key, model in models.items():
+            if key not in self._hubs:
+                self._hubs[key] = live(**model, **self._options(len(models)), outputs=self._of_all)
+                self._loop.add(self._hubs[key])
+
+    def _options(self, hubs: int) -> dict[str, Any]:
+        threads = self._shared.get("threads") or available_cores()
+        return {**self._shared, "threads": max(1, threads // hubs)}
+
+    def _close_hubs(self, needed: set[str]) -> None:
+        for key in [key for key in self._hubs if key not in needed]:
+            self._hubs.pop(key).close()
+
+    def _try_to_add(self, camera: CameraConfig, cameras: CameraSet) -> None:
+        try:
+            self._open_hubs(cameras)
+            self._add(camera)
+        except VidgraphError as error:
+            log.error("camera %s cannot be added: %s", camera.name, error)
+
+    def _add(self, camera: CameraConfig) -> None:
+        again = self._added[camera.name] > 0
+        options = dict(camera.options)
+        outputs = [*self._of_each, *options.pop("outputs", ())]
+        named = [_free(output, camera.name) if again else output for output in outputs]
+        self._hubs[repr(camera.model)].add(camera.name, camera.address, outputs=named, **options)
+        self._there[camera.name] = camera
+        self._added[camera.name] += 1
+        if again:
+            log.info("camera %s is there again", camera.name)
+
+    def _remove(self, name: str) -> None:
+        camera = self._there.pop(name)
+        try:
+            self._hubs[repr(camera.model)].remove(name, REMOVE_S)
+        except UsageError:
+            log.debug("camera %s had ended before it was removed", name)
+        except TimeoutError as error:
+            log.warning("camera %s: %s", name, error)
+
+    def __iter__(self) -> Iterator[FrameResult]:
+        """The results of all cameras, of each in order, until they are closed or over; as for ``Hub``.
+
+        Raises:
+            VidgraphError: what ended a hub, if it was an error.
+        """
+        with self._lock:
+            results = self._loop.results(self._all(), self._over)
+        yield from results
+        self.wait()
+
+    def _over(self) -> bool:
+        """Every camera has left, or one of the hubs has ended."""
+        hubs = self._all()
+        return self._closed or any(hub.done for hub in hubs) or not any(hub.cameras for hub in hubs)
+
+    def wait(self, timeout_s: float | None = None) -> tuple[RunStats, ...]:
+        """Wait until every camera is over, or all were cancelled, or one of the hubs failed: then all are ended.
+
+        Raises:
+            VidgraphError: what ended a hub, if it was an error.
+            TimeoutError: they are not over after ``timeout_s``; they go on.
+        """
+        until = None if timeout_s is None else monotonic() + timeout_s
+        pause = threading.Event()
+        while not self._over():
+            if until is not None and monotonic() >= until:
+                raise TimeoutError(f"the cameras are not over after {timeout_s:g} s")
+            pause.wait(POLL_S)
+        self.cancel()
+        errors = []
+        for hub in self._all():
+            try:
+                hub.wait()
+            except VidgraphError as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]
+        return self.stats
+
+    def cancel(self, now: bool = False) -> None:
+        """Ask for the end; returns at once, also from a signal handler. :meth:`wait` or :meth:`close` waits for it."""
+        for hub in list(self._hubs.values()):
+            hub.cancel(now)
+
+    def close(self) -> None:
+        """End all cameras in order and free everything; a loop ends."""
+        if self._follower is not None:
+            self._follower.stop()
+        self._loop.stop()
+        with self._lock:
+            self._closed = True
+            self.cancel()
+            for hub in self._hubs.values():
+                hub.close()
+
+    def __enter__(self) -> Cameras:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _with_ended(hub: Hub) -> RunStats:
+    stats = hub.stats
+    return replace(stats, streams=(*hub.ended, *stats.streams))
+
+
+def _free(output: Output, stream: str) -> Output:
+    """The first of ``door.jsonl``, ``door-2.jsonl``, … that no file has, of a camera that wrote the first before."""
+    if not isinstance(output, str | os.PathLike):
+        return output
+    address = os.fspath(output).replace("{stream}", stream)
+    if not kind_of(address).suffixes:
+        return output
+    path, number = Path(address), 2
+    while (other := path.with_name(f"{path.stem}-{number}{path.suffix}")).exists():
+        number += 1
+    return other
