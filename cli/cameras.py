@@ -36,9 +36,7 @@ def run_cameras(options: argparse.Namespace) -> int:
         raise UsageError(f"{flags}: these stand in {file}, for each camera or in [defaults]")
     with live_from(file, outputs=options.outputs, overwrite=options.overwrite or None) as cameras:
         if not cameras.has_outputs:
-            raise UsageError(
-                f"no output was given; -o '{{stream}}.jsonl', or outputs = [\"{{stream}}.jsonl\"] in {file}"
-            )
+            raise UsageError(f"no output was given; -o '{{stream}}.jsonl', or outputs = ['{{stream}}.jsonl'] in {file}")
         return _execute(cameras, quiet=options.quiet)
 
 

@@ -46,9 +46,14 @@ def _area(value: str | list[Any]) -> str | list[tuple[float, float]]:
     return value if isinstance(value, str) else check_polygon(value)
 
 
+def _key(description: str, **limits: Any) -> Any:
+    """A key that may be left out."""
+    return Field(default=None, description=description, **limits)
+
+
 def _option(name: str, **limits: Any) -> Any:
-    """A key for an option of ``vidgraph run``, with its line of help."""
-    return Field(default=None, description=OPTIONS[name].help, **limits)
+    """The key of an option of ``vidgraph run``, with its line of help."""
+    return _key(OPTIONS[name].help, **limits)
 
 
 Name = Annotated[str, StringConstraints(pattern=_NAME)]
@@ -75,7 +80,7 @@ class Table(BaseModel):
 class Defaults(Table):
     """What holds for every camera that does not say otherwise itself."""
 
-    model: str | None = Field(default=None, description="name of a model ('vidgraph models'), or a custom .onnx file")
+    model: str | None = _key("name of a model ('vidgraph models'), or a custom .onnx file")
     weights: str | None = _option("weights")
     head: str | None = _option("head")
     min_score: float | None = _option("min_score", ge=0, le=1)
@@ -94,15 +99,9 @@ class Defaults(Table):
     max_fps: float | None = _option("max_fps", gt=0)
     when: Literal["motion"] | None = _option("when")
     ignore_motion: str | None = _option("ignore_motion")
-    outputs: Texts | None = Field(
-        default=None, description="outputs of this camera alone; {stream} stands for its name"
-    )
-    user: Secret | None = Field(
-        default=None, description="for the address; encoded as needed; ${NAME}: of the environment"
-    )
-    password: Secret | None = Field(
-        default=None, description="for the address; encoded as needed; ${NAME}: of the environment"
-    )
+    outputs: Texts | None = _key("outputs of this camera alone; {stream} stands for its name")
+    user: Secret | None = _key("of the address, encoded as needed; ${NAME}: of the environment")
+    password: Secret | None = _key("of the address, encoded as needed; ${NAME}: of the environment")
     transport: Transport | None = _option("transport")
     freeze_s: float | None = _option("freeze_s", gt=0)
     give_up_s: float | None = _option("give_up_s", gt=0)
@@ -116,22 +115,20 @@ class Camera(Defaults):
         default=None,
         description="areas that are black before anything sees the picture: images (white: black), or polygons",
     )
-    zones: dict[Name, Polygon] | None = Field(
-        default=None, description="named polygons; results say in which of them an object's foot is"
-    )
+    zones: dict[Name, Polygon] | None = _key("named polygons; results say in which of them an object's foot is")
 
 
 class Shared(Table):
     """What holds for the whole run."""
 
-    outputs: Texts | None = Field(default=None, description="outputs for all cameras; with {stream}, one for each")
+    outputs: Texts | None = _key("outputs for all cameras; with {stream}, one for each")
     overwrite: bool | None = _option("overwrite")
     preset: str | None = _option("preset")
     threads: int | None = _option("threads", ge=1)
     overload: Overload | None = _option("overload")
     max_latency: Duration = _option("max_latency")
     max_pixels: int | None = _option("max_pixels", ge=1)
-    stage_limit_s: float | None = Field(default=None, description="an inference that takes longer ends the run", gt=0)
+    stage_limit_s: float | None = _key("an inference that takes longer ends the run", gt=0)
 
 
 class File(Table):

@@ -83,7 +83,8 @@ def hidden_samples(pixels: NDArray[np.bool_], layout: PlaneLayout) -> list[NDArr
     height, width = pixels.shape
     padded = np.pad(pixels, ((0, -height % (1 << shift_y)), (0, -width % (1 << shift_x))))
     rows, columns = padded.shape[0] >> shift_y, padded.shape[1] >> shift_x
-    chroma: NDArray[np.bool_] = padded.reshape(rows, 1 << shift_y, columns, 1 << shift_x).any(axis=(1, 3))
+    blocks = padded.reshape(rows, 1 << shift_y, columns, 1 << shift_x)
+    chroma: NDArray[np.bool_] = np.logical_or.reduce(blocks, axis=(1, 3))
     luma = chroma.repeat(1 << shift_y, 0).repeat(1 << shift_x, 1)[:height, :width]
     return [luma, chroma] if layout.kind == "semi_planar" else [luma, chroma, chroma]
 
