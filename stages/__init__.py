@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from .sinks.tensors import WriteTensors as WriteTensors
     from .sinks.video import EncodeVideo as EncodeVideo
     from .sinks.window import Window as Window
+    from .sources.camera.options import CameraOptions as CameraOptions
+    from .sources.camera.source import CameraSource as CameraSource
+    from .sources.camera.status import CameraStatus as CameraStatus
     from .sources.images import ImageSource as ImageSource
     from .sources.registry import open_source as open_source
     from .sources.video import VideoSource as VideoSource
@@ -43,6 +46,9 @@ _HOME = {
     "WriteTensors": "sinks.tensors",
     "EncodeVideo": "sinks.video",
     "Window": "sinks.window",
+    "CameraOptions": "sources.camera.options",
+    "CameraSource": "sources.camera.source",
+    "CameraStatus": "sources.camera.status",
     "ImageSource": "sources.images",
     "open_source": "sources.registry",
     "VideoSource": "sources.video",

@@ -95,6 +95,17 @@ class Clip:
         head |= {"fps": str(self.fps), "units": units}
         path.write_bytes(json.dumps(head).encode() + b"\n" + b"".join(data))
 
+    @classmethod
+    def load(cls, path: Path) -> Clip:
+        """Read what :meth:`save` wrote."""
+        with path.open("rb") as file:
+            head = json.loads(file.readline())
+            codec: Codec = head["codec"]
+            units = tuple(
+                AccessUnit(_nals(codec, file.read(length)), pts, key) for length, pts, _, key in head["units"]
+            )
+        return cls(codec, head["width"], head["height"], Fraction(head["fps"]), head["duration"], units)
+
 
 @lru_cache(maxsize=64)
 def make_clip(

@@ -90,8 +90,9 @@ class GstCamera:
         self._options = ["--audio"] * audio
         self._options += ["--user", user, *["--digest"] * digest] if user else []
         self._options += ["--record-to", str(record_to), "--record-codec", record_codec] if record_to else []
+        clips = _sendable([clips] * cameras if isinstance(clips, Clip) else clips)
         self._folder = tempfile.TemporaryDirectory(prefix="vidgraph-camera-")
-        self._files = self._save([clips] * cameras if isinstance(clips, Clip) else clips)
+        self._files = self._save(clips)
         self._port = 0
         self._process: Process | None = None
         self.restart()
@@ -159,7 +160,7 @@ class GstCamera:
         """Start again on the same port, with other clips (of another codec, say) if some are given."""
         self.kill()
         if clips:
-            self._files = self._save([clips] * len(self._files) if isinstance(clips, Clip) else clips)
+            self._files = self._save(_sendable([clips] * len(self._files) if isinstance(clips, Clip) else clips))
         command = [_PYTHON, str(_SCRIPT), *map(str, self._files), "--port", str(self._port), *self._options]
         self._process = Process(
             "gst-rtsp-server", command, environment={"VIDGRAPH_CAMERA_PASSWORD": self._password, "PYTHONPATH": ""}
@@ -186,8 +187,12 @@ class GstCamera:
     def _save(self, clips: Sequence[Clip]) -> list[Path]:
         files = []
         for clip in clips:
-            if clip.codec == "mjpeg":
-                raise UsageError("GstCamera sends clips of h264 or hevc, not mjpeg; RtspCamera sends all")
             files.append(Path(self._folder.name) / f"{id(clip):x}.clip")
             clip.save(files[-1])
         return files
+
+
+def _sendable(clips: Sequence[Clip]) -> Sequence[Clip]:
+    if any(clip.codec == "mjpeg" for clip in clips):
+        raise UsageError("GstCamera sends clips of h264 or hevc, not mjpeg; RtspCamera sends all")
+    return clips

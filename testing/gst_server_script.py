@@ -48,6 +48,7 @@ class Camera:
         with Path(path).open("rb") as file:
             self.head = json.loads(file.readline())
             self.units = [(file.read(length), pts, due, key) for length, pts, due, key in self.head["units"]]
+        self.late = max(due - pts for _, pts, due, _ in self.units)  # no frame is shown before it is decoded
         self.stalled = False
         self.jumped_s = 0.0
         self.pipeline: Any = None
@@ -94,7 +95,7 @@ class Camera:
                 continue
             buffer = Gst.Buffer.new_wrapped(data)
             offset_s = self.jumped_s - before_s
-            buffer.pts = round(((base + pts) / TICKS + offset_s) * Gst.SECOND)
+            buffer.pts = round(((base + self.late + pts) / TICKS + offset_s) * Gst.SECOND)
             buffer.dts = round(((base + due) / TICKS + offset_s) * Gst.SECOND)
             if not key:
                 buffer.set_flags(Gst.BufferFlags.DELTA_UNIT)

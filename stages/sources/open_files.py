@@ -98,11 +98,9 @@ def open_remote(address: str, name: str | None, options: SourceOptions) -> list[
     """
     scheme = address.partition(":")[0].lower()
     if scheme in ("http", "https"):
-        from .camera.open_camera import camera_options
-        from .camera.web import WebSource
+        from .camera.open_camera import open_web
 
-        (video,) = open_stream(address, name, options)
-        return [WebSource(video, address, camera_options(options), frames=options.frames)]
+        return open_web(address, name, options)
     shown = redact_address(address)
     kind = f" {scheme + ':'!r}" if shown.lower().startswith(scheme) else ""  # else it is a user's name: ann:word@host
     raise UsageError(f"{shown}: unknown kind of source{kind}; give {all_kinds()}")

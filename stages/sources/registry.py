@@ -52,7 +52,7 @@ def open_source(
         threads: of the decoder; None: one per available core.
         video_stream: which of several video streams of a file, from 0; None: the best.
         max_pixels: larger pictures are refused before memory is asked for.
-        freeze_s, give_up_s, transport: of cameras; see :class:`.CameraOptions`.
+        freeze_s, give_up_s, transport: of cameras; see :class:`.camera.options.CameraOptions`.
 
     Returns:
         sources that are not opened yet, but whose file or folder exists.

@@ -32,7 +32,7 @@ class Connection(threading.Thread):
         self._camera, self._accepted, self._client = camera, accepted, client
         self._path = ""
         self._session = secrets.token_hex(4)
-        self._way: InterleavedWay | UdpWay | None = None
+        self._ways: list[InterleavedWay | UdpWay] = []  # the last one is used; a client may set up again
         self._has_audio = False
         self._alive_at = time.monotonic()
         self._torn_down = False
@@ -92,12 +92,12 @@ class Connection(threading.Thread):
             self.wire.end()
         if self.feed:
             self.feed.join()
-        if self._way:
-            self._way.close()
+        for way in self._ways:
+            way.close()
         if self.wire:
             self.wire.close()
         self._accepted.close()
-        self._camera.forget(self, had_session=self._way is not None, cleanly=self._torn_down)
+        self._camera.forget(self, had_session=bool(self._ways), cleanly=self._torn_down)
 
     def _take(self, request: Message, wire: Wire) -> None:
         method, address, _ = request.words
@@ -171,23 +171,25 @@ class Connection(threading.Thread):
         if audio:
             way = "RTP/AVP/TCP;unicast;interleaved" if kind == "tcp" else "RTP/AVP;unicast;client_port"
             return f"{way}={numbers[0]}-{numbers[1]}" + (";server_port=9-10" if kind == "udp" else "")
-        if self._way:
-            self._way.close()
-        else:
+        if not self._ways:
             self._camera.note(sessions=1)
         if kind == "tcp":
             assert self.wire
             used = faults.channels or numbers
             said = faults.announced_channels or used
-            self._way = InterleavedWay(self.wire, used, faults)
+            self._use(InterleavedWay(self.wire, used, faults))
             return f"RTP/AVP/TCP;unicast;interleaved={said[0]}-{said[1]}"
-        self._way = UdpWay((self._client[0], *numbers), lost=faults.udp_blackhole)
-        ports = "-".join(map(str, self._way.ports))
+        way = UdpWay((self._client[0], *numbers), lost=faults.udp_blackhole)
+        self._use(way)
+        ports = "-".join(map(str, way.ports))
         return f"RTP/AVP;unicast;client_port={numbers[0]}-{numbers[1]};server_port={ports}"
 
+    def _use(self, way: InterleavedWay | UdpWay) -> None:
+        self._ways.append(way)
+        if self.feed:
+            self.feed.way = way
+
     def _play(self, request: Message, address: str) -> Message:
-        if self._way is None:
-            return answer(request, 455)
         faults = self._camera.faults
         reply = answer(request)
         reply.headers.append(("Session", self._session))
@@ -197,10 +199,17 @@ class Connection(threading.Thread):
         return reply
 
     def _start(self, wire: Wire) -> None:
-        """Let the pictures flow, once."""
-        if self.feed is None and self._way and (self._camera.faults.audio != "needed" or self._has_audio):
-            self.feed = Feed(self._camera, self._path, self._way, wire)
+        """Let the pictures flow, or go on."""
+        if self.feed:
+            self.feed.paused = False
+        elif self._ways and (self._camera.faults.audio != "needed" or self._has_audio):
+            self.feed = Feed(self._camera, self._path, self._ways[-1], wire)
             self.feed.start()
+
+    def _pause(self, request: Message, address: str) -> Message:
+        if self.feed:
+            self.feed.paused = True
+        return answer(request)
 
     def _parameter(self, request: Message, address: str) -> Message | None:
         status = self._camera.faults.keep_alive_status
@@ -216,6 +225,7 @@ _HANDLERS = {
     "DESCRIBE": Connection._describe,
     "SETUP": Connection._setup,
     "PLAY": Connection._play,
+    "PAUSE": Connection._pause,
     "GET_PARAMETER": Connection._parameter,
     "SET_PARAMETER": Connection._parameter,
     "TEARDOWN": Connection._teardown,

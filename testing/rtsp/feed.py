@@ -43,7 +43,9 @@ class Feed(threading.Thread):
 
     def __init__(self, camera: RtspCamera, path: str, way: Way, wire: Wire) -> None:
         super().__init__(name=f"rtsp-camera-feed-{path}", daemon=True)
-        self._camera, self._path, self._way, self._wire = camera, path, way, wire
+        self._camera, self._path, self._wire = camera, path, wire
+        self.way = way
+        self.paused = False
         self._random = random.Random(camera.faults.seed)
         self._sequence = 1
         self._held: list[bytes] = []
@@ -76,7 +78,7 @@ class Feed(threading.Thread):
 
     def _say_bye(self, faults: Faults, frame: int) -> None:
         report = sender_report(time.time(), self._time(faults, frame), self._sequence)
-        self._way.send([(RTCP, report + bye() if faults.bye == "compound" else bye())])
+        self.way.send([(RTCP, report + bye() if faults.bye == "compound" else bye())])
 
     def _advance(self, frame: int) -> bool:
         """Go on to another clip, or to the start of this one; whether there is anything to send."""
@@ -93,7 +95,7 @@ class Feed(threading.Thread):
         return True
 
     def _silent(self, faults: Faults, frame: int) -> bool:
-        if self._camera.silent:
+        if self._camera.silent or self.paused:
             return True
         if faults.stall_at is None or frame < faults.stall_at:
             return False
@@ -125,7 +127,7 @@ class Feed(threading.Thread):
             short_of = 3 if faults.lose_byte == "header" else -1
         elif self.to_shorten:
             self.to_shorten, short_of = False, -1
-        self._way.send(out, short_of=short_of)
+        self.way.send(out, short_of=short_of)
 
     def _packets(self, faults: Faults, frame: int, rtp_time: int) -> Iterator[bytes]:
         parts = _packetised(self._clip, faults.mtu, faults.jpeg_q, faults.band_parameter_sets, faults.junk_nals)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
-_REASONS = {453: "Not Enough Bandwidth", 455: "Method Not Valid in This State", 461: "Unsupported Transport"}
+_REASONS = {453: "Not Enough Bandwidth", 461: "Unsupported Transport"}
 
 
 @dataclass(slots=True)

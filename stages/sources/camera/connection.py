@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import ssl
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -40,10 +39,11 @@ EARLY_S = 2.0
 BAD_IN_A_ROW = 3
 _MEDIAN_TIMES = 10
 WAYS = ((False, False), (True, False), (False, True))
-"""Whether all tracks are asked for, and UDP before TCP: some cameras send nothing unless their sound is asked for too,
-some send over TCP what they did not announce."""
+"""Whether the other transport is tried first, and whether all tracks are asked for: some cameras send over TCP what
+they did not announce, some networks stop UDP, and some cameras send nothing unless their sound is asked for too."""
 _OVER_RTP = ("rtsp", "rtsps", "rtp")
 _TRANSPORTS = {"auto": "tcp+udp", "tcp": "tcp", "udp": "udp+tcp", "multicast": "udp_multicast"}
+_OTHER = {"auto": "udp", "udp": "auto"}
 _UDP_BUFFER = str(2 << 20)
 
 Opener = Callable[..., Any]
@@ -244,17 +244,17 @@ class Connection:
             try:
                 with self._wait.inside(self.limit_s - waited_s):
                     packet = next(demuxed, None)
-            except (FFmpegError, OSError) as error:
+            except (FFmpegError, OSError, IndexError) as error:  # IndexError: a stream that came up only now
                 if self._wait.stopped():
                     return
                 if isinstance(error, av.error.InvalidDataError):
                     raise CameraError("lost", "the stream is damaged") from error
-                name = "closed" if error.errno == errno.EIO else reason_of(error, opening=False).name  # of MJPEG's end
-                raise self._lost("stall" if self._wait.expired else name, count) from error
+                name = reason_of(error, opening=False, device=self._address.is_device).name
+                raise self._lost(name, count, (time.monotonic_ns() - asked_ns) / 1e9 + waited_s) from error
             if self._wait.stopped():
                 return
             if packet is None:
-                raise self._lost("stall" if self._wait.expired else "closed", count)
+                raise self._lost("closed", count, (time.monotonic_ns() - asked_ns) / 1e9 + waited_s)
             if not packet.size:
                 continue
             now_ns, wall_ns = time.monotonic_ns(), time.time_ns()
@@ -268,7 +268,9 @@ class Connection:
             self._monitor.packet()
             yield packet, arrival_ns, wall_ns - (now_ns - arrival_ns)
 
-    def _lost(self, reason: str, packets: int) -> CameraError:
+    def _lost(self, reason: str, packets: int, silent_s: float) -> CameraError:
+        if self._wait.expired or silent_s > 0.9 * self.limit_s:  # FFmpeg ends a stream that is silent, too
+            reason = "stall"
         if reason == "stall" and not packets:
             self._hints.try_another_way()
         return CameraError(reason, f"for {self.limit_s:g} s" if reason == "stall" else "")
@@ -291,8 +293,8 @@ def open_options(address: CameraAddress, options: CameraOptions, hints: Hints, s
     if address.is_device:
         return {"input_format": "mjpeg"}
     if address.is_rtsp:
-        all_tracks, udp = WAYS[hints.way]
-        transport = "udp" if udp and options.transport == "auto" else options.transport
+        other, all_tracks = WAYS[hints.way]
+        transport = _OTHER.get(options.transport, options.transport) if other else options.transport
         chosen |= {
             "timeout": silence_us,
             "rtsp_transport": _TRANSPORTS[transport],

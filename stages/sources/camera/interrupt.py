@@ -82,5 +82,8 @@ class _Clock:
         now_s, wait = time.monotonic(), _reader.wait
         return now_s if wait is None else wait.shown_s(now_s)
 
+    def __getattr__(self, name: str) -> object:
+        return getattr(time, name)
+
 
 av.container.core.time = _Clock()  # type: ignore[attr-defined]

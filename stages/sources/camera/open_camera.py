@@ -33,6 +33,26 @@ def open_camera(address: str, name: str | None, options: SourceOptions) -> list[
     return [CameraSource(place, stream_id=name, frames=options.frames, options=camera_options(options))]
 
 
+def open_web(address: str, name: str | None, options: SourceOptions) -> list[Source]:
+    """What is behind an http(s) address: a video, or a camera.
+
+    Raises:
+        UsageError: a variable in it is not set.
+    """
+    from ..open_files import open_stream
+    from .web import WebSource
+
+    try:
+        place = read_address(address)
+    except UsageError:
+        if "${" in address:
+            raise
+        return open_stream(address, name, options)  # FFmpeg says what is wrong with it
+    _warn_of_password(address, place)
+    (video,) = open_stream(place.url if "${" in address else address, name, options)
+    return [WebSource(video, place, camera_options(options), frames=options.frames)]
+
+
 def camera_options(options: SourceOptions) -> CameraOptions:
     """How a camera is read, of the options for every source."""
     return CameraOptions(

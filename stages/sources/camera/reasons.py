@@ -80,6 +80,7 @@ _OF_ERRORS: tuple[tuple[type[BaseException], str], ...] = (
     (av_error.HTTPUnauthorizedError, "password"),
     (av_error.HTTPForbiddenError, "forbidden"),
     (av_error.HTTPNotFoundError, "not_found"),
+    (av_error.HTTPBadRequestError, "client_error"),
     (av_error.HTTPOtherClientError, "client_error"),
     (av_error.HTTPServerError, "server_error"),
     (av_error.ArgumentError, "address"),
@@ -128,6 +129,8 @@ def reason_of(error: BaseException, *, opening: bool, device: bool = False) -> R
     for kind, name in _OF_ERRORS:
         if isinstance(error, kind):
             return REASONS["lost" if name == "no_answer" and not opening else name]
+    if number == 5 and not opening:  # so ends HTTP MJPEG
+        return REASONS["closed"]
     if number in _OF_ERRNO and opening:
         return REASONS[_OF_ERRNO[number]]
     return REASONS["no_answer" if opening else "lost"]

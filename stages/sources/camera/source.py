@@ -29,6 +29,8 @@ log = logging.getLogger("vidgraph")
 LAG_S, LAG_FOR_S = 2.0, 10.0
 """A camera that is behind by so much, and does not catch up for so long, is connected again."""
 ASLEEP_S = 30.0
+OTHERS_FOR_S, OTHERS_TIMES = 30.0, 1.3
+"""A rate so many times the usual one for so long, with stamps that go back, is more than one camera's."""
 _SAME_AGE, _SAME_AGE_TIMES = 1.0, 3
 _NANOSECOND = Fraction(1, 1_000_000_000)
 
@@ -89,6 +91,7 @@ class CameraSource(Source):
         self._shape: tuple[int, int, str] | None = None
         self._ages: list[float] = []
         self._lost_before = 0
+        self._counted = 0.0, 0, 0  # when a count of frames and of bad stamps began, and these
         self._asleep_s = _asleep_s()
 
     @property
@@ -182,6 +185,7 @@ class CameraSource(Source):
             connection.open(self._opener)
         self._connection = connection
         self._timeline.reconnect()
+        self._counted = time.monotonic(), self._index, self._timeline.bad_pts
         return connection
 
     def _read(self, connection: Connection) -> Iterator[Frame]:
@@ -213,6 +217,18 @@ class CameraSource(Source):
             elif now_s - lagging_since > LAG_FOR_S:
                 raise CameraError("lag", f"{lag_s:.1f} s behind")
             self._check_awake()
+            self._check_others(now_s)
+
+    def _check_others(self, now_s: float) -> None:
+        """Raise CameraError where packets of another session come too: an old one of ours, which ends by itself."""
+        since_s, index, bad_pts = self._counted
+        if now_s - since_s < OTHERS_FOR_S:
+            return
+        frames, bad = self._index - index, self._timeline.bad_pts - bad_pts
+        self._counted = now_s, self._index, self._timeline.bad_pts
+        usual = (now_s - since_s) / self._hints.interval_s if self._hints.interval_s else frames
+        if frames > OTHERS_TIMES * usual and bad > frames / 10:
+            raise CameraError("foreign_packets", f"{frames / usual:.1f} times the usual rate")
 
     def _frame(
         self, arrival: Arrival, moment: Moment, reader: PictureReader, connection: Connection, *, first: bool

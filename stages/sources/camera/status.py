@@ -140,7 +140,7 @@ class Monitor:
     def up(self) -> None:
         """The first picture of a connection is there."""
         now, before = monotonic(), self._now
-        self._enter("up", before.reason)
+        self._enter("up", "" if before.reason == "no_key_frame" else before.reason)
         if self._down_at is not None:
             self.say("back", f"back after {now - self._down_at:.1f} s")
         else:

@@ -58,7 +58,7 @@ class Timeline:
     def _connect(self) -> None:
         self._anchor: tuple[int, int] | None = None  # (stamp, our time) from which differences count
         self._last_stamp_ns: int | None = None
-        self._last_arrival_ns = 0
+        self._last_arrival_ns: int | None = None
         self._jumping: list[int] = []
         self._offset_ns: int | None = None
         self._drifted = 0
@@ -96,7 +96,8 @@ class Timeline:
         if stamp_ns is not None:
             placed_ns, jumped = self._follow(stamp_ns, arrived_ns)
         if placed_ns is None:
-            placed_ns = arrived_ns
+            before_ns = None if self._by_arrival else self._last_arrival_ns
+            placed_ns = arrived_ns if before_ns is None else self._last_ns + arrived_ns - before_ns
         elif not jumped:
             self._measure_lag(stamp_ns or 0, arrived_ns)
         shown_ns = self._last_ns = max(placed_ns, self._last_ns + 1)
@@ -116,7 +117,7 @@ class Timeline:
             self._set_anchor(stamp_ns, arrived_ns)
             return max(arrived_ns, self._last_ns + 1), False
         step_ns = stamp_ns - self._last_stamp_ns
-        waited_ns = arrived_ns - self._last_arrival_ns
+        waited_ns = arrived_ns - (self._last_arrival_ns or 0)
         gap = step_ns > 0 and abs(step_ns - waited_ns) < DRIFT_NS
         if gap or -BACKWARD_JUMP_NS < step_ns < FORWARD_JUMP_NS:
             self.bad_pts += len(self._jumping)

@@ -10,10 +10,9 @@ from pathlib import PurePosixPath
 from typing import Literal
 from urllib.parse import urljoin, urlsplit
 
-from ....pipeline.errors import UsageError
 from ....pipeline.stage import Source
 from ..wrapper import SourceWrapper
-from .address import CameraAddress, read_address
+from .address import CameraAddress
 from .options import CameraOptions
 from .source import CameraSource
 
@@ -40,19 +39,16 @@ class WebSource(SourceWrapper):
     stream of a camera (MJPEG), is live.
     """
 
-    def __init__(self, video: Source, address: str, options: CameraOptions, *, frames: int | None) -> None:
+    def __init__(self, video: Source, place: CameraAddress, options: CameraOptions, *, frames: int | None) -> None:
         """
         Args:
             video: plays the address as a file.
-            address: the same, as the user wrote it.
+            place: the same.
             options: how it is read as a camera.
             frames: deliver at most so many of a camera.
-
-        Raises:
-            UsageError: the address cannot be one.
         """
         super().__init__(video)
-        self._place = read_address(address)
+        self._place = place
         self._options, self._frames = options, frames
 
     def open(self) -> None:
@@ -84,7 +80,7 @@ def look_at(place: CameraAddress) -> What:
         return "file"
     try:
         found = _ask(place)
-    except (OSError, http.client.HTTPException, ValueError, UsageError):
+    except (OSError, http.client.HTTPException, ValueError):
         found = None
     if found is not None:
         return found
