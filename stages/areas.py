@@ -17,6 +17,7 @@ Polygon = Sequence[Sequence[float]]
 Area = str | os.PathLike[str] | Polygon
 """An image file, white where the area is, of whatever size; or a polygon."""
 
+_ROUNDING = 1e-6  # pixels
 _DARK = 16  # of 255: below it a pixel of an image file is outside
 
 
@@ -38,10 +39,11 @@ def check_polygon(corners: object) -> list[tuple[float, float]]:
     return checked
 
 
-def contains(polygon: Sequence[tuple[float, float]], points: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Whether each of ``points`` [N, 2] lies in a polygon, by the even-odd rule: bool [N]."""
-    inside = np.zeros(len(points), np.bool_)
-    x, y = points[:, 0], points[:, 1]
+def contains(
+    polygon: Sequence[tuple[float, float]], x: NDArray[np.float64], y: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """Whether points lie in a polygon, by the even-odd rule: bool of the shape that ``x`` and ``y`` have together."""
+    inside = np.zeros(np.broadcast_shapes(x.shape, y.shape), np.bool_)
     for (x1, y1), (x2, y2) in zip(polygon, [*polygon[1:], polygon[0]], strict=True):
         if y1 != y2:
             inside ^= ((y1 > y) != (y2 > y)) & (x < (x2 - x1) * (y - y1) / (y2 - y1) + x1)
@@ -91,21 +93,17 @@ def _scaled(area: NDArray[np.bool_], size: Size) -> NDArray[np.bool_]:
 
 
 def _filled(polygon: list[tuple[float, float]], size: Size) -> NDArray[np.bool_]:
-    from PIL import Image, ImageDraw
-
+    """A pixel is touched where its middle is in the polygon, or a side of the polygon goes through it."""
     height, width = size
-    canvas = Image.new("1", (width, height))
-    corners = [(x * width - 0.5, y * height - 0.5) for x, y in polygon]  # Pillow's whole numbers are pixel centres
-    ImageDraw.Draw(canvas).polygon(corners, fill=1, outline=1)
-    return _grown(np.array(canvas, np.bool_))
-
-
-def _grown(area: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The area and the pixels around it."""
-    for axis in (0, 1):
-        rows = np.moveaxis(area, axis, 0)
-        grown = rows.copy()
-        grown[1:] |= rows[:-1]
-        grown[:-1] |= rows[1:]
-        area = np.moveaxis(grown, 0, axis)
-    return area
+    corners = [(x * width, y * height) for x, y in polygon]
+    touched = contains(corners, np.arange(width)[None] + 0.5, np.arange(height)[:, None] + 0.5)
+    for (x1, y1), (x2, y2) in zip(corners, [*corners[1:], corners[0]], strict=True):
+        top = np.arange(height)
+        low, high = np.clip(top, min(y1, y2), max(y1, y2)), np.clip(top + 1, min(y1, y2), max(y1, y2))
+        slope = (x2 - x1) / (y2 - y1) if y1 != y2 else 0.0
+        ends = np.stack([x1 + slope * (low - y1), x1 + slope * (high - y1)]) if slope else np.array([[x1], [x2]])
+        left, right = ends.min(axis=0) - _ROUNDING, ends.max(axis=0) + _ROUNDING
+        within = (top + 1 >= min(y1, y2)) & (top <= max(y1, y2))
+        column = np.arange(width)[None]
+        touched |= within[:, None] & (column + 1 >= left[:, None]) & (column <= right[:, None])
+    return touched

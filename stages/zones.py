@@ -54,7 +54,7 @@ def marked(found: Detections, zones: Zones, size: Size) -> Detections:
     boxes = found.boxes.astype(np.float64)
     feet = np.stack([boxes[:, [0, 2]].mean(axis=1), boxes[:, 3]], axis=1)
     feet = np.clip(feet, 0.5, np.array([width, height]) - 0.5) / (width, height)
-    inside = {name: contains(polygon, feet) for name, polygon in zones.items()}
+    inside = {name: contains(polygon, feet[:, 0], feet[:, 1]) for name, polygon in zones.items()}
     texts = [",".join(name for name, within in inside.items() if within[row]) for row in range(len(found))]
     column = np.array(texts, np.str_) if texts else np.zeros(0, "U1")
     return replace(found, data={**found.data, ZONES: column})

@@ -62,16 +62,17 @@ class _Finder:
         start, self._at = self._at, self._at + 1 + many
         table: Keys = ()
         keys = self._keys()
+        above = []
         for number, key in enumerate(keys):
             table = (*table, key)
+            above.append(table)
             if many and number == len(keys) - 1:
                 self._lists[table] = self._lists.get(table, -1) + 1
             if table in self._lists:
                 table = (*table, self._lists[table])
         end, self._at = self._at + 1 + many, start
-        if many:
-            self._note(table[:-1])
-        self._note(table)
+        for path in (*above, table):
+            self._note(path)
         self._at = end
         return table
 

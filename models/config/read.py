@@ -118,6 +118,8 @@ def _with_defaults(own: dict[str, Any], defaults: dict[str, Any]) -> dict[str, A
 
 def _said(keys: Keys, error: Any) -> str:
     """What is wrong, in our words."""
+    from .tables import kind_name
+
     kind, key = error["type"], str(keys[-1]) if keys else ""
     if kind == "extra_forbidden":
         return _unknown(keys)
@@ -132,8 +134,7 @@ def _said(keys: Keys, error: Any) -> str:
     said = redact(error["msg"]).replace("Input should be", "must be").replace("a valid dictionary", "a table")
     said = re.sub(r"a valid dictionary or instance of \w+", "a table", said).replace("a valid ", "a ")
     value = error["input"]
-    shown = "" if key in SECRET or isinstance(value, dict | list) else f", got {value!r}"
-    return said + shown
+    return f"{said}, got {kind_name(value) if key in SECRET or isinstance(value, dict | list) else repr(value)}"
 
 
 def _unknown(keys: Keys) -> str:

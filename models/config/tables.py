@@ -21,6 +21,14 @@ _POLYGON = {
 }
 
 
+_KINDS = {str: "a string", bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "a table"}
+
+
+def kind_name(value: object) -> str:
+    """What a value is, without what it says, which may be a secret."""
+    return _KINDS.get(type(value), "a date or time")
+
+
 def _read(expected: str, read: Callable[[Any], Any], *schemas: dict[str, Any]) -> tuple[PlainValidator, WithJsonSchema]:
     """A check of our own: ``read`` gives the value or raises ValueError; ``expected`` says so for other types."""
     kinds = {"string": str, "integer": int, "number": (int, float), "array": list}
@@ -28,7 +36,7 @@ def _read(expected: str, read: Callable[[Any], Any], *schemas: dict[str, Any]) -
 
     def check(value: Any) -> Any:
         if isinstance(value, bool) or not any(isinstance(value, kind) for kind in allowed):  # type: ignore[arg-type]
-            raise ValueError(f"must be {expected}, got {value!r}")
+            raise ValueError(f"must be {expected}, got {kind_name(value)}")
         return read(value)
 
     return PlainValidator(check), WithJsonSchema({"anyOf": list(schemas)} if len(schemas) > 1 else dict(schemas[0]))

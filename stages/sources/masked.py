@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -57,21 +57,37 @@ class PrivacyMask:
     def __init__(self, areas: Sequence[Area]) -> None:
         self._areas = [read_area(area) for area in areas]
         self._for: tuple[str, Size] | None = None
-        self._hidden: list[NDArray[np.bool_]] = []
+        self._hidden: list[_Part] = []
 
     def applied(self, picture: Picture) -> Picture:
         """The picture with its areas black; the planes are copies, because decoders still need theirs."""
         picture = picture.on(HOST)
         layout, size = PIXEL_FORMATS[picture.format], (picture.height, picture.width)
         if self._for != (picture.format, size):
-            self._hidden, self._for = hidden_samples(touched_pixels(self._areas, size), layout), (picture.format, size)
+            hidden = _hidden_samples(touched_pixels(self._areas, size), layout)
+            self._hidden, self._for = [_Part.of(samples) for samples in hidden], (picture.format, size)
         planes = tuple(np.array(plane) for plane in picture.host_planes)
         for plane, hidden, black in zip(planes, self._hidden, _black(picture, layout), strict=True):
-            plane[hidden] = black
+            part = plane[hidden.rows, hidden.columns]
+            np.copyto(part, black, where=hidden.samples if part.ndim == 2 else hidden.samples[..., None])
         return replace(picture, planes=planes)
 
 
-def hidden_samples(pixels: NDArray[np.bool_], layout: PlaneLayout) -> list[NDArray[np.bool_]]:
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """The rectangle around what is hidden of a plane, and which samples of it are."""
+
+    rows: slice
+    columns: slice
+    samples: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, hidden: NDArray[np.bool_]) -> _Part:
+        rows, columns = (slice(where.min(initial=0), where.max(initial=-1) + 1) for where in np.nonzero(hidden))
+        return cls(rows, columns, hidden[rows, columns])
+
+
+def _hidden_samples(pixels: NDArray[np.bool_], layout: PlaneLayout) -> list[NDArray[np.bool_]]:
     """Of each plane, the samples to black out: bool of its height and width.
 
     Args:
