@@ -66,14 +66,20 @@ def _execute(cameras: Cameras, *, quiet: bool) -> int:
     return 0 if all(one.complete for one in stats) else 3
 
 
+def schema_text() -> str:
+    """The JSON Schema of files of cameras, as JSON."""
+    from ..models.config.read import json_schema
+
+    return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
 def check_config(options: argparse.Namespace) -> int:
     """``vidgraph check-config``: what is wrong with a file, a line each; what each camera is; or the schema."""
     from ..models.config.connect import connect
     from ..models.config.read import read_cameras
-    from ..models.config.tables import json_schema
 
     if options.schema:
-        show(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+        print(schema_text(), end="")
         return 0
     if options.file is None:
         raise UsageError("no file was given; vidgraph check-config cams.toml")

@@ -62,24 +62,39 @@ def checked_text(path: Path, data: bytes) -> CameraSet:
     return found_set
 
 
-def _check(path: Path, raw: Mapping[str, Any], mistakes: Mistakes) -> CameraSet:
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of a file of cameras.
+
+    Raises:
+        MissingExtraError: pydantic is not installed.
+    """
+    found: dict[str, Any] = _tables().json_schema()
+    return found
+
+
+def _tables() -> Any:
     try:
-        from .tables import Camera, Defaults, File, Shared
+        from . import tables
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in ("pydantic", "pydantic_core"):
             raise
         raise MissingExtraError("a file of cameras", "config") from error
+    return tables
+
+
+def _check(path: Path, raw: Mapping[str, Any], mistakes: Mistakes) -> CameraSet:
+    tables = _tables()
     from .sense import Checker
 
-    _validated(File, raw, mistakes)
+    _validated(tables.File, raw, mistakes)
     ignored = Mistakes(path, {})  # of tables that are looked at again, each by itself
-    shared = _given(_validated(Shared, raw.get("run", {}), ignored))
-    defaults = _given(_validated(Defaults, raw.get("defaults", {}), ignored))
-    tables = raw.get("cameras", {})
+    shared = _given(_validated(tables.Shared, raw.get("run", {}), ignored))
+    defaults = _given(_validated(tables.Defaults, raw.get("defaults", {}), ignored))
+    named = raw.get("cameras", {})
     checker, makes_model = Checker(path.parent, mistakes), frozenset(model_keys())
     cameras = {}
-    for name, table in tables.items() if isinstance(tables, dict) else ():
-        own = _validated(Camera, table, ignored)
+    for name, table in named.items() if isinstance(named, dict) else ():
+        own = _validated(tables.Camera, table, ignored)
         if own is not None:
             cameras[name] = checker.camera(name, _with_defaults(_given(own), defaults), makes_model)
     return CameraSet(path, cameras, checker.shared(shared, cameras))
@@ -108,10 +123,12 @@ def _given(table: Any) -> dict[str, Any]:
 
 
 def _with_defaults(own: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
-    """A camera's settings: of ``every`` and ``max_fps``, a default gives way to the other one."""
+    """A camera's settings: of ``every`` and ``max_fps``, a default gives way to the other one; a login
+    of the defaults is for addresses of networks that have none.
+    """
     rates = {"every", "max_fps"}
     taken = {name: value for name, value in defaults.items() if not (name in rates and rates & own.keys())}
-    if "user" in own or "@" in own["address"]:
+    if "user" in own or "@" in own["address"] or "://" not in own["address"]:
         taken = {name: value for name, value in taken.items() if name not in ("user", "password")}
     return {**taken, **own}
 

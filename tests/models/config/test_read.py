@@ -115,10 +115,13 @@ def test_a_login_of_the_address_goes_before_that_of_the_defaults(tmp_path: Path)
     address = "rtsp://10.0.0.7/main"
     [cameras.b]
     address = "rtsp://bob:other@10.0.0.8/main"
+    [cameras.c]
+    address = "synth:street"
     """
     found = read(tmp_path, text).cameras
     assert found["a"].address == "rtsp://ann:secret@10.0.0.7/main"
     assert found["b"].address == "rtsp://bob:other@10.0.0.8/main"
+    assert found["c"].address == "synth:street"
 
 
 def test_all_mistakes_come_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
