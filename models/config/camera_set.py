@@ -42,10 +42,12 @@ class CameraSet:
 
     Attributes:
         file: that it was read from.
+        text: of the file.
         cameras: by their names, in the order of the file.
         shared: keywords of :func:`vidgraph.live` for the whole run.
     """
 
     file: Path
+    text: bytes = field(repr=False)
     cameras: Mapping[str, CameraConfig]
     shared: Mapping[str, Any]

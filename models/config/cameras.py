@@ -58,11 +58,14 @@ def live_from(
         ConfigError: the file has mistakes: each with its line and key.
         VidgraphError: as :func:`vidgraph.live` and ``Hub.add``.
     """
-    found = read_cameras(file)
-    cameras = Cameras(found, outputs=outputs, overwrite=overwrite)
-    if follow:
-        cameras.follow()
-    return cameras
+    cameras = Cameras(read_cameras(file), outputs=outputs, overwrite=overwrite)
+    try:
+        if follow:
+            cameras.follow()
+        return cameras
+    except BaseException:
+        cameras.close()
+        raise
 
 
 class Cameras:
@@ -81,7 +84,7 @@ class Cameras:
         listed = [*self._shared.pop("outputs", ()), *several(outputs)]
         self._of_each = [one for one in listed if isinstance(one, str | os.PathLike) and "{stream}" in os.fspath(one)]
         self._of_all = [one for one in listed if one not in self._of_each]
-        self._file, self._file_shared = cameras.file, cameras.shared
+        self._at_first = cameras
         self._hubs: dict[str, Hub] = {}
         self._there: dict[str, CameraConfig] = {}
         self._added: Counter[str] = Counter()
@@ -128,7 +131,7 @@ class Cameras:
         Raises:
             MissingExtraError: watchfiles is not installed.
         """
-        self._follower = self._follower or Follower(self._file, self.apply)
+        self._follower = self._follower or Follower(self._at_first, self.apply)
 
     def apply(self, cameras: CameraSet) -> None:
         """Have the cameras as a file says now: others are added and removed; those that are the same are not touched.
@@ -140,7 +143,7 @@ class Cameras:
         with self._lock:
             if self._closed:
                 raise UsageError("the cameras are closed; open them again")
-            if cameras.shared != self._file_shared:
+            if cameras.shared != self._at_first.shared:
                 log.warning("%s: what has changed in [run] holds from the next start on", cameras.file)
             for name, camera in list(self._there.items()):
                 if cameras.cameras.get(name) != camera:

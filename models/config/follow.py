@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from pathlib import Path
 
 from ...pipeline.errors import ConfigError, MissingExtraError, VidgraphError
 from .camera_set import CameraSet
@@ -26,23 +25,23 @@ class Follower:
     none at all, changes nothing; it is said once.
 
     Args:
-        file: of the cameras.
+        cameras: as they are at work, with the file and the text that it had.
         apply: is given what it says.
 
     Raises:
         MissingExtraError: watchfiles is not installed.
     """
 
-    def __init__(self, file: Path, apply: Callable[[CameraSet], None]) -> None:
+    def __init__(self, cameras: CameraSet, apply: Callable[[CameraSet], None]) -> None:
         try:
             import watchfiles
         except ModuleNotFoundError as error:
             raise MissingExtraError("following a file of cameras", "config") from error
         self._watch = watchfiles.watch
-        self._file, self._apply = file, apply
-        self._text = self._read()
+        self._file, self._apply = cameras.file, apply
+        self._text: bytes | None = cameras.text
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._follow, name=f"vidgraph follow {file.name}", daemon=True)
+        self._thread = threading.Thread(target=self._follow, name=f"vidgraph follow {self._file.name}", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
@@ -52,6 +51,13 @@ class Follower:
             self._thread.join(LEAVE_S)
 
     def _follow(self) -> None:
+        try:
+            self._look_for_changes()
+        except Exception as error:
+            log.error("%s is followed no more: %s", self._file, error)
+
+    def _look_for_changes(self) -> None:
+        """At each change in the folder, and now and then in any case: not every file system tells of changes."""
         changes = self._watch(
             self._file.absolute().parent,
             recursive=False,

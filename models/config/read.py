@@ -12,7 +12,7 @@ from typing import Any
 from ...pipeline.errors import ConfigError, MissingExtraError, SourceError, nearest
 from ...pipeline.options import rows_of
 from ...pipeline.redaction import redact
-from .camera_set import CameraSet
+from .camera_set import CameraConfig, CameraSet
 from .mistakes import Mistakes
 from .positions import Keys, lines_of
 
@@ -57,9 +57,9 @@ def checked_text(path: Path, data: bytes) -> CameraSet:
     except RecursionError as error:
         raise ConfigError(path.name, [f"{path}:1: not TOML: lists in lists in lists, too many"]) from error
     mistakes = Mistakes(path, lines_of(text))
-    found_set = _check(path, raw, mistakes)
+    cameras, shared = _check(path, raw, mistakes)
     mistakes.raise_any()
-    return found_set
+    return CameraSet(path, data, cameras, shared)
 
 
 def json_schema() -> dict[str, Any]:
@@ -82,7 +82,7 @@ def _tables() -> Any:
     return tables
 
 
-def _check(path: Path, raw: Mapping[str, Any], mistakes: Mistakes) -> CameraSet:
+def _check(path: Path, raw: Mapping[str, Any], mistakes: Mistakes) -> tuple[dict[str, CameraConfig], dict[str, Any]]:
     tables = _tables()
     from .sense import Checker
 
@@ -97,7 +97,7 @@ def _check(path: Path, raw: Mapping[str, Any], mistakes: Mistakes) -> CameraSet:
         own = _validated(tables.Camera, table, ignored)
         if own is not None:
             cameras[name] = checker.camera(name, _with_defaults(_given(own), defaults), makes_model)
-    return CameraSet(path, cameras, checker.shared(shared, cameras))
+    return cameras, checker.shared(shared, cameras)
 
 
 def _validated(kind: Any, value: Any, mistakes: Mistakes) -> Any:

@@ -147,6 +147,15 @@ def test_the_example_of_the_pages_is_right(vidgraph: Main, monkeypatch: pytest.M
     assert "CAMERA" not in ended.out + ended.err
 
 
+def test_the_page_has_the_example_and_every_key() -> None:
+    from vidgraph.models.config.tables import TABLES
+
+    page = (DOCS / "configuration.md").read_text("utf-8")
+    assert (DOCS / "cams.toml").read_text("utf-8") in page
+    table = page[page.index("## Keys") : page.index("## Mistakes")]
+    assert not [key for kind in TABLES.values() for key in kind.model_fields if f"`{key}`" not in table]
+
+
 def test_the_schema_takes_what_is_right_and_refuses_what_is_not(vidgraph: Main) -> None:
     import tomllib
 
