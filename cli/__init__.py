@@ -59,12 +59,20 @@ def build_parser() -> argparse.ArgumentParser:
         description="Real-time video understanding: video in, objects, points and annotated video out.",
         epilog="Try: vidgraph run video.mp4 --model retinaface-1mb -o out.mp4 -o out.jsonl",
         allow_abbrev=False,
+        formatter_class=_help_of_all,
     )
     parser.add_argument("--version", action="version", version=f"vidgraph {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
     for command in COMMANDS:
         _add_command(commands, command)
     return parser
+
+
+def _help_of_all(prog: str) -> argparse.HelpFormatter:
+    """Each command and its help on one line: argparse forgets that commands are indented further than options."""
+    made = argparse.HelpFormatter(prog, max_help_position=20)
+    made._action_max_length = 16
+    return made
 
 
 def _add_command(commands: argparse._SubParsersAction[_Parser], command: Command) -> None:

@@ -96,7 +96,8 @@ def _filled(polygon: list[tuple[float, float]], size: Size) -> NDArray[np.bool_]
     """A pixel is touched where its middle is in the polygon, or a side of the polygon goes through it."""
     height, width = size
     corners = [(x * width, y * height) for x, y in polygon]
-    touched = contains(corners, np.arange(width)[None] + 0.5, np.arange(height)[:, None] + 0.5)
+    middles = np.arange(max(size), dtype=np.float64) + 0.5
+    touched = contains(corners, middles[None, :width], middles[:height, None])
     for (x1, y1), (x2, y2) in zip(corners, [*corners[1:], corners[0]], strict=True):
         top = np.arange(height)
         low, high = np.clip(top, min(y1, y2), max(y1, y2)), np.clip(top + 1, min(y1, y2), max(y1, y2))

@@ -45,9 +45,11 @@ class CameraSet:
         text: of the file.
         cameras: by their names, in the order of the file.
         shared: keywords of :func:`vidgraph.live` for the whole run.
+        classes: names of the classes by the settings of a model: of what was loaded for the check.
     """
 
     file: Path
     text: bytes = field(repr=False)
     cameras: Mapping[str, CameraConfig]
     shared: Mapping[str, Any]
+    classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)

@@ -133,13 +133,18 @@ class Cameras:
         """
         self._follower = self._follower or Follower(self._at_first, self.apply)
 
-    def apply(self, cameras: CameraSet) -> None:
-        """Have the cameras as a file says now: others are added and removed; those that are the same are not touched.
+    def apply(self, cameras: CameraSet | str | os.PathLike[str]) -> None:
+        """Have the cameras as a file says: others are added and removed; those that are the same are not touched.
 
         A camera whose settings have changed is removed and added again; its files then go on in further ones,
         ``door-2.jsonl``. One that cannot be added is logged, and left out. What holds for the whole run stays as it
         was at the start.
+
+        Raises:
+            ConfigError: the file has mistakes; nothing changes.
+            UsageError: the cameras are closed.
         """
+        cameras = cameras if isinstance(cameras, CameraSet) else read_cameras(cameras)
         with self._lock:
             if self._closed:
                 raise UsageError("the cameras are closed; open them again")

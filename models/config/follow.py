@@ -40,6 +40,7 @@ class Follower:
         self._watch = watchfiles.watch
         self._file, self._apply = cameras.file, apply
         self._text: bytes | None = cameras.text
+        self._classes = cameras.classes
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._follow, name=f"vidgraph follow {self._file.name}", daemon=True)
         self._thread.start()
@@ -95,12 +96,13 @@ class Follower:
             log.warning("%s is gone; the cameras go on as they are", self._file)
             return
         try:
-            cameras = checked_text(self._file, text)
+            cameras = checked_text(self._file, text, self._classes)
         except ConfigError as error:
             log.error("%s has mistakes; the cameras go on as they are", self._file)
             for mistake in error.mistakes:
                 log.error("%s", mistake)
             return
+        self._classes = cameras.classes
         try:
             self._apply(cameras)
             log.info("%s was read again", self._file)

@@ -15,6 +15,7 @@ from ...pipeline.redaction import redact
 from .camera_set import CameraConfig, CameraSet
 from .mistakes import Mistakes
 from .positions import Keys, lines_of
+from .sense import Checker
 
 SECRET = frozenset({"address", "user", "password"})
 """Keys whose values no message shows."""
@@ -41,8 +42,12 @@ def read_cameras(file: str | os.PathLike[str]) -> CameraSet:
     return checked_text(path, data)
 
 
-def checked_text(path: Path, data: bytes) -> CameraSet:
-    """What the text of a file of cameras says; errors as for :func:`read_cameras`."""
+def checked_text(path: Path, data: bytes, known: Mapping[str, tuple[str, ...]] | None = None) -> CameraSet:
+    """What the text of a file of cameras says; errors as for :func:`read_cameras`.
+
+    Args:
+        known: ``classes`` of an earlier set: these models are not loaded again.
+    """
     try:
         text = data.decode("utf-8-sig").replace("\r\n", "\n")
         raw = tomllib.loads(text)
@@ -57,9 +62,10 @@ def checked_text(path: Path, data: bytes) -> CameraSet:
     except RecursionError as error:
         raise ConfigError(path.name, [f"{path}:1: not TOML: lists in lists in lists, too many"]) from error
     mistakes = Mistakes(path, lines_of(text))
-    cameras, shared = _check(path, raw, mistakes)
+    checker = Checker(path.parent, mistakes, known or {})
+    cameras, shared = _check(raw, checker, mistakes)
     mistakes.raise_any()
-    return CameraSet(path, data, cameras, shared)
+    return CameraSet(path, data, cameras, shared, checker.classes)
 
 
 def json_schema() -> dict[str, Any]:
@@ -82,16 +88,16 @@ def _tables() -> Any:
     return tables
 
 
-def _check(path: Path, raw: Mapping[str, Any], mistakes: Mistakes) -> tuple[dict[str, CameraConfig], dict[str, Any]]:
+def _check(
+    raw: Mapping[str, Any], checker: Checker, mistakes: Mistakes
+) -> tuple[dict[str, CameraConfig], dict[str, Any]]:
     tables = _tables()
-    from .sense import Checker
-
     _validated(tables.File, raw, mistakes)
-    ignored = Mistakes(path, {})  # of tables that are looked at again, each by itself
+    ignored = Mistakes(Path(), {})  # of tables that are looked at again, each by itself
     shared = _given(_validated(tables.Shared, raw.get("run", {}), ignored))
     defaults = _given(_validated(tables.Defaults, raw.get("defaults", {}), ignored))
     named = raw.get("cameras", {})
-    checker, makes_model = Checker(path.parent, mistakes), frozenset(model_keys())
+    makes_model = frozenset(model_keys())
     cameras = {}
     for name, table in named.items() if isinstance(named, dict) else ():
         own = _validated(tables.Camera, table, ignored)

@@ -31,12 +31,18 @@ class Checker:
     Args:
         folder: that paths start from.
         mistakes: gets what is wrong.
+        known: names of the classes of models that need not be loaded, by their settings.
     """
 
-    def __init__(self, folder: Path, mistakes: Mistakes) -> None:
+    def __init__(self, folder: Path, mistakes: Mistakes, known: Mapping[str, tuple[str, ...]]) -> None:
         self._folder, self._mistakes = folder, mistakes
-        self._classes: dict[str, tuple[str, ...] | None] = {}  # by the settings of a model; None: it cannot be loaded
+        self._classes: dict[str, tuple[str, ...] | None] = dict(known)  # None: it cannot be loaded
         self._writers: dict[str, str] = {}  # file -> camera
+
+    @property
+    def classes(self) -> dict[str, tuple[str, ...]]:
+        """The names of the classes of all models that were loaded, by their settings."""
+        return {key: names for key, names in self._classes.items() if names is not None}
 
     def camera(self, name: str, settings: Mapping[str, Any], model_keys: frozenset[str]) -> CameraConfig:
         """A camera as ``Hub.add`` takes it; what is wrong with it is noted.

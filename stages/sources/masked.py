@@ -64,8 +64,8 @@ class PrivacyMask:
         picture = picture.on(HOST)
         layout, size = PIXEL_FORMATS[picture.format], (picture.height, picture.width)
         if self._for != (picture.format, size):
-            hidden = _hidden_samples(touched_pixels(self._areas, size), layout)
-            self._hidden, self._for = [_Part.of(samples) for samples in hidden], (picture.format, size)
+            samples = _hidden_samples(touched_pixels(self._areas, size), layout)
+            self._hidden, self._for = [_Part.of(each) for each in samples], (picture.format, size)
         planes = tuple(np.array(plane) for plane in picture.host_planes)
         for plane, hidden, black in zip(planes, self._hidden, _black(picture, layout), strict=True):
             part = plane[hidden.rows, hidden.columns]

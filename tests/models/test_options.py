@@ -50,7 +50,15 @@ def test_load_model_takes_the_options_of_models() -> None:
 
 
 def test_a_job_has_the_options_of_runs_and_outputs() -> None:
-    of_the_model = {"every", "max_fps", "when", "ignore_motion", "skipped", "overload", "max_latency"}  # stages around it
+    of_the_model = {
+        "every",
+        "max_fps",
+        "when",
+        "ignore_motion",
+        "skipped",
+        "overload",
+        "max_latency",
+    }  # stages around it
     rows = {row.name: row.default for owner in ("run", "output") for row in rows_of(owner)}
     assert {one.name: one.default for one in fields(SessionOptions)} == {
         name: default for name, default in rows.items() if name not in of_the_model

@@ -77,7 +77,7 @@ def file(tmp_path: Path, clip: Path) -> Written:
 
 
 def apply(cameras: Cameras, file: Written) -> None:
-    cameras.apply(read_cameras(file.path))
+    cameras.apply(file.path)
 
 
 def test_a_loop_sees_all_cameras_until_they_are_over(tmp_path: Path, face_clip: Path) -> None:
