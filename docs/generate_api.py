@@ -46,6 +46,7 @@ SECTIONS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "Engines": {"vidgraph.engines": ("*",)},
     "Kernels": {"vidgraph.kernels": ("*",)},
+    "Testing": {"vidgraph.testing": ("*",)},
     "Errors": {"vidgraph": ERRORS},
 }
 

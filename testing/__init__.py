@@ -15,8 +15,9 @@ from .http_camera import HlsCamera, MjpegCamera
 from .listener import Publisher
 from .numbers import number_in
 from .proxy import TcpProxy, UdpLossProxy
-from .rtsp.camera import Counts, Request, RtspCamera
+from .rtsp.camera import RtspCamera
 from .rtsp.faults import Faults
+from .rtsp.state import Counts, Request
 
 __all__ = [
     "AccessUnit",

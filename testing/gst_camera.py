@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from ..pipeline.errors import UsageError
 from .clips import Clip
+from .ports import free_port
 from .process import Process
 
 PACKAGES = (
@@ -93,7 +94,7 @@ class GstCamera:
         clips = _sendable([clips] * cameras if isinstance(clips, Clip) else clips)
         self._folder = tempfile.TemporaryDirectory(prefix="vidgraph-camera-")
         self._files = self._save(clips)
-        self._port = 0
+        self._port = free_port()
         self._process: Process | None = None
         self.restart()
 

@@ -28,6 +28,7 @@ gi.require_version("GstRtspServer", "1.0")
 from gi.repository import GLib, Gst, GstApp, GstRtspServer  # noqa: E402, F401
 
 TICKS = 90_000
+END_S = 1.0  # for what is published to arrive in its file
 ROLE = "viewer"
 # Parameter sets come from the clip: config-interval=-1 would repeat them before every slice.
 PAYLOADERS = {
@@ -128,11 +129,21 @@ def mount(server: Any, path: str, factory: Any, protected: bool) -> None:
     server.get_mount_points().add_factory(path, factory)
 
 
-def recorder(path: str, codec: str) -> Any:
-    factory = GstRtspServer.RTSPMediaFactory()
-    factory.set_transport_mode(GstRtspServer.RTSPTransportMode.RECORD)
-    factory.set_launch(f'( {DEPAYLOADERS[codec]} ! matroskamux ! filesink location="{path}" )')
-    return factory
+class Recorder:
+    """Takes what is published into a Matroska file."""
+
+    def __init__(self, path: str, codec: str) -> None:
+        self.idle = threading.Event()
+        self.idle.set()
+        self.factory = GstRtspServer.RTSPMediaFactory()
+        self.factory.set_transport_mode(GstRtspServer.RTSPTransportMode.RECORD)
+        self.factory.set_eos_shutdown(True)  # the muxer writes what it kept back
+        self.factory.set_launch(f'( {DEPAYLOADERS[codec]} ! matroskamux ! filesink location="{path}" )')
+        self.factory.connect("media-configure", self.start)
+
+    def start(self, _: Any, media: Any) -> None:
+        self.idle.clear()
+        media.connect("unprepared", lambda _: self.idle.set())
 
 
 def obey(cameras: list[Camera], loop: Any) -> None:
@@ -167,8 +178,9 @@ def main() -> None:
     cameras = [Camera(path, given.audio) for path in given.clips]
     for n, camera in enumerate(cameras):
         mount(server, f"/cam{n}", camera.factory, bool(given.user))
-    if given.record_to:
-        mount(server, "/rec", recorder(given.record_to, given.record_codec), bool(given.user))
+    recorder = Recorder(given.record_to, given.record_codec) if given.record_to else None
+    if recorder:
+        mount(server, "/rec", recorder.factory, bool(given.user))
     if not server.attach(None):
         sys.exit(f"port {given.port} of 127.0.0.1 is taken")
     loop = GLib.MainLoop()
@@ -179,6 +191,8 @@ def main() -> None:
     sys.stdout.write(f"READY {server.get_bound_port()}\n")
     sys.stdout.flush()
     loop.run()
+    if recorder:
+        recorder.idle.wait(END_S)
 
 
 if __name__ == "__main__":

@@ -41,15 +41,14 @@ class Process:
         watch.start()
         assert self._process.stdout
         self.ready: list[str] = []
-        for line in self._process.stdout:
+        word = ""
+        while word != "READY" and (line := self._process.stdout.readline()):
             word, *self.ready = line.split() or [""]
-            if word == "READY":
-                break
-        else:
-            self.kill()
-            raise SourceError(f"{who} did not start: {''.join(self._errors).strip() or 'it said nothing'}")
         watch.cancel()
         watch.join()
+        if word != "READY":
+            self.kill()
+            raise SourceError(f"{who} did not start: {''.join(self._errors).strip() or 'it said nothing'}")
 
     @property
     def pid(self) -> int:

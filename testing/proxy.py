@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
 
+from .ports import listen
 from .rtsp.messages import Interleaved, Message, Splitter
 from .rtsp.ways import udp_pair
 
@@ -43,7 +44,7 @@ class TcpProxy:
         parts = urlsplit(url)
         self._camera = (parts.hostname or "127.0.0.1", parts.port or _PORTS.get(parts.scheme, 80))
         self._delay_s, self._errors, self._random = delay_s, errors, random.Random(seed)
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = listen()
         login = f"{parts.netloc.rpartition('@')[0]}@" if "@" in parts.netloc else ""
         self.url = parts._replace(netloc=f"{login}127.0.0.1:{self._listener.getsockname()[1]}").geturl()
         self.connections = 0

@@ -1,6 +1,7 @@
 """Publishes a clip; run by :class:`.listener.Publisher` as ``python -m``, with a file of ``Clip.save``.
 
-Prints READY, then tries to connect until somebody listens. Ends with the frames it has, or on SIGTERM, in order.
+Prints READY, then tries to connect until somebody listens. Ends with the frames it has, on SIGTERM, or
+when standard input ends, in order.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ def main(path: str, url: str, form: str, frames: int) -> None:
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
+    threading.Thread(target=end_with_parent, args=[ended], daemon=True).start()
     clip = Clip.load(Path(path))
     sys.stdout.write("READY\n")
     sys.stdout.flush()
@@ -41,6 +43,12 @@ def main(path: str, url: str, form: str, frames: int) -> None:
         publish(container, clip, stream, frames, ended)
     finally:
         container.close()
+
+
+def end_with_parent(ended: threading.Event) -> None:
+    """Standard input ends when the process does that started this one."""
+    sys.stdin.read()
+    ended.set()
 
 
 def publish(container: Any, clip: Clip, stream: Any, frames: int, ended: threading.Event) -> None:

@@ -5,54 +5,18 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
-import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import quote
 
 from ..clips import Clip
+from ..ports import listen
 from .auth import Door, Scheme
 from .connection import Connection
 from .faults import FAULTLESS, Faults
-from .messages import Message
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A request that came: when (monotonic seconds), method, address, headers by lower-case name."""
-
-    at_s: float
-    method: str
-    address: str
-    headers: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """What a camera has seen.
-
-    Attributes:
-        connections: accepted so far.
-        sessions: open now (SETUP until TEARDOWN or the end of the connection).
-        most_sessions: open at one time.
-        log_ins: DESCRIBE requests with the right password.
-        refused_log_ins: requests with a wrong password.
-        teardowns: sessions that ended with TEARDOWN.
-        keep_alives: OPTIONS, GET_PARAMETER and SET_PARAMETER while pictures flow.
-        timed_out: sessions that the camera ended since nothing kept them alive.
-    """
-
-    connections: int = 0
-    sessions: int = 0
-    most_sessions: int = 0
-    log_ins: int = 0
-    refused_log_ins: int = 0
-    teardowns: int = 0
-    keep_alives: int = 0
-    timed_out: int = 0
+from .state import CameraState, Counts, Request
 
 
 class RtspCamera:
@@ -67,15 +31,12 @@ class RtspCamera:
     Args:
         clip: what ``/cam0`` sends; or clips by path.
         cameras: so many paths ``/cam0``, ``/cam1``, … that send ``clip``.
-        auth: how a password is asked for; see :data:`.auth.Scheme`. ``login_url`` has user and password.
+        auth: how a password is asked for: ``basic``, ``md5``, ``md5_qop``, ``sha256``, or both digests in the order
+            ``sha256_then_md5`` or ``md5_then_sha256``. ``login_url`` has user and password.
         tls: makes it rtsps; :func:`..certificate.self_signed` makes a context.
         transports: others are refused with 461.
         session_timeout_s: sessions end when nothing keeps them alive for so long; None: never.
         port: 0: one that is free.
-
-    Attributes:
-        url, urls: the address of the first camera, of each.
-        requests: all that came, in order.
     """
 
     def __init__(
@@ -92,19 +53,11 @@ class RtspCamera:
         session_timeout_s: float | None = None,
         port: int = 0,
     ) -> None:
-        self.clips = {f"cam{n}": clip for n in range(cameras)} if isinstance(clip, Clip) else dict(clip)
-        self.faults, self.tls, self.transports, self.session_timeout_s = faults, tls, transports, session_timeout_s
-        self.door = Door(auth, user, password)
+        clips = {f"cam{n}": clip for n in range(cameras)} if isinstance(clip, Clip) else clip
+        self._state = CameraState(clips, faults, Door(auth, user, password), tls, transports, session_timeout_s)
         self._login = f"{quote(user, safe='')}:{quote(password, safe='')}@"
-        self.requests: list[Request] = []
-        self.counts = Counts()
-        self.jumped_s = 0.0
-        self.thawed = threading.Event()
-        self.thawed.set()
-        self._stalled = False
-        self._lingering: list[float] = []
         self._connections: set[Connection] = set()
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
         self._listener: socket.socket | None = None
         self._acceptor: threading.Thread | None = None
         self._port = port
@@ -119,11 +72,32 @@ class RtspCamera:
         self.close()
 
     @property
+    def faults(self) -> Faults:
+        """What it does wrong; may be replaced."""
+        return self._state.faults
+
+    @faults.setter
+    def faults(self, faults: Faults) -> None:
+        self._state.faults = faults
+
+    @property
+    def counts(self) -> Counts:
+        """What it has seen so far."""
+        return self._state.counts
+
+    @property
+    def requests(self) -> list[Request]:
+        """All that came, in order."""
+        return list(self._state.requests)
+
+    @property
     def urls(self) -> list[str]:
-        return [f"rtsp{'s' if self.tls else ''}://127.0.0.1:{self._port}/{path}" for path in self.clips]
+        """The address of each camera."""
+        return [f"rtsp{'s' if self._state.tls else ''}://127.0.0.1:{self._port}/{path}" for path in self._state.clips]
 
     @property
     def url(self) -> str:
+        """The address of the first."""
         return self.urls[0]
 
     @property
@@ -131,28 +105,26 @@ class RtspCamera:
         """``url`` with user and password, percent-encoded."""
         return self.url.replace("://", f"://{self._login}")
 
-    # What a test makes it do.
-
     def stall(self) -> None:
         """Send no pictures; requests are answered."""
-        self._stalled = True
+        self._state.stalled = True
 
     def freeze(self) -> None:
         """Neither send nor answer, as if power or cable were gone; the kernel still accepts connections."""
-        self.thawed.clear()
+        self._state.thawed.clear()
 
     def resume(self) -> None:
         """End what :meth:`stall` or :meth:`freeze` began. The pictures in between are not made up for."""
-        self._stalled = False
-        self.thawed.set()
+        self._state.stalled = False
+        self._state.thawed.set()
 
     def jump(self, seconds: float) -> None:
         """Shift the time stamps of all frames from now on."""
-        self.jumped_s += seconds
+        self._state.jumped_s += seconds
 
     def switch_clip(self, clip: Clip, path: str | None = None) -> None:
         """Send another clip from the next frame on, in sessions that are open, too."""
-        self.clips.update(dict.fromkeys([path] if path else list(self.clips), clip))
+        self._state.clips.update(dict.fromkeys([path] if path else list(self._state.clips), clip))
 
     def corrupt(self, packets: int = 1) -> None:
         """Spoil bytes in the next so many RTP packets of every open session."""
@@ -186,7 +158,7 @@ class RtspCamera:
         """Listen again, on the same port."""
         self.kill()
         self.resume()
-        self._listener = socket.create_server(("127.0.0.1", self._port), backlog=128)
+        self._listener = listen(self._port)
         self._port = self._listener.getsockname()[1]
         self._acceptor = threading.Thread(
             target=self._accept, args=[self._listener], name="rtsp-camera-accept", daemon=True
@@ -203,72 +175,23 @@ class RtspCamera:
 
     def wait_until(self, condition: Callable[[RtspCamera], bool], timeout_s: float = 5.0) -> bool:
         """Wait until ``condition`` holds, which is asked at every request, session and end; whether it does."""
-        with self._changed:
-            return self._changed.wait_for(lambda: condition(self), timeout_s)
-
-    # What its connections ask of it.
-
-    @property
-    def silent(self) -> bool:
-        """No pictures are sent at the moment."""
-        return self._stalled or not self.thawed.is_set()
-
-    def note(self, **more: int) -> None:
-        """Count."""
-        with self._changed:
-            changed: dict[str, Any] = {name: getattr(self.counts, name) + each for name, each in more.items()}
-            changed["most_sessions"] = max(self.counts.most_sessions, changed.get("sessions", 0))
-            self.counts = replace(self.counts, **changed)
-            self._changed.notify_all()
-
-    def record(self, request: Message, *, keeps_alive: bool) -> None:
-        method, address, _ = request.words
-        headers = {name.lower(): value for name, value in request.headers}
-        with self._changed:
-            self.requests.append(Request(time.monotonic(), method, address, headers))
-        self.note(keep_alives=int(keeps_alive))
-
-    def lets_in(self, request: Message) -> bool:
-        """Whether the password is right; where it is asked for and sent, that counts."""
-        sent = request.header("Authorization")
-        right = self.door.opens(request.words[0], sent)
-        lock_after = self.faults.lock_after
-        if lock_after is not None and self.counts.refused_log_ins >= lock_after:
-            right = False
-        if sent:
-            self.note(log_ins=int(right and request.words[0] == "DESCRIBE"), refused_log_ins=int(not right))
-        return right
-
-    def next_status(self) -> int:
-        """The status of the DESCRIBE that is being answered, for all that has nothing to do with its address."""
-        with self._changed:
-            faults, now = self.faults, time.monotonic()
-            if faults.statuses:
-                self.faults = replace(faults, statuses=faults.statuses[1:])
-                return faults.statuses[0]
-            self._lingering = [until for until in self._lingering if until > now]
-            taken = self.counts.sessions + len(self._lingering)
-            full = faults.max_sessions is not None and taken >= faults.max_sessions
-            return faults.full_status if full else faults.status
-
-    def forget(self, connection: Connection, *, had_session: bool, cleanly: bool) -> None:
-        """A connection is over."""
-        with self._changed:
-            self._connections.discard(connection)
-            if had_session and not cleanly:
-                self._lingering.append(time.monotonic() + self.faults.linger_s)
-        self.note(sessions=-int(had_session), teardowns=int(had_session and cleanly))
+        with self._state.changed:
+            return self._state.changed.wait_for(lambda: condition(self), timeout_s)
 
     def _open(self) -> list[Connection]:
-        with self._changed:
+        with self._lock:
             return list(self._connections)
+
+    def _forget(self, connection: Connection) -> None:
+        with self._lock:
+            self._connections.discard(connection)
 
     def _accept(self, listener: socket.socket) -> None:
         with suppress(OSError):  # the listener is shut down
             while True:
                 accepted, client = listener.accept()
-                connection = Connection(self, accepted, client)
-                with self._changed:
+                connection = Connection(self._state, accepted, client, self._forget)
+                with self._lock:
                     self._connections.add(connection)
-                self.note(connections=1)
+                self._state.note(connections=1)
                 connection.start()

@@ -7,18 +7,17 @@ import secrets
 import socket
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 from urllib.parse import urlsplit
 
 from .feed import Feed
 from .messages import Message, Splitter, answer
 from .sdp import AUDIO, VIDEO, describe
+from .state import CameraState
 from .ways import InterleavedWay, UdpWay
 from .wire import Wire
-
-if TYPE_CHECKING:
-    from .camera import RtspCamera
 
 _HANDSHAKE_S = 5.0
 _KEEP_ALIVES = ("OPTIONS", "GET_PARAMETER", "SET_PARAMETER")
@@ -27,9 +26,15 @@ _KEEP_ALIVES = ("OPTIONS", "GET_PARAMETER", "SET_PARAMETER")
 class Connection(threading.Thread):
     """Reads requests until the client, the camera or a fault ends it; at most one session, as cameras have it."""
 
-    def __init__(self, camera: RtspCamera, accepted: socket.socket, client: tuple[str, int]) -> None:
+    def __init__(
+        self,
+        camera: CameraState,
+        accepted: socket.socket,
+        client: tuple[str, int],
+        at_end: Callable[[Connection], None],
+    ) -> None:
         super().__init__(name=f"rtsp-camera-{client[1]}", daemon=True)
-        self._camera, self._accepted, self._client = camera, accepted, client
+        self._camera, self._accepted, self._client, self._at_end = camera, accepted, client, at_end
         self._path = ""
         self._session = secrets.token_hex(4)
         self._ways: list[InterleavedWay | UdpWay] = []  # the last one is used; a client may set up again
@@ -97,7 +102,9 @@ class Connection(threading.Thread):
         if self.wire:
             self.wire.close()
         self._accepted.close()
-        self._camera.forget(self, had_session=bool(self._ways), cleanly=self._torn_down)
+        self._at_end(self)
+        if self._ways:
+            self._camera.end_session(cleanly=self._torn_down)
 
     def _take(self, request: Message, wire: Wire) -> None:
         method, address, _ = request.words
@@ -169,8 +176,8 @@ class Connection(threading.Thread):
             return ""
         numbers = int(pair[1]), int(pair[2])
         if audio:
-            way = "RTP/AVP/TCP;unicast;interleaved" if kind == "tcp" else "RTP/AVP;unicast;client_port"
-            return f"{way}={numbers[0]}-{numbers[1]}" + (";server_port=9-10" if kind == "udp" else "")
+            profile = "RTP/AVP/TCP;unicast;interleaved" if kind == "tcp" else "RTP/AVP;unicast;client_port"
+            return f"{profile}={numbers[0]}-{numbers[1]}" + (";server_port=9-10" if kind == "udp" else "")
         if not self._ways:
             self._camera.note(sessions=1)
         if kind == "tcp":

@@ -7,16 +7,14 @@ import threading
 import time
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from ..clips import TICKS, Clip
 from .faults import Faults
 from .rtp import OTHER_SSRC, bye, header, payloads, sender_report
 from .sdp import payload_type
+from .state import CameraState
 from .wire import Wire
-
-if TYPE_CHECKING:
-    from .camera import RtspCamera
 
 RTP, RTCP = 0, 1
 _REPORT_FRAMES = 15
@@ -41,7 +39,7 @@ def _packetised(
 class Feed(threading.Thread):
     """Sends until the faults end it or the connection is over."""
 
-    def __init__(self, camera: RtspCamera, path: str, way: Way, wire: Wire) -> None:
+    def __init__(self, camera: CameraState, path: str, way: Way, wire: Wire) -> None:
         super().__init__(name=f"rtsp-camera-feed-{path}", daemon=True)
         self._camera, self._path, self._wire = camera, path, wire
         self.way = way

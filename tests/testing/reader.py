@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -111,6 +112,12 @@ def read(
     if container is not None:
         container.close()
     return seen
+
+
+def together(*readers: Callable[[], Reading]) -> list[Reading]:
+    """Readers at the same time, as they mostly wait."""
+    with ThreadPoolExecutor(len(readers)) as pool:
+        return [each.result() for each in [pool.submit(reader) for reader in readers]]
 
 
 def _decoded(packet: av.Packet, seen: Reading) -> list[av.VideoFrame]:

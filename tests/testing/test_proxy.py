@@ -88,9 +88,9 @@ def test_wrong_bytes(rtsp_camera: Callable[..., RtspCamera], tcp_proxy: Callable
             seconds=2,
             on_frame=lambda count, spoil=spoil: count == 10 and spoil(),  # type: ignore[misc]
         )
-        assert not seen.in_order() or any(frame.corrupt for frame in seen.frames) or seen.bad_packets
+        assert seen.end != "enough" or not seen.in_order() or any(frame.corrupt for frame in seen.frames)
     all_the_time = read(tcp_proxy(camera.url, errors=0.0005).url, 40, seconds=2)
-    assert not all_the_time.in_order() or any(frame.corrupt for frame in all_the_time.frames)
+    assert len(all_the_time.frames) < 40 or not all_the_time.in_order() or all_the_time.bad_packets
 
 
 def test_other_protocols(hls_camera: Callable[..., HlsCamera], tcp_proxy: Callable[..., TcpProxy]) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 
+import av
 import pytest
 from vidgraph.testing import Faults, RtspCamera, make_clip
 
-from .reader import CLIP, UDP, read
+from .reader import CLIP, UDP, read, together
 
 Make = Callable[..., RtspCamera]
 
@@ -67,11 +69,13 @@ def test_an_open_that_succeeds_is_no_camera(rtsp_camera: Make) -> None:
     assert (seen.streams, seen.end) == (0, "IndexError")
 
 
-def test_redirects_are_followed_with_the_password(rtsp_camera: Make) -> None:
+def test_redirects_are_followed(rtsp_camera: Make) -> None:
+    """Up to FFmpeg 8 with the password, although the address of the other host has none."""
     target = rtsp_camera(CLIP, auth="basic")
     first = rtsp_camera(CLIP, auth="basic", faults=Faults(redirect=target.url))
-    assert read(first.login_url, 1).numbers == [0]
-    assert target.counts.log_ins == 1
+    end = read(first.login_url, 1).end
+    assert end == ("enough" if av.library_versions["libavformat"] < (63,) else "HTTPUnauthorizedError")
+    assert target.count("DESCRIBE") >= 1
 
 
 @pytest.mark.parametrize("base", ["rtsp://10.1.2.3/x/", "rtsp://rtsp://cam/", "cam/live/"])
@@ -102,13 +106,14 @@ def test_an_unclean_end_leaves_the_session_open(rtsp_camera: Make) -> None:
     assert time.monotonic() - since > 0.5
 
 
-@pytest.mark.parametrize("status", [200, 501, None])
-def test_sessions_are_kept_alive(rtsp_camera: Make, status: int | None) -> None:
-    camera = rtsp_camera(CLIP, session_timeout_s=2, faults=Faults(keep_alive_status=status))
-    seen = read(camera.url, 150)
-    assert (seen.end, len(seen.frames)) == ("enough", 150)
-    assert camera.counts.keep_alives >= 2
-    assert camera.count("GET_PARAMETER") >= 2
+def test_sessions_are_kept_alive(rtsp_camera: Make) -> None:
+    """Whatever the answer is, or if there is none."""
+    faults = [Faults(keep_alive_status=status) for status in (200, 501, None)]
+    cameras = [rtsp_camera(CLIP, session_timeout_s=2, faults=each) for each in faults]
+    seen = together(*(partial(read, camera.url, 150) for camera in cameras))
+    assert [(each.end, len(each.frames)) for each in seen] == [("enough", 150)] * 3
+    assert all(camera.counts.keep_alives >= 2 for camera in cameras)
+    assert all(camera.count("GET_PARAMETER") >= 2 for camera in cameras)
 
 
 def test_only_get_parameter_keeps_alive_and_is_not_named(rtsp_camera: Make) -> None:
@@ -179,7 +184,7 @@ def test_no_video_without_audio(rtsp_camera: Make) -> None:
     ids=["its own", "unknown", "others than announced"],
 )
 def test_channels(rtsp_camera: Make, faults: Faults, end: str) -> None:
-    seen = read(rtsp_camera(CLIP, faults=faults).url, 20, timeout_s=(2, 2))
+    seen = read(rtsp_camera(CLIP, faults=faults).url, 20, timeout_s=(1, 1))
     assert seen.end == end
     if end == "enough":
         assert seen.numbers == list(range(20))

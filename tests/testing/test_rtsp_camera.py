@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 import threading
 import time
@@ -80,10 +81,11 @@ def test_a_password_locks_after_wrong_ones(rtsp_camera: Make) -> None:
     assert read(camera.login_url).end == "HTTPUnauthorizedError"
 
 
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="certificates are made with openssl (the package openssl)")
 def test_tls_with_a_certificate_of_ones_own(rtsp_camera: Make, tmp_path: Path) -> None:
     camera = rtsp_camera(CLIP, tls=self_signed(tmp_path))
     assert camera.url.startswith("rtsps://")
-    assert read(camera.url).numbers == list(range(15))
+    assert read(camera.url, options={"tls_verify": "0"}).numbers == list(range(15))  # FFmpeg 8 has this by default
     assert read(camera.url, options={"tls_verify": "1"}).errno == 5
     pinned = {"tls_verify": "1", "ca_file": str(tmp_path / "camera.pem"), "verifyhost": "127.0.0.1"}
     assert read(camera.url, options=pinned).numbers == list(range(15))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from vidgraph.testing import Faults, RtspCamera, make_clip
 
-from .reader import CLIP, UDP, read
+from .reader import CLIP, UDP, read, together
 
 Make = Callable[..., RtspCamera]
 
@@ -24,13 +25,16 @@ def test_stall(rtsp_camera: Make) -> None:
 
 
 def test_stall_and_freeze_while_it_runs(rtsp_camera: Make) -> None:
-    camera = rtsp_camera(CLIP)
-    for begin in (camera.stall, camera.freeze):
-        seen = read(camera.url, 60, on_frame=lambda count, begin=begin: count == 10 and begin())  # type: ignore[misc]
+    stalled, frozen = rtsp_camera(CLIP), rtsp_camera(CLIP)
+    both = together(
+        lambda: read(stalled.url, 60, on_frame=lambda count: count == 10 and stalled.stall()),
+        lambda: read(frozen.url, 60, on_frame=lambda count: count == 10 and frozen.freeze()),
+    )
+    for seen, camera in zip(both, (stalled, frozen), strict=True):
         assert seen.end in ("TimeoutError", "ExitError")
-        assert 10 <= len(seen.frames) <= 13
+        assert 10 <= len(seen.frames) <= 20
         camera.resume()
-    assert read(camera.url).numbers == list(range(15))
+        assert read(camera.url).numbers == list(range(15))
 
 
 def test_a_short_stall_is_a_gap(rtsp_camera: Make) -> None:
@@ -84,13 +88,11 @@ def test_corrupt_packets(rtsp_camera: Make) -> None:
 
 
 def test_loss(rtsp_camera: Make) -> None:
-    seen = [
-        read(rtsp_camera(HEAVY, faults=Faults(loss=0.05, seed=seed)).url, 50, seconds=2, options=UDP)
-        for seed in (1, 1, 2)
-    ]
+    cameras = [rtsp_camera(HEAVY, faults=Faults(loss=0.05, seed=seed)) for seed in (1, 1, 2)]
+    seen = together(*(partial(read, camera.url, 40, seconds=2, options=UDP) for camera in cameras))
     assert all(any(frame.corrupt for frame in each.frames) for each in seen)
-    first = [[frame.number for frame in each.frames if not frame.corrupt][:5] for each in seen]
-    assert first[0] == first[1]
+    whole = [[frame.number for frame in each.frames if not frame.corrupt][:8] for each in seen]
+    assert whole[0] == whole[1] != whole[2]
 
 
 def test_reordering_is_repaired(rtsp_camera: Make) -> None:

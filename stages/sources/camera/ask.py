@@ -1,8 +1,8 @@
 """Asks an RTSP camera once, over a socket of our own, what FFmpeg would not tell of its answer.
 
 FFmpeg follows a redirection to any host and takes the password along; of a refusal it names neither the status nor the
-way to log in that the camera offers; and nothing ends its wait for a connection. So each connection begins with one
-DESCRIBE of ours, to which the camera answers without beginning a session.
+way to log in that the camera offers. So a camera that was not up just now is asked by a DESCRIBE of ours first, which
+begins no session.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 
 from ....pipeline.errors import UsageError
@@ -40,10 +40,14 @@ class Answer:
     body: bytes = b""
 
 
-def check_answer(
+@contextmanager
+def answered(
     address: CameraAddress, wait: Wait, limit_s: float, *, allow_redirect: bool, tls_pin: str | None
-) -> bool:
+) -> Iterator[bool]:
     """Have the camera of an RTSP address answer; what is no RTSP is left to FFmpeg to judge.
+
+    The connection stays open meanwhile: a server that prepares a stream for the first who asks, and clears it away when
+    he leaves, has it ready for FFmpeg.
 
     Args:
         limit_s: it may take so long.
@@ -58,30 +62,33 @@ def check_answer(
             was not given, is wrong, or that FFmpeg cannot give it.
     """
     deadline_s, logged_in = time.monotonic() + limit_s, False
-    with _errors_named(), _connected(address, deadline_s, wait, tls_pin) as connection:
-        answer = _describe(connection, address, wait, deadline_s, None)
-        if answer.status == 401:
-            if not address.user:
-                raise CameraError("no_password")
-            header = login_header(
-                answer.challenges,
-                user=address.user,
-                password=address.password,
-                method="DESCRIBE",
-                place=_place(address),
-            )
-            if header is None:
-                raise CameraError("digest", f"offered: {', '.join(map(_algorithm, answer.challenges)) or 'nothing'}")
-            answer = _describe(connection, address, wait, deadline_s, header)
-            logged_in = 0 < answer.status != 401
-    if 300 <= answer.status < 400 and not allow_redirect:
-        _check_redirect(address, answer.location)
-    reason = reason_of_status(answer.status)
-    if reason is not None:
-        raise CameraError(reason.name, "" if str(answer.status) in reason.text else f"status {answer.status}")
-    if answer.status == 200 and answer.length and len(answer.body) == answer.length and b"m=video" not in answer.body:
-        raise CameraError("no_video")
-    return logged_in
+    with ExitStack() as opened:
+        with _errors_named():
+            connection = opened.enter_context(_connected(address, deadline_s, wait, tls_pin))
+            answer = _describe(connection, address, wait, deadline_s, None)
+            if answer.status == 401:
+                answer = _describe(connection, address, wait, deadline_s, _login(address, answer))
+                logged_in = 0 < answer.status != 401
+        if 300 <= answer.status < 400 and not allow_redirect:
+            _check_redirect(address, answer.location)
+        reason = reason_of_status(answer.status)
+        if reason is not None:
+            raise CameraError(reason.name, "" if str(answer.status) in reason.text else f"status {answer.status}")
+        whole = 0 < answer.length == len(answer.body)
+        if answer.status == 200 and whole and b"m=video" not in answer.body:
+            raise CameraError("no_video")
+        yield logged_in
+
+
+def _login(address: CameraAddress, answer: Answer) -> str:
+    """What answers a request for a password."""
+    if not address.user:
+        raise CameraError("no_password")
+    who = {"user": address.user, "password": address.password}
+    header = login_header(answer.challenges, **who, method="DESCRIBE", place=_place(address))
+    if header is None:
+        raise CameraError("digest", f"offered: {', '.join(map(_algorithm, answer.challenges)) or 'nothing'}")
+    return header
 
 
 def _check_redirect(address: CameraAddress, location: str) -> None:

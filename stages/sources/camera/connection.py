@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 import time
 from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from ....pipeline.errors import SourceError
 from ..av_open import limit_pixels
 from ..clock import NANOSECONDS
 from .address import CameraAddress
-from .ask import check_answer
+from .ask import answered
 from .interrupt import Wait
 from .options import CameraOptions
 from .packet_loss import missed_packets
@@ -54,12 +55,16 @@ class Hints:
     """What earlier connections have taught about a camera.
 
     Attributes:
+        was_up: it was up until just now.
+        one_at_a_time: it does not answer a second connection while a first one is open.
         known: its stream was read before, so that FFmpeg need look only at little of it.
         way: which of :data:`WAYS` to ask an RTSP camera; the next one where nothing came.
         interval_s: the usual time between two frames; None: not known.
         bad_start: how often what it announces did not fit what it sent.
     """
 
+    was_up: bool = False
+    one_at_a_time: bool = False
     known: bool = False
     way: int = 0
     interval_s: float | None = None
@@ -114,31 +119,37 @@ class Connection:
         Raises:
             CameraError: there is none, or no connection.
         """
-        logged_in = False
-        if self._address.is_rtsp:
-            logged_in = check_answer(
-                self._address,
-                self._wait,
-                OPEN_S,
-                allow_redirect=self._options.allow_redirect,
-                tls_pin=self._options.tls_pin,
-            )
+        ask, self._hints.was_up = self._address.is_rtsp and not self._hints.was_up, False
         if self._address.scheme in _OVER_RTP:
             self._missed_before = missed_packets()
-        try:
-            self.container = self._opened(opener)
-        except (FFmpegError, OSError, ValueError) as error:
-            reason = reason_of(error, opening=True, device=self._address.is_device)
-            if reason.name == "password" and logged_in:  # FFmpeg tries the last way that is offered only
-                raise CameraError("digest", "SHA-256 is offered after MD5") from error
-            if reason.name == "io":
-                self._hints.try_another_way()
-            raise CameraError("no_answer" if self._wait.expired else reason.name) from error
+        with ExitStack() as asked:
+            logged_in = ask and asked.enter_context(self._answered())
+            if self._hints.one_at_a_time:
+                asked.close()
+            try:
+                self.container = self._opened(opener)
+            except (FFmpegError, OSError, ValueError) as error:
+                raise self._not_opened(error, asked=ask, logged_in=logged_in) from error
         try:
             self._check()
         except BaseException:
             self.close()
             raise
+
+    def _answered(self) -> AbstractContextManager[bool]:
+        chosen = self._options
+        return answered(self._address, self._wait, OPEN_S, allow_redirect=chosen.allow_redirect, tls_pin=chosen.tls_pin)
+
+    def _not_opened(self, error: BaseException, *, asked: bool, logged_in: bool) -> CameraError:
+        reason = reason_of(error, opening=True, device=self._address.is_device)
+        if reason.name == "password" and logged_in:  # FFmpeg tries the last way that is offered only
+            return CameraError("digest", "SHA-256 is offered after MD5")
+        if reason.name == "io":
+            self._hints.try_another_way()
+        if self._wait.expired or reason.name == "no_answer":
+            self._hints.one_at_a_time ^= asked
+            return CameraError("no_answer")
+        return CameraError(reason.name)
 
     def _opened(self, opener: Opener) -> InputContainer:
         address, silence_s = self._address, self.limit_s / 2

@@ -81,9 +81,14 @@ class CameraSource(Source):
         self.stream_id = stream_id or self._place.host or self._place.url.rpartition("/")[2] or self._place.scheme
         self.address: str = self._place.shown
         self._limit, self._options, self._opener = frames, options or CameraOptions(), opener
-        self._wait, self._backoff, self._hints = Wait(), Backoff(), Hints()
-        self._is_over = is_over
-        self._timeline = Timeline(by_arrival=by_arrival)
+        self._is_over, self._by_arrival = is_over, by_arrival
+        self._wait, self._hints = Wait(), Hints()
+        self._begin()
+
+    def _begin(self) -> None:
+        """Forget what was, but for what it has taught about the camera."""
+        self._wait.clear()
+        self._backoff, self._timeline = Backoff(), Timeline(by_arrival=self._by_arrival)
         self._monitor = Monitor(self.stream_id, self.address)
         self._problems: Counter[str] = Counter()
         self._connection: Connection | None = None
@@ -116,8 +121,7 @@ class CameraSource(Source):
 
     def open(self) -> None:
         """Get ready; the camera is not asked yet."""
-        self._wait.clear()
-        self._monitor.name = self.stream_id
+        self._begin()
         if self._place.scheme == "rtsps" and self._options.tls_pin is None:
             self._monitor.say("tls", "its certificate is not checked: anyone on the way could be the camera")
         if self._place.user and self._place.password in ("", "admin", self._place.user):
@@ -195,7 +199,7 @@ class CameraSource(Source):
             CameraError: it was lost.
         """
         reader = PictureReader(connection.stream.codec_context.name)
-        first, lagging_since, least_lag_s = True, 0.0, 0.0
+        first, lagging_since, least_lag_s = True, time.monotonic(), float("inf")
         self._lost_before = self._monitor.status.lost_packets or 0
         for arrival in connection.pictures():
             moment = self._timeline.place(
@@ -212,8 +216,8 @@ class CameraSource(Source):
             given_s = time.monotonic()
             yield frame
             now_s, lag_s = time.monotonic(), self._timeline.lag_ns / 1e9
-            if lag_s <= LAG_S or lag_s < least_lag_s or now_s - given_s > LAG_S:
-                lagging_since, least_lag_s = now_s, lag_s  # where we were kept waiting, it is not the camera's
+            if lag_s <= LAG_S or lag_s < least_lag_s or now_s - given_s > LAG_S:  # the last: we were kept waiting
+                lagging_since, least_lag_s = now_s, lag_s if lag_s > LAG_S else float("inf")
             elif now_s - lagging_since > LAG_FOR_S:
                 raise CameraError("lag", f"{lag_s:.1f} s behind")
             self._check_awake()
@@ -273,7 +277,8 @@ class CameraSource(Source):
 
     def _came_up(self, connection: Connection) -> None:
         context = connection.stream.codec_context
-        self._hints.known, self._hints.bad_start = True, 0
+        self._hints.known = self._hints.was_up = True
+        self._hints.bad_start = 0
         self._backoff.worked()
         self._monitor.note(codec=context.name, has_b_frames=int(context.has_b_frames))
         self._monitor.up()

@@ -154,18 +154,6 @@ def test_a_live_one_is_read_at_its_end(server: Server, tmp_path: Path, caplog: p
         assert "HLS, live: the newest frames are read" in caplog.text
 
 
-def test_a_live_one_whose_encoder_died_is_tried_again_and_one_that_ended_ends(server: Server, tmp_path: Path) -> None:
-    make_segments(tmp_path, live=True)
-    with reading(server.url + "/list.m3u8") as read:
-        read.wait_for_frames(5)
-        read.wait_until(lambda one: one.source.status.reconnects, 15)
-        assert not read.ended
-        listed = tmp_path / "list.m3u8"
-        listed.write_text(listed.read_text() + "#EXT-X-ENDLIST\n")
-        read.wait_until(lambda one: one.ended, 20)
-        assert read.error is None
-
-
 def test_pictures_of_a_camera_are_stamped_when_they_come(server: Server) -> None:
     server.rate = 5.0
     with reading(server.url + "/live") as read:
@@ -174,13 +162,6 @@ def test_pictures_of_a_camera_are_stamped_when_they_come(server: Server) -> None
         steps = [(b.pts_ns - a.pts_ns) / 1e9 for a, b in zip(frames[-6:], frames[-5:], strict=False)]
         assert np.median(steps) == pytest.approx(0.2, abs=0.1)  # FFmpeg counts them at 25 a second
         assert {frame.capture_clock for frame in frames} == {"arrival"}
-
-
-def test_pictures_that_end_are_asked_for_again(server: Server) -> None:
-    server.pictures, server.rate = 12, 20.0
-    with reading(server.url + "/live") as read:
-        read.wait_for_epoch(1, 20)
-        assert read.source.status.reconnects.keys() <= {"closed", "lost"}
 
 
 def test_a_live_address_that_does_not_answer_is_a_camera_all_the_same() -> None:
