@@ -11,6 +11,7 @@ from . import (
     bench_detections,
     bench_labels,
     bench_masks,
+    bench_motion,
     bench_pixels,
     bench_scores,
     bench_segments,
@@ -32,7 +33,7 @@ def main() -> None:
     if torch:
         torch.set_num_threads(1)
     files = (bench_pixels, bench_boxes, bench_detections, bench_scores, bench_masks, bench_labels, bench_segments)
-    cases = [case for file in (*files, bench_custom, bench_synthetic) for case in file.cases()]
+    cases = [case for file in (*files, bench_custom, bench_synthetic, bench_motion) for case in file.cases()]
     timings = measure(cases, rounds=options.rounds)
     print("one thread each")
     print(report(timings))

@@ -75,7 +75,7 @@ PANOPTIC: Key[PanopticMap] = Key("panoptic", PanopticMap)
 TENSORS: Key[Tensors] = Key("tensors", Tensors)
 
 SKIPPED: Key[bool] = Key("skipped", bool)
-"""True on a frame on which the network does not run (``--every``); it is given the last result instead."""
+"""True on a frame on which the network does not run (``--every``, ``--when motion``)."""
 HELD_FROM: Key[int] = Key("held_from", int)
 """Index of the frame whose result a skipped frame was given."""
 KEY_FRAME: Key[int] = Key("key_frame", int)

@@ -12,26 +12,27 @@ struct Grids {
 };
 
 // The bin up to which half of `used` values lie.
-int median_bin(const int32_t* bins, int64_t used) {
+int median_bin(const int32_t* bins, int count, int64_t used) {
   int64_t sum = 0;
-  for (int bin = 0; bin < kBins; ++bin) {
+  for (int bin = 0; bin < count; ++bin) {
     sum += bins[bin];
     if (2 * sum >= used) return bin;
   }
-  return kBins - 1;
+  return count - 1;
 }
 
-void clear(int32_t* bins) {
-  for (int bin = 0; bin < kBins; ++bin) bins[bin] = 0;
+void clear(int32_t* bins, int count) {
+  for (int bin = 0; bin < count; ++bin) bins[bin] = 0;
 }
 
 Light median_light(const Grids& g, int32_t* bins) {
-  clear(bins);
+  clear(bins, kLightBins);
   for (int64_t k = 0; k < g.blocks; ++k) {
     const int32_t difference = static_cast<int32_t>(g.current[k]) - static_cast<int32_t>(g.reference[k]);
-    bins[(difference >> kBinBits) + kBins / 2] += g.counted[k];
+    bins[(difference >> kLightBits) + kLightBins / 2] += g.counted[k];
   }
-  const int32_t median = (median_bin(bins, g.used) - kBins / 2) * (1 << kBinBits) + (1 << (kBinBits - 1));
+  const int32_t bin = median_bin(bins, kLightBins, g.used) - kLightBins / 2;
+  const int32_t median = bin * (1 << kLightBits) + (1 << (kLightBits - 1));
   return {1 << kGainBits, median * (1 << kGainBits)};
 }
 
@@ -43,15 +44,15 @@ int32_t rounded(double value) {
 
 // The line of least squares through the blocks that lie near `light`.
 Light fitted_light(const Grids& g, const Light& light) {
-  int64_t n = 0, x = 0, y = 0, xx = 0, xy = 0;
+  uint64_t n = 0, x = 0, y = 0, xx = 0, xy = 0;
   for (int64_t k = 0; k < g.blocks; ++k) {
     const bool near = magnitude(without_light(g.current[k], g.reference[k], light)) < (kFitRange << kGainBits);
-    const int64_t used = near & g.counted[k], r = g.reference[k], c = g.current[k];
-    n += used;
-    x += used * r;
-    y += used * c;
-    xx += used * r * r;
-    xy += used * r * c;
+    const uint32_t used = near && g.counted[k] ? ~0u : 0u, r = g.reference[k] & used, c = g.current[k] & used;
+    n += used & 1u;
+    x += r;
+    y += c;
+    xx += r * r;  // fits 32 bits
+    xy += r * c;
   }
   if (n < kFewestToFit) return light;
   const auto count = static_cast<double>(n), sum_x = static_cast<double>(x), sum_y = static_cast<double>(y);
@@ -63,12 +64,12 @@ Light fitted_light(const Grids& g, const Light& light) {
 }
 
 int noise_threshold(const Grids& g, const int32_t* left, int32_t* bins) {
-  clear(bins);
+  clear(bins, kNoiseBins);
   for (int64_t k = 0; k < g.blocks; ++k) {
-    const int32_t bin = left[k] >> kBinBits;
-    bins[bin < kBins ? bin : kBins - 1] += g.counted[k];
+    const int32_t bin = left[k] >> kNoiseBits;
+    bins[bin < kNoiseBins ? bin : kNoiseBins - 1] += g.counted[k];
   }
-  const int threshold = kNoiseFactor * median_bin(bins, g.used) * (1 << kBinBits);
+  const int threshold = kNoiseFactor * median_bin(bins, kNoiseBins, g.used) * (1 << kNoiseBits);
   return threshold < kLeast ? kLeast : threshold > kMost ? kMost : threshold;
 }
 
@@ -102,7 +103,7 @@ void changed_blocks(const uint16_t* current, const uint16_t* reference, const ui
   Grids g{current, reference, counted, rows, columns, static_cast<int64_t>(rows) * columns, 0};
   for (int64_t k = 0; k < g.blocks; ++k) g.used += counted[k];
   auto* bins = static_cast<int32_t*>(workspace);
-  int32_t* left = bins + kBins;
+  int32_t* left = bins + kLightBins;
   auto* hot = reinterpret_cast<uint8_t*>(left + g.blocks);
   const Light light = fitted_light(g, fitted_light(g, median_light(g, bins)));
   for (int64_t k = 0; k < g.blocks; ++k) {

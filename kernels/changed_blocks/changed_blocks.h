@@ -9,8 +9,10 @@ constexpr int kUnit = 256;              // one step of 8 bits
 constexpr int kGainBits = 12;           // gains are in 1/4096
 constexpr int kFitRange = 16 * kUnit;   // blocks that differ by less tell what the light did
 constexpr int kFewestToFit = 16;        // fewer blocks tell only its offset
-constexpr int kBinBits = 4;             // medians are in 1/16 of a step
-constexpr int kBins = 8192;
+constexpr int kLightBits = 7;           // the median difference is in halves of a step
+constexpr int kLightBins = 1024;
+constexpr int kNoiseBits = 4;           // the median of what is left is in 1/16 of a step
+constexpr int kNoiseBins = 32;          // what is more gives the highest threshold
 constexpr int kNoiseFactor = 9;         // six standard deviations: 6 * 1.4826
 constexpr int kLeast = 3 * kUnit, kMost = 12 * kUnit;  // of the threshold
 constexpr int kTextureBits = 2;         // a quarter of the contrast around the block: a shift by a quarter block
@@ -34,7 +36,7 @@ KERNEL_HD inline int32_t magnitude(int32_t value) { return value < 0 ? -value : 
 
 // Bytes of scratch memory for so many blocks.
 inline size_t changed_blocks_workspace(size_t blocks) {
-  return kBins * sizeof(int32_t) + blocks * (sizeof(int32_t) + sizeof(uint8_t));
+  return kLightBins * sizeof(int32_t) + blocks * (sizeof(int32_t) + sizeof(uint8_t));
 }
 
 // `counted` and `out` are 0 or 1; all [rows][columns].

@@ -17,20 +17,21 @@ def changed_blocks_reference(
     if not counted.any():
         return np.zeros_like(counted)
     now, before = current.astype(np.int64), reference.astype(np.int64)
-    gain, offset = 4096, (_median((now - before)[counted]) + 8) * 4096
+    gain, offset = 4096, (_median((now - before)[counted], STEP // 2) + STEP // 4) * 4096
     for _ in range(2):
         gain, offset = _fit(now[counted], before[counted], gain, offset)
     left = np.abs(now * 4096 - offset - gain * before) // 4096
-    threshold = min(max(9 * min(_median(left[counted]), 8191 * 16), 3 * STEP), 12 * STEP)
+    threshold = min(max(9 * _median(left[counted], STEP // 16), 3 * STEP), 12 * STEP)
     around = _around(before, mode="edge")
     hot = counted & (left > threshold + (around.max(0) - around.min(0)) // 4)
     needed = min(3, int(counted.sum()))
-    return hot & (_around(hot.astype(int), mode="constant").sum(0) >= needed)
+    changed: NDArray[np.bool_] = hot & (_around(hot.astype(int), mode="constant").sum(0) >= needed)
+    return changed
 
 
-def _median(values: NDArray[np.int64]) -> int:
-    """The lower median, cut to 1/16 of a step."""
-    return int(np.sort(values)[(len(values) - 1) // 2]) // 16 * 16
+def _median(values: NDArray[np.int64], unit: int) -> int:
+    """The lower median, cut to a multiple of ``unit``."""
+    return int(np.sort(values)[(len(values) - 1) // 2]) // unit * unit
 
 
 def _fit(now: NDArray[np.int64], before: NDArray[np.int64], gain: int, offset: int) -> tuple[int, int]:

@@ -177,7 +177,16 @@ def cut(path: Path, lines: int, tail: str = "") -> None:
     path.write_text("".join(kept) + tail, "ascii")
 
 
-@pytest.mark.parametrize("extra", [(), ("--every", "7"), ("--max-fps", "6"), ("--start", "0.3", "--end", "1.3")])
+@pytest.mark.parametrize(
+    "extra",
+    [
+        (),
+        ("--every", "7"),
+        ("--max-fps", "6"),
+        ("--every", "3", "--when", "motion"),
+        ("--start", "0.3", "--end", "1.3"),
+    ],
+)
 @pytest.mark.parametrize("lines", [0, 10, 39])
 def test_resumed(
     lines: int, extra: tuple[str, ...], vidgraph: Main, words: tuple[str, ...], face_clip: Path, tmp_path: Path

@@ -168,6 +168,18 @@ def surfaces() -> Iterator[tuple[str, Any]]:
         yield f"shade_surfaces/{noise}", result
 
 
+def changes() -> Iterator[tuple[str, Any]]:
+    random = np.random.default_rng(13)
+    for size in ((21, 40), (200, 350)):
+        for format in kernels.PIXEL_FORMATS:
+            for block in (8, 3):
+                means = kernels.luma_means(planes_of(format, *size), format, block=block)
+                yield f"luma_means/{format}/{size[1]}/{block}", means
+                now = np.clip(means * 0.9 + random.normal(0, 500, means.shape), 0, 65535).astype(np.uint16)
+                counted = random.random(means.shape) < 0.9
+                yield f"changed_blocks/{format}/{size[1]}/{block}", kernels.changed_blocks(now, means, counted)
+
+
 def codes(boxes: Any, bits: Any, offsets: Any, size: tuple[int, int]) -> np.ndarray:
     parts = [(bits[offsets[row] : offsets[row + 1]], tuple(box)) for row, box in enumerate(boxes.tolist())]
     text = json.dumps([(kernels.rle_counts(*part, size=size), kernels.mask_outlines(*part)) for part in parts])

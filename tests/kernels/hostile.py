@@ -193,6 +193,9 @@ def _contents(value: np.ndarray, random: np.random.Generator) -> Iterator[Varian
                 mixed = np.where(random.random(value.shape) < part, random.choice(extreme, value.shape), value)
                 yield f"{part} of them extreme", mixed.astype(value.dtype)
         return
+    if value.dtype.kind == "b":  # any byte may stand for a truth
+        yield from ((word, numbers.view(np.bool_)) for word, numbers in _contents(value.view(np.uint8), random))
+        return
     lowest, highest = np.iinfo(value.dtype).min, np.iinfo(value.dtype).max
     for whole in {lowest, lowest + 1, 0, 1, 2, highest // 2, highest - 1, highest, max(lowest, -1)}:
         yield f"all {whole}", np.full(value.shape, whole, value.dtype)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -60,6 +60,9 @@ def make_shot(settings: SyntheticSettings, clip: int, number: int, first: int, f
     seconds = frames / settings.rate
     camera = _camera(random, settings.size, street, seconds, close=close, hard=hard)
     middle = seconds / 2
+    if settings.still:
+        view = camera.at(middle)
+        camera = replace(camera, start=(view.x, view.y, view.z), speed=(0.0, 0.0, 0.0), shake_px=0.0)
     casting = Casting(random, paints, street, camera.at(middle), settings.size, middle, hard, [])
     casting.advance = camera.speed[2] * middle
     if close:

@@ -35,6 +35,7 @@ class SyntheticSettings:
         first: number of the first clip.
         shot_s: mean seconds between scene cuts.
         flow: the truth has the flow too, for which every frame is drawn twice.
+        still: the camera stands where it would be in the middle of the shot, and does not shake.
     """
 
     name: str = "street"
@@ -47,6 +48,7 @@ class SyntheticSettings:
     first: int = 0
     shot_s: float = 4.0
     flow: bool = False
+    still: bool = False
 
     @property
     def address(self) -> str:
@@ -55,7 +57,7 @@ class SyntheticSettings:
         return (
             f"synth:{self.name}?seed={self.seed}&size={width}x{height}&frames={self.frames}&rate={self.rate:g}"
             f"&difficulty={self.difficulty}&clips={self.clips}&first={self.first}&shot={self.shot_s:g}"
-            f"{'&flow=1' if self.flow else ''}"
+            f"{'&flow=1' if self.flow else ''}{'&still=1' if self.still else ''}"
         )
 
 
@@ -114,17 +116,18 @@ def _value(address: str, key: str, text: str) -> object:
             return height, width
     if key == "difficulty" and text in DIFFICULTIES:
         return text
-    if key == "flow" and text in ("0", "1"):
+    if key in ("flow", "still") and text in ("0", "1"):
         return text == "1"
-    if key not in (*_WHOLE, "rate", "shot", "size", "difficulty", "flow"):
+    if key not in (*_WHOLE, "rate", "shot", "size", "difficulty", "flow", "still"):
         raise UsageError(
             f"{address}: unknown option {key!r}; known: seed, size, frames, rate, difficulty, clips, first, shot, "
-            "flow, split"
+            "flow, still, split"
         )
     wanted = {
         "size": f"WIDTHxHEIGHT, each side from {_MIN_SIDE} to {_MAX_SIDE}",
         "difficulty": ", ".join(DIFFICULTIES),
         "flow": "0 or 1",
+        "still": "0 or 1",
         "rate": "frames per second from 0.1 to 1000",
         "shot": "seconds from 0.1 to 1000",
     }.get(key, f"a whole number from {_WHOLE.get(key, 0)}")

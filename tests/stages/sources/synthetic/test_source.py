@@ -26,7 +26,7 @@ def frames_of(address: str, **options: Any) -> list[Any]:
 
 def test_an_address_says_everything_and_is_given_back() -> None:
     settings = parse_synthetic(
-        "synth:faces?seed=7&size=1920x1080&frames=9&rate=29.97&difficulty=hard&clips=3&first=2&flow=1"
+        "synth:faces?seed=7&size=1920x1080&frames=9&rate=29.97&difficulty=hard&clips=3&first=2&flow=1&still=1"
     )
     assert (settings.name, settings.seed, settings.size, settings.frames) == ("faces", 7, (1080, 1920), 9)
     assert (settings.rate, settings.difficulty, settings.clips, settings.first) == (29.97, "hard", 3, 2)
