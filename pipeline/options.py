@@ -137,6 +137,15 @@ def _is_size(value: object) -> bool:
     return len(sides) == 2 and all(map(COUNT.allows, sides))
 
 
+def _one_of(*words: str, expected: str) -> Value:
+    def read(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"expected {' or '.join(words)}, got {text!r}")
+        return text
+
+    return Value(read, lambda value: value in words, expected)
+
+
 TEXT = Value(str, lambda value: isinstance(value, str), "a string")
 FILE = Value(str, lambda value: isinstance(value, str | os.PathLike) and value != "", "a file")
 KEYS = Value(str, lambda value: TEXT.allows(value) or COUNT.allows(value), "a number from 1, 'adaptive' or 'all'")
@@ -151,11 +160,11 @@ TIME = Value(
 DURATION = Value(read_duration, Number(float, 1e-9, 1e9, "").allows, "seconds above 0")
 MASKS = Value(
     read_masks,
-    lambda value: FILE.allows(value) or hasattr(value, "dtype") or isinstance(value, Mapping),
+    lambda value: FILE.allows(value) or hasattr(value, "dtype") or (isinstance(value, Mapping) and bool(value)),
     "an image, or a mapping of streams to images",
 )
-WHEN = Value(str, lambda value: value == "motion", "'motion' or None")
-SKIPPED = Value(str, lambda value: value in ("hold", "none"), "'hold' or 'none'")
+WHEN = _one_of("motion", expected="'motion' or None")
+SKIPPED = _one_of("hold", "none", expected="'hold' or 'none'")
 TRANSPORT = Value(str, lambda value: value in ("auto", "tcp", "udp", "multicast"), "auto, tcp, udp or multicast")
 OVERLOAD = Value(str, lambda value: value in ("drop", "skip", "stretch"), "drop, skip or stretch")
 SWITCH = Value(bool, lambda value: isinstance(value, bool), "True or False")

@@ -113,8 +113,10 @@ class Cameras:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The cameras that are there; of a file that was read to its end, no more."""
-        return tuple(name for hub in self._all() for name in hub.cameras)
+        """The cameras that are at work, in the order in which they came; one whose stream has ended is none."""
+        with self._lock:
+            there = {name for hub in self._hubs.values() for name in hub.cameras}
+            return tuple(name for name in self._there if name in there)
 
     @property
     def stats(self) -> tuple[RunStats, ...]:
