@@ -83,7 +83,7 @@ def _add_command(commands: argparse._SubParsersAction[_Parser], command: Command
         description=command.help.capitalize() + ".",
         epilog=f"Example: {command.example}",
         allow_abbrev=False,
-        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=34, width=110),
+        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=34, width=116),
     )
     for option in command.options:
         sub.add_argument(*option.flags, help=option.help, **option.settings)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 from PIL import Image
-from vidgraph import ConfigError, SourceError
+from vidgraph import ConfigError, MissingExtraError, SourceError
 from vidgraph.models.config.camera_set import CameraSet
 from vidgraph.models.config.read import read_cameras
 from vidgraph.pipeline.options import rows_of
@@ -246,3 +247,24 @@ def test_every_option_of_models_is_a_key() -> None:
     from vidgraph.models.config.tables import Defaults
 
     assert {row.name for row in rows_of("model")} <= Defaults.model_fields.keys()
+
+
+@pytest.mark.parametrize("missing", ["pydantic", "tomlkit", "watchfiles"])
+def test_what_is_not_installed_is_named_with_its_extra(
+    missing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vidgraph.models import config
+    from vidgraph.models.config.follow import Follower
+    from vidgraph.models.config.write import set_value
+
+    found = read(tmp_path, DOOR)
+    monkeypatch.setitem(sys.modules, missing, None)
+    monkeypatch.delitem(sys.modules, "vidgraph.models.config.tables")
+    monkeypatch.delattr(config, "tables")
+    with pytest.raises(MissingExtraError, match=r"pip install 'vidgraph\[config\]'"):
+        if missing == "pydantic":
+            read_cameras(found.file)
+        elif missing == "tomlkit":
+            set_value(found.file, "door", "max_fps", 3)
+        else:
+            Follower(found, lambda cameras: None)
