@@ -6,18 +6,18 @@ import logging
 import os
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
-from typing import Any
 
 from ...pipeline.errors import UsageError, VidgraphError
 from ...pipeline.execution.stats import RunStats
 from ...pipeline.execution.threads import available_cores
 from ...pipeline.results.format import ModelInfo
 from ...pipeline.results.frame_result import FrameResult
+from ...pipeline.stage import Sink
 from ...stages.sinks.kinds import kind_of
 from ...stages.sinks.registry import Output
 from ..live import Hub, live
@@ -83,19 +83,22 @@ class Cameras:
             self._shared["overwrite"] = overwrite
         listed = [*self._shared.pop("outputs", ()), *several(outputs)]
         self._of_each = [one for one in listed if isinstance(one, str | os.PathLike) and "{stream}" in os.fspath(one)]
-        self._of_all = [one for one in listed if one not in self._of_each]
+        self._of_all = [_in_turn(one, threading.Lock()) for one in listed if one not in self._of_each]
         self._at_first = cameras
         self._hubs: dict[str, Hub] = {}
         self._there: dict[str, CameraConfig] = {}
         self._added: Counter[str] = Counter()
+        self._left_out: set[str] = set()
         self._lock = threading.RLock()
         self._loop = MergedLoop()
         self._follower: Follower | None = None
         self._closed = False
         try:
-            self._open_hubs(cameras)
+            models = _models(cameras)
             for camera in cameras.cameras.values():
-                self._add(camera)
+                self._hub(camera, len(models))
+            for camera in cameras.cameras.values():
+                self._add(camera, len(models))
         except BaseException:
             self.close()
             raise
@@ -155,40 +158,44 @@ class Cameras:
             for name, camera in list(self._there.items()):
                 if cameras.cameras.get(name) != camera:
                     self._remove(name)
-            self._close_hubs({repr(camera.model) for camera in cameras.cameras.values()})
+            models = _models(cameras)
+            for key in [key for key in self._hubs if key not in models]:
+                self._hubs.pop(key).close()
+            self._left_out.clear()
             for name, camera in cameras.cameras.items():
                 if name not in self._there:
-                    self._try_to_add(camera, cameras)
+                    self._try_to_add(camera, len(models))
 
-    def _open_hubs(self, cameras: CameraSet) -> None:
-        """A hub for each model that has none yet; all share the threads."""
-        models = {repr(camera.model): camera.model for camera in cameras.cameras.values()}
-        for key, model in models.items():
-            if key not in self._hubs:
-                self._hubs[key] = live(**model, **self._options(len(models)), outputs=self._of_all)
-                self._loop.add(self._hubs[key])
+    def _hub(self, camera: CameraConfig, models: int) -> Hub:
+        """The hub of a camera's model, which is one of so many that share the threads."""
+        key = repr(camera.model)
+        if key not in self._hubs:
+            alone = [one for one in self._of_all if isinstance(one, str | os.PathLike | Sink)]
+            if models > 1 and alone:
+                shown = os.fspath(alone[0]) if isinstance(alone[0], str | os.PathLike) else alone[0].name
+                raise UsageError(
+                    f"output {shown!r} holds the results of one model, and the cameras have {models}; "
+                    "put {stream} into it, or name it with the cameras"
+                )
+            threads = max(1, (self._shared.get("threads") or available_cores()) // models)
+            hub = live(**camera.model, **{**self._shared, "threads": threads}, outputs=self._of_all)
+            self._hubs[key] = hub
+            self._loop.add(hub)
+        return self._hubs[key]
 
-    def _options(self, hubs: int) -> dict[str, Any]:
-        threads = self._shared.get("threads") or available_cores()
-        return {**self._shared, "threads": max(1, threads // hubs)}
-
-    def _close_hubs(self, needed: set[str]) -> None:
-        for key in [key for key in self._hubs if key not in needed]:
-            self._hubs.pop(key).close()
-
-    def _try_to_add(self, camera: CameraConfig, cameras: CameraSet) -> None:
+    def _try_to_add(self, camera: CameraConfig, models: int) -> None:
         try:
-            self._open_hubs(cameras)
-            self._add(camera)
+            self._add(camera, models)
         except VidgraphError as error:
+            self._left_out.add(camera.name)
             log.error("camera %s cannot be added: %s", camera.name, error)
 
-    def _add(self, camera: CameraConfig) -> None:
+    def _add(self, camera: CameraConfig, models: int) -> None:
         again = self._added[camera.name] > 0
         options = dict(camera.options)
         outputs = [*self._of_each, *options.pop("outputs", ())]
         named = [_free(output, camera.name) if again else output for output in outputs]
-        self._hubs[repr(camera.model)].add(camera.name, camera.address, outputs=named, **options)
+        self._hub(camera, models).add(camera.name, camera.address, outputs=named, **options)
         self._there[camera.name] = camera
         self._added[camera.name] += 1
         if again:
@@ -215,9 +222,12 @@ class Cameras:
         self.wait()
 
     def _over(self) -> bool:
-        """Every camera has left, or one of the hubs has ended."""
-        hubs = self._all()
-        return self._closed or any(hub.done for hub in hubs) or not any(hub.cameras for hub in hubs)
+        """Every camera has left, and none may come back with another file; or one of the hubs has ended."""
+        with self._lock:  # cameras that change are away for a moment
+            hubs = self._hubs.values()
+            waits = bool(self._left_out) and self._follower is not None
+            gone = not waits and not any(hub.cameras for hub in hubs)
+            return self._closed or gone or any(hub.done for hub in hubs)
 
     def wait(self, timeout_s: float | None = None) -> tuple[RunStats, ...]:
         """Wait until every camera is over, or all were cancelled, or one of the hubs failed: then all are ended.
@@ -266,6 +276,24 @@ class Cameras:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _models(cameras: CameraSet) -> set[str]:
+    """The models, as keys of hubs."""
+    return {repr(camera.model) for camera in cameras.cameras.values()}
+
+
+def _in_turn(output: Output, lock: threading.Lock) -> Output:
+    """A function that several hubs may call: one after the other."""
+    if isinstance(output, str | os.PathLike | Sink):
+        return output
+    function: Callable[[FrameResult], object] = output
+
+    def call(result: FrameResult) -> object:
+        with lock:
+            return function(result)
+
+    return call
 
 
 def _with_ended(hub: Hub) -> RunStats:

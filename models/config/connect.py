@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from time import monotonic
 
 from ...pipeline.errors import VidgraphError
-from ...pipeline.packet import Frame
 from ...pipeline.stage import Source
+from ...pipeline.types.picture import Picture
 from ...stages.sources.camera.source import CameraSource
+from ...stages.sources.camera.status import CameraStatus
 from ...stages.sources.registry import open_source
+from ...stages.sources.wrapper import SourceWrapper
 from .camera_set import CameraConfig, CameraSet
 
 ANSWER_S = 15.0
@@ -37,7 +39,7 @@ class _Look:
     def __init__(self, camera: CameraConfig) -> None:
         self.name, self._camera = camera.name, camera
         self._source: Source | None = None
-        self._frames: list[Frame] = []
+        self._first: Picture | None = None
         self._error = ""
         self._until = monotonic() + ANSWER_S
         self._thread = threading.Thread(target=self._look, name=f"vidgraph look {camera.name}", daemon=True)
@@ -59,26 +61,32 @@ class _Look:
     def _read(self, source: Source) -> None:
         until = None
         for frame in source.frames():
-            self._frames.append(frame)
+            self._first = self._first or frame.picture
             until = until or monotonic() + RATE_S
             if monotonic() >= until or not source.live:
                 return
 
     def result(self) -> tuple[bool, str]:
         """Whether there are pictures, and what they are, or why there are none."""
-        while self._thread.is_alive() and monotonic() < self._until + (RATE_S if self._frames else 0.0):
+        while self._thread.is_alive() and monotonic() < self._until + (RATE_S if self._first else 0.0):
             self._thread.join(0.05)
-        source, frames = self._source, list(self._frames)
-        status = source.status if isinstance(source, CameraSource) else None
+        source, picture = self._source, self._first
+        status = _status(source)
         if source is not None and self._thread.is_alive():
             source.interrupt()
             self._thread.join(LEAVE_S)
-        if not frames:
+        if picture is None:
             reason = status.reason if status is not None else ""
             return False, self._error or f"no picture within {ANSWER_S:g} s{f': {reason}' if reason else ''}"
-        picture = frames[0].picture
         said = [f"{picture.width}x{picture.height}", picture.format]
         if status is not None:
             said += [status.codec] if status.codec else []
             said += [f"{status.rate:.1f} fps"] if status.rate is not None else []
         return True, ", ".join(said)
+
+
+def _status(source: Source | None) -> CameraStatus | None:
+    """What a camera says of itself; None of a file."""
+    while isinstance(source, SourceWrapper):
+        source = source.source
+    return source.status if isinstance(source, CameraSource) else None

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -154,15 +154,15 @@ class Checker:
     def _path(self, text: str) -> str:
         return os.fspath(self._folder / Path(text).expanduser())
 
-    def _noted(self, name: str, key: str) -> Any:
+    def _noted(self, name: str, key: str) -> AbstractContextManager[None]:
         """Within it, an error becomes a mistake of a camera's key."""
         return self._noting(lambda message: self._mistakes.add_of_camera(name, key, message))
 
-    def _noted_at(self, *keys: str | int) -> Any:
+    def _noted_at(self, *keys: str | int) -> AbstractContextManager[None]:
         return self._noting(lambda message: self._mistakes.add(keys, message))
 
     @contextmanager
-    def _noting(self, note: Any) -> Iterator[None]:
+    def _noting(self, note: Callable[[str], None]) -> Iterator[None]:
         try:
             yield
         except (VidgraphError, ValueError) as error:

@@ -186,6 +186,46 @@ def test_a_camera_that_cannot_be_added_leaves_the_others_alone(
     assert (tmp_path / "there.jsonl").read_text() == "mine"
 
 
+def test_the_run_waits_for_a_camera_that_could_not_be_added(file: Written, tmp_path: Path) -> None:
+    file.write("door")
+    (tmp_path / "there.jsonl").write_text("mine")
+    with vidgraph.live_from(file.path, outputs=file.take) as cameras:
+        file.write("door outputs=['there.jsonl/door.jsonl']")  # a folder that is a file
+        until(lambda: cameras.names == ())
+        with pytest.raises(TimeoutError):
+            cameras.wait(0.5)
+        file.write("door")
+        until(lambda: cameras.names == ("door",))
+
+
+def test_an_output_for_all_is_of_one_model(file: Written, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    file.write("door")
+    with vidgraph.live_from(file.path, outputs=tmp_path / "all.jsonl", follow=False) as cameras:
+        file.write("door", "yard min_score=0.5")
+        apply(cameras, file)
+        assert cameras.names == ("door",)
+        assert "all.jsonl' holds the results of one model, and the cameras have 2; put {stream} into it" in caplog.text
+    with pytest.raises(UsageError, match=r"holds the results of one model, and the cameras have 2"):
+        vidgraph.live_from(file.path, outputs=tmp_path / "more.jsonl")
+
+
+def test_a_function_is_called_by_one_hub_at_a_time(file: Written) -> None:
+    at_once: list[int] = []
+    calls = [0, 0]
+
+    def take(result: FrameResult) -> None:
+        calls[0] += 1
+        at_once.append(calls[0])
+        time.sleep(0.002)
+        calls[0] -= 1
+        file.take(result)
+
+    file.write("door", "yard min_score=0.5")
+    with vidgraph.live_from(file.path, outputs=take, follow=False):
+        until(lambda: file.count("door") > 5 and file.count("yard") > 5)
+    assert set(at_once) == {1}
+
+
 def test_what_holds_for_the_run_stays_until_the_next_start(file: Written, caplog: pytest.LogCaptureFixture) -> None:
     file.write("door")
     with vidgraph.live_from(file.path, outputs=file.take, follow=False) as cameras:
