@@ -46,9 +46,9 @@ class UsageError(VidgraphError):
 class ConfigError(UsageError):
     """A configuration has mistakes; all of them are in ``mistakes``, one line each, with file, line and key."""
 
-    def __init__(self, file: str, mistakes: Iterable[str]) -> None:
+    def __init__(self, *mistakes: str) -> None:
         self.mistakes = tuple(one_line(mistake) for mistake in mistakes)
-        some = f"{file} has {len(self.mistakes)} mistakes: " if len(self.mistakes) > 1 else ""
+        some = f"{len(mistakes)} mistakes: " if len(mistakes) > 1 else ""
         super().__init__(some + "; ".join(self.mistakes))
 
 

@@ -29,4 +29,4 @@ class Mistakes:
     def raise_any(self) -> None:
         """Raise all as one error, if there are any."""
         if self._found:
-            raise ConfigError(self._path.name, [text for _, text in sorted(self._found)])
+            raise ConfigError(*(text for _, text in sorted(self._found)))

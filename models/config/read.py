@@ -53,14 +53,14 @@ def checked_text(path: Path, data: bytes, known: Mapping[str, tuple[str, ...]] |
         raw = tomllib.loads(text)
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise ConfigError(path.name, [f"{path}:{line}: not UTF-8"]) from error
+        raise ConfigError(f"{path}:{line}: not UTF-8") from error
     except tomllib.TOMLDecodeError as error:
         found = _AT_LINE.fullmatch(str(error))
         line = int(found["line"]) if found and found["line"] else text.count("\n") + 1
         said = found["said"] if found else str(error)
-        raise ConfigError(path.name, [f"{path}:{line}: not TOML: {said}"]) from error
+        raise ConfigError(f"{path}:{line}: not TOML: {said}") from error
     except RecursionError as error:
-        raise ConfigError(path.name, [f"{path}:1: not TOML: lists in lists in lists, too many"]) from error
+        raise ConfigError(f"{path}:1: not TOML: lists in lists in lists, too many") from error
     mistakes = Mistakes(path, lines_of(text))
     checker = Checker(path.parent, mistakes, known or {})
     cameras, shared = _check(raw, checker, mistakes)

@@ -75,6 +75,7 @@ def test_cameras_run_until_a_signal_and_follow_the_file(command: Command, tmp_pa
             time.sleep(1.5)
             file.write_text(HEAD + door + yard)
             until(lambda: frames_in(tmp_path / "yard.jsonl") or process.poll() is not None)
+            assert (served.counts.sessions, served.counts.teardowns) == (2, 0)  # the door was not touched
             process.send_signal(signal.SIGTERM)
             out, err = process.communicate(timeout=20)
         finally:
