@@ -213,6 +213,7 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
         make_photo(folder / name)
     make_photo(folder / "mask.png")
     make_custom_models(folder)
+    (folder / "cams.toml").write_text('[cameras.door]\naddress = "in.mp4"\nmodel = "retinaface-tiny"\n')
     for model in ("retinaface", "retinaface-1mb"):
         pulled = root / "cache" / "weights" / model / "mobilenet0.25_Final.pth"
         pulled.parent.mkdir(parents=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
@@ -18,6 +19,8 @@ from .stats import STREAM_CAPACITY, RunStats, Samples, StageStats, StreamStats
 from .threads import ThreadBudget
 
 log = logging.getLogger("vidgraph")
+KEPT = 256
+"""Of an open-ended run, so many of the streams that were over last are known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +166,7 @@ class Execution(ABC):
         self.opened, self.finished = threading.Event(), threading.Event()
         self.cancelled = self.stop_requested = self.drop_at_once = False
         self.events: SimpleQueue[None] = SimpleQueue()  # wakes ``main``; it looks at the flags
+        self.over: deque[StreamStats] = deque(maxlen=KEPT)
         self._open_parts: set[int] = set()
         self._started_ns = self._ended_ns = 0
 

@@ -155,6 +155,7 @@ class ThreadedExecutor(Execution):
                 if stream.drained.is_set() and not any(self._threads(does, stream) for does in ("read", "write")):
                     self._scheduler.take_away(stream)  # in a run of weeks there may be many
                     self.streams.remove(stream.record)
+                    self.over.append(stream.record.stats())
         return False
 
     def _close_sources(self) -> None:
