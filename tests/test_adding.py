@@ -224,7 +224,7 @@ def test_a_source_is_a_file_and_a_row(
         "gray:N (gray frames)", lambda text, exists: text.startswith("gray:"), ".gray:open_gray", "gray:N"
     )
     monkeypatch.setattr(kinds, "SOURCES", (*kinds.SOURCES, row))
-    assert kinds.short_kinds().endswith("-, synth:street or gray:N")
+    assert kinds.short_kinds().endswith(", synth:street or gray:N")
     with pytest.raises(vidgraph.VidgraphError, match=r"synth:faces \(drawn\), gray:N \(gray frames\)$"):
         open_source("ftp://host/a.mp4")
     with pytest.raises(vidgraph.VidgraphError, match="gray:few: how many frames"):
