@@ -19,7 +19,7 @@ from .twins import twin_module
 # Compiled code counts along an axis in 32 bits, and multiplies sizes in 64. More than this is no array in memory but a
 # view that repeats itself.
 _LONGEST_AXIS = 2**31 - 1
-_MOST_NUMBERS = 2**40
+MOST_NUMBERS = 2**40
 _ndarray = np.ndarray  # looked up for each argument of each call
 
 
@@ -176,7 +176,7 @@ def _refuse_place(array: NDArray[Any], what: str) -> None:
 
 
 def _check_extent(array: NDArray[Any], what: str) -> None:
-    if max(array.shape, default=0) > _LONGEST_AXIS or array.size > _MOST_NUMBERS:
+    if max(array.shape, default=0) > _LONGEST_AXIS or array.size > MOST_NUMBERS:
         raise ValueError(
             f"{what} must have less than 2^31 numbers along each axis and at most 2^40 in all, got {list(array.shape)}"
         )

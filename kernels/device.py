@@ -65,7 +65,7 @@ class DeviceArray:
     It exports ``__cuda_array_interface__`` (version 3) on CUDA, and ``__dlpack__`` where its owner does.
 
     Raises:
-        ValueError: ``device`` is the host.
+        ValueError: ``device`` is the host, or ``strides`` are not as many as ``shape``.
     """
 
     owner: Any
@@ -81,8 +81,12 @@ class DeviceArray:
         if self.device == HOST:
             raise ValueError("a DeviceArray must lie on a device; in host memory, use a NumPy array")
         object.__setattr__(self, "dtype", np.dtype(self.dtype))
-        if len(self.strides) < len(self.shape):
+        if not self.strides:
             object.__setattr__(self, "strides", _packed(self.shape, self.dtype.itemsize))
+        if len(self.strides) != len(self.shape):
+            raise ValueError(
+                f"a DeviceArray of shape {self.shape} must have a stride for each axis, got {self.strides}"
+            )
 
     @property
     def ndim(self) -> int:

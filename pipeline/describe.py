@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .packet import Key
+from .redaction import printable
 from .stage import Sink, Source, Stage
 
 
@@ -41,7 +42,7 @@ def text_of(sources: Sequence[Source], stages: Sequence[Stage], sinks: Sequence[
     found.append("sinks")
     for sink in sinks:
         found += [f"  {sink.name}", *lines(_into_sink(sink, stages))]
-    return "\n".join(found)
+    return "\n".join(map(printable, found))
 
 
 def mermaid_of(sources: Sequence[Source], stages: Sequence[Stage], sinks: Sequence[Sink]) -> str:
@@ -60,7 +61,7 @@ def mermaid_of(sources: Sequence[Source], stages: Sequence[Stage], sinks: Sequen
             label = _quoted(f"{arrow.what}, updated" if arrow.updates else arrow.what)
             starts = [f"source{n}" for n in range(len(sources))] if arrow.start is None else [f"stage{arrow.start}"]
             found += [f'  {start} -- "{label}" --> {end}' for start in starts]
-    return "\n".join(found)
+    return "\n".join(map(printable, found))
 
 
 def _into_stages(stages: Sequence[Stage]) -> list[list[Arrow]]:
@@ -88,5 +89,9 @@ def _names(keys: frozenset[Key[Any]]) -> str:
     return ", ".join(sorted(key.name for key in keys))
 
 
+# The last two are Mermaid's own.
+_ENTITIES = str.maketrans({"&": "&amp;", '"': "&quot;", "<": "&lt;", ">": "&gt;", "#": "#35;", "`": "#96;"})
+
+
 def _quoted(text: str) -> str:
-    return text.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;").replace(">", "&gt;")
+    return text.translate(_ENTITIES)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
+from inspect import unwrap
+from pathlib import Path
 from typing import Any
 
 from .packet import Packet
 from .stage import Sink, Stage
 
 
-def name_of(function: object) -> str:
-    """The function's own ``name`` or ``__name__``; ``function`` for a lambda or an object without one."""
-    name = getattr(function, "name", None) or getattr(function, "__name__", "function")
-    return "function" if name == "<lambda>" else str(name)
+def name_of(function: Callable[..., Any]) -> str:
+    """The function's own ``name`` or ``__name__``, a lambda's with file and line; the type of an object without one."""
+    name = getattr(function, "name", None) or getattr(function, "__name__", type(function).__name__)
+    if name == "<lambda>" and (code := getattr(unwrap(function), "__code__", None)):
+        return f"<lambda> ({Path(code.co_filename).name}:{code.co_firstlineno})"
+    return str(name)
 
 
 def _take_over(part: Stage | Sink, function: object, names: Iterable[str]) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from difflib import get_close_matches
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar, Unpack
 
+from ..kernels.scalars import shown
 from .describe import mermaid_of, text_of
 from .errors import GraphError, UsageError
 from .execution.base import Execution, RunOptions
@@ -16,8 +17,8 @@ from .execution.stats import RunStats
 from .execution.threaded import ThreadedExecutor
 from .execution.threads import ThreadBudget
 from .functions import FunctionSink, FunctionStage, name_of
-from .packet import Packet
-from .stage import Part, Sink, Source, Stage
+from .packet import Key, Packet
+from .stage import Sink, Source, Stage, refuse_misspelt
 
 EXECUTORS: dict[str, type[Execution]] = {"threaded": ThreadedExecutor, "serial": SerialExecutor}
 
@@ -27,6 +28,36 @@ FORMS = {"text": text_of, "mermaid": mermaid_of}
 StageLike = Stage | Callable[[Packet], Any]
 SinkLike = Sink | Callable[[Packet], Any]
 T = TypeVar("T")
+
+Rule = tuple[str, Callable[[Any], bool]]
+
+_TEXT: Rule = "text such as 'door'", lambda value: isinstance(value, str)
+_FLAG: Rule = "True or False", lambda value: isinstance(value, bool)
+_COUNT: Rule = "a whole number from 0", lambda value: type(value) is not bool and isinstance(value, int) and value >= 0
+_KEYS: Rule = (
+    "a set of keys such as frozenset({KEY})",
+    lambda value: isinstance(value, Set) and all(isinstance(key, Key) for key in value),
+)
+_RULES: dict[type, dict[str, Rule]] = {
+    Source: {"stream_id": _TEXT, "live": _FLAG},
+    Stage: {
+        "name": _TEXT, "creates": _KEYS, "reads": _KEYS, "updates": _KEYS,
+        "stateless": _FLAG, "holds": _COUNT, "on_dropped": _FLAG,
+    },
+    Sink: {"name": _TEXT, "reads": _KEYS},
+}  # fmt: skip
+"""Of what a graph asks its parts; first what has no default."""
+
+
+class RunArguments(TypedDict, total=False):
+    """Those of :meth:`Graph.prepare`."""
+
+    executor: str
+    threads: int | ThreadBudget | None
+    max_in_flight: int | None
+    strict: bool
+    latest: bool | None
+    stage_limit_s: float | None
 
 
 class Graph:
@@ -65,9 +96,9 @@ class Graph:
             raise GraphError("a graph needs at least one source. Open one with open_source(address).")
         listed = _functions_wrapped([*_several(stages)], Stage, FunctionStage)
         outputs = _functions_wrapped([*_several(sinks)], Sink, FunctionSink)
-        _check_parts(self.sources, Source, "stream_id", "Open one with open_source(address).")
-        _check_parts(listed, Stage, "name", "A stage does, or is a function packet -> packet.")
-        _check_parts(outputs, Sink, "name", "Open one with open_sink(address).")
+        _check_parts(self.sources, Source, "Open one with open_source(address).")
+        _check_parts(listed, Stage, "A stage does, or is a function packet -> packet.")
+        _check_parts(outputs, Sink, "Open one with open_sink(address).")
         for stage in listed:
             _check_holding(stage)
         stream_ids = [source.stream_id for source in self.sources]
@@ -90,45 +121,13 @@ class Graph:
             raise UsageError(f"form must be one of {', '.join(FORMS)}, got {form!r}")
         return FORMS[form](self.sources, self.stages, self.sinks)
 
-    def run(
-        self,
-        *,
-        executor: str = "threaded",
-        threads: int | ThreadBudget | None = None,
-        max_in_flight: int | None = None,
-        strict: bool = False,
-        latest: bool | None = None,
-        stage_limit_s: float | None = None,
-    ) -> RunStats:
+    def run(self, **arguments: Unpack[RunArguments]) -> RunStats:
         """Run to the end and return the statistics; arguments and errors as for ``prepare`` and ``Run.wait``."""
-        return self.start(
-            executor=executor,
-            threads=threads,
-            max_in_flight=max_in_flight,
-            strict=strict,
-            latest=latest,
-            stage_limit_s=stage_limit_s,
-        ).wait()
+        return self.start(**arguments).wait()
 
-    def start(
-        self,
-        *,
-        executor: str = "threaded",
-        threads: int | ThreadBudget | None = None,
-        max_in_flight: int | None = None,
-        strict: bool = False,
-        latest: bool | None = None,
-        stage_limit_s: float | None = None,
-    ) -> Run:
+    def start(self, **arguments: Unpack[RunArguments]) -> Run:
         """Open everything and run in the background; arguments as for ``prepare``, errors as for ``Run.start``."""
-        return self.prepare(
-            executor=executor,
-            threads=threads,
-            max_in_flight=max_in_flight,
-            strict=strict,
-            latest=latest,
-            stage_limit_s=stage_limit_s,
-        ).start()
+        return self.prepare(**arguments).start()
 
     def prepare(
         self,
@@ -177,7 +176,7 @@ def _several(parts: Any) -> Iterable[Any]:
 
 def _functions_wrapped(parts: Sequence[Any], kind: type[Stage | Sink], wrapper: Callable[[Any, str], T]) -> list[T]:
     """``parts`` with plain callables wrapped; a name that is taken gets a number."""
-    taken = {part.name for part in parts if isinstance(part, kind) and hasattr(part, "name")}
+    taken = [part.name for part in parts if isinstance(part, kind) and hasattr(part, "name")]
     wrapped: list[T] = []
     for part in parts:
         if callable(part) and not isinstance(part, kind | type):
@@ -186,15 +185,15 @@ def _functions_wrapped(parts: Sequence[Any], kind: type[Stage | Sink], wrapper: 
             while name in taken:
                 number += 1
                 name = f"{base}_{number}"
-            taken.add(name)
+            taken.append(name)
             part = wrapper(part, name)
         wrapped.append(part)
     return wrapped
 
 
-def _check_parts(parts: Sequence[object], kind: type[Part], needed: str, cure: str) -> None:
-    """Raise GraphError unless all ``parts`` inherit ``kind`` and have the attribute ``needed``."""
-    what = kind.__name__.lower()
+def _check_parts(parts: Sequence[object], kind: type[Source | Stage | Sink], cure: str) -> None:
+    """Raise GraphError unless all ``parts`` inherit ``kind`` and have its attributes, each of its type."""
+    what, needed = kind.__name__.lower(), next(iter(_RULES[kind]))
     for position, part in enumerate(parts):
         who, own = f"{what}s[{position}]", type(part).__name__
         if isinstance(part, type):
@@ -205,12 +204,16 @@ def _check_parts(parts: Sequence[object], kind: type[Part], needed: str, cure: s
             )
         if not hasattr(part, needed):
             raise GraphError(f"{who} is a {own} and has no {needed}. Give it one, which is unique in the graph.")
-        part.refuse_misspelt(vars(part))
+        refuse_misspelt(type(part), vars(part))
+        for attribute, (rule, fits) in _RULES[kind].items():
+            if not fits(value := getattr(part, attribute)):
+                who = f"{who} ({shown(getattr(part, needed))})"
+                raise GraphError(f"{who}: {attribute} must be {rule}, got {shown(value)}.")
 
 
 def _check_holding(stage: Stage) -> None:
     """Raise GraphError for a stage that would keep frames back in a way that no executor can carry out."""
-    if stage.holds <= 0:
+    if not stage.holds:
         return
     if stage.stateless:
         raise GraphError(f"stage {stage.name!r} is stateless and holds frames back. Say stateless = False.")

@@ -26,15 +26,21 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
-from difflib import get_close_matches
 from enum import Enum
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import GraphError
 from .packet import Frame, Key, Packet
 
-_NEARLY = 0.85  # of difflib's ratio: "stateles" and "stateless" have 0.94, "closest" and "close" 0.83
+_WORDS = frozenset(
+    (
+        *("opens", "pen", "closes", "lose", "lives", "lie", "problem", "file", "flies", "picture", "frame", "fames"),
+        *("interrupts", "create", "crates", "read", "reds", "rads", "update", "hold", "writes", "rite", "writ"),
+    )
+)
+"""All English words that would count as misspelt attributes."""
 
 
 class EndReason(Enum):
@@ -68,37 +74,45 @@ else:
 class Part:
     """What sources, stages and sinks share. ``open`` and ``close`` do nothing by default.
 
-    A subclass may have any attributes of its own but public ones that are nearly named as one of its base class
-    (``stateles``): these are refused when the class is made, and those of an instance by ``Graph``.
+    A subclass may have any attributes of its own, but none that is one of its base class with a letter dropped,
+    doubled, swapped with the next or in another case, or with an s too many (``stateles``), unless that is an English
+    word (``read``, ``opens``): it is refused when the class is made, and in an instance by ``Graph``.
     """
 
     def __init_subclass__(cls, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)
-        cls.refuse_misspelt([*vars(cls), *vars(cls).get("__annotations__", ())])
-
-    @classmethod
-    def refuse_misspelt(cls, names: Iterable[str]) -> None:
-        """Refuse names of attributes that are nearly those of the base class.
-
-        Raises:
-            GraphError: with the name that was meant.
-        """
-        kinds = [base for base in cls.__mro__[1:] if Part in base.__bases__]
-        known = {name for kind in (*kinds, Part) for name in (*vars(kind), *vars(kind).get("__annotations__", ()))}
-        for name in names if kinds else ():
-            if name in known or name.startswith("_"):
-                continue
-            for meant in get_close_matches(name.lower(), known, n=1, cutoff=_NEARLY):
-                raise GraphError(
-                    f"class {cls.__name__} has {name!r}, which is nearly {meant!r} of {kinds[0].__name__}; "
-                    f"write {meant!r}, or choose a name that is less like it"
-                )
+        names = (name for base in cls.__mro__ for name in (*vars(base), *vars(base).get("__annotations__", ())))
+        refuse_misspelt(cls, names)
 
     def open(self) -> None:
         """Get ready for a run, the first or another one."""
 
     def close(self) -> None:
         """Free what ``open`` took."""
+
+
+def refuse_misspelt(cls: type[Part], names: Iterable[str]) -> None:
+    """Refuse names of attributes that are misspelt ones of the base class, as :class:`Part` says.
+
+    Raises:
+        GraphError: with the name that was meant.
+    """
+    bases = [base for base in cls.__mro__ if base.__module__ == __name__]
+    known = {name for base in bases for name in vars(base) if not name.startswith("_")}
+    misspelt = {wrong: name for name in known for wrong in _misspellings(name) - _WORDS}
+    for name in names:
+        if name not in known and (meant := misspelt.get(name.lower())):
+            raise GraphError(
+                f"class {cls.__name__} has {name!r}, which is nearly {meant!r} of {bases[0].__name__}; "
+                f"write {meant!r}, or choose a name that is less like it"
+            )
+
+
+@cache
+def _misspellings(name: str) -> set[str]:
+    halves = [(name[:cut], name[cut:]) for cut in range(len(name))]
+    changed = ((head + tail[1:], head + tail[0] + tail, head + tail[1:2] + tail[0] + tail[2:]) for head, tail in halves)
+    return {name, name + "s"}.union(*changed)
 
 
 class Source(Part, ABC):
@@ -158,8 +172,8 @@ class Source(Part, ABC):
         """End a read that waits, because the run is stopped; safe from any thread."""
 
 
-class Stage(Part, ABC):
-    """One step of a graph. A subclass has ``name`` and ``process``, and says which keys it needs and gives."""
+class Reader(Part):
+    """What stages and sinks share."""
 
     if TYPE_CHECKING:
 
@@ -169,13 +183,17 @@ class Stage(Part, ABC):
         name: str
 
     @default
-    def creates(self) -> frozenset[Key[Any]]:
-        """Keys that packets have from here on."""
-        return frozenset()
-
-    @default
     def reads(self) -> frozenset[Key[Any]]:
         """Keys that packets must have here."""
+        return frozenset()
+
+
+class Stage(Reader, ABC):
+    """One step of a graph. A subclass has ``name`` and ``process``, and says which keys it needs and gives."""
+
+    @default
+    def creates(self) -> frozenset[Key[Any]]:
+        """Keys that packets have from here on."""
         return frozenset()
 
     @default
@@ -207,20 +225,8 @@ class Stage(Part, ABC):
         return ()
 
 
-class Sink(Part, ABC):
+class Sink(Reader, ABC):
     """Where packets leave the graph. A subclass has ``name`` and ``write``."""
-
-    if TYPE_CHECKING:
-
-        @property
-        def name(self) -> str: ...
-    else:
-        name: str
-
-    @default
-    def reads(self) -> frozenset[Key[Any]]:
-        """Keys that a stage must have created."""
-        return frozenset()
 
     @abstractmethod
     def write(self, packet: Packet) -> None:

@@ -322,6 +322,73 @@ def test_what_is_no_device_array_does_not_come_in() -> None:
             device_array(other)
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"version": ...}, r"version .* must be from 0 to 3, got nothing"),
+        ({"version": 4}, r"version .* must be from 0 to 3, got 4"),
+        ({"version": "3"}, r"version .* must be from 0 to 3, got '3'"),
+        ({"shape": ...}, r"shape .* must be lengths from 0, of at most 2\^40 numbers in all, got nothing"),
+        ({"shape": (-6, 4)}, r"shape .* got \(-6, 4\)"),
+        ({"shape": (6.0, 4)}, r"shape .* got \(6\.0, 4\)"),
+        ({"shape": (2**62, 4)}, r"shape .* got \(4611686018427387904, 4\)"),
+        ({"shape": (2**64, 0)}, r"shape .* got \(18446744073709551616, 0\)"),
+        ({"shape": 24}, r"shape .* got 24"),
+        ({"typestr": ...}, r"typestr .* must be that of little-endian numbers, such as <f4, got nothing"),
+        ({"typestr": "|O"}, r"typestr .* got '\|O'"),
+        ({"typestr": ">f4"}, r"typestr .* got '>f4'"),
+        ({"typestr": "f3"}, r"typestr .* got 'f3'"),
+        ({"typestr": None}, r"typestr .* got None"),
+        ({"data": ...}, r"data .* must be \(address, read-only\), with an address other than 0 unless .* got nothing"),
+        ({"data": (None, False)}, r"data .* got \(None, False\)"),
+        ({"data": (0, False)}, r"data .* got \(0, False\)"),
+        ({"data": (-8, False)}, r"data .* got \(-8, False\)"),
+        ({"data": (8, "no")}, r"data .* got \(8, 'no'\)"),
+        ({"data": 8}, r"data .* got 8"),
+        ({"strides": (16,)}, r"strides .* must be None, or bytes for each axis, got \(16,\)"),
+        ({"strides": (16, 4, 1)}, r"strides .* got \(16, 4, 1\)"),
+        ({"strides": ()}, r"strides .* got \(\)"),
+        ({"strides": (16, 4.0)}, r"strides .* got \(16, 4\.0\)"),
+        ({"mask": NUMBERS}, r"mask .* must be None, got array"),
+        ({"stream": 0}, r"stream .* must be None, or a handle other than 0, got 0"),
+        ({"stream": "7"}, r"stream .* got '7'"),
+    ],
+)
+def test_interfaces_that_are_not_as_they_must_be(changes: dict[str, Any], message: str) -> None:
+    foreign = Interfaced(NUMBERS)
+    given = {**foreign.__cuda_array_interface__, **changes}
+    foreign.__cuda_array_interface__ = {field: value for field, value in given.items() if value is not ...}
+    with pytest.raises(
+        ValueError, match=rf"^device_array: {message}.*; mend its export, or copy it with its own librar"
+    ):
+        device_array(foreign)
+
+
+def test_interfaces_may_leave_out_what_has_a_default() -> None:
+    foreign = Interfaced(np.zeros((0, 4), np.float32))
+    foreign.__cuda_array_interface__ = {"version": 2, "shape": (0, 4), "typestr": "<f4", "data": (0, False)}
+    array = device_array(foreign)
+    assert (array.pointer, array.strides, array.stream, array.writeable) == (0, (16, 4), None, True)
+    foreign.__cuda_array_interface__ = None  # type: ignore[assignment]
+    with pytest.raises(TypeError, match=r"^a Interfaced has neither"):
+        device_array(foreign)
+
+
+def test_what_came_by_dlpack_is_checked_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError, match=r"^device_array: stream of a Foreign must be None, or a handle other than 0"):
+        device_array(Foreign(NUMBERS), stream=0)
+    monkeypatch.setattr("vidgraph.kernels.exchange._LETTERS", {2: "i"})
+    with pytest.raises(TypeError, match=r"^a Foreign has numbers of DLPack type 0, which NumPy does not have"):
+        device_array(Foreign(np.arange(3)))
+
+
+def test_strides_are_as_many_as_axes() -> None:
+    with pytest.raises(
+        ValueError, match=r"^a DeviceArray of shape \(6, 4\) must have a stride for each axis, got \(16,\)"
+    ):
+        DeviceArray(None, 8, (6, 4), np.dtype(np.float32), standin.DEVICE, (16,))
+
+
 def test_torch_and_this_package_mean_the_same() -> None:
     torch = pytest.importorskip("torch", reason="exchanges arrays with torch")
     if not torch.cuda.is_available():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from vidgraph.pipeline.errors import UsageError
 from vidgraph.pipeline.graph import Graph
+from vidgraph.pipeline.packet import Key
 
 from .parts import OTHER, VALUE, Collect, Create, Jitter, LookAhead, Numbers, Part
 
@@ -76,6 +77,21 @@ def test_as_text() -> None:
 
 def test_as_mermaid() -> None:
     assert graph().describe("mermaid") == MERMAID.strip("\n")
+
+
+def test_names_with_characters_that_mean_something_are_escaped() -> None:
+    stage = Part("`a` #35;\nstages \x1b[2J & more", creates=frozenset({Key("two\nlines", int)}))
+    made = Graph(Numbers(1, "door\n1"), stage, Collect("sink"))
+    assert made.describe().splitlines() == [
+        *("sources", r"  door\n1", "stages"),
+        r"  1. `a` #35;\nstages \x1b[2J & more: frames of a stream in order; creates two\nlines",
+        *(r"      frames <- door\n1", "sinks", "  sink", r"      frames <- door\n1"),
+    ]
+    assert made.describe("mermaid").splitlines() == [
+        *("flowchart LR", r'  source0(["door\n1"])'),
+        r'  stage0["#96;a#96; #35;35;\nstages \x1b[2J &amp; more<br>frames of a stream in order"]',
+        *('  sink0[/"sink"/]', '  source0 -- "frames" --> stage0', '  source0 -- "frames" --> sink0'),
+    ]
 
 
 def test_another_form_is_refused() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 from typing import Any
 
 import pytest
@@ -102,11 +104,34 @@ def test_branches_and_two_detectors_under_two_keys() -> None:
         ([Part], r"stages\[0\] is the class Part. Make one: Part\(…\)"),
         ([Part("hold", holds=2)], r"'hold' holds frames back and does not see dropped ones.*on_dropped = True"),
         ([Part("hold", holds=2, stateless=True)], r"'hold' is stateless and holds frames back"),
+        ([Part("say", holds=-1)], r"stages\[0\] \('say'\): holds must be a whole number from 0, got -1\.$"),
+        ([Part("say", holds=True)], r"holds must be a whole number from 0, got True"),
+        ([Part("say", stateless="no")], r"stages\[0\] \('say'\): stateless must be True or False, got 'no'\.$"),
+        ([Part("say", on_dropped=None)], r"on_dropped must be True or False, got None"),
+        ([stage("a"), Part(3)], r"stages\[1\] \(3\): name must be text such as 'door', got 3\.$"),  # type: ignore[arg-type]
+        ([Part(["a"])], r"name must be text such as 'door', got \['a'\]"),  # type: ignore[arg-type]
     ],
 )
 def test_refused_with_the_cure(stages: list[Any], message: str) -> None:
     with pytest.raises(GraphError, match=message):
         Graph(Numbers(1), stages)
+
+
+@pytest.mark.parametrize("attribute", ["creates", "reads", "updates"])
+@pytest.mark.parametrize("value", [VALUE, [VALUE], "value", {"value"}, {VALUE: 1}, None, 3])
+def test_what_is_no_set_of_keys_is_refused(attribute: str, value: object) -> None:
+    message = rf"^stages\[0\] \('say'\): {attribute} must be a set of keys such as frozenset\(\{{KEY\}}\), got \S.*\.$"
+    with pytest.raises(GraphError, match=message):
+        Graph(Numbers(1), Part("say", **{attribute: value}))
+    say: Any = lambda packet: None  # noqa: E731
+    setattr(say, attribute, value)
+    with pytest.raises(GraphError, match=f"{attribute} must be a set of keys"):
+        Graph(Numbers(1), say)
+
+
+def test_a_set_that_may_change_is_a_set_of_keys() -> None:
+    graph = Graph(Numbers(1), [Part("show", reads={VALUE}), Part("find", creates={VALUE})])
+    assert [s.name for s in graph.stages] == ["find", "show"]
 
 
 def test_sources_and_sinks_are_checked_too() -> None:
@@ -120,7 +145,18 @@ def test_sources_and_sinks_are_checked_too() -> None:
         Graph([Numbers(1), Numbers(2)])
     with pytest.raises(GraphError, match=r"sinks\[0\] must be a sink, got str, .*inherit vidgraph.Sink. .*open_sink"):
         Graph(Numbers(1), [], ["out.mp4"])  # type: ignore[list-item]
+    with pytest.raises(GraphError, match=r"^sources\[1\] \(None\): stream_id must be text such as 'door', got None\.$"):
+        Graph([Numbers(1), Numbers(1, None)])  # type: ignore[arg-type]
+    source = Numbers(1)
+    source.live = "no"  # type: ignore[misc, assignment]
+    with pytest.raises(GraphError, match=r"^sources\[0\] \('a'\): live must be True or False, got 'no'\.$"):
+        Graph(source)
+    with pytest.raises(GraphError, match=r"^sinks\[0\] \(b'x'\): name must be text such as 'door', got b'x'\.$"):
+        Graph(Numbers(1), [], Collect(b"x"))  # type: ignore[arg-type]
     sink = Collect("out.jsonl")
+    sink.reads = [DETECTIONS]  # type: ignore[misc, assignment]
+    with pytest.raises(GraphError, match=r"^sinks\[0\] \('out.jsonl'\): reads must be a set of keys"):
+        Graph(Numbers(1), [], [sink])
     sink.reads = frozenset({DETECTIONS})  # type: ignore[misc]
     with pytest.raises(GraphError, match=r"output 'out.jsonl' reads 'detections', which no stage creates"):
         Graph(Numbers(1), [], [sink])
@@ -156,12 +192,28 @@ def test_functions_are_stages_and_sinks(executor: str) -> None:
 
     add.creates = frozenset({VALUE})  # type: ignore[attr-defined]
     graph = Graph(Numbers(4), [look, add, odd_out, lambda p: p, lambda p: p], lambda p: written.append(p[VALUE]))
-    assert [s.name for s in graph.stages] == ["look", "add", "odd_out", "function", "function_2"]
+    here = f"<lambda> (test_graph.py:{inspect.currentframe().f_lineno - 1})"  # type: ignore[union-attr]
+    assert [s.name for s in graph.stages] == ["look", "add", "odd_out", here, f"{here}_2"]
     stats = graph.run(executor=executor)
     assert looked == [0, 1, 2, 3]
     assert written == [0, 20]
     assert stats.dropped == {"odd": 2}
     assert stats.complete
+
+
+def test_functions_have_names_by_which_they_are_found() -> None:
+    class Look:
+        def __call__(self, packet: Packet) -> None: ...
+
+    first = lambda packet: packet  # noqa: E731
+    cached = functools.lru_cache(first)
+    line = first.__code__.co_firstlineno
+    graph = Graph(Numbers(1), [first, Look(), functools.partial(wrong), cached], [wrong, lambda packet: None])
+    here = f"<lambda> (test_graph.py:{line})"
+    assert [s.name for s in graph.stages] == [here, "Look", "partial", f"{here}_2"]
+    assert [s.name for s in graph.sinks] == ["wrong", f"<lambda> (test_graph.py:{line + 3})"]
+    with pytest.raises(StageError, match=r"stage '<lambda> \(test_graph\.py:\d+\)' failed on frame 0"):
+        Graph(Numbers(1), lambda packet: 1 / 0).run(strict=True)
 
 
 def test_a_function_that_returns_something_else() -> None:

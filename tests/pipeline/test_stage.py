@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import FrozenInstanceError, dataclass
+from typing import Any
 
 import pytest
 import vidgraph
@@ -78,11 +79,17 @@ def test_an_attribute_is_of_the_class_of_the_instance_a_property_or_a_field() ->
     ("base", "name", "value", "meant"),
     [
         (Stage, "stateles", True, "stateless"),
-        (Stage, "update", frozenset({VALUE}), "updates"),
+        (Stage, "updtaes", frozenset({VALUE}), "updates"),
+        (Stage, "creats", frozenset({VALUE}), "creates"),
+        (Stage, "raeds", frozenset({VALUE}), "reads"),
+        (Stage, "hollds", 2, "holds"),
+        (Stage, "onDropped", True, "on_dropped"),
+        (Stage, "opne", lambda self: None, "open"),
         (Stage, "proces", lambda self, packet: (packet,), "process"),
         (Sink, "end_streams", lambda self, stream_id, reason: None, "end_stream"),
         (Source, "expected_frame", 3, "expected_frames"),
         (Source, "Live", True, "live"),
+        (Source, "adress", "clip.mp4", "address"),
     ],
 )
 def test_a_misspelt_attribute_is_refused_when_the_class_is_made(
@@ -97,15 +104,46 @@ def test_a_misspelt_attribute_is_refused_when_the_class_is_made(
 
 
 def test_annotated_ones_and_those_of_an_instance_are_refused_too() -> None:
-    with pytest.raises(GraphError, match="class Mine has 'hold', which is nearly 'holds' of Stage"):
+    with pytest.raises(GraphError, match="class Mine has 'hodls', which is nearly 'holds' of Stage"):
 
         class Mine(Plain):
-            hold: int
+            hodls: int
 
     part = Plain()
     part.stateles = True  # type: ignore[attr-defined]
     with pytest.raises(GraphError, match="class Plain has 'stateles', which is nearly 'stateless' of Stage"):
         Graph(Numbers(1), part)
+
+
+def test_those_of_a_mixin_are_refused_too() -> None:
+    class Mixin:
+        stateles = True
+
+    for bases in ((Mixin, Stage), (Stage, Mixin), (Mixin, Plain)):
+        with pytest.raises(GraphError, match="class Mine has 'stateles', which is nearly 'stateless' of Stage"):
+            type("Mine", bases, {})
+
+
+ORDINARY: dict[Any, str] = {
+    Stage: "names named read reader hold holder held update updated updater create created creator crates opens "
+    "opened pen closes closed closer close_to lose processes processed processor state stateful drop dropped reds end",
+    Sink: "names writer writes written closed opens read rewrite stream streams lose lie",
+    Source: "file filename flies frame framed framerate problem problematic addresses addressed picture pictured lives "
+    "alive lived live_since interrupts interrupted audio stream_ids expected",
+}
+
+
+@pytest.mark.parametrize("base", ORDINARY)
+def test_ordinary_words_are_free(base: Any) -> None:
+    type("Mine", (base,), dict.fromkeys(ORDINARY[base].split()))
+
+
+@pytest.mark.parametrize("base", ORDINARY)
+def test_singular_and_plural_are_free(base: Any) -> None:
+    names = {name for each in base.__mro__ if each.__module__ == base.__module__ for name in vars(each)}
+    words = {name for name in names if "_" not in name and not name.endswith("ss")}
+    free = {word.removesuffix("s") for word in words} | {word.removesuffix("s") + "s" for word in words}
+    type("Mine", (base,), dict.fromkeys(free))
 
 
 def test_attributes_of_ones_own_are_free() -> None:
