@@ -23,7 +23,7 @@ WORKERS ?= 2
 PYTEST_ARGS ?=
 export PYTHON MODEL WEIGHTS VIDEO OUT TESTS
 
-PACKAGE := __init__.py __main__.py _version.py py.typed CMakeLists.txt pyproject.toml benchmarks cli engines kernels models pipeline stages training
+PACKAGE := __init__.py __main__.py _version.py py.typed CMakeLists.txt pyproject.toml benchmarks cli engines kernels models pipeline stages testing training
 SOURCES := $(shell find $(PACKAGE) -type f ! -name '*.so' ! -name '*.pyc' 2>/dev/null | LC_ALL=C sort)
 HASH := $(shell cat $(SOURCES) /dev/null | cksum | tr ' ' '-')-$(words $(SOURCES))
 STAMPS := .venv/stamps
@@ -119,7 +119,7 @@ sanitize: machine $(STAMPS)/test-$(HASH)
 	  -DPython_EXECUTABLE="$(CURDIR)/$(BIN)/python" -DVIDGRAPH_SANITIZE=address,undefined && \
 	  cmake --build $(SANITIZED)/objects --parallel $(WORKERS); } >$(SANITIZED)/log 2>&1 || { cat $(SANITIZED)/log >&2; exit 1; }
 	@rm -rf $(SANITIZED)/site && mkdir -p $(SANITIZED)/site/vidgraph
-	@cp -R __init__.py __main__.py _version.py py.typed benchmarks cli engines kernels models pipeline stages training $(SANITIZED)/site/vidgraph
+	@cp -R __init__.py __main__.py _version.py py.typed benchmarks cli engines kernels models pipeline stages testing training $(SANITIZED)/site/vidgraph
 	@rm -f $(SANITIZED)/site/vidgraph/kernels/*.so && cp $(SANITIZED)/objects/_native*.so $(SANITIZED)/site/vidgraph/kernels
 	@set -e; for isa in baseline avx2 avx512; do \
 	  used=$$(env $(SANITIZER_ENV) VIDGRAPH_ISA=$$isa $(BIN)/python -P -c 'import vidgraph.kernels as k; print(k.instruction_set())'); \

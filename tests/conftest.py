@@ -19,6 +19,8 @@ from .tolerances import TOLERANCES
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+pytest_plugins = ["vidgraph.testing.plugin"]
+
 PROGRAM = (sys.executable, "-P", "-W", "error", "-m", "vidgraph")
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
 

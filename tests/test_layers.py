@@ -10,7 +10,7 @@ import pytest
 import vidgraph
 
 PACKAGE = Path(vidgraph.__file__).parent
-LAYERS = ("kernels", "pipeline", "engines", "stages", "models", "training", "benchmarks", "cli")
+LAYERS = ("kernels", "pipeline", "engines", "stages", "models", "training", "testing", "benchmarks", "cli")
 MAY_REACH_UP = ("__init__.py",)  # the public names, inside functions only
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-FOLDERS = ("kernels", "pipeline", "engines", "stages", "models", "training", "cli")
+FOLDERS = ("kernels", "pipeline", "engines", "stages", "models", "training", "testing", "cli")
 LAZY = ("vidgraph", "vidgraph.stages")
 PUBLIC = re.compile(r"vidgraph(\.[a-z]+)?")  # the package, or one of its folders
 IMPORT = re.compile(r"^ *(?:from (vidgraph[\w.]*) import|import (vidgraph[\w.]*))", re.MULTILINE)
@@ -41,7 +41,7 @@ def test_what_is_public_is_all_that_is_public(package: str) -> None:
         module.nothing  # noqa: B018
 
 
-@pytest.mark.parametrize("package", ["vidgraph.engines", "vidgraph.kernels", "vidgraph.models"])
+@pytest.mark.parametrize("package", ["vidgraph.engines", "vidgraph.kernels", "vidgraph.models", "vidgraph.testing"])
 def test_what_a_package_names_is_there(package: str) -> None:
     module = importlib.import_module(package)
     assert module.__all__

@@ -9,7 +9,7 @@ from pathlib import Path
 import vidgraph
 
 PACKAGE = Path(vidgraph.__file__).parent
-FOLDERS = ("kernels", "pipeline", "engines", "stages", "models", "training", "benchmarks", "cli")
+FOLDERS = ("kernels", "pipeline", "engines", "stages", "models", "training", "testing", "benchmarks", "cli")
 REFERENCE = re.compile(r":(?:func|class|mod|meth|attr|data):`~?(\.+)([\w.]+)`")
 
 
