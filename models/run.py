@@ -28,6 +28,7 @@ from ..stages.sample import Sample
 from ..stages.session import STAGE_LIMIT_S, Address, Policy, Session, SessionOptions, result_of
 from ..stages.sinks.iterator import IteratorSink
 from ..stages.sinks.registry import Output
+from ..stages.sources.camera.options import Transport
 from .load import load_model
 from .model import Model
 from .pace import Overload, Pace
@@ -69,6 +70,9 @@ def run(
     strict: bool = False,
     executor: str = "threaded",
     max_pixels: int = MAX_PIXELS,
+    freeze_s: float = 5.0,
+    give_up_s: float | None = None,
+    transport: Transport = "auto",
 ) -> Run:
     """Run a model on one or more sources.
 
@@ -76,8 +80,8 @@ def run(
 
     Args:
         source: address or addresses: video or image files, a folder of images, a glob, ``frames/%06d.png``,
-            ``-`` (standard input), an http(s) address, synthetic scenes (``synth:street``); ``NAME=ADDRESS``
-            names the stream.
+            ``-`` (standard input), an http(s) address, a camera (``rtsp://…``, ``/dev/video0``), ``list.txt`` with
+            one address a line, synthetic scenes (``synth:street``); ``NAME=ADDRESS`` names the stream.
         model: a name of ``vidgraph models`` (``NAME=WEIGHTS`` too), or a loaded model, whose own settings
             then hold (``weights`` to ``precision`` cannot be given). None: the model that comes with
             synthetic scenes; no other source has one.
@@ -90,7 +94,7 @@ def run(
         start, end: seconds, or "1:02.5"; ``end`` itself is not included.
         frames: at most so many frames of each stream.
         policy: "lossless": every frame goes through; "latest": in real time, newest frame only; None:
-            lossless for files.
+            lossless for files, latest for cameras.
         overload: of live sources, what gives way where the model cannot keep up: "drop": frames, the newest goes
             through; "skip": the model runs on fewer frames, and its last result is repeated on the others; "stretch":
             key frames of a video model come further apart. None: "skip" with a ``max_latency``, else "drop".
@@ -104,6 +108,9 @@ def run(
         strict: the first bad frame ends the run.
         executor: "threaded", or "serial": one frame at a time, with the same results.
         max_pixels: larger pictures are refused before memory is asked for; 8192x8192 by default.
+        freeze_s: of cameras: connect again when there was no picture for so many seconds.
+        give_up_s: of cameras: end the stream when the camera was away for so many seconds; None: never.
+        transport: of RTSP cameras: "auto" (TCP, else UDP), "tcp", "udp" (UDP, else TCP) or "multicast".
 
     Returns:
         a :class:`Run`: iterate it, or call its ``wait``.

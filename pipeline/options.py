@@ -17,6 +17,7 @@ Owner = Literal["model", "run", "output"]
 T = TypeVar("T")
 _RUN = "vidgraph run in.mp4 --model retinaface-1mb -o out.jsonl"
 _DRAWN = "vidgraph run in.mp4 --model retinaface-1mb -o out.mp4"
+_CAMERA = "vidgraph run rtsp://10.0.0.8/main --model retinaface-1mb -o out.jsonl"
 _VIDEO = "vidgraph run in.mp4 --model yolact-edge-vid-resnet50 -o out.jsonl"
 
 
@@ -42,6 +43,7 @@ class Number:
 LARGEST = 2**31 - 1
 PROBABILITY = Number(float, 0.0, 1.0, "a number from 0 to 1")
 COUNT = Number(int, 1, LARGEST, "a whole number from 1")
+SECONDS = Number(float, 1e-3, 1e9, "seconds above 0")
 FPS = Number(float, 1e-3, 1e6, "frames per second above 0")
 
 
@@ -187,6 +189,12 @@ _ROWS = (
     OptionRow("executor", str, "threaded", "threaded, or serial: one frame at a time", "run"),
     OptionRow("max_pixels", COUNT, MAX_PIXELS, "refuse larger pictures (default 67108864, 8192x8192)", "run",
               f"{_RUN} --max-pixels 100000000", "N"),
+    OptionRow("freeze_s", SECONDS, 5.0, "cameras: connect again after so long without a picture (default 5)", "run",
+              f"{_CAMERA} --freeze-s 10", "S"),
+    OptionRow("give_up_s", SECONDS, None, "cameras: end a stream whose camera was away for so long (default: never)",
+              "run", f"{_CAMERA} --give-up-s 3600", "S"),
+    OptionRow("transport", str, "auto", "RTSP cameras: auto (TCP, else UDP), tcp, udp or multicast", "run",
+              f"{_CAMERA} --transport udp", "T"),
     OptionRow("overwrite", None, False, "overwrite existing outputs", "output",
               f"{_DRAWN} -y", short="-y"),
     OptionRow("resume", None, False, "continue after the last frame that all outputs have", "output",

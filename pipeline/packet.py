@@ -34,6 +34,7 @@ class Frame:
         pts: presentation time in units of ``time_base`` as the source gave it, for sinks.
         time_base: seconds per unit of ``pts``.
         capture_ns: wall-clock time of capture in nanoseconds since 1970, where known.
+        capture_clock: of a live stream, whose clock ``capture_ns`` is: ``camera``, or ``arrival``: ours when it came.
         damaged: the decoder reported damage in this picture.
         file: of a picture that is a file of its own, the file's name below the folder that was given, with ``/``.
     """
@@ -49,6 +50,7 @@ class Frame:
     capture_ns: int | None = None
     damaged: bool = False
     file: str | None = None
+    capture_clock: str | None = None
 
     @property
     def time_s(self) -> float:

@@ -23,6 +23,7 @@ from ..pipeline.stage import Source, Stage, created_by
 from .drawing.draw import Draw, draw_rgb
 from .sinks.addresses import OutputStream
 from .sinks.registry import Output, Outputs
+from .sources.camera.options import Transport
 from .sources.peekable import PeekableSource
 from .sources.registry import in_real_time, open_sources
 
@@ -51,6 +52,9 @@ class SessionOptions:
     strict: bool = False
     executor: str = "threaded"
     max_pixels: int = MAX_PIXELS
+    freeze_s: float = 5.0
+    give_up_s: float | None = None
+    transport: Transport = "auto"
 
     def __post_init__(self) -> None:
         if self.policy not in (None, *get_args(Policy)):
@@ -59,7 +63,7 @@ class SessionOptions:
 
 @dataclass(slots=True)
 class Session:
-    """Sources that are open, with their first frames at hand, and what is to become of them.
+    """Sources that are open, with the first frames of those that are not live at hand, and what is to become of them.
 
     Attributes:
         sources: opened.
@@ -99,6 +103,8 @@ class Session:
     ) -> Session:
         """Check the outputs against the sources, then open the sources and read each up to its first frame.
 
+        Live ones are opened only: their frames are read when the run begins.
+
         Args:
             skip: is told of each frame that a resumed run has done before; see :class:`PeekableSource`.
             also_read: files besides the sources that no output may write.
@@ -125,7 +131,12 @@ class Session:
             deterministic=options.deterministic,
             threads=decoder,
             max_pixels=options.max_pixels,
+            freeze_s=options.freeze_s,
+            give_up_s=options.give_up_s,
+            transport=options.transport,
         )
+        if options.resume and any(source.live for source in opened):
+            raise UsageError("resume is for recordings: what a camera showed meanwhile is gone")
         streams = [output_stream(source, options, also_read) for source in opened]
         chosen = Outputs(outputs, streams, overwrite=options.overwrite, resume=options.resume)
         peeks = [_peekable(source, chosen, skip or (lambda frame: False)) for source in opened]

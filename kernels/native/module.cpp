@@ -44,6 +44,7 @@ Isa instruction_set() { return chosen; }
 #define KERNEL_BINDING(name) void bind_##name(nb::module_& module);
 #include "kernel_list.h"
 #undef KERNEL_BINDING
+void bind_av_log(nb::module_& module);
 
 }  // namespace vidgraph
 
@@ -63,4 +64,5 @@ NB_MODULE(_native, module) {
 #define KERNEL_BINDING(name) vidgraph::bind_##name(module);
 #include "kernel_list.h"
 #undef KERNEL_BINDING
+  vidgraph::bind_av_log(module);
 }

@@ -92,6 +92,7 @@ _FIELDS: Mapping[str, Callable[[Any], bool]] = MappingProxyType(
         "frame": _is_count,
         "time_s": _is_time,
         "captured_at": _is_text,
+        "capture_clock": _is_text,
         "file": _is_text,
         "epoch": _is_count,
         "size": _is_size,

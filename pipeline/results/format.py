@@ -165,6 +165,8 @@ def frame_record(packet: Packet, keys: Sequence[ResultKeys] = (ResultKeys(),)) -
     }
     if frame.capture_ns is not None:
         record["captured_at"] = iso_time(frame.capture_ns)
+    if frame.capture_clock is not None:
+        record["capture_clock"] = frame.capture_clock
     if frame.file is not None:
         record["file"] = frame.file
     record["epoch"] = frame.epoch

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from ...pipeline.limits import MAX_PIXELS
+from .camera.address import SCHEMES
+from .camera.options import Transport
 from .synthetic.settings import NAMES, is_synthetic
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
@@ -29,6 +31,9 @@ class SourceOptions:
     threads: int | None = None
     video_stream: int | None = None
     max_pixels: int = MAX_PIXELS
+    freeze_s: float = 5.0
+    give_up_s: float | None = None
+    transport: Transport = "auto"
 
     def part(self) -> dict[str, Any]:
         """What of a file is read, as every source of files takes it."""
@@ -67,9 +72,27 @@ SOURCES = (
     ),
     SourceKind("- (standard input)", lambda text, exists: text == "-", ".open_files:open_stream", "-"),
     SourceKind(
-        "http:// and https:// addresses",
+        "http:// and https:// addresses, live ones too",
         lambda text, exists: not exists and bool(_SCHEME.match(text)),
         ".open_files:open_remote",
+    ),
+    SourceKind(
+        "cameras (rtsp://, rtsps://, rtmp://, srt://, udp://, rtp://)",
+        lambda text, exists: not exists and text.partition("://")[0].lower() in SCHEMES,
+        ".camera.open_camera:open_camera",
+        "rtsp://",
+    ),
+    SourceKind(
+        "webcams (/dev/video0, /dev/v4l/by-id/…)",
+        lambda text, exists: text.startswith(("/dev/video", "/dev/v4l/")),
+        ".camera.open_camera:open_camera",
+        "/dev/video0",
+    ),
+    SourceKind(
+        "list.txt, with one address a line",
+        lambda text, exists: exists and text.lower().endswith(".txt") and os.path.isfile(text),  # noqa: PTH113
+        ".camera.open_camera:open_list",
+        "list.txt",
     ),
     SourceKind(
         f"{', '.join(f'synth:{name}' for name in NAMES)} (drawn)",

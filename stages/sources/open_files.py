@@ -14,8 +14,6 @@ from .images import ImageSource, images_in, images_of_pattern, is_image, natural
 from .kinds import SourceOptions, all_kinds, is_there
 from .picture_count import how_to_play
 
-_CAMERAS = ("rtsp", "rtsps", "rtmp", "rtmps", "srt", "udp", "rtp", "v4l2")
-
 
 def open_stream(address: str, name: str | None, options: SourceOptions) -> list[Source]:
     """The video of an address that FFmpeg reads, or of standard input."""
@@ -93,19 +91,19 @@ def open_glob(address: str, name: str | None, options: SourceOptions) -> list[So
 
 
 def open_remote(address: str, name: str | None, options: SourceOptions) -> list[Source]:
-    """The video of a web address.
+    """The video of a web address, or the live stream there.
 
     Raises:
         UsageError: an address with another scheme than http and https.
     """
     scheme = address.partition(":")[0].lower()
     if scheme in ("http", "https"):
-        return open_stream(address, name, options)
+        from .camera.open_camera import camera_options
+        from .camera.web import WebSource
+
+        (video,) = open_stream(address, name, options)
+        return [WebSource(video, address, camera_options(options), frames=options.frames)]
     shown = redact_address(address)
-    if scheme in _CAMERAS:
-        raise UsageError(
-            f"{shown}: cameras and network streams ({scheme}) are not supported in this version; give {all_kinds()}"
-        )
     kind = f" {scheme + ':'!r}" if shown.lower().startswith(scheme) else ""  # else it is a user's name: ann:word@host
     raise UsageError(f"{shown}: unknown kind of source{kind}; give {all_kinds()}")
 

@@ -12,7 +12,8 @@ from .wrapper import SourceWrapper
 class PeekableSource(SourceWrapper):
     """Another source, the same in everything, with its first frame at hand and earlier ones skipped.
 
-    ``open`` opens the source and reads up to its first frame, so a source that has none fails there.
+    ``open`` opens the source and reads up to its first frame, so a source that has none fails there. Of a live one it
+    reads none: a camera that is off must not keep the others waiting.
 
     Attributes:
         first: the first frame to come, or None where the source has no more than was skipped.
@@ -55,6 +56,8 @@ class PeekableSource(SourceWrapper):
             return
         self.source.open()
         self._rest = self.source.frames()
+        if self.source.live:
+            return
         for frame in self._rest:
             if self.size is None:
                 self.size = frame.picture.height, frame.picture.width
@@ -69,6 +72,9 @@ class PeekableSource(SourceWrapper):
 
     def frames(self) -> Iterator[Frame]:
         """The first frame and those after it."""
+        if self.live and self._rest is not None:
+            yield from self._rest
+            return
         if self.first is not None and self._rest is not None:
             first, self.first = self.first, None
             yield first

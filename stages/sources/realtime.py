@@ -41,6 +41,9 @@ class RealtimeSource(SourceWrapper):
 
     def frames(self) -> Iterator[Frame]:
         """The frames of the source, each at its time."""
+        if self.source.live:  # it has its own pace
+            yield from self.source.frames()
+            return
         zero_ns: int | None = None  # when pts_ns = 0 is, on the monotonic clock
         for frame in self.source.frames():
             if zero_ns is not None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 from typing import Any
 
 from ...pipeline.errors import UsageError
 from ...pipeline.limits import MAX_PIXELS
 from ...pipeline.stage import Source
+from .camera.options import Transport
 from .kinds import SourceOptions, all_kinds, is_there, kind_of
 from .realtime import RealtimeSource
 
@@ -29,6 +30,9 @@ def open_source(
     threads: int | None = None,
     video_stream: int | None = None,
     max_pixels: int = MAX_PIXELS,
+    freeze_s: float = 5.0,
+    give_up_s: float | None = None,
+    transport: Transport = "auto",
 ) -> list[Source]:
     """The sources that an address stands for; usually one, several for a glob that matches videos.
 
@@ -37,8 +41,8 @@ def open_source(
     Args:
         address: a video or image file, a folder of images (in natural order), a glob (all images: one
             source; all videos: one source each), numbered images (``frames/%06d.png``), ``-`` for a stream
-            on standard input, an http(s) address, ``synth:street`` for synthetic scenes; ``NAME=ADDRESS`` names
-            the stream.
+            on standard input, an http(s) address, a camera (``rtsp://…``, ``/dev/video0``), ``list.txt`` with one
+            address a line, ``synth:street`` for synthetic scenes; ``NAME=ADDRESS`` names the stream.
         stream_id: name of the stream; None: NAME, or the stem of the file, or the name of the folder.
         start: first time to deliver, seconds or "1:02.5".
         end: time from which on nothing is delivered.
@@ -48,6 +52,7 @@ def open_source(
         threads: of the decoder; None: one per available core.
         video_stream: which of several video streams of a file, from 0; None: the best.
         max_pixels: larger pictures are refused before memory is asked for.
+        freeze_s, give_up_s, transport: of cameras; see :class:`.CameraOptions`.
 
     Returns:
         sources that are not opened yet, but whose file or folder exists.
@@ -65,6 +70,9 @@ def open_source(
         threads=threads,
         video_stream=video_stream,
         max_pixels=max_pixels,
+        freeze_s=freeze_s,
+        give_up_s=give_up_s,
+        transport=transport,
     )
     return in_real_time(_sources(os.fspath(address), stream_id, options), latest=latest)
 
@@ -99,15 +107,18 @@ def open_sources(addresses: Iterable[str | os.PathLike[str]], **options: Any) ->
         UsageError: two addresses were given the same NAME, or standard input twice.
         SourceError: as for :func:`open_source`.
     """
-    texts = [os.fspath(address) for address in addresses]
+    return open_sources_of([os.fspath(address) for address in addresses], SourceOptions(**options))
+
+
+def open_sources_of(texts: Sequence[str], options: SourceOptions, name: str | None = None) -> list[Source]:
+    """As :func:`open_sources`, of texts and ready options; ``name`` is the stream's where there is one text."""
     given = [m["name"] for t in texts if not is_there(t) and (m := _NAMED.fullmatch(t))]
-    repeated = next((name for name in given if given.count(name) > 1), None)
+    repeated = next((each for each in given if given.count(each) > 1), None)
     if repeated is not None:
         raise UsageError(f"two sources are named {repeated!r}; give each its own NAME=ADDRESS")
     if sum(text == "-" or text.endswith("=-") for text in texts) > 1:
         raise UsageError("standard input (-) can be read by one source only")
-    chosen = SourceOptions(**options)
-    sources = [source for text in texts for source in _sources(text, None, chosen)]
+    sources = [source for text in texts for source in _sources(text, name, options)]
     taken = set(given)
     explicit = set(given)
     for source in sources:

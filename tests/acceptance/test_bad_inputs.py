@@ -80,7 +80,7 @@ def frames_in(path: Path) -> int:
         ("*.mkv", ["no file matches *.mkv"]),
         ("only%04d.png", ["only%04d.png"]),
         ("ftp://host/in.mp4", ["ftp"]),
-        ("rtsp://host/in", ["rtsp", "not supported"]),
+        ("rtsp://host:no/in", ["rtsp", "the port must be a number"]),
         ("noise.mp4", ["noise.mp4"]),
         ("headless.mp4", ["headless.mp4"]),
     ],

@@ -102,7 +102,7 @@ def test_standard_input_and_web_addresses_are_not_opened_yet() -> None:
         ("photos/q%d.png", SourceError, "no file matches photos/q%d.png"),
         ("*.*", UsageError, r"\*.\* matches images \(one.png\) and other files"),
         ("", UsageError, "an empty source address; give a video or image file, a folder of images"),
-        ("rtsp://u:word@camera/1", UsageError, r"rtsp://\*\*\*@camera/1: cameras and network streams \(rtsp\) are not"),
+        ("rtsp://u:wo/rd@camera/1", UsageError, r"rtsp://\*\*\*@camera/1: the password has a raw '/'"),
         (
             "synth:ball",
             UsageError,

@@ -1,0 +1,202 @@
+"""Asks an RTSP camera once, over a socket of our own, what FFmpeg would not tell of its answer.
+
+FFmpeg follows a redirection to any host and takes the password along; of a refusal it names neither the status nor the
+way to log in that the camera offers; and nothing ends its wait for a connection. So each connection begins with one
+DESCRIBE of ours, to which the camera answers without beginning a session.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+
+from ....pipeline.errors import UsageError
+from .address import CameraAddress, read_address
+from .interrupt import Wait
+from .login import login_header
+from .reasons import CameraError, reason_of_status
+
+_LARGEST = 1 << 16
+_POLL_S = 0.1
+_STATUS = re.compile(r"RTSP/1\.\d (\d{3})")
+_UNREACHABLE = (101, 113)
+_CONNECTED = (0, 106)  # EISCONN
+_CONNECTING = (11, 114, 115)  # EAGAIN (a time-out), EALREADY, EINPROGRESS
+
+
+@dataclass(slots=True)
+class Answer:
+    """What a camera answered; ``status`` 0: nothing that is RTSP."""
+
+    status: int = 0
+    location: str = field(default="", repr=False)
+    challenges: list[str] = field(default_factory=list)
+    length: int = 0
+    body: bytes = b""
+
+
+def check_answer(
+    address: CameraAddress, wait: Wait, limit_s: float, *, allow_redirect: bool, tls_pin: str | None
+) -> bool:
+    """Have the camera of an RTSP address answer; what is no RTSP is left to FFmpeg to judge.
+
+    Args:
+        limit_s: it may take so long.
+        allow_redirect: it may send us to another host.
+        tls_pin: file with the certificate that it must have.
+
+    Returns:
+        Whether it took the password.
+
+    Raises:
+        CameraError: it does not answer, refuses, sends us to another host, has no video, or asks for a password that
+            was not given, is wrong, or that FFmpeg cannot give it.
+    """
+    deadline_s, logged_in = time.monotonic() + limit_s, False
+    with _errors_named(), _connected(address, deadline_s, wait, tls_pin) as connection:
+        answer = _describe(connection, address, wait, deadline_s, None)
+        if answer.status == 401:
+            if not address.user:
+                raise CameraError("no_password")
+            header = login_header(
+                answer.challenges,
+                user=address.user,
+                password=address.password,
+                method="DESCRIBE",
+                place=_place(address),
+            )
+            if header is None:
+                raise CameraError("digest", f"offered: {', '.join(map(_algorithm, answer.challenges)) or 'nothing'}")
+            answer = _describe(connection, address, wait, deadline_s, header)
+            logged_in = 0 < answer.status != 401
+    if 300 <= answer.status < 400 and not allow_redirect:
+        _check_redirect(address, answer.location)
+    reason = reason_of_status(answer.status)
+    if reason is not None:
+        raise CameraError(reason.name, "" if str(answer.status) in reason.text else f"status {answer.status}")
+    if answer.status == 200 and answer.length and len(answer.body) == answer.length and b"m=video" not in answer.body:
+        raise CameraError("no_video")
+    return logged_in
+
+
+def _check_redirect(address: CameraAddress, location: str) -> None:
+    try:
+        other = read_address(location, {})
+    except UsageError as error:
+        raise CameraError("redirect", "to no address that can be read") from error
+    if (other.host, other.scheme) != (address.host, address.scheme):
+        raise CameraError("redirect", f"to {other.shown}")
+
+
+def _algorithm(challenge: str) -> str:
+    found = re.search(r'algorithm="?([\w-]+)', challenge, re.IGNORECASE)
+    return f"{challenge.partition(' ')[0]} {found[1] if found else ''}".strip()
+
+
+@contextmanager
+def _errors_named() -> Iterator[None]:
+    """Errors of sockets as reasons. A connection that is cut is left to FFmpeg: it may like another beginning."""
+    try:
+        yield
+    except socket.gaierror as error:
+        raise CameraError("unknown_host") from error
+    except ConnectionRefusedError as error:
+        raise CameraError("refused") from error
+    except TimeoutError as error:
+        raise CameraError("no_answer") from error
+    except ssl.SSLCertVerificationError as error:
+        raise CameraError("io", "it has another certificate than tls_pin") from error
+    except OSError as error:
+        if error.errno in _UNREACHABLE:
+            raise CameraError("unreachable") from error
+        raise CameraError("no_answer") from error
+
+
+def _connected(address: CameraAddress, deadline_s: float, wait: Wait, tls_pin: str | None) -> socket.socket:
+    error: OSError = TimeoutError()
+    for family, kind, protocol, _, place in socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM):
+        plain = socket.socket(family, kind, protocol)
+        try:
+            _connect(plain, place, deadline_s, wait)
+            return plain if address.scheme != "rtsps" else _over_tls(plain, address, deadline_s, tls_pin)
+        except OSError as failed:
+            plain.close()
+            error = failed
+        except BaseException:
+            plain.close()
+            raise
+    raise error
+
+
+def _connect(plain: socket.socket, place: object, deadline_s: float, wait: Wait) -> None:
+    """Connect, in steps short enough to notice a stop."""
+    plain.settimeout(_POLL_S)
+    while (code := plain.connect_ex(place)) not in _CONNECTED:  # type: ignore[arg-type]  # as getaddrinfo gave it
+        if code not in _CONNECTING:
+            raise OSError(code, "connect")
+        if wait.stopped() or time.monotonic() > deadline_s:
+            raise TimeoutError
+
+
+def _over_tls(plain: socket.socket, address: CameraAddress, deadline_s: float, tls_pin: str | None) -> ssl.SSLSocket:
+    plain.settimeout(max(_POLL_S, deadline_s - time.monotonic()))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False  # the certificate itself is pinned
+    context.verify_mode = ssl.CERT_NONE if tls_pin is None else ssl.CERT_REQUIRED
+    if tls_pin is not None:
+        context.load_verify_locations(tls_pin)
+    return context.wrap_socket(plain, server_hostname=address.host)
+
+
+def _place(address: CameraAddress) -> str:
+    """The address without user and password, as a request has it."""
+    host = f"[{address.host}]" if ":" in address.host else address.host
+    rest = address.url.partition("://")[2]
+    path = re.search(r"[/?]", rest)
+    return f"{address.scheme}://{host}:{address.port}{rest[path.start() :] if path else ''}"
+
+
+def _describe(
+    connection: socket.socket, address: CameraAddress, wait: Wait, deadline_s: float, login: str | None
+) -> Answer:
+    lines = [f"DESCRIBE {_place(address)} RTSP/1.0", f"CSeq: {1 if login is None else 2}", "Accept: application/sdp"]
+    lines += ["User-Agent: vidgraph", *([] if login is None else [f"Authorization: {login}"]), "", ""]
+    connection.settimeout(_POLL_S)
+    connection.sendall("\r\n".join(lines).encode())
+    data = _receive(connection, wait, deadline_s, lambda data: b"\r\n\r\n" in data)
+    head, _, body = data.partition(b"\r\n\r\n")
+    first, *headers = head.decode("latin-1").split("\r\n")
+    status = _STATUS.match(first)
+    answer = Answer(int(status[1]) if status else 0)
+    for line in headers:
+        name, _, value = line.partition(":")
+        match name.lower():
+            case "location":
+                answer.location = value.strip()
+            case "www-authenticate":
+                answer.challenges.append(value.strip())
+            case "content-length" if value.strip().isdigit():
+                answer.length = int(value)
+    if answer.length:
+        answer.body = body + _receive(
+            connection, wait, deadline_s, lambda data: len(body) + len(data) >= min(answer.length, _LARGEST)
+        )
+    return answer
+
+
+def _receive(connection: socket.socket, wait: Wait, deadline_s: float, whole: Callable[[bytes], bool]) -> bytes:
+    data = b""
+    while not whole(data) and len(data) < _LARGEST:
+        if wait.stopped() or time.monotonic() > deadline_s:
+            raise TimeoutError
+        with suppress(TimeoutError):
+            more = connection.recv(4096)
+            if not more:
+                break
+            data += more
+    return data

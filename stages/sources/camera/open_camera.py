@@ -1,0 +1,78 @@
+"""Opens what the table of sources has of cameras: addresses of networks, webcams, and lists of addresses."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+
+from ....pipeline.errors import SourceError, UsageError
+from ....pipeline.redaction import redact_address
+from ....pipeline.stage import Source
+from ..kinds import SourceOptions
+from .address import CameraAddress, read_address
+from .options import CameraOptions
+
+log = logging.getLogger("vidgraph")
+
+_MOST_THREADS = 4
+
+
+def open_camera(address: str, name: str | None, options: SourceOptions) -> list[Source]:
+    """A camera, which is not asked for anything yet.
+
+    Raises:
+        UsageError: the address cannot be one, or a part of it was asked for.
+    """
+    from .source import CameraSource
+
+    place = read_address(address)
+    if options.start is not None or options.end is not None:
+        raise UsageError(f"{place.shown}: start and end are for recordings, not for a camera")
+    _warn_of_password(address, place)
+    return [CameraSource(place, stream_id=name, frames=options.frames, options=camera_options(options))]
+
+
+def camera_options(options: SourceOptions) -> CameraOptions:
+    """How a camera is read, of the options for every source."""
+    return CameraOptions(
+        freeze_s=options.freeze_s,
+        give_up_s=options.give_up_s,
+        transport=options.transport,
+        max_pixels=options.max_pixels,
+        threads=min(options.threads or 1, _MOST_THREADS),
+    )
+
+
+def _warn_of_password(text: str, place: CameraAddress) -> None:
+    if place.literal_password and any(text in argument for argument in sys.argv[1:]):
+        log.warning(
+            "%s: every user of this machine can see a password on the command line; keep it in the environment, "
+            "and write '${NAME}' in its place",
+            place.shown,
+        )
+
+
+def open_list(address: str, name: str | None, options: SourceOptions) -> list[Source]:
+    """The sources of a file with one address a line, ``NAME=ADDRESS`` where they are to have names; ``#`` begins a
+    comment.
+
+    Raises:
+        UsageError: two have the same name, one is a list itself, or there is one name for all.
+        SourceError: it cannot be read, or has no address.
+    """
+    from ..registry import open_sources_of
+
+    path = Path(address)
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SourceError(f"cannot read the list {redact_address(address)}: {error.__class__.__name__}") from error
+    texts = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    if not texts:
+        raise SourceError(f"{redact_address(address)} has no address; write one a line")
+    if name is not None and len(texts) > 1:
+        raise UsageError(f"the name {name!r} is for one stream, but {redact_address(address)} has {len(texts)}")
+    if any(text.lower().endswith(".txt") for text in texts):
+        raise UsageError(f"{redact_address(address)}: a list cannot name another list")
+    return open_sources_of(texts, options, name)

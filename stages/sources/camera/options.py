@@ -1,0 +1,45 @@
+"""How a camera is read: what a user may choose."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from ....pipeline.errors import UsageError
+from ....pipeline.limits import MAX_PIXELS
+
+Transport = Literal["auto", "tcp", "udp", "multicast"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CameraOptions:
+    """How a camera is read.
+
+    Attributes:
+        freeze_s: without a picture for so long it is connected again; of a slow camera, ten frames' time.
+        give_up_s: the stream fails when the camera was away for so long; None: never.
+        transport: of RTSP. ``auto``: TCP, and UDP where the camera refuses that; ``udp``: the other way round.
+        allow_redirect: follow an RTSP redirection to another host, which gets the password too.
+        tls_pin: file with the certificate that the camera must have; None: any will do, and a warning says so.
+        max_pixels: larger pictures are refused.
+        threads: of the decoder.
+
+    Raises:
+        UsageError: a value that cannot be.
+    """
+
+    freeze_s: float = 5.0
+    give_up_s: float | None = None
+    transport: Transport = "auto"
+    allow_redirect: bool = False
+    tls_pin: str | None = None
+    max_pixels: int = MAX_PIXELS
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        if not 0 < self.freeze_s < float("inf"):
+            raise UsageError(f"freeze_s must be seconds above 0, got {self.freeze_s!r}")
+        if self.give_up_s is not None and not self.give_up_s >= 0:
+            raise UsageError(f"give_up_s must be seconds from 0, or None, got {self.give_up_s!r}")
+        if self.transport not in get_args(Transport):
+            raise UsageError(f"transport must be one of {', '.join(get_args(Transport))}, got {self.transport!r}")

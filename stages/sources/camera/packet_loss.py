@@ -1,0 +1,53 @@
+"""How many packets the network has lost: FFmpeg tells that to its log only, of RTP over UDP.
+
+Its log cannot be read in Python: a callback that takes the GIL, on a thread of a decoder, can lock the process up. So
+one in C++ takes its place (PyAV's own does nothing by default), which counts for each thread and does no more.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import re
+from functools import cache
+from pathlib import Path
+
+import av
+import av.logging
+
+from ....kernels import _native
+
+_MAPS = Path("/proc/self/maps")
+
+
+def missed_packets() -> int | None:
+    """Packets that were missing in what this thread has read so far; None where it cannot be known.
+
+    That is where PyAV's own log is in use, or its FFmpeg is not found.
+    """
+    return _native.missed_packets() if av.logging.get_level() is None and _counting() else None
+
+
+@cache
+def _counting() -> bool:
+    """Have FFmpeg's log counted, once; whether that can be."""
+    path = _libavutil()
+    if path is None:
+        return False
+    try:
+        function = ctypes.CDLL(path).av_log_set_callback
+    except (OSError, AttributeError):
+        return False
+    _native.count_missed_packets(ctypes.cast(function, ctypes.c_void_p).value)
+    return True
+
+
+def _libavutil() -> str | None:
+    """The libavutil that PyAV has loaded; None where that is not clear, as several are loaded."""
+    try:
+        lines = _MAPS.read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return None
+    found = {path[0] for line in lines if (path := re.search(r"/\S*/libavutil[^/]*\.so[^/]*$", line))}
+    beside = Path(av.__file__).parent.parent
+    own = {path for path in found if Path(path).parent.parent in (beside, beside / "av")}
+    return next(iter(own or found)) if len(own or found) == 1 else None

@@ -1,0 +1,297 @@
+"""A camera as a source of frames, which is connected again whenever it is lost."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from typing import Any
+
+import av
+
+from ....pipeline.errors import SourceError, UsageError
+from ....pipeline.packet import Frame
+from ....pipeline.stage import Source
+from ..av_picture import PictureReader
+from .address import CameraAddress, read_address
+from .backoff import OPEN_GATE, Backoff
+from .connection import Arrival, Connection, Hints, Opener
+from .interrupt import Wait
+from .options import CameraOptions
+from .reasons import CameraError
+from .status import CameraStatus, Monitor
+from .timeline import Moment, Timeline
+
+log = logging.getLogger("vidgraph")
+
+LAG_S, LAG_FOR_S = 2.0, 10.0
+"""A camera that is behind by so much, and does not catch up for so long, is connected again."""
+ASLEEP_S = 30.0
+_SAME_AGE, _SAME_AGE_TIMES = 1.0, 3
+_NANOSECOND = Fraction(1, 1_000_000_000)
+
+
+class CameraSource(Source):
+    """The newest frames of a camera, for as long as it takes.
+
+    ``open`` checks the address only; the connection is made on the thread that iterates ``frames``, so that a camera
+    that is off delays no other. When it is lost, by an error, an end or silence, it is connected again: at once at
+    first, then after up to 5 s, and more slowly where trying often does harm (a wrong password). No frame is made up
+    meanwhile, and ``epoch`` goes up.
+
+    Time: ``pts_ns`` is the stream's own, strictly rising over reconnections; ``capture_ns`` is by the camera's clock
+    where it tells it (RTCP sender reports) and is right within a day, otherwise by ours when the frame came:
+    ``capture_clock`` says which.
+    """
+
+    live = True
+
+    def __init__(
+        self,
+        address: str | CameraAddress,
+        *,
+        stream_id: str | None = None,
+        frames: int | None = None,
+        options: CameraOptions | None = None,
+        by_arrival: bool = False,
+        is_over: Callable[[], bool] | None = None,
+        opener: Opener = av.open,
+    ) -> None:
+        """
+        Args:
+            address: ``rtsp://…`` and other addresses of networks, or ``/dev/video0``; ``${NAME}`` in it stands for a
+                variable of the environment.
+            stream_id: name of the stream; None: the host, or the name of the device.
+            frames: deliver at most so many.
+            options: how it is read; None: as the defaults say.
+            by_arrival: its stamps are not those of a clock, as those of HTTP MJPEG.
+            is_over: says, where the server has closed the connection, whether the stream has ended for good.
+            opener: what opens it in place of ``av.open``.
+
+        Raises:
+            UsageError: the address cannot be one, or a variable is not set.
+        """
+        self._place = read_address(address) if isinstance(address, str) else address
+        if frames is not None and frames < 1:
+            raise UsageError(f"frames must be at least 1, got {frames}")
+        self.stream_id = stream_id or self._place.host or self._place.url.rpartition("/")[2] or self._place.scheme
+        self.address: str = self._place.shown
+        self._limit, self._options, self._opener = frames, options or CameraOptions(), opener
+        self._wait, self._backoff, self._hints = Wait(), Backoff(), Hints()
+        self._is_over = is_over
+        self._timeline = Timeline(by_arrival=by_arrival)
+        self._monitor = Monitor(self.stream_id, self.address)
+        self._problems: Counter[str] = Counter()
+        self._connection: Connection | None = None
+        self._index = self._epoch = 0
+        self._shape: tuple[int, int, str] | None = None
+        self._ages: list[float] = []
+        self._lost_before = 0
+        self._asleep_s = _asleep_s()
+
+    @property
+    def status(self) -> CameraStatus:
+        """The camera now: state, reason, counts; for any thread."""
+        return self._monitor.status
+
+    @property
+    def problems(self) -> dict[str, int]:
+        """Cause -> how often: ``damaged`` pictures, ``bad_packets``, ``bad_pts``, ``reconnect_…`` by reason."""
+        counts = Counter(self._problems)
+        if (connection := self._connection) is not None:
+            counts.update(damaged=connection.damaged, bad_packets=connection.bad_packets)
+        counts["lost_packets"] = self._monitor.status.lost_packets or 0
+        counts["bad_pts"] = self._timeline.bad_pts
+        return {cause: count for cause, count in counts.items() if count}
+
+    @property
+    def expected_frames(self) -> int | None:
+        """The most that were asked for; None: no end."""
+        return self._limit
+
+    def open(self) -> None:
+        """Get ready; the camera is not asked yet."""
+        self._wait.clear()
+        self._monitor.name = self.stream_id
+        if self._place.scheme == "rtsps" and self._options.tls_pin is None:
+            self._monitor.say("tls", "its certificate is not checked: anyone on the way could be the camera")
+        if self._place.user and self._place.password in ("", "admin", self._place.user):
+            self._monitor.say("password", "its password is one that everybody tries first")
+
+    def interrupt(self) -> None:
+        """End every wait, and the stream; safe from any thread."""
+        self._wait.stop()
+
+    def close(self) -> None:
+        """Leave the camera in order."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            self._problems.update(damaged=connection.damaged, bad_packets=connection.bad_packets)
+            connection.close()
+        if self._wait.stopped():
+            self._monitor.ended()
+
+    def frames(self) -> Iterator[Frame]:
+        """The frames of the camera, over all its connections, until it is interrupted.
+
+        Raises:
+            SourceError: it must not be tried again, or was away for longer than ``give_up_s``.
+        """
+        while not self._wait.stopped():
+            was_up = False
+            try:
+                connection = self._connect()
+                if connection is None:
+                    return
+                opened_s = time.monotonic()
+                for frame in self._read(connection):
+                    was_up = True
+                    yield frame
+                    if self._index == self._limit:
+                        return
+                if self._wait.stopped():
+                    return
+                raise CameraError("lost")
+            except CameraError as lost:
+                self.close()
+                if self._wait.stopped():
+                    return
+                if lost.reason.name == "closed" and self._is_over is not None and self._is_over():
+                    self._monitor.ended()
+                    return
+                if was_up:
+                    self._backoff.lost()
+                    lost = self._explained(lost, time.monotonic() - opened_s)
+                self._await_next_try(lost, was_up=was_up)
+            finally:
+                self.close()
+
+    def _connect(self) -> Connection | None:
+        """A connection that is open; None where it was stopped.
+
+        Raises:
+            CameraError: there is none.
+        """
+        self._monitor.connecting()
+        connection = Connection(self._place, self._options, self._hints, self._wait, self._monitor)
+        with OPEN_GATE.enter(self._place.host, self._wait) as entered:
+            if not entered:
+                return None
+            connection.open(self._opener)
+        self._connection = connection
+        self._timeline.reconnect()
+        return connection
+
+    def _read(self, connection: Connection) -> Iterator[Frame]:
+        """The frames of one connection.
+
+        Raises:
+            CameraError: it was lost.
+        """
+        reader = PictureReader(connection.stream.codec_context.name)
+        first, lagging_since, least_lag_s = True, 0.0, 0.0
+        self._lost_before = self._monitor.status.lost_packets or 0
+        for arrival in connection.pictures():
+            moment = self._timeline.place(
+                arrival.frame.pts,
+                connection.time_base,
+                arrival_ns=arrival.arrival_ns,
+                wall_ns=arrival.wall_ns,
+                realtime_ns=connection.realtime_ns,
+            )
+            frame = self._frame(arrival, moment, reader, connection, first=first)
+            if first:
+                self._came_up(connection)
+            first = False
+            given_s = time.monotonic()
+            yield frame
+            now_s, lag_s = time.monotonic(), self._timeline.lag_ns / 1e9
+            if lag_s <= LAG_S or lag_s < least_lag_s or now_s - given_s > LAG_S:
+                lagging_since, least_lag_s = now_s, lag_s  # where we were kept waiting, it is not the camera's
+            elif now_s - lagging_since > LAG_FOR_S:
+                raise CameraError("lag", f"{lag_s:.1f} s behind")
+            self._check_awake()
+
+    def _frame(
+        self, arrival: Arrival, moment: Moment, reader: PictureReader, connection: Connection, *, first: bool
+    ) -> Frame:
+        """The frame of a picture, counted."""
+        decoded = arrival.frame
+        shape = decoded.width, decoded.height, decoded.format.name
+        if self._index and (first or moment.new_epoch or shape != self._shape):
+            self._epoch += 1
+        self._shape = shape
+        if moment.new_epoch:
+            self._problems["time_jump"] += 1
+            self._monitor.say("jump", "the camera's clock has jumped; tracks begin anew")
+        frame = Frame(
+            stream_id=self.stream_id,
+            index=self._index,
+            epoch=self._epoch,
+            pts_ns=moment.pts_ns,
+            duration_ns=0,
+            picture=reader.read(decoded),
+            pts=moment.pts_ns,
+            time_base=_NANOSECOND,
+            capture_ns=moment.capture_ns,
+            capture_clock=moment.clock,
+            damaged=decoded.is_corrupt,
+        )
+        self._index += 1
+        lost = connection.lost_packets
+        self._monitor.frame(
+            moment.pts_ns / 1e9,
+            lost_packets=None if lost is None else self._lost_before + lost,
+            epoch=self._epoch,
+            size=(decoded.height, decoded.width),
+            lag_s=round(self._timeline.lag_ns / 1e9, 3),
+            decode_errors=connection.bad_packets
+            + connection.damaged
+            + self._problems["damaged"]
+            + self._problems["bad_packets"],
+            capture_clock=moment.clock,
+        )
+        return frame
+
+    def _came_up(self, connection: Connection) -> None:
+        context = connection.stream.codec_context
+        self._hints.known, self._hints.bad_start = True, 0
+        self._backoff.worked()
+        self._monitor.note(codec=context.name, has_b_frames=int(context.has_b_frames))
+        self._monitor.up()
+
+    def _check_awake(self) -> None:
+        """Raise CameraError where the machine has slept: the connection is dead, whatever it looks like."""
+        asleep_s, before_s = _asleep_s(), self._asleep_s
+        if asleep_s - before_s > ASLEEP_S:
+            self._asleep_s = asleep_s
+            raise CameraError("suspend", f"for {asleep_s - before_s:.0f} s")
+
+    def _explained(self, lost: CameraError, age_s: float) -> CameraError:
+        """What was lost after ``age_s``, with what is known of the times before."""
+        self._hints.interval_s = self._monitor.interval_s() or self._hints.interval_s
+        self._ages = [*self._ages[1 - _SAME_AGE_TIMES :], age_s] if lost.reason.name == "closed" else []
+        same = len(self._ages) == _SAME_AGE_TIMES and max(self._ages) - min(self._ages) < _SAME_AGE
+        return CameraError("session_timeout", f"{age_s:.0f} s") if same and age_s > 2 * _SAME_AGE else lost
+
+    def _await_next_try(self, lost: CameraError, *, was_up: bool) -> None:
+        delay_s = self._backoff.delay_s(lost.reason)
+        give_up_s = self._options.give_up_s
+        if give_up_s is not None and self._backoff.outage_s + (delay_s or 0.0) > give_up_s:
+            delay_s = None
+        if was_up:
+            self._problems[f"reconnect_{lost.reason.name}"] += 1
+        self._monitor.failed(lost.reason, lost.detail, delay_s, was_up=was_up)
+        if delay_s is None:
+            more = f" ({lost.detail})" if lost.detail else ""
+            hint = f"; {lost.reason.hint}" if lost.reason.hint else ""
+            raise SourceError(f"camera {self.stream_id!r} ({self.address}): {lost.reason.text}{more}{hint}") from lost
+        self._wait.sleep(delay_s)
+
+
+def _asleep_s() -> float:
+    """Seconds for which this machine has slept since it was started; 0 where that is not known."""
+    boot: Any = getattr(time, "CLOCK_BOOTTIME", None)
+    return 0.0 if boot is None else time.clock_gettime(boot) - time.clock_gettime(time.CLOCK_MONOTONIC)

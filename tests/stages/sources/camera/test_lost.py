@@ -1,0 +1,164 @@
+"""A camera that was up and is lost, in every way that this machine can show, comes back, with its reason."""
+
+from __future__ import annotations
+
+import logging
+import time
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from vidgraph.testing import Faults, make_clip
+
+from .cameras import CLIP_FPS, FREEZE_S, camera_and_reading, rising
+
+
+@pytest.mark.parametrize(
+    ("faults", "reason", "within_s"),
+    [
+        ({"close_at": 30, "close_with": "fin"}, "closed", 0.0),
+        ({"close_at": 30, "close_with": "rst"}, "closed", 0.0),
+        ({"stall_at": 30}, "stall", FREEZE_S),
+        ({"bye_at": 30, "bye": "compound"}, "closed", 0.0),
+        ({"bye_at": 30, "bye": "lone"}, "stall", FREEZE_S),
+    ],
+)
+def test_what_ends_a_session(faults: dict[str, Any], reason: str, within_s: float) -> None:
+    with camera_and_reading(faults=Faults(**faults)) as (_, reading):
+        lost_s = reading.wait_for_reason(reason, 8)
+        last_s = max(when for when, frame in reading.frames if frame.epoch == 0)
+        assert lost_s - last_s < within_s + 0.5
+        first = reading.wait_for_epoch(1)
+        back_s = next(when for when, frame in reading.frames if frame.epoch == 1)
+        assert back_s - last_s < within_s + 2.0
+        frames = reading.wait_for_frames(first.index + 5)
+        assert rising(frames)
+        assert reading.source.status.reconnects == {reason: 1}
+        assert reading.source.status.state == "up"
+        assert reading.source.problems[f"reconnect_{reason}"] == 1
+        gap_s = (first.pts_ns - frames[first.index - 1].pts_ns) / 1e9
+        assert gap_s == pytest.approx(back_s - last_s, abs=0.5)
+
+
+def test_a_camera_without_power() -> None:
+    """The connection is half open: nothing comes, and nothing is answered."""
+    with camera_and_reading() as (served, reading):
+        reading.wait_for_frames(15)
+        served.freeze()
+        frozen_s = time.monotonic()
+        assert reading.wait_for_reason("stall", 4) - frozen_s < FREEZE_S + 0.5
+        served.resume()
+        reading.wait_for_epoch(1)
+
+
+def test_a_server_that_is_killed_and_comes_back() -> None:
+    with camera_and_reading() as (served, reading):
+        for epoch in range(4):
+            reading.wait_for_epoch(epoch)
+            served.kill()
+            reading.wait_for_reason("refused")
+            time.sleep(0.5)
+            served.restart()
+            restarted_s = time.monotonic()
+            reading.wait_for_epoch(epoch + 1)
+            assert time.monotonic() - restarted_s < 2.0
+        assert rising([frame for _, frame in reading.frames])
+        assert sum(reading.source.status.reconnects.values()) == 4
+
+
+def test_silence_shorter_than_the_limit_ends_nothing() -> None:
+    """FFmpeg's own time-out, half the limit, gets the last frame out of its parser: that is stamped by when it came."""
+    with camera_and_reading(faults=Faults(stall_at=20, stall_frames=12), freeze_s=1.2) as (_, reading):
+        frames = reading.wait_for_frames(50)
+        assert {frame.epoch for frame in frames} == {0}
+        assert rising(frames)
+        late = [(when, frame) for when, frame in reading.frames if 12 <= frame.index <= 40]
+        waits = [b - a for (a, _), (b, _) in pairwise(late)]
+        assert max(waits) > 0.4
+        captured = [frame.capture_ns for frame in frames if frame.capture_ns is not None]
+        steps = [b - a for a, b in pairwise(captured[15:])]
+        assert sum(step > 0.3e9 for step in steps) <= 1
+
+
+def test_a_slow_camera_is_not_taken_for_a_frozen_one() -> None:
+    """The limit is ten times the usual interval where that is more."""
+    clip = make_clip(frames=12, fps=4, gop=1)
+    with camera_and_reading(clip, freeze_s=0.3) as (_, reading):
+        first = reading.wait_for_epoch(1)  # the interval is known now
+        assert {frame.epoch for frame in reading.wait_for_frames(first.index + 12)[first.index :]} == {1}
+
+
+def test_a_rate_that_changes() -> None:
+    """A camera that sends less at night."""
+    clip = make_clip(frames=40, gop=5, intervals=(0.05,) * 20 + (0.25,) * 20)
+    with camera_and_reading(clip, freeze_s=0.8) as (_, reading):
+        frames = reading.wait_for_frames(45, 16)
+        assert frames[-1].epoch == 0
+        rate = reading.source.status.rate
+        assert rate is not None
+        assert 2 < rate < 25
+
+
+def test_a_session_that_always_ends_at_the_same_age(caplog: pytest.LogCaptureFixture) -> None:
+    """Servers whose session time-out nothing keeps from running out."""
+    with camera_and_reading(make_clip(), Faults(close_at=40)) as (_, reading):
+        reading.wait_for_epoch(3, 30)
+        assert reading.source.status.reconnects == {"closed": 2, "session_timeout": 1}
+        assert "session time-out" in caplog.text
+
+
+def test_one_lost_byte_of_interleaved_tcp_does_not_end_the_stream() -> None:
+    clip = make_clip(noise=40)
+    with camera_and_reading(clip, Faults(lose_byte_at=20)) as (_, reading):
+        reading.wait_for_frames(60, 20)
+        assert rising([frame for _, frame in reading.frames])
+
+
+def test_the_session_is_closed_in_order_and_before_the_next_one() -> None:
+    with camera_and_reading() as (served, reading):
+        reading.wait_for_frames(5)
+        served.stall()
+        reading.wait_for_reason("stall", 4)
+        served.resume()
+        reading.wait_for_epoch(1)
+        assert reading.stop() < 0.5
+        served.wait_until(lambda one: one.counts.sessions == 0)
+        assert served.counts.teardowns == 2
+        assert served.counts.most_sessions == 1
+
+
+def test_a_camera_with_room_for_one_viewer_is_read_again_after_a_loss() -> None:
+    with camera_and_reading(faults=Faults(max_sessions=1, linger_s=0.0, stall_at=20)) as (served, reading):
+        reading.wait_for_frames(10)
+        reading.wait_for_epoch(1, 8)
+        assert served.counts.most_sessions == 1
+
+
+def test_one_line_in_the_log_at_each_change(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "vidgraph")
+    with camera_and_reading() as (served, reading):
+        reading.wait_for_frames(5)
+        served.disconnect()
+        reading.wait_for_epoch(1)
+        lines = [record.getMessage() for record in caplog.records]
+        assert lines[:2] == ["door: up", "door: lost, the server closed the connection; connecting again"]
+        assert lines[2].startswith("door: back after ")
+        assert len(lines) == 3
+
+
+def test_a_flapping_camera_says_so_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "vidgraph")
+    with camera_and_reading(faults=Faults(close_at=10)) as (_, reading):
+        reading.wait_for_epoch(4, 20)
+        assert len(caplog.records) == 3
+        assert sum(reading.source.status.reconnects.values()) >= 4
+
+
+def test_a_camera_that_was_read_before_opens_quickly() -> None:
+    with camera_and_reading() as (served, reading):
+        reading.wait_for_frames(15)
+        served.disconnect()
+        lost_s = time.monotonic()
+        reading.wait_for_epoch(1)
+        assert time.monotonic() - lost_s < 1.6
+        assert CLIP_FPS == 15

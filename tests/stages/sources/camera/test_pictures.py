@@ -1,0 +1,271 @@
+"""Pictures and times that a camera gets wrong: what comes out is counted, in order, and of now."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from itertools import pairwise
+
+import pytest
+from vidgraph.stages.sources.camera import connection
+from vidgraph.testing import Faults, make_clip
+
+from .cameras import camera_and_reading, rising
+
+HOUR_S = timedelta(hours=1).total_seconds()
+
+
+def test_frames_are_those_that_were_sent() -> None:
+    with camera_and_reading() as (_, reading):
+        frames = reading.wait_for_frames(40)
+        numbers = reading.numbers[:40]
+        assert None not in numbers
+        assert all((b - a) % 60 == 1 for a, b in pairwise(numbers))  # type: ignore[operator]
+        assert rising(frames)
+        assert {frame.epoch for frame in frames} == {0}
+        assert frames[0].pts_ns == 0
+        status = reading.source.status
+        assert (status.state, status.size, status.codec) == ("up", (240, 320), "h264")
+        assert status.rate == pytest.approx(15, rel=0.2)
+        assert status.packet_age_s is not None
+        assert status.packet_age_s < 1
+        assert status.frame_age_s is not None
+        assert status.frame_age_s < 1
+        assert status.lag_s < 0.5
+        assert reading.source.problems == {}
+
+
+@pytest.mark.parametrize("jump_s", [HOUR_S, -HOUR_S, -30.0, -2.0])
+def test_a_jump_of_the_camera_clock_is_a_new_epoch(jump_s: float) -> None:
+    with camera_and_reading(faults=Faults(jump_at=20, jump_s=jump_s)) as (_, reading):
+        after = reading.wait_for_epoch(1)
+        frames = reading.wait_for_frames(after.index + 15)
+        assert rising(frames)
+        assert frames[-1].epoch == 1
+        assert frames[-1].pts_ns / 1e9 == pytest.approx((len(frames) - 1) / 15, abs=1.0)
+        assert reading.source.problems == {"time_jump": 1}
+
+
+def test_single_stamps_that_are_hours_off_are_counted_only() -> None:
+    with camera_and_reading(faults=Faults(stray_every=10, stray_s=HOUR_S)) as (_, reading):
+        frames = reading.wait_for_frames(45)
+        assert {frame.epoch for frame in frames} == {0}
+        assert rising(frames)
+        assert frames[-1].pts_ns / 1e9 == pytest.approx(44 / 15, abs=1.0)
+        assert 2 <= reading.source.problems["bad_pts"] <= 5
+
+
+@pytest.mark.parametrize("faults", [Faults(same_time=True), Faults(repeat_times=True), Faults(stray_every=5)])
+def test_stamps_that_do_not_rise(faults: Faults) -> None:
+    with camera_and_reading(faults=faults) as (_, reading):
+        frames = reading.wait_for_frames(30)
+        assert rising(frames)
+        assert {frame.epoch for frame in frames} == {0}
+        steps = [(b.pts_ns - a.pts_ns) / 1e9 for a, b in pairwise(frames[8:])]
+        assert max(steps) < 0.5
+
+
+def test_stamps_that_wrap_are_no_jump() -> None:
+    with camera_and_reading(faults=Faults(first_rtp_time=2**32 - 90000)) as (_, reading):
+        frames = reading.wait_for_frames(40)
+        assert {frame.epoch for frame in frames} == {0}
+        assert reading.source.problems == {}
+
+
+def test_no_rtp_info() -> None:
+    with camera_and_reading(faults=Faults(rtp_info=False)) as (_, reading):
+        assert rising(reading.wait_for_frames(20))
+
+
+def test_the_wall_clock_of_a_camera() -> None:
+    offset_s = -3.0
+    with camera_and_reading(faults=Faults(report_clock=lambda frame: time.time() + offset_s)) as (_, reading):
+        frames = reading.wait_for_frames(40)
+        assert frames[-1].capture_clock == reading.source.status.capture_clock == "camera"
+        assert frames[-1].capture_ns is not None
+        assert frames[-1].capture_ns / 1e9 == pytest.approx(time.time() + offset_s, abs=1.0)
+        clocks = [frame.capture_clock for frame in frames]
+        assert clocks[0] == "arrival"
+        assert clocks == sorted(clocks)  # once it is the camera's, it stays so
+
+
+@pytest.mark.parametrize("claimed_s", [12.0, -2208988800.0 + 1])
+def test_a_wall_clock_that_cannot_be_right(claimed_s: float) -> None:
+    with camera_and_reading(faults=Faults(report_clock=lambda frame: claimed_s + frame / 15)) as (_, reading):
+        frames = reading.wait_for_frames(30)
+        assert {frame.capture_clock for frame in frames} == {"arrival"}
+        assert frames[-1].capture_ns is not None
+        assert frames[-1].capture_ns / 1e9 == pytest.approx(time.time(), abs=1.0)
+
+
+def test_a_wall_clock_that_steps_changes_no_times() -> None:
+    def clock(frame: int) -> float:
+        return time.time() + (HOUR_S if frame > 30 else 0)
+
+    with camera_and_reading(faults=Faults(report_clock=clock, audio="silent")) as (_, reading):
+        frames = reading.wait_for_frames(60)
+        assert {frame.epoch for frame in frames} == {0}
+        assert rising(frames)
+
+
+def test_a_clock_that_jumped_is_not_believed_any_more() -> None:
+    """FFmpeg keeps the first report for ever: by it, frames would be an hour off."""
+    faults = Faults(report_clock=lambda frame: time.time(), jump_at=30, jump_s=HOUR_S)
+    with camera_and_reading(faults=faults) as (_, reading):
+        after = reading.wait_for_epoch(1)
+        frames = reading.wait_for_frames(after.index + 10)
+        assert frames[20].capture_clock == "camera"
+        assert frames[-1].capture_clock == "arrival"
+        assert frames[-1].capture_ns is not None
+        assert frames[-1].capture_ns / 1e9 == pytest.approx(time.time(), abs=1.0)
+
+
+def test_another_size_is_a_new_epoch() -> None:
+    clip = make_clip(size=(480, 640), first=100)
+    with camera_and_reading(faults=Faults(then_clip=clip, then_clip_at=20)) as (_, reading):
+        after = reading.wait_for_epoch(1)
+        assert (after.picture.height, after.picture.width) == (480, 640)
+        reading.wait_for_frames(after.index + 20)
+        assert reading.source.status.size == (480, 640)
+        assert rising([frame for _, frame in reading.frames])
+
+
+def test_another_codec_is_opened_anew() -> None:
+    with camera_and_reading(make_clip()) as (served, reading):
+        reading.wait_for_frames(10)
+        served.switch_clip(make_clip(codec="hevc", first=200))
+        reading.wait_until(lambda one: one.source.status.codec == "hevc", 20)
+        assert reading.source.status.reconnects
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc"])
+def test_a_session_that_begins_without_a_key_frame(codec: str) -> None:
+    clip = make_clip(frames=60, gop=60, codec=codec)  # type: ignore[arg-type]
+    with camera_and_reading(clip, Faults(start_at=15)) as (_, reading):
+        frames = reading.wait_for_frames(3)
+        assert not frames[0].damaged
+        assert reading.numbers[0] == 0
+        assert reading.source.status.reconnects == {}
+
+
+def test_waiting_for_a_key_frame_is_said() -> None:
+    clip = make_clip(frames=90, gop=90)
+    with camera_and_reading(clip, Faults(start_at=20)) as (_, reading):
+        reading.wait_until(lambda one: one.source.status.reason == "no_key_frame" or one.frames, 8)
+        reading.wait_for_frames(1)
+        assert reading.source.status.state == "up"
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc"])
+@pytest.mark.parametrize(
+    "faults",
+    [
+        Faults(band_parameter_sets=False),
+        Faults(sdp_parameter_sets=False),
+        Faults(marker="none"),
+        Faults(marker="all"),
+        Faults(junk_nals=(b"\x1f\x00\x01", b"\x06\xff\xff\xff")),
+        Faults(channels=(4, 5), announced_channels=(4, 5)),
+        Faults(junk_channel=7),
+        Faults(mtu=30_000),
+        Faults(sdp_fps=100),
+        Faults(audio="silent"),
+        Faults(content_base="rtsp://10.1.2.3/x/"),
+    ],
+    ids=lambda faults: (
+        ",".join(f"{name}" for name in Faults.__dataclass_fields__ if getattr(faults, name) != getattr(Faults(), name))
+        if isinstance(faults, Faults)
+        else str(faults)
+    ),
+)
+def test_oddities_that_do_no_harm(codec: str, faults: Faults) -> None:
+    if codec == "hevc" and faults.junk_nals:
+        pytest.skip("these are junk of H.264")
+    with camera_and_reading(make_clip(codec=codec), faults) as (_, reading):  # type: ignore[arg-type]
+        frames = reading.wait_for_frames(20)
+        assert rising(frames)
+        assert not any(frame.damaged for frame in frames)
+        assert None not in reading.numbers[:20]
+        assert reading.frames[0][0] - reading.began_s < 5
+
+
+def test_a_camera_that_sends_nothing_without_its_sound() -> None:
+    with camera_and_reading(faults=Faults(audio="needed")) as (_, reading):
+        reading.wait_for_frames(5, 20)
+
+
+def test_channels_that_were_not_announced_are_read_over_udp() -> None:
+    with camera_and_reading(faults=Faults(channels=(0, 1), announced_channels=(2, 3))) as (_, reading):
+        reading.wait_for_frames(5, 25)
+
+
+def test_no_parameter_sets_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "OPEN_S", 2.0)
+    faults = Faults(band_parameter_sets=False, sdp_parameter_sets=False)
+    with camera_and_reading(faults=faults) as (_, reading):
+        reading.wait_until(lambda one: one.source.status.reason == "no_parameter_sets", 12)
+        assert not reading.frames
+
+
+@pytest.mark.parametrize("b_frames", [2])
+def test_b_frames_come_in_order(b_frames: int) -> None:
+    with camera_and_reading(make_clip(b_frames=b_frames)) as (_, reading):
+        frames = reading.wait_for_frames(30)
+        numbers = reading.numbers[:30]
+        assert all((b - a) % 60 == 1 for a, b in pairwise(numbers))  # type: ignore[operator]
+        assert rising(frames)
+        assert reading.source.status.has_b_frames == 1 or reading.source.status.has_b_frames == b_frames
+
+
+def test_full_range_and_interlaced_pictures_say_so() -> None:
+    with camera_and_reading(make_clip(full_range=True)) as (_, reading):
+        assert reading.wait_for_frames(5)[-1].picture.full_range
+    with camera_and_reading(make_clip(interlaced=True)) as (_, reading):
+        assert reading.wait_for_frames(5)[-1].picture.interlaced
+
+
+@pytest.mark.parametrize("loss", [0.01, 0.05, 0.10])
+def test_packets_lost_over_udp_are_counted(loss: float) -> None:
+    clip = make_clip(noise=40)
+    with camera_and_reading(clip, Faults(loss=loss), transport="udp", freeze_s=3.0) as (_, reading):
+        frames = reading.wait_for_frames(60, 25)
+        assert rising(frames)
+        assert reading.source.problems["lost_packets"] == reading.source.status.lost_packets
+        assert reading.source.problems["lost_packets"] > 0
+        assert any(frame.damaged for frame in frames) or loss < 0.02
+
+
+def test_nothing_is_lost_over_tcp_and_that_is_known() -> None:
+    with camera_and_reading() as (_, reading):
+        reading.wait_for_frames(10)
+        assert reading.source.status.lost_packets == 0
+
+
+def test_packets_out_of_order_are_put_right() -> None:
+    with camera_and_reading(faults=Faults(reorder=0.2), transport="udp") as (_, reading):
+        frames = reading.wait_for_frames(40)
+        assert sum(frame.damaged for frame in frames) <= 1
+
+
+def test_bad_packets_are_counted_and_the_stream_goes_on() -> None:
+    clip = make_clip(noise=40)
+    with camera_and_reading(clip, Faults(corrupt=0.05), freeze_s=3.0) as (_, reading):
+        frames = reading.wait_for_frames(60, 25)
+        assert rising(frames)
+        problems = reading.source.problems
+        assert problems.get("damaged", 0) + problems.get("bad_packets", 0) > 0
+        assert problems.get("damaged", 0) >= sum(frame.damaged for frame in frames) - 1
+
+
+def test_packets_of_another_session() -> None:
+    with camera_and_reading(faults=Faults(other_session_every=3)) as (_, reading):
+        assert rising(reading.wait_for_frames(40))
+
+
+def test_so_many_frames_and_no_more() -> None:
+    with camera_and_reading(frames=12) as (served, reading):
+        reading.wait_until(lambda one: one.ended)
+        assert len(reading.frames) == 12
+        assert reading.error is None
+        served.wait_until(lambda one: one.counts.sessions == 0)
+        assert served.counts.teardowns == 1

@@ -1,0 +1,232 @@
+"""A camera that is not reached, or that refuses, is named with its reason, and is not asked too often."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from vidgraph.pipeline.errors import SourceError
+from vidgraph.stages.sources.camera import ask, connection
+from vidgraph.testing import Faults, RtspCamera, make_clip
+from vidgraph.testing.certificate import self_signed
+
+from .cameras import Reading, camera_and_reading
+
+
+def open_files() -> int:
+    """How many descriptors this process has."""
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+@pytest.fixture
+def quick_open(monkeypatch: pytest.MonkeyPatch) -> float:
+    """A camera may take no longer than this to answer."""
+    for module in (connection,):
+        monkeypatch.setattr(module, "OPEN_S", 1.0)
+    return 1.0
+
+
+@pytest.mark.parametrize(
+    ("faults", "camera", "reason"),
+    [
+        ({"status": 403}, {}, "forbidden"),
+        ({"status": 404}, {}, "not_found"),
+        ({"status": 453}, {}, "camera_full"),
+        ({"status": 500}, {}, "server_error"),
+        ({"status": 503}, {}, "server_error"),
+        ({"status": 451}, {}, "client_error"),
+        ({"no_media": True}, {}, "no_video"),
+        ({}, {"auth": "md5", "anonymous": True}, "no_password"),
+        ({}, {"auth": "basic", "wrong": True}, "password"),
+        ({}, {"auth": "md5", "wrong": True}, "password"),
+        ({}, {"auth": "sha256"}, "digest"),
+        ({}, {"auth": "md5_then_sha256"}, "digest"),
+        ({"status": 453}, {"auth": "md5"}, "camera_full"),
+    ],
+)
+def test_a_camera_that_refuses(faults: dict[str, Any], camera: dict[str, Any], reason: str) -> None:
+    anonymous, wrong = camera.pop("anonymous", False), camera.pop("wrong", False)
+    with RtspCamera(make_clip(), faults=Faults(**faults), **camera) as served:
+        address = served.url if anonymous or not camera else served.login_url
+        if wrong:
+            address = address.replace(":password@", ":guess@")
+        with Reading(address) as reading:
+            assert reading.wait_for_reason(reason, 3) - reading.began_s < 2
+            status = reading.source.status
+            assert status.state == "waiting"
+            assert not status.reconnects  # it was never up
+        assert not reading.frames
+        assert served.counts.connections <= 4
+
+
+@pytest.mark.parametrize("auth", ["basic", "md5", "md5_qop", "sha256_then_md5"])
+@pytest.mark.parametrize("password", ["@ : / # % $ {} é", "pass%40word", "word"])
+def test_passwords_with_any_characters(auth: str, password: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOOR_PASSWORD", password)
+    with RtspCamera(make_clip(), auth=auth, password=password) as served:  # type: ignore[arg-type]
+        with Reading(served.url.replace("://", "://user:${DOOR_PASSWORD}@")) as reading:
+            reading.wait_for_frames(2)
+        assert served.counts.refused_log_ins == 0
+
+
+def test_a_port_where_nobody_listens() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    with Reading(f"rtsp://127.0.0.1:{port}/x") as reading:
+        reading.wait_for_reason("refused", 2)
+
+
+def test_a_host_without_an_address() -> None:
+    with Reading("rtsp://no-such-host.invalid/x") as reading:
+        reading.wait_for_reason("unknown_host", 10)
+
+
+@pytest.mark.parametrize("method", ["OPTIONS", "DESCRIBE", "SETUP", "PLAY"])
+def test_a_request_that_is_never_answered(method: str, quick_open: float) -> None:
+    with camera_and_reading(faults=Faults(no_answer_to=method)) as (_served, reading):
+        reason = "no_play" if method == "PLAY" else "no_answer"
+        reading.wait_until(lambda one: one.source.status.reason in (reason, "no_answer"), 4)
+        assert reading.stop() < 0.5
+
+
+def test_a_port_that_accepts_and_is_silent(quick_open: float) -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        Reading(f"rtsp://127.0.0.1:{server.getsockname()[1]}/x") as reading,
+    ):
+        reading.wait_for_reason("no_answer", 3)
+
+
+def test_a_stop_ends_an_opening_at_once() -> None:
+    """Whether it waits in our own question, in FFmpeg's opening, or between two tries."""
+    for faults in (Faults(no_answer_to="DESCRIBE"), Faults(no_answer_to="SETUP"), Faults(status=404)):
+        with camera_and_reading(faults=faults) as (served, reading):
+            served.wait_until(lambda one: len(one.requests) >= 1)
+            time.sleep(0.3)
+            assert reading.stop() < 0.5
+
+
+def test_a_redirection_to_another_host_is_not_followed() -> None:
+    """FFmpeg would take the password along."""
+    with RtspCamera(make_clip()) as thief:
+        other = thief.url.replace("127.0.0.1", "localhost")
+        with camera_and_reading(faults=Faults(redirect=other), camera={"auth": "basic"}) as (_, reading):
+            reading.wait_for_reason("redirect", 3)
+        assert thief.counts.connections == 0
+
+
+def test_a_redirection_on_the_same_host_is_followed_and_another_only_if_allowed() -> None:
+    with RtspCamera({"new": make_clip()}) as served:
+        with camera_and_reading(faults=Faults(redirect=served.url)) as (_, reading):
+            reading.wait_for_frames(2)
+        other = served.url.replace("127.0.0.1", "localhost")
+        with camera_and_reading(faults=Faults(redirect=other)) as (_, reading):
+            reading.wait_for_reason("redirect", 3)
+        with camera_and_reading(faults=Faults(redirect=other), allow_redirect=True) as (_, reading):
+            reading.wait_for_frames(2)
+
+
+def test_a_camera_that_starts_is_tried_again_soon() -> None:
+    with camera_and_reading(faults=Faults(statuses=(503, 503, 503))) as (_, reading):
+        reading.wait_for_frames(2)
+        assert reading.frames[0][0] - reading.began_s < 5
+
+
+def test_the_stream_ends_when_the_camera_was_away_too_long() -> None:
+    with camera_and_reading(give_up_s=1.0) as (served, reading):
+        reading.wait_for_frames(5)
+        served.kill()
+        killed_s = time.monotonic()
+        reading.wait_until(lambda one: one.ended, 5)
+        assert 0.5 < time.monotonic() - killed_s < 2.5
+        assert isinstance(reading.error, SourceError)
+        assert "the connection is refused" in str(reading.error)
+        assert "door" in str(reading.error)
+        assert reading.source.status.state == "down"
+
+
+def test_tls_with_a_certificate_of_its_own(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "vidgraph")
+    context = self_signed(tmp_path)
+    with camera_and_reading(camera={"tls": context}) as (_, reading):
+        reading.wait_for_frames(2)
+    assert "its certificate is not checked" in caplog.text
+    caplog.clear()
+    with camera_and_reading(camera={"tls": context}, tls_pin=str(tmp_path / "camera.pem")) as (_, reading):
+        reading.wait_for_frames(2)
+    assert "not checked" not in caplog.text
+    (tmp_path / "other").mkdir()
+    self_signed(tmp_path / "other")
+    pin = str(tmp_path / "other" / "camera.pem")
+    with camera_and_reading(camera={"tls": context}, tls_pin=pin) as (_, reading):
+        reading.wait_for_reason("io", 4)
+
+
+@pytest.mark.parametrize("transports", [("tcp",), ("udp",)])
+def test_a_camera_that_has_one_transport_only(transports: tuple[str, ...]) -> None:
+    with camera_and_reading(camera={"transports": transports}) as (_, reading):
+        reading.wait_for_frames(10)
+        assert reading.frames[0][0] - reading.began_s < 4
+
+
+def test_udp_that_does_not_come_through_goes_over_tcp() -> None:
+    with camera_and_reading(faults=Faults(udp_blackhole=True), transport="udp", freeze_s=3.0) as (_, reading):
+        reading.wait_for_frames(5)
+
+
+def test_hundreds_of_failures_leave_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vidgraph.stages.sources.camera.backoff.Backoff._spread", lambda self, seconds: 0.0)
+    with RtspCamera(make_clip(), auth="md5") as served:
+        address = served.login_url.replace(":password@", ":guess@")
+        for status, place in ((200, address), (404, served.url), (503, served.url)):
+            served.faults = Faults(status=status)
+            with Reading(place) as reading:
+                reading.wait_until(lambda one: one.ended or served.counts.connections > 0, 5)
+        time.sleep(0.3)
+        before, threads = open_files(), threading.active_count()
+        tries = served.counts.connections
+        served.faults = Faults(statuses=tuple([404, 503, 500] * 100))
+        with Reading(served.login_url) as reading:
+            served.wait_until(lambda one: one.counts.connections > tries + 300, 20)
+        served.wait_until(lambda one: not one.counts.sessions)
+        time.sleep(0.3)
+        assert open_files() <= before
+        assert threading.active_count() <= threads
+
+
+def test_no_secret_in_log_errors_or_status(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "vidgraph")
+    secret = "S/ecr#t%é"
+    with RtspCamera(make_clip(), auth="md5", password="other") as served:
+        address = f"{served.url.replace('://', '://ann:S%2Fecr%23t%25%C3%A9@')}?token=S3CR3T&x=1"
+        with Reading(address, give_up_s=0.0) as reading:
+            reading.wait_until(lambda one: one.ended, 5)
+    shown = [caplog.text, repr(reading.source.status), str(reading.error), repr(reading.error), reading.source.address]
+    shown += [str(each) for record in caplog.records for each in (record.args or ())]
+    for text in shown:
+        for hidden in (secret, "S%2Fecr", "ecr", "S3CR3T", "ann"):
+            assert hidden not in text
+
+
+def test_two_cameras_of_a_host_do_not_wait_for_each_other() -> None:
+    with RtspCamera(make_clip(), cameras=6) as served:
+        readings = [Reading(url) for url in served.urls]
+        for reading in readings:
+            reading.__enter__()
+        for reading in readings:
+            reading.wait_for_frames(2)
+            reading.stop()
+        assert served.counts.most_sessions <= 6
+
+
+def test_the_algorithm_that_is_offered_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    with camera_and_reading(camera={"auth": "sha256"}) as (served, reading):
+        reading.wait_for_reason("digest", 3)
+        assert "Digest SHA-256" in caplog.text
+        assert served.counts.refused_log_ins == 0
+    assert ask  # asked over a socket of our own
