@@ -228,6 +228,11 @@ class Stage(Reader, ABC):
 class Sink(Reader, ABC):
     """Where packets leave the graph. A subclass has ``name`` and ``write``."""
 
+    @default
+    def dropped(self) -> dict[str, int]:
+        """Frames that it was given and left out, as those that a slow server had no time for: cause -> frames."""
+        return {}
+
     @abstractmethod
     def write(self, packet: Packet) -> None:
         """Take a frame, which may be a dropped one."""

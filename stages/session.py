@@ -269,6 +269,7 @@ def output_stream(source: Source, options: SessionOptions, also_read: Sequence[P
         ends_early=options.end is not None or options.frames is not None,
         frames=min((most for most in (source.expected_frames, options.frames) if most is not None), default=None),
         pictures=source.pictures,
+        live=source.live or options.policy == "latest",
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from ...pipeline.claims import Claims, output_error
 from ...pipeline.errors import UsageError
 from ...pipeline.packet import TENSORS, Key, Packet
+from ...pipeline.redaction import redact_address
 from ...pipeline.results.format import ResultKeys
 from ...pipeline.results.frame_result import FrameResult
 from ...pipeline.results.record import Record
@@ -28,6 +29,7 @@ from .addresses import (
     part_files,
     pattern_files,
     refuse_shared_files,
+    stream_addresses,
     stream_paths,
 )
 from .callback import Callback
@@ -154,7 +156,7 @@ class Outputs:
             kind = kind_of(address)
             if kind.shows_picture and not drawable:
                 raise UsageError(
-                    f"output {address!r} shows what was found, and the head 'raw' gives tensors only; write them to"
+                    f"output {redact_address(address)!r} shows what was found, and the head 'raw' gives tensors only; write them to"
                     " tensors/%06d.npz, or leave out the head"
                 )
             if kind.wants_tensors and not any(one.get(TENSORS) for one in keys):
@@ -259,6 +261,8 @@ def _files_of(outputs: Sequence[Output], streams: Sequence[OutputStream]) -> dic
 def _paths(address: str, streams: Sequence[OutputStream]) -> dict[str, Path]:
     """The file of each stream; empty where the output is no file. Results may hold several streams in one."""
     kind = kind_of(address)
+    if kind.one_stream:
+        stream_addresses(address, streams)
     if kind.holds_streams and "{stream}" not in address:
         return {stream.stream_id: Path(address) for stream in streams} or {"": Path(address)}
     return stream_paths(address, streams) if kind.suffixes else {}

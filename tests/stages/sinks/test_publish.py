@@ -1,0 +1,238 @@
+"""The annotated video published to servers: real ones, and FFmpeg that listens."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from vidgraph.pipeline.errors import OutputError, UsageError
+from vidgraph.pipeline.packet import Frame, Packet
+from vidgraph.pipeline.stage import EndReason
+from vidgraph.pipeline.types.picture import Picture
+from vidgraph.stages.sinks import publish_feed
+from vidgraph.stages.sinks.addresses import OutputStream
+from vidgraph.stages.sinks.kinds import kind_of
+from vidgraph.stages.sinks.publish import PublishVideo, check_srt
+from vidgraph.stages.sinks.registry import Outputs
+from vidgraph.testing import GstCamera, number_in
+from vidgraph.testing.numbers import numbered_luma
+
+SIZE = (180, 320)
+UNEVEN = (0.0, 0.04, 0.07, 0.16, 0.2, 0.21, 0.3)  # seconds, again and again
+
+
+def numbered(number: int, time_s: float, *, size: tuple[int, int] = SIZE, stream: str = "door") -> Packet:
+    height, width = size
+    gray = np.full((height // 2, width // 2), 128, np.uint8)
+    picture = Picture("yuv420p", (numbered_luma(number, size), gray, gray), matrix="bt709", full_range=False)
+    ns = round(time_s * 1e9)
+    return Packet(Frame(stream, number, 0, ns, 0, picture, pts=ns, time_base=Fraction(1, 1_000_000_000)))
+
+
+def times(count: int) -> list[float]:
+    return [n // len(UNEVEN) * 0.34 + UNEVEN[n % len(UNEVEN)] for n in range(count)]
+
+
+def publish(sink: PublishVideo, given: Sequence[Packet], *, real_time: bool = False) -> None:
+    sink.open()
+    start = time.monotonic()
+    try:
+        for packet in given:
+            if real_time:
+                time.sleep(max(0.0, start + packet.frame.time_s - time.monotonic()))
+            sink.write(packet)
+        sink.end_stream("door", EndReason.FINISHED)
+    finally:
+        sink.close()
+
+
+def read(container: Any) -> list[tuple[int | None, float]]:
+    """Number and time of each frame, until the publisher leaves."""
+    found = []
+    try:
+        for frame in container.decode(video=0):
+            found.append((number_in(frame), float("nan") if frame.time is None else float(frame.time)))
+    except (av.error.FFmpegError, OSError):
+        pass
+    return found
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Listener:
+    """FFmpeg that waits for one publisher, and reads what it sends."""
+
+    def __init__(self, scheme: str, port: int = 0) -> None:
+        self.url = f"{scheme}://127.0.0.1:{port or free_port()}/live/door"
+        options = {"rtsp": {"rtsp_flags": "listen", "listen_timeout": "10"}, "rtmp": {"listen": "1"}}[scheme]
+        self._options = {**options, "analyzeduration": "100000"}
+        self.found: list[tuple[int | None, float]] = []
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def _read(self) -> None:
+        try:
+            with av.open(self.url, options=self._options, timeout=(15, 5)) as container:
+                self.found = read(container)
+        except (av.error.FFmpegError, OSError) as error:
+            print(error)
+
+    def join(self) -> list[tuple[int | None, float]]:
+        self._thread.join(20)
+        assert not self._thread.is_alive()
+        return self.found
+
+    def await_port(self) -> None:
+        """Until it listens: no publisher of a file tries twice. (Its one connection must not be taken.)"""
+        port = int(self.url.split(":")[2].split("/")[0])
+        until = time.monotonic() + 10
+        while time.monotonic() < until:
+            if f":{port:04X} 00000000:0000 0A" in Path("/proc/net/tcp").read_text():
+                return
+            time.sleep(0.02)
+
+
+def assert_whole(found: list[tuple[int | None, float]], expected: Sequence[float], within_s: float = 0.0021) -> None:
+    """All frames in order, with the times between them; an RTSP session does not tell that of the first."""
+    assert [number for number, _ in found] == list(range(len(expected)))
+    given = np.diff(np.array(expected[1:]))
+    np.testing.assert_allclose(np.diff([time_s for _, time_s in found[1:]]), given, atol=within_s)
+
+
+@pytest.mark.parametrize("scheme", ["rtsp", "rtmp"])
+def test_a_file_is_published_frame_by_frame_at_its_own_pace(scheme: str) -> None:
+    listener = Listener(scheme)
+    listener.await_port()
+    started = time.monotonic()
+    publish(PublishVideo({"": listener.url}, picture=None), [numbered(n, t) for n, t in enumerate(times(40))])
+    assert time.monotonic() - started >= times(40)[-1]
+    assert_whole(listener.join(), times(40))
+
+
+def test_a_real_server_records_all_frames_in_order_with_their_times(
+    gst_camera: Callable[..., GstCamera], tmp_path: Path
+) -> None:
+    camera = gst_camera(record_to=tmp_path / "rec.mkv")
+    given = [numbered(n, t) for n, t in enumerate(times(60))]
+    publish(PublishVideo({"door": camera.record_url}, picture=None), given)
+    camera.stop()
+    with av.open(str(tmp_path / "rec.mkv")) as recorded:
+        assert_whole(read(recorded), times(60), within_s=0.006)  # the server fits them to its own clock
+
+
+def test_a_live_stream_is_connected_again_when_the_server_comes_back(
+    gst_camera: Callable[..., GstCamera], tmp_path: Path
+) -> None:
+    camera = gst_camera(record_to=tmp_path / "rec.mkv")
+    sink = PublishVideo({"door": camera.record_url}, live=["door"], picture=None)
+    sink.open()
+    longest_s, restarted = 0.0, False
+    start = time.monotonic()
+    for n in range(100):
+        time.sleep(max(0.0, start + n * 0.04 - time.monotonic()))
+        if n == 25:
+            camera.kill()
+        if n == 50:
+            camera.restart()
+        began = time.monotonic()
+        sink.write(numbered(n, n * 0.04))
+        longest_s = max(longest_s, time.monotonic() - began)
+    status = sink.status["door"]
+    sink.end_stream("door", EndReason.CANCELLED)
+    assert (status.state, sum(status.reconnects.values())) == ("up", 1)
+    assert 10 <= sink.dropped["not_connected"] <= 60
+    assert longest_s < 0.1
+    camera.stop()
+    with av.open(str(tmp_path / "rec.mkv")) as recorded:
+        numbers = [number for number, _ in read(recorded)]
+    assert numbers == list(range(numbers[0] or 0, (numbers[-1] or 0) + 1))
+    assert numbers[-1] in range(90, 100)
+    sink.close()
+
+
+def test_a_frozen_server_holds_no_live_stream_up(
+    gst_camera: Callable[..., GstCamera], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publish_feed, "STUCK_S", 0.5)
+    camera = gst_camera(record_to=tmp_path / "rec.mkv")
+    sink = PublishVideo({"door": camera.record_url}, live=["door"], preset="ultrafast", picture=None)
+    sink.open()
+    noise = np.random.default_rng(0).integers(0, 255, (720, 1280), np.uint8)
+    gray = np.full((360, 640), 128, np.uint8)
+    longest_s = 0.0
+    for n in range(100):
+        if n == 10:
+            camera.freeze()
+        picture = Picture("yuv420p", (np.roll(noise, n * 7, 1), gray, gray), matrix="bt709", full_range=False)
+        began = time.monotonic()
+        sink.write(Packet(Frame("door", n, 0, n * 40_000_000, 0, picture, pts=n * 40_000_000)))
+        longest_s = max(longest_s, time.monotonic() - began)
+        time.sleep(0.04)
+    assert longest_s < 0.1
+    assert sum(sink.dropped.values()) > 40
+    assert sink.status["door"].reason == "stall"
+    camera.kill()
+    began = time.monotonic()
+    sink.end_stream("door", EndReason.CANCELLED)
+    assert time.monotonic() - began < 3
+
+
+def test_a_file_whose_server_is_lost_fails() -> None:
+    with pytest.raises(
+        OutputError, match=r"cannot publish to rtsp://\*\*\*@127.0.0.1:\d+/x: the connection is refused"
+    ):
+        publish(
+            PublishVideo({"": f"rtsp://me:secret@127.0.0.1:{free_port()}/x"}, picture=None),
+            [numbered(n, n * 0.04) for n in range(40)],
+        )
+
+
+def test_a_new_size_begins_a_new_connection(gst_camera: Callable[..., GstCamera], tmp_path: Path) -> None:
+    camera = gst_camera(record_to=tmp_path / "rec.mkv")
+    sink = PublishVideo({"": camera.record_url}, live=["door"], picture=None)
+    given = [numbered(n, n * 0.04, size=SIZE if n < 10 else (360, 640)) for n in range(40)]
+    publish(sink, given, real_time=True)
+    camera.stop()
+    with av.open(str(tmp_path / "rec.mkv")) as recorded:
+        assert recorded.streams.video[0].width == 640
+
+
+def test_addresses() -> None:
+    streams = [OutputStream(stream_id="door"), OutputStream(stream_id="back yard")]
+    with pytest.raises(
+        UsageError, match=r"output 'rtsp://\*\*\*@h/all' cannot take 2 streams \(door, back yard\); put"
+    ):
+        Outputs(["rtsp://u:p@h/all"], streams)
+    (sink,) = Outputs(["rtsp://h/{stream}"], streams).sinks()
+    assert isinstance(sink, PublishVideo)
+    assert [address.url for address in sink._addresses.values()] == ["rtsp://h/door", "rtsp://h/back%20yard"]
+    assert [kind_of(a).name for a in ("rtsps://h/x", "RTMP://h/x/y", "srt://h:9")] == ["rtsp", "rtmp", "srt"]
+    with pytest.raises(UsageError, match="unknown preset 'quick'"):
+        PublishVideo({}, preset="quick")
+
+
+def test_a_second_stream_at_one_address_is_refused() -> None:
+    sink = PublishVideo({"": f"rtsp://127.0.0.1:{free_port()}/x"}, live=["door", "yard"], picture=None)
+    sink.write(numbered(0, 0.0))
+    with pytest.raises(OutputError, match="cannot publish stream 'yard': its address has another; put {stream}"):
+        sink.write(numbered(0, 0.0, stream="yard"))
+    sink.close()
+
+
+def test_srt_is_refused_where_ffmpeg_has_none() -> None:
+    try:
+        check_srt()
+    except UsageError as error:
+        assert "FFmpeg without SRT" in str(error)
