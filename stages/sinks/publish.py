@@ -60,12 +60,12 @@ class PublishVideo(Sink):
         self._live, self._preset, self._key = frozenset(live), preset, picture
         self.reads: frozenset[Key[Any]] = frozenset() if picture is None else frozenset({picture})
         self._feeds: dict[str, Feed] = {}
-        self._left_out: Counter[str] = Counter()  # of streams that are over
+        self._over: Counter[str] = Counter()  # of streams that are over
 
     @property
-    def dropped(self) -> dict[str, int]:
+    def left_out(self) -> dict[str, int]:
         """Pictures that were not published: ``slow``, ``not_connected``."""
-        return dict(sum((feed.dropped for feed in list(self._feeds.values())), self._left_out))
+        return dict(sum((feed.dropped for feed in list(self._feeds.values())), self._over))
 
     @property
     def status(self) -> dict[str, CameraStatus]:
@@ -104,7 +104,7 @@ class PublishVideo(Sink):
             try:
                 feed.end(at_once=reason is not EndReason.FINISHED)
             finally:
-                self._left_out += feed.dropped
+                self._over += feed.dropped
 
     def close(self) -> None:
         """Leave all servers."""

@@ -123,7 +123,8 @@ class PublishConnection:
 
     def close(self) -> None:
         """Take leave of the server, if it is there."""
-        assert self._process.stdin and self._process.stdout
+        assert self._process.stdin
+        assert self._process.stdout
         with suppress(OSError):
             self._process.stdin.close()
         with suppress(subprocess.TimeoutExpired):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from ...pipeline.packet import Frame
 from ...pipeline.stage import Source
@@ -37,6 +38,11 @@ class SourceWrapper(Source):
     def problems(self) -> dict[str, int]:
         """As the source counts them."""
         return self.source.problems
+
+    @property
+    def status(self) -> Any:
+        """As the source."""
+        return self.source.status
 
     @property
     def expected_frames(self) -> int | None:

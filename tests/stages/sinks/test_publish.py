@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -57,11 +59,8 @@ def publish(sink: PublishVideo, given: Sequence[Packet], *, real_time: bool = Fa
 def read(container: Any) -> list[tuple[int | None, float]]:
     """Number and time of each frame, until the publisher leaves."""
     found = []
-    try:
-        for frame in container.decode(video=0):
-            found.append((number_in(frame), float("nan") if frame.time is None else float(frame.time)))
-    except (av.error.FFmpegError, OSError):
-        pass
+    with suppress(av.error.FFmpegError, OSError):
+        found.extend((number_in(one), math.nan if one.time is None else one.time) for one in container.decode(video=0))
     return found
 
 
@@ -138,7 +137,7 @@ def test_a_live_stream_is_connected_again_when_the_server_comes_back(
     camera = gst_camera(record_to=tmp_path / "rec.mkv")
     sink = PublishVideo({"door": camera.record_url}, live=["door"], picture=None)
     sink.open()
-    longest_s, restarted = 0.0, False
+    longest_s = 0.0
     start = time.monotonic()
     for n in range(100):
         time.sleep(max(0.0, start + n * 0.04 - time.monotonic()))
@@ -152,7 +151,7 @@ def test_a_live_stream_is_connected_again_when_the_server_comes_back(
     status = sink.status["door"]
     sink.end_stream("door", EndReason.CANCELLED)
     assert (status.state, sum(status.reconnects.values())) == ("up", 1)
-    assert 10 <= sink.dropped["not_connected"] <= 60
+    assert 10 <= sink.left_out["not_connected"] <= 60
     assert longest_s < 0.1
     camera.stop()
     with av.open(str(tmp_path / "rec.mkv")) as recorded:
@@ -169,19 +168,19 @@ def test_a_frozen_server_holds_no_live_stream_up(
     camera = gst_camera(record_to=tmp_path / "rec.mkv")
     sink = PublishVideo({"door": camera.record_url}, live=["door"], preset="ultrafast", picture=None)
     sink.open()
-    noise = np.random.default_rng(0).integers(0, 255, (720, 1280), np.uint8)
+    noise = [np.random.default_rng(n).integers(0, 255, (720, 1280), np.uint8) for n in range(5)]
     gray = np.full((360, 640), 128, np.uint8)
     longest_s = 0.0
     for n in range(100):
         if n == 10:
             camera.freeze()
-        picture = Picture("yuv420p", (np.roll(noise, n * 7, 1), gray, gray), matrix="bt709", full_range=False)
+        picture = Picture("yuv420p", (noise[n % 5], gray, gray), matrix="bt709", full_range=False)
         began = time.monotonic()
         sink.write(Packet(Frame("door", n, 0, n * 40_000_000, 0, picture, pts=n * 40_000_000)))
         longest_s = max(longest_s, time.monotonic() - began)
         time.sleep(0.04)
     assert longest_s < 0.1
-    assert sum(sink.dropped.values()) > 40
+    assert sum(sink.left_out.values()) > 40
     assert sink.status["door"].reason == "stall"
     camera.kill()
     began = time.monotonic()
@@ -226,13 +225,16 @@ def test_addresses() -> None:
 def test_a_second_stream_at_one_address_is_refused() -> None:
     sink = PublishVideo({"": f"rtsp://127.0.0.1:{free_port()}/x"}, live=["door", "yard"], picture=None)
     sink.write(numbered(0, 0.0))
-    with pytest.raises(OutputError, match="cannot publish stream 'yard': its address has another; put {stream}"):
+    with pytest.raises(OutputError, match=r"cannot publish stream 'yard': its address has another; put"):
         sink.write(numbered(0, 0.0, stream="yard"))
     sink.close()
 
 
 def test_srt_is_refused_where_ffmpeg_has_none() -> None:
     try:
+        av.open("srt://").close()
+    except av.error.ProtocolNotFoundError:
+        with pytest.raises(UsageError, match="FFmpeg without SRT"):
+            check_srt()
+    except OSError:
         check_srt()
-    except UsageError as error:
-        assert "FFmpeg without SRT" in str(error)
