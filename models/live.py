@@ -191,8 +191,8 @@ class Hub:
         opened = self._open(name, source)
         options = self._session.options
         stream = output_stream(opened, options)
-        chosen = [*self._own, *several(outputs)]
-        own = Outputs(chosen, [stream], overwrite=options.overwrite, rotation=options.rotation)
+        listed = [*self._own, *several(outputs)]
+        own = Outputs(listed, [stream], overwrite=options.overwrite, rotation=options.rotation)
         try:
             own.refuse_empty(self._keys)
             sample = None if every is None and max_fps is None else Sample(every=every, max_fps=max_fps)

@@ -29,6 +29,7 @@ from ..stages.session import STAGE_LIMIT_S, Address, Policy, Session, SessionOpt
 from ..stages.sinks.iterator import IteratorSink
 from ..stages.sinks.registry import Output
 from ..stages.sources.camera.options import Transport
+from ..stages.traces import Tracer
 from .load import load_model
 from .model import Model
 from .pace import Overload, Pace

@@ -54,7 +54,7 @@ class MetricsServer:
             raise MissingExtraError("metrics", "metrics") from error
         self._collector = _Collector()
         registry = CollectorRegistry()
-        registry.register(self._collector)  # type: ignore[arg-type]  # it has what a Collector must have
+        registry.register(self._collector)
         try:
             self._server, self._thread = start_http_server(port, host, registry)
         except (OSError, OverflowError) as error:

@@ -78,7 +78,7 @@ class Tracer:
             return
         from opentelemetry.trace import set_span_in_context
 
-        about = {"vidgraph.source": frame.stream_id, "vidgraph.frame": frame.index}
+        about: dict[str, str | int] = {"vidgraph.source": frame.stream_id, "vidgraph.frame": frame.index}
         if packet.drop_cause is not None:
             about["vidgraph.dropped"] = packet.drop_cause
         root = self._tracer.start_span("frame", start_time=min(begun for _, begun, _ in times), attributes=about)
