@@ -118,7 +118,7 @@ def run(
         transport: of RTSP cameras: "auto" (TCP, else UDP), "tcp", "udp" (UDP, else TCP) or "multicast".
         metrics: serve metrics for Prometheus at this ``PORT`` or ``HOST:PORT``; without a host, for this machine alone.
         traces: send traces to this collector of OpenTelemetry, such as ``http://127.0.0.1:4318``: one frame in 1000,
-            or as a :class:`vidgraph.stages.traces.Tracer` says.
+            or as a :class:`vidgraph.stages.Tracer` says.
         rotate: of results: begin a further file after so much, as "100MB" or "1h"; ``out.jsonl`` becomes
             ``out-00001.jsonl``, ``out-00002.jsonl``, …, after those that are there.
         keep: with ``rotate``: remove the oldest of these files, so that they take no more than this, as "10GB".
