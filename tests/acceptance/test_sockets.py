@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -29,7 +28,7 @@ print(json.dumps(names))
 
 
 def watched(**settings: object) -> tuple[list[str], set[str]]:
-    """Run in a process of its own: Python's socket calls, and the sockets that it ever had open, of whatever library."""
+    """Run in a process of its own: Python's calls for sockets, and all sockets that it had, of whatever library."""
     command = [sys.executable, "-P", "-c", WATCHED, json.dumps(settings)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         seen = _sockets_of(process)
@@ -44,7 +43,7 @@ def _sockets_of(process: subprocess.Popen[str]) -> set[str]:
     folder = Path(f"/proc/{process.pid}/fd")
     while process.poll() is None:
         try:
-            links = [os.readlink(entry) for entry in folder.iterdir()]
+            links = [str(entry.readlink()) for entry in folder.iterdir()]
         except OSError:  # one was closed meanwhile, or the process has ended
             continue
         seen |= {link for link in links if link.startswith("socket:")}
