@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from ..kernels import class_nms
 from ..pipeline.types.detections import Detections
 from ..pipeline.types.masks import Masks
-from ..training.datasets.dataset import Dataset, Sample
+from ..training.datasets.dataset import DataSample, Dataset
 from ..training.datasets.synthetic import open_synthetic
 from ..training.evaluation.coco import CocoAp, Objects, Precision
 from .harness import save
@@ -199,7 +199,7 @@ class Baseline:
     by_region: RegionClasses
 
     @classmethod
-    def learnt(cls, dataset: Dataset, samples: Iterable[Sample]) -> Baseline:
+    def learnt(cls, dataset: Dataset, samples: Iterable[DataSample]) -> Baseline:
         """From frames with panoptic maps."""
         things = len(dataset.class_names)
         frames = [(pixels_of(each.frame.picture.rgb()), each) for each in samples]
@@ -233,7 +233,7 @@ def _maps(pixels: Pixels, by_pixel: NDArray[np.uint8], things: int) -> Iterator[
     yield (likely < things).astype(np.uint8)
 
 
-def _pixel_labels(sample: Sample) -> NDArray[np.int32]:
+def _pixel_labels(sample: DataSample) -> NDArray[np.int32]:
     panoptic = sample.truth.panoptic
     assert panoptic is not None
     table = np.full(int(panoptic.segment_ids.max()) + 1, -1, np.int32)
@@ -242,7 +242,7 @@ def _pixel_labels(sample: Sample) -> NDArray[np.int32]:
     return np.asarray(table[panoptic.segment_ids])
 
 
-def _region_label(region: Region, sample: Sample, background: int) -> int:
+def _region_label(region: Region, sample: DataSample, background: int) -> int:
     """The class of the thing that it overlaps by at least half, or ``background``."""
     panoptic = sample.truth.panoptic
     assert panoptic is not None
@@ -257,14 +257,14 @@ def _region_label(region: Region, sample: Sample, background: int) -> int:
     return background
 
 
-def samples_of(address: str, every: int = 1) -> Iterator[Sample]:
+def samples_of(address: str, every: int = 1) -> Iterator[DataSample]:
     """Every so many frames of each clip of synthetic scenes."""
     scenes = open_synthetic(address)
     for clip in range(scenes.settings.first, scenes.settings.first + scenes.settings.clips):
         yield from (scenes.sample(clip, index) for index in range(0, scenes.settings.frames, every))
 
 
-def judged(baseline: Baseline, samples: Iterable[Sample]) -> tuple[Precision, int]:
+def judged(baseline: Baseline, samples: Iterable[DataSample]) -> tuple[Precision, int]:
     """COCO's mask AP over frames, and how many there were."""
     ap = CocoAp(baseline.class_names)
     for sample in samples:

@@ -25,7 +25,7 @@ from ..models.registry import find_model
 from ..models.weights.checkpoint import _network_shapes, read_state_dict
 from ..models.yolact_edge.config import CONFIGS, YolactConfig
 from ..pipeline.types.picture import Size
-from ..training.evaluation import Scope, Variant, evaluate_variants
+from ..training.evaluation import RunVariant, Scope, evaluate_variants
 from ..training.frame_cache import FrameCache
 from .bench_temporal import MIN_SCORE, row as row_of
 from .harness import save
@@ -117,7 +117,7 @@ def measure(
 
     from ..training.render_frames import frame_cache
 
-    choices = {"key 1": Variant(keyframes=1), f"key {INTERVAL}": Variant(keyframes=INTERVAL)}
+    choices = {"key 1": RunVariant(keyframes=1), f"key {INTERVAL}": RunVariant(keyframes=INTERVAL)}
     with tempfile.TemporaryDirectory() as folder, configured(config):
         kept = {name: value for name, value in read_state_dict(weights).items() if config.spa or name[:4] != "spa."}
         if config.slim_depth is not None:

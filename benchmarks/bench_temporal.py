@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ..models.load import load_model
-from ..training.evaluation import Report, Scope, Variant, evaluate_variants
+from ..training.evaluation import Report, RunVariant, Scope, evaluate_variants
 from .harness import save
 
 INTERVALS = (1, 2, 5, 10, 20)
@@ -25,12 +25,12 @@ MIN_SCORE = 0.05
 FIGURES = ("mask AP", "mask AP50", "mask AP small", "mask AP medium", "mask AP large")
 
 
-def variants(intervals: Sequence[int] = INTERVALS, holds: Sequence[int] = HOLDS) -> dict[str, Variant]:
+def variants(intervals: Sequence[int] = INTERVALS, holds: Sequence[int] = HOLDS) -> dict[str, RunVariant]:
     """All choices by name; ``key 1``, every frame a key frame, is what the others are measured by."""
     return {
-        **{f"key {interval}": Variant(keyframes=interval) for interval in intervals},
-        "adaptive": Variant(keyframes="adaptive"),
-        **{f"hold {every}": Variant(keyframes="all", every=every) for every in holds},
+        **{f"key {interval}": RunVariant(keyframes=interval) for interval in intervals},
+        "adaptive": RunVariant(keyframes="adaptive"),
+        **{f"hold {every}": RunVariant(keyframes="all", every=every) for every in holds},
     }
 
 

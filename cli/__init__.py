@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import atexit
-import difflib
 import errno
 import importlib
 import os
@@ -19,12 +18,14 @@ from contextlib import suppress
 from typing import Any, NoReturn
 
 from .._version import __version__
-from ..pipeline.errors import UsageError, VidgraphError
+from ..pipeline.errors import UsageError, VidgraphError, did_you_mean
 from .options import COMMANDS, Command
 from .terminal import say, speaking
 
 DONE, FAILED, USAGE, DAMAGED = 0, 1, 2, 3
 """Exit codes; a run stopped by a signal ends with 128 + the signal's number, its outputs whole."""
+OPTION_CUTOFF = 0.75
+"""How near a suggested option is, with its dashes: --threads (0.7) is not suggested for --threshold."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -35,7 +36,8 @@ class _Parser(argparse.ArgumentParser):
         known, unknown = super().parse_known_args(args, namespace)
         options = [word.partition("=")[0] for word in unknown if word.startswith("-") and word != "-"]
         if options:
-            self._refuse(f"unknown option {options[0]}", options[0], self._option_string_actions)
+            near = did_you_mean(options[0], self._option_string_actions, cutoff=OPTION_CUTOFF)
+            self._refuse(f"unknown option {options[0]}", near)
         if unknown:
             self._refuse(f"unexpected argument {unknown[0]!r}")
         return known, unknown
@@ -43,13 +45,12 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         invalid = re.match(r"argument COMMAND: invalid choice: '(?P<name>.*?)' \(", message)
         if invalid:
-            self._refuse(f"unknown command {invalid['name']!r}", invalid["name"], [one.name for one in COMMANDS])
+            near = did_you_mean(invalid["name"], [one.name for one in COMMANDS])
+            self._refuse(f"unknown command {invalid['name']!r}", near)
         self._refuse(message)
 
-    def _refuse(self, message: str, word: str = "", known: Sequence[str] | dict[str, Any] = ()) -> NoReturn:
-        near = difflib.get_close_matches(word, list(known), n=3)
-        hint = f"; did you mean {' or '.join(near)}?" if near else ";"
-        raise UsageError(f"{message}{hint} see: {self.prog} --help")
+    def _refuse(self, message: str, hint: str = "") -> NoReturn:
+        raise UsageError(f"{message}; {hint}{' ' if hint else ''}see: {self.prog} --help")
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from ..pipeline.errors import OutputError, UsageError
 from .options import passed
@@ -25,10 +27,14 @@ def compare(options: argparse.Namespace) -> int:
 
 
 def bench(options: argparse.Namespace) -> int:
-    """Measure each part alone, and the whole."""
+    """Measure each part alone, and the whole; or, with ``--streams``, that many cameras at once."""
+    from ..benchmarks.cameras import bench_cameras
     from ..benchmarks.harness import save
-    from ..benchmarks.parts import bench as measure
+    from ..benchmarks.parts import bench as bench_parts
 
+    measure: Callable[..., Any] = bench_parts if options.streams is None else bench_cameras
+    if options.streams is None and options.target_latency is not None:
+        raise UsageError("--target-latency is for cameras; say how many to try at most: --streams 64")
     if not options.model:
         raise UsageError("--model is missing; vidgraph models lists them")
     if options.output and Path(options.output).exists() and not options.overwrite:

@@ -11,7 +11,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..pipeline.options import COUNT, LARGEST, OPTIONS, PROBABILITY, Number, OptionRow, Owner, read_size, rows_of
+from ..pipeline.options import (
+    COUNT,
+    LARGEST,
+    OPTIONS,
+    PROBABILITY,
+    SWITCH,
+    Number,
+    OptionRow,
+    Owner,
+    read_duration,
+    read_size,
+    read_time,
+    rows_of,
+)
 from ..stages.sinks.kinds import short_kinds as sink_kinds
 from ..stages.sources.kinds import short_kinds as source_kinds
 
@@ -77,7 +90,7 @@ def _flags_of(row: OptionRow) -> list[Option]:
             for value, text in row.values.items()
         ]  # fmt: skip
     flags = (*filter(None, [row.short]), f"--{row.name.replace('_', '-')}")
-    if row.read is None:
+    if row.read is SWITCH:
         return [_option(*flags, help=row.help, example=row.example, action="store_true")]
     return [
         _option(*flags, help=row.help, example=row.example, read=row.read, metavar=row.metavar, default=row.default)
@@ -189,6 +202,16 @@ COMMANDS: tuple[Command, ...] = (
                      example="vidgraph bench --model retinaface-1mb --weights mobilenet0.25_Final.pth --source in.mp4"),
              _like("frames", default=300, help="frames to measure (default 300)",
                    example="vidgraph bench --model retinaface-1mb --source in.mp4 --frames 30"),
+             _option("--streams", read=COUNT, metavar="N", help="measure N cameras at once, each playing the video",
+                     example="vidgraph bench --model retinaface-1mb --source in.mp4 --streams 2 --seconds 1"),
+             _option("--target-latency", read=read_duration, metavar="T",
+                     help="find how many cameras, at most N, have their results within T",
+                     example="vidgraph bench --model retinaface-1mb --source in.mp4 --streams 2 --target-latency 1ms"
+                             " --seconds 1"),
+             _option("--seconds", read=read_time, metavar="S", default=8.0,
+                     help="with --streams: seconds of each measurement (default 8)",
+                     example="vidgraph bench --model retinaface-1mb --source in.mp4 --streams 1 --seconds 1"),
+             *_options("max_fps", "overload", "max_latency"),
              _option("-o", "--output", metavar="FILE", help="also write the figures as JSON",
                      example="vidgraph bench --model retinaface-1mb --source in.mp4 -o bench.json"),
              *_options("min_score", "nms_iou", "max_detections", "nms", "keyframes", "batch_non_key"),

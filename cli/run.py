@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..pipeline.cancel import StopOnSignal
@@ -31,9 +33,21 @@ def run(options: argparse.Namespace) -> int:
 
 def graph(options: argparse.Namespace) -> int:
     """``vidgraph graph``: the graph of what ``run`` would run, which is opened and closed again."""
+    for address in options.sources:
+        if _is_pipe(address) or _is_pipe(address.partition("=")[2]):
+            raise UsageError(
+                f"{address} is a pipe, and graph opens its sources; give a file like what will come through the pipe"
+            )
     with _make(options) as made:
         show(made.describe(options.format))
     return 0
+
+
+def _is_pipe(name: str) -> bool:
+    """Whether a named pipe has that name: opening one waits for whoever writes into it, and takes what was written."""
+    with suppress(OSError, ValueError):
+        return Path(name).is_fifo()
+    return False
 
 
 def _make(options: argparse.Namespace) -> Run:

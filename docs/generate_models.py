@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vidgraph.models.registry import FAMILIES, MODELS, files_of
-from vidgraph.models.variant import ModelRow
+from vidgraph.models.variant import Variant
 
 INTRO = """# Models
 
@@ -37,12 +37,12 @@ def models_page() -> str:
     return "\n".join([INTRO.format(rows=rows), *map(_section, MODELS.values()), files])
 
 
-def _row(row: ModelRow) -> str:
+def _row(row: Variant) -> str:
     checked = "verified" if row.verified else "**unverified**"
     return f"| [`{row.name}`](#{row.name}) | {row.task} | {row.trained_on} | {row.licence} | {checked} |"
 
 
-def _section(row: ModelRow) -> str:
+def _section(row: Variant) -> str:
     lines = [f"## {row.name}\n"]
     if row.aliases:
         lines.append(f"- Also: {', '.join(f'`{alias}`' for alias in row.aliases)}")

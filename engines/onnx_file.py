@@ -119,9 +119,7 @@ def network_digest(path: Path, files: Iterable[str]) -> str:
         try:
             digest.update(_digest_of(beside(path, file)).digest())
         except ValueError as error:
-            raise EngineError(
-                f"cannot open {path.name}: it keeps weights in {error}; export the network again"
-            ) from error
+            raise EngineError(f"cannot open {path.name}: its weights file {error}; export the network again") from error
         except OSError as error:
             raise EngineError(
                 f"cannot open {path.name}: its weights are in {file!r}, which cannot be read "
@@ -211,7 +209,7 @@ def check_beside(path: Path, file: str) -> Path:
     try:
         found = beside(path, file)
     except ValueError as error:
-        raise CheckpointError(f"{path} keeps weights in {error}; export the network again") from error
+        raise CheckpointError(f"{path}: its weights file {error}; export the network again") from error
     if not found.is_file():
         raise CheckpointError(
             f"{path} keeps weights in {file[:200]!r}, which is not beside it; keep both in one folder"

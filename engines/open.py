@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from typing import Literal, TypeVar
 
 from ..kernels.device import DEVICES, HOST, Device
 from ..pipeline.environment import note_package
-from ..pipeline.errors import EngineError, MissingExtraError, UsageError
+from ..pipeline.errors import EngineError, MissingExtraError, UsageError, nearest
 from .spec import Engine, EngineOptions, NetworkRefused, Port
 
 LOG = logging.getLogger("vidgraph")
@@ -250,7 +249,4 @@ def place_of_arrays(engine: str, device: str) -> Device:
 
 
 def _unknown(what: str, name: str, known: Iterable[str]) -> UsageError:
-    known = list(known)
-    near = difflib.get_close_matches(name, known, n=2, cutoff=0.4)
-    guess = f" Did you mean {' or '.join(repr(other) for other in near)}?" if near else ""
-    return UsageError(f"unknown {what} {name!r}.{guess} Known: {', '.join(known)}")
+    return UsageError(f"unknown {what} {name!r}; {nearest(name, known, always=True)}")

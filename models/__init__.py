@@ -7,7 +7,7 @@ from .export.export import export
 from .load import load_model
 from .model import Model, ModelStream
 from .registry import MODELS, find_model
-from .variant import ModelRow
+from .variant import Variant
 from .weights.download import pull
 
-__all__ = ["MODELS", "Model", "ModelRow", "ModelStream", "ResultKeys", "export", "find_model", "load_model", "pull"]
+__all__ = ["MODELS", "Model", "ModelStream", "ResultKeys", "Variant", "export", "find_model", "load_model", "pull"]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from ..pipeline.errors import UsageError
 from ..stages.sources.synthetic.settings import is_synthetic
 from .registry import MODELS
-from .variant import ModelRow
+from .variant import Variant
 from .weights.find import weights_here
 
 SYNTHETIC_MODEL = "yolact-edge-tiny"
@@ -35,7 +35,7 @@ def default_model(addresses: Sequence[str | os.PathLike[str]]) -> str:
     )
 
 
-def models_here() -> list[ModelRow]:
+def models_here() -> list[Variant]:
     """The models whose weights are on this machine, in the order of the table."""
     return [row for row in MODELS.values() if weights_here(row) is not None]
 

@@ -11,11 +11,11 @@ from types import TracebackType
 from typing import Any
 
 from ..pipeline.errors import UsageError, nearest
-from ..pipeline.execution.run import Run as GraphRun
+from ..pipeline.execution.run import GraphRun
 from ..pipeline.execution.stats import RunStats, StreamStats
 from ..pipeline.graph import Graph
 from ..pipeline.limits import MAX_PIXELS
-from ..pipeline.options import changed, filled, header_settings
+from ..pipeline.options import changed, check_options, filled, header_settings
 from ..pipeline.packet import DETECTIONS, LANDMARKS, Key, Packet
 from ..pipeline.redaction import redact_address
 from ..pipeline.results.format import ModelInfo, SourceInfo, header_record
@@ -92,6 +92,7 @@ def live(
         VidgraphError: as :func:`vidgraph.run`.
     """
     given = dict(locals())
+    check_options(given)
     options, pace = filled(SessionOptions, given), filled(Pace, given)
     listed = several(outputs)
     own = [output for output in listed if isinstance(output, str | os.PathLike) and "{stream}" in os.fspath(output)]

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import operator
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from ..engines.open import PRECISIONS, choose_device, choose_engine
 from ..pipeline.errors import UsageError, nearest
 from ..pipeline.execution.threads import available_cores
-from ..pipeline.options import filled
+from ..pipeline.options import COUNT, check_options, filled
 from ..pipeline.types.picture import Size
 from ..stages.inference.key_frames import PUBLISHED_INTERVAL, FixedInterval, policy_named
 from ..stages.inference.preprocess import InputSize
 from .family import Family
 from .inference import Propagation
 from .model import EngineChoice, Model
-from .options import RAW, check_head, check_ranges, validate_options
+from .options import RAW, check_head, validate_options
 from .resolve import ResolvedModel, resolve_model
-from .variant import ModelRow
+from .variant import Variant
 from .weights.find import Weights
 
 
@@ -86,13 +85,13 @@ def load_model(
     given = dict(locals())  # every option by its name
     from .custom.open import open_custom
 
-    check_ranges(given)
+    check_options(given)
     choose_engine(engine)
     if precision not in PRECISIONS:
         raise UsageError(f"unknown precision {precision!r}; {nearest(precision, PRECISIONS)}")
-    for what, value in (("requests", requests), ("threads", threads), ("batch", batch)):
-        if value is not None and value < 1:
-            raise UsageError(f"{what} must be at least 1, got {value}")
+    for what, value in (("requests", requests), ("batch", batch)):
+        if not COUNT.allows(value):
+            raise UsageError(f"{what} must be {COUNT.expected}, got {value!r}")
     given |= {"device": choose_device(device), "threads": threads or available_cores()}
     resolved = resolve_model(name, weights=weights)
     found: Weights
@@ -113,7 +112,7 @@ def load_model(
     return Model(row, found, input_size, filled(EngineChoice, given), options, propagation=propagation, head=head)
 
 
-def propagation_of(family: Family, row: ModelRow, *, keyframes: int | str | None, batch_non_key: bool) -> Propagation:
+def propagation_of(family: Family, row: Variant, *, keyframes: int | str | None, batch_non_key: bool) -> Propagation:
     """How a model is to propagate: the caller's choice, or the model's own.
 
     Raises:
@@ -129,14 +128,12 @@ def propagation_of(family: Family, row: ModelRow, *, keyframes: int | str | None
     return Propagation(chosen, max(1, interval - 1) if batch_non_key else 1)
 
 
-def _input_size(row: ModelRow, size: int | Size | None) -> InputSize:
+def _input_size(row: Variant, size: int | Size | None) -> InputSize:
     form = row.family().input_format(row.name)
     if size is None:
         size = form.size or form.long_side
-    try:
-        if isinstance(size, int):
-            return InputSize(stretch=(size, size)) if form.stretch else InputSize(size)
-        height, width = (operator.index(length) for length in size)
+    if isinstance(size, Collection):
+        height, width = map(int, size)
         return InputSize(stretch=(height, width)) if form.stretch else InputSize(fixed=(height, width))
-    except (ValueError, TypeError):
-        raise UsageError(f"size must be a longer side like 640 or a (height, width) of pixels, got {size!r}") from None
+    side = int(size)  # of NumPy's too
+    return InputSize(stretch=(side, side)) if form.stretch else InputSize(side)

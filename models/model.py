@@ -19,14 +19,14 @@ from ..pipeline.stage import EndReason, Stage
 from ..pipeline.types.picture import Size
 from ..stages.drawing.draw import draw_rgb
 from ..stages.inference.engine_cache import EngineCache
-from ..stages.inference.infer import RawOutputs, copy_all
+from ..stages.inference.infer import RawOutputs, copy_outputs
 from ..stages.inference.key_frames import PolicyOf
 from ..stages.inference.preprocess import BufferPool, InputSize, Preprocess
 from ..stages.inference.raw_tensors import RawTensors
 from .given_image import ImageLike, given_image
 from .inference import Inference, Propagation
 from .options import RAW, PostprocessOptions
-from .variant import ModelRow
+from .variant import Variant
 from .weights.find import Weights
 from .weights.onnx_export import is_exported
 
@@ -59,7 +59,7 @@ class Model:
 
     def __init__(
         self,
-        row: ModelRow,
+        row: Variant,
         weights: Weights,
         size: InputSize,
         engine: EngineChoice,
@@ -112,7 +112,7 @@ class Model:
             policy: of a video model: its key frames, in place of those it was loaded with.
         """
         results, raw, name = keys or ResultKeys(), Key(f"{prefix}raw", RawOutputs), f"{prefix}postprocess"
-        select = copy_all if self.head == RAW else self._family.select_outputs(self.name, self.choices)
+        select = copy_outputs if self.head == RAW else self._family.select_outputs(self.name, self.choices)
         chosen = self.engine_choice
         inference = Inference(
             self._cache, self.size, select, raw, results, self.propagation, prefix, self._pool,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..pipeline.errors import UsageError, nearest
-from ..pipeline.options import LARGEST, OPTIONS, Number, filled
+from ..pipeline.options import check_options, filled
 from .class_names import names_from_file
 
 RAW = "raw"
@@ -49,9 +49,9 @@ def validate_options(model: str, own: tuple[str, ...], given: Mapping[str, Any])
         given: option -> value, as for ``load_model``; others than those of postprocessing are not looked at.
 
     Raises:
-        UsageError: a value out of its range, an unknown class, or not one label per class.
+        UsageError: a value of another type or out of its range, an unknown class, or not one label per class.
     """
-    check_ranges(given)
+    check_options(given)
     labels = None if given.get("labels") is None else _labels(model, own, given["labels"])
     classes = None
     if given.get("classes") is not None:
@@ -78,18 +78,6 @@ def check_head(name: str, head: str | None, given: Mapping[str, Any]) -> None:
     unused = [option for option in _NAMES if given.get(option) is not None]
     if unused:
         raise UsageError(f"{', '.join(unused)} cannot be given with head 'raw', which gives tensors and no detections")
-
-
-def check_ranges(given: Mapping[str, Any]) -> None:
-    """Raise UsageError where a number of postprocessing is out of the range that the table of options has."""
-    for name in _NAMES:
-        value, number = given.get(name), OPTIONS[name].read
-        if value is None or not isinstance(number, Number):
-            continue
-        open_end = number.high == LARGEST
-        if not number.low <= value <= (value if open_end else number.high):
-            bounds = f"at least {number.low}" if open_end else f"in [{number.low:g}, {number.high:g}]"
-            raise UsageError(f"{name} must be {bounds}, got {value}")
 
 
 def read_labels(labels: Sequence[str] | str | os.PathLike[str]) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from ..pipeline.errors import UsageError
 from ..pipeline.packet import Key, Packet
@@ -36,10 +36,6 @@ class Pace:
     max_latency: float | None = None
 
     def __post_init__(self) -> None:
-        if self.overload not in (None, *get_args(Overload)):
-            raise UsageError(f"overload must be drop, skip or stretch, got {self.overload!r}")
-        if self.max_latency is not None and self.max_latency <= 0:
-            raise UsageError(f"max_latency must be more than 0 seconds, got {self.max_latency:g}")
         if self.gives_way == "stretch" and self.max_latency is None:
             raise UsageError("overload 'stretch' needs the latency that is to be held; give max_latency")
         if self.overload == "drop" and self.max_latency is not None:

@@ -9,15 +9,15 @@ from difflib import get_close_matches
 from importlib import import_module
 
 from ..pipeline.errors import UsageError
-from .variant import ModelRow
+from .variant import Variant
 
 FAMILIES = ("retinaface", "yolact_edge")
 """The folders of models: one line each. The models of a folder are the rows in its ``variants``."""
 
 
-def variants_of(family: str) -> tuple[ModelRow, ...]:
+def variants_of(family: str) -> tuple[Variant, ...]:
     """The models of a folder."""
-    rows: tuple[ModelRow, ...] = import_module(f".{family}.variants", __package__).VARIANTS
+    rows: tuple[Variant, ...] = import_module(f".{family}.variants", __package__).VARIANTS
     return rows
 
 
@@ -26,7 +26,7 @@ def files_of(family: str) -> str:
     return str(getattr(import_module(f".{family}.variants", __package__), "FILES", ""))
 
 
-MODELS: dict[str, ModelRow] = {row.name: row for family in FAMILIES for row in variants_of(family)}
+MODELS: dict[str, Variant] = {row.name: row for family in FAMILIES for row in variants_of(family)}
 """Every model by its name, in the order of ``vidgraph models``."""
 
 
@@ -35,7 +35,7 @@ def plain_name(name: str) -> str:
     return name.strip().lower().replace("_", "-")
 
 
-def find_model(name: str) -> ModelRow:
+def find_model(name: str) -> Variant:
     """The row that ``name`` or an alias means.
 
     Raises:
@@ -50,7 +50,7 @@ def find_model(name: str) -> ModelRow:
     raise UsageError(f"unknown model {name!r}; {hint}")
 
 
-def model_of_file(sha256: str) -> ModelRow | None:
+def model_of_file(sha256: str) -> Variant | None:
     """The model whose published weights have this hash, or None."""
     for row in MODELS.values():
         if any(each.sha256 == sha256 for each in row.weights):

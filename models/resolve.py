@@ -11,7 +11,7 @@ from ..engines.onnx_file import read_metadata
 from ..pipeline.errors import UsageError
 from .default_model import default_model
 from .registry import MODELS, find_model
-from .variant import ModelRow
+from .variant import Variant
 from .weights.identify import identify
 from .weights.onnx_export import is_exported
 
@@ -29,7 +29,7 @@ class ResolvedModel:
 
     given: str
     name: str
-    row: ModelRow | None
+    row: Variant | None
     weights: Path | None
 
     @property
@@ -39,7 +39,7 @@ class ResolvedModel:
             raise AssertionError("a custom model is a file")
         return self.weights
 
-    def built_in(self, refusal: str) -> ModelRow:
+    def built_in(self, refusal: str) -> Variant:
         """The row.
 
         Raises:
@@ -66,16 +66,21 @@ def resolve_model(
         sources: addresses of what the model will see.
 
     Raises:
-        UsageError: an unknown name, weights given twice, or no model and no default.
+        UsageError: an unknown name, a folder, half of ``NAME=FILE``, weights given twice, or no model and no default.
         CheckpointError: a file is missing or damaged, or fits no model, or several.
         MissingExtraError: torch is needed to look into a checkpoint and not installed.
     """
     if isinstance(model, ResolvedModel):
         return model
     model = default_model(sources) if model is None else model
+    if not isinstance(model, str):
+        raise UsageError(f"model must be a name, NAME=FILE or a file as a string, or a loaded model, got {model!r:.80}")
     if not model:
         raise UsageError(f"no model was given; models are {', '.join(MODELS)}")
     name, file = _split(model)
+    if file is not None and not (name and file):
+        lacking = "file after" if name else "name before"
+        raise UsageError(f"model {model!r} has no {lacking} the =; give NAME=FILE, or the name or the file alone")
     alone = _file_alone(name) if file is None and (weights is None or not _built_in(name)) else None
     if weights is not None and (alone is not None or file is not None):
         raise UsageError(f"weights are given twice: {file or name} with the model, and {os.fspath(weights)}")
@@ -110,6 +115,8 @@ def _file_alone(text: str) -> ResolvedModel | None:
     if path.is_file() or path.suffix.lower() in (".pth", ".pt"):
         row = identify(path)
         return ResolvedModel(text, row.name, row, path)
+    if os.path.isdir(path) and not _built_in(text):  # noqa: PTH112  Path.is_dir raises where the text is too long
+        raise UsageError(f"{text} is a folder, no model; give the file of weights in it")
     return None
 
 

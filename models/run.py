@@ -12,11 +12,11 @@ from types import TracebackType
 from typing import Any
 
 from ..pipeline.errors import UsageError, VidgraphError
-from ..pipeline.execution.run import Run as GraphRun
+from ..pipeline.execution.run import GraphRun
 from ..pipeline.execution.stats import RunStats
 from ..pipeline.graph import Graph
 from ..pipeline.limits import MAX_PIXELS
-from ..pipeline.options import changed, filled, header_settings
+from ..pipeline.options import changed, check_options, filled, header_settings
 from ..pipeline.packet import Packet
 from ..pipeline.results.format import ModelInfo, ResultKeys
 from ..pipeline.results.frame_result import FrameResult
@@ -25,7 +25,7 @@ from ..pipeline.stage import Stage
 from ..stages.inference.temporal import TemporalInfer
 from ..stages.replay_results import ReplayResults
 from ..stages.sample import Sample
-from ..stages.session import STAGE_LIMIT_S, Address, Policy, Session, SessionOptions, result_of
+from ..stages.session import STAGE_LIMIT_S, Address, Policy, Session, SessionOptions, addresses_of, result_of
 from ..stages.sinks.iterator import IteratorSink
 from ..stages.sinks.registry import Output
 from ..stages.sources.camera.options import Transport
@@ -133,9 +133,10 @@ def run(
         CheckpointError: the weights are damaged or belong to another model.
     """
     given = dict(locals())  # every option by its name
+    check_options(given)
     if every is not None and max_fps is not None:
         raise UsageError("give every or max_fps, not both")
-    addresses = [source] if isinstance(source, str | os.PathLike) else list(source)
+    addresses = addresses_of(source)
     named = model if isinstance(model, Model) else resolve_model(model, weights=weights, sources=addresses)
     options, pace = filled(SessionOptions, given), filled(Pace, given)
     sample = None if every is None and max_fps is None else Sample(every=every, max_fps=max_fps)
@@ -180,7 +181,9 @@ def draw(
         ResultsError: the file is damaged, or of another version or video.
         VidgraphError: as :func:`run`.
     """
-    options = filled(SessionOptions, locals())
+    given = dict(locals())
+    check_options(given)
+    options = filled(SessionOptions, given)
     replay = ReplayResults(read_results(results, max_pixels=max_pixels))
     session = Session.open(source, several(outputs), options, also_read=[Path(results)])
     try:

@@ -64,13 +64,13 @@ class Protocol:
 
 
 @dataclass(frozen=True, slots=True)
-class ModelRow:
+class Variant:
     """What is known about a model without loading it.
 
     Attributes:
         name: the name in commands and results.
         aliases: other names it answers to.
-        folder: the sub-package that implements it; empty where a file of the user's own is the model.
+        folder: the sub-package that implements it; empty for a custom ONNX model.
         task: what it finds.
         source: the official code, with the commit that was followed.
         licence: of code and weights, as the source states it.

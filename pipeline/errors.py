@@ -90,6 +90,11 @@ class StageError(VidgraphError):
 def nearest(name: str, known: Iterable[str], *, always: bool = False) -> str:
     """What to say of a name that is not ``known``: the nearest ones, or all; ``always``: all in any case."""
     known = tuple(known)
-    near = get_close_matches(name, known, n=3, cutoff=0.5)
-    hint, names = f"did you mean {' or '.join(near)}?", f"known: {', '.join(known) or 'none'}"
-    return (f"{hint} {names}" if always else hint) if near else names
+    hint, names = did_you_mean(name, known, cutoff=0.5), f"known: {', '.join(known) or 'none'}"
+    return f"{hint} {names}".strip() if always else hint or names
+
+
+def did_you_mean(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:
+    """The nearest of the ``known`` names as a question; empty where none has a ratio (difflib's) of ``cutoff``."""
+    near = get_close_matches(name, tuple(known), n=3, cutoff=cutoff)
+    return f"did you mean {' or '.join(near)}?" if near else ""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence, Set
-from difflib import get_close_matches
 from typing import Any, TypedDict, TypeVar, Unpack
 
 from ..kernels.scalars import shown
 from .describe import mermaid_of, text_of
-from .errors import GraphError, UsageError
+from .errors import GraphError, UsageError, nearest
 from .execution.base import Execution, RunOptions
-from .execution.run import Run
+from .execution.run import GraphRun
 from .execution.serial import SerialExecutor
 from .execution.stage_order import ordered
 from .execution.stats import RunStats
@@ -106,7 +105,7 @@ class Graph:
         _check_unique("stage", "name", [stage.name for stage in listed], "give one of them another name")
         self.stages = ordered(listed, outputs)
         self.sinks: tuple[Sink, ...] = tuple(outputs)
-        self._run: Run | None = None
+        self._run: GraphRun | None = None
 
     def describe(self, form: str = "text") -> str:
         """Sources, stages in the order in which they run, and sinks, with the keys that each has from which other.
@@ -122,11 +121,11 @@ class Graph:
         return FORMS[form](self.sources, self.stages, self.sinks)
 
     def run(self, **arguments: Unpack[RunArguments]) -> RunStats:
-        """Run to the end and return the statistics; arguments and errors as for ``prepare`` and ``Run.wait``."""
+        """Run to the end and return the statistics; arguments and errors as for ``prepare`` and ``GraphRun.wait``."""
         return self.start(**arguments).wait()
 
-    def start(self, **arguments: Unpack[RunArguments]) -> Run:
-        """Open everything and run in the background; arguments as for ``prepare``, errors as for ``Run.start``."""
+    def start(self, **arguments: Unpack[RunArguments]) -> GraphRun:
+        """Open everything and run in the background; arguments as for ``prepare``, errors as for ``GraphRun.start``."""
         return self.prepare(**arguments).start()
 
     def prepare(
@@ -138,7 +137,7 @@ class Graph:
         strict: bool = False,
         latest: bool | None = None,
         stage_limit_s: float | None = None,
-    ) -> Run:
+    ) -> GraphRun:
         """A run that is not started yet, so that a signal handler can have its ``cancel`` before anything is opened.
 
         Args:
@@ -154,9 +153,7 @@ class Graph:
             UsageError: an argument is not one of these, or the graph is running.
         """
         if executor not in EXECUTORS:
-            close = get_close_matches(executor, EXECUTORS, n=1)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
-            raise UsageError(f"executor must be one of {', '.join(EXECUTORS)}, got {executor!r}{hint}")
+            raise UsageError(f"unknown executor {executor!r}; {nearest(executor, EXECUTORS, always=True)}")
         if max_in_flight is not None and max_in_flight < 1:
             raise UsageError(f"max_in_flight must be at least 1, got {max_in_flight}")
         if self._run is not None and self._run.running:
@@ -165,7 +162,7 @@ class Graph:
             live = self.open_ended or any(source.live if latest is None else latest for source in self.sources)
             threads = ThreadBudget.share_out(threads, live=live, sources=len(self.sources))
         options = RunOptions(threads, max_in_flight, strict, latest, self.open_ended, stage_limit_s)
-        self._run = Run(EXECUTORS[executor](self.sources, self.stages, self.sinks, options))
+        self._run = GraphRun(EXECUTORS[executor](self.sources, self.stages, self.sinks, options))
         return self._run
 
 

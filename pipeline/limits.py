@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from numbers import Integral
+
 from .errors import SourceError, UsageError
 from .redaction import redact_address
 
@@ -24,12 +26,12 @@ MAX_TEXT_BYTES = 2**27
 """Of a column of texts in a frame of a results file, which NumPy pads to the longest one."""
 
 
-def check_max_pixels(max_pixels: int) -> None:
+def check_max_pixels(max_pixels: object) -> None:
     """
     Raises:
         UsageError: it is no number of pixels.
     """
-    if type(max_pixels) is not int or max_pixels < 1:
+    if isinstance(max_pixels, bool) or not isinstance(max_pixels, Integral) or max_pixels < 1:
         raise UsageError(f"max_pixels must be a whole number from 1, got {max_pixels!r}")
 
 

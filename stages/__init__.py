@@ -1,4 +1,4 @@
-"""Sources, stages and sinks for graphs of one's own; the models' stages come from ``Model.stages()``.
+"""Sources, stages and sinks for your own graphs; the models' stages come from ``Model.stages()``.
 
 Names are loaded when first used, so that importing one stage does not load the libraries of the others.
 """

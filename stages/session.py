@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast
 
 from ..pipeline.errors import UsageError
-from ..pipeline.execution.run import Run
+from ..pipeline.execution.run import GraphRun
 from ..pipeline.execution.threads import ThreadBudget
 from ..pipeline.graph import Graph
 from ..pipeline.limits import MAX_PIXELS
@@ -63,10 +63,6 @@ class SessionOptions:
     freeze_s: float = 5.0
     give_up_s: float | None = None
     transport: Transport = "auto"
-
-    def __post_init__(self) -> None:
-        if self.policy not in (None, *get_args(Policy)):
-            raise UsageError(f"policy must be lossless, latest or None, got {self.policy!r}")
 
     @property
     def rotation(self) -> Rotation | None:
@@ -131,7 +127,7 @@ class Session:
             SourceError: a source cannot be opened or has no frame.
             OutputError: an output cannot be written, or exists already.
         """
-        addresses = [sources] if isinstance(sources, str | os.PathLike) else list(sources)
+        addresses = addresses_of(sources)
         if not addresses:
             raise UsageError(
                 "no source was given; give a video, an image, a folder, a glob or -. "
@@ -197,7 +193,7 @@ class Session:
             self.close()
             raise
 
-    def watch(self, running: Run) -> None:
+    def watch(self, running: GraphRun) -> None:
         """Serve the metrics of a run, where that was asked for."""
         if self.metrics is not None:
             self.metrics.watch(running.stats)
@@ -276,6 +272,20 @@ def described(models: Sequence[ModelInfo], keys: Sequence[ResultKeys], created: 
         replace(each, gives=frozenset(kind.name for kind in RESULT_TYPES if one.get(kind) in created))
         for each, one in zip(models, keys, strict=False)
     ]
+
+
+def addresses_of(sources: Address | Iterable[Address]) -> list[Address]:
+    """One address or several as a list.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    several = not isinstance(sources, str | os.PathLike) and isinstance(sources, Iterable)
+    addresses: list[Any] = list(cast(Iterable[Any], sources)) if several else [sources]
+    for each in addresses:
+        if not isinstance(each, str | os.PathLike):
+            raise UsageError(f"source must be an address or several, got {each!r:.80}")
+    return addresses
 
 
 def _open_apart(source: Source) -> None:

@@ -21,7 +21,7 @@ from torch import nn
 from ...pipeline.packet import DETECTIONS
 from ...pipeline.stage import Stage
 from ...pipeline.types.detections import Detections
-from ...stages.inference.infer import copy_all
+from ...stages.inference.infer import copy_outputs
 from ..family import Family, GraphShape, InputFormat
 
 
@@ -68,7 +68,7 @@ class BrightnessFamily(Family):
         return ()
 
     def select_outputs(self, name, choices):
-        return copy_all
+        return copy_outputs
 
     def postprocess(self, name, choices, *, raw, keys, stage_name):
         return Postprocess(raw, keys)
@@ -78,10 +78,10 @@ FAMILY = BrightnessFamily()
 """
 
 VARIANTS = """
-from ..variant import ModelRow, Protocol, Published
+from ..variant import Variant, Protocol, Published
 
 VARIANTS = (
-    ModelRow(
+    Variant(
         "dummy", (), "dummy", "brightness", "this test", "MIT", "nothing", (), False, "a dummy",
         published=(Published("box AP", 0.9, "the author's pictures", "this test"),),
         protocol=Protocol("official: as this test does it", {"min_score": 0.1}),
@@ -97,7 +97,7 @@ import numpy as np
 
 from ....pipeline.packet import DETECTIONS
 from ....pipeline.types.detections import Detections
-from ....stages.inference.infer import copy_all
+from ....stages.inference.infer import copy_outputs
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class Brightest:
     kind, task, class_count, point_names, gives = "dummy", "the brightest place", 1, (), (DETECTIONS,)
 
     def select_outputs(self, choices):
-        return copy_all
+        return copy_outputs
 
 
     def decode(self, raw, frame, choices, names):
@@ -247,7 +247,7 @@ def test_an_option_is_a_row_a_signature_and_its_use(tmp_path: Path) -> None:
         check=False,
     )
     assert run.returncode == 0, run.stderr
-    assert "min_side must be at least 1, got 0" in run.stdout
+    assert "min_side must be a whole number from 1, got 0" in run.stdout
     assert "min_side cannot be given with head 'raw'" in run.stdout
     assert "--min-side PIXELS     drop boxes whose shorter side is below this" in run.stdout
 

@@ -112,7 +112,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ....stages.inference.infer import copy_all
+from ....stages.inference.infer import copy_outputs
 {gives}
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class Giving:
     kind, task, class_count, point_names, gives = KEY.name, "a dummy", 0, (), (KEY,)
 
     def select_outputs(self, choices):
-        return copy_all
+        return copy_outputs
 
     def decode(self, raw, frame, choices, names):
         return {{KEY: made(raw.arrays[self.output], frame)}}

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ..models.trainable import TrainableFamily
-from ..models.variant import ModelRow
+from ..models.variant import Variant
 from ..pipeline.errors import UsageError
 from ..pipeline.types.picture import Size
 from .batches import FaceBatch, Layout, face_batch
@@ -31,7 +31,7 @@ class FaceTask:
 
     def __init__(
         self,
-        row: ModelRow,
+        row: Variant,
         family: TrainableFamily,
         cache: FrameCache,
         settings: TrainSettings,

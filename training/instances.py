@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..models.trainable import TrainableFamily
-from ..models.variant import ModelRow
+from ..models.variant import Variant
 from ..pipeline.errors import UsageError
 from ..pipeline.types.picture import Size
 from .batches import InstanceBatch, Layout, PairBatch, instance_batch, pair_batch
@@ -34,7 +34,7 @@ class InstanceTask:
 
     def __init__(
         self,
-        row: ModelRow,
+        row: Variant,
         family: TrainableFamily,
         cache: FrameCache,
         settings: TrainSettings,

@@ -23,7 +23,7 @@ from ..pipeline.errors import OutputError, SourceError
 from ..pipeline.execution.threads import end_with_parent
 from ..pipeline.types.masks import Masks
 from ..pipeline.types.picture import Picture, Size
-from .datasets.dataset import Dataset, Sample
+from .datasets.dataset import DataSample, Dataset
 from .frame_cache import DESCRIPTION, FACE_ARRAYS, FLOW_SHRINK, FORMAT, FRAME_ARRAYS, OBJECT_ARRAYS, FrameCache
 
 LOG = logging.getLogger("vidgraph")
@@ -229,7 +229,7 @@ def _finish(dataset: Dataset, address: str, size: Size, folder: Path, parts: lis
     shutil.rmtree(folder / "parts")
 
 
-def _row(sample: Sample, size: Size, clip: int, place: int, *, has_flow: bool) -> Arrays:
+def _row(sample: DataSample, size: Size, clip: int, place: int, *, has_flow: bool) -> Arrays:
     """What is kept of one frame besides its pixels and its flow."""
     truth, picture = sample.truth, sample.frame.picture
     objects, faces = truth.objects, truth.faces
@@ -282,7 +282,7 @@ def scaled_picture(picture: Picture, size: Size) -> NDArray[np.uint8]:
     return pixels
 
 
-def scaled_flow(sample: Sample, size: Size) -> NDArray[np.float16] | None:
+def scaled_flow(sample: DataSample, size: Size) -> NDArray[np.float16] | None:
     """The flow at the middle of each cell, in pixels of a frame of ``size``: float16 [H / 8, W / 8, 2]."""
     flow = sample.truth.flow
     if flow is None:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ..models.registry import MODELS
 from ..models.trainable import TrainableFamily
-from ..models.variant import ModelRow
+from ..models.variant import Variant
 from ..pipeline.errors import UsageError
 from ..pipeline.types.picture import Size
 from .augment import Augmentation
@@ -49,7 +49,7 @@ class Task(Protocol):
 
 
 def open_task(
-    row: ModelRow,
+    row: Variant,
     family: TrainableFamily,
     cache: FrameCache,
     settings: TrainSettings,
@@ -69,7 +69,7 @@ def open_task(
     return task
 
 
-def trainable(row: ModelRow) -> TrainableFamily:
+def trainable(row: Variant) -> TrainableFamily:
     """The family of a model that can be trained.
 
     Raises:
@@ -81,12 +81,12 @@ def trainable(row: ModelRow) -> TrainableFamily:
     return cast(TrainableFamily, row.family())
 
 
-def augmentation_of(row: ModelRow, size: Size, settings: TrainSettings) -> Augmentation:
+def augmentation_of(row: Variant, size: Size, settings: TrainSettings) -> Augmentation:
     """What is done to the frames, for an input of ``size``."""
     return replace(settings.augmentation.at(settings.augment), part=part_of_frame(row, size, settings))
 
 
-def part_of_frame(row: ModelRow, size: Size, settings: TrainSettings) -> float:
+def part_of_frame(row: Variant, size: Size, settings: TrainSettings) -> float:
     """See :attr:`.settings.TrainSettings.input_crop`, for an input of ``size``."""
     return trainable(row).part_of_frame(row.name, size) if settings.input_crop is None else settings.input_crop
 
@@ -96,7 +96,7 @@ def as_input(images: NDArray[np.float32]) -> Tensor:
     return torch.from_numpy(images).permute(0, 3, 1, 2)
 
 
-def new_network(row: ModelRow, family: TrainableFamily, seed: int) -> nn.Module:
+def new_network(row: Variant, family: TrainableFamily, seed: int) -> nn.Module:
     """The network with fresh weights, as training from nothing wants them."""
     torch.manual_seed(seed)
     network = family.network(row.name)

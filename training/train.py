@@ -14,7 +14,7 @@ import torch
 
 from ..models.resolve import resolve_model
 from ..models.trainable import TrainableFamily
-from ..models.variant import ModelRow
+from ..models.variant import Variant
 from ..models.weights.checkpoint import check_values, load_network, read_state_dict
 from ..pipeline.claims import alone
 from ..pipeline.errors import OutputError
@@ -143,12 +143,12 @@ def train(
 
 
 def _open_task(
-    row: ModelRow, family: TrainableFamily, cache: Path, settings: TrainSettings, size: Size, network: nn.Module
+    row: Variant, family: TrainableFamily, cache: Path, settings: TrainSettings, size: Size, network: nn.Module
 ) -> Task:
     return open_task(row, family, FrameCache(cache), settings, size=size, network=network)
 
 
-def input_size(row: ModelRow) -> Size:
+def input_size(row: Variant) -> Size:
     """(height, width) at which the model is trained unless asked otherwise."""
     form = row.family().input_format(row.name)
     side = form.long_side
@@ -161,7 +161,7 @@ def cached_size(size: Size, part: float = 1.0) -> Size:
     return height, width
 
 
-def start_from_file(network: nn.Module, row: ModelRow, path: Path) -> None:
+def start_from_file(network: nn.Module, row: Variant, path: Path) -> None:
     """Take the weights of ``path``, but for tensors of another shape where the number of classes is another.
 
     Raises:
@@ -195,7 +195,7 @@ def _make_folder(folder: Path) -> None:
 
 def _describe(
     folder: Path,
-    row: ModelRow,
+    row: Variant,
     cache: FrameCache,
     settings: TrainSettings,
     *,

@@ -20,6 +20,7 @@ from ...pipeline.types.picture import Size
 from ..model import EngineChoice, Model
 from ..options import read_labels, validate_options
 from ..resolve import written_by_vidgraph
+from ..weights.onnx_export import read_exported
 from .cost import flop_of
 from .defaults import numbers_text
 from .family import CustomWeights
@@ -100,6 +101,7 @@ def check(
     """
     path = Path(path).expanduser()
     if written_by_vidgraph(path):
+        read_exported(path)
         raise CheckpointError(f"{path} was written by vidgraph export; vidgraph bench --model {path} measures it")
     rows = list(ENGINES.values()) if engine in (None, "auto") else [choose_engine(engine or "")]
     given = inspect_file(

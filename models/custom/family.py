@@ -17,7 +17,7 @@ from ...stages.inference.infer import RawOutputs
 from ..family import Family
 from ..formats import Arrays, GraphShape, InputFormat, OutputSelector
 from ..options import PostprocessOptions
-from ..variant import ModelRow
+from ..variant import Variant
 from ..weights.checkpoint import sha256_of
 from ..weights.find import Weights
 from .head import seen_dtype
@@ -132,15 +132,15 @@ class CustomWeights(Weights):
         return self.network_file(size, batch, graph).read_bytes()
 
 
-_ROW = ModelRow(
+_ROW = Variant(
     name="",
     aliases=(),
     folder="",
     task="",
-    source="a file of your own",
+    source="a custom ONNX model",
     licence="",
     trained_on="",
     weights=(),
     verified=False,
-    verification="a file of your own",
+    verification="a custom ONNX model has no official code to compare it with",
 )

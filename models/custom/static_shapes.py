@@ -129,7 +129,7 @@ def set_outputs(
 
 
 def hold_weights(graph: GraphProto, path: Path) -> None:
-    """OutputSelector weights that are in further files into the graph.
+    """Take weights that are in further files into the graph.
 
     Raises:
         CheckpointError: a file of weights is missing, outside of the folder, or too short; or they are too many.

@@ -9,7 +9,7 @@ from pathlib import Path
 from ...pipeline.claims import alone, whole_file
 from ...pipeline.errors import OutputError, UsageError
 from ..resolve import ResolvedModel, resolve_model
-from ..variant import ModelRow
+from ..variant import Variant
 from ..weights.find import Weights, graph_file
 
 
@@ -71,7 +71,7 @@ def export(
     return next(iter(targets.values()))
 
 
-def exportable(resolved: ResolvedModel) -> ModelRow:
+def exportable(resolved: ResolvedModel) -> Variant:
     """The row of a model that can be exported.
 
     Raises:
@@ -102,7 +102,7 @@ def _network(
     return quantised(found, calibrate, size, CALIBRATION_FRAMES if frames is None else frames).network
 
 
-def default_size(row: ModelRow) -> tuple[int, int]:
+def default_size(row: Variant) -> tuple[int, int]:
     """Height and width of the input that is exported where none is named."""
     form = row.family().input_format(row.name)
     return form.size or ((form.long_side, form.long_side) if form.stretch else (360, 640))

@@ -10,9 +10,9 @@ from ..variant import (
     OWN_LICENCE,
     RAW_OUTPUTS,
     SYNTHETIC,
-    ModelRow,
     Protocol,
     Published,
+    Variant,
     WeightsFile,
     pretrained,
 )
@@ -39,7 +39,7 @@ _OFFICIAL = Protocol(
     "official: score 0.02, NMS 0.4, no limit; the authors give images in their own size (--size)",
     {"min_score": 0.02, "nms_iou": 0.4, "max_detections": 5000},
 )
-_row = partial(ModelRow, folder="retinaface", task="faces with five points", protocol=_OFFICIAL, training="faces")
+_row = partial(Variant, folder="retinaface", task="faces with five points", protocol=_OFFICIAL, training="faces")
 
 VARIANTS = (
     _row(

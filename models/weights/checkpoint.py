@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...pipeline.errors import CheckpointError, MissingExtraError
 from ..registry import MODELS
-from ..variant import ModelRow
+from ..variant import Variant
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -64,7 +64,7 @@ def sha256_of(path: Path) -> str:
         raise CheckpointError(f"cannot read weights {path}: {error.strerror}") from error
 
 
-def load_network(row: ModelRow, path: Path) -> nn.Module:
+def load_network(row: Variant, path: Path) -> nn.Module:
     """The network of ``row`` with the weights of ``path``, in evaluation mode, on the CPU.
 
     Raises:
@@ -74,7 +74,7 @@ def load_network(row: ModelRow, path: Path) -> nn.Module:
     return load_fitted(row, path)[1]
 
 
-def load_fitted(row: ModelRow, path: Path) -> tuple[Family, nn.Module]:
+def load_fitted(row: Variant, path: Path) -> tuple[Family, nn.Module]:
     """:func:`load_network`, and the family of ``row`` for the file (which may have classes of its own).
 
     Raises:
@@ -118,12 +118,12 @@ def check_values(path: Path, tensors: Mapping[str, Tensor], own: Mapping[str, Te
             )
 
 
-def _is_own(row: ModelRow, shapes: Shapes) -> bool:
+def _is_own(row: Variant, shapes: Shapes) -> bool:
     """Whether a file with these tensors, its number of classes included, is taken for ``row``."""
     return row.family().identifiable_by_shapes(row.name) and not compare_shapes_of(row, shapes)
 
 
-def renamed(row: ModelRow, tensors: Mapping[str, Named]) -> dict[str, Named]:
+def renamed(row: Variant, tensors: Mapping[str, Named]) -> dict[str, Named]:
     """``tensors`` (or their shapes) under the names that the network of ``row`` has for them."""
     family = row.family()
     return {own: value for key, value in tensors.items() if (own := family.rename_key(key)) is not None}
@@ -134,7 +134,7 @@ def shapes_of(state: Mapping[str, Tensor]) -> Shapes:
     return {key: tuple(value.shape) for key, value in state.items()}
 
 
-def fitting_rows(shapes: Shapes) -> list[ModelRow]:
+def fitting_rows(shapes: Shapes) -> list[Variant]:
     """The models that a file with these tensors fits: with their own classes, or if there are none, with others."""
     if any(_is_own(row, shapes) for row in MODELS.values()):
         return [row for row in MODELS.values() if not compare_shapes_of(row, shapes)]
@@ -225,20 +225,20 @@ def _dtype(tensor: Tensor) -> str:
     return str(tensor.dtype).removeprefix("torch.")
 
 
-def network_shapes(row: ModelRow, family: Family | None = None) -> Shapes:
+def network_shapes(row: Variant, family: Family | None = None) -> Shapes:
     """Name and shape of every tensor of the model's state dict; allocates no weights."""
     hashable: Any = family or row.family()  # families are frozen
     return dict(_network_shapes(row, hashable))
 
 
 @lru_cache(maxsize=64)
-def _network_shapes(row: ModelRow, family: Family) -> Shapes:
+def _network_shapes(row: Variant, family: Family) -> Shapes:
     torch = import_torch("checking a checkpoint")
     with torch.device("meta"):
         return shapes_of(family.network(row.name).state_dict())
 
 
-def compare_shapes_of(row: ModelRow, got: Shapes, family: Family | None = None) -> str:
+def compare_shapes_of(row: Variant, got: Shapes, family: Family | None = None) -> str:
     """:func:`compare_shapes` of a file's tensors against the network of ``row`` (of ``family``, where given)."""
     family = family or row.family()
     return compare_shapes(network_shapes(row, family), renamed(row, got), family.unused(row.name))

@@ -20,7 +20,7 @@ from urllib.parse import unquote, urlsplit
 from ...pipeline.errors import DownloadError, OutputError, UsageError
 from ...pipeline.redaction import one_line, redact_address, redact_error
 from ..registry import find_model
-from ..variant import ModelRow, WeightsFile
+from ..variant import Variant, WeightsFile
 from .find import pulled_path
 from .safe_http import check_address, open_address
 
@@ -112,7 +112,7 @@ def pull(
 
 
 def _job(
-    row: ModelRow,
+    row: Variant,
     weights: WeightsFile,
     address: str | None,
     trust: bool,

@@ -12,12 +12,12 @@ from ...engines.onnx_file import read_metadata
 from ...pipeline.errors import CheckpointError, UsageError
 from ..family import Family
 from ..registry import model_of_file
-from ..variant import ModelRow, WeightsFile
+from ..variant import Variant, WeightsFile
 from .checkpoint import sha256_of
 from .onnx_export import EXPORT_VERSION, TEMPLATE_SIZE, check_exported, export_checkpoint, is_exported, resized
 
 
-def pulled_path(row: ModelRow, weights: WeightsFile) -> Path:
+def pulled_path(row: Variant, weights: WeightsFile) -> Path:
     """Where ``vidgraph pull`` puts a file, or where the package has it; it may not be there."""
     if weights.pretrained:
         return Path(__file__).parent.parent / row.folder / "pretrained" / weights.file
@@ -35,13 +35,13 @@ class Weights:
         family: the implementation, with the classes of the file.
     """
 
-    row: ModelRow
+    row: Variant
     path: Path
     sha256: str
     family: Family
 
     @classmethod
-    def find(cls, row: ModelRow, path: str | os.PathLike[str] | None) -> Weights:
+    def find(cls, row: Variant, path: str | os.PathLike[str] | None) -> Weights:
         """The weights at ``path``, or (None) those that were pulled; checked against the model.
 
         The first use of a checkpoint exports it, which needs torch; afterwards it comes from the cache.
@@ -146,12 +146,12 @@ def graph_file(path: Path, graph: str) -> Path:
     return path.with_name(f"{path.stem}-{graph}{path.suffix}") if graph else path
 
 
-def weights_here(row: ModelRow) -> Path | None:
+def weights_here(row: Variant) -> Path | None:
     """The file that is taken for ``row`` where none is named, or None where there is none on this machine."""
     return next((path for each in row.weights if (path := pulled_path(row, each)).is_file()), None)
 
 
-def _pulled(row: ModelRow) -> Path:
+def _pulled(row: Variant) -> Path:
     """The pulled file of ``row``."""
     path = weights_here(row)
     if path is not None:

@@ -8,12 +8,12 @@ from pathlib import Path
 from ...engines.onnx_file import read_metadata
 from ...pipeline.errors import CheckpointError
 from ..registry import MODELS, model_of_file, plain_name
-from ..variant import ModelRow
+from ..variant import Variant
 from .checkpoint import Shapes, fitting_rows, read_state_dict, sha256_of, shapes_of
 from .onnx_export import is_exported
 
 
-def identify(path: Path) -> ModelRow:
+def identify(path: Path) -> Variant:
     """The model of a checkpoint or of an exported file.
 
     Raises:
@@ -59,11 +59,11 @@ def identify_checkpoint(path: Path) -> list[str]:
     ]
 
 
-def _candidates(rows: list[ModelRow], shapes: Shapes) -> list[str]:
+def _candidates(rows: list[Variant], shapes: Shapes) -> list[str]:
     return rows[0].family().rank_candidates([row.name for row in rows], shapes)
 
 
-def _named_by_file(rows: list[ModelRow], path: Path) -> ModelRow | None:
+def _named_by_file(rows: list[Variant], path: Path) -> Variant | None:
     """The one of ``rows`` whose name or alias the file's name begins with; the longest name wins."""
     stem = plain_name(path.stem)
     fits = [

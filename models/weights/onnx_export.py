@@ -14,15 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..._version import __version__
-from ...engines.onnx_file import read_metadata, read_model, set_shape
+from ...engines.onnx_file import external_files, read_metadata, read_model, set_shape
 from ...pipeline.errors import CheckpointError
 from ..family import Family
 from ..formats import GraphShape
 from ..registry import MODELS
-from ..variant import ModelRow
+from ..variant import Variant
 from .checkpoint import import_torch, load_fitted, sha256_of
 
 if TYPE_CHECKING:
+    from onnx import ModelProto
     from torch import nn
 
 EXPORT_VERSION = 3
@@ -38,7 +39,7 @@ def is_exported(path: Path) -> bool:
     return path.suffix.lower() == ".onnx"
 
 
-def check_exported(row: ModelRow, path: Path, graph: str = "") -> Family:
+def check_exported(row: Variant, path: Path, graph: str = "") -> Family:
     """The family of ``row`` for an exported file of it.
 
     Raises:
@@ -66,16 +67,31 @@ def check_exported(row: ModelRow, path: Path, graph: str = "") -> Family:
     return family
 
 
+def read_exported(path: Path) -> ModelProto:
+    """A file of ``vidgraph export``.
+
+    Raises:
+        CheckpointError: it cannot be read, or its weights were moved into another file.
+    """
+    model = read_model(path)
+    for file in external_files(model):
+        raise CheckpointError(
+            f"{path}: its weights were moved into the file {file!r}, and vidgraph export writes them into the network "
+            "itself; export the checkpoint again"
+        )
+    return model
+
+
 def resized(path: Path, shape: GraphShape) -> bytes:
     """The exported file ``path`` with other shapes; needs no torch.
 
     Raises:
-        CheckpointError: the file cannot be read, or lacks a name of ``shape``.
+        CheckpointError: as :func:`read_exported`, or the file lacks a name of ``shape``.
     """
     import numpy as np
     from onnx import numpy_helper
 
-    model = read_model(path)
+    model = read_exported(path)
     graph = model.graph
     held = {name: np.array(values, np.int64) for name, values in shape.constants.items()} | dict(shape.tables)
     for values, shapes in ((graph.input, shape.inputs), (graph.output, shape.outputs)):
@@ -97,7 +113,7 @@ def resized(path: Path, shape: GraphShape) -> bytes:
     return content
 
 
-def export_checkpoint(row: ModelRow, path: Path, size: tuple[int, int], batch: int = 1, graph: str = "") -> bytes:
+def export_checkpoint(row: Variant, path: Path, size: tuple[int, int], batch: int = 1, graph: str = "") -> bytes:
     """The ONNX file of one graph of a checkpoint.
 
     Raises:

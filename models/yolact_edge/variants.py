@@ -10,9 +10,9 @@ from ..variant import (
     OWN_LICENCE,
     RAW_OUTPUTS,
     SYNTHETIC,
-    ModelRow,
     Protocol,
     Published,
+    Variant,
     WeightsFile,
     pretrained,
 )
@@ -32,7 +32,7 @@ _OFFICIAL = Protocol(
     {"min_score": 0.0, "max_detections": 100, "nms": "fast"},
     key_interval=5,
 )
-_row = partial(ModelRow, folder="yolact_edge", task="instances with masks", protocol=_OFFICIAL, training="instances")
+_row = partial(Variant, folder="yolact_edge", task="instances with masks", protocol=_OFFICIAL, training="instances")
 
 
 def _yolact(
@@ -43,7 +43,7 @@ def _yolact(
     file: str | None,
     verification: str = RAW_OUTPUTS,
     published: tuple[Published, ...] = (),
-) -> ModelRow:
+) -> Variant:
     """A row of the YOLACT family; its official configuration is an alias. The name of a ``file`` may be unknown."""
     official = name.replace("-", "_")
     return _row(
@@ -97,5 +97,5 @@ VARIANTS = (
 FILES = """\
 A YOLACT or YolactEdge file is recognised by its tensors and its name (`--model yolact_edge_54_800000.pth`), and has
 as many classes as it was trained with. Where several models fit, for example YouTube-VIS and COCO variants trained on
-classes of your own, all are named and you choose one."""
+your own classes, all are named and you choose one."""
 """For the page of models: which file belongs to which name."""

@@ -16,7 +16,7 @@ UNWIND_S = 12.0
 """So long, at most, an interrupted ``wait`` waits for outputs to be finished before the interrupt goes on."""
 
 
-class Run:
+class GraphRun:
     """One run of a graph; made by :meth:`Graph.start` (already started) or :meth:`Graph.prepare` (not yet).
 
     As a context manager it is cancelled, and its outputs are finished, on leaving.
@@ -57,7 +57,7 @@ class Run:
         """What ``wait`` raises: None while it runs, and where the run did not fail."""
         return self._execution.outcome() if self.done else None
 
-    def start(self) -> Run:
+    def start(self) -> GraphRun:
         """Open sources, stages and sinks, in this order, and set the frames in motion; returns when all is open.
 
         A run that was cancelled before returns too, with nothing done.
@@ -138,7 +138,7 @@ class Run:
         """The statistics so far, while it runs too."""
         return self._execution.stats()
 
-    def __enter__(self) -> Run:
+    def __enter__(self) -> GraphRun:
         return self
 
     def __exit__(

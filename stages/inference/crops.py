@@ -19,7 +19,7 @@ from ...pipeline.types.affine import Affine
 from ...pipeline.types.detections import Detections
 from ...pipeline.types.picture import Size
 from .engine_cache import Runner
-from .infer import RawOutputs, copy_all
+from .infer import RawOutputs, copy_outputs
 from .preprocess import Fit, Preprocess
 
 Arrays = dict[str, NDArray[Any]]
@@ -132,7 +132,7 @@ class InferCrops(Stage):
     engines: CropRunners
     crops: Key[Crops]
     key: Key[RawOutputs]
-    select_outputs: Callable[[Mapping[str, NDArray[Any]]], Arrays] = copy_all
+    select_outputs: Callable[[Mapping[str, NDArray[Any]]], Arrays] = copy_outputs
     name: str = "infer"
 
     stateless = True
@@ -165,6 +165,6 @@ def _outputs(runner: CropRunner, crops: Crops, stream_id: str) -> Arrays:
     asked: list[Future[Mapping[str, Any]] | Mapping[str, Any]] = []
     for row in range(len(crops.affines)):
         answer = runner.submit({name: each[row : row + 1] for name, each in crops.feeds.items()}, stream_id=stream_id)
-        asked.append(copy_all(answer.result()) if answer.done() else answer)  # a lease ends with the next run
+        asked.append(copy_outputs(answer.result()) if answer.done() else answer)  # a lease ends with the next run
     rows = [each.result() if isinstance(each, Future) else each for each in asked]
     return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}

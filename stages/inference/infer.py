@@ -42,7 +42,7 @@ class Runners(Protocol):
     def runner(self, size: Size) -> AbstractContextManager[Runner]: ...
 
 
-def copy_all(outputs: Mapping[str, Tensor]) -> Arrays:
+def copy_outputs(outputs: Mapping[str, Tensor]) -> Arrays:
     """Every output as an array of its own, where it lies."""
     return {name: array.copy() for name, array in outputs.items()}
 
@@ -71,7 +71,7 @@ class Infer(Stage):
     input_name: str
     input_key: Key[ModelInput]
     key: Key[RawOutputs]
-    select_outputs: Callable[[Mapping[str, Any]], Arrays] = copy_all
+    select_outputs: Callable[[Mapping[str, Any]], Arrays] = copy_outputs
     name: str = "infer"
     device: Device = HOST
 

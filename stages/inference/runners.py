@@ -12,7 +12,7 @@ from ...engines import Engine, EngineQueue
 from ...kernels.device import Tensor, concatenate
 from ...pipeline.types.picture import Size
 from .engine_cache import EngineCache
-from .infer import copy_all
+from .infer import copy_outputs
 
 Arrays = Mapping[str, Any]
 
@@ -144,7 +144,7 @@ class TemporalEngines:
         count = len(images)
         if count in self._non_key:
             return self._run(count, images, state)
-        single = [copy_all(self._run(1, images[row : row + 1], state)) for row in range(count)]
+        single = [copy_outputs(self._run(1, images[row : row + 1], state)) for row in range(count)]
         return {name: concatenate([one[name] for one in single]) for name in single[0]}
 
     def close(self) -> None:

@@ -16,7 +16,7 @@ from ...pipeline.errors import EngineError
 from ...pipeline.packet import KEY_FRAME, SKIPPED, Frame, Key, Packet
 from ...pipeline.stage import EndReason, Stage
 from ...pipeline.types.picture import Size
-from .infer import Arrays, RawOutputs, copy_all, outputs_on
+from .infer import Arrays, RawOutputs, copy_outputs, outputs_on
 from .key_frames import KeyPolicy, PolicyOf
 from .preprocess import ModelInput
 
@@ -118,7 +118,7 @@ class TemporalInfer(Stage):
         key: Key[RawOutputs],
         *,
         policy: PolicyOf,
-        select_outputs: Callable[[Mapping[str, Any]], Arrays] = copy_all,
+        select_outputs: Callable[[Mapping[str, Any]], Arrays] = copy_outputs,
         workers: int = 1,
         ahead: int = 0,
         batch: int = 1,
@@ -352,7 +352,7 @@ class _Pool:
         assert job.given is not None
         outputs, state = runner.key(job.given.tensor)
         job.arrays = self._select(outputs_on(outputs, self._device))
-        group.state = copy_all(state)
+        group.state = copy_outputs(state)
 
     def _non_key(self, runner: TemporalRunner, group: _Group, jobs: list[_Job]) -> None:
         if group.state is None:

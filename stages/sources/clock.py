@@ -37,7 +37,7 @@ def parse_time(value: str | float, name: str = "time") -> int:
         if minutes is None or Fraction(seconds) < 60:
             return round(total * NANOSECONDS)
     elif not isinstance(value, str) and math.isfinite(value) and value >= 0:
-        return round(Fraction(value) * NANOSECONDS)
+        return round(Fraction(float(value)) * NANOSECONDS)
     raise UsageError(f"{name} must be seconds or [hours:]minutes:seconds (62.5, 1:02.5), got {value!r}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -27,3 +28,12 @@ def test_graph_refuses_what_run_refuses(tmp_path: Path, capsys: pytest.CaptureFi
     assert main(["graph", SOURCE, "-o", str(tmp_path / "out.jsonl")]) == 1
     assert "exists already" in capsys.readouterr().err
     assert main(["graph", SOURCE, "--format", "dot"]) == 2
+
+
+@pytest.mark.parametrize("named", ["", "door="])
+def test_graph_does_not_open_a_pipe(tmp_path: Path, capsys: pytest.CaptureFixture[str], named: str) -> None:
+    """It would wait for ever for somebody who writes into it."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    assert main(["graph", f"{named}{pipe}", "--model", "retinaface-tiny"]) == 2
+    assert f"{pipe} is a pipe, and graph opens its sources; give a file" in capsys.readouterr().err

@@ -29,6 +29,8 @@ RUN = ("run", "in.mp4", "--model", "retinaface", "-o", "out.jsonl")
         ((*RUN, "--min-scor", "0.5"), ["unknown option --min-scor", "did you mean --min-score", "vidgraph run --help"]),
         ((*RUN, "--min-scor=0.5"), ["unknown option --min-scor", "did you mean --min-score"]),
         ((*RUN, "--detreministic"), ["unknown option --detreministic", "did you mean --deterministic?"]),
+        ((*RUN, "--threshold", "0.5"), ["unknown option --threshold; see: vidgraph run --help"]),
+        ((*RUN, "--confidence", "0.5"), ["unknown option --confidence; see: vidgraph run --help"]),
         ((*RUN, "--qqq"), ["unknown option --qqq; see: vidgraph run --help"]),
         ((*RUN, "--frame", "3"), ["unknown option --frame", "--frames"]),
         (
@@ -64,9 +66,12 @@ def test_wrong_words(words: tuple[str, ...], parts: list[str], vidgraph: Main) -
     ("words", "parts"),
     [
         (("--model", "retinafce"), ["unknown model 'retinafce'", "did you mean retinaface"]),
-        (("--model", "=w.pth"), ["unknown model ''", "retinaface-1mb"]),
+        (("--model", "=w.pth"), ["model '=w.pth' has no name before the =", "NAME=FILE"]),
+        (("--model", "="), ["model '=' has no name before the ="]),
+        (("--model", "retinaface="), ["model 'retinaface=' has no file after the =", "NAME=FILE"]),
+        (("--model", "."), [". is a folder, no model; give the file of weights in it"]),
         (("--model", "zebra"), ["unknown model 'zebra'", "known: retinaface, retinaface-resnet50"]),
-        (("--engine", "openvin"), ["unknown engine 'openvin'", "id you mean 'openvino'"]),
+        (("--engine", "openvin"), ["unknown engine 'openvin'", "did you mean openvino?"]),
         (("--precision", "fp61"), ["unknown precision 'fp61'", "did you mean fp16"]),
         (("--preset", "veryfats"), ["unknown preset 'veryfats'", "veryfast"]),
         (("--device", "gpu"), ["unknown device 'gpu'", "cpu"]),

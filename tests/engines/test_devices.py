@@ -61,7 +61,7 @@ def test_names_of_devices_are_those_of_the_table(device: None) -> None:
     assert choose_device("standin") == "standin:0"
     assert choose_device("STANDIN:3") == "standin:3"
     for wrong in ("cpu:0", "cuda:", "cuda:x", "cuda:-1", "stand"):
-        with pytest.raises(UsageError, match=rf"^unknown device '{wrong}'.*Known: auto, cpu, cuda:0, standin:0$"):
+        with pytest.raises(UsageError, match=rf"^unknown device '{wrong}'.*known: auto, cpu, cuda:0, standin:0$"):
             choose_device(wrong)
 
 

@@ -25,10 +25,11 @@ REAL = [pytest.param(name, marks=pytest.mark.skipif(not row.installed, reason=f"
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"engine": "openvno"}, "unknown engine 'openvno'. Did you mean 'openvino'? Known: " + KNOWN),
-        ({"engine": "zzz"}, "unknown engine 'zzz'. Known: " + KNOWN),
-        ({"precision": "bf61"}, "unknown precision 'bf61'. Did you mean 'bf16' or 'fp16'? Known: " + KNOWN_PRECISIONS),
-        ({"device": "gpu"}, "unknown device 'gpu'. Did you mean 'cpu'? Known: auto, cpu, cuda:0"),
+        ({"engine": "openvno"}, "unknown engine 'openvno'; did you mean openvino? known: " + KNOWN),
+        ({"engine": "zzz"}, "unknown engine 'zzz'; known: " + KNOWN),
+        ({"engine": "torch"}, "unknown engine 'torch'; known: " + KNOWN),
+        ({"precision": "bf61"}, "unknown precision 'bf61'; did you mean bf16 or fp16? known: " + KNOWN_PRECISIONS),
+        ({"device": "gpu"}, "unknown device 'gpu'; did you mean cpu? known: auto, cpu, cuda:0"),
     ],
 )  # fmt: skip
 def test_unknown_names_are_usage_errors(network: Path, options: dict[str, str], message: str) -> None:

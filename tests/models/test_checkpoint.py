@@ -61,13 +61,13 @@ def test_published_weights_of_the_other_family(
 ) -> None:
     """Keys and shapes fit, so only the hash tells them apart."""
     from vidgraph.models import registry
-    from vidgraph.models.variant import ModelRow, WeightsFile
+    from vidgraph.models.variant import Variant, WeightsFile
     from vidgraph.models.weights.checkpoint import sha256_of
 
     path = golden("retinaface-1mb").folder / "state_dict.pth"
     weights = WeightsFile("x.pth", sha256_of(path), None)
     row = registry.MODELS["retinaface-1mb"]
-    changed = ModelRow(**{name: getattr(row, name) for name in row.__slots__} | {"weights": (weights,)})
+    changed = Variant(**{name: getattr(row, name) for name in row.__slots__} | {"weights": (weights,)})
     monkeypatch.setitem(registry.MODELS, "retinaface-1mb", changed)
     assert "published weights of retinaface-1mb" in refused("retinaface", path)
 

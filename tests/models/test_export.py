@@ -12,6 +12,7 @@ import pytest
 from vidgraph.engines import open_engine
 from vidgraph.engines.onnx_file import read_metadata
 from vidgraph.models import find_model, load_model
+from vidgraph.models.custom.check import check
 from vidgraph.models.export.export import export
 from vidgraph.models.weights.onnx_export import export_checkpoint, resized
 from vidgraph.pipeline.errors import CheckpointError, OutputError, UsageError
@@ -149,6 +150,28 @@ def test_no_network_at_all(content: bytes, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError) as caught:
         load_model("retinaface", weights=path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("location", ["weights.bin", "../weights.bin"])
+def test_an_export_whose_weights_were_moved_into_another_file_is_refused(
+    exported: Path, tmp_path: Path, location: str
+) -> None:
+    """By the name of the file that was given, not of the copy in the cache, and by ``check`` too."""
+    import onnx
+
+    model = onnx.load(exported)
+    (tmp_path / "net").mkdir()
+    path, moved = tmp_path / "net" / "moved.onnx", max(model.graph.initializer, key=lambda each: len(each.raw_data))
+    (path.parent / location).write_bytes(moved.raw_data)
+    moved.ClearField("raw_data")
+    moved.data_location = onnx.TensorProto.EXTERNAL
+    moved.external_data.add(key="location", value=location)
+    path.write_bytes(model.SerializeToString())
+    said = f"moved.onnx: its weights were moved into the file '{location}', .*; export the checkpoint again"
+    with pytest.raises(CheckpointError, match=said):
+        check(path)
+    with pytest.raises(CheckpointError, match=said), load_model("retinaface-slim", weights=path, size=64) as loaded:
+        loaded(np.zeros((64, 64, 3), np.uint8))
 
 
 def test_a_truncated_export_is_refused(exported: Path, tmp_path: Path) -> None:

@@ -18,11 +18,11 @@ from vidgraph.models.formats import GraphShape, InputFormat
 from vidgraph.models.inference import Inference
 from vidgraph.models.options import PostprocessOptions
 from vidgraph.models.registry import MODELS
-from vidgraph.models.variant import ModelRow
+from vidgraph.models.variant import Variant
 from vidgraph.pipeline.errors import UsageError
 from vidgraph.pipeline.stage import Source, Stage
 from vidgraph.stages.inference.crops import CropBoxes, Crops, InferCrops, fit_box
-from vidgraph.stages.inference.infer import Infer, RawOutputs, copy_all
+from vidgraph.stages.inference.infer import Infer, RawOutputs, copy_outputs
 
 torch = pytest.importorskip("torch", reason="needs torch to make networks (the extra 'torch')")
 nn = torch.nn
@@ -45,7 +45,7 @@ def add(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Add:
         module.FAMILY = family  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, "vidgraph.models.dummy", ModuleType("vidgraph.models.dummy"))
         monkeypatch.setitem(sys.modules, "vidgraph.models.dummy.family", module)
-        row = ModelRow("dummy", (), "dummy", "a test", "this test", "MIT", "nothing", (), False, "a dummy")
+        row = Variant("dummy", (), "dummy", "a test", "this test", "MIT", "nothing", (), False, "a dummy")
         monkeypatch.setitem(MODELS, "dummy", row)
         path = tmp_path / "dummy.pth"
         torch.save(family.network("dummy").state_dict(), path)
@@ -94,7 +94,7 @@ class Dummy(Family):
         return ()
 
     def select_outputs(self, name: str, choices: PostprocessOptions) -> Callable[..., Any]:
-        return copy_all
+        return copy_outputs
 
 
 class Noise(Source):

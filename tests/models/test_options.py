@@ -9,6 +9,7 @@ from dataclasses import MISSING, fields
 from importlib import import_module
 from typing import Any
 
+import numpy as np
 import pytest
 from vidgraph.benchmarks.compare_engines import compare_engines
 from vidgraph.benchmarks.parts import bench
@@ -17,7 +18,8 @@ from vidgraph.models.custom.check import check
 from vidgraph.models.load import load_model
 from vidgraph.models.options import PostprocessOptions
 from vidgraph.models.run import draw, run
-from vidgraph.pipeline.options import OPTIONS, rows_of
+from vidgraph.pipeline.errors import UsageError
+from vidgraph.pipeline.options import OPTIONS, header_settings, rows_of
 from vidgraph.stages.session import SessionOptions
 from vidgraph.training.evaluation import evaluate
 
@@ -62,6 +64,73 @@ def test_a_job_has_the_options_of_runs_and_outputs() -> None:
 def test_options_of_postprocessing_are_options_of_models() -> None:
     rows = {row.name: row.default for row in rows_of("model")}
     assert all(rows[one.name] is one.default is None for one in fields(PostprocessOptions))
+
+
+WRONG: dict[str, tuple[object, ...]] = {
+    **dict.fromkeys(OPTIONS, (object(), b"x", 2.5j, {})),
+    **dict.fromkeys(["min_score", "nms_iou"], ("0.5", 2, -0.1, float("nan"), True, [0.5])),
+    **dict.fromkeys(
+        ["max_detections", "frames", "every", "threads", "max_pixels"], ("x", 0, -1, 2.5, True, 2**31, [1])
+    ),
+    **dict.fromkeys(["overwrite", "resume", "strict", "deterministic", "batch_non_key"], ("no", 0, 1, None, [])),
+    **dict.fromkeys(["device", "engine", "precision", "preset"], (None, 3, True, ["cpu"])),
+    **dict.fromkeys(["policy", "executor"], ("newest", "", 3, ["latest"], ["serial"])),
+    **dict.fromkeys(["start", "end"], (-1, float("inf"), 10**400, [1], True)),
+    "classes": ("person", 3, [2.5], [None], {"person"}),
+    "labels": (3, [3], [None], {"person"}),
+    "size": ("640", 0, -64, 2.5, True, (64,), (64, 0), (64, 64, 3), b"aa", float("nan")),
+    "keyframes": (0, -1, 2.5, True, [5]),
+    "weights": (3, ["a.pth"], True, ""),
+    "max_fps": ("x", 0, -1, float("nan"), True),
+}
+"""Option -> values that it does not take."""
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_a_value_that_an_option_does_not_take_is_refused(name: str) -> None:
+    """Before anything is opened: there is neither such a source nor such a model."""
+    functions: list[Callable[..., Any]] = [lambda **given: run("none.mp4", model="none", **given)]
+    if OPTIONS[name].belongs == "model":
+        functions.append(lambda **given: load_model("none", **given))
+    if name in keywords(draw):
+        functions.append(lambda **given: draw("none.mp4", "none.jsonl", outputs=(), **given))
+    for function in functions:
+        for value in WRONG[name]:
+            with pytest.raises(UsageError, match=rf"^{name} must be .+, got {re.escape(repr(value))[:40]}"):
+                function(**{name: value})
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_defaults_and_values_of_the_command_line_are_taken(name: str) -> None:
+    row = OPTIONS[name]
+    row.check(row.default)
+    if row.read is not None and row.metavar is not None:
+        given = re.search(rf"--{name.replace('_', '-')} (\S+)", row.example)
+        assert given is not None
+        row.check(row.read(given[1]))
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    given = {"min_score": np.float32(0.5), "every": np.int64(3), "size": np.array([64, 64]), "start": np.float32(0.5)}
+    for name, value in given.items():
+        OPTIONS[name].check(value)
+    settings = header_settings({name: row.default for name, row in OPTIONS.items()} | given)
+    assert (type(settings["min_score"]), type(settings["every"])) == (float, int)
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ({"source": 3}, "source must be an address or several, got 3"),
+        ({"source": None}, "source must be an address or several, got None"),
+        ({"source": ["a.mp4", 3]}, "source must be an address or several, got 3"),
+        ({"model": 3}, "model must be a name, NAME=FILE or a file as a string, or a loaded model, got 3"),
+        ({"outputs": 3}, "an output is an address, a function or a sink, got int"),
+    ],
+)
+def test_source_model_and_outputs_of_wrong_types(given: dict[str, Any], text: str) -> None:
+    with pytest.raises(UsageError, match=f"^{re.escape(text)}$"):
+        run(**{"source": "synth:street", "size": 64, **given}).wait()
 
 
 FUNCTIONS: dict[str, tuple[Callable[..., Any], set[str]]] = {

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from vidgraph.engines import ENGINES, open_engine
 from vidgraph.models import MODELS, find_model
-from vidgraph.models.variant import ModelRow
+from vidgraph.models.variant import Variant
 from vidgraph.models.weights.find import Weights
 
 SMALL = ("retinaface", "retinaface-1mb", "retinaface-slim", "retinaface-rfb", "yolact-edge-mobilenetv2")
@@ -66,7 +66,7 @@ def test_exported_network(
 
 
 @pytest.mark.parametrize("row", MODELS.values(), ids=list(MODELS))
-def test_a_model_is_verified_where_its_source_has_computed_the_outputs(row: ModelRow, parity: dict[str, Any]) -> None:
+def test_a_model_is_verified_where_its_source_has_computed_the_outputs(row: Variant, parity: dict[str, Any]) -> None:
     official = parity["official_outputs"](FOLDER / f"{row.name}.npz")
     assert row.verified == bool(official)
     if official:

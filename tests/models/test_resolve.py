@@ -57,7 +57,8 @@ def test_no_model_is_that_of_the_sources() -> None:
 
 def test_what_means_nothing(custom: Path) -> None:
     for text in ("", "zebra", "=no.pth", "zebra=no.pth"):
-        with pytest.raises(UsageError, match="no model was given" if not text else "unknown model"):
+        said = {"": "no model was given", "=no.pth": "model '=no.pth' has no name before the ="}
+        with pytest.raises(UsageError, match=said.get(text, "unknown model")):
             resolve_model(text)
     for text in ("no.onnx", "no.pth", "zebra=no.onnx"):
         with pytest.raises(CheckpointError, match=r"no such weights file: no\."):

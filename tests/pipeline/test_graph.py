@@ -164,7 +164,7 @@ def test_sources_and_sinks_are_checked_too() -> None:
 
 def test_run_arguments_are_checked() -> None:
     graph = Graph(Numbers(1), [Part("hold", holds=2, on_dropped=True)])
-    with pytest.raises(UsageError, match=r"threaded, serial, got 'serail'; did you mean 'serial'"):
+    with pytest.raises(UsageError, match=r"unknown executor 'serail'; did you mean serial\? known: threaded, serial"):
         graph.run(executor="serail")
     with pytest.raises(
         UsageError, match="max_in_flight must be more than the 2 frames that the stages hold back, got 2"

@@ -11,7 +11,7 @@ from vidgraph.pipeline.types.detections import Detections
 from vidgraph.pipeline.types.landmarks import Landmarks
 from vidgraph.pipeline.types.masks import Masks
 from vidgraph.pipeline.types.picture import Picture
-from vidgraph.training.datasets.dataset import Clip, Sample
+from vidgraph.training.datasets.dataset import Clip, DataSample
 
 COLOURS = np.array([[220, 40, 40], [40, 200, 60], [60, 60, 230], [230, 220, 40], [210, 60, 220]])
 
@@ -27,7 +27,7 @@ class Shapes:
         self.clips = tuple(Clip(f"clip{number}", frames, size, 25.0) for number in range(clips))
         self._objects = objects
 
-    def samples(self, clip: Clip) -> Iterator[Sample]:
+    def samples(self, clip: Clip) -> Iterator[DataSample]:
         random = np.random.default_rng(int(clip.name[4:]))
         height, width = clip.size
         class_ids = random.integers(0, len(self.class_names), self._objects).astype(np.int32)
@@ -37,7 +37,7 @@ class Shapes:
         for index in range(clip.frames):
             yield self._sample(clip, index, class_ids, radius, (start + index * speed, speed), random)
 
-    def _sample(self, clip, index, class_ids, radius, motion, random) -> Sample:  # type: ignore[no-untyped-def]
+    def _sample(self, clip, index, class_ids, radius, motion, random) -> DataSample:  # type: ignore[no-untyped-def]
         centres, speed = motion
         height, width = clip.size
         y, x = np.indices(clip.size) + 0.5
@@ -67,7 +67,7 @@ class Shapes:
             flow=flow if index else None,
         )
         frame = Frame(clip.name, index, 0, index * 40_000_000, 40_000_000, Picture.from_rgb(rgb))
-        return Sample(frame, truth)
+        return DataSample(frame, truth)
 
 
 def face_landmarks(boxes: np.ndarray) -> Landmarks:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from vidgraph.pipeline.errors import SourceError
 from vidgraph.training import render_frames as cache_render
-from vidgraph.training.datasets.dataset import Clip, Sample
+from vidgraph.training.datasets.dataset import Clip, DataSample
 from vidgraph.training.frame_cache import DESCRIPTION, FrameCache
 from vidgraph.training.render_frames import frame_cache
 
@@ -32,7 +32,7 @@ class Counting(Shapes):
         self.asked: list[str] = []
         self._left = end
 
-    def samples(self, clip: Clip) -> Iterator[Sample]:
+    def samples(self, clip: Clip) -> Iterator[DataSample]:
         self.asked.append(clip.name)
         for sample in super().samples(clip):
             self._left -= 1

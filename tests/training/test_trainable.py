@@ -16,7 +16,7 @@ pytest.importorskip("onnx", reason="the trained weights are exported")
 from vidgraph.models.formats import GraphShape, InputFormat  # noqa: E402
 from vidgraph.models.registry import MODELS  # noqa: E402
 from vidgraph.models.trainable import TrainableFamily, TrainingLayout  # noqa: E402
-from vidgraph.models.variant import ModelRow  # noqa: E402
+from vidgraph.models.variant import Variant  # noqa: E402
 from vidgraph.training.settings import TrainSettings  # noqa: E402
 from vidgraph.training.train import train  # noqa: E402
 
@@ -79,7 +79,7 @@ def test_a_family_is_trained_by_what_its_row_says(tmp_path: Path, monkeypatch: p
     family = module.FAMILY = OneLevelFamily()  # type: ignore[attr-defined, abstract]
     monkeypatch.setitem(sys.modules, "vidgraph.models.dummy", ModuleType("vidgraph.models.dummy"))
     monkeypatch.setitem(sys.modules, "vidgraph.models.dummy.family", module)
-    row = ModelRow("dummy", (), "dummy", "faces", "a test", "MIT", "-", (), False, "a dummy", training="faces")
+    row = Variant("dummy", (), "dummy", "faces", "a test", "MIT", "-", (), False, "a dummy", training="faces")
     monkeypatch.setitem(MODELS, "dummy", row)
     settings = TrainSettings(steps=20, batch=2, processes=1, threads=1, warmup=0)
     done = train("dummy", "shapes", tmp_path / "run", settings, dataset=Shapes())

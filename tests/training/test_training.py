@@ -16,7 +16,7 @@ torch = pytest.importorskip("torch", reason="needs torch (the extra 'torch')")
 from vidgraph.models import find_model  # noqa: E402
 from vidgraph.models.weights.checkpoint import load_network  # noqa: E402
 from vidgraph.pipeline.errors import CheckpointError, UsageError  # noqa: E402
-from vidgraph.training.datasets.dataset import Clip, Sample  # noqa: E402
+from vidgraph.training.datasets.dataset import Clip, DataSample  # noqa: E402
 from vidgraph.training.loop import Trainer  # noqa: E402
 from vidgraph.training.settings import TrainSettings  # noqa: E402
 from vidgraph.training.train import Trained, train  # noqa: E402
@@ -57,7 +57,7 @@ def assert_same(first: Any, second: Any, where: str = "") -> None:
 
 def test_a_wrong_file_of_weights_is_refused_before_frames_are_rendered(tmp_path: Path) -> None:
     class Unread(Shapes):
-        def samples(self, clip: Clip) -> Iterator[Sample]:
+        def samples(self, clip: Clip) -> Iterator[DataSample]:
             raise AssertionError(f"{clip.name} was read")
 
     (tmp_path / "text.pth").write_text("no tensors")

@@ -28,7 +28,7 @@ class Clip:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sample:
+class DataSample:
     """One frame and its truth; ``frame.stream_id`` is the clip's name, ``frame.index`` the place in it.
 
     ``annotated`` is False for frames of a video that the data set says nothing about.
@@ -61,7 +61,7 @@ class Dataset(Protocol):
     @property
     def clips(self) -> tuple[Clip, ...]: ...
 
-    def samples(self, clip: Clip) -> Iterator[Sample]:
+    def samples(self, clip: Clip) -> Iterator[DataSample]:
         """The frames of ``clip``, in order.
 
         Raises:

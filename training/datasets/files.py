@@ -21,7 +21,7 @@ from ...pipeline.types.detections import Detections
 from ...pipeline.types.masks import Masks
 from ...stages.sources.images import read_image
 from .address import Address
-from .dataset import Clip, Sample
+from .dataset import Clip, DataSample
 
 NANOSECONDS = 1_000_000_000
 _FARTHEST = 1e9
@@ -34,7 +34,7 @@ _NAME_BYTES = 255
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FrameFile:
-    """One frame of a data set: its image file and what gives its truth; ``annotated`` as in :class:`Sample`."""
+    """One frame of a data set: its image file and what gives its truth; ``annotated`` as in :class:`DataSample`."""
 
     image: Path
     truth: Callable[[], GroundTruth]
@@ -55,7 +55,7 @@ class FileDataset:
     frames: Mapping[str, Sequence[FrameFile]]
     max_pixels: int = MAX_PIXELS
 
-    def samples(self, clip: Clip) -> Iterator[Sample]:
+    def samples(self, clip: Clip) -> Iterator[DataSample]:
         """The frames of ``clip``, in order.
 
         Raises:
@@ -70,7 +70,7 @@ class FileDataset:
                 )
             step = NANOSECONDS / clip.rate if clip.rate else 0.0
             frame = Frame(clip.name, index, 0, round(index * step), round(step), picture)
-            yield Sample(frame, file.truth(), file.annotated)
+            yield DataSample(frame, file.truth(), file.annotated)
 
 
 @contextmanager

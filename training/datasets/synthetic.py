@@ -11,7 +11,7 @@ from ...stages.sources.clock import NANOSECONDS
 from ...stages.sources.synthetic.render import SceneRenderer
 from ...stages.sources.synthetic.settings import STUFF, THINGS, VERSION, SyntheticSettings, parse_synthetic
 from ...stages.sources.synthetic.truth import render_with_truth
-from .dataset import Clip, Sample
+from .dataset import Clip, DataSample
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +38,19 @@ class SyntheticDataset:
             for number in range(settings.first, settings.first + settings.clips)
         )
 
-    def samples(self, clip: Clip) -> Iterator[Sample]:
+    def samples(self, clip: Clip) -> Iterator[DataSample]:
         """The frames of a clip, in order."""
         number = int(clip.name.rpartition("-")[2])
         for index in range(clip.frames):
             yield self.sample(number, index)
 
-    def sample(self, clip: int, index: int) -> Sample:
+    def sample(self, clip: int, index: int) -> DataSample:
         """One frame of the clip with this number."""
         rendered, truth = render_with_truth(SceneRenderer(self.settings, clip), index, flow=self.settings.flow)
         step = NANOSECONDS / self.settings.rate
         picture = Picture.from_rgb(rendered.picture())
         name = f"{self.settings.name}-{clip}"
-        return Sample(Frame(name, index, 0, round(index * step), round(step), picture), truth)
+        return DataSample(Frame(name, index, 0, round(index * step), round(step), picture), truth)
 
 
 def open_synthetic(address: str) -> SyntheticDataset:

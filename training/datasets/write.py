@@ -13,7 +13,7 @@ from typing import Protocol
 
 from ...pipeline.claims import alone, output_error
 from ...pipeline.errors import OutputError, UsageError, nearest
-from .dataset import Clip, Dataset, Sample
+from .dataset import Clip, DataSample, Dataset
 from .image_files import IMAGE_KINDS, write_image
 
 
@@ -31,7 +31,7 @@ class DatasetWriter(Protocol):
     def file(self, clip: Clip, index: int) -> str:
         """The name of a frame's image, from ``images``."""
 
-    def add(self, sample: Sample, clip: Clip, file: str) -> None:
+    def add(self, sample: DataSample, clip: Clip, file: str) -> None:
         """Take a frame, whose image has the name ``file``."""
 
     def finish(self) -> tuple[Path, ...]:

@@ -19,7 +19,7 @@ from ...pipeline.claims import hidden
 from ...pipeline.ground_truth import FACE_POINTS, GroundTruth
 from ...pipeline.results.record import PIXEL_DECIMALS
 from ...pipeline.types.landmarks import Landmarks
-from .dataset import Clip, Dataset, Sample
+from .dataset import Clip, DataSample, Dataset
 
 ANNOTATIONS, FACES = "annotations.json", "faces.json"
 
@@ -39,7 +39,7 @@ class ImageList:
         name = safe_name(clip.name)
         return f"{name}/{index:06d}{self._suffix}" if clip.frames > 1 else f"{name}{self._suffix}"
 
-    def add(self, sample: Sample, clip: Clip, file: str) -> Record:
+    def add(self, sample: DataSample, clip: Clip, file: str) -> Record:
         """The record of a new image."""
         height, width = clip.size
         image: Record = {"id": len(self.images) + 1, "file_name": file, "width": width, "height": height}
@@ -80,7 +80,7 @@ class CocoWriter:
         """The name of a frame's image, from the folder ``images``."""
         return self._list.file(clip, index)
 
-    def add(self, sample: Sample, clip: Clip, file: str) -> None:
+    def add(self, sample: DataSample, clip: Clip, file: str) -> None:
         """Take the truth of a frame."""
         image, truth = self._list.add(sample, clip, file), sample.truth
         bodies = {}

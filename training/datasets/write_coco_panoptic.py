@@ -9,7 +9,7 @@ import numpy as np
 
 from ...pipeline.errors import OutputError, UsageError
 from ...pipeline.ground_truth import GroundTruth
-from .dataset import Clip, Dataset, Sample
+from .dataset import Clip, DataSample, Dataset
 from .image_files import MAX_ID, write_ids
 from .write_coco import ImageList, Record, write_json
 
@@ -36,7 +36,7 @@ class CocoPanopticWriter:
         """The name of a frame's image, from the folder ``images``."""
         return self._list.file(clip, index)
 
-    def add(self, sample: Sample, clip: Clip, file: str) -> None:
+    def add(self, sample: DataSample, clip: Clip, file: str) -> None:
         """Take the truth of a frame and write its PNG.
 
         Raises:

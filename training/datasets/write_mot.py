@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ...pipeline.errors import OutputError
-from .dataset import Clip, Dataset, Sample
+from .dataset import Clip, DataSample, Dataset
 from .write_coco import rounded, safe_name
 
 _ALONE = -1
@@ -34,7 +34,7 @@ class MotWriter:
     def _name(self, clip: Clip) -> str:
         return safe_name(clip.name).replace("/", "-")
 
-    def add(self, sample: Sample, clip: Clip, file: str) -> None:
+    def add(self, sample: DataSample, clip: Clip, file: str) -> None:
         """Take the truth of a frame.
 
         Raises:

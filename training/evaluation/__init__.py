@@ -1,6 +1,6 @@
 """How good a model is: it runs over a data set with truth, and what it finds is judged by the field's figures."""
 
-from .evaluate import EvaluableModel, Scope, Variant, evaluate, evaluate_variants
+from .evaluate import EvaluableModel, RunVariant, Scope, evaluate, evaluate_variants
 from .report import DistanceRow, Figures, Report, Times
 
 __all__ = [
@@ -10,7 +10,7 @@ __all__ = [
     "Report",
     "Scope",
     "Times",
-    "Variant",
+    "RunVariant",
     "evaluate",
     "evaluate_variants",
 ]

@@ -11,13 +11,14 @@ from typing import Any, Protocol
 from ...models.load import load_model
 from ...models.resolve import resolve_model
 from ...pipeline.errors import UsageError
+from ...pipeline.options import check_options
 from ...pipeline.packet import DETECTIONS, Packet
 from ...pipeline.results.format import ModelInfo, ResultKeys
 from ...pipeline.stage import EndReason, Stage, created_by
 from ...stages.inference.key_frames import PhasedInterval, PolicyOf, policy_named
 from ...stages.repeat_results import RepeatResults
 from ...stages.sample import Sample
-from ..datasets.dataset import Clip, Dataset, Sample as DataSample
+from ..datasets.dataset import Clip, DataSample, Dataset
 from .classes import FACE, ClassMap, match_classes
 from .coco import coco_library
 from .evaluator import Evaluator, KnownFrame
@@ -44,7 +45,7 @@ class EvaluableModel(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Variant:
+class RunVariant:
     """A way to run a model.
 
     Attributes:
@@ -103,13 +104,14 @@ def evaluate(
         MissingExtraError: a library of the extra ``eval`` is not installed.
         VidgraphError: as of loading a model and reading data.
     """
+    check_options({"every": every, "frames": frames, "classes": classes, **choices})
     coco_library()  # that it is missing is said now, and not after an hour
     scope = Scope(frames, start_clip, None if classes is None else tuple(classes), wider_subsets)
     if not isinstance(model, str):
         if weights is not None or choices:
             raise UsageError(f"{', '.join(choices) or 'weights'} cannot be given for a model that is loaded")
         plan = protocol_of(model.name, protocol, video=model.key_frames, notes=False)
-        return _one(model, data, Variant(every=every, phases=plan.phases), scope, plan, progress)
+        return _one(model, data, RunVariant(every=every, phases=plan.phases), scope, plan, progress)
     resolved = resolve_model(model, weights=weights)
     plan = protocol_of(resolved, protocol)
     if plan.phases is not None and (every is not None or choices.get("keyframes") is not None):
@@ -117,7 +119,7 @@ def evaluate(
     data = _opened(data)
     settings = {"precision": "fp32", **plan.choices, **choices}
     with load_model(resolved, **settings) as loaded:
-        return _one(loaded, data, Variant(every=every, phases=plan.phases), scope, plan, progress)
+        return _one(loaded, data, RunVariant(every=every, phases=plan.phases), scope, plan, progress)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,7 @@ class Scope:
 
 
 def _one(
-    model: EvaluableModel, data: Dataset | str, variant: Variant, scope: Scope, plan: Plan, progress: Progress | None
+    model: EvaluableModel, data: Dataset | str, variant: RunVariant, scope: Scope, plan: Plan, progress: Progress | None
 ) -> Report:
     return evaluate_variants(model, data, {"": variant}, scope=scope, plan=plan, progress=progress)[""]
 
@@ -139,7 +141,7 @@ def _one(
 def evaluate_variants(
     model: EvaluableModel,
     data: Dataset | str,
-    variants: Mapping[str, Variant],
+    variants: Mapping[str, RunVariant],
     *,
     scope: Scope | None = None,
     plan: Plan | None = None,
@@ -252,7 +254,7 @@ def _clips(dataset: Dataset, scope: Scope, progress: Progress | None) -> Iterato
 class _Way:
     """One variant: the stages of each of its passes, what they cost, and the evaluator of what they give."""
 
-    def __init__(self, model: EvaluableModel, variant: Variant, evaluator: Evaluator) -> None:
+    def __init__(self, model: EvaluableModel, variant: RunVariant, evaluator: Evaluator) -> None:
         self.variant, self.evaluator, self.times = variant, evaluator, Times()
         self._passes = [self._stages(model, policy) for policy in variant.policies()]
         self._begun = False

@@ -10,7 +10,7 @@ from ....engines.spec import TensorSpec
 from ....pipeline.packet import TENSORS, Key
 from ....pipeline.types.picture import Size
 from ....pipeline.types.tensors import Tensors
-from ....stages.inference.infer import RawOutputs, copy_all
+from ....stages.inference.infer import RawOutputs, copy_outputs
 from ...formats import OutputSelector
 from ...options import PostprocessOptions
 from ..description import Description
@@ -28,7 +28,7 @@ class RawHead:
 
     def select_outputs(self, choices: PostprocessOptions) -> OutputSelector:
         """Everything."""
-        return copy_all
+        return copy_outputs
 
     @property
     def gives(self) -> tuple[Key[Any], ...]:

@@ -1,4 +1,4 @@
-"""Networks of one's own as exporters leave their edges, and those that one engine refuses: run, checked, described."""
+"""Custom models as exporters leave their edges, and those that one engine refuses: run, checked, described."""
 
 from __future__ import annotations
 

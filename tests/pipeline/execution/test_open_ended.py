@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from vidgraph.pipeline.errors import GraphError, OutputError, StageError, UsageError
 from vidgraph.pipeline.execution.base import RunOptions, StreamRecord
-from vidgraph.pipeline.execution.run import Run
+from vidgraph.pipeline.execution.run import GraphRun
 from vidgraph.pipeline.execution.scheduler import Scheduler
 from vidgraph.pipeline.execution.stage_calls import Faults, StageCaller
 from vidgraph.pipeline.execution.stats import Samples
@@ -57,7 +57,7 @@ def until(condition: Any, within_s: float = 20.0) -> None:
         time.sleep(0.002)
 
 
-def frames_of(run: Run, stream_id: str) -> int:
+def frames_of(run: GraphRun, stream_id: str) -> int:
     return next((stream.frames for stream in run.stats().streams if stream.stream_id == stream_id), -1)
 
 

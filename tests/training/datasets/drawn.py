@@ -14,7 +14,7 @@ from vidgraph.pipeline.types.landmarks import Landmarks
 from vidgraph.pipeline.types.masks import Masks
 from vidgraph.pipeline.types.panoptic import PanopticMap, Segment
 from vidgraph.pipeline.types.picture import Picture
-from vidgraph.training.datasets.dataset import Clip, Sample
+from vidgraph.training.datasets.dataset import Clip, DataSample
 
 SIZE = (48, 64)
 FPS = 25.0
@@ -30,11 +30,11 @@ class DrawnDataset:
     def __init__(self, *clips: Clip) -> None:
         self.clips = clips or (Clip("street/one", 3, SIZE, FPS), Clip("photo", 1, SIZE))
 
-    def samples(self, clip: Clip) -> Iterator[Sample]:
+    def samples(self, clip: Clip) -> Iterator[DataSample]:
         """The frames of a clip; another picture for every frame."""
         for index in range(clip.frames):
             frame = Frame(clip.name, index, 0, index * 40_000_000, 40_000_000, Picture.from_rgb(rgb(index)))
-            yield Sample(frame, truth(index))
+            yield DataSample(frame, truth(index))
 
 
 def rgb(index: int) -> NDArray[np.uint8]:
@@ -106,6 +106,6 @@ def faces(step: int) -> Landmarks:
     return Landmarks(points, scores, boxes, FACE_POINTS, np.full(2, -1, np.int32), tracks)
 
 
-def without_panoptic(sample: Sample) -> Sample:
+def without_panoptic(sample: DataSample) -> DataSample:
     """The sample, with no segment for every pixel."""
     return replace(sample, truth=replace(sample.truth, panoptic=None))

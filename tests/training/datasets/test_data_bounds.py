@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 from vidgraph import VidgraphError
 from vidgraph.pipeline.errors import SourceError, UsageError
-from vidgraph.training.datasets.dataset import Sample
+from vidgraph.training.datasets.dataset import DataSample
 from vidgraph.training.datasets.registry import open_dataset
 
 from . import fixtures
@@ -23,7 +23,7 @@ from . import fixtures
 Change = Callable[[Any], object]
 
 
-def samples(address: str) -> list[Sample]:
+def samples(address: str) -> list[DataSample]:
     dataset = open_dataset(address)
     return [sample for clip in dataset.clips for sample in dataset.samples(clip)]
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from vidgraph import VidgraphError
 from vidgraph.pipeline.ground_truth import FACE_POINTS, MPII_JOINTS
-from vidgraph.training.datasets.dataset import Clip, Sample
+from vidgraph.training.datasets.dataset import Clip, DataSample
 from vidgraph.training.datasets.registry import FORMATS, open_dataset
 from vidgraph.training.datasets.segmentation import masks_of
 
@@ -22,7 +22,7 @@ WITH_POLYGONS = pytest.mark.skipif(
 )
 
 
-def samples(address: str) -> list[Sample]:
+def samples(address: str) -> list[DataSample]:
     dataset = open_dataset(address)
     return [sample for clip in dataset.clips for sample in dataset.samples(clip)]
 

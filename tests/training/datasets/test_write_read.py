@@ -13,7 +13,7 @@ from vidgraph import VidgraphError
 from vidgraph.pipeline.ground_truth import FACE_POINTS, MPII_JOINTS
 from vidgraph.pipeline.types.landmarks import Landmarks
 from vidgraph.pipeline.types.panoptic import PanopticMap
-from vidgraph.training.datasets.dataset import Clip, Sample
+from vidgraph.training.datasets.dataset import Clip, DataSample
 from vidgraph.training.datasets.registry import open_dataset
 from vidgraph.training.datasets.write import WRITERS, write_dataset
 
@@ -24,7 +24,7 @@ from .drawn import SIZE, DrawnDataset, rgb, truth, without_panoptic
 ALL = DrawnDataset()
 
 
-def all_samples(address: str) -> list[Sample]:
+def all_samples(address: str) -> list[DataSample]:
     dataset = open_dataset(address)
     return [sample for clip in dataset.clips for sample in dataset.samples(clip)]
 
@@ -125,7 +125,7 @@ def test_coco_panoptic_keeps_classes_of_one_name_apart(tmp_path: Path, monkeypat
     twins = DrawnDataset()
     monkeypatch.setattr(twins, "class_names", ("person", "person"))
 
-    def renamed(clip: Clip) -> Iterator[Sample]:
+    def renamed(clip: Clip) -> Iterator[DataSample]:
         for sample in ALL.samples(clip):
             assert sample.truth.panoptic is not None
             segments = tuple(

@@ -16,7 +16,7 @@ from vidgraph.pipeline.types.landmarks import Landmarks
 from vidgraph.pipeline.types.masks import Masks
 from vidgraph.pipeline.types.panoptic import PanopticMap
 from vidgraph.stages.inference.key_frames import FixedInterval, KeyPolicy, PolicyOf
-from vidgraph.training.datasets.dataset import Clip, Sample
+from vidgraph.training.datasets.dataset import Clip, DataSample
 
 SIZE = (120, 160)
 NAMES = ("person", "car")
@@ -83,12 +83,12 @@ class Scene:
     def clips(self) -> tuple[Clip, ...]:
         return tuple(Clip(name, len(frames), self.size, 25.0) for name, frames in self.truths.items())
 
-    def samples(self, clip: Clip) -> Iterator[Sample]:
+    def samples(self, clip: Clip) -> Iterator[DataSample]:
         picture = Picture.from_rgb(np.zeros((*self.size, 3), np.uint8))
         for index, truth in enumerate(self.truths[clip.name]):
             frame = Frame(clip.name, index, 0, index * 40_000_000, 40_000_000, picture)
             known = truth if truth is not None else GroundTruth.of(Detections.empty(self.class_names))
-            yield Sample(frame, known, truth is not None)
+            yield DataSample(frame, known, truth is not None)
 
 
 @dataclass(frozen=True)

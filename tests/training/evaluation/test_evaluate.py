@@ -15,7 +15,7 @@ from vidgraph.pipeline.ground_truth import FACE_POINTS, MPII_JOINTS, GroundTruth
 from vidgraph.pipeline.results.format import ResultKeys
 from vidgraph.pipeline.types.panoptic import PanopticMap, Segment
 from vidgraph.stages.inference.key_frames import PhasedInterval
-from vidgraph.training.evaluation import Scope, Variant, evaluate, evaluate_variants
+from vidgraph.training.evaluation import RunVariant, Scope, evaluate, evaluate_variants
 from vidgraph.training.evaluation.classes import ClassMap, match_classes
 from vidgraph.training.evaluation.coco import CocoAp, Objects
 from vidgraph.training.evaluation.evaluator import Evaluator, KnownFrame
@@ -135,7 +135,9 @@ def shifted(pixels: float) -> tuple[float, float, float, float]:
 def test_variants_side_by_side_are_what_each_is_alone() -> None:
     model = Oracle(drifting, video=True)
     reports = evaluate_variants(
-        model, still(), {"keys": Variant(keyframes="all"), "two": Variant(keyframes=2), "hold": Variant("all", every=3)}
+        model,
+        still(),
+        {"keys": RunVariant(keyframes="all"), "two": RunVariant(keyframes=2), "hold": RunVariant("all", every=3)},
     )
     assert reports["keys"]["mask AP"] == reports["hold"]["mask AP"] == 1.0  # nothing moves
     assert reports["two"]["mask AP"] == pytest.approx(pooled([index % 2 for index in range(FRAMES)]))
@@ -326,7 +328,7 @@ def test_the_report_as_text_and_as_json() -> None:
 
 
 def test_scopes_of_variants() -> None:
-    reports = evaluate_variants(Oracle(exact), still(), {"a": Variant()}, scope=Scope(frames=2))
+    reports = evaluate_variants(Oracle(exact), still(), {"a": RunVariant()}, scope=Scope(frames=2))
     assert reports["a"].frames == 2
 
 
