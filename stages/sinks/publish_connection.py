@@ -61,7 +61,11 @@ class PublishConnection:
         )
         form = _FORMATS[address.scheme]
         options = {"rtsp_transport": "tcp"} if form == "rtsp" else {}
-        self._write(json.dumps({"url": address.url, "format": form, "options": options}).encode() + b"\n")
+        try:  # not among the arguments, which everybody can read
+            self._write(json.dumps({"url": address.url, "format": form, "options": options}).encode() + b"\n")
+        except BaseException:
+            self.close()
+            raise
 
     def fits(self, frame: Frame, picture: Picture) -> bool:
         """Whether the stream can go on with this picture: of the same coding, and not from before."""

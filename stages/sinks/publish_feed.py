@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections import Counter, deque
@@ -21,14 +20,13 @@ from ..sources.camera.status import CameraStatus, Monitor
 from .publish_connection import PublishConnection
 from .video_file import frame_time
 
-log = logging.getLogger("vidgraph")
-
 WAITING = 8
 """Pictures that wait for the encoder; of a live stream the oldest gives way to the newest."""
 STUCK_S = 5.0
 """A server that takes nothing for so long is given up."""
 _LONGEST_GAP_S = 10  # a file whose time jumps further is not waited for
 _LEAVE_S = 2.0
+_SETTLE_S = 0.5  # servers hold packets back for their order, and would lose those of the end
 _PASSWORD_AGAIN_S = 600.0
 
 
@@ -94,9 +92,12 @@ class Feed:
                 self._waiting.clear()
             self._ending, self._hurry = True, at_once
             self._changed.notify_all()
-        self._worker.join(_LEAVE_S if at_once or self.live else None)
-        if self._worker.is_alive():
-            log.debug("%s: does not let go", self._monitor.name)
+        if at_once or self.live:
+            self._worker.join(_LEAVE_S)
+            self._worker.kill()
+        while self._worker.is_alive():
+            self._worker.join(_LEAVE_S)
+            self._worker.end_if_stuck()
         if self._error is not None and not at_once:
             raise self._failed(self._error) from self._error
 
@@ -142,6 +143,8 @@ class Feed:
                 self._waiting.clear()
                 self._changed.notify_all()
             return 0.0
+        if self._ending:
+            return 0.0
         if was_up:
             self._backoff.lost()
         delay_s = self._backoff.delay_s(reason)
@@ -173,6 +176,12 @@ class _Worker(threading.Thread):
             self._stuck = True
             connection.kill()
 
+    def kill(self) -> None:
+        """End the connection, whatever it waits for; for any thread."""
+        connection = self._connection
+        if connection is not None:
+            connection.kill()
+
     def run(self) -> None:
         while (taken := self._feed.take()) is not None:
             frame, picture = taken
@@ -182,6 +191,8 @@ class _Worker(threading.Thread):
             self._publish(frame, picture)
             self._sending_since = None
             del taken, frame, picture  # nothing of a frame is kept while waiting for the next
+        if self.is_up and not self._feed.live:
+            self._feed.wait_s(_SETTLE_S)
         self._close()
 
     def _publish(self, frame: Frame, picture: Picture) -> None:

@@ -215,6 +215,7 @@ def test_a_new_size_begins_a_new_connection(
         connection = sink._feeds["door"]._worker._connection
         if sink.status["door"].state == "up" and connection is not None and connection not in connections:
             connections.append(connection)
+            assert b"rtsp" not in Path(f"/proc/{connection._process.pid}/cmdline").read_bytes()  # it has a password
         if len(connections) == 2 or n == 500:
             break
     sink.close()
@@ -252,3 +253,17 @@ def test_srt_is_refused_where_ffmpeg_has_none() -> None:
             check_srt()
     except OSError:
         check_srt()
+
+
+def test_the_end_does_not_wait_for_a_server_that_does_not_answer() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"rtsp://127.0.0.1:{silent.getsockname()[1]}/x"
+        for live in (["door"], []):
+            sink = PublishVideo({"": url}, live=live, picture=None)
+            for packet in (numbered(n, n * 0.04) for n in range(5)):
+                sink.write(packet)
+            time.sleep(0.5)
+            began = time.monotonic()
+            sink.end_stream("door", EndReason.CANCELLED)
+            assert time.monotonic() - began < 5
+    assert not [thread for thread in threading.enumerate() if "publish" in thread.name]
