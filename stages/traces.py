@@ -13,6 +13,7 @@ from ..pipeline.stage import EndReason, Sink, Stage
 
 EVERY = 1000
 """Of so many frames of a stream, one is traced."""
+_SEND_S = 2  # a collector that is not there must not hold up the end of a run
 _LONGEST_WAIT = 1000  # frames that were begun and never came out
 
 
@@ -39,7 +40,8 @@ class Tracer:
                 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
                 place = endpoint.rstrip("/")
-                exporter = OTLPSpanExporter(endpoint=place if "/v1/" in place else f"{place}/v1/traces")
+                place = place if "/v1/" in place else f"{place}/v1/traces"
+                exporter = OTLPSpanExporter(endpoint=place, timeout=_SEND_S)
         except ImportError as error:
             raise MissingExtraError("traces", "otel") from error
         self.every = every

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import av
 import vidgraph
+from vidgraph.stages.sinks.registry import Output
 from vidgraph.testing import GstCamera, RtspCamera, make_clip, number_in
 
 
@@ -54,7 +55,7 @@ def test_a_server_that_is_not_there_costs_the_other_outputs_nothing(
 ) -> None:
     camera = rtsp_camera(make_clip())
     results: list[vidgraph.FrameResult] = []
-    outputs = [results.append, "rtsp://user:secret@127.0.0.1:9/{stream}"]
+    outputs: list[Output] = [results.append, "rtsp://user:secret@127.0.0.1:9/{stream}"]
     with vidgraph.run(f"door={camera.url}", model=str(custom_model), outputs=outputs, frames=50) as made:
         stats = made.wait()
     assert len(results) == 50
