@@ -6,7 +6,7 @@ import logging
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from queue import SimpleQueue
 from time import perf_counter_ns, time_ns
 
@@ -50,6 +50,7 @@ class StreamRecord:
         self.limit, self.latest, self._strict = limit, latest, strict
         self.in_flight = self.peak_in_flight = self.frames = 0
         self.dropped: dict[str, int] = {}
+        self.sinks: Sequence[SinkCaller] = ()  # of this stream alone
         self.ended: EndReason | None = None
         self.error: SourceError | OutputError | None = None
         self._last_index = -1
@@ -146,6 +147,10 @@ class StreamRecord:
             capture_clock=self._capture_clock,
             camera=self.source.status,
         )
+
+    def own_sinks(self) -> list[StageStats]:
+        """The records of the sinks of this stream alone."""
+        return [replace(sink.stats(), name=f"{self.stream_id}: {sink.name}") for sink in self.sinks]
 
     def read_stats(self) -> StageStats:
         """Time the source took for each frame."""
@@ -264,7 +269,7 @@ class Execution(ABC):
             streams=tuple(stream.stats() for stream in streams),
             sources=tuple(stream.read_stats() for stream in streams),
             stages=tuple(caller.stats() for caller in self.callers),
-            sinks=tuple(sink.stats() for sink in self.sinks),
+            sinks=(*(sink.stats() for sink in self.sinks), *(one for stream in streams for one in stream.own_sinks())),
             latency_ms=self.latency.summary(),
             wall_s=(until - self._started_ns) * 1e-9 if self._started_ns else 0.0,
             errors=self.faults.lines,

@@ -145,8 +145,9 @@ def test_a_run_serves_its_metrics_until_it_is_over(custom_model: Path, tmp_path:
 def test_a_hub_serves_the_cameras_that_are_there(custom_model: Path, tmp_path: Path) -> None:
     with vidgraph.live(model=str(custom_model), metrics="0") as hub:
         assert hub._session.metrics is not None
-        hub.add("door", "rtsp://127.0.0.1:9/x")
+        hub.add("door", "rtsp://127.0.0.1:9/x", outputs=tmp_path / "door.jsonl")
         found = scrape(hub._session.metrics.address)
         assert found['vidgraph_source_up{source="door"}'] == 0
+        assert 'vidgraph_stage_seconds_count{kind="output",stage="door: write_results"}' in found
         hub.remove("door")
         assert np.isfinite(list(scrape(hub._session.metrics.address).values())).all()
