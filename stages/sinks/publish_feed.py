@@ -8,14 +8,14 @@ from collections import Counter, deque
 from dataclasses import replace
 from fractions import Fraction
 
-from av.error import FFmpegError
+from av.error import FFmpegError, InvalidDataError
 
 from ...pipeline.errors import OutputError
 from ...pipeline.packet import Frame
 from ...pipeline.types.picture import Picture
 from ..sources.camera.address import CameraAddress
 from ..sources.camera.backoff import Backoff
-from ..sources.camera.reasons import reason_of
+from ..sources.camera.reasons import Reason, reason_of
 from ..sources.camera.status import CameraStatus, Monitor
 from .publish_connection import PublishConnection
 from .video_file import frame_time
@@ -26,6 +26,9 @@ STUCK_S = 5.0
 """A server that takes nothing for so long is given up."""
 _LONGEST_GAP_S = 10  # a file whose time jumps further is not waited for
 _LEAVE_S = 2.0
+_NO_RECORD = Reason(
+    "no_record", "the server does not take it: the path or the password is wrong, or it accepts no RECORD", "steady"
+)
 _SETTLE_S = 0.5  # servers hold packets back for their order, and would lose those of the end
 _PASSWORD_AGAIN_S = 600.0
 
@@ -136,7 +139,6 @@ class Feed:
 
     def lost(self, error: FFmpegError | OSError, *, was_up: bool) -> float:
         """A connection was lost or not made; the seconds until another is tried. A file's stream has failed."""
-        reason = reason_of(error, opening=not was_up)
         if not self.live:
             with self._changed:
                 self._error, self._was_up = self._error or error, was_up
@@ -147,13 +149,20 @@ class Feed:
             return 0.0
         if was_up:
             self._backoff.lost()
+        reason = _reason(error, was_up=was_up)
         delay_s = self._backoff.delay_s(reason)
         delay_s = _PASSWORD_AGAIN_S if delay_s is None else delay_s
         self._monitor.failed(replace(reason, hint=""), "", delay_s, was_up=was_up)
         return delay_s
 
     def _failed(self, error: BaseException) -> OutputError:
-        return OutputError(f"cannot publish to {self.shown}: {reason_of(error, opening=not self._was_up).text}")
+        return OutputError(f"cannot publish to {self.shown}: {_reason(error, was_up=self._was_up).text}")
+
+
+def _reason(error: BaseException, *, was_up: bool) -> Reason:
+    if isinstance(error, InvalidDataError) and not was_up:  # FFmpeg's word for answers that it does not expect
+        return _NO_RECORD
+    return reason_of(error, opening=not was_up)
 
 
 class _Worker(threading.Thread):

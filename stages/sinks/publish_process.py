@@ -61,7 +61,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started it, which then ends it
     try:
         _send(sys.stdin.buffer, json.loads(sys.stdin.buffer.readline()))
-    except (OSError, ValueError) as error:
+    except Exception as error:  # some of FFmpeg's are no OSError
         _say(f"{type(error).__name__} {getattr(error, 'errno', 0) or 0}")
         sys.exit(1)
 

@@ -203,6 +203,14 @@ def test_a_file_whose_server_is_lost_fails() -> None:
         )
 
 
+def test_a_server_that_refuses_is_named(gst_camera: Callable[..., GstCamera], tmp_path: Path) -> None:
+    camera = gst_camera(record_to=tmp_path / "rec.mkv")
+    with pytest.raises(
+        OutputError, match=r"cannot publish to rtsp://127.0.0.1:\d+/recx: there is no such path \(404\)"
+    ):
+        publish(PublishVideo({"": camera.record_url + "x"}, picture=None), [numbered(n, n * 0.04) for n in range(40)])
+
+
 def test_a_new_size_begins_a_new_connection(
     gst_camera: Callable[..., GstCamera], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
