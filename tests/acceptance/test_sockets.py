@@ -27,7 +27,7 @@ print(json.dumps(names))
 """
 
 
-def watched(**settings: object) -> tuple[list[str], set[str]]:
+def watched(**settings: object) -> tuple[list[tuple[str, str]], set[str]]:
     """Run in a process of its own: Python's calls for sockets, and all sockets that it had, of whatever library."""
     command = [sys.executable, "-P", "-c", WATCHED, json.dumps(settings)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:

@@ -60,7 +60,7 @@ def publish(sink: PublishVideo, given: Sequence[Packet], *, real_time: bool = Fa
 
 def read(container: Any) -> list[tuple[int | None, float]]:
     """Number and time of each frame, until the publisher leaves."""
-    found = []
+    found: list[tuple[int | None, float]] = []
     with suppress(av.error.FFmpegError, OSError):
         found.extend((number_in(one), math.nan if one.time is None else one.time) for one in container.decode(video=0))
     return found
