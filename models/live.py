@@ -17,6 +17,7 @@ from ..pipeline.graph import Graph
 from ..pipeline.limits import MAX_PIXELS
 from ..pipeline.options import changed, check_options, filled, header_settings
 from ..pipeline.packet import DETECTIONS, LANDMARKS, Key, Packet
+from ..pipeline.redaction import redact_address
 from ..pipeline.results.format import ModelInfo, SourceInfo, header_record
 from ..pipeline.results.frame_result import FrameResult
 from ..pipeline.stage import EndReason, Sink, Source, Stage, created_by
@@ -27,12 +28,14 @@ from ..stages.per_stream import KeepClasses, PerStream
 from ..stages.sample import Sample
 from ..stages.session import STAGE_LIMIT_S, Session, SessionOptions, described, output_stream, result_of
 from ..stages.sinks.iterator import IteratorSink
+from ..stages.sinks.kinds import kind_of
 from ..stages.sinks.registry import Output, Outputs
 from ..stages.sources.camera.options import Transport
 from ..stages.sources.camera.source import CameraSource
 from ..stages.sources.camera.status import CameraStatus
 from ..stages.sources.masked import MaskedSource
 from ..stages.sources.registry import open_source
+from ..stages.traces import Tracer
 from ..stages.zones import MarkZones, Zones
 from .model import Model
 from .pace import Overload, Pace, Skipped, sampler
@@ -69,6 +72,10 @@ def live(
     skipped: Skipped = "hold",
     max_pixels: int = MAX_PIXELS,
     stage_limit_s: float | None = STAGE_LIMIT_S,
+    metrics: str | None = None,
+    traces: str | Tracer | None = None,
+    rotate: str | None = None,
+    keep: str | None = None,
 ) -> Hub:
     """A model that runs on cameras which are added and removed at any time.
 
@@ -84,7 +91,7 @@ def live(
         model, weights to head, threads, max_pixels, preset: as for :func:`vidgraph.run`.
         outputs: for all cameras: functions, sinks, ``-``, ``all.jsonl``, … An address with ``{stream}`` is an output
             of each camera's own.
-        overload, max_latency, skipped: as for :func:`vidgraph.run`.
+        overload, max_latency, skipped, metrics, traces, rotate, keep: as for :func:`vidgraph.run`.
         overwrite: replace existing outputs.
         stage_limit_s: an inference, or another step of a frame, that takes longer ends the run with an error that
             names camera and stage; None: there is no limit.
@@ -97,6 +104,9 @@ def live(
     options, pace = filled(SessionOptions, given), filled(Pace, given)
     listed = several(outputs)
     own = [output for output in listed if isinstance(output, str | os.PathLike) and "{stream}" in os.fspath(output)]
+    for output in listed:
+        if isinstance(output, str) and kind_of(output).one_stream and output not in own:
+            raise UsageError(f"output {redact_address(output)!r} takes one camera; put {{stream}} into its path")
     session = Session.without_sources([output for output in listed if output not in own], options)
     try:
         named = model if isinstance(model, Model) else resolve_model(model, weights=weights)
@@ -141,10 +151,12 @@ class Hub:
         stages = self._stages()
         self.models: tuple[ModelInfo, ...] = tuple(described([model.describe()], self._keys, created_by(stages)))
         sinks = self._sinks(session.outputs, [], {})
-        graph = Graph([], stages, [*sinks, self._loop], open_ended=True)
+        traced, sinks = session.traced(stages, sinks)
+        graph = Graph([], traced, [*sinks, self._loop], open_ended=True)
         self._running: GraphRun = graph.prepare(
             threads=session.budget, stage_limit_s=stage_limit_s, max_in_flight=pace.frames_in_flight
         ).start()
+        session.watch(self._running)
 
     def _stages(self) -> list[Stage]:
         stages = self._pace.stages(self._model, sample=PerStream(Sample(every=1), self._samples.pop))
@@ -206,7 +218,8 @@ class Hub:
         opened = MaskedSource(camera, privacy_masks) if privacy_masks else camera
         options = self._session.options
         stream = output_stream(opened, options)
-        own = Outputs([*self._own, *several(outputs)], [stream], overwrite=options.overwrite)
+        listed = [*self._own, *several(outputs)]
+        own = Outputs(listed, [stream], overwrite=options.overwrite, rotation=options.rotation)
         try:
             own.refuse_empty(self._keys)
             chosen = None if classes is None else self._class_ids(classes)
@@ -391,6 +404,10 @@ class _Own(Sink):
         self.reads: frozenset[Key[Any]] = sink.reads
         self._sink, self._outputs, self._open_ones = sink, outputs, open_ones
         open_ones.append(self)
+
+    @property
+    def left_out(self) -> dict[str, int]:
+        return self._sink.left_out
 
     def open(self) -> None:
         self._sink.open()

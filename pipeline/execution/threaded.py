@@ -65,6 +65,7 @@ class ThreadedExecutor(Execution):
         """As for the base class; ``sinks`` are opened in the calling thread, and each then has a thread of its own."""
         record = self._record(source)
         callers = [SinkCaller(sink, self.faults, lambda error: self._sink_failed(record, error)) for sink in sinks]
+        record.sinks = callers
         with ExitStack() as opened:
             for caller in callers:
                 self._open_part(f"output {caller.name!r}", caller.name, caller.sink)
