@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__
 
 if TYPE_CHECKING:
+    from .models.config.cameras import Cameras as Cameras, live_from as live_from
     from .models.export.export import export as export
     from .models.live import Hub as Hub, live as live
     from .models.load import load_model as load_model
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from .pipeline.drawing.canvas import Layer as Layer
     from .pipeline.errors import (
         CheckpointError as CheckpointError,
+        ConfigError as ConfigError,
         DownloadError as DownloadError,
         EngineError as EngineError,
         GraphError as GraphError,
@@ -65,6 +67,8 @@ if TYPE_CHECKING:
     from .training.evaluation.evaluate import evaluate as evaluate
 
 _HOME = {
+    "Cameras": "models.config.cameras",
+    "live_from": "models.config.cameras",
     "export": "models.export.export",
     "Hub": "models.live",
     "live": "models.live",
@@ -76,6 +80,7 @@ _HOME = {
     "run": "models.run",
     "pull": "models.weights.download",
     "CheckpointError": "pipeline.errors",
+    "ConfigError": "pipeline.errors",
     "DownloadError": "pipeline.errors",
     "EngineError": "pipeline.errors",
     "GraphError": "pipeline.errors",

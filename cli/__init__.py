@@ -18,7 +18,7 @@ from contextlib import suppress
 from typing import Any, NoReturn
 
 from .._version import __version__
-from ..pipeline.errors import UsageError, VidgraphError, did_you_mean
+from ..pipeline.errors import ConfigError, UsageError, VidgraphError, did_you_mean
 from .options import COMMANDS, Command
 from .terminal import say, speaking
 
@@ -60,12 +60,20 @@ def build_parser() -> argparse.ArgumentParser:
         description="Real-time video understanding: video in, objects, points and annotated video out.",
         epilog="Try: vidgraph run video.mp4 --model retinaface-1mb -o out.mp4 -o out.jsonl",
         allow_abbrev=False,
+        formatter_class=_help_of_all,
     )
     parser.add_argument("--version", action="version", version=f"vidgraph {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
     for command in COMMANDS:
         _add_command(commands, command)
     return parser
+
+
+def _help_of_all(prog: str) -> argparse.HelpFormatter:
+    """Each command and its help on one line: argparse forgets that commands are indented further than options."""
+    made = argparse.HelpFormatter(prog, max_help_position=20)
+    made._action_max_length = 16
+    return made
 
 
 def _add_command(commands: argparse._SubParsersAction[_Parser], command: Command) -> None:
@@ -75,7 +83,7 @@ def _add_command(commands: argparse._SubParsersAction[_Parser], command: Command
         description=command.help.capitalize() + ".",
         epilog=f"Example: {command.example}",
         allow_abbrev=False,
-        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=34, width=110),
+        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=34, width=116),
     )
     for option in command.options:
         sub.add_argument(*option.flags, help=option.help, **option.settings)
@@ -147,6 +155,10 @@ def _report(error: Exception, *, verbose: bool) -> int:
         say("".join(traceback.format_exception(error)).rstrip())
     from ..pipeline.execution.stage_calls import one_line
 
+    if isinstance(error, ConfigError):
+        for mistake in error.mistakes:
+            say(mistake)
+        return error.exit_code
     if isinstance(error, VidgraphError):
         say(f"vidgraph: {one_line(error)}")
         return error.exit_code

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..pipeline.cancel import StopOnSignal
 from ..pipeline.errors import UsageError
-from ..pipeline.results.format import ModelInfo
+from .cameras import first_line, is_file_of_cameras, run_cameras
 from .options import passed
 from .terminal import Progress, progress_line, say, show
 
@@ -22,6 +22,8 @@ PROGRESS_S = 0.5
 
 def run(options: argparse.Namespace) -> int:
     """``vidgraph run``: the first line says what runs, the table at the end how it went."""
+    if len(options.sources) == 1 and is_file_of_cameras(options.sources[0]):
+        return run_cameras(options)
     if options.sources and not options.outputs:
         raise UsageError("no output was given; -o out.mp4, -o out.jsonl, -o frames/%06d.png, -o - (standard output)")
     made = _make(options)
@@ -63,14 +65,6 @@ def draw(options: argparse.Namespace) -> int:
     if not options.outputs:
         raise UsageError("no output was given; -o drawn.mp4")
     return execute(make_draw(options.source, options.results, **passed(options, make_draw)), quiet=options.quiet)
-
-
-def first_line(info: ModelInfo) -> str:
-    """Model, what it finds, what it was trained on, engine, precision, device, input size."""
-    size = "" if info.input_size is None else f", input {info.input_size[1]}x{info.input_size[0]}"
-    trained = f"trained on: {info.trained_on}" if info.trained_on else ""
-    about = "; ".join(filter(None, (info.task, trained)))
-    return f"{info.name}{f' ({about})' if about else ''}: {info.engine} {info.precision} on {info.device}{size}"
 
 
 def execute(made: Run, *, quiet: bool) -> int:

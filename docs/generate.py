@@ -1,6 +1,6 @@
 """Writes the generated pages of this folder from the installed package.
 
-python docs/generate.py            write docs/cli.md, docs/api.md and docs/models.md
+python docs/generate.py            write docs/cli.md, docs/api.md, docs/models.md and docs/cameras.schema.json
 python docs/generate.py --check    exit 1 if one of them is not up to date
 """
 
@@ -22,14 +22,20 @@ def pages() -> dict[str, Callable[[], str]]:
     from generate_api import api_page
     from generate_cli import cli_page
     from generate_models import models_page
+    from vidgraph.cli.cameras import schema_text
 
-    return {"cli.md": cli_page, "api.md": api_page, "models.md": models_page}
+    marked = {"cli.md": cli_page, "api.md": api_page, "models.md": models_page}
+    return {**{name: _with_note(page) for name, page in marked.items()}, "cameras.schema.json": schema_text}
+
+
+def _with_note(page: Callable[[], str]) -> Callable[[], str]:
+    return lambda: NOTE + page()
 
 
 def outdated() -> list[str]:
     """The pages whose text is not what would be generated now."""
     current = {name: (DOCS / name).read_text("utf-8") if (DOCS / name).exists() else "" for name in pages()}
-    return [name for name, page in pages().items() if current[name] != NOTE + page()]
+    return [name for name, page in pages().items() if current[name] != page()]
 
 
 def main() -> int:
@@ -41,7 +47,7 @@ def main() -> int:
             print(f"docs/{name} is not up to date; run: make docs", file=sys.stderr)
         return 1 if stale else 0
     for name, page in pages().items():
-        (DOCS / name).write_text(NOTE + page(), "utf-8")
+        (DOCS / name).write_text(page(), "utf-8")
         print(f"wrote docs/{name}")
     return 0
 

@@ -31,6 +31,7 @@ their weights in the cache (`vidgraph pull`) or named (`--model retinaface=weigh
 """
 
 NEEDS = {
+    "check-config": "a file of cameras",
     "pull": "a network connection",
     "eval": "the extra 'eval', and some minutes",
     "train": "a data set, and some hours",

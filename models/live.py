@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
@@ -17,19 +17,26 @@ from ..pipeline.graph import Graph
 from ..pipeline.limits import MAX_PIXELS
 from ..pipeline.options import changed, check_options, filled, header_settings
 from ..pipeline.packet import DETECTIONS, LANDMARKS, Key, Packet
+from ..pipeline.redaction import redact_address
 from ..pipeline.results.format import ModelInfo, SourceInfo, header_record
 from ..pipeline.results.frame_result import FrameResult
 from ..pipeline.stage import EndReason, Sink, Source, Stage, created_by
+from ..stages.areas import Area, Polygon, check_polygon
 from ..stages.drawing.draw import Draw
 from ..stages.motion_gate import Mask
 from ..stages.per_stream import KeepClasses, PerStream
 from ..stages.sample import Sample
 from ..stages.session import STAGE_LIMIT_S, Session, SessionOptions, described, output_stream, result_of
 from ..stages.sinks.iterator import IteratorSink
+from ..stages.sinks.kinds import kind_of
 from ..stages.sinks.registry import Output, Outputs
+from ..stages.sources.camera.options import Transport
 from ..stages.sources.camera.source import CameraSource
 from ..stages.sources.camera.status import CameraStatus
+from ..stages.sources.masked import MaskedSource
 from ..stages.sources.registry import open_source
+from ..stages.traces import Tracer
+from ..stages.zones import MarkZones, Zones
 from .model import Model
 from .pace import Overload, Pace, Skipped, sampler
 from .resolve import resolve_model
@@ -65,6 +72,10 @@ def live(
     skipped: Skipped = "hold",
     max_pixels: int = MAX_PIXELS,
     stage_limit_s: float | None = STAGE_LIMIT_S,
+    metrics: str | None = None,
+    traces: str | Tracer | None = None,
+    rotate: str | None = None,
+    keep: str | None = None,
 ) -> Hub:
     """A model that runs on cameras which are added and removed at any time.
 
@@ -80,7 +91,7 @@ def live(
         model, weights to head, threads, max_pixels, preset: as for :func:`vidgraph.run`.
         outputs: for all cameras: functions, sinks, ``-``, ``all.jsonl``, … An address with ``{stream}`` is an output
             of each camera's own.
-        overload, max_latency, skipped: as for :func:`vidgraph.run`.
+        overload, max_latency, skipped, metrics, traces, rotate, keep: as for :func:`vidgraph.run`.
         overwrite: replace existing outputs.
         stage_limit_s: an inference, or another step of a frame, that takes longer ends the run with an error that
             names camera and stage; None: there is no limit.
@@ -93,6 +104,9 @@ def live(
     options, pace = filled(SessionOptions, given), filled(Pace, given)
     listed = several(outputs)
     own = [output for output in listed if isinstance(output, str | os.PathLike) and "{stream}" in os.fspath(output)]
+    for output in listed:
+        if isinstance(output, str) and kind_of(output).one_stream and output not in own:
+            raise UsageError(f"output {redact_address(output)!r} takes one camera; put {{stream}} into its path")
     session = Session.without_sources([output for output in listed if output not in own], options)
     try:
         named = model if isinstance(model, Model) else resolve_model(model, weights=weights)
@@ -128,6 +142,7 @@ class Hub:
         session.outputs.refuse_empty(self._keys)
         self._samples: dict[str, Sample] = {}
         self._classes: dict[str, frozenset[int]] = {}
+        self._zones: dict[str, Zones] = {}
         self._drawn: set[str] = set()
         self._cameras: dict[str, CameraSource] = {}
         self._lock = threading.Lock()
@@ -136,10 +151,12 @@ class Hub:
         stages = self._stages()
         self.models: tuple[ModelInfo, ...] = tuple(described([model.describe()], self._keys, created_by(stages)))
         sinks = self._sinks(session.outputs, [], {})
-        graph = Graph([], stages, [*sinks, self._loop], open_ended=True)
+        traced, sinks = session.traced(stages, sinks)
+        graph = Graph([], traced, [*sinks, self._loop], open_ended=True)
         self._running: GraphRun = graph.prepare(
             threads=session.budget, stage_limit_s=stage_limit_s, max_in_flight=pace.frames_in_flight
         ).start()
+        session.watch(self._running)
 
     def _stages(self) -> list[Stage]:
         stages = self._pace.stages(self._model, sample=PerStream(Sample(every=1), self._samples.pop))
@@ -147,6 +164,7 @@ class Hub:
         detections, landmarks = self._keys[0].get(DETECTIONS), self._keys[0].get(LANDMARKS)
         if detections in held and detections is not None:
             stages.append(KeepClasses(self._classes, detections=detections, landmarks=landmarks))
+            stages.append(MarkZones(self._zones, detections=detections))
         shared = self._session.outputs.annotated
         return [*stages, Draw(self._keys) if shared else Draw(self._keys, streams=self._drawn)]
 
@@ -170,6 +188,11 @@ class Hub:
         max_fps: float | None = None,
         when: str | None = None,
         ignore_motion: Mask | None = None,
+        freeze_s: float = 5.0,
+        give_up_s: float | None = None,
+        transport: Transport = "auto",
+        privacy_masks: Sequence[Area] = (),
+        zones: Mapping[str, Polygon] | None = None,
     ) -> None:
         """Take a camera in; returns at once, while it is being connected to.
 
@@ -179,19 +202,26 @@ class Hub:
             outputs: of this camera alone; an error in one ends this camera only.
             classes: keep only these, of those that the model keeps.
             every, max_fps: run the model on every Nth frame, or at most so often a second.
-            when, ignore_motion: run it only where something moves ("motion"), but for what is white in an image.
+            when, ignore_motion, freeze_s, give_up_s, transport: as for :func:`vidgraph.run`, of this camera.
+            privacy_masks: areas that are black in every frame, before anything sees it: image files, white where they
+                hide, or polygons of corners (x, y) from 0 to 1.
+            zones: named polygons; ``detections.data["zones"]`` has the names of those in which the foot of an object,
+                the middle of the lower side of its box, is, with commas between.
 
         Raises:
             UsageError: the name is taken, an address or option makes no sense, or the hub is closed.
             OutputError: an output cannot be written.
         """
-        opened = self._open(name, source)
+        sample = sampler(every, max_fps, when, ignore_motion)
+        shapes = None if zones is None else self._zones_of(zones)
+        camera = self._open(name, source, freeze_s=freeze_s, give_up_s=give_up_s, transport=transport)
+        opened = MaskedSource(camera, privacy_masks) if privacy_masks else camera
         options = self._session.options
         stream = output_stream(opened, options)
-        own = Outputs([*self._own, *several(outputs)], [stream], overwrite=options.overwrite)
+        listed = [*self._own, *several(outputs)]
+        own = Outputs(listed, [stream], overwrite=options.overwrite, rotation=options.rotation)
         try:
             own.refuse_empty(self._keys)
-            sample = sampler(every, max_fps, when, ignore_motion)
             chosen = None if classes is None else self._class_ids(classes)
             motion = None if sample is None or sample.motion is None else sample.motion.ignored
             rate = {"every": every, "max_fps": max_fps, "when": when, "ignore_motion": motion}
@@ -200,21 +230,21 @@ class Hub:
             sinks = self._sinks(own, [about], {name: value for name, value in settings.items() if value is not None})
             with self._lock:
                 self._running.check_addable(name)
-                self._choose(name, sample, chosen, drawn=own.annotated)
+                self._choose(name, sample, chosen, shapes, drawn=own.annotated)
                 self._running.add(opened, _owned(sinks, own))
                 self._cameras.pop(name, None)
-                if isinstance(opened, CameraSource):
-                    self._cameras[name] = opened
+                if isinstance(camera, CameraSource):
+                    self._cameras[name] = camera
         except BaseException:
             own.close()
             raise
 
-    def _open(self, name: str, source: str | os.PathLike[str] | Source) -> Source:
+    def _open(self, name: str, source: str | os.PathLike[str] | Source, **how: Any) -> Source:
         if isinstance(source, Source):
             source.stream_id = name
             return source
         max_pixels = self._session.options.max_pixels
-        found = open_source(source, stream_id=name, latest=True, threads=1, max_pixels=max_pixels)
+        found = open_source(source, stream_id=name, latest=True, threads=1, max_pixels=max_pixels, **how)
         if len(found) != 1:
             raise UsageError(f"{name!r} stands for {len(found)} sources; add each under a name of its own")
         return found[0]
@@ -226,12 +256,25 @@ class Hub:
                 raise UsageError(f"{self._model.name} has no class {one!r}; {nearest(str(one), names)}")
         return frozenset(one if isinstance(one, int) else names.index(one) for one in classes)
 
-    def _choose(self, name: str, sample: Sample | None, classes: frozenset[int] | None, *, drawn: bool) -> None:
+    def _zones_of(self, zones: Mapping[str, Polygon]) -> Zones:
+        if self._keys[0].get(DETECTIONS) is None:
+            raise UsageError(f"{self._model.name} detects no objects, so there is nothing in zones")
+        try:
+            return {name: check_polygon(polygon) for name, polygon in zones.items()}
+        except ValueError as error:
+            raise UsageError(f"zones: {error}") from error
+
+    def _choose(
+        self, name: str, sample: Sample | None, classes: frozenset[int] | None, zones: Zones | None, *, drawn: bool
+    ) -> None:
         """Keep what a stream of that name is to be, in place of what one before it was."""
         self._samples[name] = sample or Sample(every=1)
         self._classes.pop(name, None)
         if classes is not None:
             self._classes[name] = classes
+        self._zones.pop(name, None)
+        if zones is not None:
+            self._zones[name] = zones
         (self._drawn.add if drawn else self._drawn.discard)(name)
 
     def remove(self, name: str, timeout_s: float = 10.0) -> StreamStats:
@@ -265,6 +308,21 @@ class Hub:
     def stats(self) -> RunStats:
         """The statistics of the cameras that are there, so far."""
         return self._running.stats()
+
+    @property
+    def cameras(self) -> tuple[str, ...]:
+        """The names of the cameras that are there."""
+        return self._running.stream_ids
+
+    @property
+    def ended(self) -> tuple[StreamStats, ...]:
+        """Cameras that have left, by themselves or because they were removed: the last 256."""
+        return self._running.over
+
+    @property
+    def done(self) -> bool:
+        """It is over, because it was closed or by an error."""
+        return self._running.done
 
     def wait(self, timeout_s: float | None = None) -> RunStats:
         """Wait until the hub is closed, by another thread or by an error.
@@ -346,6 +404,10 @@ class _Own(Sink):
         self.reads: frozenset[Key[Any]] = sink.reads
         self._sink, self._outputs, self._open_ones = sink, outputs, open_ones
         open_ones.append(self)
+
+    @property
+    def left_out(self) -> dict[str, int]:
+        return self._sink.left_out
 
     def open(self) -> None:
         self._sink.open()

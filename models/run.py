@@ -29,6 +29,7 @@ from ..stages.session import STAGE_LIMIT_S, Address, Policy, Session, SessionOpt
 from ..stages.sinks.iterator import IteratorSink
 from ..stages.sinks.registry import Output
 from ..stages.sources.camera.options import Corrupt, Transport
+from ..stages.traces import Tracer
 from .load import load_model
 from .model import Model
 from .pace import Overload, Pace, Skipped, sampler
@@ -77,6 +78,10 @@ def run(
     give_up_s: float | None = None,
     transport: Transport = "auto",
     corrupt: Corrupt = "mark",
+    metrics: str | None = None,
+    traces: str | Tracer | None = None,
+    rotate: str | None = None,
+    keep: str | None = None,
 ) -> Run:
     """Run a model on one or more sources.
 
@@ -90,7 +95,7 @@ def run(
             then hold (``weights`` to ``precision`` cannot be given). None: the model that comes with
             synthetic scenes; no other source has one.
         outputs: addresses (``out.mp4``, ``out.jsonl``, ``frames/%06d.png``, ``drawn/{name}.png``, ``-``, ``window``,
-            ``http://127.0.0.1:8080``), functions that take each :class:`FrameResult`, or sinks.
+            ``http://127.0.0.1:8080``, ``rtsp://server/name``), functions that take each :class:`FrameResult`, or sinks.
         weights, min_score, nms_iou, max_detections, classes, labels, size, device, engine, precision,
             nms, keyframes, batch_non_key, head: as for :func:`load_model`.
         every: run the model on every Nth frame and repeat its result in between.
@@ -120,6 +125,12 @@ def run(
         give_up_s: of cameras: end the stream when the camera was away for so many seconds; None: never.
         transport: of RTSP cameras: "auto" (TCP, else UDP), "tcp", "udp" (UDP, else TCP) or "multicast".
         corrupt: damaged pictures of cameras: "mark" them in the results, or "drop" them before the model sees them.
+        metrics: serve metrics for Prometheus at this ``PORT`` or ``HOST:PORT``; without a host, for this machine alone.
+        traces: send traces to this collector of OpenTelemetry, such as ``http://127.0.0.1:4318``: one frame in 1000,
+            or as a :class:`vidgraph.stages.Tracer` says.
+        rotate: of results: begin a further file after so much, as "100MB" or "1h"; ``out.jsonl`` becomes
+            ``out-00001.jsonl``, ``out-00002.jsonl``, …, after those that are there.
+        keep: with ``rotate``: remove the oldest of these files, so that they take no more than this, as "10GB".
 
     Returns:
         a :class:`Run`: iterate it, or call its ``wait``.
@@ -367,6 +378,7 @@ class Run:
             max_in_flight=self._frames_in_flight,
             stage_limit_s=STAGE_LIMIT_S if live else None,
         )
+        self._session.watch(self._running)
         return self._running
 
     def _finish(self, running: GraphRun) -> None:

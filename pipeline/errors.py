@@ -44,6 +44,15 @@ class UsageError(VidgraphError):
     exit_code = 2
 
 
+class ConfigError(UsageError):
+    """A configuration has mistakes; all of them are in ``mistakes``, one line each, with file, line and key."""
+
+    def __init__(self, *mistakes: str) -> None:
+        self.mistakes = tuple(one_line(mistake) for mistake in mistakes)
+        some = f"{len(mistakes)} mistakes: " if len(mistakes) > 1 else ""
+        super().__init__(some + "; ".join(self.mistakes))
+
+
 class GraphError(UsageError):
     """The graph cannot work as it was put together; the message has the cure."""
 

@@ -19,6 +19,7 @@ from .limits import MAX_PIXELS
 Owner = Literal["model", "run", "output"]
 T = TypeVar("T")
 _RUN = "vidgraph run in.mp4 --model retinaface-1mb -o out.jsonl"
+_CAMERA = "vidgraph run rtsp://10.0.0.8/main --model retinaface-1mb -o out.jsonl"
 _DRAWN = "vidgraph run in.mp4 --model retinaface-1mb -o out.mp4"
 _VIDEO = "vidgraph run in.mp4 --model yolact-edge-vid-resnet50 -o out.jsonl"
 
@@ -149,8 +150,16 @@ def _is_size(value: object) -> bool:
     return len(sides) == 2 and all(map(COUNT.allows, sides))
 
 
+def _is_masks(value: object) -> bool:
+    named = value if isinstance(value, Mapping) and value else {"": value}
+    return all(isinstance(key, str) and (FILE.allows(one) or hasattr(one, "dtype")) for key, one in named.items())
+
+
 TEXT = Value(str, lambda value: isinstance(value, str), "a string")
 FILE = Value(str, lambda value: isinstance(value, str | os.PathLike) and value != "", "a file")
+COLLECTOR = Value(
+    str, lambda value: TEXT.allows(value) or hasattr(value, "chooses"), "the address of a collector, or a Tracer"
+)
 KEYS = Value(str, lambda value: TEXT.allows(value) or COUNT.allows(value), "a number from 1, 'adaptive' or 'all'")
 NAMES = Value(read_names, lambda value: _is_list(value, (str, Integral)), "a list of names or numbers")
 LABELS = Value(read_labels, lambda value: FILE.allows(value) or _is_list(value, str), "a list of names, or a file")
@@ -165,7 +174,7 @@ OVERLOAD = one_of("drop", "skip", "stretch")
 TRANSPORT = one_of("auto", "tcp", "udp", "multicast")
 CORRUPT = one_of("mark", "drop")
 WHEN, SKIPPED = one_of("motion"), one_of("hold", "none")
-MASKS = Value(read_masks, lambda value: True, "an image or array of booleans, or one for each stream")
+MASKS = Value(read_masks, _is_masks, "an image or an array [h, w] of booleans, or one for each stream")
 SWITCH = Value(bool, lambda value: isinstance(value, bool), "True or False")
 
 
@@ -280,17 +289,25 @@ _ROWS = (
     OptionRow("max_pixels", COUNT, MAX_PIXELS, "refuse larger pictures (default 67108864, 8192x8192)", "run",
               f"{_RUN} --max-pixels 100000000", "N"),
     OptionRow("freeze_s", SECONDS, 5.0, "cameras: connect again after so long without a picture (default 5)", "run",
-              f"{_RUN} --freeze-s 10", "S"),
+              f"{_CAMERA} --freeze-s 10", "S"),
     OptionRow("give_up_s", SECONDS, None, "cameras: end a stream whose camera was away for so long (default: never)",
-              "run", f"{_RUN} --give-up-s 3600", "S"),
+              "run", f"{_CAMERA} --give-up-s 3600", "S"),
     OptionRow("transport", TRANSPORT, "auto", "RTSP cameras: auto (TCP, else UDP), tcp, udp or multicast", "run",
-              f"{_RUN} --transport udp", "T"),
+              f"{_CAMERA} --transport udp", "T"),
     OptionRow("corrupt", CORRUPT, "mark", "cameras: mark damaged pictures (default), or drop them", "run",
-              f"{_RUN} --corrupt drop", "WHAT"),
+              f"{_CAMERA} --corrupt drop", "WHAT"),
+    OptionRow("metrics", TEXT, None, "serve metrics for Prometheus at this port of 127.0.0.1, or HOST:PORT", "run",
+              f"{_RUN} --metrics 9100", "[HOST:]PORT"),
+    OptionRow("traces", COLLECTOR, None, "send OpenTelemetry traces of one frame in 1000 to this collector", "run",
+              f"{_CAMERA} --traces http://127.0.0.1:4318", "URL"),
     OptionRow("overwrite", SWITCH, False, "overwrite existing outputs", "output",
               f"{_DRAWN} -y", short="-y"),
     OptionRow("resume", SWITCH, False, "continue after the last frame that all outputs have", "output",
               f"{_RUN} --resume"),
+    OptionRow("rotate", TEXT, None, "results: a further file after so much (100MB or 1h), out-00001.jsonl", "output",
+              f"{_RUN} --rotate 100MB", "SIZE|TIME"),
+    OptionRow("keep", TEXT, None, "with --rotate: remove the oldest files beyond so much in all (10GB)", "output",
+              f"{_RUN} --rotate 1h --keep 10GB", "SIZE"),
     OptionRow("preset", TEXT, "veryfast", "x264 preset of encoded video (default veryfast)", "output",
               f"{_DRAWN} --preset ultrafast", "NAME"),
 )

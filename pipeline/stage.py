@@ -38,6 +38,7 @@ _WORDS = frozenset(
     (
         *("opens", "pen", "closes", "lose", "lives", "lie", "problem", "file", "flies", "picture", "frame", "fames"),
         *("interrupts", "create", "crates", "read", "reds", "rads", "update", "hold", "writes", "rite", "writ"),
+        *("stats", "statu"),
     )
 )
 """All English words that would count as misspelt attributes."""
@@ -135,6 +136,11 @@ class Source(Part, ABC):
         return {}
 
     @default
+    def status(self) -> Any:
+        """Of a camera, how it is now: a ``CameraStatus``; None of other sources."""
+        return None
+
+    @default
     def expected_frames(self) -> int | None:
         """How many frames will come; None where it is not known. Once it is open, for sources that must look."""
         return None
@@ -227,6 +233,11 @@ class Stage(Reader, ABC):
 
 class Sink(Reader, ABC):
     """Where packets leave the graph. A subclass has ``name`` and ``write``."""
+
+    @default
+    def left_out(self) -> dict[str, int]:
+        """Frames that it was given and left out, as those that a slow server had no time for: cause -> frames."""
+        return {}
 
     @abstractmethod
     def write(self, packet: Packet) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .sinks.callback import Callback as Callback
     from .sinks.images import WriteImages as WriteImages
     from .sinks.mjpeg import ServeMjpeg as ServeMjpeg
+    from .sinks.publish import PublishVideo as PublishVideo
     from .sinks.registry import open_sink as open_sink
     from .sinks.results import WriteResults as WriteResults
     from .sinks.tensors import WriteTensors as WriteTensors
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from .sources.images import ImageSource as ImageSource
     from .sources.registry import open_source as open_source
     from .sources.video import VideoSource as VideoSource
+    from .traces import Tracer as Tracer
 
 _HOME = {
     "ANNOTATED": "drawing.draw",
@@ -41,6 +43,7 @@ _HOME = {
     "Callback": "sinks.callback",
     "WriteImages": "sinks.images",
     "ServeMjpeg": "sinks.mjpeg",
+    "PublishVideo": "sinks.publish",
     "open_sink": "sinks.registry",
     "WriteResults": "sinks.results",
     "WriteTensors": "sinks.tensors",
@@ -52,6 +55,7 @@ _HOME = {
     "ImageSource": "sources.images",
     "open_source": "sources.registry",
     "VideoSource": "sources.video",
+    "Tracer": "traces",
 }
 """Where each public name is."""
 

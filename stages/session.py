@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from ..pipeline.errors import UsageError
+from ..pipeline.execution.run import GraphRun
 from ..pipeline.execution.threads import ThreadBudget
 from ..pipeline.graph import Graph
 from ..pipeline.limits import MAX_PIXELS
@@ -19,13 +20,16 @@ from ..pipeline.packet import Frame, Key, Packet
 from ..pipeline.results.format import ModelInfo, ResultKeys, SourceInfo, header_record
 from ..pipeline.results.frame_result import FrameResult
 from ..pipeline.results.result_types import RESULT_TYPES
-from ..pipeline.stage import Source, Stage, created_by
+from ..pipeline.stage import Sink, Source, Stage, created_by
 from .drawing.draw import Draw, draw_rgb
+from .metrics import MetricsServer
 from .sinks.addresses import OutputStream
 from .sinks.registry import Output, Outputs
+from .sinks.rotation import Rotation
 from .sources.camera.options import Corrupt, Transport
 from .sources.peekable import PeekableSource
 from .sources.registry import in_real_time, open_sources
+from .traces import Tracer
 
 log = logging.getLogger("vidgraph")
 Address = str | os.PathLike[str]
@@ -52,10 +56,19 @@ class SessionOptions:
     strict: bool = False
     executor: str = "threaded"
     max_pixels: int = MAX_PIXELS
+    metrics: str | None = None
+    traces: str | Tracer | None = None
+    rotate: str | None = None
+    keep: str | None = None
     freeze_s: float = 5.0
     give_up_s: float | None = None
     transport: Transport = "auto"
     corrupt: Corrupt = "mark"
+
+    @property
+    def rotation(self) -> Rotation | None:
+        """When results go on in a further file; None: never."""
+        return Rotation.of(self.rotate, self.keep)
 
 
 @dataclass(slots=True)
@@ -66,6 +79,7 @@ class Session:
         sources: opened.
         outputs: what is to be written.
         budget: shares of the threads, by what the open sources say of themselves.
+        metrics: the server of metrics; None: nobody asked for it.
     """
 
     options: SessionOptions
@@ -73,6 +87,8 @@ class Session:
     outputs: Outputs
     _peeks: list[PeekableSource]
     budget: ThreadBudget = field(init=False)
+    metrics: MetricsServer | None = field(default=None, init=False)
+    _tracer: Tracer | None = field(default=None, init=False)
     _parts: ExitStack = field(default_factory=ExitStack)
     _process: int = field(default_factory=os.getpid)
 
@@ -83,9 +99,10 @@ class Session:
         Raises:
             UsageError, OutputError: as :meth:`open`.
         """
-        session = cls(options, [], Outputs(outputs, overwrite=options.overwrite), [])
+        session = cls(options, [], Outputs(outputs, overwrite=options.overwrite, rotation=options.rotation), [])
         session.budget = ThreadBudget.share_out(options.threads, live=True)
         session.on_close(session.outputs.close)
+        session._begin_to_observe()
         return session
 
     @classmethod
@@ -136,10 +153,15 @@ class Session:
         if options.resume and any(source.live for source in opened):
             raise UsageError("resume is for recordings: what a camera showed meanwhile is gone")
         streams = [output_stream(source, options, also_read) for source in opened]
-        chosen = Outputs(outputs, streams, overwrite=options.overwrite, resume=options.resume)
+        rotation = options.rotation
+        chosen = Outputs(outputs, streams, overwrite=options.overwrite, resume=options.resume, rotation=rotation)
+        if rotation is not None and not chosen.has_results:
+            chosen.close()
+            raise UsageError("rotate is for results; add an output such as out.jsonl")
         peeks = [_peekable(source, chosen, skip or (lambda frame: False)) for source in opened]
         session = cls(options, in_real_time(peeks, latest=latest), chosen, peeks)
         session._open_sources()
+        session._begin_to_observe()
         return session
 
     def _open_sources(self) -> None:
@@ -157,6 +179,32 @@ class Session:
             live = policy == "latest" or (policy is None and any(source.live for source in self.sources))
             self.budget = ThreadBudget.share_out(self.options.threads, live=live, sources=len(self.sources))
             self._parts = guard.pop_all()
+
+    def _begin_to_observe(self) -> None:
+        """Serve metrics and send traces, where that was asked for."""
+        metrics, traces = self.options.metrics, self.options.traces
+        try:
+            if metrics is not None:
+                self.metrics = MetricsServer(metrics)
+                self.on_close(self.metrics.close)
+                log.info("metrics are at %s", self.metrics.address)
+            if traces is not None:
+                self._tracer = traces if isinstance(traces, Tracer) else Tracer(traces)
+                self.on_close(self._tracer.close)
+        except BaseException:
+            self.close()
+            raise
+
+    def watch(self, running: GraphRun) -> None:
+        """Serve the metrics of a run, where that was asked for."""
+        if self.metrics is not None:
+            self.metrics.watch(running.stats)
+
+    def traced(self, stages: Sequence[Stage], sinks: Sequence[Sink]) -> tuple[list[Stage], list[Sink]]:
+        """``stages`` and ``sinks`` with what traces need, where these were asked for."""
+        if self._tracer is None:
+            return list(stages), list(sinks)
+        return self._tracer.stages(stages), [*sinks, self._tracer.sink()]
 
     def on_close(self, close: Callable[[], object]) -> None:
         """Have ``close`` called when the session is closed."""
@@ -207,7 +255,7 @@ class Session:
             threads=self.budget.encoder,
         )
         drawing: list[Stage] = [Draw(keys)] if self.outputs.annotated else []
-        return Graph(self.sources, [*stages, *drawing], sinks)
+        return Graph(self.sources, *self.traced([*stages, *drawing], sinks))
 
     def close(self) -> None:
         """Close the sources and what the session owns; in a process that was forked meanwhile, they are the other's."""
@@ -281,6 +329,7 @@ def output_stream(source: Source, options: SessionOptions, also_read: Sequence[P
         ends_early=options.end is not None or options.frames is not None,
         frames=min((most for most in (source.expected_frames, options.frames) if most is not None), default=None),
         pictures=source.pictures,
+        live=source.live or options.policy == "latest",
     )
 
 

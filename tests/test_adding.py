@@ -224,7 +224,7 @@ def test_a_source_is_a_file_and_a_row(
         "gray:N (gray frames)", lambda text, exists: text.startswith("gray:"), ".gray:open_gray", "gray:N"
     )
     monkeypatch.setattr(kinds, "SOURCES", (*kinds.SOURCES, row))
-    assert kinds.short_kinds().endswith("-, synth:street or gray:N")
+    assert kinds.short_kinds().endswith(", synth:street or gray:N")
     with pytest.raises(vidgraph.VidgraphError, match=r"synth:faces \(drawn\), gray:N \(gray frames\)$"):
         open_source("ftp://host/a.mp4")
     with pytest.raises(vidgraph.VidgraphError, match="gray:few: how many frames"):
@@ -250,8 +250,8 @@ def test_a_sink_is_a_file_and_a_row(place: Path, monkeypatch: pytest.MonkeyPatch
         name="counts", help="file.txt (objects a frame)", short=".txt", open=".counts:open_counts", suffixes=(".txt",)
     )
     monkeypatch.setattr(kinds, "SINKS", (*kinds.SINKS, row))
-    assert kinds.short_kinds().endswith(", http://…, .txt")
-    with pytest.raises(vidgraph.VidgraphError, match=r"a browser\), file.txt \(objects a frame\)$"):
+    assert kinds.short_kinds().endswith(", srt://…, .txt")
+    with pytest.raises(vidgraph.VidgraphError, match=r"srt://HOST:PORT \(video\), file.txt \(objects a frame\)$"):
         kinds.kind_of("out.xyz")
     out = place / "out.txt"
     source = "synth:street?frames=3&size=320x192"

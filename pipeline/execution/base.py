@@ -5,19 +5,22 @@ from __future__ import annotations
 import logging
 import threading
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from queue import SimpleQueue
-from time import perf_counter_ns
+from time import perf_counter_ns, time_ns
 
 from ..errors import OutputError, SourceError, StageError, UsageError, VidgraphError
 from ..packet import Frame, Packet
 from ..stage import EndReason, Sink, Source, Stage
 from .stage_calls import Faults, SinkCaller, StageCaller, one_line
-from .stats import STREAM_CAPACITY, RunStats, Samples, StageStats, StreamStats
+from .stats import STREAM_CAPACITY, RunStats, Samples, StageStats, StreamStats, Summary
 from .threads import ThreadBudget
 
 log = logging.getLogger("vidgraph")
+KEPT = 256
+"""Of an open-ended run, so many of the streams that were over last are known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +53,13 @@ class StreamRecord:
         self.limit, self.latest, self._strict = limit, latest, strict
         self.in_flight = self.peak_in_flight = self.frames = 0
         self.dropped: dict[str, int] = {}
+        self.sinks: Sequence[SinkCaller] = ()  # of this stream alone
         self.ended: EndReason | None = None
         self.error: SourceError | OutputError | None = None
         self._last_index = -1
         self._read, self._latency = Samples(STREAM_CAPACITY), Samples(STREAM_CAPACITY)
+        self._capture_latency: Samples | None = None
+        self._capture_clock = ""
         self._added_ns, self._ended_ns = perf_counter_ns(), 0
 
     def read(self, frames: Generator[Frame, None, None]) -> Frame | None:
@@ -106,8 +112,16 @@ class StreamRecord:
         self.frames += 1
         if packet.drop_cause is None:
             self._latency.add(milliseconds)
+            if self.source.live and packet.frame.capture_ns is not None:
+                self._captured(packet.frame, packet.frame.capture_ns)
         else:
             self.dropped[packet.drop_cause] = self.dropped.get(packet.drop_cause, 0) + 1
+
+    def _captured(self, frame: Frame, capture_ns: int) -> None:
+        if self._capture_latency is None:
+            self._capture_latency = Samples(STREAM_CAPACITY)
+        self._capture_latency.add((time_ns() - capture_ns) * 1e-6)
+        self._capture_clock = frame.capture_clock or ""
 
     def begin(self) -> None:
         """Its frames are set in motion."""
@@ -130,7 +144,16 @@ class StreamRecord:
             peak_in_flight=self.peak_in_flight,
             ended=None if self.ended is None else self.ended.value,
             error=None if self.error is None else one_line(self.error),
+            live=self.source.live,
+            in_flight=self.in_flight,
+            capture_latency_ms=Summary() if self._capture_latency is None else self._capture_latency.summary(),
+            capture_clock=self._capture_clock,
+            camera=self.source.status,
         )
+
+    def own_sinks(self) -> list[StageStats]:
+        """The records of the sinks of this stream alone."""
+        return [replace(sink.stats(), name=f"{self.stream_id}: {sink.name}") for sink in self.sinks]
 
     def read_stats(self) -> StageStats:
         """Time the source took for each frame."""
@@ -163,6 +186,7 @@ class Execution(ABC):
         self.opened, self.finished = threading.Event(), threading.Event()
         self.cancelled = self.stop_requested = self.drop_at_once = False
         self.events: SimpleQueue[None] = SimpleQueue()  # wakes ``main``; it looks at the flags
+        self.over: deque[StreamStats] = deque(maxlen=KEPT)
         self._open_parts: set[int] = set()
         self._started_ns = self._ended_ns = 0
 
@@ -249,7 +273,7 @@ class Execution(ABC):
             streams=tuple(stream.stats() for stream in streams),
             sources=tuple(stream.read_stats() for stream in streams),
             stages=tuple(caller.stats() for caller in self.callers),
-            sinks=tuple(sink.stats() for sink in self.sinks),
+            sinks=(*(sink.stats() for sink in self.sinks), *(one for stream in streams for one in stream.own_sinks())),
             latency_ms=self.latency.summary(),
             wall_s=(until - self._started_ns) * 1e-9 if self._started_ns else 0.0,
             errors=self.faults.lines,

@@ -33,6 +33,11 @@ class GraphRun:
         return tuple(stream.stream_id for stream in self._execution.streams)
 
     @property
+    def over(self) -> tuple[StreamStats, ...]:
+        """Of an open-ended run: the streams that are over, the last 256 of them."""
+        return tuple(self._execution.over)
+
+    @property
     def done(self) -> bool:
         """All outputs are finished and everything is closed."""
         return self._execution.finished.is_set()

@@ -132,7 +132,7 @@ class SinkCaller:
     def stats(self) -> StageStats:
         """Calls so far."""
         busy = self._samples.summary()
-        return StageStats(self.name, busy.count - self._failed, self._failed, busy)
+        return StageStats(self.name, busy.count - self._failed, self._failed, busy, self.sink.left_out)
 
     def _end_run(self, when: str, cause: BaseException) -> None:
         error = OutputError(f"output {self.name!r} failed {when}: {one_line(cause)}")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 import threading
 from array import array
+from bisect import bisect_left
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from itertools import accumulate
 from typing import Any
 
 from ..redaction import printable
@@ -15,6 +17,9 @@ CAPACITY = 100_000
 """Newest samples that percentiles are computed from; counts, totals and maxima cover all of them."""
 STREAM_CAPACITY = 10_000
 """The same, of one stream: there may be many."""
+BUCKETS_MS = (1.0, 2.0, 5.0, 10.0, 20.0, 33.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
+"""Upper bounds of the counts that every summary has, for histograms that are added up elsewhere."""
+_RECONNECT = "reconnect_"  # a problem of cameras
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +28,7 @@ class Summary:
 
     ``total``, ``mean`` and ``max`` are of all ``count`` samples, percentiles of the newest CAPACITY ones.
     A percentile is a sample that occurred (nearest rank), never an interpolation.
+    ``within``: of all samples, how many were at most as long as each of :data:`BUCKETS_MS`.
     """
 
     count: int = 0
@@ -32,16 +38,18 @@ class Summary:
     p95: float = 0.0
     p99: float = 0.0
     max: float = 0.0
+    within: tuple[int, ...] = (0,) * len(BUCKETS_MS)
 
 
 class Samples:
     """A ring of float32 milliseconds, allocated once. ``add`` may be called from any thread."""
 
-    __slots__ = ("_capacity", "_count", "_lock", "_max", "_ring", "_total")
+    __slots__ = ("_buckets", "_capacity", "_count", "_lock", "_max", "_ring", "_total")
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._ring = array("f", [0.0]) * capacity  # written now, so that memory does not grow during the run
         self._capacity = capacity
+        self._buckets = [0] * (len(BUCKETS_MS) + 1)
         self._count, self._total, self._max = 0, 0.0, 0.0
         self._lock = threading.Lock()
 
@@ -52,6 +60,7 @@ class Samples:
             self._ring[count % self._capacity] = milliseconds
             self._count = count + 1
             self._total += milliseconds
+            self._buckets[bisect_left(BUCKETS_MS, milliseconds)] += 1
             if milliseconds > self._max:
                 self._max = milliseconds
 
@@ -65,11 +74,12 @@ class Samples:
         with self._lock:
             count, total, largest = self._count, self._total, self._max
             newest = self._ring[: min(count, self._capacity)]
+            within = tuple(accumulate(self._buckets[:-1]))
         if not count:
             return Summary()
         ordered = sorted(newest)
         p50, p95, p99 = (ordered[max(0, math.ceil(share * len(ordered)) - 1)] for share in (0.50, 0.95, 0.99))
-        return Summary(count, total, total / count, p50, p95, p99, largest)
+        return Summary(count, total, total / count, p50, p95, p99, largest, within)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +91,14 @@ class StageStats:
         frames: packets that came out of it (a sink: that it has taken).
         failed: frames on which it raised.
         busy_ms: wall time of each call, waiting for others not included.
+        left_out: of a sink: cause -> frames that it was given and did not use.
     """
 
     name: str
     frames: int
     failed: int
     busy_ms: Summary
+    left_out: dict[str, int] = field(default_factory=dict)
 
     @property
     def calls(self) -> int:
@@ -108,6 +120,12 @@ class StreamStats:
         peak_in_flight: most frames that were in the graph at one time.
         ended: ``finished``, ``cancelled``, ``failed``, or None while it runs.
         error: why it failed, or None.
+        live: its frames come in real time.
+        in_flight: frames that are in the graph now.
+        capture_latency_ms: of a live stream whose frames say when they were captured: from then until the last sink
+            is done.
+        capture_clock: whose clock that is: ``camera``, or ``arrival``: when the frame came here; "" if not known.
+        camera: of a camera, its :class:`~vidgraph.stages.sources.camera.status.CameraStatus`; None of other sources.
     """
 
     stream_id: str
@@ -120,6 +138,17 @@ class StreamStats:
     peak_in_flight: int
     ended: str | None
     error: str | None
+    live: bool = False
+    in_flight: int = 0
+    capture_latency_ms: Summary = Summary()
+    capture_clock: str = ""
+    camera: Any = None
+
+    @property
+    def reconnects(self) -> dict[str, int]:
+        """Reason -> how often a camera was connected again."""
+        found = self.problems.items()
+        return {cause.removeprefix(_RECONNECT): count for cause, count in found if cause.startswith(_RECONNECT)}
 
     @property
     def processed(self) -> int:
@@ -200,17 +229,34 @@ class RunStats:
         lines = [f"{'stream':<34} {'frames':>8} {'dropped':>9} {'damaged':>9}   ended"]
         lines += [
             f"{_fit(stream.stream_id, 34)} {stream.frames:>8} {sum(stream.dropped.values()):>9} "
-            f"{sum(stream.problems.values()):>9}   {stream.ended or 'running'}"
+            f"{sum(stream.problems.values()) - sum(stream.reconnects.values()):>9}   {stream.ended or 'running'}"
             for stream in self.streams
         ]
+        lines += self._live_rows()
         columns = " ".join(f"{column:>9}" for column in ("mean", "p50", "p95", "p99", "total s"))
         lines += ["", f"{'busy, ms per call':<34} {'calls':>8} {columns}"]
         for kind, rows in (("read ", self.sources), ("", self.stages), ("-> ", self.sinks)):
             lines += [_row(_fit(kind + row.name, 34), row.busy_ms) for row in rows]
         lines += [_row(_fit("end to end", 34), self.latency_ms)] if self.latency_ms.count else []
         causes = _causes("dropped", self.dropped) + _causes("damaged", self.problems)
+        causes += _causes("left out by outputs", _sum_by_cause(sink.left_out for sink in self.sinks))
         lines += ["", f"{self.frames} frames in {self.wall_s:.2f} s = {self.fps:.1f} fps" + "".join(causes)]
         return "\n".join(lines)
+
+    def _live_rows(self) -> list[str]:
+        """What counts for cameras: rate, reconnections, time from capture to result, and why frames were dropped."""
+        live = [stream for stream in self.streams if stream.live]
+        if not live:
+            return []
+        head = f"{'live: result after capture, ms':<34} {'fps':>6} {'reconn.':>7} {'p50':>7} {'p95':>7} {'p99':>7}"
+        lines = ["", f"{head}   dropped"]
+        for stream in live:
+            latency = stream.capture_latency_ms if stream.capture_latency_ms.count else stream.latency_ms
+            times = " ".join(f"{value:>7.1f}" for value in (latency.p50, latency.p95, latency.p99))
+            causes = ", ".join(f"{cause} {count}" for cause, count in stream.dropped.items()) or "none"
+            row = f"{_fit(stream.stream_id, 34)} {stream.fps:>6.1f} {sum(stream.reconnects.values()):>7} {times}"
+            lines.append(f"{row}   {causes[:24]}")
+        return lines
 
 
 def _sum_by_cause(counts: Iterable[dict[str, int]]) -> dict[str, int]:

@@ -65,6 +65,7 @@ class ThreadedExecutor(Execution):
         """As for the base class; ``sinks`` are opened in the calling thread, and each then has a thread of its own."""
         record = self._record(source)
         callers = [SinkCaller(sink, self.faults, lambda error: self._sink_failed(record, error)) for sink in sinks]
+        record.sinks = callers
         with ExitStack() as opened:
             for caller in callers:
                 self._open_part(f"output {caller.name!r}", caller.name, caller.sink)
@@ -155,6 +156,7 @@ class ThreadedExecutor(Execution):
                 if stream.drained.is_set() and not any(self._threads(does, stream) for does in ("read", "write")):
                     self._scheduler.take_away(stream)  # in a run of weeks there may be many
                     self.streams.remove(stream.record)
+                    self.over.append(stream.record.stats())
         return False
 
     def _close_sources(self) -> None:

@@ -9,6 +9,7 @@ import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import quote
 
 from ...pipeline.claims import exists_already, output_error
 from ...pipeline.errors import OutputError, UsageError
@@ -34,6 +35,7 @@ class OutputStream:
         ends_early: the last frame that comes need not be the last of the file (``--end``, ``--frames``).
         frames: the most frames that can come; None where it is not known.
         pictures: name and file of each picture, by frame number, of a stream of picture files; None: of a video.
+        live: its frames come in real time.
     """
 
     stream_id: str
@@ -43,6 +45,7 @@ class OutputStream:
     ends_early: bool = False
     frames: int | None = None
     pictures: tuple[tuple[str, Path], ...] | None = None
+    live: bool = False
 
     @property
     def read_files(self) -> list[Path]:
@@ -90,6 +93,21 @@ def stream_paths(address: str, streams: Sequence[OutputStream]) -> dict[str, Pat
     if "{stream}" not in address:
         return {name: Path(address) for name in names or ("",)}
     return {name: Path(address.replace("{stream}", _file_name(name))) for name in names or ("",)}
+
+
+def stream_addresses(address: str, streams: Sequence[OutputStream]) -> dict[str, str]:
+    """The address of each stream on a network; ``{stream}`` becomes the stream's name, percent-encoded.
+
+    Raises:
+        UsageError: several streams and no ``{stream}``.
+    """
+    names = [stream.stream_id for stream in streams] or [""]
+    if len(names) > 1 and "{stream}" not in address:
+        shown = redact_address(address)
+        raise UsageError(
+            f"output {shown!r} cannot take {len(names)} streams ({', '.join(names)}); put {{stream}} into its path"
+        )
+    return {name: address.replace("{stream}", quote(name, safe="")) for name in names}
 
 
 def names_of(address: str, streams: Sequence[OutputStream]) -> dict[str, list[str]]:

@@ -31,6 +31,7 @@ class SinkKind:
         numbered: it is one file for each frame.
         number_optional: its address needs no number where there is one frame.
         holds_streams: one file may hold several streams.
+        one_stream: an address takes one stream; several have ``{stream}`` in it.
         in_parts: a run that goes on writes a further file, ``out.part2.mp4``.
         is_results: it is the results that a run goes on from.
         wants_tensors: it writes raw tensors, which not all models give.
@@ -48,6 +49,7 @@ class SinkKind:
     numbered: bool = False
     number_optional: bool = False
     holds_streams: bool = False
+    one_stream: bool = False
     in_parts: bool = False
     is_results: bool = False
     wants_tensors: bool = False
@@ -120,6 +122,34 @@ SINKS = (
         open=".mjpeg:open_http",
         matches=lambda address: HTTP.fullmatch(address) is not None,
         shows_picture=True,
+    ),
+    SinkKind(
+        name="rtsp",
+        help="rtsp://HOST/PATH (video, to a server that accepts RECORD)",
+        short="rtsp://…",
+        open=".publish:open_publish",
+        matches=lambda address: address.lower().startswith(("rtsp://", "rtsps://")),
+        shows_picture=True,
+        one_stream=True,
+    ),
+    SinkKind(
+        name="rtmp",
+        help="rtmp://HOST/APP/KEY (video)",
+        short="rtmp://…",
+        open=".publish:open_publish",
+        matches=lambda address: address.lower().startswith(("rtmp://", "rtmps://")),
+        shows_picture=True,
+        one_stream=True,
+    ),
+    SinkKind(
+        name="srt",
+        help="srt://HOST:PORT (video)",
+        short="srt://…",
+        open=".publish:open_publish",
+        matches=lambda address: address.lower().startswith("srt://"),
+        check=".publish:check_srt",
+        shows_picture=True,
+        one_stream=True,
     ),
 )
 """All kinds; an address is of the first one that fits."""

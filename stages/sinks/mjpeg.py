@@ -103,7 +103,7 @@ class ServeMjpeg(Sink):
             self._streams.setdefault(packet.frame.stream_id, _Latest()).put(picture)
 
     def end_stream(self, stream_id: str, reason: EndReason) -> None:
-        latest = self._streams.get(stream_id)
+        latest = self._streams.pop(stream_id, None)  # cameras come and go, for weeks
         if latest is not None:
             latest.end()
 

@@ -13,6 +13,7 @@ from typing import Any
 from ...pipeline.claims import Claims, output_error
 from ...pipeline.errors import UsageError
 from ...pipeline.packet import TENSORS, Key, Packet
+from ...pipeline.redaction import redact_address
 from ...pipeline.results.format import ResultKeys
 from ...pipeline.results.frame_result import FrameResult
 from ...pipeline.results.record import Record
@@ -28,11 +29,13 @@ from .addresses import (
     part_files,
     pattern_files,
     refuse_shared_files,
+    stream_addresses,
     stream_paths,
 )
 from .callback import Callback
 from .kinds import kind_of
 from .resume import last_frames, needed_frames, videos_so_far
+from .rotation import Rotation
 from .settings import SinkSettings
 from .video_so_far import VideoSoFar
 
@@ -49,6 +52,7 @@ class Outputs:
         streams: the streams of the run, in order.
         overwrite: replace files that exist.
         resume: go on after the last frame that all outputs have, with video in a further part.
+        rotation: when results go on in a further file; None: never.
 
     Raises:
         UsageError: an unknown kind, an address that cannot hold the streams, two outputs that would write
@@ -65,7 +69,11 @@ class Outputs:
         *,
         overwrite: bool = False,
         resume: bool = False,
+        rotation: Rotation | None = None,
     ) -> None:
+        if resume and rotation is not None:
+            raise UsageError("results that are rotated go on in a further file by themselves; leave out resume")
+        self._rotation = rotation
         self._outputs, self._overwrite, self._resume = list(outputs), overwrite and not resume, resume
         self._files = _files_of(self._outputs, streams)
         self._names = {address: names_of(address, streams) for address in self._files}
@@ -111,6 +119,8 @@ class Outputs:
     def _existing(self, address: str, path: Path) -> list[Path]:
         """The files of an output that are there already."""
         kind = kind_of(address)
+        if kind.is_results and self._rotation is not None:
+            return []
         if kind.numbered:
             return pattern_files(path, names_in(self._names[address], self._files[address], path))
         further = part_files(path) if kind.in_parts else []
@@ -139,6 +149,11 @@ class Outputs:
         return given or any(kind_of(address).shows_picture for address in self._addresses)
 
     @property
+    def has_results(self) -> bool:
+        """Whether an output is a file of results."""
+        return any(kind_of(address).is_results for address in self._addresses)
+
+    @property
     def has_video(self) -> bool:
         """Whether an output is a video, which takes the source's sound."""
         return any(kind_of(address).has_audio for address in self._addresses)
@@ -154,8 +169,8 @@ class Outputs:
             kind = kind_of(address)
             if kind.shows_picture and not drawable:
                 raise UsageError(
-                    f"output {address!r} shows what was found, and the head 'raw' gives tensors only; write them to"
-                    " tensors/%06d.npz, or leave out the head"
+                    f"output {redact_address(address)!r} shows what was found, and the head 'raw' gives tensors only;"
+                    " write them to tensors/%06d.npz, or leave out the head"
                 )
             if kind.wants_tensors and not any(one.get(TENSORS) for one in keys):
                 raise UsageError(f"output {address!r} is for raw tensors, which only the head 'raw' gives (--head raw)")
@@ -211,6 +226,7 @@ class Outputs:
             result_of=result_of,
             picture=ANNOTATED if drawn else None,
             names=self._names,
+            rotation=self._rotation,
         )
         return [_sink(output, self._files, settings) for output in self._outputs]
 
@@ -259,6 +275,8 @@ def _files_of(outputs: Sequence[Output], streams: Sequence[OutputStream]) -> dic
 def _paths(address: str, streams: Sequence[OutputStream]) -> dict[str, Path]:
     """The file of each stream; empty where the output is no file. Results may hold several streams in one."""
     kind = kind_of(address)
+    if kind.one_stream:
+        stream_addresses(address, streams)
     if kind.holds_streams and "{stream}" not in address:
         return {stream.stream_id: Path(address) for stream in streams} or {"": Path(address)}
     return stream_paths(address, streams) if kind.suffixes else {}

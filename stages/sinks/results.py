@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 from ...pipeline.claims import CHECKED_EVERY_S, Claim, Claims, output_error
@@ -16,6 +17,7 @@ from ...pipeline.results.format import ResultKeys, dumps, first_keys, frame_reco
 from ...pipeline.results.reader import ResultsEnd, header_differences, results_end
 from ...pipeline.results.record import Record
 from ...pipeline.stage import EndReason, Sink
+from .rotation import RotatedFiles, Rotation
 from .settings import SinkSettings
 
 
@@ -33,6 +35,7 @@ class WriteResults(Sink):
         resume: go on after the last whole line of files that exist.
         overwrite: replace files that exist; otherwise those that are not claimed yet must not be there.
         claims: of the run; None: its own.
+        rotation: the files of ``out.jsonl`` are ``out-00001.jsonl`` and so on, each whole, after those that are there.
     """
 
     name = "write_results"
@@ -47,13 +50,15 @@ class WriteResults(Sink):
         resume: bool = False,
         overwrite: bool = True,
         claims: Claims | None = None,
+        rotation: Rotation | None = None,
     ) -> None:
         self.paths = None if paths is None else dict(paths)
         self.reads: frozenset[Key[Any]] = first_keys(keys) if needs is None else needs
         self._header = header_record() if header is None else header
         self._keys, self._resume, self._overwrite = tuple(keys), resume, overwrite
         self._claims = Claims() if claims is None else claims
-        self._files: dict[str, _LineFile] = {}
+        self._rotation = rotation
+        self._files: dict[str, _LineFile | _RotatedLines] = {}
 
     def open(self) -> None:
         """Create the files and write their headers.
@@ -73,7 +78,7 @@ class WriteResults(Sink):
             self._files[""] = _LineFile(None)
             self._files[""].write(self._header)
             return
-        opened: dict[Path, _LineFile] = {}
+        opened: dict[Path, _LineFile | _RotatedLines] = {}
         for stream, path in self.paths.items():
             if path not in opened:
                 opened[path] = self._open_file(path, _header_of(self._header, self._streams_of(path)))
@@ -83,7 +88,9 @@ class WriteResults(Sink):
         assert self.paths is not None
         return {stream for stream, own in self.paths.items() if own == path}
 
-    def _open_file(self, path: Path, header: Record) -> _LineFile:
+    def _open_file(self, path: Path, header: Record) -> _LineFile | _RotatedLines:
+        if self._rotation is not None:
+            return _RotatedLines(path, header, self._claims, self._rotation)
         claim = self._claims.take(path, new=not self._overwrite)
         if self._resume and path.stat().st_size:
             end = results_end(path)
@@ -115,6 +122,8 @@ class WriteResults(Sink):
             file.check()
 
     def close(self) -> None:
+        for file in self._files.values():
+            file.close()
         self._files = {}
         for path in (self.paths or {}).values():
             self._claims.free(path)
@@ -140,9 +149,12 @@ class _LineFile:
             raise output_error(self._label, error) from error
 
     def write(self, record: Record) -> None:
+        self.write_line(_line(record))
+
+    def write_line(self, text: bytes) -> None:
         if self._claim is not None:
             self._claim.check(every_s=CHECKED_EVERY_S)
-        line = memoryview((dumps(record) + "\n").encode())
+        line = memoryview(text)
         written = 0
         try:
             while written < len(line):
@@ -160,6 +172,52 @@ class _LineFile:
     def check(self) -> None:
         if self._claim is not None:
             self._claim.check()
+
+    def close(self) -> None:
+        """Its owner lets its claim go."""
+
+
+class _RotatedLines:
+    """Lines that go on in a further file when one is full; each file begins with the header."""
+
+    def __init__(self, path: Path, header: Record, claims: Claims, rotation: Rotation) -> None:
+        self._header, self._claims, self._rotation = _line(header), claims, rotation
+        self._files = RotatedFiles(path, rotation.keep)
+        self.last_frame: dict[str, int] = {}
+        self._begin()
+
+    def _begin(self) -> None:
+        self._path = self._files.next()
+        self._file = _LineFile(self._claims.take(self._path, new=True))
+        self._file.write_line(self._header)
+        self._bytes, self._began_s = len(self._header), monotonic()
+
+    def write(self, record: Record) -> None:
+        line = _line(record)
+        if self._is_full(len(line)):
+            self.close()
+            self._files.finished(self._path, self._bytes)
+            self._begin()
+        self._files.make_room(self._bytes + len(line))
+        self._file.write_line(line)
+        self._bytes += len(line)
+
+    def _is_full(self, further: int) -> bool:
+        if self._bytes == len(self._header):
+            return False
+        bytes_, seconds = self._rotation.bytes, self._rotation.seconds
+        large = bytes_ is not None and self._bytes + further > bytes_
+        return large or (seconds is not None and monotonic() - self._began_s >= seconds)
+
+    def check(self) -> None:
+        self._file.check()
+
+    def close(self) -> None:
+        self._claims.free(self._path)
+
+
+def _line(record: Record) -> bytes:
+    return (dumps(record) + "\n").encode()
 
 
 def check_resumable(path: Path, end: ResultsEnd, header: Record) -> None:
@@ -191,4 +249,5 @@ def open_results(address: str, paths: dict[str, Path], settings: SinkSettings) -
         resume=settings.resume,
         overwrite=settings.overwrite,
         claims=settings.claims,
+        rotation=settings.rotation,
     )

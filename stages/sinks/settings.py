@@ -14,6 +14,7 @@ from ...pipeline.results.frame_result import FrameResult
 from ...pipeline.results.record import Record
 from ...pipeline.types.picture import Picture
 from .addresses import OutputStream
+from .rotation import Rotation
 from .video_so_far import VideoSoFar
 
 
@@ -41,3 +42,4 @@ class SinkSettings:
     result_of: Callable[[Packet], FrameResult] | None
     picture: Key[Picture] | None
     names: Mapping[str, Mapping[str, list[str]]]
+    rotation: Rotation | None

@@ -35,6 +35,7 @@ class SourceWrapper(Source):
 
     live: Any = _as_the_source("live")
     problems: Any = _as_the_source("problems")
+    status: Any = _as_the_source("status")
     expected_frames: Any = _as_the_source("expected_frames")
     address: Any = _as_the_source("address")
     has_audio: Any = _as_the_source("has_audio")

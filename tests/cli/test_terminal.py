@@ -19,7 +19,7 @@ from ..material import make_clip
 
 
 def stats(frames: int, expected: int | None, wall_s: float = 2.0) -> RunStats:
-    stream = StreamStats("in", frames, {}, {}, expected, 1, None, None)
+    stream = StreamStats("in", frames, {}, {}, expected, Summary(), wall_s, 1, None, None)
     return RunStats((stream,), (), (), (), Summary(), wall_s)
 
 

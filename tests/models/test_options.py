@@ -11,16 +11,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+from vidgraph.benchmarks.cameras import bench_cameras
 from vidgraph.benchmarks.compare_engines import compare_engines
 from vidgraph.benchmarks.parts import bench
 from vidgraph.cli.options import COMMANDS
 from vidgraph.models.custom.check import check
+from vidgraph.models.live import live
 from vidgraph.models.load import load_model
 from vidgraph.models.options import PostprocessOptions
+from vidgraph.models.pace import Pace
 from vidgraph.models.run import draw, run
 from vidgraph.pipeline.errors import UsageError
 from vidgraph.pipeline.options import OPTIONS, header_settings, rows_of
-from vidgraph.stages.session import SessionOptions
+from vidgraph.stages.session import STAGE_LIMIT_S, SessionOptions
 from vidgraph.training.evaluation import evaluate
 
 OF_THE_PROCESS = {"requests": 1, "threads": None, "deterministic": False, "batch": 1}
@@ -51,8 +54,17 @@ def test_load_model_takes_the_options_of_models() -> None:
     assert documented(load_model) >= set(keywords(load_model))
 
 
+def test_live_takes_the_options_of_models_and_some_of_runs() -> None:
+    own = {"model": inspect.Parameter.empty, "outputs": (), "stage_limit_s": STAGE_LIMIT_S}
+    assert keywords(live).keys() >= {row.name for row in rows_of("model")} | own.keys()
+    defaults = {name: row.default for name, row in OPTIONS.items()} | own
+    assert keywords(live) == {name: defaults[name] for name in keywords(live)}
+    assert {one.name for one in fields(Pace)} <= keywords(live).keys()
+
+
 def test_a_job_has_the_options_of_runs_and_outputs() -> None:
-    of_the_model = {"every", "max_fps", "when", "ignore_motion", "skipped"}  # what runs it: a stage before it
+    of_the_model = {"every", "max_fps", "when", "ignore_motion"}  # what runs it: a stage before it
+    of_the_model |= {one.name for one in fields(Pace)}
     rows = {row.name: row.default for owner in ("run", "output") for row in rows_of(owner)}
     assert {one.name: one.default for one in fields(SessionOptions)} == {
         name: default for name, default in rows.items() if name not in of_the_model
@@ -138,7 +150,7 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], set[str]]] = {
     "draw": (draw, {"source", "results"}),
     "check": (check, {"network"}),
     "compare": (compare_engines, {"source", "model"}),
-    "bench": (bench, {"source", "model", "output", "overwrite"}),
+    "bench": (bench, {"source", "model", "output", "overwrite", *keywords(bench_cameras)}),
     "eval": (evaluate, {"model", "data", "output", "overwrite"}),
 }
 

@@ -67,14 +67,14 @@ def test_a_byte_is_lost(rtsp_camera: Make, place: str) -> None:
     faults = Faults(lose_byte_at=15, lose_byte=place)  # type: ignore[arg-type]
     seen = read(rtsp_camera(HEAVY, faults=faults).url, 50, seconds=3)
     assert seen.numbers[:14] == list(range(14))
-    assert not seen.in_order()
+    assert not (seen.in_order() and len(seen.frames) == 50)  # a gap, or silence from there on
 
 
 def test_a_byte_is_lost_while_it_runs(rtsp_camera: Make) -> None:
     camera = rtsp_camera(HEAVY)
     seen = read(camera.url, 50, seconds=3, on_frame=lambda count: count == 10 and camera.lose_byte())
     assert seen.numbers[:9] == list(range(9))
-    assert not seen.in_order()
+    assert not (seen.in_order() and len(seen.frames) == 50)
 
 
 def test_corrupt_packets(rtsp_camera: Make) -> None:

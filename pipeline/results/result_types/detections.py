@@ -133,7 +133,7 @@ def _texts(detections: Detections, style: DrawStyle) -> list[str]:
         texts = [f"{text} #{track}" if track >= 0 else text for text, track in zip(texts, tracks.tolist(), strict=True)]
     for column in detections.data.values():
         if column.dtype.kind == "U" and column.ndim == 1:
-            texts = [f"{text} {attribute}" for text, attribute in zip(texts, column.tolist(), strict=True)]
+            texts = [f"{text} {words}" if words else text for text, words in zip(texts, column.tolist(), strict=True)]
     return texts
 
 

@@ -45,7 +45,7 @@ def test_kinds(address: str, kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["out.avi", "out", "results/", "rtsp://host/a", "http://me:secret@host/x", "http://h/x.mp4", ""]
+    "address", ["out.avi", "out", "results/", "ftp://host/a", "http://me:secret@host/x", "http://h/x.mp4", ""]
 )
 def test_unknown_kinds_are_refused_with_the_list(address: str) -> None:
     with pytest.raises(UsageError, match=r"outputs are file\.mp4 \.m4v \.mov \.mkv \(video\), file\.jsonl") as caught:

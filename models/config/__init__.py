@@ -1,0 +1,1 @@
+"""Cameras in one TOML file: how it is read, checked, written back and followed while they run."""
