@@ -19,6 +19,7 @@ _SAID = (
 LAG_S, LITTLE_LAG_S = 1.0, 0.3
 BUSY, BUSY_OVER_S = 0.8, 0.5
 """The share of the time that work takes, over so long, from which on it is this machine that is slow."""
+CAUGHT_UP_S = 0.05
 STEP_S = 2.0
 """A level is given so long before the next one."""
 TRY_S, TRY_MOST_S = 5.0, 300.0
@@ -30,7 +31,8 @@ class Relief:
     """Chooses how much is decoded, by how far the stream is behind and by where the reader's time goes.
 
     That it is behind does not tell: so it is where the network is slow, too, or where the pipeline takes its time with
-    every frame (``--lossless``). Then the reader waits, and nothing is left out. For the reader's thread.
+    every frame (``--lossless``). Then the reader waits, and nothing is left out; nor where it catches up with what came
+    all at once, as the pieces of HLS do. For the reader's thread.
 
     Attributes:
         level: an index of :data:`LEVELS`.
@@ -45,7 +47,7 @@ class Relief:
         self._context, self._monitor, self._clock = context, monitor, clock
         self.level = self._wanted = 0
         self._since_s = self._changed_s = self._calm_s = clock()
-        self._work_s, self._busy = 0.0, False
+        self._work_s = self._most_lag_s = 0.0
         self._try_s, self._went_back_s = TRY_S, -EARLY_S + self._since_s
         monitor.note(decoding=NAMES[0])
 
@@ -67,13 +69,15 @@ class Relief:
     def judge(self, lag_s: float) -> None:
         """Change the level where ``lag_s``, by which the stream is behind, asks for it."""
         now_s = self._clock()
+        self._most_lag_s = max(self._most_lag_s, lag_s)
         if now_s - self._since_s < BUSY_OVER_S:
             return
-        self._busy = self._work_s >= BUSY * (now_s - self._since_s)
-        self._since_s, self._work_s = now_s, 0.0
+        busy = self._work_s >= BUSY * (now_s - self._since_s)
+        catches_up = lag_s < self._most_lag_s - CAUGHT_UP_S
+        self._since_s, self._work_s, self._most_lag_s = now_s, 0.0, 0.0
         if lag_s > LITTLE_LAG_S:
             self._calm_s = now_s
-        if lag_s > LAG_S and self._busy:
+        if lag_s > LAG_S and busy and not catches_up:
             self._go_up(now_s)
         elif self.level and min(now_s - self._calm_s, now_s - self._changed_s) >= self._try_s:
             self._wanted = self.level - 1

@@ -60,6 +60,16 @@ def test_lag_without_work_leaves_nothing_out() -> None:
     assert machine.skips == "DEFAULT"
 
 
+def test_what_came_all_at_once_is_caught_up_with_in_full() -> None:
+    """Pieces of HLS, or a network that was away for a moment: the reader is busy, but the lag falls."""
+    machine = Machine()
+    for _ in range(5):
+        machine.run(3.0, lag_s=0.2, busy=0.1)
+        for tenths in range(40, 0, -1):
+            machine.run(0.1, lag_s=tenths / 10, busy=1.0)
+    assert machine.skips == "DEFAULT"
+
+
 def test_back_only_at_a_key_frame_and_step_by_step() -> None:
     machine = Machine()
     machine.run(4, lag_s=1.5, busy=1.0)
