@@ -73,11 +73,11 @@ class Relief:
         if now_s - self._since_s < BUSY_OVER_S:
             return
         busy = self._work_s >= BUSY * (now_s - self._since_s)
-        catches_up = lag_s < self._most_lag_s - CAUGHT_UP_S
+        too_slow = busy and lag_s >= self._most_lag_s - CAUGHT_UP_S  # else it catches up
         self._since_s, self._work_s, self._most_lag_s = now_s, 0.0, 0.0
-        if lag_s > LITTLE_LAG_S:
+        if too_slow and lag_s > LITTLE_LAG_S:
             self._calm_s = now_s
-        if lag_s > LAG_S and busy and not catches_up:
+        if too_slow and lag_s > LAG_S:
             self._go_up(now_s)
         elif self.level and min(now_s - self._calm_s, now_s - self._changed_s) >= self._try_s:
             self._wanted = self.level - 1

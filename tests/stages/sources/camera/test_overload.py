@@ -70,6 +70,17 @@ def test_what_came_all_at_once_is_caught_up_with_in_full() -> None:
     assert machine.skips == "DEFAULT"
 
 
+def test_pieces_that_come_all_at_once_do_not_keep_a_level() -> None:
+    machine = Machine()
+    machine.run(1.0, lag_s=1.5, busy=1.0)
+    assert machine.skips == "NONREF"
+    for _ in range(3):
+        machine.run(2.0, lag_s=0.2, busy=0.1)
+        for tenths in range(20, 0, -2):
+            machine.run(0.1, lag_s=tenths / 10, busy=1.0)
+    assert machine.skips == "DEFAULT"
+
+
 def test_back_only_at_a_key_frame_and_step_by_step() -> None:
     machine = Machine()
     machine.run(4, lag_s=1.5, busy=1.0)
