@@ -56,9 +56,9 @@ def test_after_a_sleep_of_the_machine_it_is_connected_again(monkeypatch: pytest.
 
 
 def test_packets_of_a_session_from_before_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(source_module, "OTHERS_FOR_S", 2.0)
+    monkeypatch.setattr(source_module, "OTHERS_FOR_S", 1.0)
     with camera_and_reading() as (served, reading):
-        reading.wait_for_frames(30)
+        reading.wait_for_frames(20)
         served.faults = Faults(other_session_every=1)
         served.disconnect()
         reading.wait_until(lambda one: one.source.status.reconnects.get("foreign_packets"), 10)
