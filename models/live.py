@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
@@ -30,6 +31,7 @@ from ..stages.sinks.registry import Output, Outputs
 from ..stages.sources.camera.source import CameraSource
 from ..stages.sources.camera.status import CameraStatus
 from ..stages.sources.registry import open_source
+from ..stages.sources.wrapper import SourceWrapper
 from .model import Model
 from .pace import Overload, Pace, Skipped, sampler
 from .resolve import resolve_model
@@ -129,7 +131,7 @@ class Hub:
         self._samples: dict[str, Sample] = {}
         self._classes: dict[str, frozenset[int]] = {}
         self._drawn: set[str] = set()
-        self._cameras: dict[str, CameraSource] = {}
+        self._sources: dict[str, Source] = {}
         self._lock = threading.Lock()
         self._loop = _Loop()
         self._settings = header_settings(settings)
@@ -140,6 +142,7 @@ class Hub:
         self._running: GraphRun = graph.prepare(
             threads=session.budget, stage_limit_s=stage_limit_s, max_in_flight=pace.frames_in_flight
         ).start()
+        self._closed = False
 
     def _stages(self) -> list[Stage]:
         stages = self._pace.stages(self._model, sample=PerStream(Sample(every=1), self._samples.pop))
@@ -151,10 +154,11 @@ class Hub:
         return [*stages, Draw(self._keys) if shared else Draw(self._keys, streams=self._drawn)]
 
     def _sinks(self, outputs: Outputs, sources: Sequence[SourceInfo], settings: dict[str, Any]) -> list[Sink]:
+        keys = self._keys  # the sinks keep no hub alive that nobody has any more
         return outputs.sinks(
             header=header_record(models=self.models, sources=sources, settings={**self._settings, **settings}),
-            keys=self._keys,
-            result_of=lambda packet: result_of(packet, self._keys),
+            keys=keys,
+            result_of=lambda packet: result_of(packet, keys),
             preset=self._session.options.preset,
             threads=self._session.budget.encoder,
         )
@@ -185,6 +189,9 @@ class Hub:
             UsageError: the name is taken, an address or option makes no sense, or the hub is closed.
             OutputError: an output cannot be written.
         """
+        if not (isinstance(name, str) and name):
+            raise UsageError(f"a camera needs a name, as text; got {name!r}")
+        self._running.check_addable(name)
         opened = self._open(name, source)
         options = self._session.options
         stream = output_stream(opened, options)
@@ -200,17 +207,18 @@ class Hub:
             sinks = self._sinks(own, [about], {name: value for name, value in settings.items() if value is not None})
             with self._lock:
                 self._running.check_addable(name)
+                self._forget_those_gone()
                 self._choose(name, sample, chosen, drawn=own.annotated)
                 self._running.add(opened, _owned(sinks, own))
-                self._cameras.pop(name, None)
-                if isinstance(opened, CameraSource):
-                    self._cameras[name] = opened
+                self._sources[name] = opened
         except BaseException:
             own.close()
             raise
 
     def _open(self, name: str, source: str | os.PathLike[str] | Source) -> Source:
         if isinstance(source, Source):
+            if any(source is self._sources.get(other) for other in self._running.stream_ids):
+                raise UsageError(f"the source for {name!r} is that of {source.stream_id!r}; make another one")
             source.stream_id = name
             return source
         max_pixels = self._session.options.max_pixels
@@ -225,6 +233,14 @@ class Hub:
             if one not in names and not (isinstance(one, int) and 0 <= one < max(len(names), 1)):
                 raise UsageError(f"{self._model.name} has no class {one!r}; {nearest(str(one), names)}")
         return frozenset(one if isinstance(one, int) else names.index(one) for one in classes)
+
+    def _forget_those_gone(self) -> None:
+        """Forget the settings of streams that are over; in weeks there may be many."""
+        here = self._running.stream_ids
+        for kept in (self._sources, self._samples, self._classes):
+            for name in set(kept).difference(here):
+                kept.pop(name, None)
+        self._drawn.intersection_update(here)
 
     def _choose(self, name: str, sample: Sample | None, classes: frozenset[int] | None, *, drawn: bool) -> None:
         """Keep what a stream of that name is to be, in place of what one before it was."""
@@ -246,10 +262,13 @@ class Hub:
         sees their newest frames. One loop at a time.
 
         Raises:
+            UsageError: another loop is going on, or the hub is one of the process from which this one was forked.
             VidgraphError: what ended the hub, if it was an error.
         """
+        self._running.check_here()
+        packets = self._loop.packets()
         try:
-            for packet in self._loop.packets():
+            for packet in packets:
                 yield result_of(packet, self._keys)
         finally:
             self._loop.leave()
@@ -258,8 +277,9 @@ class Hub:
     @property
     def status(self) -> dict[str, CameraStatus]:
         """Each camera that is there, as it is now: whether pictures come, or why not, how fast, and what was lost."""
-        here = {stream.stream_id for stream in self._running.stats().streams}
-        return {name: camera.status for name, camera in list(self._cameras.items()) if name in here}
+        here = self._running.stream_ids
+        cameras = [(name, _camera_of(source)) for name, source in list(self._sources.items()) if name in here]
+        return {name: camera.status for name, camera in cameras if camera is not None}
 
     @property
     def stats(self) -> RunStats:
@@ -280,10 +300,22 @@ class Hub:
         self._running.cancel(now)
 
     def close(self) -> None:
-        """End all cameras in order and free everything; a loop ends."""
+        """End all cameras in order and free everything; a loop ends. In a callback of the hub it returns at once."""
         self._loop.leave()
         self._running.__exit__(None, None, None)
-        self._session.close()
+        if not self._running.inside:
+            self._closed = True
+            self._session.close()
+
+    def __del__(self) -> None:
+        if not getattr(self, "_closed", True):
+            warnings.warn(
+                "a hub of vidgraph.live was not closed; use it in a with block, or call its close()",
+                ResourceWarning,
+                stacklevel=2,
+                source=self,
+            )
+            self._running.cancel()
 
     def __enter__(self) -> Hub:
         return self
@@ -311,6 +343,8 @@ class _Loop(IteratorSink):
 
     def packets(self) -> Iterator[Packet]:
         with self._changed:
+            if not (self._ended or self._closed):
+                raise UsageError("there is a loop over this hub already; one at a time")
             self._ended = self._closed
         return super().packets()
 
@@ -331,6 +365,13 @@ class _Loop(IteratorSink):
     def close(self) -> None:
         self._closed = True
         super().close()
+
+
+def _camera_of(source: Source) -> CameraSource | None:
+    """The camera that is read, also behind an address of which the server says that it is one; None: it is a file."""
+    while isinstance(source, SourceWrapper):
+        source = source.source
+    return source if isinstance(source, CameraSource) else None
 
 
 def _owned(sinks: Sequence[Sink], outputs: Outputs) -> list[_Own]:

@@ -119,7 +119,7 @@ class NetworkDone(Stage):
     Args:
         load: is told.
         keys: of the results, so that it comes behind them.
-        took: is called with a stream's name and the seconds from :class:`TakeUnderLoad` to here.
+        stretched: is told what each frame took, from :class:`TakeUnderLoad` to here.
     """
 
     name = "network_done"
@@ -127,19 +127,21 @@ class NetworkDone(Stage):
     on_dropped = True
 
     def __init__(
-        self, load: NetworkLoad, keys: Iterable[Key[Any]], took: Callable[[str, float], None] | None = None
+        self, load: NetworkLoad, keys: Iterable[Key[Any]], stretched: KeyFramesUnderLoad | None = None
     ) -> None:
-        self._load, self._took = load, took
+        self._load, self._stretched = load, stretched
         self.reads: frozenset[Key[Any]] = frozenset(keys)
 
     def process(self, packet: Packet) -> Iterable[Packet]:
         seconds = self._load.done(packet.frame)
-        if seconds is not None and self._took is not None and packet.drop_cause is None:
-            self._took(packet.frame.stream_id, seconds)
+        if seconds is not None and self._stretched is not None and packet.drop_cause is None:
+            self._stretched.took(packet.frame.stream_id, seconds)
         return (packet,)
 
     def end_stream(self, stream_id: str, reason: EndReason) -> Iterable[Packet]:
         self._load.forget(stream_id)
+        if self._stretched is not None:
+            self._stretched.forget(stream_id)
         return ()
 
 
@@ -187,6 +189,11 @@ class KeyFramesUnderLoad:
         self._means.pop(stream_id, None)
         self._policies[stream_id] = Stretched(chosen)
         return self._policies[stream_id]
+
+    def forget(self, stream_id: str) -> None:
+        """A stream is over."""
+        self._policies.pop(stream_id, None)
+        self._means.pop(stream_id, None)
 
     def took(self, stream_id: str, seconds: float) -> None:
         """A frame of a stream took so long."""

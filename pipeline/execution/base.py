@@ -175,6 +175,10 @@ class Execution(ABC):
         """
         self.check_addable(source.stream_id)
 
+    def is_own(self, thread: threading.Thread) -> bool:
+        """Whether it is one of the threads of this run, which cannot wait for its end."""
+        return False
+
     def check_addable(self, stream_id: str) -> None:
         """Refuse a name that ``add`` would refuse."""
         raise UsageError("streams can be added to a run of the executor 'threaded' only")

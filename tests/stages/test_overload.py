@@ -8,6 +8,7 @@ import pytest
 from vidgraph.pipeline.errors import UsageError
 from vidgraph.pipeline.graph import Graph
 from vidgraph.pipeline.packet import HELD_FROM, SKIPPED, Packet
+from vidgraph.pipeline.stage import EndReason
 from vidgraph.stages.inference.key_frames import Adaptive, FixedInterval
 from vidgraph.stages.overload import FORGOTTEN_S, KeyFramesUnderLoad, NetworkDone, NetworkLoad, TakeUnderLoad
 from vidgraph.stages.repeat_results import RepeatResults
@@ -153,6 +154,9 @@ def test_key_frames_come_further_apart_above_the_target_and_back_below_it() -> N
         keys.took("a", 0.01)
     assert policy.is_key(frame(5), image, 0)
     keys.took("another", 9.0)
+    NetworkDone(NetworkLoad(target_s=None), [], keys).end_stream("a", EndReason.FINISHED)
+    assert not keys._policies
+    assert not keys._means
 
 
 def test_what_makes_no_sense_is_refused() -> None:
