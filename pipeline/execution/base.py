@@ -66,6 +66,8 @@ class StreamRecord:
         started = perf_counter_ns()
         try:
             frame = next(frames, None)
+        except SourceError:  # as it is, with the cause that it has
+            raise
         except BaseException as error:
             raise self.failure(error) from error
         if self._strict and (problems := self.source.problems):
