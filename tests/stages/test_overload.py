@@ -83,6 +83,25 @@ def test_a_stream_that_no_longer_asks_holds_nobody_up() -> None:
     assert not load.take(frame(3, "a")) or load.done(frame(3, "a")) is not None
 
 
+def test_a_slow_stream_has_its_turn_and_leaves_the_network_to_a_quick_one_meanwhile() -> None:
+    """A frame takes 50 ms; of 30 frames a second, every other one finds the network idle."""
+    clock = Clock()
+    load = NetworkLoad(target_s=None, clock=clock)
+    taken, inside, until = {"quick": 0, "slow": 0}, None, 0.0
+    asks = sorted([*((n / 30, "quick", n) for n in range(1800)), *((0.01 + n / 1.2, "slow", n) for n in range(72))])
+    for now, name, index in asks:
+        if inside is not None and until <= now:
+            clock.now = until
+            load.done(inside)
+            inside = None
+        clock.now = now
+        if load.take(frame(index, name)):
+            taken[name] += 1
+            inside, until = frame(index, name), now + 0.05
+    assert taken["slow"] >= 35
+    assert taken["quick"] >= 800
+
+
 def test_a_stream_that_ends_leaves_nothing() -> None:
     load = NetworkLoad(target_s=None)
     assert load.take(frame(0, "a"))
