@@ -28,7 +28,7 @@ from ..stages.sample import Sample
 from ..stages.session import STAGE_LIMIT_S, Session, SessionOptions, described, output_stream, result_of
 from ..stages.sinks.kinds import kind_of
 from ..stages.sinks.registry import Output, Outputs
-from ..stages.sources.camera.options import Transport
+from ..stages.sources.camera.options import Corrupt, Deinterlace, Rotation, Transport
 from ..stages.sources.camera.status import CameraStatus
 from ..stages.sources.masked import MaskedSource
 from ..stages.sources.registry import open_source
@@ -185,6 +185,10 @@ class Hub:
         freeze_s: float = 5.0,
         give_up_s: float | None = None,
         transport: Transport = "auto",
+        corrupt: Corrupt = "mark",
+        deinterlace: Deinterlace = "auto",
+        rotate: Rotation = 0,
+        mirror: bool = False,
         privacy_masks: Sequence[Area] = (),
         zones: Mapping[str, Polygon] | None = None,
     ) -> None:
@@ -196,7 +200,8 @@ class Hub:
             outputs: of this camera alone; an error in one ends this camera only.
             classes: keep only these, of those that the model keeps.
             every, max_fps: run the model on every Nth frame, or at most so often a second.
-            when, ignore_motion, freeze_s, give_up_s, transport: as for :func:`vidgraph.run`, of this camera.
+            when, ignore_motion, freeze_s, give_up_s, transport, corrupt: as for :func:`vidgraph.run`, of this camera.
+            deinterlace, rotate, mirror: how a camera's picture is shown, as in :class:`vidgraph.stages.CameraOptions`.
             privacy_masks: areas that are black in every frame, before anything sees it: image files, white where they
                 hide, or polygons of corners (x, y) from 0 to 1.
             zones: named polygons; ``detections.data["zones"]`` has the names of those in which the foot of an object,
@@ -211,7 +216,9 @@ class Hub:
         self._running.check_addable(name)
         sample = sampler(every, max_fps, when, ignore_motion)
         shapes = None if zones is None else self._zones_of(zones)
-        opened = self._open(name, source, freeze_s=freeze_s, give_up_s=give_up_s, transport=transport)
+        read = {"freeze_s": freeze_s, "give_up_s": give_up_s, "transport": transport, "corrupt": corrupt}
+        shown = {"deinterlace": deinterlace, "rotate": rotate, "mirror": mirror}
+        opened = self._open(name, source, **read, **shown)
         if privacy_masks:
             opened = MaskedSource(opened, privacy_masks)
         options = self._session.options

@@ -28,7 +28,7 @@ from ..stages.replay_results import ReplayResults
 from ..stages.session import STAGE_LIMIT_S, Address, Policy, Session, SessionOptions, addresses_of, result_of
 from ..stages.sinks.iterator import IteratorSink
 from ..stages.sinks.registry import Output
-from ..stages.sources.camera.options import Transport
+from ..stages.sources.camera.options import Corrupt, Transport
 from ..stages.traces import Tracer
 from .load import load_model
 from .model import Model
@@ -77,6 +77,7 @@ def run(
     freeze_s: float = 5.0,
     give_up_s: float | None = None,
     transport: Transport = "auto",
+    corrupt: Corrupt = "mark",
     metrics: str | None = None,
     traces: str | Tracer | None = None,
     rotate: str | None = None,
@@ -123,6 +124,7 @@ def run(
         freeze_s: of cameras: connect again when there was no picture for so many seconds.
         give_up_s: of cameras: end the stream when the camera was away for so many seconds; None: never.
         transport: of RTSP cameras: "auto" (TCP, else UDP), "tcp", "udp" (UDP, else TCP) or "multicast".
+        corrupt: damaged pictures of cameras: "mark" them in the results, or "drop" them before the model sees them.
         metrics: serve metrics for Prometheus at this ``PORT`` or ``HOST:PORT``; without a host, for this machine alone.
         traces: send traces to this collector of OpenTelemetry, such as ``http://127.0.0.1:4318``: one frame in 1000,
             or as a :class:`vidgraph.stages.Tracer` says.

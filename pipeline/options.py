@@ -172,6 +172,7 @@ TIME = Value(
 DURATION = Value(read_duration, Number(float, 1e-9, 1e9, "").allows, "seconds above 0")
 OVERLOAD = one_of("drop", "skip", "stretch")
 TRANSPORT = one_of("auto", "tcp", "udp", "multicast")
+CORRUPT = one_of("mark", "drop")
 WHEN, SKIPPED = one_of("motion"), one_of("hold", "none")
 MASKS = Value(read_masks, _is_masks, "an image or an array [h, w] of booleans, or one for each stream")
 SWITCH = Value(bool, lambda value: isinstance(value, bool), "True or False")
@@ -293,6 +294,8 @@ _ROWS = (
               "run", f"{_CAMERA} --give-up-s 3600", "S"),
     OptionRow("transport", TRANSPORT, "auto", "RTSP cameras: auto (TCP, else UDP), tcp, udp or multicast", "run",
               f"{_CAMERA} --transport udp", "T"),
+    OptionRow("corrupt", CORRUPT, "mark", "cameras: mark damaged pictures (default), or drop them", "run",
+              f"{_CAMERA} --corrupt drop", "WHAT"),
     OptionRow("metrics", TEXT, None, "serve metrics for Prometheus at this port of 127.0.0.1, or HOST:PORT", "run",
               f"{_RUN} --metrics 9100", "[HOST:]PORT"),
     OptionRow("traces", COLLECTOR, None, "send OpenTelemetry traces of one frame in 1000 to this collector", "run",

@@ -26,7 +26,7 @@ from .metrics import MetricsServer
 from .sinks.addresses import OutputStream
 from .sinks.registry import Output, Outputs
 from .sinks.rotation import Rotation
-from .sources.camera.options import Transport
+from .sources.camera.options import Corrupt, Transport
 from .sources.peekable import PeekableSource
 from .sources.registry import in_real_time, open_sources
 from .traces import Tracer
@@ -63,6 +63,7 @@ class SessionOptions:
     freeze_s: float = 5.0
     give_up_s: float | None = None
     transport: Transport = "auto"
+    corrupt: Corrupt = "mark"
 
     @property
     def rotation(self) -> Rotation | None:
@@ -147,6 +148,7 @@ class Session:
             freeze_s=options.freeze_s,
             give_up_s=options.give_up_s,
             transport=options.transport,
+            corrupt=options.corrupt,
         )
         if options.resume and any(source.live for source in opened):
             raise UsageError("resume is for recordings: what a camera showed meanwhile is gone")

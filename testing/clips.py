@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,16 +15,17 @@ from typing import Any, Literal
 import numpy as np
 
 from ..pipeline.errors import UsageError
+from . import obus
 from .numbers import NUMBERS, numbered_luma
 
-Codec = Literal["h264", "hevc", "mjpeg"]
+Codec = Literal["h264", "hevc", "mjpeg", "av1"]
 
 TICKS = 90_000  # of RTP and MPEG-TS, a second
 
-_ENCODERS = {"h264": "libx264", "hevc": "libx265", "mjpeg": "mjpeg"}
+_ENCODERS = {"h264": "libx264", "hevc": "libx265", "mjpeg": "mjpeg", "av1": "libsvtav1"}
 _START_CODE = re.compile(rb"\x00\x00\x00\x01|\x00\x00\x01")
-_PARAMETER_SETS = {"h264": (7, 8), "hevc": (32, 33, 34), "mjpeg": ()}
-_SEI = {"h264": (6,), "hevc": (39, 40), "mjpeg": ()}
+_PARAMETER_SETS = {"h264": (7, 8), "hevc": (32, 33, 34), "mjpeg": (), "av1": (1,)}
+_SEI = {"h264": (6,), "hevc": (39, 40), "mjpeg": (), "av1": ()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +33,7 @@ class AccessUnit:
     """One coded picture.
 
     Attributes:
-        nals: NAL units without start codes; for MJPEG one JPEG file.
+        nals: NAL units without start codes; for MJPEG one JPEG file; for AV1 OBUs without their sizes.
         pts: presentation time in 1/90000 s from the start of the clip.
         key: decoding can start here.
     """
@@ -63,12 +65,14 @@ class Clip:
 
     @cached_property
     def parameter_sets(self) -> tuple[bytes, ...]:
-        """SPS and PPS (HEVC: VPS before them); nothing for MJPEG."""
+        """SPS and PPS (HEVC: VPS before them; AV1: the sequence header); nothing for MJPEG."""
         types = _PARAMETER_SETS[self.codec]
         first = self.units[0].nals if types else ()
         return tuple(next(nal for nal in first if self.nal_type(nal) == kind) for kind in types)
 
     def nal_type(self, nal: bytes) -> int:
+        if self.codec == "av1":
+            return nal[0] >> 3 & 15
         return nal[0] & 31 if self.codec == "h264" else nal[0] >> 1 & 63
 
     def without_headers(self, unit: AccessUnit) -> tuple[bytes, ...]:
@@ -77,7 +81,9 @@ class Clip:
         return tuple(nal for nal in unit.nals if not left_out or self.nal_type(nal) not in left_out)
 
     def data(self, unit: AccessUnit) -> bytes:
-        """``unit`` as a decoder takes it: Annex B, or a JPEG file."""
+        """``unit`` as a decoder takes it: Annex B, a JPEG file, or OBUs with their sizes."""
+        if self.codec == "av1":
+            return b"".join(obus.with_size(each) for each in unit.nals)
         return unit.nals[0] if self.codec == "mjpeg" else b"".join(b"\0\0\0\1" + nal for nal in unit.nals)
 
     def save(self, path: Path) -> None:
@@ -161,6 +167,7 @@ def _times(frames: int, fps: float, intervals: Sequence[float]) -> list[int]:
 def _encoder(codec: Codec, size: tuple[int, int], fps: float, full_range: bool, crf: int) -> Any:
     import av
 
+    os.environ.setdefault("SVT_LOG", "1")  # the encoder of AV1 would print its settings
     encoder = av.CodecContext.create(_ENCODERS[codec], "w")
     assert isinstance(encoder, av.VideoCodecContext)
     encoder.height, encoder.width = size
@@ -176,6 +183,9 @@ def _encoder(codec: Codec, size: tuple[int, int], fps: float, full_range: bool, 
 def _options(codec: Codec, gop: int, b_frames: int, slices: int, interlaced: bool, crf: int) -> dict[str, str]:
     if codec == "mjpeg":  # RTP carries no Huffman tables
         return {"huffman": "default", "flags": "+qscale", "global_quality": str(crf // 5 * 118)}
+    if codec == "av1":
+        params = f"keyint={gop}:lp=1:pred-struct=1:scd=0"
+        return {"preset": "8", "crf": str(crf), "svtav1-params": params}
     params = f"keyint={gop}:min-keyint={gop}:scenecut=0:repeat-headers=1:bframes={b_frames}:b-adapt=0"
     if codec == "hevc":
         params += f":slices={slices}:log-level=none:frame-threads=1:pools=none:open-gop=0:rc-lookahead={b_frames + 2}"
@@ -204,4 +214,6 @@ def _packets(
 
 
 def _nals(codec: Codec, data: bytes) -> tuple[bytes, ...]:
+    if codec == "av1":
+        return tuple(obus.split(data))
     return (data,) if codec == "mjpeg" else tuple(nal for nal in _START_CODE.split(data) if nal)

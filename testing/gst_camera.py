@@ -194,6 +194,7 @@ class GstCamera:
 
 
 def _sendable(clips: Sequence[Clip]) -> Sequence[Clip]:
-    if any(clip.codec == "mjpeg" for clip in clips):
-        raise UsageError("GstCamera sends clips of h264 or hevc, not mjpeg; RtspCamera sends all")
+    others = {clip.codec for clip in clips} - {"h264", "hevc"}
+    if others:
+        raise UsageError(f"GstCamera sends clips of h264 or hevc, not {', '.join(others)}; RtspCamera sends all")
     return clips

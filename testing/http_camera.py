@@ -158,8 +158,8 @@ class HlsCamera(HttpCamera):
     """
 
     def __init__(self, clip: Clip, *, window: int = 4, finished: bool = False) -> None:
-        if clip.codec == "mjpeg":
-            raise UsageError("HlsCamera sends clips of h264 or hevc, not mjpeg; take MjpegCamera")
+        if clip.codec not in ("h264", "hevc"):
+            raise UsageError(f"HlsCamera sends clips of h264 or hevc, not {clip.codec}; take MjpegCamera, RtspCamera")
         self._window, self._over, self._gone = window, finished, False
         self._lock = threading.Lock()
         self._begin(clip, window)

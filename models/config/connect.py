@@ -15,6 +15,7 @@ from ...stages.sources.registry import open_source
 from ...stages.sources.wrapper import SourceWrapper
 from .camera_set import CameraConfig, CameraSet
 
+_HOW = ("transport", "freeze_s", "deinterlace", "rotate", "mirror")
 ANSWER_S = 15.0
 """A camera that has sent no picture for so long is said not to answer."""
 RATE_S = 2.0
@@ -46,7 +47,7 @@ class _Look:
         self._thread.start()
 
     def _look(self) -> None:
-        how = {key: self._camera.options[key] for key in ("transport", "freeze_s") if key in self._camera.options}
+        how = {key: self._camera.options[key] for key in _HOW if key in self._camera.options}
         try:
             (source,) = open_source(self._camera.address, stream_id=self.name, threads=1, **how)
             self._source = source

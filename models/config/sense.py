@@ -21,7 +21,7 @@ from .mistakes import Mistakes
 from .variables import filled_in, with_login
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
-_CAMERA = ("transport", "freeze_s", "give_up_s")
+_CAMERA = ("transport", "freeze_s", "give_up_s", "corrupt", "deinterlace", "rotate", "mirror")
 _RATE = ("every", "max_fps", "when", "ignore_motion")
 
 

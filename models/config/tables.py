@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator, StringConstra
 
 from ...pipeline.options import OPTIONS, read_duration, read_size
 from ...stages.areas import check_polygon
-from ...stages.sources.camera.options import Transport
+from ...stages.sources.camera.options import Corrupt, Deinterlace, Rotation, Transport
 from ..pace import Overload
 from .variables import check_variables
 
@@ -113,6 +113,10 @@ class Defaults(Table):
     transport: Transport | None = _option("transport")
     freeze_s: float | None = _option("freeze_s", gt=0)
     give_up_s: float | None = _option("give_up_s", gt=0)
+    corrupt: Corrupt | None = _option("corrupt")
+    deinterlace: Deinterlace | None = _key("of interlaced pictures: auto (one field, at full size) or off")
+    rotate: Rotation | None = _key("turn its pictures clockwise by 90, 180 or 270 degrees, after mirroring them")
+    mirror: bool | None = _key("mirror its pictures left to right")
 
 
 class Camera(Defaults):

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ...kernels import PIXEL_FORMATS, rotate
 from ...pipeline.types.picture import HDR_TRANSFERS, UNMARKED, ColorTags, Matrix, Picture
 from .deep_samples import DEEP_FORMATS, to_8_bits
+from .one_field import one_field
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
@@ -70,9 +71,11 @@ class PictureReader:
 
     Args:
         codec: FFmpeg's name of the decoder that the frames come from.
+        deinterlace: of a picture woven of two fields, show one.
     """
 
-    def __init__(self, codec: str = "") -> None:
+    def __init__(self, codec: str = "", *, deinterlace: bool = False) -> None:
+        self._deinterlace = deinterlace
         # PyAV frees the texts that belong to side data, and FFmpeg does too. Only these decoders attach such: the name
         # of a colour profile.
         self._has_side_data = codec not in ("png", "apng")
@@ -101,6 +104,9 @@ class PictureReader:
             plan = self._plans[key] = _plan(frame.format, quarter=quarter, odd=odd)
         full_range = _is_full_range(frame)
         planes = self._planes(frame, plan, full_range)
+        woven = frame.interlaced_frame
+        if woven and self._deinterlace:
+            planes, woven = tuple(map(one_field, planes)), False
         if turn.mirrored:
             planes = tuple(np.ascontiguousarray(plane[:, ::-1]) for plane in planes)
         if turn.degrees:
@@ -113,7 +119,7 @@ class PictureReader:
             matrix_assumed=not rgb and int(frame.colorspace) not in _MATRICES,
             full_range=rgb or full_range,
             rotation=turn.degrees,
-            interlaced=frame.interlaced_frame,
+            interlaced=woven,
             sample_aspect=1 / sample_aspect if quarter else sample_aspect,
             tags=self._tags_of(frame),
         )

@@ -11,7 +11,7 @@ from typing import Any
 
 from ...pipeline.limits import MAX_PIXELS
 from .camera.address import SCHEMES
-from .camera.options import Transport
+from .camera.options import Corrupt, Deinterlace, Rotation, Transport
 from .synthetic.settings import NAMES, is_synthetic
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
@@ -34,6 +34,10 @@ class SourceOptions:
     freeze_s: float = 5.0
     give_up_s: float | None = None
     transport: Transport = "auto"
+    corrupt: Corrupt = "mark"
+    deinterlace: Deinterlace = "auto"
+    rotate: Rotation = 0
+    mirror: bool = False
 
     def part(self) -> dict[str, Any]:
         """What of a file is read, as every source of files takes it."""

@@ -11,7 +11,7 @@ from typing import Any
 from ...pipeline.errors import UsageError
 from ...pipeline.limits import MAX_PIXELS
 from ...pipeline.stage import Source
-from .camera.options import Transport
+from .camera.options import Corrupt, Deinterlace, Rotation, Transport
 from .kinds import SourceOptions, all_kinds, is_there, kind_of
 from .realtime import RealtimeSource
 
@@ -33,6 +33,10 @@ def open_source(
     freeze_s: float = 5.0,
     give_up_s: float | None = None,
     transport: Transport = "auto",
+    corrupt: Corrupt = "mark",
+    deinterlace: Deinterlace = "auto",
+    rotate: Rotation = 0,
+    mirror: bool = False,
 ) -> list[Source]:
     """The sources that an address stands for; usually one, several for a glob that matches videos.
 
@@ -52,7 +56,8 @@ def open_source(
         threads: of the decoder; None: one per available core.
         video_stream: which of several video streams of a file, from 0; None: the best.
         max_pixels: larger pictures are refused before memory is asked for.
-        freeze_s, give_up_s, transport: of cameras; see :class:`.camera.options.CameraOptions`.
+        freeze_s, give_up_s, transport, corrupt, deinterlace, rotate, mirror: of cameras; see
+            :class:`.camera.options.CameraOptions`.
 
     Returns:
         sources that are not opened yet, but whose file or folder exists.
@@ -73,6 +78,10 @@ def open_source(
         freeze_s=freeze_s,
         give_up_s=give_up_s,
         transport=transport,
+        corrupt=corrupt,
+        deinterlace=deinterlace,
+        rotate=rotate,
+        mirror=mirror,
     )
     return in_real_time(_sources(os.fspath(address), stream_id, options), latest=latest)
 

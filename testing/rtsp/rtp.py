@@ -1,4 +1,4 @@
-"""Pictures as RTP packets (RFC 3550): H.264 (RFC 6184), HEVC (RFC 7798), JPEG (RFC 2435); RTCP reports and BYE."""
+"""Pictures as RTP packets (RFC 3550): H.264 (RFC 6184), HEVC (RFC 7798), JPEG (RFC 2435), AV1; RTCP reports and BYE."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ SSRC, OTHER_SSRC = 0x1234, 0x9999
 
 _NTP_EPOCH = 2_208_988_800  # 1970, in seconds from 1900
 _FU_A, _HEVC_FU = 28, 49
+_SEQUENCE = 1  # type of the OBU with the sequence header
 _DQT, _SOF0, _SOS, _DRI, _EOI = 0xDB, 0xC0, 0xDA, 0xDD, b"\xff\xd9"
 
 
@@ -34,6 +35,8 @@ def payloads(codec: str, nals: Sequence[bytes], mtu: int, jpeg_q: int = 255) -> 
     """The payloads of one picture; the marker belongs to the last."""
     if codec == "mjpeg":
         return list(_jpeg(nals[0], mtu, jpeg_q))
+    if codec == "av1":
+        return list(_av1(nals, mtu))
     fragments = _h264_fragments if codec == "h264" else _hevc_fragments
     return [part for nal in nals for part in ([nal] if len(nal) <= mtu else fragments(nal, mtu))]
 
@@ -54,6 +57,16 @@ def _fragments(data: bytes, mtu: int) -> Iterator[tuple[int, bytes]]:
     """Parts of ``data``, each with the start and end bits of its fragment header."""
     for at in range(0, len(data), mtu):
         yield (at == 0) << 7 | (at + mtu >= len(data)) << 6, data[at : at + mtu]
+
+
+def _av1(units: Sequence[bytes], mtu: int) -> Iterator[bytes]:
+    """Each OBU in packets of its own. Source: RTP Payload Format For AV1, 4.4 (Z, Y, W = 1, N)."""
+    starts = any(unit[0] >> 3 & 15 == _SEQUENCE for unit in units)
+    for number, unit in enumerate(units):
+        for flags, part in _fragments(unit, mtu):
+            continued, goes_on = not flags >> 7, not flags >> 6 & 1
+            first = starts and number == 0 and not continued
+            yield bytes([continued << 7 | goes_on << 6 | 1 << 4 | first << 3]) + part
 
 
 def _jpeg(data: bytes, mtu: int, q: int) -> Iterator[bytes]:

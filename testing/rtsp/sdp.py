@@ -1,4 +1,4 @@
-"""The description of a camera's tracks (RFC 4566; RFC 6184, 7798 and 2435 for the codecs)."""
+"""The description of a camera's tracks (RFC 4566; RFC 6184, 7798, 2435 and that of AV1 for the codecs)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import base64
 from ..clips import Clip
 from .faults import Faults
 
-_PAYLOADS = {"h264": (96, "H264"), "hevc": (96, "H265"), "mjpeg": (26, "JPEG")}
+_PAYLOADS = {"h264": (96, "H264"), "hevc": (96, "H265"), "mjpeg": (26, "JPEG"), "av1": (96, "AV1")}
 VIDEO, AUDIO = "trackID=1", "trackID=2"
 
 
@@ -41,4 +41,6 @@ def _parameters(clip: Clip, with_sets: bool) -> str:
     if clip.codec == "h264":
         profile = f";profile-level-id={clip.parameter_sets[0][1:4].hex()}" if sets else ""
         return "packetization-mode=1" + profile + (f";sprop-parameter-sets={','.join(sets)}" if sets else "")
+    if clip.codec == "av1":
+        return ""
     return ";".join(f"sprop-{key}={each}" for key, each in zip(("vps", "sps", "pps"), sets, strict=False))

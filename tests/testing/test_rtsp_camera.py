@@ -27,8 +27,9 @@ Make = Callable[..., RtspCamera]
         make_clip(60, (120, 160), 60, gop=10, b_frames=2, noise=40),
         make_clip(60, (120, 160), 60, "hevc", gop=10, noise=40),
         make_clip(60, (120, 160), 60, "mjpeg", noise=40),
+        make_clip(60, (120, 160), 60, "av1", gop=10, noise=40),
     ],
-    ids=["h264", "b-frames", "hevc", "mjpeg"],
+    ids=["h264", "b-frames", "hevc", "mjpeg", "av1"],
 )
 def test_all_pictures_arrive(rtsp_camera: Make, clip: Clip, options: dict[str, str]) -> None:
     camera = rtsp_camera(clip)

@@ -18,6 +18,7 @@ from ..av_open import limit_pixels
 from ..clock import NANOSECONDS
 from .address import CameraAddress
 from .ask import answered
+from .decoding import Arrival, Decoding
 from .interrupt import Wait
 from .options import CameraOptions
 from .packet_loss import missed_packets
@@ -27,25 +28,24 @@ from .status import Monitor
 if TYPE_CHECKING:
     from av.container import InputContainer
     from av.packet import Packet
-    from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
 OPEN_S = 8.0
 """A camera may take so long to answer."""
 UNKNOWN_US, KNOWN_US = 2_000_000, 200_000
 """How much of a stream FFmpeg looks at to find out what is in it, the first time and afterwards."""
-KEY_FRAME_S = 30.0
-"""Packets may come for so long without a picture: some cameras send a key frame every ten seconds or more."""
-EARLY_S = 2.0
-BAD_IN_A_ROW = 3
 _MEDIAN_TIMES = 10
 WAYS = ((False, False), (True, False), (False, True))
 """Whether the other transport is tried first, and whether all tracks are asked for: some cameras send over TCP what
 they did not announce, some networks stop UDP, and some cameras send nothing unless their sound is asked for too."""
 _OVER_RTP = ("rtsp", "rtsps", "rtp")
+OVER_TLS = ("rtsps", "https", "rtmps")
 _TRANSPORTS = {"auto": "tcp+udp", "tcp": "tcp", "udp": "udp+tcp", "multicast": "udp_multicast"}
 _OTHER = {"auto": "udp", "udp": "auto"}
 _UDP_BUFFER = str(2 << 20)
+_QUEUE = "8"
+"""Packets that FFmpeg holds back behind one that is missing. By default it is none over TCP, and then it tells nothing
+of what a camera leaves out there."""
 
 Opener = Callable[..., Any]
 
@@ -55,7 +55,6 @@ class Hints:
     """What earlier connections have taught about a camera.
 
     Attributes:
-        was_up: it was up until just now.
         one_at_a_time: it does not answer a second connection while a first one is open.
         known: its stream was read before, so that FFmpeg need look only at little of it.
         way: which of :data:`WAYS` to ask an RTSP camera; the next one where nothing came.
@@ -63,7 +62,6 @@ class Hints:
         bad_start: how often what it announces did not fit what it sent.
     """
 
-    was_up: bool = False
     one_at_a_time: bool = False
     known: bool = False
     way: int = 0
@@ -75,17 +73,12 @@ class Hints:
         self.way = (self.way + 1) % len(WAYS)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Arrival:
-    """A picture, and when it came: on the monotonic clock, and since 1970."""
-
-    frame: VideoFrame
-    arrival_ns: int
-    wall_ns: int
-
-
 class Connection:
-    """A connection that is open. Only the reader's thread uses it."""
+    """A connection that is open. Only the reader's thread uses it.
+
+    Attributes:
+        decoding: what decodes it, and counts.
+    """
 
     def __init__(
         self, address: CameraAddress, options: CameraOptions, hints: Hints, wait: Wait, monitor: Monitor
@@ -95,7 +88,7 @@ class Connection:
         self.container: InputContainer
         self.stream: VideoStream
         self._demuxed: Iterator[Packet[VideoStream]] = iter(())
-        self.bad_packets = self.damaged = 0
+        self.decoding: Decoding
         self._missed_before: int | None = None
 
     @property
@@ -119,7 +112,7 @@ class Connection:
         Raises:
             CameraError: there is none, or no connection.
         """
-        ask, self._hints.was_up = self._address.is_rtsp and not self._hints.was_up, False
+        ask = self._address.is_rtsp
         if self._address.scheme in _OVER_RTP:
             self._missed_before = missed_packets()
         with ExitStack() as asked:
@@ -176,12 +169,19 @@ class Connection:
         if context.width == 0 or context.height == 0:
             self._hints.known = False
             self._hints.try_another_way()
-            raise CameraError("no_parameter_sets")
+            raise CameraError("rtp_jpeg" if context.name == "mjpeg" else "no_parameter_sets")
         try:
             limit_pixels(self.stream, self._address.shown, self._options.max_pixels)
         except SourceError as error:
             raise CameraError("too_large", f"{context.width}x{context.height}") from error
         context.thread_type, context.thread_count = "SLICE", self._options.threads
+        self.decoding = Decoding(
+            self.stream,
+            self._hints,
+            self._monitor,
+            limit_s=lambda: self.limit_s,
+            lost_packets=lambda: self.lost_packets,
+        )
 
     @property
     def time_base(self) -> Fraction:
@@ -200,50 +200,7 @@ class Connection:
         Raises:
             CameraError: the connection was lost, or no more pictures come.
         """
-        began = seen_at = time.monotonic()
-        bad_in_a_row = pictures = 0
-        for packets, (packet, arrival_ns, wall_ns) in enumerate(self._packets(), 1):
-            try:
-                frames = self.stream.codec_context.decode(packet)
-                bad_in_a_row = 0
-            except FFmpegError:
-                self.bad_packets += 1
-                bad_in_a_row += 1
-                frames = []
-            for frame in frames:
-                self.damaged += frame.is_corrupt
-                pictures += 1
-                seen_at = time.monotonic()
-                yield Arrival(frame, arrival_ns, wall_ns)
-            now = time.monotonic()
-            if frames:
-                seen_at = now
-                if pictures < packets and now - began < EARLY_S:
-                    self._check_start(packets, pictures)
-            else:
-                self._check_silence(now - seen_at, pictures, bad_in_a_row)
-
-    def _check_start(self, packets: int, pictures: int) -> None:
-        """Refuse a stream that begins with more damage than pictures: its parameter sets are those of another."""
-        bad = self.bad_packets + self.damaged
-        if bad >= 10 and bad * 2 > packets and self._hints.bad_start < 2:
-            self._hints.known = False
-            self._hints.bad_start += 1
-            raise CameraError("bad_sdp")
-
-    def _check_silence(self, without_s: float, pictures: int, bad_in_a_row: int) -> None:
-        """What it means that a packet gave no picture, nor did those before it for ``without_s``."""
-        if pictures and bad_in_a_row >= BAD_IN_A_ROW and without_s > 1.0:
-            self._hints.known = False
-            raise CameraError("codec_change")
-        if pictures and without_s > self.limit_s:
-            raise CameraError("freeze", f"for {without_s:.0f} s")
-        if not pictures and without_s > KEY_FRAME_S:
-            self._hints.known = False
-            raise CameraError("no_parameter_sets" if self.bad_packets else "no_key_frame", f"for {without_s:.0f} s")
-        if not pictures and without_s > EARLY_S:
-            self._monitor.note(reason="no_key_frame")
-            self._monitor.say("key frame", "packets come; waiting for a key frame")
+        return self.decoding.pictures(self._packets())
 
     def _packets(self) -> Iterator[tuple[Packet[VideoStream], int, int]]:
         """Packets with something in them, and when they came."""
@@ -284,7 +241,7 @@ class Connection:
             reason = "stall"
         if reason == "stall" and not packets:
             self._hints.try_another_way()
-        return CameraError(reason, f"for {self.limit_s:g} s" if reason == "stall" else "")
+        return CameraError(reason, f"for {self.limit_s:.3g} s" if reason == "stall" else "")
 
     def close(self) -> None:
         """Say goodbye to the camera (TEARDOWN), and free everything; pictures that are held stay valid."""
@@ -303,6 +260,8 @@ def open_options(address: CameraAddress, options: CameraOptions, hints: Hints, s
     chosen = {"analyzeduration": str(KNOWN_US if hints.known else UNKNOWN_US), "fpsprobesize": "0"}
     if address.is_device:
         return {"input_format": "mjpeg"}
+    if address.scheme in OVER_TLS:
+        chosen["tls_verify"] = "0"  # FFmpeg 9 would check by default; a camera's certificate is its own
     if address.is_rtsp:
         other, all_tracks = WAYS[hints.way]
         transport = _OTHER.get(options.transport, options.transport) if other else options.transport
@@ -312,6 +271,8 @@ def open_options(address: CameraAddress, options: CameraOptions, hints: Hints, s
             "correct_ts_overflow": "0",  # which would make a step back one forward by 13 hours
             "buffer_size": _UDP_BUFFER,
         }
+        if transport in ("auto", "tcp"):
+            chosen["reorder_queue_size"] = _QUEUE
         if transport == "auto":
             chosen["rtsp_flags"] = "prefer_tcp"
         if not all_tracks:

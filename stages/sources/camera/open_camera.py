@@ -59,6 +59,10 @@ def camera_options(options: SourceOptions) -> CameraOptions:
         freeze_s=options.freeze_s,
         give_up_s=options.give_up_s,
         transport=options.transport,
+        corrupt=options.corrupt,
+        deinterlace=options.deinterlace,
+        rotate=options.rotate,
+        mirror=options.mirror,
         max_pixels=options.max_pixels,
         threads=min(options.threads or 1, _MOST_THREADS),
     )

@@ -9,6 +9,16 @@ from ....pipeline.errors import UsageError
 from ....pipeline.limits import MAX_PIXELS
 
 Transport = Literal["auto", "tcp", "udp", "multicast"]
+Corrupt = Literal["mark", "drop"]
+Deinterlace = Literal["auto", "off"]
+Rotation = Literal[0, 90, 180, 270]
+
+_KNOWN = {
+    "transport": get_args(Transport),
+    "corrupt": get_args(Corrupt),
+    "deinterlace": get_args(Deinterlace),
+    "rotate": get_args(Rotation),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +29,9 @@ class CameraOptions:
         freeze_s: without a picture for so long it is connected again; of a slow camera, ten frames' time.
         give_up_s: the stream fails when the camera was away for so long; None: never.
         transport: of RTSP. ``auto``: TCP, and UDP where the camera refuses that; ``udp``: the other way round.
+        corrupt: damaged pictures: ``mark``: they are marked in the results; ``drop``: they are left out.
+        deinterlace: ``auto``: of a picture woven of two fields, one is shown, its lines filled in; ``off``: both.
+        rotate, mirror: how the camera hangs: it is mirrored left to right, then turned clockwise by so many degrees.
         allow_redirect: follow an RTSP redirection to another host, which gets the password too.
         tls_pin: file with the certificate that the camera must have; None: any will do, and a warning says so.
         max_pixels: larger pictures are refused.
@@ -31,6 +44,10 @@ class CameraOptions:
     freeze_s: float = 5.0
     give_up_s: float | None = None
     transport: Transport = "auto"
+    corrupt: Corrupt = "mark"
+    deinterlace: Deinterlace = "auto"
+    rotate: Rotation = 0
+    mirror: bool = False
     allow_redirect: bool = False
     tls_pin: str | None = None
     max_pixels: int = MAX_PIXELS
@@ -41,5 +58,6 @@ class CameraOptions:
             raise UsageError(f"freeze_s must be seconds above 0, got {self.freeze_s!r}")
         if self.give_up_s is not None and not self.give_up_s >= 0:
             raise UsageError(f"give_up_s must be seconds from 0, or None, got {self.give_up_s!r}")
-        if self.transport not in get_args(Transport):
-            raise UsageError(f"transport must be one of {', '.join(get_args(Transport))}, got {self.transport!r}")
+        for name, known in _KNOWN.items():
+            if getattr(self, name) not in known:
+                raise UsageError(f"{name} must be one of {', '.join(map(str, known))}, got {getattr(self, name)!r}")

@@ -14,10 +14,11 @@ import av
 from ....pipeline.errors import SourceError, UsageError
 from ....pipeline.packet import Frame
 from ....pipeline.stage import Source
-from ..av_picture import PictureReader
+from ..av_picture import Orientation, PictureReader
 from .address import CameraAddress, read_address
 from .backoff import OPEN_GATE, Backoff
-from .connection import Arrival, Connection, Hints, Opener
+from .connection import OVER_TLS, Connection, Hints, Opener
+from .decoding import Arrival
 from .interrupt import Wait
 from .options import CameraOptions
 from .reasons import CameraError
@@ -31,7 +32,9 @@ LAG_S, LAG_FOR_S = 2.0, 10.0
 ASLEEP_S = 30.0
 OTHERS_FOR_S, OTHERS_TIMES = 30.0, 1.3
 """A rate so many times the usual one for so long, with stamps that go back, is more than one camera's."""
-_SAME_AGE, _SAME_AGE_TIMES = 1.0, 3
+GAP_S = 0.5
+"""A step between two frames of a list of pieces (HLS), from which on a piece was missing."""
+SAME_AGE_S, _SAME_AGE_TIMES = 1.0, 3
 _NANOSECOND = Fraction(1, 1_000_000_000)
 
 
@@ -82,6 +85,8 @@ class CameraSource(Source):
         self.address: str = self._place.shown
         self._limit, self._options, self._opener = frames, options or CameraOptions(), opener
         self._is_over, self._by_arrival = is_over, by_arrival
+        turned = self._options.rotate or self._options.mirror
+        self._orientation = Orientation(self._options.rotate, self._options.mirror) if turned else None
         self._wait, self._hints = Wait(), Hints()
         self._begin()
 
@@ -93,6 +98,8 @@ class CameraSource(Source):
         self._problems: Counter[str] = Counter()
         self._connection: Connection | None = None
         self._index = self._epoch = 0
+        self._jumped = False  # at a frame that was left out
+        self._before_ns = 0
         self._shape: tuple[int, int, str] | None = None
         self._ages: list[float] = []
         self._lost_before = 0
@@ -106,10 +113,10 @@ class CameraSource(Source):
 
     @property
     def problems(self) -> dict[str, int]:
-        """Cause -> how often: ``damaged`` pictures, ``bad_packets``, ``bad_pts``, ``reconnect_…`` by reason."""
+        """Cause -> how often: ``damaged`` pictures, ``bad_packets``, ``bad_pts``, ``lost_frames``, ``reconnect_…`` …"""
         counts = Counter(self._problems)
         if (connection := self._connection) is not None:
-            counts.update(damaged=connection.damaged, bad_packets=connection.bad_packets)
+            counts.update(connection.decoding.problems)
         counts["lost_packets"] = self._monitor.status.lost_packets or 0
         counts["bad_pts"] = self._timeline.bad_pts
         return {cause: count for cause, count in counts.items() if count}
@@ -122,7 +129,7 @@ class CameraSource(Source):
     def open(self) -> None:
         """Get ready; the camera is not asked yet."""
         self._begin()
-        if self._place.scheme == "rtsps" and self._options.tls_pin is None:
+        if self._place.scheme in OVER_TLS and self._options.tls_pin is None:
             self._monitor.say("tls", "its certificate is not checked: anyone on the way could be the camera")
         if self._place.user and self._place.password in ("", "admin", self._place.user):
             self._monitor.say("password", "its password is one that everybody tries first")
@@ -135,7 +142,7 @@ class CameraSource(Source):
         """Leave the camera in order."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            self._problems.update(damaged=connection.damaged, bad_packets=connection.bad_packets)
+            self._problems.update(connection.decoding.problems)
             connection.close()
         if self._wait.stopped():
             self._monitor.ended()
@@ -198,10 +205,12 @@ class CameraSource(Source):
         Raises:
             CameraError: it was lost.
         """
-        reader = PictureReader(connection.stream.codec_context.name)
+        reader = PictureReader(connection.stream.codec_context.name, deinterlace=self._options.deinterlace == "auto")
+        relief = connection.decoding.relief
         first, lagging_since, least_lag_s = True, time.monotonic(), float("inf")
         self._lost_before = self._monitor.status.lost_packets or 0
         for arrival in connection.pictures():
+            came_s = time.monotonic()
             moment = self._timeline.place(
                 arrival.frame.pts,
                 connection.time_base,
@@ -209,17 +218,22 @@ class CameraSource(Source):
                 wall_ns=arrival.wall_ns,
                 realtime_ns=connection.realtime_ns,
             )
+            if arrival.damaged and self._options.corrupt == "drop":
+                self._jumped |= moment.new_epoch
+                continue
             frame = self._frame(arrival, moment, reader, connection, first=first)
             if first:
                 self._came_up(connection)
             first = False
             given_s = time.monotonic()
+            relief.worked(given_s - came_s)
             yield frame
             now_s, lag_s = time.monotonic(), self._timeline.lag_ns / 1e9
             if lag_s <= LAG_S or lag_s < least_lag_s or now_s - given_s > LAG_S:  # the last: we were kept waiting
                 lagging_since, least_lag_s = now_s, lag_s if lag_s > LAG_S else float("inf")
             elif now_s - lagging_since > LAG_FOR_S:
                 raise CameraError("lag", f"{lag_s:.1f} s behind")
+            relief.judge(lag_s)
             self._check_awake()
             self._check_others(now_s)
 
@@ -238,47 +252,55 @@ class CameraSource(Source):
         self, arrival: Arrival, moment: Moment, reader: PictureReader, connection: Connection, *, first: bool
     ) -> Frame:
         """The frame of a picture, counted."""
-        decoded = arrival.frame
+        decoded, new_epoch = arrival.frame, moment.new_epoch or self._jumped
+        self._jumped = False
         shape = decoded.width, decoded.height, decoded.format.name
-        if self._index and (first or moment.new_epoch or shape != self._shape):
+        if self._index and (first or new_epoch or shape != self._shape):
             self._epoch += 1
         self._shape = shape
-        if moment.new_epoch:
+        if new_epoch:
             self._problems["time_jump"] += 1
             self._monitor.say("jump", "the camera's clock has jumped; tracks begin anew")
+        picture = reader.read(decoded, orientation=self._orientation)
         frame = Frame(
             stream_id=self.stream_id,
             index=self._index,
             epoch=self._epoch,
             pts_ns=moment.pts_ns,
             duration_ns=0,
-            picture=reader.read(decoded),
+            picture=picture,
             pts=moment.pts_ns,
             time_base=_NANOSECOND,
             capture_ns=moment.capture_ns,
             capture_clock=moment.clock,
-            damaged=decoded.is_corrupt,
+            damaged=arrival.damaged,
         )
+        self._count_gap(moment.pts_ns - self._before_ns if self._index and not (first or new_epoch) else 0)
+        self._before_ns = moment.pts_ns
         self._index += 1
         lost = connection.lost_packets
         self._monitor.frame(
             moment.pts_ns / 1e9,
             lost_packets=None if lost is None else self._lost_before + lost,
             epoch=self._epoch,
-            size=(decoded.height, decoded.width),
+            size=(picture.height, picture.width),
             lag_s=round(self._timeline.lag_ns / 1e9, 3),
-            decode_errors=connection.bad_packets
-            + connection.damaged
-            + self._problems["damaged"]
-            + self._problems["bad_packets"],
+            decode_errors=sum(self._problems[cause] + count for cause, count in connection.decoding.problems.items()),
             capture_clock=moment.clock,
         )
         return frame
 
+    def _count_gap(self, step_ns: int) -> None:
+        """Count what is missing in a list of pieces (HLS) between two frames so far apart."""
+        interval_s = self._monitor.interval_s()
+        if self._is_over is None or not interval_s or step_ns < 1e9 * max(GAP_S, 3 * interval_s):
+            return
+        self._problems["lost_frames"] += round(step_ns / 1e9 / interval_s) - 1
+        self._monitor.say("gap", f"{step_ns / 1e9 - interval_s:.1f} s of it are missing")
+
     def _came_up(self, connection: Connection) -> None:
         context = connection.stream.codec_context
-        self._hints.known = self._hints.was_up = True
-        self._hints.bad_start = 0
+        self._hints.known = True
         self._backoff.worked()
         self._monitor.note(codec=context.name, has_b_frames=int(context.has_b_frames))
         self._monitor.up()
@@ -294,8 +316,8 @@ class CameraSource(Source):
         """What was lost after ``age_s``, with what is known of the times before."""
         self._hints.interval_s = self._monitor.interval_s() or self._hints.interval_s
         self._ages = [*self._ages[1 - _SAME_AGE_TIMES :], age_s] if lost.reason.name == "closed" else []
-        same = len(self._ages) == _SAME_AGE_TIMES and max(self._ages) - min(self._ages) < _SAME_AGE
-        return CameraError("session_timeout", f"{age_s:.0f} s") if same and age_s > 2 * _SAME_AGE else lost
+        same = len(self._ages) == _SAME_AGE_TIMES and max(self._ages) - min(self._ages) < SAME_AGE_S
+        return CameraError("session_timeout", f"{age_s:.0f} s") if same and age_s > 2 * SAME_AGE_S else lost
 
     def _await_next_try(self, lost: CameraError, *, was_up: bool) -> None:
         delay_s = self._backoff.delay_s(lost.reason)

@@ -38,6 +38,9 @@ class CameraStatus:
         rate: frames per second as they came over the last seconds; None where too few have come.
         size: (height, width) of the last frame.
         codec: its name, as FFmpeg has it.
+        decoding: ``all`` pictures; or, while this machine has no time for these, ``referenced`` ones, those that others
+            need, or ``key_frames``.
+        left_out: packets that were not decoded for that.
         decode_errors: packets that the decoder refused, and pictures that are damaged.
         lost_packets: packets that the network lost; None where this is not known.
         capture_clock: whose clock ``capture_ns`` is: ``camera`` or ``arrival``; "" before the first frame.
@@ -56,6 +59,8 @@ class CameraStatus:
     rate: float | None = None
     size: tuple[int, int] | None = None
     codec: str = ""
+    decoding: str = "all"
+    left_out: int = 0
     decode_errors: int = 0
     lost_packets: int | None = None
     capture_clock: str = ""
@@ -119,9 +124,13 @@ class Monitor:
         with self._lock:
             self._now = replace(self._now, **changes)  # type: ignore[arg-type]  # names of its fields
 
+    def left_out(self) -> None:
+        """A packet was not decoded, as there is no time for it."""
+        self.note(left_out=self._now.left_out + 1)
+
     def interval_s(self) -> float | None:
         """The usual time between two frames; None where too few have come."""
-        if self._since_median >= _MEDIAN_EVERY or self._interval_s is None:
+        if self._since_median >= _MEDIAN_EVERY or len(self._frames) < _MEDIAN_EVERY:
             self._since_median, times = 0, [time_s for _, time_s in self._frames]
             if len(times) > 2:
                 self._interval_s = median(after - before for before, after in pairwise(times))

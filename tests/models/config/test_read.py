@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import vidgraph
 from PIL import Image
 from vidgraph import ConfigError, MissingExtraError, SourceError
 from vidgraph.models.config.camera_set import CameraSet
@@ -62,6 +63,16 @@ def test_defaults_hold_where_a_camera_says_nothing(tmp_path: Path) -> None:
     assert yard.options == {"every": 3, "classes": ["face"]}
     outputs = [str(tmp_path / "{stream}.jsonl"), str(tmp_path / "{stream}.mp4")]
     assert found.shared == {"outputs": outputs, "threads": 2, "max_latency": 0.1, "overload": "skip"}
+
+
+def test_how_a_camera_is_read_and_shown(tmp_path: Path) -> None:
+    how = {"corrupt": "drop", "deinterlace": "off", "rotate": 90, "mirror": True}
+    found = read(tmp_path, DOOR + "corrupt = 'drop'\ndeinterlace = 'off'\nrotate = 90\nmirror = true\n")
+    assert found.cameras["door"].options == how
+    with vidgraph.live(model="retinaface-tiny") as hub:
+        hub.add("door", "rtsp://127.0.0.1:9/none", **how)  # type: ignore[arg-type]
+        camera = hub._cameras["door"]
+        assert {key: getattr(camera._options, key) for key in how} == how
 
 
 def test_paths_start_from_the_folder_of_the_file(tmp_path: Path) -> None:

@@ -65,6 +65,17 @@ def test_segments_that_are_missing_are_a_gap() -> None:
         assert {frame.epoch for frame in frames} == {0}
         numbers = [number for number in read.numbers if number is not None]
         assert any((b - a) % 60 > 10 for a, b in itertools.pairwise(numbers))
+        assert read.source.problems == {"lost_frames": 15}
+
+
+def test_an_encoder_that_starts_again_is_followed() -> None:
+    """Its list counts from 0 again: FFmpeg would wait until it has caught up."""
+    with HlsCamera(CLIP, window=6) as camera, reading(camera.url, 1.5) as read:
+        read.wait_for_frames(5)
+        camera.restart_encoder()
+        after = read.wait_for_epoch(1, 15)
+        assert sum(read.source.status.reconnects.values()) == 1
+        assert rising(read.wait_for_frames(after.index + 5))
 
 
 def test_another_clip_in_between_is_a_new_epoch() -> None:

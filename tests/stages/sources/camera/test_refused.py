@@ -120,6 +120,17 @@ def test_a_redirection_to_another_host_is_not_followed() -> None:
         assert thief.counts.connections == 0
 
 
+def test_a_camera_that_was_up_until_just_now_does_not_redirect_the_password_either() -> None:
+    with RtspCamera(make_clip()) as thief:
+        other = thief.url.replace("127.0.0.1", "localhost")
+        with camera_and_reading(camera={"auth": "md5"}) as (served, reading):
+            reading.wait_for_frames(3)
+            served.faults = Faults(redirect=other)
+            served.disconnect()
+            reading.wait_for_reason("redirect", 3)
+        assert thief.counts.connections == 0
+
+
 def test_a_redirection_on_the_same_host_is_followed_and_another_only_if_allowed() -> None:
     with RtspCamera({"new": make_clip()}) as served:
         with camera_and_reading(faults=Faults(redirect=served.url)) as (_, reading):

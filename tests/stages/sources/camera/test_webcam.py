@@ -7,6 +7,7 @@ from typing import Any
 
 import av
 import pytest
+from vidgraph.stages.sources.camera import backoff
 from vidgraph.testing import make_clip
 
 from .cameras import Reading
@@ -70,7 +71,8 @@ def test_a_webcam_that_cannot_be_opened_yet(failure: Exception, reason: str, fil
         assert reading.frames[0][0] - reading.began_s < 5
 
 
-def test_a_webcam_that_is_unplugged_and_plugged_in_again(film: Path) -> None:
+def test_a_webcam_that_is_unplugged_and_plugged_in_again(film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backoff, "STEADY_S", 0.1)
     device = Device(film)
     with Reading("/dev/video0", opener=device) as reading:
         reading.wait_for_frames(10)
