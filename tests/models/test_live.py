@@ -173,7 +173,8 @@ def test_nothing_is_kept_of_cameras_that_have_left(options: dict[str, Any], came
             hub.remove(f"off {number}")
         until(lambda: hub.stats.streams == ())
         hub.add("door", camera)
-        for kept in (hub._sources, hub._samples, hub._classes, hub._drawn):
+        choices = hub._choices
+        for kept in (hub._sources, choices.samples, choices.classes, choices.zones, choices.drawn):
             assert set(kept) <= {"door"}
 
 
