@@ -22,6 +22,8 @@ from ..pipeline.errors import ConfigError, UsageError, VidgraphError, did_you_me
 from .options import COMMANDS, Command
 from .terminal import say, speaking
 
+LISTED_ONCE = 20
+"""A command with more options has them in its list only, not in the line of its usage too."""
 DONE, FAILED, USAGE, DAMAGED = 0, 1, 2, 3
 """Exit codes; a run stopped by a signal ends with 128 + the signal's number, its outputs whole."""
 OPTION_CUTOFF = 0.75
@@ -88,6 +90,12 @@ def _add_command(commands: argparse._SubParsersAction[_Parser], command: Command
     for option in command.options:
         sub.add_argument(*option.flags, help=option.help, **option.settings)
     sub.set_defaults(function=command.run)
+    if len(command.options) > LISTED_ONCE:
+        places = [option for option in command.options if not option.flags[0].startswith("-")]
+        names = [str(option.settings.get("metavar", option.flags[0].upper())) for option in places]
+        several = ["nargs" in option.settings for option in places]
+        words = [f"[{name} ...]" if many else name for name, many in zip(names, several, strict=True)]
+        sub.usage = " ".join(["%(prog)s [options]", *words])
 
 
 def console() -> NoReturn:

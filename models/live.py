@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import sys
 import threading
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
@@ -16,34 +15,30 @@ from ..pipeline.execution.stats import RunStats, StreamStats
 from ..pipeline.graph import Graph
 from ..pipeline.limits import MAX_PIXELS
 from ..pipeline.options import changed, check_options, filled, header_settings
-from ..pipeline.packet import DETECTIONS, LANDMARKS, Key, Packet
+from ..pipeline.packet import DETECTIONS, LANDMARKS
 from ..pipeline.redaction import redact_address
 from ..pipeline.results.format import ModelInfo, SourceInfo, header_record
 from ..pipeline.results.frame_result import FrameResult
-from ..pipeline.stage import EndReason, Sink, Source, Stage, created_by
+from ..pipeline.stage import Sink, Source, Stage, created_by
 from ..stages.areas import Area, Polygon, check_polygon
 from ..stages.drawing.draw import Draw
 from ..stages.motion_gate import Mask
 from ..stages.per_stream import KeepClasses, PerStream
 from ..stages.sample import Sample
 from ..stages.session import STAGE_LIMIT_S, Session, SessionOptions, described, output_stream, result_of
-from ..stages.sinks.iterator import IteratorSink
 from ..stages.sinks.kinds import kind_of
 from ..stages.sinks.registry import Output, Outputs
 from ..stages.sources.camera.options import Corrupt, Deinterlace, Rotation, Transport
-from ..stages.sources.camera.source import CameraSource
 from ..stages.sources.camera.status import CameraStatus
 from ..stages.sources.masked import MaskedSource
 from ..stages.sources.registry import open_source
 from ..stages.traces import Tracer
 from ..stages.zones import MarkZones, Zones
+from .live_parts import Choices, Loop, owned
 from .model import Model
 from .pace import Overload, Pace, Skipped, sampler
 from .resolve import resolve_model
 from .run import loaded_for, several
-
-AHEAD = 4
-"""Results that may wait for a loop."""
 
 
 def live(
@@ -140,13 +135,10 @@ class Hub:
         self._session, self._own, self._model, self._pace = session, list(own), model, pace
         self._keys = [model.result_keys()]
         session.outputs.refuse_empty(self._keys)
-        self._samples: dict[str, Sample] = {}
-        self._classes: dict[str, frozenset[int]] = {}
-        self._zones: dict[str, Zones] = {}
-        self._drawn: set[str] = set()
-        self._cameras: dict[str, CameraSource] = {}
+        self._choices = Choices()
+        self._sources: dict[str, Source] = {}
         self._lock = threading.Lock()
-        self._loop = _Loop()
+        self._loop = Loop()
         self._settings = header_settings(settings)
         stages = self._stages()
         self.models: tuple[ModelInfo, ...] = tuple(described([model.describe()], self._keys, created_by(stages)))
@@ -157,22 +149,24 @@ class Hub:
             threads=session.budget, stage_limit_s=stage_limit_s, max_in_flight=pace.frames_in_flight
         ).start()
         session.watch(self._running)
+        self._closed = False
 
     def _stages(self) -> list[Stage]:
-        stages = self._pace.stages(self._model, sample=PerStream(Sample(every=1), self._samples.pop))
+        stages = self._pace.stages(self._model, sample=PerStream(Sample(every=1), self._choices.samples.pop))
         held = created_by(stages)
         detections, landmarks = self._keys[0].get(DETECTIONS), self._keys[0].get(LANDMARKS)
         if detections in held and detections is not None:
-            stages.append(KeepClasses(self._classes, detections=detections, landmarks=landmarks))
-            stages.append(MarkZones(self._zones, detections=detections))
+            stages.append(KeepClasses(self._choices.classes, detections=detections, landmarks=landmarks))
+            stages.append(MarkZones(self._choices.zones, detections=detections))
         shared = self._session.outputs.annotated
-        return [*stages, Draw(self._keys) if shared else Draw(self._keys, streams=self._drawn)]
+        return [*stages, Draw(self._keys) if shared else Draw(self._keys, streams=self._choices.drawn)]
 
     def _sinks(self, outputs: Outputs, sources: Sequence[SourceInfo], settings: dict[str, Any]) -> list[Sink]:
+        keys = self._keys  # the sinks keep no hub alive that nobody has any more
         return outputs.sinks(
             header=header_record(models=self.models, sources=sources, settings={**self._settings, **settings}),
-            keys=self._keys,
-            result_of=lambda packet: result_of(packet, self._keys),
+            keys=keys,
+            result_of=lambda packet: result_of(packet, keys),
             preset=self._session.options.preset,
             threads=self._session.budget.encoder,
         )
@@ -217,12 +211,16 @@ class Hub:
             UsageError: the name is taken, an address or option makes no sense, or the hub is closed.
             OutputError: an output cannot be written.
         """
+        if not (isinstance(name, str) and name):
+            raise UsageError(f"a camera needs a name, as text; got {name!r}")
+        self._running.check_addable(name)
         sample = sampler(every, max_fps, when, ignore_motion)
         shapes = None if zones is None else self._zones_of(zones)
         read = {"freeze_s": freeze_s, "give_up_s": give_up_s, "transport": transport, "corrupt": corrupt}
         shown = {"deinterlace": deinterlace, "rotate": rotate, "mirror": mirror}
-        camera = self._open(name, source, **read, **shown)
-        opened = MaskedSource(camera, privacy_masks) if privacy_masks else camera
+        opened = self._open(name, source, **read, **shown)
+        if privacy_masks:
+            opened = MaskedSource(opened, privacy_masks)
         options = self._session.options
         stream = output_stream(opened, options)
         listed = [*self._own, *several(outputs)]
@@ -237,17 +235,19 @@ class Hub:
             sinks = self._sinks(own, [about], {name: value for name, value in settings.items() if value is not None})
             with self._lock:
                 self._running.check_addable(name)
-                self._choose(name, sample, chosen, shapes, drawn=own.annotated)
-                self._running.add(opened, _owned(sinks, own))
-                self._cameras.pop(name, None)
-                if isinstance(camera, CameraSource):
-                    self._cameras[name] = camera
+                self._choices.forget_but(self._running.stream_ids)
+                self._sources = {one: self._sources[one] for one in self._sources if one in self._running.stream_ids}
+                self._choices.choose(name, sample, chosen, shapes, drawn=own.annotated)
+                self._running.add(opened, owned(sinks, own))
+                self._sources[name] = opened
         except BaseException:
             own.close()
             raise
 
     def _open(self, name: str, source: str | os.PathLike[str] | Source, **how: Any) -> Source:
         if isinstance(source, Source):
+            if any(source is self._sources.get(other) for other in self._running.stream_ids):
+                raise UsageError(f"the source for {name!r} is that of {source.stream_id!r}; make another one")
             source.stream_id = name
             return source
         max_pixels = self._session.options.max_pixels
@@ -271,19 +271,6 @@ class Hub:
         except ValueError as error:
             raise UsageError(f"zones: {error}") from error
 
-    def _choose(
-        self, name: str, sample: Sample | None, classes: frozenset[int] | None, zones: Zones | None, *, drawn: bool
-    ) -> None:
-        """Keep what a stream of that name is to be, in place of what one before it was."""
-        self._samples[name] = sample or Sample(every=1)
-        self._classes.pop(name, None)
-        if classes is not None:
-            self._classes[name] = classes
-        self._zones.pop(name, None)
-        if zones is not None:
-            self._zones[name] = zones
-        (self._drawn.add if drawn else self._drawn.discard)(name)
-
     def remove(self, name: str, timeout_s: float = 10.0) -> StreamStats:
         """Let a camera go, while the others stay: its outputs are finished. Errors as for ``Run.remove`` of a graph."""
         with self._loop.unbounded():  # it may be the loop that removes it, and takes nothing meanwhile
@@ -296,10 +283,13 @@ class Hub:
         sees their newest frames. One loop at a time.
 
         Raises:
+            UsageError: another loop is going on, or the hub is one of the process from which this one was forked.
             VidgraphError: what ended the hub, if it was an error.
         """
+        self._running.check_here()
+        packets = self._loop.packets()
         try:
-            for packet in self._loop.packets():
+            for packet in packets:
                 yield result_of(packet, self._keys)
         finally:
             self._loop.leave()
@@ -308,8 +298,9 @@ class Hub:
     @property
     def status(self) -> dict[str, CameraStatus]:
         """Each camera that is there, as it is now: whether pictures come, or why not, how fast, and what was lost."""
-        here = {stream.stream_id for stream in self._running.stats().streams}
-        return {name: camera.status for name, camera in list(self._cameras.items()) if name in here}
+        here = self._running.stream_ids
+        now = {name: source.status for name, source in list(self._sources.items()) if name in here}
+        return {name: status for name, status in now.items() if status is not None}
 
     @property
     def stats(self) -> RunStats:
@@ -345,10 +336,22 @@ class Hub:
         self._running.cancel(now)
 
     def close(self) -> None:
-        """End all cameras in order and free everything; a loop ends."""
+        """End all cameras in order and free everything; a loop ends. In a callback of the hub it returns at once."""
         self._loop.leave()
         self._running.__exit__(None, None, None)
-        self._session.close()
+        if not self._running.inside:
+            self._closed = True
+            self._session.close()
+
+    def __del__(self) -> None:
+        if not getattr(self, "_closed", True):
+            warnings.warn(
+                "a hub of vidgraph.live was not closed; use it in a with block, or call its close()",
+                ResourceWarning,
+                stacklevel=2,
+                source=self,
+            )
+            self._running.cancel()
 
     def __enter__(self) -> Hub:
         return self
@@ -357,78 +360,3 @@ class Hub:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-class _Loop(IteratorSink):
-    """Hands packets that were not dropped to a loop where there is one, and throws them away where there is none."""
-
-    name = "loop"
-
-    def __init__(self) -> None:
-        super().__init__(ahead=AHEAD)
-        self._ended = True
-        self._closed = False
-        self._unbounded = 0
-
-    def write(self, packet: Packet) -> None:
-        if packet.drop_cause is None:
-            super().write(packet)
-
-    def packets(self) -> Iterator[Packet]:
-        with self._changed:
-            self._ended = self._closed
-        return super().packets()
-
-    @contextmanager
-    def unbounded(self) -> Iterator[None]:
-        """Meanwhile, any number of packets may wait for the loop."""
-        with self._changed:
-            self._unbounded += 1
-            self.ahead = sys.maxsize
-            self._changed.notify_all()
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._unbounded -= 1
-                self.ahead = self.ahead if self._unbounded else AHEAD
-
-    def close(self) -> None:
-        self._closed = True
-        super().close()
-
-
-def _owned(sinks: Sequence[Sink], outputs: Outputs) -> list[_Own]:
-    open_ones: list[Sink] = []
-    return [_Own(sink, outputs, open_ones) for sink in sinks]
-
-
-class _Own(Sink):
-    """One of a camera's own sinks; the last that is closed lets go of the camera's outputs."""
-
-    def __init__(self, sink: Sink, outputs: Outputs, open_ones: list[Sink]) -> None:
-        self.name: str = sink.name
-        self.reads: frozenset[Key[Any]] = sink.reads
-        self._sink, self._outputs, self._open_ones = sink, outputs, open_ones
-        open_ones.append(self)
-
-    @property
-    def left_out(self) -> dict[str, int]:
-        return self._sink.left_out
-
-    def open(self) -> None:
-        self._sink.open()
-
-    def write(self, packet: Packet) -> None:
-        self._sink.write(packet)
-
-    def end_stream(self, stream_id: str, reason: EndReason) -> None:
-        self._sink.end_stream(stream_id, reason)
-
-    def close(self) -> None:
-        try:
-            self._sink.close()
-        finally:
-            self._open_ones.remove(self)
-            if not self._open_ones:
-                self._outputs.close()

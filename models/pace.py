@@ -111,7 +111,7 @@ class Pace:
         keys = KeyFramesUnderLoad(policy_named(model.propagation.keyframes), self.max_latency or 0.0)
         stages = model.stages(policy=keys.policy)
         first.append(TakeUnderLoad(load))
-        return stages, [NetworkDone(load, _results(model, stages), keys.took)]
+        return stages, [NetworkDone(load, _results(model, stages), keys)]
 
 
 def sampler(

@@ -25,7 +25,8 @@ class NetworkLoad:
 
     A frame is taken where the network is idle, or where those that are in it and this one are expected to be done
     within ``target_s``: so many times the running mean of what one takes. Of several streams that wait, the one whose
-    last frame in the network is longest ago comes first.
+    last frame in the network is longest ago comes first: where its next frame is due before another stream's would be
+    done, the network is kept free for it.
 
     Args:
         target_s: seconds from when a frame is taken until its results are there; None: ``at_once`` frames are taken.
@@ -42,7 +43,8 @@ class NetworkLoad:
         self._lock = threading.Lock()
         self._inside: dict[tuple[str, int], tuple[float, int]] = {}
         self._last: dict[str, int] = {}
-        self._refused: dict[str, float] = {}
+        self._refused: set[str] = set()
+        self._asked: dict[str, tuple[float, float | None]] = {}  # when a stream last asked, and its mean interval
         self._taken = 0
         self._one_s = 0.0
 
@@ -50,10 +52,11 @@ class NetworkLoad:
         """Whether the network takes ``frame`` now; the caller then says when it is :meth:`done`."""
         with self._lock:
             now, stream = self._clock(), frame.stream_id
+            self._note_asked(stream, now)
             if not self._has_room() or self._others_first(stream, now):
-                self._refused[stream] = now
+                self._refused.add(stream)
                 return False
-            self._refused.pop(stream, None)
+            self._refused.discard(stream)
             self._taken += 1
             self._last[stream] = self._taken
             self._inside[stream, frame.index] = now, len(self._inside) + 1
@@ -74,7 +77,8 @@ class NetworkLoad:
         """A stream is over."""
         with self._lock:
             self._last.pop(stream_id, None)
-            self._refused.pop(stream_id, None)
+            self._refused.discard(stream_id)
+            self._asked.pop(stream_id, None)
             for key in [key for key in self._inside if key[0] == stream_id]:
                 del self._inside[key]
 
@@ -84,14 +88,27 @@ class NetworkLoad:
             return inside < self._at_once
         return inside == 0 or (inside + 1) * self._one_s <= self._target_s
 
+    def _note_asked(self, stream: str, now: float) -> None:
+        before, mean = self._asked.get(stream, (now, None))
+        gap = now - before
+        mean = mean + (gap - mean) * _WEIGHT if mean is not None else gap or None
+        self._asked[stream] = now, mean
+
     def _others_first(self, stream: str, now: float) -> bool:
-        """Whether a stream that was refused has waited longer for its next frame than ``stream``."""
-        mine = self._last.get(stream, 0)
+        """Whether a stream that was refused has waited longer than ``stream``, and its next frame is due soon."""
+        mine, done = self._last.get(stream, 0), now + (len(self._inside) + 1) * self._one_s
         return any(
-            self._last.get(other, 0) < mine
-            for other, asked in self._refused.items()
-            if other != stream and now - asked < FORGOTTEN_S
+            self._last.get(other, 0) < mine and self._is_due(other, now, done)
+            for other in self._refused
+            if other != stream
         )
+
+    def _is_due(self, stream: str, now: float, until: float) -> bool:
+        """Whether a stream is expected to ask before ``until``, or has been for less than its usual interval."""
+        asked, interval = self._asked[stream]
+        if interval is None:
+            return now - asked < FORGOTTEN_S
+        return asked + interval <= until and now - asked < min(2 * interval, FORGOTTEN_S + interval)
 
 
 class TakeUnderLoad(Stage):
@@ -119,7 +136,7 @@ class NetworkDone(Stage):
     Args:
         load: is told.
         keys: of the results, so that it comes behind them.
-        took: is called with a stream's name and the seconds from :class:`TakeUnderLoad` to here.
+        stretched: is told what each frame took, from :class:`TakeUnderLoad` to here.
     """
 
     name = "network_done"
@@ -127,19 +144,21 @@ class NetworkDone(Stage):
     on_dropped = True
 
     def __init__(
-        self, load: NetworkLoad, keys: Iterable[Key[Any]], took: Callable[[str, float], None] | None = None
+        self, load: NetworkLoad, keys: Iterable[Key[Any]], stretched: KeyFramesUnderLoad | None = None
     ) -> None:
-        self._load, self._took = load, took
+        self._load, self._stretched = load, stretched
         self.reads: frozenset[Key[Any]] = frozenset(keys)
 
     def process(self, packet: Packet) -> Iterable[Packet]:
         seconds = self._load.done(packet.frame)
-        if seconds is not None and self._took is not None and packet.drop_cause is None:
-            self._took(packet.frame.stream_id, seconds)
+        if seconds is not None and self._stretched is not None and packet.drop_cause is None:
+            self._stretched.took(packet.frame.stream_id, seconds)
         return (packet,)
 
     def end_stream(self, stream_id: str, reason: EndReason) -> Iterable[Packet]:
         self._load.forget(stream_id)
+        if self._stretched is not None:
+            self._stretched.forget(stream_id)
         return ()
 
 
@@ -187,6 +206,11 @@ class KeyFramesUnderLoad:
         self._means.pop(stream_id, None)
         self._policies[stream_id] = Stretched(chosen)
         return self._policies[stream_id]
+
+    def forget(self, stream_id: str) -> None:
+        """A stream is over."""
+        self._policies.pop(stream_id, None)
+        self._means.pop(stream_id, None)
 
     def took(self, stream_id: str, seconds: float) -> None:
         """A frame of a stream took so long."""

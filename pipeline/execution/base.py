@@ -72,6 +72,8 @@ class StreamRecord:
         started = perf_counter_ns()
         try:
             frame = next(frames, None)
+        except SourceError:  # as it is, with the cause that it has
+            raise
         except BaseException as error:
             raise self.failure(error) from error
         if self._strict and (problems := self.source.problems):
@@ -198,6 +200,10 @@ class Execution(ABC):
             OutputError: a sink cannot be opened.
         """
         self.check_addable(source.stream_id)
+
+    def is_own(self, thread: threading.Thread) -> bool:
+        """Whether it is one of the threads of this run, which cannot wait for its end."""
+        return False
 
     def check_addable(self, stream_id: str) -> None:
         """Refuse a name that ``add`` would refuse."""

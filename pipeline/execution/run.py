@@ -53,6 +53,11 @@ class GraphRun:
         return self._process not in (None, os.getpid()) and not self.done
 
     @property
+    def inside(self) -> bool:
+        """The caller is in a callback of the run, whose end it cannot wait for."""
+        return threading.current_thread() is self._thread or self._execution.is_own(threading.current_thread())
+
+    @property
     def cancelled(self) -> bool:
         """``cancel`` was called."""
         return self._execution.cancelled
@@ -88,7 +93,8 @@ class GraphRun:
             OutputError: a sink failed.
             SourceError: every source failed, or one did with ``strict``.
             TimeoutError: it is not over after ``timeout_s``; it goes on.
-            UsageError: it goes on in another process, from which this one was forked.
+            UsageError: it goes on in another process, from which this one was forked; or a callback of the run itself
+                would wait.
         """
         if not self._wait_for(self._execution.finished, timeout_s):
             raise TimeoutError(f"the run is not over after {timeout_s:g} s")
@@ -110,7 +116,7 @@ class GraphRun:
         """Take a further stream into an open-ended run, from any thread; the others go on undisturbed.
 
         Args:
-            source: its ``stream_id`` is none of the streams that are going on.
+            source: not in the run yet; its ``stream_id`` is none of the streams that are going on.
             sinks: outputs of this stream alone, beside those of the graph; an error in one ends the stream, not the
                 run.
 
@@ -118,6 +124,7 @@ class GraphRun:
             UsageError: the graph is not open-ended, the run is not going on, or has a stream of that name.
             OutputError: an output cannot be opened.
         """
+        self.check_here()
         self._execution.add(source, sinks)
 
     def check_addable(self, stream_id: str) -> None:
@@ -126,17 +133,20 @@ class GraphRun:
         Raises:
             UsageError: as for :meth:`add`.
         """
+        self.check_here()
         self._execution.check_addable(stream_id)
 
     def remove(self, stream_id: str, timeout_s: float = 10.0) -> StreamStats:
         """End one stream in order, from any thread: what is in flight goes through, its own outputs are finished.
 
-        A source that waits for its camera is left to end by itself.
+        A source that waits for its camera is left to end by itself. Called by a callback of the run, it returns at
+        once: the stream ends when the callback has returned.
 
         Raises:
-            UsageError: there is no such stream.
+            UsageError: there is no such stream, or the run goes on in another process.
             TimeoutError: it is not over after ``timeout_s``; it goes on ending.
         """
+        self.check_here()
         return self._execution.remove(stream_id, timeout_s)
 
     def stats(self) -> RunStats:
@@ -150,13 +160,23 @@ class GraphRun:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.cancel()
-        if self._thread.ident is not None and not self.orphaned:
+        if self._thread.ident is not None and not (self.orphaned or self.inside):
             self._wait_for(self._execution.finished)
             self._thread.join()
 
-    def _wait_for(self, event: threading.Event, timeout_s: float | None = None) -> bool:
+    def check_here(self) -> None:
+        """Refuse to go on in a process that was forked from the run's.
+
+        Raises:
+            UsageError: this is one.
+        """
         if self.orphaned:
             raise UsageError("the run goes on in the process that started it, from which this one was forked")
+
+    def _wait_for(self, event: threading.Event, timeout_s: float | None = None) -> bool:
+        self.check_here()
+        if self.inside:
+            raise UsageError("a callback of a run cannot wait for the end of that run; call cancel()")
         try:
             return event.wait(timeout_s)
         except BaseException:

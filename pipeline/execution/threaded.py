@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Generator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from time import monotonic
@@ -21,6 +21,8 @@ FINISH_S = 0.7
 """After a stop, packets in flight may go on through the stages for so long; then they are dropped as ``cancelled``."""
 LEAVE_S = 1.5
 """After a cancellation, a source or stage that does not return for so long is left behind, on its daemon thread."""
+STEP_S = 0.1
+"""Threads that were waiting may take so long to end, though the time since the stop is up."""
 SINK_S = 10.0
 """After a cancellation, a sink may take so long to finish what it writes."""
 AFTER_ERROR_S = 30.0
@@ -72,6 +74,10 @@ class ThreadedExecutor(Execution):
                 opened.callback(caller.close)
             with self._changing:
                 self.check_addable(record.stream_id)
+                if any(other.source is source for other in self.streams):
+                    raise UsageError(
+                        f"the source of stream {record.stream_id!r} is in the run already; make another one"
+                    )
                 queues: list[Queue] = [SimpleQueue() for _ in callers]
                 stream = self._scheduler.add(record, [*self._queues, *queues])
                 self.streams.append(record)
@@ -89,12 +95,18 @@ class ThreadedExecutor(Execution):
         until = monotonic() + timeout_s
         writers = self._threads("write", stream)
         self._end_stream(stream, EndReason.CANCELLED)
+        if self.is_own(threading.current_thread()):  # a callback, for which the end of its stream waits
+            return stream.record.stats()
         over = stream.drained.wait(timeout_s)
         for writer in writers:
             writer.join(max(0.0, until - monotonic()))
         if not over or any(writer.is_alive() for writer in writers):
             raise TimeoutError(f"stream {stream_id!r} did not end within {timeout_s:g} s; it goes on ending")
         return stream.record.stats()
+
+    def is_own(self, thread: threading.Thread) -> bool:
+        """As for the base class."""
+        return thread in self._alive
 
     def check_addable(self, stream_id: str) -> None:
         """As for the base class."""
@@ -149,6 +161,8 @@ class ThreadedExecutor(Execution):
         self._await_threads("write", SINK_S)
 
     def _is_over(self) -> bool:
+        if self.stop_requested:
+            self._since_stop()  # from now on nothing is added
         if not self.options.open_ended or self.stop_requested:
             return self._scheduler.drained
         with self._changing:
@@ -189,7 +203,7 @@ class ThreadedExecutor(Execution):
 
     def _read_frames(self, stream: Stream, frames: Generator[Frame, None, None]) -> EndReason:
         give = self._scheduler.post if stream.record.latest else self._scheduler.hand_over
-        while not self.stop_requested:
+        while not self.stop_requested and stream.total is None:  # an interrupt may have come before it was open
             frame = stream.record.read(frames)
             if frame is None:
                 return EndReason.FINISHED
@@ -270,10 +284,9 @@ class ThreadedExecutor(Execution):
                 if since >= limit:
                     return False
                 timeout = (limit if self._dropping else min(limit, FINISH_S)) - since
-            try:
+            with suppress(Empty):
                 self.events.get(timeout=timeout)
-            except Empty:
-                self._end_if_hung()
+            self._end_if_hung()
         return True
 
     def _end_if_hung(self) -> None:
@@ -304,7 +317,10 @@ class ThreadedExecutor(Execution):
     def _await_threads(self, does: str, limit_s: float) -> bool:
         """Wait for threads to end; those that do not after a stop are left behind, and False is returned."""
         waited = self._threads(does)
-        ended = self._await(lambda: not self._threads(does), limit_s)
+        self._await(lambda: not self._threads(does), limit_s)
+        until = monotonic() + STEP_S
+        for thread in waited:
+            thread.join(max(0.0, until - monotonic()))
         for thread in waited:
             job = self._alive.get(thread)
             if job is None:
@@ -312,4 +328,4 @@ class ThreadedExecutor(Execution):
             else:
                 message = f"thread '{job}' did not end within {limit_s:g} s of the stop and was left behind"
                 self.faults.note(str(job), message)
-        return ended
+        return not any(thread in self._alive for thread in waited)

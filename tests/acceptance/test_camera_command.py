@@ -98,6 +98,19 @@ def test_a_run_ends_with_an_error_where_its_only_camera_is_given_up(face_weights
         run.wait()
 
 
+def test_the_command_ends_where_its_only_camera_is_given_up(
+    command: Command, face_weights: Path, free_port: int
+) -> None:
+    address, model = f"rtsp://127.0.0.1:{free_port}/x", f"retinaface={face_weights}"
+    process = command.start("run", address, "--model", model, "--size", "96", "--give-up-s", "0.5", "-o", "out.jsonl")
+    try:
+        err = process.communicate(timeout=60)[1]
+    finally:
+        process.kill()
+    assert process.returncode == 1
+    assert err.splitlines()[-1].startswith(f"vidgraph: camera '127.0.0.1' ({address}): the connection is refused")
+
+
 def test_a_run_of_a_camera_cannot_be_gone_on_with(face_weights: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="resume is for recordings"):
         vidgraph.run(

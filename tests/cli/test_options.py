@@ -50,7 +50,7 @@ RUN = ("run", "in.mp4", "--model", "retinaface", "-o", "out.jsonl")
         ((*RUN, "--size", "0"), ["--size", "640 (longer side) or 1280x720, got '0'"]),
         ((*RUN, "--size", "1x2x3"), ["--size", "got '1x2x3'"]),
         ((*RUN, "--start", "soon"), ["--start", "[hours:]minutes:seconds, got 'soon'"]),
-        ((*RUN, "--when", "always"), ["--when", "expected motion, got 'always'"]),
+        ((*RUN, "--when", "always"), ["--when", "expected 'motion', got 'always'"]),
         ((*RUN, "--skipped", "all"), ["--skipped", "expected hold or none, got 'all'"]),
         ((*RUN, "--ignore-motion", "door=,b.png"), ["--ignore-motion", "expected an image, or NAME=IMAGE,NAME=IMAGE"]),
         ((*RUN, "--max-fps", "0"), ["--max-fps", "frames per second above 0, got '0'"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +15,8 @@ import vidgraph
 from vidgraph import FrameResult, Hub
 from vidgraph.benchmarks.soak import repeat_clip
 from vidgraph.pipeline.errors import OutputError, SourceError, StageError, UsageError
+from vidgraph.stages import CameraSource
+from vidgraph.testing import MjpegCamera, make_clip
 
 
 @pytest.fixture
@@ -161,3 +164,97 @@ def test_an_inference_that_hangs_ends_the_hub(options: dict[str, Any], camera: P
         hub.add("door", camera)
         with pytest.raises(StageError, match=r"has not returned for 0\.0001 s, on frame"):
             hub.wait()
+
+
+def test_nothing_is_kept_of_cameras_that_have_left(options: dict[str, Any], camera: Path) -> None:
+    with vidgraph.live(**options) as hub:
+        for number in range(20):
+            hub.add(f"off {number}", "rtsp://127.0.0.1:9/off", classes=[0], every=2)
+            hub.remove(f"off {number}")
+        until(lambda: hub.stats.streams == ())
+        hub.add("door", camera)
+        choices = hub._choices
+        for kept in (hub._sources, choices.samples, choices.classes, choices.zones, choices.drawn):
+            assert set(kept) <= {"door"}
+
+
+def test_a_camera_behind_a_web_address_has_a_status(options: dict[str, Any]) -> None:
+    with MjpegCamera(make_clip(30, size=(120, 160), codec="mjpeg")) as web, vidgraph.live(**options) as hub:
+        hub.add("web", web.url)
+        until(lambda: frames_of(hub, "web") > 0)
+        assert hub.status["web"].state == "up"
+
+
+def test_names_and_sources_that_cannot_be(options: dict[str, Any], camera: Path) -> None:
+    with vidgraph.live(**options) as hub:
+        for name in ("", None, 7):
+            with pytest.raises(UsageError, match="a camera needs a name, as text"):
+                hub.add(name, camera)  # type: ignore[arg-type]
+        off = CameraSource("rtsp://127.0.0.1:9/off", stream_id="mine")
+        hub.add("a", camera)
+        with pytest.raises(UsageError, match="there is a stream 'a' already"):
+            hub.add("a", off)
+        assert off.stream_id == "mine"
+        hub.add("b", off)
+        with pytest.raises(UsageError, match="the source for 'c' is that of 'b'; make another one"):
+            hub.add("c", off)
+        assert off.stream_id == "b"
+
+
+def test_one_loop_at_a_time(options: dict[str, Any], camera: Path) -> None:
+    with vidgraph.live(**options) as hub:
+        hub.add("a", camera)
+        loop = iter(hub)
+        assert next(loop).stream == "a"
+        with pytest.raises(UsageError, match="there is a loop over this hub already; one at a time"):
+            next(iter(hub))
+        assert next(loop).stream == "a"
+    assert list(hub) == []
+
+
+def test_a_callback_may_remove_and_close(options: dict[str, Any], camera: Path) -> None:
+    took_s: list[float] = []
+
+    def shared(result: FrameResult) -> None:
+        if result.stream == "b":
+            before = time.monotonic()
+            hub.close()
+            took_s.append(time.monotonic() - before)
+
+    with vidgraph.live(**options, outputs=shared) as hub:
+        hub.add("a", camera, outputs=lambda result: result.index or hub.remove("a"))
+        until(lambda: hub.stats.streams == ())
+        assert not hub.stats.errors
+        hub.add("b", camera)
+        hub.wait(20)
+    assert took_s
+    assert max(took_s) < 1
+
+
+def test_a_hub_that_nobody_has_any_more_ends(options: dict[str, Any], camera: Path, tmp_path: Path) -> None:
+    def leave_one() -> None:
+        hub = vidgraph.live(**options, outputs=tmp_path / "all.jsonl")
+        hub.add("a", camera)
+        until(lambda: frames_of(hub, "a") > 3)
+
+    with pytest.warns(ResourceWarning, match=r"a hub of vidgraph\.live was not closed"):
+        leave_one()
+    until(lambda: not [thread for thread in threading.enumerate() if thread.name.startswith("vidgraph")])
+    assert len(list(vidgraph.read_results(tmp_path / "all.jsonl"))) > 3
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_hub_stays_in_its_process(options: dict[str, Any], camera: Path) -> None:
+    with vidgraph.live(**options) as hub:
+        hub.add("a", camera)
+        until(lambda: frames_of(hub, "a") > 3)
+        child = os.fork()
+        if not child:
+            refused = 0
+            for call in (lambda: hub.add("b", camera), lambda: hub.remove("a"), lambda: next(iter(hub)), hub.wait):
+                try:
+                    call()
+                except UsageError as error:
+                    refused += "from which this one was forked" in str(error)
+            os._exit(refused)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 4

@@ -8,6 +8,7 @@ import pytest
 from vidgraph.pipeline.errors import UsageError
 from vidgraph.pipeline.graph import Graph
 from vidgraph.pipeline.packet import HELD_FROM, SKIPPED, Packet
+from vidgraph.pipeline.stage import EndReason
 from vidgraph.stages.inference.key_frames import Adaptive, FixedInterval
 from vidgraph.stages.overload import FORGOTTEN_S, KeyFramesUnderLoad, NetworkDone, NetworkLoad, TakeUnderLoad
 from vidgraph.stages.repeat_results import RepeatResults
@@ -82,6 +83,25 @@ def test_a_stream_that_no_longer_asks_holds_nobody_up() -> None:
     assert not load.take(frame(3, "a")) or load.done(frame(3, "a")) is not None
 
 
+def test_a_slow_stream_has_its_turn_and_leaves_the_network_to_a_quick_one_meanwhile() -> None:
+    """A frame takes 50 ms; of 30 frames a second, every other one finds the network idle."""
+    clock = Clock()
+    load = NetworkLoad(target_s=None, clock=clock)
+    taken, inside, until = {"quick": 0, "slow": 0}, None, 0.0
+    asks = sorted([*((n / 30, "quick", n) for n in range(1800)), *((0.01 + n / 1.2, "slow", n) for n in range(72))])
+    for now, name, index in asks:
+        if inside is not None and until <= now:
+            clock.now = until
+            load.done(inside)
+            inside = None
+        clock.now = now
+        if load.take(frame(index, name)):
+            taken[name] += 1
+            inside, until = frame(index, name), now + 0.05
+    assert taken["slow"] >= 35
+    assert taken["quick"] >= 800
+
+
 def test_a_stream_that_ends_leaves_nothing() -> None:
     load = NetworkLoad(target_s=None)
     assert load.take(frame(0, "a"))
@@ -153,6 +173,9 @@ def test_key_frames_come_further_apart_above_the_target_and_back_below_it() -> N
         keys.took("a", 0.01)
     assert policy.is_key(frame(5), image, 0)
     keys.took("another", 9.0)
+    NetworkDone(NetworkLoad(target_s=None), [], keys).end_stream("a", EndReason.FINISHED)
+    assert not keys._policies
+    assert not keys._means
 
 
 def test_what_makes_no_sense_is_refused() -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import string
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote, unquote
 
 from ....pipeline.errors import UsageError
-from ....pipeline.redaction import redact_address
+from ....pipeline.redaction import HIDDEN, redact_address
 
 DEVICE = re.compile(r"/dev/(video\d+|v4l/by-(id|path)/[^/]+)")
 SCHEMES = ("rtsp", "rtsps", "rtmp", "rtmps", "srt", "udp", "rtp", "tcp")
@@ -18,6 +19,7 @@ _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<rest>.*)", re.DOTALL)
 _PLACE = re.compile(r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[^\[\]:@\s]*)(?::(?P<port>[^:]*))?")
 _ENCODED = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_IN_PATHS = string.punctuation  # of a variable that stands there: the rest cannot be in a request
 _KEPT = "%!$&'()*+,;=-._~"  # of a user's name and password, as RFC 3986 has it
 
 
@@ -78,8 +80,9 @@ def read_address(text: str, environment: Mapping[str, str] = os.environ) -> Came
         return _with_variables(part, environment, shown, encode)
 
     path, mark, query = tail.partition("?")
-    place, tail = put_in(place, str), put_in(path, str) + mark + put_in(query, lambda value: quote(value, safe=""))
-    shown = redact_address(f"{scheme}://{'***@' if at else ''}{place}{tail}")
+    place, tail = put_in(place, str), put_in(path, _encode_path) + mark + put_in(query, _encode_value)
+    tail_shown = _VARIABLE.sub(HIDDEN, path) + mark + query  # what is in a variable may be a secret
+    shown = redact_address(f"{scheme}://{'***@' if at else ''}{place}{tail_shown}")
     name, colon, password = login.partition(":")
     login = put_in(name, _encode) + colon + put_in(password, _encode)
     found = _PLACE.fullmatch(place)
@@ -100,8 +103,8 @@ def read_address(text: str, environment: Mapping[str, str] = os.environ) -> Came
         scheme,
         found["host"].strip("[]"),
         int(found["port"] or _PORTS.get(scheme, 0)),
-        unquote(encoded_user),
-        unquote(encoded_password),
+        unquote(encoded_user, errors="surrogateescape"),
+        unquote(encoded_password, errors="surrogateescape"),
         bool(_VARIABLE.sub("", password)),
     )
 
@@ -111,8 +114,18 @@ def _is_port(text: str | None) -> bool:
 
 
 def _encode(text: str) -> str:
-    """``text`` percent-encoded, whatever it has."""
-    return quote(text, safe="")
+    """A user or password percent-encoded, whatever it has."""
+    return _encode_value(text)
+
+
+def _encode_value(text: str) -> str:
+    """``text`` percent-encoded, bytes of the environment that are no UTF-8 as they are."""
+    return quote(text, safe="", errors="surrogateescape")
+
+
+def _encode_path(text: str) -> str:
+    """``text`` with only that encoded which no path may have: blanks, line ends, what is not ASCII."""
+    return quote(text, safe=_IN_PATHS, errors="surrogateescape")
 
 
 def _with_variables(part: str, environment: Mapping[str, str], shown: str, encode: Callable[[str], str]) -> str:
@@ -120,7 +133,8 @@ def _with_variables(part: str, environment: Mapping[str, str], shown: str, encod
     pieces = _VARIABLE.split(part)  # text, name, text, name, …, text
     for number, piece in enumerate(pieces):
         if number % 2 == 0:
-            pieces[number] = quote(_ENCODED.sub("%25", piece), safe=_KEPT) if encode is _encode else piece
+            if encode is _encode:
+                pieces[number] = quote(_ENCODED.sub("%25", piece), safe=_KEPT, errors="surrogateescape")
             continue
         value = environment.get(piece)
         if value is None:

@@ -110,7 +110,7 @@ def _errors_named() -> Iterator[None]:
     """Errors of sockets as reasons. A connection that is cut is left to FFmpeg: it may like another beginning."""
     try:
         yield
-    except socket.gaierror as error:
+    except (socket.gaierror, UnicodeError) as error:  # the latter: it cannot be the name of a host
         raise CameraError("unknown_host") from error
     except ConnectionRefusedError as error:
         raise CameraError("refused") from error
@@ -174,7 +174,7 @@ def _describe(
     lines = [f"DESCRIBE {_place(address)} RTSP/1.0", f"CSeq: {1 if login is None else 2}", "Accept: application/sdp"]
     lines += ["User-Agent: vidgraph", *([] if login is None else [f"Authorization: {login}"]), "", ""]
     connection.settimeout(_POLL_S)
-    connection.sendall("\r\n".join(lines).encode())
+    connection.sendall("\r\n".join(lines).encode(errors="surrogateescape"))
     data = _receive(connection, wait, deadline_s, lambda data: b"\r\n\r\n" in data)
     head, _, body = data.partition(b"\r\n\r\n")
     first, *headers = head.decode("latin-1").split("\r\n")

@@ -25,7 +25,10 @@ def login_header(challenges: Iterable[str], *, user: str, password: str, method:
         if scheme.lower() == "digest" and said.get("algorithm", "MD5").upper() == "MD5":
             return _digest(said, user, password, method, place)
         basic |= scheme.lower() == "basic"
-    return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode('ascii')}" if basic else None
+    if not basic:
+        return None
+    pair = f"{user}:{password}".encode(errors="surrogateescape")
+    return f"Basic {base64.b64encode(pair).decode('ascii')}"
 
 
 def _digest(said: dict[str, str], user: str, password: str, method: str, place: str) -> str:
@@ -45,4 +48,4 @@ def _digest(said: dict[str, str], user: str, password: str, method: str, place: 
 
 
 def _md5(text: str) -> str:
-    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+    return hashlib.md5(text.encode(errors="surrogateescape"), usedforsecurity=False).hexdigest()

@@ -89,7 +89,7 @@ def open_list(address: str, name: str | None, options: SourceOptions) -> list[So
 
     path = Path(address)
     try:
-        lines = path.read_text("utf-8").splitlines()
+        lines = path.read_text("utf-8-sig").splitlines()  # Windows may write a mark before it
     except (OSError, UnicodeDecodeError) as error:
         raise SourceError(f"cannot read the list {redact_address(address)}: {error.__class__.__name__}") from error
     texts = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]

@@ -127,7 +127,7 @@ def _get(url: str, login: CameraAddress | None) -> tuple[int, str, str, str]:
         connection = http.client.HTTPConnection(host, parts.port, timeout=LOOK_S)
     headers = {"User-Agent": "vidgraph"}
     if login is not None and login.user:
-        pair = f"{login.user}:{login.password}".encode()
+        pair = f"{login.user}:{login.password}".encode(errors="surrogateescape")
         headers["Authorization"] = f"Basic {base64.b64encode(pair).decode('ascii')}"
     try:
         connection.request("GET", path, headers=headers)

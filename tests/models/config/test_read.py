@@ -71,8 +71,8 @@ def test_how_a_camera_is_read_and_shown(tmp_path: Path) -> None:
     assert found.cameras["door"].options == how
     with vidgraph.live(model="retinaface-tiny") as hub:
         hub.add("door", "rtsp://127.0.0.1:9/none", **how)  # type: ignore[arg-type]
-        camera = hub._cameras["door"]
-        assert {key: getattr(camera._options, key) for key in how} == how
+        camera = hub._sources["door"]
+        assert {key: getattr(camera._options, key) for key in how} == how  # type: ignore[attr-defined]
 
 
 def test_paths_start_from_the_folder_of_the_file(tmp_path: Path) -> None:

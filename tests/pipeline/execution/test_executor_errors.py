@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from vidgraph.pipeline.errors import (
 )
 from vidgraph.pipeline.execution.stage_calls import FAILURES_IN_A_ROW
 from vidgraph.pipeline.graph import Graph
+from vidgraph.pipeline.packet import Frame
 
 from ..parts import Collect, Create, FailOn, LookAhead, Numbers, Part, frame, threads_of_runs
 
@@ -260,3 +262,16 @@ def test_an_error_whose_text_is_none(executor: str, text: object) -> None:
 
     with pytest.raises(SourceError, match="Odd: its message cannot be shown"):
         Graph(Numbers(5, fail_at=0, error=Odd())).run(executor=executor)
+
+
+def test_an_error_of_a_source_has_the_cause_that_it_had(executor: str) -> None:
+    """Not itself, which whoever follows causes would follow for ever."""
+
+    class Gone(Numbers):
+        def frames(self) -> Iterator[Frame]:
+            yield from super().frames()
+            raise SourceError("given up") from ValueError("no answer")
+
+    with pytest.raises(SourceError, match="given up") as caught:
+        Graph(Gone(2)).run(executor=executor)
+    assert isinstance(caught.value.__cause__, ValueError)

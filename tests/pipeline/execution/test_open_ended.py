@@ -157,6 +157,75 @@ def test_what_cannot_be_added_or_removed() -> None:
         run.add(Live("b"))
 
 
+def test_a_source_that_opens_after_its_stream_was_removed_is_not_read() -> None:
+    """Like a camera, it forgets an interrupt when it is opened."""
+    asked = threading.Event()
+
+    class Forgetful(Live):
+        def open(self) -> None:
+            asked.wait()
+            self.stopped.clear()
+
+        def frames(self) -> Iterator[Frame]:
+            self.stopped.wait()
+            yield from ()
+
+    source = Forgetful("a")
+    with Graph([], Part(), open_ended=True).start() as run:
+        run.add(source)
+        run.remove("a")
+        asked.set()
+        until(lambda: run.stats().streams == ())
+        assert source.times_closed == 1
+
+
+def test_a_source_is_one_stream_only() -> None:
+    with Graph([], Part(), open_ended=True).start() as run:
+        source = Live("a")
+        run.add(source)
+        source.stream_id = "b"
+        with pytest.raises(UsageError, match="the source of stream 'b' is in the run already; make another one"):
+            run.add(source)
+        source.stream_id = "a"
+
+
+def test_a_callback_does_not_wait_for_itself() -> None:
+    done: dict[str, Any] = {}
+
+    class Remover(Collect):
+        def write(self, packet: Packet) -> None:
+            if packet.frame.index == 2:
+                done["removed"] = run.remove("a")
+                with pytest.raises(UsageError, match="a callback of a run cannot wait for the end of that run"):
+                    run.wait()
+                with run:
+                    done["inside"] = run.inside
+
+    with Graph([], Part(), open_ended=True).start() as run:
+        run.add(Live("a"), [Remover("remover")])
+        until(lambda: run.done, 5.0)
+        assert not run.inside
+    assert done["removed"].ended == "cancelled"
+    assert done["inside"]
+
+
+def test_workers_that_only_wait_are_not_left_behind() -> None:
+    """Where the stop has taken all its time because an output hangs."""
+    go_on = threading.Event()
+
+    class Stuck(Collect):
+        def write(self, packet: Packet) -> None:
+            go_on.wait()
+
+    part = Part("part")
+    run = Graph(Live("a"), part, Stuck("stuck")).start()
+    until(lambda: frames_of(run, "a") >= 0 and run.stats().stages[0].calls > 0)
+    run.cancel(now=True)
+    threading.Timer(3.0, go_on.set).start()
+    assert not [line for line in run.wait().errors if "left behind" in line]
+    assert part.log[-1] == "close"
+
+
 def scheduler_of(*names: str, stages: Iterable[Stage] = ()) -> tuple[Scheduler, list[Any]]:
     faults = Faults(strict=False, stop=lambda: None)
     scheduler = Scheduler([StageCaller(stage, faults) for stage in stages], latency=Samples(9), events=SimpleQueue())

@@ -11,7 +11,7 @@ from vidgraph.stages.sources.camera.address import read_address
 from vidgraph.stages.sources.camera.source import CameraSource
 from vidgraph.stages.sources.registry import open_source, open_sources
 
-VALUES = {"WORD": "a/b#c%d@e:é$ {}", "HOST": "10.0.0.8", "KEY": "x&y=z"}
+VALUES = {"WORD": "a/b#c%d@e:é$ {}", "HOST": "10.0.0.8", "KEY": "x&y=z", "LINES": "a/b\r\nc é", "BYTES": "caf\udce9"}
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,8 @@ VALUES = {"WORD": "a/b#c%d@e:é$ {}", "HOST": "10.0.0.8", "KEY": "x&y=z"}
         ("rtsp://ann@${HOST}:8554/a?channel=1", "rtsp://ann@10.0.0.8:8554/a?channel=1", "rtsp://***@10.0.0.8:8554/a?channel=***"),
         ("rtsp://[fe80::1]:554/a", "rtsp://[fe80::1]:554/a", "rtsp://[fe80::1]:554/a"),
         ("srt://h:9?passphrase=${KEY}", "srt://h:9?passphrase=x%26y%3Dz", "srt://h:9?passphrase=***"),
+        ("rtsp://h/${LINES}?a=${KEY}", "rtsp://h/a/b%0D%0Ac%20%C3%A9?a=x%26y%3Dz", "rtsp://h/***?a=***"),
+        ("rtsp://ann:${BYTES}@h/${BYTES}", "rtsp://ann:caf%E9@h/caf%E9", "rtsp://***@h/***"),
         ("udp://@:1234", "udp://@:1234", "udp://***"),
     ],
 )  # fmt: skip
@@ -138,6 +140,8 @@ def test_a_list_of_addresses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     listed.write_text("rtsp://h/1\nrtsp://h/2\n")
     with pytest.raises(UsageError, match=r"the name 'n' is for one stream, but .* has 2"):
         open_source(f"n={listed}")
+    listed.write_bytes(b"\xef\xbb\xbfgate=rtsp://h/1\r\n\r\n")  # as Windows writes it
+    assert [each.stream_id for each in open_source(str(listed))] == ["gate"]
     listed.write_text("other.txt\n")
     with pytest.raises(UsageError, match="a list cannot name another list"):
         open_source(str(listed))
