@@ -154,7 +154,7 @@ def test_a_live_stream_is_connected_again_when_the_server_comes_back(
     sink.end_stream("door", EndReason.CANCELLED)
     assert (status.state, sum(status.reconnects.values())) == ("up", 1)
     assert 10 <= sink.left_out["not_connected"] <= 80
-    assert longest_s < 0.5
+    assert longest_s < 2
     camera.stop()
     with av.open(str(tmp_path / "rec.mkv")) as recorded:
         numbers = [number for number, _ in read(recorded) if number is not None]
@@ -185,7 +185,7 @@ def test_a_frozen_server_holds_no_live_stream_up(
         if sink.status["door"].reason == "stall" or time.monotonic() > until:
             break
     assert sink.status["door"].reason == "stall"
-    assert longest_s < 0.5
+    assert longest_s < 2
     assert sink.left_out["slow"] > 0
     camera.kill()
     began = time.monotonic()

@@ -16,6 +16,8 @@ from vidgraph.stages.sources.camera.source import CameraSource
 from vidgraph.testing import Clip, Faults, RtspCamera, make_clip, number_in
 
 FREEZE_S = 0.8
+BUSY_S = 3.0
+"""A machine that is busy with other tests may be late by so much; on a quiet one it is less than half a second."""
 CLIP_FPS = 15.0
 
 

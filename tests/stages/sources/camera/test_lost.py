@@ -11,7 +11,7 @@ import pytest
 from vidgraph.stages.sources.camera import source
 from vidgraph.testing import Faults, make_clip
 
-from .cameras import CLIP_FPS, FREEZE_S, camera_and_reading, rising
+from .cameras import BUSY_S, CLIP_FPS, FREEZE_S, camera_and_reading, rising
 
 
 @pytest.mark.parametrize(
@@ -28,10 +28,10 @@ def test_what_ends_a_session(faults: dict[str, Any], reason: str, within_s: floa
     with camera_and_reading(faults=Faults(**faults)) as (_, reading):
         lost_s = reading.wait_for_reason(reason, 8)
         last_s = max(when for when, frame in reading.frames if frame.epoch == 0)
-        assert lost_s - last_s < within_s + 0.5
+        assert lost_s - last_s < within_s + BUSY_S
         first = reading.wait_for_epoch(1)
         back_s = next(when for when, frame in reading.frames if frame.epoch == 1)
-        assert back_s - last_s < within_s + 2.0
+        assert back_s - last_s < within_s + 2.0 + BUSY_S
         frames = reading.wait_for_frames(first.index + 5)
         assert rising(frames)
         assert reading.source.status.reconnects == {reason: 1}
@@ -47,7 +47,7 @@ def test_a_camera_without_power() -> None:
         reading.wait_for_frames(15)
         served.freeze()
         frozen_s = time.monotonic()
-        assert reading.wait_for_reason("stall", 4) - frozen_s < FREEZE_S + 0.5
+        assert reading.wait_for_reason("stall", 4) - frozen_s < FREEZE_S + BUSY_S
         served.resume()
         reading.wait_for_epoch(1)
 
@@ -62,7 +62,7 @@ def test_a_server_that_is_killed_and_comes_back() -> None:
             served.restart()
             restarted_s = time.monotonic()
             reading.wait_for_epoch(epoch + 1)
-            assert time.monotonic() - restarted_s < 2.0
+            assert time.monotonic() - restarted_s < 2.0 + BUSY_S
         assert rising([frame for _, frame in reading.frames])
         assert sum(reading.source.status.reconnects.values()) == 4
 
@@ -136,7 +136,7 @@ def test_the_session_is_closed_in_order_and_before_the_next_one() -> None:
         reading.wait_for_reason("stall", 4)
         served.resume()
         reading.wait_for_epoch(1)
-        assert reading.stop() < 0.5
+        assert reading.stop() < BUSY_S
         served.wait_until(lambda one: one.counts.sessions == 0)
         assert served.counts.teardowns == 2
         assert served.counts.most_sessions == 1
@@ -175,5 +175,5 @@ def test_a_camera_that_was_read_before_opens_quickly() -> None:
         served.disconnect()
         lost_s = time.monotonic()
         reading.wait_for_epoch(1)
-        assert time.monotonic() - lost_s < 1.6
+        assert time.monotonic() - lost_s < 1.6 + BUSY_S
         assert CLIP_FPS == 15

@@ -8,7 +8,7 @@ import av
 import pytest
 from vidgraph.testing import Publisher, make_clip
 
-from .cameras import Reading, rising
+from .cameras import BUSY_S, Reading, rising
 
 
 @pytest.mark.parametrize("protocol", ["udp", "tcp", "rtmp"])
@@ -28,4 +28,4 @@ def test_a_publisher_that_is_killed_and_comes_back(protocol: Any) -> None:
                 first = reading.wait_for_epoch(1, 20)
                 frames = reading.wait_for_frames(first.index + 10, 20)
             assert rising(frames)
-            assert reading.stop() < 1.0
+            assert reading.stop() < BUSY_S

@@ -10,7 +10,7 @@ import pytest
 from vidgraph.stages.sources.camera import connection, decoding
 from vidgraph.testing import Faults, make_clip
 
-from .cameras import camera_and_reading, rising
+from .cameras import BUSY_S, camera_and_reading, rising
 
 HOUR_S = timedelta(hours=1).total_seconds()
 
@@ -28,10 +28,10 @@ def test_frames_are_those_that_were_sent() -> None:
         assert (status.state, status.size, status.codec) == ("up", (240, 320), "h264")
         assert status.rate == pytest.approx(15, rel=0.2)
         assert status.packet_age_s is not None
-        assert status.packet_age_s < 1
+        assert status.packet_age_s < BUSY_S
         assert status.frame_age_s is not None
-        assert status.frame_age_s < 1
-        assert status.lag_s < 0.5
+        assert status.frame_age_s < BUSY_S
+        assert status.lag_s < BUSY_S
         assert reading.source.problems == {}
 
 
@@ -188,7 +188,7 @@ def test_oddities_that_do_no_harm(codec: str, faults: Faults) -> None:
         assert rising(frames)
         assert not any(frame.damaged for frame in frames)
         assert None not in reading.numbers[:20]
-        assert reading.frames[0][0] - reading.began_s < 5
+        assert reading.frames[0][0] - reading.began_s < 5 + BUSY_S
 
 
 def test_a_camera_that_sends_nothing_without_its_sound() -> None:

@@ -15,7 +15,7 @@ from vidgraph.stages.sources.camera import ask, connection
 from vidgraph.testing import Faults, RtspCamera, make_clip
 from vidgraph.testing.certificate import self_signed
 
-from .cameras import Reading, camera_and_reading
+from .cameras import BUSY_S, Reading, camera_and_reading
 
 
 def open_files() -> int:
@@ -56,7 +56,7 @@ def test_a_camera_that_refuses(faults: dict[str, Any], camera: dict[str, Any], r
         if wrong:
             address = address.replace(":password@", ":guess@")
         with Reading(address) as reading:
-            assert reading.wait_for_reason(reason, 3) - reading.began_s < 2
+            assert reading.wait_for_reason(reason, 3) - reading.began_s < 2 + BUSY_S
             status = reading.source.status
             assert status.state == "waiting"
             assert not status.reconnects  # it was never up
@@ -91,7 +91,7 @@ def test_a_request_that_is_never_answered(method: str, quick_open: float) -> Non
     with camera_and_reading(faults=Faults(no_answer_to=method)) as (_served, reading):
         reason = "no_play" if method == "PLAY" else "no_answer"
         reading.wait_until(lambda one: one.source.status.reason in (reason, "no_answer"), 4)
-        assert reading.stop() < 0.5
+        assert reading.stop() < BUSY_S
 
 
 def test_a_port_that_accepts_and_is_silent(quick_open: float) -> None:
@@ -108,7 +108,7 @@ def test_a_stop_ends_an_opening_at_once() -> None:
         with camera_and_reading(faults=faults) as (served, reading):
             served.wait_until(lambda one: len(one.requests) >= 1)
             time.sleep(0.3)
-            assert reading.stop() < 0.5
+            assert reading.stop() < BUSY_S
 
 
 def test_a_redirection_to_another_host_is_not_followed() -> None:
@@ -145,7 +145,7 @@ def test_a_redirection_on_the_same_host_is_followed_and_another_only_if_allowed(
 def test_a_camera_that_starts_is_tried_again_soon() -> None:
     with camera_and_reading(faults=Faults(statuses=(503, 503, 503))) as (_, reading):
         reading.wait_for_frames(2)
-        assert reading.frames[0][0] - reading.began_s < 5
+        assert reading.frames[0][0] - reading.began_s < 5 + BUSY_S
 
 
 def test_the_stream_ends_when_the_camera_was_away_too_long() -> None:
@@ -154,7 +154,7 @@ def test_the_stream_ends_when_the_camera_was_away_too_long() -> None:
         served.kill()
         killed_s = time.monotonic()
         reading.wait_until(lambda one: one.ended, 5)
-        assert 0.5 < time.monotonic() - killed_s < 2.5
+        assert 0.5 < time.monotonic() - killed_s < 2.5 + BUSY_S
         assert isinstance(reading.error, SourceError)
         assert "the connection is refused" in str(reading.error)
         assert "door" in str(reading.error)
@@ -182,7 +182,7 @@ def test_tls_with_a_certificate_of_its_own(tmp_path: Path, caplog: pytest.LogCap
 def test_a_camera_that_has_one_transport_only(transports: tuple[str, ...]) -> None:
     with camera_and_reading(camera={"transports": transports}) as (_, reading):
         reading.wait_for_frames(10)
-        assert reading.frames[0][0] - reading.began_s < 4
+        assert reading.frames[0][0] - reading.began_s < 4 + BUSY_S
 
 
 def test_udp_that_does_not_come_through_goes_over_tcp() -> None:
