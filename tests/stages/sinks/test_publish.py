@@ -130,7 +130,7 @@ def test_a_real_server_records_all_frames_in_order_with_their_times(
     publish(PublishVideo({"door": camera.record_url}, picture=None), given)
     camera.stop()
     with av.open(str(tmp_path / "rec.mkv")) as recorded:
-        assert_whole(read(recorded), times(60), within_s=0.006)  # the server fits them to its own clock
+        assert_whole(read(recorded), times(60), within_s=0.05)  # the server fits them to its own clock
 
 
 def test_a_live_stream_is_connected_again_when_the_server_comes_back(
@@ -173,9 +173,10 @@ def test_a_frozen_server_holds_no_live_stream_up(
     sink.open()
     noise = [np.random.default_rng(n).integers(0, 255, (720, 1280), np.uint8) for n in range(5)]
     gray = np.full((360, 640), 128, np.uint8)
-    longest_s, until = 0.0, time.monotonic() + 30
+    longest_s, until, frozen = 0.0, time.monotonic() + 30, False
     for n in count():
-        if n == 10:
+        if not frozen and n >= 10 and sink.status["door"].state == "up":
+            frozen = True
             camera.freeze()
         picture = Picture("yuv420p", (noise[n % 5], gray, gray), matrix="bt709", full_range=False)
         began = time.monotonic()
