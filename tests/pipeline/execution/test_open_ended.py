@@ -231,11 +231,12 @@ def test_a_slow_output_does_not_fall_behind(caplog: pytest.LogCaptureFixture) ->
     seen: list[tuple[bool, int]] = []
     source = Live("a", every_s=0.01)
 
-    def slow(packet: Packet) -> None:
-        time.sleep(0.1)
-        seen.append((packet.drop_cause is None, source.made - packet.frame.index))
+    class Slow(Collect):
+        def write(self, packet: Packet) -> None:
+            time.sleep(0.1)
+            seen.append((packet.drop_cause is None, source.made - packet.frame.index))
 
-    with Graph(source, Part(), slow).start() as run:
+    with Graph(source, Part(), Slow("slow")).start() as run:
         time.sleep(6.0)
         run.cancel()
         stats = run.wait().streams[0]
