@@ -80,7 +80,7 @@ def live(
             hub.add("door", "rtsp://${CAMERA_LOGIN}@10.0.0.7/stream1")
             hub.add("yard", "rtsp://10.0.0.8/stream1", outputs="yard.jsonl", max_fps=5)
             for result in hub:
-                print(result.stream_id, len(result.detections))
+                print(result.stream, len(result.detections))
 
     Args:
         model, weights to head, threads, max_pixels, preset: as for :func:`vidgraph.run`.

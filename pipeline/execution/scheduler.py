@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from heapq import heappop, heappush
@@ -27,12 +27,14 @@ from numpy.typing import NDArray
 
 from ..packet import Frame, Packet
 from ..stage import EndReason
-from .base import StreamRecord
+from .base import StreamRecord, log
 from .stage_calls import StageCaller
 from .stats import Samples
 
 SINKS_APART = 2
 """Packets by which a quick sink may be ahead of the slowest: after a kill, files of one run end close together."""
+LATE_NS = 1_000_000_000
+"""Sinks so far behind are no longer told of dropped frames of a live stream: these are counted only."""
 
 
 class Ticket:
@@ -104,9 +106,9 @@ class Stream:
         self.lanes = [Lane(self, segment) for segment in segments]
         self.tickets: dict[int, Ticket] = {}
         self.leaving: dict[int, tuple[Ticket, Packet]] = {}
-        self.outbox: deque[tuple[Ticket, Packet]] = deque()
+        self.outbox: deque[tuple[Ticket, Packet, int]] = deque()  # the last: since when
         self.mailbox: tuple[Frame, int] | None = None
-        self.waits = False
+        self.waits = self.is_late = self.late_said = False
         self.last_turn = 0
         self.room = threading.Condition(lock)
         self.entered = self.next_out = self.at_sinks = self.ended_lanes = 0
@@ -235,13 +237,18 @@ class Scheduler:
         """A sink is done with a packet."""
         with self._lock:
             ticket.sinks_left -= 1
-            if ticket.sinks_left == 0:
-                ticket.stream.at_sinks -= 1
-                self._leave(ticket, packet)
-                self._supply(ticket.stream)
-                if ticket.stream.total is not None:
-                    self._try_end(ticket.stream)
-                self._wake(0)
+            if ticket.sinks_left:
+                return
+            stream = ticket.stream
+            stream.at_sinks -= 1
+            self._leave(ticket, packet)
+            self._supply(stream)
+            if stream.total is not None:
+                self._try_end(stream)
+            self._wake(0)
+        if stream.is_late and not stream.late_said:
+            stream.late_said = True
+            log.warning("stream %r: an output is slow, and not told of all frames that are dropped", stream.stream_id)
 
     def close(self) -> None:
         """Let the workers go; sinks of streams that are not drained are told that they ended."""
@@ -317,10 +324,9 @@ class Scheduler:
 
     def _drain(self, stream: Stream) -> None:
         if not stream.drained.is_set():
-            for delivery in (*(Delivery(stream, *left) for left in stream.outbox), Delivery(stream)):
+            for delivery in (*(Delivery(stream, *waiting) for waiting in self._not_late(stream)), Delivery(stream)):
                 for sink in stream.sinks:
                     sink.put(delivery)
-            stream.outbox.clear()
             stream.drained.set()
             self._events.put(None)
 
@@ -328,16 +334,26 @@ class Scheduler:
         if not stream.sinks:
             self._leave(ticket, packet)
             return
-        stream.outbox.append((ticket, packet))
+        stream.outbox.append((ticket, packet, perf_counter_ns()))
         self._supply(stream)
 
     def _supply(self, stream: Stream) -> None:
         """Give the sinks what is waiting for them, as far as the slowest keeps up."""
-        while stream.outbox and stream.at_sinks < SINKS_APART:
+        while stream.at_sinks < SINKS_APART and (waiting := next(self._not_late(stream), None)) is not None:
             stream.at_sinks += 1
-            delivery = Delivery(stream, *stream.outbox.popleft())
             for sink in stream.sinks:
-                sink.put(delivery)
+                sink.put(Delivery(stream, *waiting))
+
+    def _not_late(self, stream: Stream) -> Iterator[tuple[Ticket, Packet]]:
+        """Take what waits for the sinks, but for dropped frames that are too late: these are done with."""
+        limit_ns = perf_counter_ns() - LATE_NS
+        while stream.outbox:
+            ticket, packet, since_ns = stream.outbox.popleft()
+            if stream.record.latest and packet.drop_cause is not None and since_ns < limit_ns:
+                stream.is_late = True
+                self._leave(ticket, packet)
+            else:
+                yield ticket, packet
 
     def _leave(self, ticket: Ticket, packet: Packet) -> None:
         """A frame is done with: count it and give its room to the next."""

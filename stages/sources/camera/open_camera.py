@@ -49,6 +49,8 @@ def open_web(address: str, name: str | None, options: SourceOptions) -> list[Sou
             raise
         return open_stream(address, name, options)  # FFmpeg says what is wrong with it
     _warn_of_password(address, place)
+    if "${" in address.partition("?")[0].rpartition("/")[2]:
+        name = name or place.host  # the value of a variable is in no name
     (video,) = open_stream(place.url if "${" in address else address, name, options)
     return [WebSource(video, place, camera_options(options), frames=options.frames)]
 

@@ -226,6 +226,27 @@ def test_workers_that_only_wait_are_not_left_behind() -> None:
     assert part.log[-1] == "close"
 
 
+def test_a_slow_output_does_not_fall_behind(caplog: pytest.LogCaptureFixture) -> None:
+    """It is told of a tenth of the frames; all are counted."""
+    seen: list[tuple[bool, int]] = []
+    source = Live("a", every_s=0.01)
+
+    class Slow(Collect):
+        def write(self, packet: Packet) -> None:
+            time.sleep(0.1)
+            seen.append((packet.drop_cause is None, source.made - packet.frame.index))
+
+    with Graph(source, Part(), Slow("slow")).start() as run:
+        time.sleep(6.0)
+        run.cancel()
+        stats = run.wait().streams[0]
+    assert stats.frames == stats.processed + sum(stats.dropped.values())
+    assert stats.frames > 2 * len(seen)
+    assert max(behind for is_result, behind in seen if is_result) < 250
+    assert stats.processed == sum(is_result for is_result, _ in seen)
+    assert "stream 'a': an output is slow, and not told of all frames that are dropped" in caplog.text
+
+
 def scheduler_of(*names: str, stages: Iterable[Stage] = ()) -> tuple[Scheduler, list[Any]]:
     faults = Faults(strict=False, stop=lambda: None)
     scheduler = Scheduler([StageCaller(stage, faults) for stage in stages], latency=Samples(9), events=SimpleQueue())

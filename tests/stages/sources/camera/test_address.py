@@ -127,6 +127,14 @@ def test_a_password_that_everybody_tries(user: str, word: str, warned: bool, cap
     assert "admin" not in caplog.text
 
 
+def test_the_value_of_a_variable_is_no_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KEY", "S3CR3T")
+    (source,) = open_source("http://10.0.0.8/${KEY}.m3u8")
+    assert source.stream_id == "10.0.0.8"
+    (source,) = open_source("http://10.0.0.8/main.m3u8?key=${KEY}")
+    assert source.stream_id == "main"
+
+
 def test_a_list_of_addresses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORD", "S3CR3T")
     listed = tmp_path / "list.txt"
