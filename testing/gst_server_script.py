@@ -28,7 +28,7 @@ gi.require_version("GstRtspServer", "1.0")
 from gi.repository import GLib, Gst, GstApp, GstRtspServer  # noqa: E402, F401
 
 TICKS = 90_000
-END_S = 1.0  # for what is published to arrive in its file
+END_S = 5.0  # for what is published to arrive in its file
 ROLE = "viewer"
 # Parameter sets come from the clip: config-interval=-1 would repeat them before every slice.
 PAYLOADERS = {
@@ -137,6 +137,7 @@ class Recorder:
         self.idle.set()
         self.factory = GstRtspServer.RTSPMediaFactory()
         self.factory.set_transport_mode(GstRtspServer.RTSPTransportMode.RECORD)
+        self.factory.set_latency(2000)  # what comes late, as on a busy machine, is not left out
         self.factory.set_eos_shutdown(True)  # the muxer writes what it kept back
         self.factory.set_launch(f'( {DEPAYLOADERS[codec]} ! matroskamux ! filesink location="{path}" )')
         self.factory.connect("media-configure", self.start)

@@ -97,7 +97,7 @@ def test_pictures_of_a_camera(stalled: bool) -> None:
             read.wait_for_reason("stall", 5)
             camera.resume()
         read.wait_for_epoch(1, 15)
-        assert read.source.status.reconnects.keys() == {"stall" if stalled else "closed"}
+        assert ("stall" if stalled else "closed") in read.source.status.reconnects
         assert {frame.capture_clock for _, frame in read.frames} == {"arrival"}
 
 
