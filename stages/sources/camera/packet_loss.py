@@ -48,6 +48,6 @@ def _libavutil() -> str | None:
     except OSError:
         return None
     found = {path[0] for line in lines if (path := re.search(r"/\S*/libavutil[^/]*\.so[^/]*$", line))}
-    beside = Path(av.__file__).parent.parent
-    own = {path for path in found if Path(path).parent.parent in (beside, beside / "av")}
+    beside = Path(av.__file__).parent.parent  # a wheel has its libraries there; others, as OpenCV's, have theirs too
+    own = {path for path in found if Path(path).parent in (beside / "av.libs", beside / "av" / ".libs")}
     return next(iter(own or found)) if len(own or found) == 1 else None
