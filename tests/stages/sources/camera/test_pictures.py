@@ -83,7 +83,7 @@ def test_the_wall_clock_of_a_camera() -> None:
         frames = reading.wait_for_frames(40)
         assert frames[-1].capture_clock == reading.source.status.capture_clock == "camera"
         assert frames[-1].capture_ns is not None
-        assert frames[-1].capture_ns / 1e9 == pytest.approx(time.time() + offset_s, abs=1.5)
+        assert frames[-1].capture_ns / 1e9 == pytest.approx(time.time() + offset_s, abs=2.5)
         clocks = [frame.capture_clock for frame in frames]
         assert clocks[0] == "arrival"
         assert clocks == sorted(clocks)  # once it is the camera's, it stays so
