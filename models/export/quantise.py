@@ -108,5 +108,5 @@ def _import_quietly() -> Iterator[ModuleType]:
             logging.setLoggerClass(loggers)
             if absent_for_now:
                 del sys.modules[name]
-        nncf.set_log_level(logging.ERROR)
+        logging.getLogger("nncf").setLevel(logging.ERROR)  # not set_log_level: that changes handlers of others, too
         yield nncf

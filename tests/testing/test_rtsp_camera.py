@@ -33,7 +33,7 @@ Make = Callable[..., RtspCamera]
 )
 def test_all_pictures_arrive(rtsp_camera: Make, clip: Clip, options: dict[str, str]) -> None:
     camera = rtsp_camera(clip)
-    seen = read(camera.url, 25, options=options)
+    seen = read(camera.url, 25, options=options, seconds=30)
     assert seen.numbers == list(range(25))
     assert camera.wait_until(lambda camera: camera.counts.teardowns == 1)
     assert camera.counts.sessions == 0
