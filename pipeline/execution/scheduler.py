@@ -7,27 +7,22 @@ Before each lane and before the sinks packets are put back in the order in which
 
 The newest frame of a live stream waits in its mailbox until a worker has nothing else to do, and is replaced there by
 one that is newer still: what a worker begins with is never old, however many streams there are. Of those that wait, the
-stream that had its turn longest ago is next.
+stream that had its turn longest ago is next. Files, whose frames wait before the first segment, take turns with them.
 """
 
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from functools import lru_cache
 from heapq import heappop, heappush
 from queue import SimpleQueue
 from time import perf_counter_ns
-from typing import NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
 
 from ..packet import Frame, Packet
 from ..stage import EndReason
 from .base import StreamRecord, log
+from .lanes import Delivery, Lane, Queue, Stream, Task, Ticket, segments_of
+from .no_pixels import without_pixels
 from .stage_calls import StageCaller
 from .stats import Samples
 
@@ -35,85 +30,6 @@ SINKS_APART = 2
 """Packets by which a quick sink may be ahead of the slowest: after a kill, files of one run end close together."""
 LATE_NS = 1_000_000_000
 """Sinks so far behind are no longer told of dropped frames of a live stream: these are counted only."""
-
-
-class Ticket:
-    """A frame's place in the graph, from the source's hand-over until its last sink is done."""
-
-    __slots__ = ("index", "place", "sinks_left", "started_ns", "stream", "takes_room")
-
-    def __init__(self, stream: Stream, index: int, started_ns: int, *, takes_room: bool) -> None:
-        self.stream, self.index, self.started_ns = stream, index, started_ns
-        self.place = stream.entered
-        self.sinks_left = len(stream.sinks)
-        self.takes_room = takes_room
-
-
-class Segment:
-    """One stateful stage, or consecutive stateless ones, and the tasks that could run now."""
-
-    __slots__ = ("callers", "position", "ready", "stateless")
-
-    def __init__(self, position: int, callers: list[StageCaller], *, stateless: bool) -> None:
-        self.position, self.callers, self.stateless = position, callers, stateless
-        self.ready: deque[Task] = deque()
-
-
-class Lane:
-    """One stream's way through one segment. ``done`` packets have left it, ``waiting`` ones are before their turn."""
-
-    __slots__ = ("busy", "done", "ending", "next_place", "segment", "stream", "waiting")
-
-    def __init__(self, stream: Stream, segment: Segment) -> None:
-        self.stream, self.segment = stream, segment
-        self.waiting: dict[int, tuple[Ticket, Packet]] = {}
-        self.next_place = self.done = 0
-        self.busy = self.ending = False
-
-    @property
-    def free(self) -> bool:
-        """A packet that comes now is not kept waiting."""
-        return self.segment.stateless or not (self.busy or self.waiting)
-
-
-class Task(NamedTuple):
-    """A packet for a segment; without ticket and packet, the end of the lane's stream."""
-
-    lane: Lane
-    ticket: Ticket | None = None
-    packet: Packet | None = None
-
-
-class Delivery(NamedTuple):
-    """A packet for a sink; without ticket and packet, the end of the stream."""
-
-    stream: Stream
-    ticket: Ticket | None = None
-    packet: Packet | None = None
-
-
-Queue = SimpleQueue[Delivery | None]
-"""Of a sink: it is bounded by the frames that may be in flight."""
-
-
-class Stream:
-    """One stream in the scheduler. ``total`` frames have entered, None while more may come."""
-
-    def __init__(
-        self, record: StreamRecord, segments: Sequence[Segment], sinks: Sequence[Queue], lock: threading.Lock
-    ) -> None:
-        self.record, self.stream_id, self.sinks = record, record.stream_id, tuple(sinks)
-        self.lanes = [Lane(self, segment) for segment in segments]
-        self.tickets: dict[int, Ticket] = {}
-        self.leaving: dict[int, tuple[Ticket, Packet]] = {}
-        self.outbox: deque[tuple[Ticket, Packet, int]] = deque()  # the last: since when
-        self.mailbox: tuple[Frame, int] | None = None
-        self.waits = self.is_late = self.late_said = False
-        self.last_turn = 0
-        self.room = threading.Condition(lock)
-        self.entered = self.next_out = self.at_sinks = self.ended_lanes = 0
-        self.total: int | None = None
-        self.drained = threading.Event()
 
 
 class Scheduler:
@@ -131,7 +47,7 @@ class Scheduler:
     def __init__(self, callers: Sequence[StageCaller], *, latency: Samples, events: SimpleQueue[None]) -> None:
         self._lock = threading.Lock()
         self._work = threading.Condition(self._lock)
-        self._segments = _segments(callers)
+        self._segments = segments_of(callers)
         self._downstream_first = self._segments[::-1]
         self._turns: list[tuple[int, int, Stream]] = []  # a heap: last turn, a number that decides between equals
         self._turn = 0
@@ -196,21 +112,35 @@ class Scheduler:
     def take(self) -> Task | None:
         """Wait for the next task; None where all is over."""
         with self._lock:
-            while True:
-                for segment in self._downstream_first:
-                    if segment.ready:
-                        self._ready -= 1
-                        return segment.ready.popleft()
-                if self._closed:
-                    return None
-                if self._turns:
-                    self._ready -= 1
-                    stream = heappop(self._turns)[-1]
-                    stream.waits = False
-                    self._open_mailbox(stream)
-                    continue
+            while (task := self._next()) is None and not self._closed:
                 self._idle += 1
                 self._work.wait()
+            return task
+
+    def _next(self) -> Task | None:
+        """The task that is furthest downstream; before the first segment, that of the stream whose turn it is."""
+        while True:
+            for segment in self._downstream_first:
+                if segment.ready and not (segment.position == 0 and self._is_turn_before(segment.ready[0])):
+                    task = segment.ready.popleft()
+                    self._ready -= 1
+                    if segment.position == 0 and task.begins:
+                        self._take_turn(task.lane.stream)
+                    return task
+            if not self._turns:
+                return None
+            stream = heappop(self._turns)[-1]
+            self._ready -= 1
+            stream.waits = False
+            self._open_mailbox(stream)  # which makes its frame the last task there, if it is there and its lane is free
+            ready = self._segments[0].ready
+            if ready and ready[-1].lane.stream is stream and ready[-1].begins:
+                self._ready -= 1
+                return ready.pop()
+
+    def _is_turn_before(self, task: Task) -> bool:
+        """Whether a live stream that waits had its turn before that of ``task``, a frame of a file."""
+        return bool(self._turns) and task.begins and self._turns[0][0] <= task.lane.stream.last_turn
 
     def complete(self, task: Task, outputs: Sequence[Packet]) -> None:
         """A task is done, and ``outputs`` came out of it; the caller is about to take the next one."""
@@ -293,7 +223,8 @@ class Scheduler:
 
     def _add(self, task: Task) -> None:
         if not self._closed:
-            task.lane.segment.ready.append(task)
+            ready = task.lane.segment.ready
+            (ready.append if task.begins else ready.appendleft)(task)  # a dropped frame costs nothing, and others wait
             self._ready += 1
 
     def _wake(self, spare: int) -> None:
@@ -383,37 +314,17 @@ class Scheduler:
     def _open_mailbox(self, stream: Stream) -> None:
         """Let the frame in the mailbox in; it may have been dropped meanwhile."""
         if stream.mailbox is not None:
-            self._turn += 1
-            stream.last_turn = self._turn
+            self._take_turn(stream)
             (frame, started_ns), stream.mailbox = stream.mailbox, None
             self._enter(stream, Packet(frame), started_ns, takes_room=True)
             stream.room.notify_all()
+
+    def _take_turn(self, stream: Stream) -> None:
+        self._turn += 1
+        stream.last_turn = self._turn
 
     def _drop_mailbox(self, stream: Stream, cause: str) -> None:
         """Let the frame that waits in the mailbox pass through as dropped, without its pixels and without room."""
         if stream.mailbox is not None:
             (frame, started_ns), stream.mailbox = stream.mailbox, None
             self._enter(stream, Packet(without_pixels(frame)).dropped(cause), started_ns, takes_room=False)
-
-
-def without_pixels(frame: Frame) -> Frame:
-    """The frame with a picture of the same size and format that is all zeros and takes no memory."""
-    planes = tuple(_zeros(plane.dtype.str, plane.shape) for plane in frame.picture.planes)
-    return replace(frame, picture=replace(frame.picture, planes=planes))
-
-
-@lru_cache(maxsize=64)
-def _zeros(dtype: str, shape: tuple[int, ...]) -> NDArray[np.generic]:
-    """A read-only plane whose rows are all the same row of zeros."""
-    return np.broadcast_to(np.zeros(shape[1:], dtype), shape)
-
-
-def _segments(callers: Sequence[StageCaller]) -> list[Segment]:
-    """Consecutive stateless stages together, stateful ones alone."""
-    segments: list[Segment] = []
-    for caller in callers:
-        if caller.stateless and segments and segments[-1].stateless:
-            segments[-1].callers.append(caller)
-        else:
-            segments.append(Segment(len(segments), [caller], stateless=caller.stateless))
-    return segments

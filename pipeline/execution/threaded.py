@@ -13,7 +13,8 @@ from ..errors import OutputError, SourceError, StageError, UsageError
 from ..packet import Frame, Packet
 from ..stage import EndReason, Sink, Source, Stage
 from .base import Execution, RunOptions, StreamRecord
-from .scheduler import Queue, Scheduler, Stream, Task
+from .lanes import Queue, Stream, Task
+from .scheduler import Scheduler
 from .stage_calls import SinkCaller, StageCaller, one_line, where
 from .stats import StreamStats
 

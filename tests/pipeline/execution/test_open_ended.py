@@ -18,7 +18,7 @@ from vidgraph.pipeline.execution.stats import Samples
 from vidgraph.pipeline.execution.threads import ThreadBudget
 from vidgraph.pipeline.graph import Graph
 from vidgraph.pipeline.packet import Frame, Packet
-from vidgraph.pipeline.stage import Source, Stage
+from vidgraph.pipeline.stage import EndReason, Source, Stage
 
 from ..parts import Collect, Create, Numbers, Part, RunningSum, frame, threads_of_runs
 
@@ -254,13 +254,14 @@ def scheduler_of(*names: str, stages: Iterable[Stage] = ()) -> tuple[Scheduler, 
     return scheduler, [scheduler.add(record, []) for record in records]
 
 
-def begin(scheduler: Scheduler) -> tuple[str, int]:
-    """Take the next task and finish it; which frame it was."""
+def begin(scheduler: Scheduler, *, dropped: bool = False) -> Any:
+    """Take the next task and finish it; which frame it was, and with ``dropped``, whether it was a dropped one."""
     task = scheduler.take()
     assert task is not None
     assert task.packet is not None
     scheduler.complete(task, [task.packet])
-    return task.packet.frame.stream_id, task.packet.frame.index
+    done = task.packet.frame.stream_id, task.packet.frame.index
+    return (*done, task.packet.drop_cause is not None) if dropped else done
 
 
 def test_workers_begin_with_the_newest_frame_however_many_streams_wait() -> None:
@@ -305,6 +306,43 @@ def test_a_stateful_first_stage_has_the_newest_frame_too() -> None:
     done = [begin(scheduler) for _ in range(5)]
     assert done[-1] == ("a", 5)
     assert stream.record.dropped == {"mailbox_full": 4}
+
+
+@pytest.mark.parametrize("stateless", [True, False])
+def test_cameras_and_a_file_take_turns(stateless: bool) -> None:
+    """A file always has frames ready; still each stream is begun with once in a round."""
+    faults = Faults(strict=False, stop=lambda: None)
+    stage = Part(stateless=stateless)
+    scheduler = Scheduler([StageCaller(stage, faults)], latency=Samples(9), events=SimpleQueue())
+    file = scheduler.add(StreamRecord(Numbers(99, "file"), 8, latest=False, strict=False), [])
+    cameras = [scheduler.add(StreamRecord(Live(name), 2, latest=True, strict=False), []) for name in ("a", "b")]
+    for index in range(8):
+        scheduler.hand_over(file, frame(index, "file"))
+    begun = []
+    for index in range(12):
+        for stream in cameras:
+            scheduler.post(stream, frame(index, stream.stream_id))
+        while (done := begin(scheduler, dropped=True))[2]:  # those that were replaced go first, and cost nothing
+            pass
+        begun.append(done[0])
+        if done[0] == "file":
+            scheduler.hand_over(file, frame(7 + begun.count("file"), "file"))
+    assert sorted(begun[:3]) == ["a", "b", "file"]
+    assert [begun.count(name) for name in ("a", "b", "file")] == [4, 4, 4]
+
+
+def test_a_turn_whose_frame_is_gone_leaves_no_worker_idle() -> None:
+    scheduler, (a, b) = scheduler_of("a", "b", stages=[Part()])
+    scheduler.post(a, frame(0, "a"))
+    scheduler.post(b, frame(0, "b"))
+    scheduler.stop_intake(a, EndReason.CANCELLED)
+    tasks = []
+    for _ in range(3):
+        task = scheduler.take()
+        assert task is not None
+        tasks.append((task.lane.stream.stream_id, task.packet and task.packet.drop_cause, task.packet is None))
+        scheduler.complete(task, [task.packet] if task.packet is not None else [])
+    assert sorted(tasks, key=str) == [("a", "cancelled", False), ("a", None, True), ("b", None, False)]
 
 
 class Hangs(Part):

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from vidgraph.pipeline.errors import OutputError, UsageError
-from vidgraph.pipeline.execution.scheduler import without_pixels
+from vidgraph.pipeline.execution.no_pixels import without_pixels
 from vidgraph.pipeline.packet import Packet
 from vidgraph.pipeline.stage import EndReason, Sink
 from vidgraph.pipeline.types.picture import Picture

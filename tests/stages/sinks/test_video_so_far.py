@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from vidgraph.pipeline.errors import OutputError
-from vidgraph.pipeline.execution.scheduler import without_pixels
+from vidgraph.pipeline.execution.no_pixels import without_pixels
 from vidgraph.pipeline.packet import Packet
 from vidgraph.stages.sinks import video_file
 from vidgraph.stages.sinks.addresses import OutputStream, part_files
