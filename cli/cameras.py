@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-from typing import TYPE_CHECKING
 
-from ..pipeline.cancel import StopOnSignal
 from ..pipeline.errors import UsageError
 from ..pipeline.options import OPTIONS
-from ..pipeline.results.format import ModelInfo
-from .terminal import Progress, progress_line, say, show
+from .terminal import show
+from .watch import say_models, watch
 
-if TYPE_CHECKING:
-    from ..models.config.cameras import Cameras
-
-PROGRESS_S = 0.5
 OF_THE_RUN = ("overwrite",)
 """Options that may be given besides a file of cameras; all others stand in it."""
 
@@ -37,33 +31,13 @@ def run_cameras(options: argparse.Namespace) -> int:
     with live_from(file, outputs=options.outputs, overwrite=options.overwrite or None) as cameras:
         if not cameras.has_outputs:
             raise UsageError(f"no output was given; -o '{{stream}}.jsonl', or outputs = ['{{stream}}.jsonl'] in {file}")
-        return _execute(cameras, quiet=options.quiet)
+        say_models(cameras.models, quiet=options.quiet)
+        return watch(cameras.wait, lambda: cameras.stats, cameras.cancel, quiet=options.quiet)
 
 
 def _is_given(options: argparse.Namespace, name: str) -> bool:
     value = getattr(options, name, None)
     return OPTIONS[name].is_set(value) if name in OPTIONS else value is not None
-
-
-def _execute(cameras: Cameras, *, quiet: bool) -> int:
-    if not quiet:
-        for info in cameras.models:
-            say(first_line(info))
-    with StopOnSignal(cameras.cancel) as signals:
-        progress = Progress(quiet=quiet)
-        while True:
-            try:
-                stats = cameras.wait(PROGRESS_S)
-                break
-            except TimeoutError:
-                if progress.shown:
-                    progress.show("; ".join(progress_line(one) for one in cameras.stats))
-    if not quiet:
-        for one in stats:
-            say(one.table())
-    if signals.received is not None:
-        return 128 + signals.received
-    return 0 if all(one.complete for one in stats) else 3
 
 
 def schema_text() -> str:
@@ -93,11 +67,3 @@ def check_config(options: argparse.Namespace) -> int:
         all_there = all_there and there
         show(f"{name}: {said}")
     return 0 if all_there else 1
-
-
-def first_line(info: ModelInfo) -> str:
-    """Model, what it finds, what it was trained on, engine, precision, device, input size."""
-    size = "" if info.input_size is None else f", input {info.input_size[1]}x{info.input_size[0]}"
-    trained = f"trained on: {info.trained_on}" if info.trained_on else ""
-    about = "; ".join(filter(None, (info.task, trained)))
-    return f"{info.name}{f' ({about})' if about else ''}: {info.engine} {info.precision} on {info.device}{size}"

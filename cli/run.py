@@ -7,17 +7,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..pipeline.cancel import StopOnSignal
 from ..pipeline.errors import UsageError
-from .cameras import first_line, is_file_of_cameras, run_cameras
+from .cameras import is_file_of_cameras, run_cameras
 from .options import passed
-from .terminal import Progress, progress_line, say, show
+from .terminal import show
+from .watch import say_models, watch
 
 if TYPE_CHECKING:
     from ..models.run import Run
-
-PROGRESS_S = 0.5
-"""Seconds between two looks at the progress."""
 
 
 def run(options: argparse.Namespace) -> int:
@@ -27,9 +24,7 @@ def run(options: argparse.Namespace) -> int:
     if options.sources and not options.outputs:
         raise UsageError("no output was given; -o out.mp4, -o out.jsonl, -o frames/%06d.png, -o - (standard output)")
     made = _make(options)
-    if not options.quiet:
-        for info in made.models:
-            say(first_line(info))
+    say_models(made.models, quiet=options.quiet)
     return execute(made, quiet=options.quiet)
 
 
@@ -69,18 +64,7 @@ def draw(options: argparse.Namespace) -> int:
 
 def execute(made: Run, *, quiet: bool) -> int:
     """Run ``made`` with a progress bar and signals; print the table; return the exit code."""
-    with made, StopOnSignal(made.cancel) as signals:
-        made.start()
-        progress = Progress(quiet=quiet)
-        while True:
-            try:
-                stats = made.join(PROGRESS_S)
-                break
-            except TimeoutError:
-                if progress.shown:
-                    progress.show(progress_line(made.stats))
-    if not quiet:
-        say(stats.table())
-    if signals.received is not None:
-        return 128 + signals.received
-    return 0 if stats.complete else 3
+    with made:
+        return watch(
+            lambda limit_s: [made.join(limit_s)], lambda: [made.stats], made.cancel, start=made.start, quiet=quiet
+        )

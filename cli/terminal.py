@@ -7,9 +7,12 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
 
-from ..pipeline.execution.stats import RunStats
 from ..pipeline.redaction import one_line, printable, redact
+
+if TYPE_CHECKING:
+    from ..pipeline.execution.stats import RunStats
 
 
 class _OneLine(logging.Formatter):
