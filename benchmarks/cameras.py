@@ -1,7 +1,7 @@
 """``vidgraph bench --streams``: how many cameras one machine holds, at which latency.
 
 A video is played as that many cameras at once, each decoded on its own, at its own rate, over and over. What the
-network between camera and machine costs is not measured: reading RTSP takes about 4 % of a core for 12 cameras.
+network between camera and machine costs is not measured.
 """
 
 from __future__ import annotations

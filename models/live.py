@@ -28,7 +28,7 @@ from ..stages.sample import Sample
 from ..stages.session import STAGE_LIMIT_S, Session, SessionOptions, described, output_stream, result_of
 from ..stages.sinks.kinds import kind_of
 from ..stages.sinks.registry import Output, Outputs
-from ..stages.sources.camera.options import Corrupt, Deinterlace, Rotation, Transport
+from ..stages.sources.camera.options import CameraOptions, Corrupt, Deinterlace, Rotation, Transport
 from ..stages.sources.camera.status import CameraStatus
 from ..stages.sources.masked import MaskedSource
 from ..stages.sources.registry import open_source
@@ -216,9 +216,11 @@ class Hub:
         self._running.check_addable(name)
         sample = sampler(every, max_fps, when, ignore_motion)
         shapes = None if zones is None else self._zones_of(zones)
-        read = {"freeze_s": freeze_s, "give_up_s": give_up_s, "transport": transport, "corrupt": corrupt}
-        shown = {"deinterlace": deinterlace, "rotate": rotate, "mirror": mirror}
-        opened = self._open(name, source, **read, **shown)
+        camera = CameraOptions(
+            freeze_s=freeze_s, give_up_s=give_up_s, transport=transport, corrupt=corrupt,
+            deinterlace=deinterlace, rotate=rotate, mirror=mirror,
+        )  # fmt: skip
+        opened = self._open(name, source, camera)
         if privacy_masks:
             opened = MaskedSource(opened, privacy_masks)
         options = self._session.options
@@ -244,14 +246,14 @@ class Hub:
             own.close()
             raise
 
-    def _open(self, name: str, source: str | os.PathLike[str] | Source, **how: Any) -> Source:
+    def _open(self, name: str, source: str | os.PathLike[str] | Source, camera: CameraOptions) -> Source:
         if isinstance(source, Source):
             if any(source is self._sources.get(other) for other in self._running.stream_ids):
                 raise UsageError(f"the source for {name!r} is that of {source.stream_id!r}; make another one")
             source.stream_id = name
             return source
         max_pixels = self._session.options.max_pixels
-        found = open_source(source, stream_id=name, latest=True, threads=1, max_pixels=max_pixels, **how)
+        found = open_source(source, stream_id=name, latest=True, threads=1, max_pixels=max_pixels, camera=camera)
         if len(found) != 1:
             raise UsageError(f"{name!r} stands for {len(found)} sources; add each under a name of its own")
         return found[0]

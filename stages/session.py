@@ -26,7 +26,7 @@ from .metrics import MetricsServer
 from .sinks.addresses import OutputStream
 from .sinks.registry import Output, Outputs
 from .sinks.rotation import Rotation
-from .sources.camera.options import Corrupt, Transport
+from .sources.camera.options import CameraOptions, Corrupt, Transport
 from .sources.peekable import PeekableSource
 from .sources.registry import in_real_time, open_sources
 from .traces import Tracer
@@ -64,6 +64,13 @@ class SessionOptions:
     give_up_s: float | None = None
     transport: Transport = "auto"
     corrupt: Corrupt = "mark"
+
+    @property
+    def camera(self) -> CameraOptions:
+        """How cameras are read."""
+        return CameraOptions(
+            freeze_s=self.freeze_s, give_up_s=self.give_up_s, transport=self.transport, corrupt=self.corrupt
+        )
 
     @property
     def rotation(self) -> Rotation | None:
@@ -145,10 +152,7 @@ class Session:
             deterministic=options.deterministic,
             threads=decoder,
             max_pixels=options.max_pixels,
-            freeze_s=options.freeze_s,
-            give_up_s=options.give_up_s,
-            transport=options.transport,
-            corrupt=options.corrupt,
+            camera=options.camera,
         )
         if options.resume and any(source.live for source in opened):
             raise UsageError("resume is for recordings: what a camera showed meanwhile is gone")

@@ -9,10 +9,9 @@ from time import monotonic
 from ...pipeline.errors import VidgraphError
 from ...pipeline.stage import Source
 from ...pipeline.types.picture import Picture
-from ...stages.sources.camera.source import CameraSource
+from ...stages.sources.camera.options import CameraOptions
 from ...stages.sources.camera.status import CameraStatus
 from ...stages.sources.registry import open_source
-from ...stages.sources.wrapper import SourceWrapper
 from .camera_set import CameraConfig, CameraSet
 
 _HOW = ("transport", "freeze_s", "deinterlace", "rotate", "mirror")
@@ -47,9 +46,9 @@ class _Look:
         self._thread.start()
 
     def _look(self) -> None:
-        how = {key: self._camera.options[key] for key in _HOW if key in self._camera.options}
+        how = CameraOptions(**{key: self._camera.options[key] for key in _HOW if key in self._camera.options})
         try:
-            (source,) = open_source(self._camera.address, stream_id=self.name, threads=1, **how)
+            (source,) = open_source(self._camera.address, stream_id=self.name, threads=1, camera=how)
             self._source = source
             try:
                 source.open()
@@ -72,7 +71,7 @@ class _Look:
         while self._thread.is_alive() and monotonic() < self._until + (RATE_S if self._first else 0.0):
             self._thread.join(0.05)
         source, picture = self._source, self._first
-        status = _status(source)
+        status: CameraStatus | None = None if source is None else source.status
         if source is not None and self._thread.is_alive():
             source.interrupt()
             self._thread.join(LEAVE_S)
@@ -84,10 +83,3 @@ class _Look:
             said += [status.codec] if status.codec else []
             said += [f"{status.rate:.1f} fps"] if status.rate is not None else []
         return True, ", ".join(said)
-
-
-def _status(source: Source | None) -> CameraStatus | None:
-    """What a camera says of itself; None of a file."""
-    while isinstance(source, SourceWrapper):
-        source = source.source
-    return source.status if isinstance(source, CameraSource) else None

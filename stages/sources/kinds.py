@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ...pipeline.limits import MAX_PIXELS
 from .camera.address import SCHEMES
-from .camera.options import Corrupt, Deinterlace, Rotation, Transport
+from .camera.options import CameraOptions
 from .synthetic.settings import NAMES, is_synthetic
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
@@ -31,13 +31,7 @@ class SourceOptions:
     threads: int | None = None
     video_stream: int | None = None
     max_pixels: int = MAX_PIXELS
-    freeze_s: float = 5.0
-    give_up_s: float | None = None
-    transport: Transport = "auto"
-    corrupt: Corrupt = "mark"
-    deinterlace: Deinterlace = "auto"
-    rotate: Rotation = 0
-    mirror: bool = False
+    camera: CameraOptions = field(default_factory=CameraOptions)
 
     def part(self) -> dict[str, Any]:
         """What of a file is read, as every source of files takes it."""

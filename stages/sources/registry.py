@@ -11,7 +11,7 @@ from typing import Any
 from ...pipeline.errors import UsageError
 from ...pipeline.limits import MAX_PIXELS
 from ...pipeline.stage import Source
-from .camera.options import Corrupt, Deinterlace, Rotation, Transport
+from .camera.options import CameraOptions
 from .kinds import SourceOptions, all_kinds, is_there, kind_of
 from .realtime import RealtimeSource
 
@@ -30,13 +30,7 @@ def open_source(
     threads: int | None = None,
     video_stream: int | None = None,
     max_pixels: int = MAX_PIXELS,
-    freeze_s: float = 5.0,
-    give_up_s: float | None = None,
-    transport: Transport = "auto",
-    corrupt: Corrupt = "mark",
-    deinterlace: Deinterlace = "auto",
-    rotate: Rotation = 0,
-    mirror: bool = False,
+    camera: CameraOptions | None = None,
 ) -> list[Source]:
     """The sources that an address stands for; usually one, several for a glob that matches videos.
 
@@ -56,8 +50,7 @@ def open_source(
         threads: of the decoder; None: one per available core.
         video_stream: which of several video streams of a file, from 0; None: the best.
         max_pixels: larger pictures are refused before memory is asked for.
-        freeze_s, give_up_s, transport, corrupt, deinterlace, rotate, mirror: of cameras; see
-            :class:`.camera.options.CameraOptions`.
+        camera: how it is read, if it is one; ``threads`` and ``max_pixels`` are those given here. None: as usual.
 
     Returns:
         sources that are not opened yet, but whose file or folder exists.
@@ -75,13 +68,7 @@ def open_source(
         threads=threads,
         video_stream=video_stream,
         max_pixels=max_pixels,
-        freeze_s=freeze_s,
-        give_up_s=give_up_s,
-        transport=transport,
-        corrupt=corrupt,
-        deinterlace=deinterlace,
-        rotate=rotate,
-        mirror=mirror,
+        camera=camera or CameraOptions(),
     )
     return in_real_time(_sources(os.fspath(address), stream_id, options), latest=latest)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from ....pipeline.errors import SourceError, UsageError
@@ -57,17 +58,8 @@ def open_web(address: str, name: str | None, options: SourceOptions) -> list[Sou
 
 def camera_options(options: SourceOptions) -> CameraOptions:
     """How a camera is read, of the options for every source."""
-    return CameraOptions(
-        freeze_s=options.freeze_s,
-        give_up_s=options.give_up_s,
-        transport=options.transport,
-        corrupt=options.corrupt,
-        deinterlace=options.deinterlace,
-        rotate=options.rotate,
-        mirror=options.mirror,
-        max_pixels=options.max_pixels,
-        threads=min(options.threads or 1, _MOST_THREADS),
-    )
+    threads = min(options.threads or 1, _MOST_THREADS)
+    return replace(options.camera, max_pixels=options.max_pixels, threads=threads)
 
 
 def _warn_of_password(text: str, place: CameraAddress) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from vidgraph.stages.sources.camera.options import CameraOptions
 from vidgraph.stages.sources.camera.source import CameraSource
 from vidgraph.stages.sources.registry import open_source
 from vidgraph.testing import HlsCamera, MjpegCamera, make_clip
@@ -19,7 +20,7 @@ CLIP = make_clip(gop=15)
 @contextmanager
 def reading(url: str, freeze_s: float = 2.5) -> Iterator[Reading]:
     """The camera that is behind a web address, read in the background."""
-    (source,) = open_source(url, freeze_s=freeze_s)
+    (source,) = open_source(url, camera=CameraOptions(freeze_s=freeze_s))
     source.open()
     read = Reading("rtsp://unused/")
     read.source = getattr(source, "source", None)  # type: ignore[assignment]

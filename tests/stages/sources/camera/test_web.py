@@ -16,6 +16,7 @@ import av
 import numpy as np
 import pytest
 from vidgraph.stages.sources.camera.address import read_address
+from vidgraph.stages.sources.camera.options import CameraOptions
 from vidgraph.stages.sources.camera.source import CameraSource
 from vidgraph.stages.sources.camera.web import WebSource, look_at
 from vidgraph.stages.sources.registry import open_source
@@ -119,7 +120,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
 @contextmanager
 def reading(address: str) -> Iterator[Reading]:
     """The camera that is behind an address, read in the background."""
-    (source,) = open_source(address, freeze_s=1.0)
+    (source,) = open_source(address, camera=CameraOptions(freeze_s=1.0))
     assert isinstance(source, WebSource)
     source.open()
     assert isinstance(source.source, CameraSource)
