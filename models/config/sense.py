@@ -93,10 +93,13 @@ class Checker:
         except ValueError as error:
             self._mistakes.add_of_camera(name, "user" if "user" in settings else "password", str(error))
             return None
-        if not _SCHEME.match(address) and address != "-":
-            address = str(self._folder / Path(filled_in(address)).expanduser())
         checked = None
         with self._noted(name, "address"):
+            if not _SCHEME.match(address) and address != "-":
+                file = filled_in(address)
+                if scheme := _SCHEME.match(file):
+                    raise UsageError(f"must begin with its scheme, {scheme[0]}, not with a variable that has it")
+                address = self._path(file)
             how = {key: settings[key] for key in _CAMERA if key in settings}
             found = open_source(address, stream_id=name, latest=True, threads=1, **how)
             if len(found) != 1:
@@ -110,7 +113,7 @@ class Checker:
         if key != "model":
             return value
         name, equals, file = value.partition("=")
-        if (self._folder / value).is_file():
+        if os.path.isfile(self._path(value)):  # noqa: PTH113  Path.is_file raises for many names
             return self._path(value)
         return f"{name}={self._path(file)}" if equals else value
 
@@ -152,7 +155,7 @@ class Checker:
         return self._path(output) if kind_of(output).suffixes else output
 
     def _path(self, text: str) -> str:
-        return os.fspath(self._folder / Path(text).expanduser())
+        return os.fspath(self._folder / os.path.expanduser(text))  # noqa: PTH111  Path's raises for unknown users
 
     def _noted(self, name: str, key: str) -> AbstractContextManager[None]:
         """Within it, an error becomes a mistake of a camera's key."""
