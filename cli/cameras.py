@@ -27,7 +27,10 @@ def run_cameras(options: argparse.Namespace) -> int:
     given = [name for name in ("model", *OPTIONS) if _is_given(options, name) and name not in OF_THE_RUN]
     if given:
         flags = ", ".join(f"--{name.replace('_', '-')}" for name in given)
-        raise UsageError(f"{flags}: these stand in {file}, for each camera or in [defaults]")
+        raise UsageError(
+            f"{flags}: only -o, -y, -q and -v go with a file of cameras; what else it may have stands in {file}, for "
+            "each camera, in [defaults] or in [run]"
+        )
     with live_from(file, outputs=options.outputs, overwrite=options.overwrite or None) as cameras:
         if not cameras.has_outputs:
             raise UsageError(f"no output was given; -o '{{stream}}.jsonl', or outputs = ['{{stream}}.jsonl'] in {file}")

@@ -213,14 +213,16 @@ class Hub:
         """
         if not (isinstance(name, str) and name):
             raise UsageError(f"a camera needs a name, as text; got {name!r}")
+        given: dict[str, Any] = {"freeze_s": freeze_s, "give_up_s": give_up_s, "transport": transport, "corrupt": corrupt}
+        rates = {"every": every, "max_fps": max_fps, "when": when, "ignore_motion": ignore_motion}
+        check_options({**given, **rates, "classes": classes})
         self._running.check_addable(name)
-        sample = sampler(every, max_fps, when, ignore_motion)
+        sample = sampler(**rates)
         shapes = None if zones is None else self._zones_of(zones)
-        camera = CameraOptions(
-            freeze_s=freeze_s, give_up_s=give_up_s, transport=transport, corrupt=corrupt,
-            deinterlace=deinterlace, rotate=rotate, mirror=mirror,
-        )  # fmt: skip
+        camera = CameraOptions(**given, deinterlace=deinterlace, rotate=rotate, mirror=mirror)
         opened = self._open(name, source, camera)
+        if not (isinstance(privacy_masks, Sequence) and not isinstance(privacy_masks, str)):
+            raise UsageError(f"privacy_masks must be a list of images and polygons, got {type(privacy_masks).__name__}")
         if privacy_masks:
             opened = MaskedSource(opened, privacy_masks)
         options = self._session.options
@@ -231,8 +233,7 @@ class Hub:
             own.refuse_empty(self._keys)
             chosen = None if classes is None else self._class_ids(classes)
             motion = None if sample is None or sample.motion is None else sample.motion.ignored
-            rate = {"every": every, "max_fps": max_fps, "when": when, "ignore_motion": motion}
-            settings = header_settings({"classes": classes, **rate})
+            settings = header_settings({"classes": classes, **rates, "ignore_motion": motion})
             about = SourceInfo(name, opened.address, live=opened.live)
             sinks = self._sinks(own, [about], {name: value for name, value in settings.items() if value is not None})
             with self._lock:
@@ -268,6 +269,8 @@ class Hub:
     def _zones_of(self, zones: Mapping[str, Polygon]) -> Zones:
         if self._keys[0].get(DETECTIONS) is None:
             raise UsageError(f"{self._model.name} detects no objects, so there is nothing in zones")
+        if not (isinstance(zones, Mapping) and all(isinstance(name, str) and name for name in zones)):
+            raise UsageError(f"zones must be polygons by their names, got {zones!r:.80}")
         try:
             return {name: check_polygon(polygon) for name, polygon in zones.items()}
         except ValueError as error:

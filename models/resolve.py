@@ -109,10 +109,11 @@ def _split(text: str) -> tuple[str, str | None]:
 
 def _file_alone(text: str) -> ResolvedModel | None:
     """The model of a file that is named alone, or None where it is no file."""
-    path = Path(text).expanduser()
+    path = Path(os.path.expanduser(text))  # noqa: PTH111  Path's raises for unknown users
     if is_exported(path) and not written_by_vidgraph(path):
         return ResolvedModel(text, path.stem, None, path)
-    if path.is_file() or path.suffix.lower() in (".pth", ".pt"):
+    is_file = os.path.isfile(path)  # noqa: PTH113  Path.is_file raises where the text is too long
+    if is_file or path.suffix.lower() in (".pth", ".pt"):
         row = identify(path)
         return ResolvedModel(text, row.name, row, path)
     if os.path.isdir(path) and not _built_in(text):  # noqa: PTH112  Path.is_dir raises where the text is too long

@@ -16,6 +16,7 @@ from .execution.stats import RunStats
 from .execution.threaded import ThreadedExecutor
 from .execution.threads import ThreadBudget
 from .functions import FunctionSink, FunctionStage, name_of
+from .options import DURATION
 from .packet import Key, Packet
 from .stage import Sink, Source, Stage, refuse_misspelt
 
@@ -156,6 +157,8 @@ class Graph:
             raise UsageError(f"unknown executor {executor!r}; {nearest(executor, EXECUTORS, always=True)}")
         if max_in_flight is not None and max_in_flight < 1:
             raise UsageError(f"max_in_flight must be at least 1, got {max_in_flight}")
+        if stage_limit_s is not None and not DURATION.allows(stage_limit_s):
+            raise UsageError(f"stage_limit_s must be {DURATION.expected}, got {stage_limit_s!r}")
         if self._run is not None and self._run.running:
             raise UsageError("the graph is running; wait for its run, or make another graph")
         if not isinstance(threads, ThreadBudget):

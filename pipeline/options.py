@@ -69,7 +69,7 @@ def one_of(*words: str) -> Value:
             raise ValueError(f"expected {expected}, got {text!r}")
         return text
 
-    return Value(read, lambda value: value in words, expected)
+    return Value(read, lambda value: isinstance(value, str) and value in words, expected)
 
 
 LARGEST = 2**31 - 1
@@ -111,7 +111,7 @@ def read_duration(text: str) -> float:
         value = float(number) * unit
     except ValueError:
         value = 0.0
-    if not 0 < value < float("inf"):
+    if not 1e-9 <= value <= 1e9:
         raise ValueError(f"expected a time above 0 such as 100ms or 2s, got {text!r}")
     return value
 

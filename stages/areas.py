@@ -42,12 +42,16 @@ def check_polygon(corners: object) -> list[tuple[float, float]]:
 def contains(
     polygon: Sequence[tuple[float, float]], x: NDArray[np.float64], y: NDArray[np.float64]
 ) -> NDArray[np.bool_]:
-    """Whether points lie in a polygon, by the even-odd rule: bool of the shape that ``x`` and ``y`` have together."""
-    inside = np.zeros(np.broadcast_shapes(x.shape, y.shape), np.bool_)
+    """Whether a polygon goes around points: bool of the shape that ``x`` and ``y`` have together.
+
+    By the nonzero rule, so that what a polygon that crosses itself goes around twice is in it too.
+    """
+    turns = np.zeros(np.broadcast_shapes(x.shape, y.shape), np.int32)
     for (x1, y1), (x2, y2) in zip(polygon, [*polygon[1:], polygon[0]], strict=True):
         if y1 != y2:
-            inside ^= ((y1 > y) != (y2 > y)) & (x < (x2 - x1) * (y - y1) / (y2 - y1) + x1)
-    return inside
+            crossed = ((y1 > y) != (y2 > y)) & (x < (x2 - x1) * (y - y1) / (y2 - y1) + x1)
+            turns += crossed if y1 < y2 else -crossed.astype(np.int32)
+    return turns != 0
 
 
 def read_area(area: Area) -> NDArray[np.bool_] | list[tuple[float, float]]:

@@ -32,6 +32,7 @@ class CameraConfig:
         settings = {**self.model, **self.options}
         settings |= {name: list(settings[name]) for name in ("zones",) if name in settings}
         settings |= {name: len(settings[name]) for name in ("privacy_masks",) if name in settings}
+        settings |= {name: list(map(redact_address, settings[name])) for name in ("outputs",) if name in settings}
         shown = ", ".join(f"{name} {value}" for name, value in settings.items())
         return f"{self.name}: {redact_address(VARIABLE.sub('***', self.address))}; {shown}"
 

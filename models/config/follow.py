@@ -87,7 +87,7 @@ class Follower:
         """What is in the file; None where there is none."""
         try:
             with self._file.open("rb") as opened:
-                return opened.read(LARGEST)
+                return opened.read(LARGEST + 1)
         except OSError:
             return None
 

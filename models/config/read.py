@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ...pipeline.errors import ConfigError, MissingExtraError, SourceError, nearest
-from ...pipeline.options import rows_of
+from ...pipeline.options import OPTIONS, Number, rows_of
 from ...pipeline.redaction import redact
 from .camera_set import CameraConfig, CameraSet
 from .mistakes import Mistakes
@@ -20,6 +20,7 @@ from .sense import Checker
 SECRET = frozenset({"address", "user", "password"})
 """Keys whose values no message shows."""
 LARGEST = 1 << 22  # bytes
+_LONGEST_NUMBER = 256  # bits
 _AT_LINE = re.compile(r"(?P<said>.*?) \(at (?:line (?P<line>\d+), column \d+|end of document)\)", re.DOTALL)
 
 
@@ -37,8 +38,6 @@ def read_cameras(file: str | os.PathLike[str]) -> CameraSet:
             data = opened.read(LARGEST + 1)
     except OSError as error:
         raise SourceError(f"cannot read {path}: {error.strerror}") from error
-    if len(data) > LARGEST:
-        raise SourceError(f"{path} has more than {LARGEST >> 20} MB, too many for a list of cameras")
     return checked_text(path, data)
 
 
@@ -48,6 +47,8 @@ def checked_text(path: Path, data: bytes, known: Mapping[str, tuple[str, ...]] |
     Args:
         known: ``classes`` of an earlier set: these models are not loaded again.
     """
+    if len(data) > LARGEST:
+        raise ConfigError(f"{path}:1: more than {LARGEST >> 20} MB, too many for a list of cameras")
     try:
         text = data.decode("utf-8-sig").replace("\r\n", "\n")
         raw = tomllib.loads(text)
@@ -59,6 +60,10 @@ def checked_text(path: Path, data: bytes, known: Mapping[str, tuple[str, ...]] |
         line = int(found["line"]) if found and found["line"] else text.count("\n") + 1
         said = found["said"] if found else str(error)
         raise ConfigError(f"{path}:{line}: not TOML: {said}") from error
+    except ValueError as error:  # of int()
+        number = max(re.finditer(r"[0-9_]+", text), key=lambda found: len(found[0]))
+        line = text.count("\n", 0, number.start()) + 1
+        raise ConfigError(f"{path}:{line}: not TOML: a number of {len(number[0])} digits") from error
     except RecursionError as error:
         raise ConfigError(f"{path}:1: not TOML: lists in lists in lists, too many") from error
     mistakes = Mistakes(path, lines_of(text))
@@ -154,10 +159,15 @@ def _said(keys: Keys, error: Any) -> str:
         return "a name must begin with a letter or digit, and have only these, spaces and _ . - after it"
     if kind == "too_short":
         return "there is no camera; add one: [cameras.door]"
-    said = redact(error["msg"]).replace("Input should be", "must be").replace("a valid dictionary", "a table")
-    said = re.sub(r"a valid dictionary or instance of \w+", "a table", said).replace("a valid ", "a ")
+    said = redact(error["msg"]).replace("Input should be", "must be").replace("a valid integer", "a whole number")
+    said = re.sub(r"a valid dictionary( or instance of \w+)?", "a table", said).replace("a valid ", "a ")
+    row = OPTIONS.get(key)
+    if kind in ("greater_than_equal", "less_than_equal") and row is not None and isinstance(row.read, Number):
+        said = f"must be {row.read.expected}"
     value = error["input"]
-    return f"{said}, got {kind_name(value) if key in SECRET or isinstance(value, dict | list) else repr(value)}"
+    is_shown = key not in SECRET and isinstance(value, str | float | bool)
+    is_shown = is_shown or (isinstance(value, int) and value.bit_length() <= _LONGEST_NUMBER)
+    return f"{said}, got {f'{value!r:.80}' if is_shown else kind_name(value)}"
 
 
 def _unknown(keys: Keys) -> str:

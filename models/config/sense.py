@@ -12,6 +12,7 @@ from typing import Any
 from ...pipeline.errors import UsageError, VidgraphError, nearest
 from ...stages.areas import read_area
 from ...stages.sinks.kinds import kind_of
+from ...stages.sources.camera.options import CameraOptions
 from ...stages.sources.registry import open_source
 from ..default_model import default_model
 from ..load import load_model
@@ -93,12 +94,15 @@ class Checker:
         except ValueError as error:
             self._mistakes.add_of_camera(name, "user" if "user" in settings else "password", str(error))
             return None
-        if not _SCHEME.match(address) and address != "-":
-            address = str(self._folder / Path(filled_in(address)).expanduser())
         checked = None
         with self._noted(name, "address"):
-            how = {key: settings[key] for key in _CAMERA if key in settings}
-            found = open_source(address, stream_id=name, latest=True, threads=1, **how)
+            if not _SCHEME.match(address) and address != "-":
+                file = filled_in(address)
+                if scheme := _SCHEME.match(file):
+                    raise UsageError(f"must begin with its scheme, {scheme[0]}, not with a variable that has it")
+                address = self._path(file)
+            how = CameraOptions(**{key: settings[key] for key in _CAMERA if key in settings})
+            found = open_source(address, stream_id=name, latest=True, threads=1, camera=how)
             if len(found) != 1:
                 raise UsageError(f"stands for {len(found)} sources; a camera is one")
             checked = address
@@ -110,7 +114,7 @@ class Checker:
         if key != "model":
             return value
         name, equals, file = value.partition("=")
-        if (self._folder / value).is_file():
+        if os.path.isfile(self._path(value)):  # noqa: PTH113  Path.is_file raises for many names
             return self._path(value)
         return f"{name}={self._path(file)}" if equals else value
 
@@ -152,7 +156,7 @@ class Checker:
         return self._path(output) if kind_of(output).suffixes else output
 
     def _path(self, text: str) -> str:
-        return os.fspath(self._folder / Path(text).expanduser())
+        return os.fspath(self._folder / os.path.expanduser(text))  # noqa: PTH111  Path's raises for unknown users
 
     def _noted(self, name: str, key: str) -> AbstractContextManager[None]:
         """Within it, an error becomes a mistake of a camera's key."""

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, StringConstraints, WithJsonSchema
 
-from ...pipeline.options import OPTIONS, read_duration, read_size
+from ...pipeline.options import OPTIONS, SECONDS, Number, read_duration, read_size
 from ...stages.areas import check_polygon
 from ...stages.sources.camera.options import Corrupt, Deinterlace, Rotation, Transport
 from ..pace import Overload
@@ -59,9 +59,10 @@ def _key(description: str, **limits: Any) -> Any:
     return Field(default=None, description=description, **limits)
 
 
-def _option(name: str, **limits: Any) -> Any:
-    """The key of an option of ``vidgraph run``, with its line of help."""
-    return _key(OPTIONS[name].help, **limits)
+def _option(name: str) -> Any:
+    """The key of an option of ``vidgraph run``, with its line of help and its limits."""
+    row = OPTIONS[name]
+    return _key(row.help, **({"ge": row.read.low, "le": row.read.high} if isinstance(row.read, Number) else {}))
 
 
 Name = Annotated[str, StringConstraints(pattern=_NAME)]
@@ -91,28 +92,28 @@ class Defaults(Table):
     model: str | None = _key("name of a model ('vidgraph models'), or a custom .onnx file")
     weights: str | None = _option("weights")
     head: str | None = _option("head")
-    min_score: float | None = _option("min_score", ge=0, le=1)
-    nms_iou: float | None = _option("nms_iou", ge=0, le=1)
+    min_score: float | None = _option("min_score")
+    nms_iou: float | None = _option("nms_iou")
     nms: str | None = _option("nms")
     keyframes: KeyFrames = _option("keyframes")
     batch_non_key: bool | None = _option("batch_non_key")
-    max_detections: int | None = _option("max_detections", ge=1)
+    max_detections: int | None = _option("max_detections")
     labels: Labels = _option("labels")
     size: Size = _option("size")
     device: str | None = _option("device")
     engine: str | None = _option("engine")
     precision: str | None = _option("precision")
     classes: Texts | None = _option("classes")
-    every: int | None = _option("every", ge=1)
-    max_fps: float | None = _option("max_fps", gt=0)
+    every: int | None = _option("every")
+    max_fps: float | None = _option("max_fps")
     when: Literal["motion"] | None = _option("when")
     ignore_motion: str | None = _option("ignore_motion")
     outputs: Texts | None = _key("outputs of this camera alone; {stream} stands for its name")
     user: Secret | None = _key("of the address, encoded as needed; ${NAME}: of the environment")
     password: Secret | None = _key("of the address, encoded as needed; ${NAME}: of the environment")
     transport: Transport | None = _option("transport")
-    freeze_s: float | None = _option("freeze_s", gt=0)
-    give_up_s: float | None = _option("give_up_s", gt=0)
+    freeze_s: float | None = _option("freeze_s")
+    give_up_s: float | None = _option("give_up_s")
     corrupt: Corrupt | None = _option("corrupt")
     deinterlace: Deinterlace | None = _key("of interlaced pictures: auto (one field, at full size) or off")
     rotate: Rotation | None = _key("turn its pictures clockwise by 90, 180 or 270 degrees, after mirroring them")
@@ -136,11 +137,11 @@ class Shared(Table):
     outputs: Texts | None = _key("outputs for all cameras; with {stream}, one for each")
     overwrite: bool | None = _option("overwrite")
     preset: str | None = _option("preset")
-    threads: int | None = _option("threads", ge=1)
+    threads: int | None = _option("threads")
     overload: Overload | None = _option("overload")
     max_latency: Duration = _option("max_latency")
-    max_pixels: int | None = _option("max_pixels", ge=1)
-    stage_limit_s: float | None = _key("an inference that takes longer ends the run", gt=0)
+    max_pixels: int | None = _option("max_pixels")
+    stage_limit_s: float | None = _key("an inference that takes longer ends the run", gt=0, le=SECONDS.high)
 
 
 class File(Table):

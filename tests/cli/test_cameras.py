@@ -104,7 +104,10 @@ def test_options_of_the_file_are_not_given_beside_it(vidgraph: Main, tmp_path: P
     (tmp_path / "cams.toml").write_text(f"{HEAD}[cameras.door]\naddress = 'synth:street?frames=2'\n")
     ended = vidgraph("run", "cams.toml", "--model", "retinaface-tiny", "--every", "3")
     assert (ended.code, ended.out) == (2, "")
-    assert "--model, --every: these stand in cams.toml" in ended.err
+    assert (
+        "--model, --every: only -o, -y, -q and -v go with a file of cameras; what else it may have stands in cams.toml"
+        in ended.err
+    )
     (tmp_path / "cams.toml").write_text("[cameras.door]\naddress = 'synth:street?frames=2'\n")
     ended = vidgraph("run", "cams.toml")
     assert ended.code == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import numpy as np
 import pytest
 import vidgraph
 from vidgraph import FrameResult, Hub
@@ -121,7 +123,7 @@ def test_what_is_refused_touches_no_camera(options: dict[str, Any], camera: Path
             (UsageError, "there is a stream 'door' already", lambda: hub.add("door", camera)),
             (SourceError, "no such file", lambda: hub.add("yard", tmp_path / "none.mp4")),
             (UsageError, "has no class 'fase'; did you mean face", lambda: hub.add("yard", camera, classes=["fase"])),
-            (UsageError, "every must be at least 1", lambda: hub.add("yard", camera, every=0)),
+            (UsageError, "every must be a whole number from 1", lambda: hub.add("yard", camera, every=0)),
             (UsageError, "unknown suffix", lambda: hub.add("yard", camera, outputs="out.xyz")),
             (OutputError, "exists", lambda: hub.add("yard", camera, outputs=tmp_path / "there.jsonl")),
             (UsageError, "there is no stream 'yard' to remove; there are: door", lambda: hub.remove("yard")),
@@ -133,6 +135,32 @@ def test_what_is_refused_touches_no_camera(options: dict[str, Any], camera: Path
     with pytest.raises(UsageError, match="is not going on"):
         hub.add("yard", camera)
     assert (tmp_path / "there.jsonl").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"freeze_s": "x"}, "freeze_s must be seconds above 0, got 'x'"),
+        ({"every": "2"}, "every must be a whole number from 1, got '2'"),
+        ({"max_fps": "5"}, "max_fps must be frames per second above 0, got '5'"),
+        ({"when": np.array([1, 2])}, "when must be 'motion', got array"),
+        ({"classes": "face"}, "classes must be a list of names or numbers, got 'face'"),
+        ({"classes": 5}, "classes must be a list of names or numbers, got 5"),
+        ({"privacy_masks": "door.png"}, "privacy_masks must be a list of images and polygons, got str"),
+        ({"privacy_masks": np.ones((4, 4), np.bool_)}, "privacy_masks must be a list of images and polygons, got nda"),
+        ({"zones": 5}, "zones must be polygons by their names, got 5"),
+        ({"zones": {5: [[0, 0], [0, 1], [1, 1]]}}, "zones must be polygons by their names, got {5"),
+    ],
+)
+def test_an_option_of_a_wrong_type_is_refused(options: dict[str, Any], given: dict[str, Any], said: str) -> None:
+    with vidgraph.live(**options) as hub, pytest.raises(UsageError, match=re.escape(said)):
+        hub.add("door", "rtsp://127.0.0.1:9/none", **given)
+
+
+@pytest.mark.parametrize("limit_s", ["x", -1, float("inf")])
+def test_a_limit_that_is_no_time_is_refused(options: dict[str, Any], limit_s: Any) -> None:
+    with pytest.raises(UsageError, match="stage_limit_s must be seconds above 0, got "):
+        vidgraph.live(**options, stage_limit_s=limit_s).close()
 
 
 def test_an_error_that_ends_the_hub_reaches_the_loop(options: dict[str, Any], camera: Path) -> None:

@@ -56,6 +56,12 @@ def test_zones_without_straight_sides() -> None:
     np.testing.assert_array_equal(contains(polygon, points[:, 0], points[:, 1]), expected)
 
 
+def test_what_a_polygon_goes_around_twice_is_in_it() -> None:
+    star = [(0.5 + 0.4 * np.sin(a), 0.5 - 0.4 * np.cos(a)) for a in 4 * np.pi / 5 * np.arange(5)]
+    for polygon in (star, star[::-1]):
+        assert contains(polygon, np.array([0.5, 0.5, 0.1]), np.array([0.5, 0.2, 0.1])).tolist() == [True, True, False]
+
+
 def test_each_stream_has_its_own() -> None:
     picture = Picture.from_rgb(np.zeros((100, 100, 3), np.uint8))
     stage = MarkZones({"door": ZONES})

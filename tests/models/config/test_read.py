@@ -11,7 +11,7 @@ import vidgraph
 from PIL import Image
 from vidgraph import ConfigError, MissingExtraError, SourceError
 from vidgraph.models.config.camera_set import CameraSet
-from vidgraph.models.config.read import read_cameras
+from vidgraph.models.config.read import LARGEST, read_cameras
 from vidgraph.pipeline.options import rows_of
 
 DOOR = "[cameras.door]\naddress = 'synth:street'\n"
@@ -182,7 +182,20 @@ CASES = {
     "elsewhere": (DOOR + "threads = 3\n", "cams.toml:3: cameras.door.threads: is not a key of [cameras.NAME], but of"),
     "type": (DOOR + "max_fps = 'five'\n", "cams.toml:3: cameras.door.max_fps: must be a number, got 'five'"),
     "truth": (DOOR + "every = true\n", "cams.toml:3: cameras.door.every: must be a"),
-    "range": (DOOR + "min_score = 2\n", "cams.toml:3: cameras.door.min_score: must be less than or equal to 1, got 2"),
+    "range": (DOOR + "min_score = 2\n", "cams.toml:3: cameras.door.min_score: must be a number from 0 to 1, got 2"),
+    "infinite": (DOOR + "freeze_s = inf\n", "cams.toml:3: cameras.door.freeze_s: must be seconds above 0, got inf"),
+    "too large": (
+        "[run]\nthreads = 99999999999\n" + DOOR,
+        "cams.toml:2: run.threads: must be a whole number",
+    ),
+    "too long": (DOOR + f"every = {'9' * 5000}\n", "cams.toml:3: not TOML: a number of 5000 digits"),
+    "too long to say": (DOOR + f"transport = 0x{'f' * 6000}\n", "'multicast', got a number"),
+    "date": (DOOR + "every = 2020-01-01\n", "cameras.door.every: must be a whole number, got a date or time"),
+    "run is no table": ("run = 5\n" + DOOR, "cams.toml:1: run: must be a table, got 5"),
+    "long value": (DOOR + f"when = '{'a' * 5000}'\n", "cams.toml:3: cameras.door.when: must be 'motion', got 'aaa"),
+    "unknown user": (DOOR + "privacy_masks = ['~nobody_of_this_name/a.png']\n", "cameras.door.privacy_masks.0: a mask"),
+    "endless name": (DOOR + f"model = '{'a' * 5000}'\n", "cams.toml:3: cameras.door.model: "),
+    "too large a file": (DOOR + "#" * LARGEST, "cams.toml:1: more than 4 MB"),
     "choice": (DOOR + "transport = 'tpc'\n", "cams.toml:3: cameras.door.transport: must be 'auto', 'tcp', 'udp' or"),
     "list": (DOOR + "outputs = 'a.jsonl'\n", "cams.toml:3: cameras.door.outputs: must be a list"),
     "item": (DOOR + "outputs = [\n1]\n", "cams.toml:4: cameras.door.outputs.0: must be a string, got 1"),
@@ -244,6 +257,24 @@ def test_no_message_shows_a_secret(tmp_path: Path) -> None:
     model = "retinaface-tiny"
     """
     assert not [line for line in mistakes(tmp_path, text) if "geheim" in line]
+
+
+def test_an_output_shows_no_secret(tmp_path: Path) -> None:
+    (door,) = read(
+        tmp_path, DOOR + "outputs = ['rtsp://ann:geheim@h/x', 'srt://h:1?passphrase=geheim']"
+    ).cameras.values()
+    assert "geheim" in str(door.options["outputs"])
+    assert "geheim" not in door.line()
+
+
+def test_an_address_is_not_wholly_a_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOOR_URL", "rtsp://ann:geheim@10.0.0.7/x")
+    monkeypatch.setenv("DOOR_FOLDER", str(tmp_path))
+    (found,) = mistakes(tmp_path, "[cameras.a]\naddress = '${DOOR_URL}'\nmodel = 'retinaface-tiny'\n")
+    assert found == "cams.toml:2: cameras.a.address: must begin with its scheme, rtsp:, not with a variable that has it"
+    Image.new("L", (4, 4), 255).save(tmp_path / "still.png")
+    file = read(tmp_path, "[cameras.a]\naddress = '${DOOR_FOLDER}/still.png'\nmodel = 'retinaface-tiny'\n")
+    assert file.cameras["a"].address == str(tmp_path / "still.png")
 
 
 def test_a_file_that_is_no_text_or_not_there(tmp_path: Path) -> None:
