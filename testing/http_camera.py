@@ -9,15 +9,15 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from ..pipeline.errors import UsageError
 from .clips import TICKS, Clip
+from .closes import Closes
 from .remux import transport_stream
 
 
-class HttpCamera:
+class HttpCamera(Closes):
     """A server on 127.0.0.1; what it answers is up to its kinds.
 
     Attributes:
@@ -33,14 +33,6 @@ class HttpCamera:
             target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, name="http-camera", daemon=True
         )
         self._thread.start()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     @property
     def base(self) -> str:

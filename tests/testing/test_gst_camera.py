@@ -70,7 +70,7 @@ def test_freeze_and_stall(gst_camera: Make) -> None:
         lambda: read(frozen.url, 60, on_frame=lambda count: count == 10 and frozen.freeze()),
     )
     stalled.resume()
-    frozen.thaw()
+    frozen.resume()
     for seen, camera in zip(both, (stalled, frozen), strict=True):
         assert seen.end in ("TimeoutError", "ExitError")
         assert 10 <= len(seen.frames) <= 20
