@@ -200,11 +200,11 @@ class HlsCamera(HttpCamera):
             segments = list(self._encoder.segments)
         name = request.path.rpartition("/")[2]
         if name == "live.m3u8" and not self._gone:
-            _reply(request, "application/vnd.apple.mpegurl", self._list(segments).encode())
+            reply(request, "application/vnd.apple.mpegurl", self._list(segments).encode())
             return
         number = name.removesuffix(".ts")
         if number.isdigit() and int(number) < len(segments) and not segments[int(number)].missing:
-            _reply(request, "video/mp2t", segments[int(number)].data())
+            reply(request, "video/mp2t", segments[int(number)].data())
             return
         request.send_error(404)
 
@@ -298,7 +298,8 @@ class MjpegCamera(HttpCamera):
         return boundary + b"Content-Type: image/jpeg\r\n" + lines + b"\r\n" + jpeg + b"\r\n"
 
 
-def _reply(request: BaseHTTPRequestHandler, kind: str, body: bytes) -> None:
+def reply(request: BaseHTTPRequestHandler, kind: str, body: bytes) -> None:
+    """Answer with all of ``body``, of the content type ``kind``."""
     request.send_response(200)
     request.send_header("Content-Type", kind)
     request.send_header("Content-Length", str(len(body)))
