@@ -1,7 +1,7 @@
 """``vidgraph bench --streams``: how many cameras one machine holds, at which latency.
 
 A video is played as that many cameras at once, each decoded on its own, at its own rate, over and over. What the
-network between camera and machine costs is not measured: reading RTSP takes about 4 % of a core for 12 cameras.
+network between camera and machine costs is not measured.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ..pipeline.packet import Frame, Packet
 from ..pipeline.redaction import redact_address
 from ..pipeline.stage import Sink, Source
 from ..stages.sample import Sample
-from ..stages.sources.registry import open_source
+from ..stages.sources.registry import open_sources
 from ..stages.sources.wrapper import SourceWrapper
 
 WARM_S = 2.0
@@ -291,7 +291,5 @@ def _measure(
 
 
 def _camera(source: str, name: str, share: float, max_pixels: int) -> Source:
-    opened = open_source(source, latest=True, threads=1, max_pixels=max_pixels)
-    inner = opened[0]
-    inner = inner.source if isinstance(inner, SourceWrapper) else inner
-    return PlayedCamera(inner, name, share * 0.04)
+    video = open_sources([source], latest=True, threads=1, max_pixels=max_pixels)[0]
+    return PlayedCamera(video, name, share * 0.04)
