@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..models.run import run
+from ..training.evaluation.overlap import box_iou
 from .harness import save
 
 Boxes = NDArray[np.float32]
@@ -44,22 +45,12 @@ class Shown:
     diagonal: float
 
 
-def iou(first: Boxes, second: Boxes) -> NDArray[np.float64]:
-    """IoU of each of [M, 4] with each of [N, 4]: float64 [M, N]."""
-    a, b = first[:, None].astype(np.float64), second[None].astype(np.float64)
-    sides = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])
-    both = sides.clip(0).prod(-1)
-    area_a, area_b = ((box[..., 2:] - box[..., :2]).prod(-1) for box in (a, b))
-    overlap: NDArray[np.float64] = both / np.maximum(area_a + area_b - both, 1e-9)
-    return overlap
-
-
 def tracks(frames: Sequence[Boxes], *, least: float = 0.3, gap: int = WITHIN) -> list[Track]:
     """Boxes of one object each, (frame, box [4]) in order."""
     live: list[Track] = []
     ended: list[Track] = []
     for number, boxes in enumerate(frames):
-        overlaps = iou(np.array([track[-1][1] for track in live], np.float32).reshape(-1, 4), boxes)
+        overlaps = box_iou(np.array([track[-1][1] for track in live], np.float32).reshape(-1, 4), boxes)
         free = set(range(len(boxes)))
         while overlaps.size and overlaps.max() >= least:
             row, column = (int(at) for at in np.unravel_index(overlaps.argmax(), overlaps.shape))
@@ -97,7 +88,7 @@ def _strays(centres: NDArray[np.float32]) -> float:
 
 def _is_shown(box: Boxes, gated: Shown, number: int) -> bool:
     boxes = gated.boxes[number] if number < len(gated.boxes) else gated.boxes[-1][:0]
-    return bool(len(boxes)) and bool(iou(box[None], boxes).max() >= 0.5)
+    return bool(len(boxes)) and bool(box_iou(box[None], boxes).max() >= 0.5)
 
 
 def show(source: str, options: dict[str, Any]) -> Shown:

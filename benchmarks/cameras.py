@@ -27,7 +27,7 @@ from ..pipeline.packet import Frame, Packet
 from ..pipeline.redaction import redact_address
 from ..pipeline.stage import Sink, Source
 from ..stages.sample import Sample
-from ..stages.sources.registry import open_source
+from ..stages.sources.registry import open_sources
 from ..stages.sources.wrapper import SourceWrapper
 
 WARM_S = 2.0
@@ -291,7 +291,5 @@ def _measure(
 
 
 def _camera(source: str, name: str, share: float, max_pixels: int) -> Source:
-    opened = open_source(source, latest=True, threads=1, max_pixels=max_pixels)
-    inner = opened[0]
-    inner = inner.source if isinstance(inner, SourceWrapper) else inner
-    return PlayedCamera(inner, name, share * 0.04)
+    video = open_sources([source], latest=True, threads=1, max_pixels=max_pixels)[0]
+    return PlayedCamera(video, name, share * 0.04)

@@ -213,8 +213,9 @@ class Hub:
         """
         if not (isinstance(name, str) and name):
             raise UsageError(f"a camera needs a name, as text; got {name!r}")
-        given: dict[str, Any] = {"freeze_s": freeze_s, "give_up_s": give_up_s, "transport": transport, "corrupt": corrupt}
-        rates = {"every": every, "max_fps": max_fps, "when": when, "ignore_motion": ignore_motion}
+        given: dict[str, Any] = {"freeze_s": freeze_s, "give_up_s": give_up_s}
+        given |= {"transport": transport, "corrupt": corrupt}
+        rates: dict[str, Any] = {"every": every, "max_fps": max_fps, "when": when, "ignore_motion": ignore_motion}
         check_options({**given, **rates, "classes": classes})
         self._running.check_addable(name)
         sample = sampler(**rates)

@@ -51,7 +51,8 @@ def contains(
         if y1 != y2:
             crossed = ((y1 > y) != (y2 > y)) & (x < (x2 - x1) * (y - y1) / (y2 - y1) + x1)
             turns += crossed if y1 < y2 else -crossed.astype(np.int32)
-    return turns != 0
+    inside: NDArray[np.bool_] = turns != 0
+    return inside
 
 
 def read_area(area: Area) -> NDArray[np.bool_] | list[tuple[float, float]]:

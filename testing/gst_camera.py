@@ -7,12 +7,12 @@ import tempfile
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from types import TracebackType
 from typing import Literal
 from urllib.parse import quote
 
 from ..pipeline.errors import UsageError
 from .clips import Clip
+from .closes import Closes
 from .ports import free_port
 from .process import Process
 
@@ -53,7 +53,7 @@ def gst_missing() -> str | None:
     return f"needs gst-rtsp-server ({why}). On Debian: apt install {' '.join(PACKAGES)}"
 
 
-class GstCamera:
+class GstCamera(Closes):
     """Sends H.264 or HEVC clips as ``/cam0``, ``/cam1``, …, from when it is made until closed.
 
         with GstCamera(make_clip(b_frames=2), audio=True) as camera:
@@ -98,14 +98,6 @@ class GstCamera:
         self._process: Process | None = None
         self.restart()
 
-    def __enter__(self) -> GstCamera:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
     @property
     def urls(self) -> list[str]:
         return [f"rtsp://127.0.0.1:{self._port}/cam{n}" for n in range(len(self._files))]
@@ -131,10 +123,6 @@ class GstCamera:
     def freeze(self) -> None:
         """Stop the process (SIGSTOP), as if power or cable were gone."""
         self._running.freeze()
-
-    def thaw(self) -> None:
-        """End a freeze."""
-        self._running.thaw()
 
     def resume(self) -> None:
         """End a stall, or a freeze."""

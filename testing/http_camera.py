@@ -9,15 +9,15 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from ..pipeline.errors import UsageError
 from .clips import TICKS, Clip
+from .closes import Closes
 from .remux import transport_stream
 
 
-class HttpCamera:
+class HttpCamera(Closes):
     """A server on 127.0.0.1; what it answers is up to its kinds.
 
     Attributes:
@@ -33,14 +33,6 @@ class HttpCamera:
             target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, name="http-camera", daemon=True
         )
         self._thread.start()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     @property
     def base(self) -> str:
@@ -208,11 +200,11 @@ class HlsCamera(HttpCamera):
             segments = list(self._encoder.segments)
         name = request.path.rpartition("/")[2]
         if name == "live.m3u8" and not self._gone:
-            _reply(request, "application/vnd.apple.mpegurl", self._list(segments).encode())
+            reply(request, "application/vnd.apple.mpegurl", self._list(segments).encode())
             return
         number = name.removesuffix(".ts")
         if number.isdigit() and int(number) < len(segments) and not segments[int(number)].missing:
-            _reply(request, "video/mp2t", segments[int(number)].data())
+            reply(request, "video/mp2t", segments[int(number)].data())
             return
         request.send_error(404)
 
@@ -306,7 +298,8 @@ class MjpegCamera(HttpCamera):
         return boundary + b"Content-Type: image/jpeg\r\n" + lines + b"\r\n" + jpeg + b"\r\n"
 
 
-def _reply(request: BaseHTTPRequestHandler, kind: str, body: bytes) -> None:
+def reply(request: BaseHTTPRequestHandler, kind: str, body: bytes) -> None:
+    """Answer with all of ``body``, of the content type ``kind``."""
     request.send_response(200)
     request.send_header("Content-Type", kind)
     request.send_header("Content-Length", str(len(body)))

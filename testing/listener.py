@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import socket
 import sys
 import tempfile
 from pathlib import Path
-from types import TracebackType
 from typing import Literal
 
 from .clips import Clip
+from .closes import Closes
+from .ports import free_port
 from .process import Process
 
 Protocol = Literal["rtsp", "rtmp", "tcp", "udp"]
@@ -23,7 +23,7 @@ _LISTEN: dict[str, dict[str, str]] = {
 }
 
 
-class Publisher:
+class Publisher(Closes):
     """A process that publishes a clip to a reader which listens, or to a server that takes it.
 
         with Publisher(make_clip()) as publisher:
@@ -44,21 +44,13 @@ class Publisher:
         self._folder = tempfile.TemporaryDirectory(prefix="vidgraph-publisher-")
         file = Path(self._folder.name) / "clip"
         clip.save(file)
-        self.url = url or f"{protocol}://127.0.0.1:{_free_port(protocol)}" + "/live" * (protocol in ("rtsp", "rtmp"))
+        self.url = url or f"{protocol}://127.0.0.1:{free_port()}" + "/live" * (protocol in ("rtsp", "rtmp"))
         self.listen_options = dict(_LISTEN[protocol])
         script = f"{__package__}.publish_script"
         count = -1 if frames is None else frames
         self._process = Process(
             "the publisher", [sys.executable, "-P", "-m", script, str(file), self.url, _FORMATS[protocol], str(count)]
         )
-
-    def __enter__(self) -> Publisher:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def kill(self) -> None:
         """End the process at once (SIGKILL)."""
@@ -84,10 +76,3 @@ class Publisher:
         """End in order, with TEARDOWN; again does no harm."""
         self._process.stop()
         self._folder.cleanup()
-
-
-def _free_port(protocol: Protocol) -> int:
-    kind = socket.SOCK_DGRAM if protocol == "udp" else socket.SOCK_STREAM
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -11,10 +11,10 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
 
+from .closes import Closes
 from .ports import listen
 from .rtsp.messages import Interleaved, Message, Splitter
 from .rtsp.ways import udp_pair
@@ -23,7 +23,7 @@ _TURN_S = 0.1
 _PORTS = {"rtsp": 554, "http": 80}
 
 
-class TcpProxy:
+class TcpProxy(Closes):
     """Forwards all connections to a camera, of any protocol over TCP.
 
         with TcpProxy(camera.url) as proxy:
@@ -55,14 +55,6 @@ class TcpProxy:
         self._relays: list[_TcpRelay] = []
         self._acceptor = threading.Thread(target=self._accept, name="proxy-accept", daemon=True)
         self._acceptor.start()
-
-    def __enter__(self) -> TcpProxy:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def hold(self) -> None:
         """Forward nothing any more, and close nothing: a connection that is half open."""
@@ -152,9 +144,6 @@ class UdpLossProxy(TcpProxy):
         self._udp: list[_UdpRelay] = []
         self.packets = self.lost = 0
         super().__init__(url)
-
-    def __enter__(self) -> UdpLossProxy:
-        return self
 
     def _relay(self, reader: socket.socket, camera: socket.socket) -> _TcpRelay:
         rewriter = _Rewriter(self, reader.getpeername()[0], self._camera[0])

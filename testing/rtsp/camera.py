@@ -7,11 +7,11 @@ import ssl
 import threading
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
-from types import TracebackType
 from typing import Literal
 from urllib.parse import quote
 
 from ..clips import Clip
+from ..closes import Closes
 from ..ports import listen
 from .auth import Door, Scheme
 from .connection import Connection
@@ -19,7 +19,7 @@ from .faults import FAULTLESS, Faults
 from .state import CameraState, Counts, Request
 
 
-class RtspCamera:
+class RtspCamera(Closes):
     """An RTSP server on 127.0.0.1 that sends a clip again and again, by TCP or UDP, from when it is made until closed.
 
         with RtspCamera(make_clip(), faults=Faults(stall_at=30)) as camera:
@@ -62,14 +62,6 @@ class RtspCamera:
         self._acceptor: threading.Thread | None = None
         self._port = port
         self.restart()
-
-    def __enter__(self) -> RtspCamera:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     @property
     def faults(self) -> Faults:

@@ -4,56 +4,39 @@ from __future__ import annotations
 
 import json
 import signal
-import socket
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 import vidgraph
 from vidgraph.pipeline.errors import SourceError, UsageError
 from vidgraph.testing import Faults, RtspCamera, make_clip
+from vidgraph.testing.ports import free_port
 
 from ..conftest import Command
+from ..waiting import frames_in, until
 
 SECRET = "S3CR3T/é#"
 
 
-@pytest.fixture
-def free_port() -> int:
-    """Where nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-    return port
-
-
-def frames_in(file: Path) -> list[dict[str, Any]]:
-    """The whole lines of results so far, without the header."""
-    text = file.read_text() if file.exists() else ""
-    return [json.loads(line) for line in text.splitlines(keepends=True)[1:] if line.endswith("\n")]
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_several_cameras_until_a_signal(
-    number: int, command: Command, face_weights: Path, tmp_path: Path, free_port: int
-) -> None:
+def test_several_cameras_until_a_signal(number: int, command: Command, face_weights: Path, tmp_path: Path) -> None:
     with RtspCamera(make_clip(), cameras=2, auth="md5", password=SECRET) as served:
-        listed = tmp_path / "list.txt"
-        listed.write_text(
-            "".join(
-                f"cam{n}={url.replace('://', '://ann:${CAM_PASSWORD}@')}\n" for n, url in enumerate(served.urls)
-            ).replace("ann", "user")
-            + f"dead=rtsp://127.0.0.1:{free_port}/x\n"
-        )
+        with (tmp_path / "list.txt").open("w") as listed:
+            for n, url in enumerate(served.urls):
+                listed.write(f"cam{n}={url.replace('://', '://user:${CAM_PASSWORD}@')}\n")
+            listed.write(f"dead=rtsp://127.0.0.1:{free_port()}/x\n")
         command.environment["CAM_PASSWORD"] = SECRET
         outputs = ("-o", "out.jsonl", "-o", "{stream}.mp4")
         process = command.start("run", "list.txt", "--model", f"retinaface={face_weights}", "--size", "96", *outputs)
         try:
-            deadline = time.monotonic() + 60
-            while {frame["stream"] for frame in frames_in(tmp_path / "out.jsonl")} != {"cam0", "cam1"}:
-                assert process.poll() is None
-                assert time.monotonic() < deadline
-                time.sleep(0.2)
+            until(
+                lambda: (
+                    process.poll() is not None
+                    or {frame["stream"] for frame in frames_in(tmp_path / "out.jsonl")} == {"cam0", "cam1"}
+                )
+            )
+            assert process.poll() is None
             assert SECRET not in Path(f"/proc/{process.pid}/cmdline").read_text()
             process.send_signal(number)
             asked = time.monotonic()
@@ -91,17 +74,15 @@ def test_a_camera_and_a_file_in_one_run(face_weights: Path, face_clip: Path, tmp
     assert sum(stats.dropped.values()) == sum("dropped" in f for f in frames)
 
 
-def test_a_run_ends_with_an_error_where_its_only_camera_is_given_up(face_weights: Path, free_port: int) -> None:
+def test_a_run_ends_with_an_error_where_its_only_camera_is_given_up(face_weights: Path) -> None:
     model = f"retinaface={face_weights}"
-    run = vidgraph.run(f"rtsp://127.0.0.1:{free_port}/x", model=model, size=96, outputs=[], give_up_s=0.5)
+    run = vidgraph.run(f"rtsp://127.0.0.1:{free_port()}/x", model=model, size=96, outputs=[], give_up_s=0.5)
     with pytest.raises(SourceError, match="the connection is refused"):
         run.wait()
 
 
-def test_the_command_ends_where_its_only_camera_is_given_up(
-    command: Command, face_weights: Path, free_port: int
-) -> None:
-    address, model = f"rtsp://127.0.0.1:{free_port}/x", f"retinaface={face_weights}"
+def test_the_command_ends_where_its_only_camera_is_given_up(command: Command, face_weights: Path) -> None:
+    address, model = f"rtsp://127.0.0.1:{free_port()}/x", f"retinaface={face_weights}"
     process = command.start("run", address, "--model", model, "--size", "96", "--give-up-s", "0.5", "-o", "out.jsonl")
     try:
         err = process.communicate(timeout=60)[1]

@@ -47,7 +47,6 @@ def test_a_camera_is_published_and_its_latency_is_known(
     with av.open(str(tmp_path / "rec.mkv")) as recorded:
         numbers = [number_in(frame) for frame in recorded.decode(video=0)]
     assert len(numbers) > 20
-    print(stats.table())
 
 
 def test_a_server_that_is_not_there_costs_the_other_outputs_nothing(

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import signal
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +19,11 @@ from vidgraph.testing import GstCamera, RtspCamera, gst_missing, make_clip
 
 from ..conftest import Command
 from ..pipeline.parts import Collect
+from ..waiting import until, until_no_thread_is_left
 
 FPS = 15
 LEAVE_S = 6.0
 """Leaving a run takes two seconds at most on a quiet machine."""
-
-
-def until(condition: Callable[[], object], within_s: float = 60.0) -> None:
-    end = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < end, "it did not come about"
-        time.sleep(0.01)
 
 
 @pytest.fixture
@@ -113,6 +105,8 @@ def test_a_camera_that_is_off_delays_no_other(options: Any) -> None:
                 assert result.stream == "on"
                 if result.index > FPS:
                     break
+            else:
+                pytest.fail("it ended")
 
 
 def test_sixty_four_cameras_start_run_and_end(options: Any) -> None:
@@ -127,7 +121,7 @@ def test_sixty_four_cameras_start_run_and_end(options: Any) -> None:
         hub.close()
         assert time.monotonic() - began < LEAVE_S
         assert server.wait_until(lambda seen: seen.counts.teardowns == 64, 30)
-    until(lambda: not [thread for thread in threading.enumerate() if thread.name.startswith("vidgraph")])
+    until_no_thread_is_left()
 
 
 def _up(hub: Hub) -> list[str]:

@@ -69,6 +69,7 @@ def test_a_camera_opens_its_own_connection_only(
     calls, sockets = watched(**settings)
     places = [details for event, details in calls if event in ("socket.connect", "socket.bind")]
     port = camera.url.split(":")[-1].split("/")[0]
+    assert places
     assert all(f"('127.0.0.1', {port}" in place for place in places)
     assert 1 <= len(sockets) <= 3  # the picture, and a question about the password before it
 

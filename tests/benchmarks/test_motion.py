@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 from vidgraph.benchmarks import bench_motion
-from vidgraph.benchmarks.bench_motion_gate import Boxes, Shown, iou, misses, table, tracks
+from vidgraph.benchmarks.bench_motion_gate import Boxes, Shown, misses, table, tracks
+from vidgraph.training.evaluation.overlap import box_iou
 
 
 def test_every_formulation_gives_the_same_answer() -> None:
@@ -23,8 +24,8 @@ def shown(frames: list[Boxes]) -> Shown:
 
 
 def test_iou() -> None:
-    assert iou(box(0), box(20)).tolist() == [[1 / 3]]
-    assert iou(box(0)[:0], box(20)).shape == (0, 1)
+    assert box_iou(box(0), box(20)).tolist() == [[1 / 3]]
+    assert box_iou(box(0)[:0], box(20)).shape == (0, 1)
 
 
 def test_boxes_are_linked_to_tracks_over_short_gaps() -> None:

@@ -8,13 +8,13 @@ import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import jsonschema
 import pytest
 from vidgraph.testing import RtspCamera, make_clip
 
 from ..conftest import Command, Ended
+from ..waiting import frames_in, until
 
 Main = Callable[..., Ended]
 DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
@@ -25,19 +25,6 @@ outputs = ["{stream}.jsonl"]
 model = "retinaface-tiny"
 size = 160
 """
-
-
-def frames_in(file: Path) -> list[dict[str, Any]]:
-    """The whole lines of results so far, without the header."""
-    text = file.read_text() if file.exists() else ""
-    return [json.loads(line) for line in text.splitlines(keepends=True)[1:] if line.endswith("\n")]
-
-
-def until(condition: Callable[[], object], within_s: float = 60.0) -> None:
-    end = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < end, "it did not come about"
-        time.sleep(0.05)
 
 
 def test_files_played_as_cameras_are_run_to_their_ends(vidgraph: Main, tmp_path: Path, face_clip: Path) -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import importlib.util
 import runpy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from vidgraph.benchmarks.soak import repeat_clip
+
+from ..waiting import until_no_thread_is_left
 
 Arrays = dict[str, np.ndarray]
 
@@ -26,6 +29,19 @@ def own_cache(cache_of_the_session: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     monkeypatch.setenv("VIDGRAPH_CACHE", str(cache_of_the_session))
     monkeypatch.delenv("VIDGRAPH_CACHE_MAX", raising=False)
     return cache_of_the_session
+
+
+@pytest.fixture(scope="session")
+def camera(face_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clip of minutes: it is played at its own pace, as a camera's would be."""
+    return repeat_clip(face_clip, tmp_path_factory.mktemp("long") / "long.mp4", frames=4000)
+
+
+@pytest.fixture
+def no_thread_is_left() -> Iterator[None]:
+    """After the test."""
+    yield
+    until_no_thread_is_left()
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ import os
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,34 +14,18 @@ import numpy as np
 import pytest
 import vidgraph
 from vidgraph import FrameResult, Hub
-from vidgraph.benchmarks.soak import repeat_clip
 from vidgraph.pipeline.errors import OutputError, SourceError, StageError, UsageError
 from vidgraph.stages import CameraSource
 from vidgraph.testing import MjpegCamera, make_clip
+
+from ..waiting import until
+
+pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 
 
 @pytest.fixture
 def options(face_weights: Path) -> dict[str, Any]:
     return {"model": "retinaface", "weights": face_weights, "size": 160, "precision": "fp32"}
-
-
-@pytest.fixture(scope="module")
-def camera(face_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A clip of minutes: it is played at its own pace, as a camera's would be."""
-    return repeat_clip(face_clip, tmp_path_factory.mktemp("long") / "long.mp4", frames=4000)
-
-
-@pytest.fixture(autouse=True)
-def _no_thread_is_left() -> Iterator[None]:
-    yield
-    until(lambda: not [thread for thread in threading.enumerate() if thread.name.startswith("vidgraph")])
-
-
-def until(condition: Callable[[], object], within_s: float = 60.0) -> None:
-    end = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < end, "it did not come about"
-        time.sleep(0.005)
 
 
 def frames_of(hub: Hub, name: str) -> int:

@@ -12,6 +12,7 @@ import av
 from vidgraph.testing import make_clip, number_in
 
 CLIP = make_clip(60, (120, 160), 60, gop=10)
+HEAVY = make_clip(60, (240, 320), 60, gop=10, noise=60)  # a frame is about ten packets
 TIMEOUT_S = (6.0, 0.5)
 RTSP = {"rtsp_transport": "tcp", "allowed_media_types": "video", "timeout": "500000"}
 RTSP |= {"analyzeduration": "200000", "fpsprobesize": "0", "correct_ts_overflow": "0"}

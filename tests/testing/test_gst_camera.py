@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 from vidgraph.pipeline.errors import UsageError
 from vidgraph.testing import Clip, GstCamera, Publisher, gst_missing, make_clip, number_in
 
+from ..waiting import threads_and_descriptors
 from .reader import CLIP, UDP, read, together
 
 Make = Callable[..., GstCamera]
@@ -70,7 +70,7 @@ def test_freeze_and_stall(gst_camera: Make) -> None:
         lambda: read(frozen.url, 60, on_frame=lambda count: count == 10 and frozen.freeze()),
     )
     stalled.resume()
-    frozen.thaw()
+    frozen.resume()
     for seen, camera in zip(both, (stalled, frozen), strict=True):
         assert seen.end in ("TimeoutError", "ExitError")
         assert 10 <= len(seen.frames) <= 20
@@ -98,14 +98,11 @@ def test_what_is_published_is_recorded(gst_camera: Make, tmp_path: Path) -> None
 
 
 def test_nothing_is_left_behind() -> None:
-    def left() -> tuple[int, int]:
-        return threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))
-
-    before = left()
+    before = threads_and_descriptors()
     with GstCamera(CLIP) as camera:
         camera.freeze()
     camera.close()
-    assert left() == before
+    assert threads_and_descriptors() == before
 
 
 def test_jpeg_is_refused() -> None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 from vidgraph.pipeline.errors import UsageError
 from vidgraph.testing import HlsCamera, MjpegCamera, make_clip
 
+from ..waiting import threads_and_descriptors
 from .reader import read
 
 Make = Callable[..., HlsCamera]
@@ -130,15 +129,12 @@ def test_mjpeg_stalls_and_is_cut(mjpeg_camera: MakeMjpeg) -> None:
 
 
 def test_nothing_is_left_behind() -> None:
-    def left() -> tuple[int, int]:
-        return threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))
-
-    before = left()
+    before = threads_and_descriptors()
     for kind, clip, form in ((HlsCamera, CLIP, None), (MjpegCamera, JPEG, "mpjpeg")):
         with kind(clip) as camera:
             read(camera.url, 20, form=form, on_frame=lambda count, camera=camera: count == 5 and camera.close())
         camera.close()
-        assert left() == before
+        assert threads_and_descriptors() == before
 
 
 def test_clips_of_another_codec_are_refused() -> None:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
-from vidgraph.testing import GstCamera, HlsCamera, RtspCamera, TcpProxy, UdpLossProxy, make_clip
+from vidgraph.testing import GstCamera, HlsCamera, RtspCamera, TcpProxy, UdpLossProxy
 
-from .reader import CLIP, UDP, read
-
-HEAVY = make_clip(60, (240, 320), 60, gop=10, noise=60)  # a frame is about ten packets
+from ..waiting import threads_and_descriptors
+from .reader import CLIP, HEAVY, UDP, read
 
 
 def test_both_transports_pass_untouched(rtsp_camera: Callable[..., RtspCamera]) -> None:
@@ -101,14 +98,11 @@ def test_other_protocols(hls_camera: Callable[..., HlsCamera], tcp_proxy: Callab
 
 
 def test_nothing_is_left_behind(rtsp_camera: Callable[..., RtspCamera]) -> None:
-    def left() -> tuple[int, int]:
-        return threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))
-
     camera = rtsp_camera(CLIP)
     for kind, options in ((TcpProxy, {}), (UdpLossProxy, UDP)):
-        before = left()
+        before = threads_and_descriptors()
         with kind(camera.url) as proxy:
             read(proxy.url, 60, seconds=2, options=options, on_frame=lambda count, p=proxy: count == 5 and p.close())
         assert camera.wait_until(lambda camera: camera.counts.sessions == 0)
         proxy.close()
-        assert left() <= before
+        assert threads_and_descriptors() <= before

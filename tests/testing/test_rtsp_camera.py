@@ -14,6 +14,7 @@ import av
 import pytest
 from vidgraph.testing import Clip, Faults, RtspCamera, make_clip, self_signed
 
+from ..waiting import descriptors, threads_and_descriptors
 from .reader import CLIP, RTSP, TIMEOUT_S, UDP, read
 
 Make = Callable[..., RtspCamera]
@@ -151,14 +152,10 @@ class Raw:
         self._socket.close()
 
 
-def descriptors() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
-
-
 def test_nothing_is_left_behind() -> None:
     with RtspCamera(CLIP) as camera:
         read(camera.url, 1)  # what libraries keep for good
-    before = threading.active_count(), descriptors()
+    before = threads_and_descriptors()
     for options in ({}, UDP):
         camera = RtspCamera(CLIP, cameras=3)
         containers = [av.open(url, options=RTSP | options, timeout=TIMEOUT_S) for url in camera.urls]
@@ -168,7 +165,7 @@ def test_nothing_is_left_behind() -> None:
         for container in containers:
             container.close()
         camera.close()
-    assert (threading.active_count(), descriptors()) == before
+    assert threads_and_descriptors() == before
 
 
 @pytest.mark.parametrize("status", [401, 404, 503])

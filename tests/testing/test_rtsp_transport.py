@@ -9,11 +9,9 @@ from functools import partial
 import pytest
 from vidgraph.testing import Faults, RtspCamera, make_clip
 
-from .reader import CLIP, UDP, read, together
+from .reader import CLIP, HEAVY, UDP, read, together
 
 Make = Callable[..., RtspCamera]
-
-HEAVY = make_clip(60, (240, 320), 60, gop=10, noise=60)  # a frame is about ten packets
 
 
 def test_stall(rtsp_camera: Make) -> None:

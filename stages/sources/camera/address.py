@@ -18,7 +18,7 @@ _PORTS = {"rtsp": 554, "rtsps": 322, "rtmp": 1935, "rtmps": 443, "http": 80, "ht
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<rest>.*)", re.DOTALL)
 _PLACE = re.compile(r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[^\[\]:@\s]*)(?::(?P<port>[^:]*))?")
-_ENCODED = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_UNENCODED = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _IN_PATHS = string.punctuation  # of a variable that stands there: the rest cannot be in a request
 _KEPT = "%!$&'()*+,;=-._~"  # of a user's name and password, as RFC 3986 has it
 
@@ -76,15 +76,15 @@ def read_address(text: str, environment: Mapping[str, str] = os.environ) -> Came
     place, tail = (rest, "") if cut is None else (rest[: cut.start()], rest[cut.start() :])
     login, at, place = place.rpartition("@")
 
-    def put_in(part: str, encode: Callable[[str], str]) -> str:
-        return _with_variables(part, environment, shown, encode)
+    def put_in(part: str, value: Callable[[str], str], written: Callable[[str], str] = str) -> str:
+        return _with_variables(part, environment, shown, value, written)
 
     path, mark, query = tail.partition("?")
     place, tail = put_in(place, str), put_in(path, _encode_path) + mark + put_in(query, _encode_value)
     tail_shown = _VARIABLE.sub(HIDDEN, path) + mark + query  # what is in a variable may be a secret
     shown = redact_address(f"{scheme}://{'***@' if at else ''}{place}{tail_shown}")
     name, colon, password = login.partition(":")
-    login = put_in(name, _encode) + colon + put_in(password, _encode)
+    login = put_in(name, _encode_value, _encode_login) + colon + put_in(password, _encode_value, _encode_login)
     found = _PLACE.fullmatch(place)
     raw_slash = not at and "@" in tail
     if found is None or not _is_port(found["port"]):
@@ -113,11 +113,6 @@ def _is_port(text: str | None) -> bool:
     return text is None or (text.isascii() and text.isdigit() and 0 < int(text) < 65536)
 
 
-def _encode(text: str) -> str:
-    """A user or password percent-encoded, whatever it has."""
-    return _encode_value(text)
-
-
 def _encode_value(text: str) -> str:
     """``text`` percent-encoded, bytes of the environment that are no UTF-8 as they are."""
     return quote(text, safe="", errors="surrogateescape")
@@ -128,16 +123,25 @@ def _encode_path(text: str) -> str:
     return quote(text, safe=_IN_PATHS, errors="surrogateescape")
 
 
-def _with_variables(part: str, environment: Mapping[str, str], shown: str, encode: Callable[[str], str]) -> str:
-    """``part`` with the values of its variables, encoded; what is written around them is encoded where it must be."""
+def _encode_login(text: str) -> str:
+    """A user or password as it is written: what is encoded already stays."""
+    return quote(_UNENCODED.sub("%25", text), safe=_KEPT, errors="surrogateescape")
+
+
+def _with_variables(
+    part: str,
+    environment: Mapping[str, str],
+    shown: str,
+    value: Callable[[str], str],
+    written: Callable[[str], str],
+) -> str:
+    """``part`` with the values of its variables; ``value`` encodes these, ``written`` what is around them."""
     pieces = _VARIABLE.split(part)  # text, name, text, name, …, text
     for number, piece in enumerate(pieces):
         if number % 2 == 0:
-            if encode is _encode:
-                pieces[number] = quote(_ENCODED.sub("%25", piece), safe=_KEPT, errors="surrogateescape")
-            continue
-        value = environment.get(piece)
-        if value is None:
+            pieces[number] = written(piece)
+        elif piece in environment:
+            pieces[number] = value(environment[piece])
+        else:
             raise UsageError(f"{shown}: the environment variable {piece} is not set")
-        pieces[number] = encode(value)
     return "".join(pieces)

@@ -7,6 +7,7 @@ begins no session.
 
 from __future__ import annotations
 
+import errno
 import re
 import socket
 import ssl
@@ -24,9 +25,9 @@ from .reasons import CameraError, reason_of_status
 _LARGEST = 1 << 16
 _POLL_S = 0.1
 _STATUS = re.compile(r"RTSP/1\.\d (\d{3})")
-_UNREACHABLE = (101, 113)
-_CONNECTED = (0, 106)  # EISCONN
-_CONNECTING = (11, 114, 115)  # EAGAIN (a time-out), EALREADY, EINPROGRESS
+_UNREACHABLE = (errno.ENETUNREACH, errno.EHOSTUNREACH)
+_CONNECTED = (0, errno.EISCONN)
+_CONNECTING = (errno.EAGAIN, errno.EALREADY, errno.EINPROGRESS)  # the first: a time-out
 
 
 @dataclass(slots=True)

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from time import monotonic
-from typing import TYPE_CHECKING
 
 from .interrupt import Wait
 from .reasons import Reason
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 FIRST_S = 0.1
 QUICK_S, QUICK_FOR_S = 0.3, 60.0
@@ -103,7 +99,8 @@ class OpenGate:
         self._hosts: dict[str, threading.BoundedSemaphore] = {}
 
     @contextmanager
-    def _enter(self, host: str, wait: Wait) -> Iterator[bool]:
+    def enter(self, host: str, wait: Wait) -> Iterator[bool]:
+        """Wait for a turn at ``host`` and hold it; False where it was stopped before."""
         with self._lock:
             turns = self._hosts.setdefault(host, threading.BoundedSemaphore(self._most))
         entered = False
@@ -114,10 +111,6 @@ class OpenGate:
         finally:
             if entered:
                 turns.release()
-
-    def enter(self, host: str, wait: Wait) -> AbstractContextManager[bool]:
-        """Wait for a turn at ``host`` and hold it; False where it was stopped before."""
-        return self._enter(host, wait)
 
 
 OPEN_GATE = OpenGate()

@@ -25,8 +25,11 @@ def login_header(challenges: Iterable[str], *, user: str, password: str, method:
         if scheme.lower() == "digest" and said.get("algorithm", "MD5").upper() == "MD5":
             return _digest(said, user, password, method, place)
         basic |= scheme.lower() == "basic"
-    if not basic:
-        return None
+    return basic_header(user, password) if basic else None
+
+
+def basic_header(user: str, password: str) -> str:
+    """The value of ``Authorization`` that nobody has to ask for."""
     pair = f"{user}:{password}".encode(errors="surrogateescape")
     return f"Basic {base64.b64encode(pair).decode('ascii')}"
 

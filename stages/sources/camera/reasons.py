@@ -122,8 +122,6 @@ def reason_of(error: BaseException, *, opening: bool, device: bool = False) -> R
         opening: by ``av.open``; else by a read.
         device: of a webcam.
     """
-    if isinstance(error, CameraError):
-        return error.reason
     number = getattr(error, "errno", None) or 0
     if opening and isinstance(error, TimeoutError | av_error.ExitError):
         return REASONS["no_answer"]

@@ -116,8 +116,7 @@ class Monitor:
         with self._lock:
             self._frames.append((monotonic(), time_s))
             self._since_median += 1
-            if any(getattr(self._now, name) != value for name, value in changes.items()):
-                self._now = replace(self._now, **changes)  # type: ignore[arg-type]  # names of its fields
+            self._now = replace(self._now, **changes)  # type: ignore[arg-type]  # names of its fields
 
     def note(self, **changes: object) -> None:
         """Something has changed."""

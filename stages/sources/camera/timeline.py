@@ -50,12 +50,13 @@ class Timeline:
             by_arrival: stamps are not those of a clock (HTTP MJPEG counts frames).
         """
         self._by_arrival = by_arrival
-        self.bad_pts = self.lag_ns = 0
+        self.bad_pts = 0
         self._origin_ns: int | None = None
         self._last_ns = -1
-        self._connect()
+        self.reconnect()
 
-    def _connect(self) -> None:
+    def reconnect(self) -> None:
+        """The next frame is of another connection, which begins its stamps anew."""
         self._anchor: tuple[int, int] | None = None  # (stamp, our time) from which differences count
         self._last_stamp_ns: int | None = None
         self._last_arrival_ns: int | None = None
@@ -65,10 +66,6 @@ class Timeline:
         self._trusted = True
         self._delays: deque[tuple[int, int]] = deque()
         self.lag_ns = 0
-
-    def reconnect(self) -> None:
-        """The next frame is of another connection, which begins its stamps anew."""
-        self._connect()
 
     def place(
         self,
@@ -91,10 +88,7 @@ class Timeline:
             self._origin_ns = arrival_ns
         stamp_ns = None if pts is None or self._by_arrival else to_ns(pts, time_base)
         arrived_ns = arrival_ns - self._origin_ns
-        jumped = False
-        placed_ns: int | None = None
-        if stamp_ns is not None:
-            placed_ns, jumped = self._follow(stamp_ns, arrived_ns)
+        placed_ns, jumped = (None, False) if stamp_ns is None else self._follow(stamp_ns, arrived_ns)
         if placed_ns is None:
             before_ns = None if self._by_arrival else self._last_arrival_ns
             placed_ns = arrived_ns if before_ns is None else self._last_ns + arrived_ns - before_ns
@@ -114,8 +108,7 @@ class Timeline:
     def _follow(self, stamp_ns: int, arrived_ns: int) -> tuple[int | None, bool]:
         """The place of a stamp, None where arrival must do; and whether the clock has jumped."""
         if self._anchor is None or self._last_stamp_ns is None:
-            self._set_anchor(stamp_ns, arrived_ns)
-            return max(arrived_ns, self._last_ns + 1), False
+            return self._set_anchor(stamp_ns, arrived_ns), False
         step_ns = stamp_ns - self._last_stamp_ns
         waited_ns = arrived_ns - (self._last_arrival_ns or 0)
         gap = step_ns > 0 and abs(step_ns - waited_ns) < DRIFT_NS
@@ -134,13 +127,14 @@ class Timeline:
         if len(self._jumping) < AGREE:
             return None, False
         self._jumping = []
-        self._set_anchor(stamp_ns, arrived_ns)
-        return max(arrived_ns, self._last_ns + 1), True
+        return self._set_anchor(stamp_ns, arrived_ns), True
 
-    def _set_anchor(self, stamp_ns: int, arrived_ns: int) -> None:
-        self._anchor = stamp_ns, max(arrived_ns, self._last_ns + 1)
-        self._last_stamp_ns = stamp_ns
+    def _set_anchor(self, stamp_ns: int, arrived_ns: int) -> int:
+        """Count from this stamp on; its place."""
+        placed_ns = max(arrived_ns, self._last_ns + 1)
+        self._anchor, self._last_stamp_ns = (stamp_ns, placed_ns), stamp_ns
         self._delays.clear()
+        return placed_ns
 
     def _measure_lag(self, stamp_ns: int, arrived_ns: int) -> None:
         delay_ns = arrived_ns - stamp_ns

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import http.client
 import logging
 import ssl
@@ -13,6 +12,7 @@ from urllib.parse import urljoin, urlsplit
 from ....pipeline.stage import Source
 from ..wrapper import SourceWrapper
 from .address import CameraAddress
+from .login import basic_header
 from .options import CameraOptions
 from .source import CameraSource
 
@@ -127,8 +127,7 @@ def _get(url: str, login: CameraAddress | None) -> tuple[int, str, str, str]:
         connection = http.client.HTTPConnection(host, parts.port, timeout=LOOK_S)
     headers = {"User-Agent": "vidgraph"}
     if login is not None and login.user:
-        pair = f"{login.user}:{login.password}".encode(errors="surrogateescape")
-        headers["Authorization"] = f"Basic {base64.b64encode(pair).decode('ascii')}"
+        headers["Authorization"] = basic_header(login.user, login.password)
     try:
         connection.request("GET", path, headers=headers)
         answer = connection.getresponse()

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,12 @@ import numpy as np
 import pytest
 import vidgraph
 from vidgraph import Cameras, ConfigError, FrameResult, OutputError, UsageError, read_results
-from vidgraph.benchmarks.soak import repeat_clip
 from vidgraph.models.config.read import read_cameras
 from vidgraph.models.config.write import set_value
+
+from ...waiting import until
+
+pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 
 LEFT = "[[0, 0], [0.5, 0], [0.5, 1], [0, 1]]"
 HEAD = """[run]
@@ -28,30 +30,11 @@ min_score = 0.02
 """
 
 
-@pytest.fixture(scope="module")
-def clip(face_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A clip of minutes: it is played at its own pace, as a camera's would be."""
-    return repeat_clip(face_clip, tmp_path_factory.mktemp("long") / "long.mp4", frames=4000)
-
-
-@pytest.fixture(autouse=True)
-def _no_thread_is_left() -> Iterator[None]:
-    yield
-    until(lambda: not [thread for thread in threading.enumerate() if thread.name.startswith("vidgraph")])
-
-
-def until(condition: Callable[[], object], within_s: float = 60.0) -> None:
-    end = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < end, "it did not come about"
-        time.sleep(0.005)
-
-
 class Written:
     """A file of cameras, and what a loop over them sees."""
 
-    def __init__(self, folder: Path, clip: Path) -> None:
-        self.path, self._clip = folder / "cams.toml", clip
+    def __init__(self, folder: Path, camera: Path) -> None:
+        self.path, self._camera = folder / "cams.toml", camera
         self.seen: dict[str, list[FrameResult]] = {}
 
     def write(self, *cameras: str, head: str = HEAD) -> None:
@@ -59,7 +42,7 @@ class Written:
         text = head
         for camera in cameras:
             name, _, rest = camera.partition(" ")
-            text += f"[cameras.{name}]\naddress = '{self._clip}'\n" + "".join(
+            text += f"[cameras.{name}]\naddress = '{self._camera}'\n" + "".join(
                 f"{one.strip()}\n" for one in rest.split(";")
             )
         self.path.write_text(text, "utf-8")
@@ -72,8 +55,8 @@ class Written:
 
 
 @pytest.fixture
-def file(tmp_path: Path, clip: Path) -> Written:
-    return Written(tmp_path, clip)
+def file(tmp_path: Path, camera: Path) -> Written:
+    return Written(tmp_path, camera)
 
 
 def apply(cameras: Cameras, file: Written) -> None:
@@ -269,14 +252,14 @@ class TestFollow:
         until(lambda: set(cameras.names) == {"door", "yard"})
         until(lambda: file.count("yard"))
 
-    def test_a_new_one_is_put_in_its_place(self, cameras: Cameras, file: Written, clip: Path) -> None:
-        other = Written(file.path.parent, clip)
+    def test_a_new_one_is_put_in_its_place(self, cameras: Cameras, file: Written, camera: Path) -> None:
+        other = Written(file.path.parent, camera)
         other.path = file.path.with_suffix(".new")
         other.write("door", "yard")
         other.path.replace(file.path)
         until(lambda: set(cameras.names) == {"door", "yard"})
         set_value(file.path, "yard", "max_fps", 3)
-        set_value(file.path, "gate", "address", str(clip))
+        set_value(file.path, "gate", "address", str(camera))
         until(lambda: set(cameras.names) == {"door", "yard", "gate"})
 
     def test_mistakes_are_logged_and_nothing_changes(

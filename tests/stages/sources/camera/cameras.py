@@ -7,18 +7,18 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
-from types import TracebackType
 from typing import Any
 
 from vidgraph.pipeline.packet import Frame
 from vidgraph.stages.sources.camera.options import CameraOptions
 from vidgraph.stages.sources.camera.source import CameraSource
+from vidgraph.stages.sources.camera.web import WebSource
+from vidgraph.stages.sources.registry import open_source
 from vidgraph.testing import Clip, Faults, RtspCamera, make_clip, number_in
 
 FREEZE_S = 0.8
 BUSY_S = 3.0
 """A machine that is busy with other tests may be late by so much; on a quiet one it is less than half a second."""
-CLIP_FPS = 15.0
 
 
 class Reading:
@@ -30,9 +30,10 @@ class Reading:
     """
 
     def __init__(self, address: Any, **options: Any) -> None:
-        own = {name: options.pop(name) for name in ("by_arrival", "is_over", "opener", "frames") if name in options}
+        own = {name: options.pop(name) for name in ("opener", "frames") if name in options}
         chosen = CameraOptions(**{"freeze_s": FREEZE_S} | options)
-        self.source = CameraSource(address, stream_id="door", options=chosen, **own)
+        ready = isinstance(address, CameraSource)
+        self.source = address if ready else CameraSource(address, stream_id="door", options=chosen, **own)
         self.frames: list[tuple[float, Frame]] = []
         self.error: BaseException | None = None
         self.began_s = time.monotonic()
@@ -44,9 +45,7 @@ class Reading:
         self._thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def stop(self) -> float:
@@ -121,6 +120,17 @@ def camera_and_reading(
         address = served.login_url if (camera or {}).get("auth") else served.url
         with Reading(address, **options) as reading:
             yield served, reading
+
+
+@contextmanager
+def web_reading(url: str, freeze_s: float = 2.5) -> Iterator[Reading]:
+    """The camera that is behind a web address, read in the background."""
+    (source,) = open_source(url, camera=CameraOptions(freeze_s=freeze_s))
+    assert isinstance(source, WebSource)
+    source.open()
+    assert isinstance(source.source, CameraSource)
+    with Reading(source.source) as reading:
+        yield reading
 
 
 def rising(frames: list[Frame]) -> bool:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from vidgraph.pipeline.errors import SourceError, UsageError
 from vidgraph.stages.sources.camera.address import read_address
+from vidgraph.stages.sources.camera.options import CameraOptions
 from vidgraph.stages.sources.camera.source import CameraSource
 from vidgraph.stages.sources.registry import open_source, open_sources
 
@@ -89,15 +91,25 @@ def test_a_camera_is_opened_without_being_asked() -> None:
     [
         ({"start": 1.0}, "start and end are for recordings"),
         ({"end": "1:00"}, "start and end are for recordings"),
-        ({"freeze_s": 0.0}, "freeze_s must be seconds above 0"),
-        ({"give_up_s": -1.0}, "give_up_s must be seconds from 0"),
-        ({"transport": "pigeon"}, "transport must be one of auto, tcp, udp, multicast"),
         ({"frames": 0}, "frames must be at least 1"),
     ],
 )
-def test_options_that_make_no_sense(options: dict[str, object], message: str) -> None:
+def test_parts_that_a_camera_does_not_have(options: dict[str, object], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         open_source("rtsp://h/x", **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"freeze_s": 0.0}, "freeze_s must be seconds above 0"),
+        ({"give_up_s": -1.0}, "give_up_s must be seconds from 0"),
+        ({"transport": "pigeon"}, "transport must be one of auto, tcp, udp, multicast"),
+    ],
+)
+def test_options_that_make_no_sense(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        CameraOptions(**options)
 
 
 def test_a_password_on_the_command_line_is_warned_of(

@@ -3,34 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
-from vidgraph.stages.sources.camera.options import CameraOptions
-from vidgraph.stages.sources.camera.source import CameraSource
-from vidgraph.stages.sources.registry import open_source
 from vidgraph.testing import HlsCamera, MjpegCamera, make_clip
 
-from .cameras import Reading, rising
+from .cameras import rising, web_reading
 
 CLIP = make_clip(gop=15)
 
 
-@contextmanager
-def reading(url: str, freeze_s: float = 2.5) -> Iterator[Reading]:
-    """The camera that is behind a web address, read in the background."""
-    (source,) = open_source(url, camera=CameraOptions(freeze_s=freeze_s))
-    source.open()
-    read = Reading("rtsp://unused/")
-    read.source = getattr(source, "source", None)  # type: ignore[assignment]
-    assert isinstance(read.source, CameraSource)
-    with read:
-        yield read
-
-
 def test_an_encoder_that_dies_is_waited_for() -> None:
-    with HlsCamera(CLIP) as camera, reading(camera.url) as read:
+    with HlsCamera(CLIP) as camera, web_reading(camera.url) as read:
         read.wait_for_frames(10)
         camera.die()
         read.wait_until(lambda one: sum(one.source.status.reconnects.values()), 12)
@@ -41,7 +24,7 @@ def test_an_encoder_that_dies_is_waited_for() -> None:
 
 
 def test_a_list_that_ends_is_the_end() -> None:
-    with HlsCamera(CLIP) as camera, reading(camera.url) as read:
+    with HlsCamera(CLIP) as camera, web_reading(camera.url) as read:
         read.wait_for_frames(10)
         camera.end()
         read.wait_until(lambda one: one.ended, 20)
@@ -50,7 +33,7 @@ def test_a_list_that_ends_is_the_end() -> None:
 
 
 def test_a_list_that_is_gone_is_looked_for() -> None:
-    with HlsCamera(CLIP) as camera, reading(camera.url) as read:
+    with HlsCamera(CLIP) as camera, web_reading(camera.url) as read:
         read.wait_for_frames(10)
         camera.vanish()
         read.wait_for_reason("not_found", 15)
@@ -58,7 +41,7 @@ def test_a_list_that_is_gone_is_looked_for() -> None:
 
 
 def test_segments_that_are_missing_are_a_gap() -> None:
-    with HlsCamera(CLIP) as camera, reading(camera.url, 5.0) as read:
+    with HlsCamera(CLIP) as camera, web_reading(camera.url, 5.0) as read:
         read.wait_for_frames(20)
         camera.lose(1)
         frames = read.wait_for_frames(60, 20)
@@ -71,7 +54,7 @@ def test_segments_that_are_missing_are_a_gap() -> None:
 
 def test_an_encoder_that_starts_again_is_followed() -> None:
     """Its list counts from 0 again: FFmpeg would wait until it has caught up."""
-    with HlsCamera(CLIP, window=6) as camera, reading(camera.url, 1.5) as read:
+    with HlsCamera(CLIP, window=6) as camera, web_reading(camera.url, 1.5) as read:
         read.wait_for_frames(5)
         camera.restart_encoder()
         after = read.wait_for_epoch(1, 15)
@@ -80,7 +63,7 @@ def test_an_encoder_that_starts_again_is_followed() -> None:
 
 
 def test_another_clip_in_between_is_a_new_epoch() -> None:
-    with HlsCamera(CLIP) as camera, reading(camera.url, 5.0) as read:
+    with HlsCamera(CLIP) as camera, web_reading(camera.url, 5.0) as read:
         read.wait_for_frames(20)
         camera.switch_clip(make_clip(gop=15, size=(360, 480), first=200))
         after = read.wait_for_epoch(1, 20)
@@ -91,7 +74,7 @@ def test_another_clip_in_between_is_a_new_epoch() -> None:
 @pytest.mark.parametrize("stalled", [False, True])
 def test_pictures_of_a_camera(stalled: bool) -> None:
     clip = make_clip(frames=30, codec="mjpeg")
-    with MjpegCamera(clip, frames=None if stalled else 20) as camera, reading(camera.url, 1.0) as read:
+    with MjpegCamera(clip, frames=None if stalled else 20) as camera, web_reading(camera.url, 1.0) as read:
         read.wait_for_frames(10)
         if stalled:
             camera.stall()
@@ -103,5 +86,5 @@ def test_pictures_of_a_camera(stalled: bool) -> None:
 
 
 def test_parts_without_a_length() -> None:
-    with MjpegCamera(make_clip(frames=30, codec="mjpeg"), length="none") as camera, reading(camera.url) as read:
+    with MjpegCamera(make_clip(frames=30, codec="mjpeg"), length="none") as camera, web_reading(camera.url) as read:
         read.wait_for_frames(5)

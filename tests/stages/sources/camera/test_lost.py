@@ -7,11 +7,12 @@ import time
 from itertools import pairwise
 from typing import Any
 
+import av
 import pytest
-from vidgraph.stages.sources.camera import source
+from vidgraph.stages.sources.camera import connection, source
 from vidgraph.testing import Faults, make_clip
 
-from .cameras import BUSY_S, CLIP_FPS, FREEZE_S, camera_and_reading, rising
+from .cameras import BUSY_S, FREEZE_S, camera_and_reading, rising
 
 
 @pytest.mark.parametrize(
@@ -170,10 +171,16 @@ def test_a_flapping_camera_says_so_once_a_minute(caplog: pytest.LogCaptureFixtur
 
 
 def test_a_camera_that_was_read_before_opens_quickly() -> None:
-    with camera_and_reading() as (served, reading):
+    looked_at: list[str] = []
+
+    def opener(**arguments: Any) -> Any:
+        looked_at.append(arguments["options"]["analyzeduration"])
+        return av.open(**arguments)
+
+    with camera_and_reading(opener=opener) as (served, reading):
         reading.wait_for_frames(15)
         served.disconnect()
         lost_s = time.monotonic()
         reading.wait_for_epoch(1)
         assert time.monotonic() - lost_s < 1.6 + BUSY_S
-        assert CLIP_FPS == 15
+        assert looked_at == [str(connection.UNKNOWN_US), str(connection.KNOWN_US)]

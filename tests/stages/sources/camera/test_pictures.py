@@ -24,13 +24,15 @@ def test_frames_are_those_that_were_sent() -> None:
         assert rising(frames)
         assert {frame.epoch for frame in frames} == {0}
         assert frames[0].pts_ns == 0
+        before_s = reading.frames[-2][0]  # the last frame, and its packet, came after it
         status = reading.source.status
+        at_most_s = time.monotonic() - before_s
         assert (status.state, status.size, status.codec) == ("up", (240, 320), "h264")
         assert status.rate == pytest.approx(15, rel=0.2)
         assert status.packet_age_s is not None
-        assert status.packet_age_s < BUSY_S
+        assert status.packet_age_s < at_most_s
         assert status.frame_age_s is not None
-        assert status.frame_age_s < BUSY_S
+        assert status.frame_age_s < at_most_s
         assert status.lag_s < BUSY_S
         assert reading.source.problems == {}
 
@@ -210,14 +212,13 @@ def test_no_parameter_sets_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
         assert not reading.frames
 
 
-@pytest.mark.parametrize("b_frames", [2])
-def test_b_frames_come_in_order(b_frames: int) -> None:
-    with camera_and_reading(make_clip(b_frames=b_frames)) as (_, reading):
+def test_b_frames_come_in_order() -> None:
+    with camera_and_reading(make_clip(b_frames=2)) as (_, reading):
         frames = reading.wait_for_frames(30)
         numbers = reading.numbers[:30]
         assert all((b - a) % 60 == 1 for a, b in pairwise(numbers))  # type: ignore[operator]
         assert rising(frames)
-        assert reading.source.status.has_b_frames == 1 or reading.source.status.has_b_frames == b_frames
+        assert reading.source.status.has_b_frames in (1, 2)
 
 
 def test_full_range_pictures_say_so() -> None:

@@ -6,29 +6,25 @@ import logging
 import socket
 import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 from vidgraph.pipeline.errors import SourceError
-from vidgraph.stages.sources.camera import ask, connection
+from vidgraph.stages.sources.camera import connection
 from vidgraph.testing import Faults, RtspCamera, make_clip
 from vidgraph.testing.certificate import self_signed
+from vidgraph.testing.ports import free_port
 
+from ....waiting import descriptors, threads_and_descriptors
 from .cameras import BUSY_S, Reading, camera_and_reading
 
 
-def open_files() -> int:
-    """How many descriptors this process has."""
-    return len(list(Path("/proc/self/fd").iterdir()))
-
-
 @pytest.fixture
-def quick_open(monkeypatch: pytest.MonkeyPatch) -> float:
-    """A camera may take no longer than this to answer."""
-    for module in (connection,):
-        monkeypatch.setattr(module, "OPEN_S", 1.0)
-    return 1.0
+def _quick_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A camera may take a second to answer, and no longer."""
+    monkeypatch.setattr(connection, "OPEN_S", 1.0)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +52,7 @@ def test_a_camera_that_refuses(faults: dict[str, Any], camera: dict[str, Any], r
         if wrong:
             address = address.replace(":password@", ":guess@")
         with Reading(address) as reading:
-            assert reading.wait_for_reason(reason, 3) - reading.began_s < 2 + BUSY_S
+            reading.wait_for_reason(reason, 3)
             status = reading.source.status
             assert status.state == "waiting"
             assert not status.reconnects  # it was never up
@@ -75,9 +71,7 @@ def test_passwords_with_any_characters(auth: str, password: str, monkeypatch: py
 
 
 def test_a_port_where_nobody_listens() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    with Reading(f"rtsp://127.0.0.1:{port}/x") as reading:
+    with Reading(f"rtsp://127.0.0.1:{free_port()}/x") as reading:
         reading.wait_for_reason("refused", 2)
 
 
@@ -86,15 +80,17 @@ def test_a_host_without_an_address() -> None:
         reading.wait_for_reason("unknown_host", 10)
 
 
+@pytest.mark.usefixtures("_quick_open")
 @pytest.mark.parametrize("method", ["OPTIONS", "DESCRIBE", "SETUP", "PLAY"])
-def test_a_request_that_is_never_answered(method: str, quick_open: float) -> None:
+def test_a_request_that_is_never_answered(method: str) -> None:
     with camera_and_reading(faults=Faults(no_answer_to=method)) as (_served, reading):
         reason = "no_play" if method == "PLAY" else "no_answer"
         reading.wait_until(lambda one: one.source.status.reason in (reason, "no_answer"), 4)
         assert reading.stop() < BUSY_S
 
 
-def test_a_port_that_accepts_and_is_silent(quick_open: float) -> None:
+@pytest.mark.usefixtures("_quick_open")
+def test_a_port_that_accepts_and_is_silent() -> None:
     with (
         socket.create_server(("127.0.0.1", 0)) as server,
         Reading(f"rtsp://127.0.0.1:{server.getsockname()[1]}/x") as reading,
@@ -103,9 +99,9 @@ def test_a_port_that_accepts_and_is_silent(quick_open: float) -> None:
 
 
 def test_a_stop_ends_an_opening_at_once() -> None:
-    """Whether it waits in our own question, in FFmpeg's opening, or between two tries."""
+    """Whether it waits in our own question, in FFmpeg's opening, or between two tries: for 8 s and more each."""
     for faults in (Faults(no_answer_to="DESCRIBE"), Faults(no_answer_to="SETUP"), Faults(status=404)):
-        with camera_and_reading(faults=faults) as (served, reading):
+        with camera_and_reading(faults=faults, freeze_s=20.0) as (served, reading):
             served.wait_until(lambda one: len(one.requests) >= 1)
             time.sleep(0.3)
             assert reading.stop() < BUSY_S
@@ -199,15 +195,16 @@ def test_hundreds_of_failures_leave_nothing_behind(monkeypatch: pytest.MonkeyPat
             with Reading(place) as reading:
                 reading.wait_until(lambda one: one.ended or served.counts.connections > 0, 5)
         time.sleep(0.3)
-        before, threads = open_files(), threading.active_count()
+        threads, files = threads_and_descriptors()
         tries = served.counts.connections
         served.faults = Faults(statuses=tuple([404, 503, 500] * 100))
         with Reading(served.login_url) as reading:
-            served.wait_until(lambda one: one.counts.connections > tries + 300, 20)
+            assert served.wait_until(lambda one: one.counts.connections > tries + 300, 20)
+            reading.wait_for_frames(1)
         served.wait_until(lambda one: not one.counts.sessions)
         time.sleep(0.3)
-        assert open_files() <= before
         assert threading.active_count() <= threads
+        assert descriptors() <= files
 
 
 def test_no_secret_in_log_errors_or_status(caplog: pytest.LogCaptureFixture) -> None:
@@ -224,15 +221,12 @@ def test_no_secret_in_log_errors_or_status(caplog: pytest.LogCaptureFixture) -> 
             assert hidden not in text
 
 
-def test_two_cameras_of_a_host_do_not_wait_for_each_other() -> None:
-    with RtspCamera(make_clip(), cameras=6) as served:
-        readings = [Reading(url) for url in served.urls]
-        for reading in readings:
-            reading.__enter__()
+def test_more_cameras_of_a_host_than_are_opened_at_a_time_are_read_together() -> None:
+    with RtspCamera(make_clip(), cameras=6) as served, ExitStack() as stack:
+        readings = [stack.enter_context(Reading(url)) for url in served.urls]
         for reading in readings:
             reading.wait_for_frames(2)
-            reading.stop()
-        assert served.counts.most_sessions <= 6
+        assert served.counts.sessions == 6
 
 
 def test_the_algorithm_that_is_offered_is_named(caplog: pytest.LogCaptureFixture) -> None:
@@ -240,4 +234,3 @@ def test_the_algorithm_that_is_offered_is_named(caplog: pytest.LogCaptureFixture
         reading.wait_for_reason("digest", 3)
         assert "Digest SHA-256" in caplog.text
         assert served.counts.refused_log_ins == 0
-    assert ask  # asked over a socket of our own
