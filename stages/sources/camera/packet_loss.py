@@ -47,7 +47,7 @@ def _libavutil() -> str | None:
         lines = _MAPS.read_text("utf-8", "replace").splitlines()
     except OSError:
         return None
-    found = {path[0] for line in lines if (path := re.search(r"/\S*/libavutil[^/]*\.so[^/]*$", line))}
+    found = {path[0] for line in lines if (path := re.search(r"/.*/libavutil[^/]*\.so[^/]*$", line))}
     beside = Path(av.__file__).parent.parent  # a wheel has its libraries there; others, as OpenCV's, have theirs too
     own = {path for path in found if Path(path).parent in (beside / "av.libs", beside / "av" / ".libs")}
     return next(iter(own or found)) if len(own or found) == 1 else None

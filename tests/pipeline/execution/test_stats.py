@@ -14,6 +14,7 @@ from vidgraph.pipeline.execution.stats import RunStats, Samples, StageStats, Str
 from vidgraph.pipeline.graph import Graph
 from vidgraph.pipeline.packet import Packet
 
+from ...waiting import until
 from ..parts import Collect, FailOn, Numbers, Part, frame
 
 
@@ -114,8 +115,7 @@ def test_busy_time_is_that_of_the_call() -> None:
 
 def test_a_snapshot_while_it_runs() -> None:
     with Graph(Numbers(10_000, delay_s=0.001), Part(), Collect()).start() as run:
-        while run.stats().frames < 5:
-            pass
+        until(lambda: run.stats().frames >= 5)
         stats = run.stats()
         assert stats.streams[0].ended is None
         assert 0 < stats.wall_s < 60

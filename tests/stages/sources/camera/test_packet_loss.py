@@ -1,0 +1,40 @@
+"""Which FFmpeg is asked how many packets were lost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import pytest
+from vidgraph.stages.sources.camera import packet_loss
+from vidgraph.stages.sources.camera.packet_loss import _libavutil
+
+LINE = "7f0000000000-7f0000001000 r-xp 00000000 fe:00 1234                       {}\n"
+
+
+@pytest.fixture
+def maps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What this process has loaded, as the kernel tells it."""
+    file = tmp_path / "maps"
+    monkeypatch.setattr(packet_loss, "_MAPS", file)
+    return file
+
+
+def test_that_of_a_folder_with_a_space_in_its_name(maps: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    packages = tmp_path / "my things" / "site-packages"
+    monkeypatch.setattr(av, "__file__", str(packages / "av" / "__init__.py"))
+    own, other = packages / "av.libs" / "libavutil-60.so", packages / "cv2.libs" / "libavutil-59.so"
+    maps.write_text("".join(LINE.format(path) for path in ("", "[heap]", other, own, own, "/lib/libc.so.6")))
+    assert _libavutil() == str(own)
+
+
+def test_the_only_one(maps: Path) -> None:
+    maps.write_text(LINE.format("/usr/lib/x86_64-linux-gnu/libavutil.so.59.39.100"))
+    assert _libavutil() == "/usr/lib/x86_64-linux-gnu/libavutil.so.59.39.100"
+
+
+def test_none_where_it_is_not_clear(maps: Path) -> None:
+    maps.write_text(LINE.format("/usr/lib/libavutil.so.59") + LINE.format("/opt/libavutil.so.60"))
+    assert _libavutil() is None
+    maps.unlink()
+    assert _libavutil() is None
