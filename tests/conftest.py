@@ -22,8 +22,29 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 pytest_plugins = ["vidgraph.testing.plugin"]
 
+IN_REAL_TIME = (
+    "tests/acceptance/test_camera",
+    "tests/acceptance/test_sockets",
+    "tests/benchmarks/test_cameras",
+    "tests/cli/test_cameras",
+    "tests/models/config/test_cameras",
+    "tests/models/test_live",
+    "tests/pipeline/execution/",
+    "tests/pipeline/test_cancel",
+    "tests/stages/sinks/test_mjpeg",
+    "tests/stages/sinks/test_publish",
+    "tests/stages/sources/camera/",
+    "tests/testing/",
+)
+"""Tests of what comes in real time: those that leave a processor busy would make them late."""
+
 PROGRAM = (sys.executable, "-P", "-W", "error", "-m", "vidgraph")
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run tests in real time first, beside each other; with ``--maxschedchunk`` of xdist, which keeps to this order."""
+    items.sort(key=lambda item: not item.nodeid.startswith(IN_REAL_TIME))
 
 
 @pytest.fixture(scope="session")
