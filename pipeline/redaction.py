@@ -56,8 +56,19 @@ _NUMBERS = re.compile(r"(?:[?&][A-Za-z_]{1,32}=\d{1,9})++")
 _DATA = re.compile(r"\bdata:[\w.+/-]{0,99}[;,]\S++", re.IGNORECASE)
 _AFTER = "'\"`<>)]}.,:;!?…"  # the sentence around an address
 
+_SHORTEST_HIDDEN = 4
+_hidden: set[str] = set()
+
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # control and format characters, halves, line separators
 _WITHIN_WORDS = frozenset("\u00ad\u200c\u200d")
+
+
+def hide(value: str) -> None:
+    """From now on show ``value``, which was put into the path of an address, in no path of an address.
+
+    Less than four characters are no secret, and not hidden.
+    """
+    _hidden.update(piece for piece in re.split(r"[?#;]", value) if len(piece) >= _SHORTEST_HIDDEN)
 
 
 def redact(text: str) -> str:
@@ -210,6 +221,8 @@ def _split(rest: str) -> tuple[str, str, str]:
 def _path(scheme: str, path: str) -> str:
     """A path up to the first segment that is no plain name; of RTMP up to the second, which is the stream's key."""
     path, matrix, _ = path.partition(";")
+    for value in sorted(_hidden, key=len, reverse=True):
+        path = path.replace(value, HIDDEN)
     pieces = re.split(r"([/\\])", path)
     plain = 4 if scheme.lower().startswith("rtmp") else len(pieces)
     for number, piece in enumerate(pieces):

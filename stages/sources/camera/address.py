@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote, unquote
 
 from ....pipeline.errors import UsageError
-from ....pipeline.redaction import HIDDEN, redact_address
+from ....pipeline.redaction import HIDDEN, hide, redact_address
 
 DEVICE = re.compile(r"/dev/(video\d+|v4l/by-(id|path)/[^/]+)")
 SCHEMES = ("rtsp", "rtsps", "rtmp", "rtmps", "srt", "udp", "rtp", "tcp")
@@ -80,7 +80,7 @@ def read_address(text: str, environment: Mapping[str, str] = os.environ) -> Came
         return _with_variables(part, environment, shown, value, written)
 
     path, mark, query = tail.partition("?")
-    place, tail = put_in(place, str), put_in(path, _encode_path) + mark + put_in(query, _encode_value)
+    place, tail = put_in(place, str), put_in(path, _hidden_path) + mark + put_in(query, _encode_value)
     tail_shown = _VARIABLE.sub(HIDDEN, path) + mark + query  # what is in a variable may be a secret
     shown = redact_address(f"{scheme}://{'***@' if at else ''}{place}{tail_shown}")
     name, colon, password = login.partition(":")
@@ -121,6 +121,13 @@ def _encode_value(text: str) -> str:
 def _encode_path(text: str) -> str:
     """``text`` with only that encoded which no path may have: blanks, line ends, what is not ASCII."""
     return quote(text, safe=_IN_PATHS, errors="surrogateescape")
+
+
+def _hidden_path(text: str) -> str:
+    """As :func:`_encode_path`, of a value that messages do not show, whoever writes them."""
+    encoded = _encode_path(text)
+    hide(encoded)
+    return encoded
 
 
 def _encode_login(text: str) -> str:

@@ -6,6 +6,8 @@ import logging
 from http.server import BaseHTTPRequestHandler
 
 import pytest
+from vidgraph.pipeline.errors import SourceError
+from vidgraph.pipeline.redaction import redact, redact_address
 from vidgraph.stages.sources.camera import web
 from vidgraph.stages.sources.camera.address import CameraAddress, read_address
 from vidgraph.stages.sources.registry import open_source
@@ -86,3 +88,18 @@ def test_what_is_a_file_by_its_name_is_not_asked_for(name: str, asked: int, monk
         assert len(list(source.frames())) == 60
         source.close()
     assert len(places) == asked
+
+
+@pytest.mark.parametrize("path", ["${KEY}/clip.mp4", "live/${KEY}", "a-${KEY}-b/list.ts"])
+@pytest.mark.parametrize("value", ["S3CR3T", "S3C R3T/é", "S3CR3T?x=S3CR3T"])
+def test_what_is_in_a_variable_is_in_no_message(
+    path: str, value: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("KEY", value)
+    (source,) = open_source(f"http://127.0.0.1:9/{path}")
+    assert "S3C" in source.address
+    with pytest.raises(SourceError) as caught:
+        source.open()
+    shown = [str(caught.value), redact_address(source.address), redact(f"{source.address} is down"), caplog.text]
+    assert not any("S3C" in text or "R3T" in text for text in shown), shown
+    assert "http://127.0.0.1:9/" in shown[0]
