@@ -100,7 +100,7 @@ demo: video $(STAMPS)/$(NEEDS_TORCH)-$(HASH)
 	echo "wrote $$OUT/$$name.mp4 and $$OUT/$$name.jsonl"
 
 test: machine $(STAMPS)/test-$(HASH)
-	$(BIN)/python -P -m pytest --import-mode=importlib --confcutdir=tests -n $(WORKERS) --maxschedchunk 8 $(PYTEST_ARGS) "$$TESTS"
+	$(BIN)/python -P -m pytest --import-mode=importlib --confcutdir=tests -n $(WORKERS) $(PYTEST_ARGS) "$$TESTS"
 
 # The kernels compiled so that whatever C++ leaves undefined ends the process, under the checkout's Python files. Python is
 # not compiled so, hence the address sanitizer is loaded before it; with the C++ library, whose exceptions it follows. What

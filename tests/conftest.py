@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from .material import make_clip, make_custom_models, make_weights, plain_environment
+from .order import IN_REAL_TIME, InRealTimeFirst
 from .tolerances import TOLERANCES
 
 # What a shell starts in the background ignores SIGINT, and so does what that starts: tests of Ctrl-C would wait for
@@ -22,29 +24,19 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 pytest_plugins = ["vidgraph.testing.plugin"]
 
-IN_REAL_TIME = (
-    "tests/acceptance/test_camera",
-    "tests/acceptance/test_sockets",
-    "tests/benchmarks/test_cameras",
-    "tests/cli/test_cameras",
-    "tests/models/config/test_cameras",
-    "tests/models/test_live",
-    "tests/pipeline/execution/",
-    "tests/pipeline/test_cancel",
-    "tests/stages/sinks/test_mjpeg",
-    "tests/stages/sinks/test_publish",
-    "tests/stages/sources/camera/",
-    "tests/testing/",
-)
-"""Tests of what comes in real time: those that leave a processor busy would make them late."""
-
 PROGRAM = (sys.executable, "-P", "-W", "error", "-m", "vidgraph")
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run tests in real time first, beside each other; with ``--maxschedchunk`` of xdist, which keeps to this order."""
+    """Put tests in real time first."""
     items.sort(key=lambda item: not item.nodeid.startswith(IN_REAL_TIME))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> InRealTimeFirst | None:
+    """Have the workers keep to that order, unless another one was asked for."""
+    return InRealTimeFirst(config, log) if config.getoption("dist") == "load" else None  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="session")
@@ -61,9 +53,10 @@ def shared() -> Callable[[str], Path]:
 
 
 @pytest.fixture(autouse=True)
-def _messages_reach_who_listens() -> Iterator[None]:
-    """No test leaves the logging of the package, or of FFmpeg, other than it was: later ones would see no messages."""
+def _the_process_is_left_as_it_was() -> Iterator[None]:
+    """No test leaves logging or priority other than they were: later ones would see no messages, or have to wait."""
     yield
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER
     log = logging.getLogger("vidgraph")
     assert (log.propagate, log.disabled, log.level, log.manager.disable) == (True, False, logging.NOTSET, 0)
 
