@@ -124,20 +124,24 @@ def test_a_clock_that_jumped_is_not_believed_any_more() -> None:
 
 def test_another_size_is_a_new_epoch() -> None:
     clip = make_clip(size=(480, 640), first=100)
-    with camera_and_reading(faults=Faults(then_clip=clip, then_clip_at=20)) as (_, reading):
+    with camera_and_reading(faults=Faults(then_clip=clip, then_clip_at=20), freeze_s=5.0) as (_, reading):
         after = reading.wait_for_epoch(1)
         assert (after.picture.height, after.picture.width) == (480, 640)
-        reading.wait_for_frames(after.index + 20)
+        reading.wait_for_frames(40)
+        assert reading.numbers[:40] == [*range(20), *range(100, 120)]  # none is lost
         assert reading.source.status.size == (480, 640)
+        assert reading.source.status.reconnects == {}
         assert rising([frame for _, frame in reading.frames])
 
 
-def test_another_codec_is_opened_anew() -> None:
-    with camera_and_reading(make_clip()) as (served, reading):
-        reading.wait_for_frames(10)
+def test_another_codec_is_opened_anew(caplog: pytest.LogCaptureFixture) -> None:
+    with camera_and_reading(freeze_s=5.0) as (served, reading):
+        reading.wait_for_frames(45)  # damage in the first 2 s is that of a wrong SDP
         served.switch_clip(make_clip(codec="hevc", first=200))
         reading.wait_until(lambda one: one.source.status.codec == "hevc", 20)
-        assert reading.source.status.reconnects
+        assert reading.source.status.reconnects == {"codec_change": 1}
+        assert reading.source.problems["bad_packets"] >= decoding.BAD_IN_A_ROW
+        assert "lost, the codec seems to have changed; connecting again" in caplog.text
 
 
 @pytest.mark.parametrize("codec", ["h264", "hevc", "av1"])
@@ -246,7 +250,12 @@ def test_nothing_is_lost_over_tcp_and_that_is_known() -> None:
 def test_packets_out_of_order_are_put_right() -> None:
     with camera_and_reading(faults=Faults(reorder=0.2), transport="udp") as (_, reading):
         frames = reading.wait_for_frames(40)
-        assert sum(frame.damaged for frame in frames) <= 1
+        lost = reading.source.status.lost_packets
+        assert lost in (0, 1)  # on a machine so busy that one comes too late
+        steps = [(b - a) % 60 for a, b in pairwise(reading.numbers[:40])]  # type: ignore[operator]
+        assert min(steps) == 1
+        assert sum(steps) - len(steps) <= lost
+        assert sum(frame.damaged for frame in frames) <= max(1, 15 * lost)
 
 
 def test_bad_packets_are_counted_and_the_stream_goes_on() -> None:
