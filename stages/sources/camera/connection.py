@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import struct
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack
@@ -15,7 +16,7 @@ from av.error import FFmpegError
 
 from ....pipeline.errors import SourceError
 from ..av_open import limit_pixels
-from ..clock import NANOSECONDS
+from ..clock import NANOSECONDS, to_ns
 from .address import CameraAddress
 from .ask import answered
 from .decoding import Arrival, Decoding
@@ -90,6 +91,8 @@ class Connection:
         self._demuxed: Iterator[Packet[VideoStream]] = iter(())
         self.decoding: Decoding
         self._missed_before: int | None = None
+        self._realtime_ns: int | None = None
+        self._over_udp = False
 
     @property
     def lost_packets(self) -> int | None:
@@ -190,9 +193,15 @@ class Connection:
 
     @property
     def realtime_ns(self) -> int | None:
-        """Wall-clock time of pts 0, since 1970, as the camera says; None where it has not said so (yet)."""
-        said = self.container.start_time_realtime
-        return None if said is None else said * 1000
+        """Wall-clock time of pts 0, since 1970, by the camera's last report; None where there was none (yet)."""
+        first = self.container.start_time_realtime
+        return self._realtime_ns if first is None or self._realtime_ns is not None else first * 1000
+
+    def _read_report(self, packet: Packet[VideoStream]) -> None:
+        """What FFmpeg takes from the newest report of the camera's clock; ``start_time_realtime`` keeps the first."""
+        if packet.pts is not None and packet.has_sidedata("prft"):
+            (wall_us,) = struct.unpack_from("=q", packet.get_sidedata("prft"))
+            self._realtime_ns = wall_us * 1000 - to_ns(packet.pts, self.time_base)
 
     def pictures(self) -> Iterator[Arrival]:
         """The pictures as they come; ends where it was stopped.
@@ -234,6 +243,7 @@ class Connection:
             count += 1
             last_ns = now_ns
             self._monitor.packet()
+            self._read_report(packet)
             yield packet, arrival_ns, wall_ns - (now_ns - arrival_ns)
 
     def _lost(self, reason: str, packets: int, silent_s: float) -> CameraError:

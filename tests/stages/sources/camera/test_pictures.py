@@ -6,13 +6,26 @@ import time
 from datetime import timedelta
 from itertools import pairwise
 
+import numpy as np
 import pytest
-from vidgraph.stages.sources.camera import connection, decoding
+from vidgraph.stages.sources.camera import connection, decoding, packet_loss, status as status_module
 from vidgraph.testing import Faults, make_clip
 
-from .cameras import BUSY_S, camera_and_reading, rising
+from .cameras import BUSY_S, Reading, camera_and_reading, rising
 
 HOUR_S = timedelta(hours=1).total_seconds()
+JUNK = {
+    "h264": (b"\x1f\x00\x01", b"\x06\xff\xff\xff"),
+    "hevc": (b"\x52\x01\x00\x01", b"\x4e\x01\xff\xff\xff"),
+}
+"""NAL units of a type that is reserved, and SEI that is longer than it is."""
+
+
+def off_s(reading: Reading, number: int, camera_ahead_s: float = 0.0) -> float:
+    """How far the capture time of a frame is from when it was given, where the camera's clock is so much ahead."""
+    given_s, frame = reading.frames[number]
+    assert frame.capture_ns is not None
+    return abs(frame.capture_ns / 1e9 - camera_ahead_s - (reading.began_at_s + given_s - reading.began_s))
 
 
 def test_frames_are_those_that_were_sent() -> None:
@@ -68,10 +81,13 @@ def test_stamps_that_do_not_rise(faults: Faults) -> None:
 
 
 def test_stamps_that_wrap_are_no_jump() -> None:
-    with camera_and_reading(faults=Faults(first_rtp_time=2**32 - 90000)) as (_, reading):
+    faults = Faults(first_rtp_time=2**32 - 90000, report_clock=lambda frame: time.time())
+    with camera_and_reading(faults=faults, freeze_s=5.0) as (_, reading):
         frames = reading.wait_for_frames(40)
         assert {frame.epoch for frame in frames} == {0}
         assert reading.source.problems == {}
+        assert {frame.capture_clock for frame in frames[10:]} == {"camera"}
+        assert all(off_s(reading, number) < BUSY_S for number in range(40))
 
 
 def test_no_rtp_info() -> None:
@@ -104,22 +120,26 @@ def test_a_wall_clock_that_steps_changes_no_times() -> None:
     def clock(frame: int) -> float:
         return time.time() + (HOUR_S if frame > 30 else 0)
 
-    with camera_and_reading(faults=Faults(report_clock=clock, audio="silent")) as (_, reading):
+    with camera_and_reading(faults=Faults(report_clock=clock, audio="silent"), freeze_s=5.0) as (_, reading):
         frames = reading.wait_for_frames(60)
         assert {frame.epoch for frame in frames} == {0}
         assert rising(frames)
+        assert {frame.capture_clock for frame in frames[10:]} == {"camera"}
+        assert off_s(reading, 20) < BUSY_S
+        assert off_s(reading, 55, HOUR_S) < BUSY_S
 
 
-def test_a_clock_that_jumped_is_not_believed_any_more() -> None:
-    """FFmpeg keeps the first report for ever: by it, frames would be an hour off."""
-    faults = Faults(report_clock=lambda frame: time.time(), jump_at=30, jump_s=HOUR_S)
-    with camera_and_reading(faults=faults) as (_, reading):
+def test_a_clock_that_jumped_is_believed_again_from_the_next_report_on() -> None:
+    """FFmpeg's start time is that of the first report for ever: by it, frames would be an hour off."""
+    faults = Faults(report_clock=lambda frame: time.time(), jump_at=40, jump_s=HOUR_S)
+    with camera_and_reading(faults=faults, freeze_s=5.0) as (_, reading):
         after = reading.wait_for_epoch(1)
-        frames = reading.wait_for_frames(after.index + 10)
-        assert frames[20].capture_clock == "camera"
-        assert frames[-1].capture_clock == "arrival"
-        assert frames[-1].capture_ns is not None
-        assert frames[-1].capture_ns / 1e9 == pytest.approx(time.time(), abs=1.0)
+        frames = reading.wait_for_frames(after.index + 25)
+        clocks = [frame.capture_clock for frame in frames]
+        assert clocks[20] == "camera"
+        assert clocks[after.index] == "arrival"  # the reports before it were of frames 20 and 35
+        assert clocks[-1] == "camera"
+        assert all(off_s(reading, number) < BUSY_S for number in range(len(frames)))
 
 
 def test_another_size_is_a_new_epoch() -> None:
