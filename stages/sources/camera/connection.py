@@ -150,6 +150,7 @@ class Connection:
     def _opened(self, opener: Opener) -> InputContainer:
         address, silence_s = self._address, self.limit_s / 2
         chosen = open_options(address, self._options, self._hints, silence_s)
+        self._over_udp = self._options.transport != "auto" and chosen.get("rtsp_transport", "").startswith("udp")
         arguments: dict[str, Any] = {"file": address.url, "mode": "r", "timeout": (OPEN_S, silence_s)}
         if address.is_device:
             arguments["format"] = "v4l2"
@@ -184,6 +185,7 @@ class Connection:
             self._monitor,
             limit_s=lambda: self.limit_s,
             lost_packets=lambda: self.lost_packets,
+            over_udp=self._over_udp,
         )
 
     @property

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from av.error import FFmpegError
 
 from .overload import Relief
-from .reasons import CameraError
+from .packet_loss import UdpLoss
+from .reasons import REASONS, CameraError
 from .status import Monitor
 
 if TYPE_CHECKING:
@@ -59,11 +60,13 @@ class Decoding:
         *,
         limit_s: Callable[[], float],
         lost_packets: Callable[[], int | None],
+        over_udp: bool = False,
     ) -> None:
         """
         Args:
             limit_s: seconds without a picture after which the connection is lost.
             lost_packets: how many packets are known to be missing by now; None: not known.
+            over_udp: they come by UDP, where TCP would do, too.
         """
         self._context, self._hints, self._monitor = stream.codec_context, hints, monitor
         self._limit_s, self._lost_packets = limit_s, lost_packets
@@ -74,6 +77,8 @@ class Decoding:
         self._began_s = self._seen_s = time.monotonic()
         self._distrusted = False
         self._held_back = 0
+        self._loss = UdpLoss(monitor.say) if over_udp else None
+        self._waits_said = 0
 
     @property
     def problems(self) -> dict[str, int]:
@@ -124,6 +129,8 @@ class Decoding:
     def _look_for_gap(self, packet: Packet[VideoStream]) -> None:
         """Distrust what is decoded from a gap on, to the next key frame that came whole."""
         lost = self._lost_packets() or 0
+        if self._loss is not None:
+            self._loss.came(packet.size, lost)
         if lost > self._seen_lost:
             self._seen_lost, self._distrusted, self._held_back = lost, True, _HELD_BACK
         elif self._distrusted and packet.is_keyframe and not self._held_back:

@@ -261,6 +261,29 @@ def test_packets_lost_over_udp_are_counted(loss: float) -> None:
         assert any(frame.damaged for frame in frames) or loss < 0.02
 
 
+def test_packets_of_nine_kilobytes_come_by_udp() -> None:
+    clip = make_clip(noise=40)
+    with camera_and_reading(clip, Faults(mtu=9000), transport="udp", freeze_s=5.0) as (_, reading):
+        frames = reading.wait_for_frames(45, 25)
+        assert rising(frames)
+        assert sum(frame.damaged for frame in frames) <= 15  # a group of pictures
+        assert reading.source.status.reconnects == {}
+
+
+def test_tcp_is_proposed_where_udp_loses_packets(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(packet_loss, "LOSS_OVER", 100)
+    clip = make_clip(noise=40, fps=30)
+    with camera_and_reading(clip, Faults(loss=0.05), transport="udp", freeze_s=5.0) as (_, reading):
+        reading.wait_for_frames(60, 25)
+        lines = [line.getMessage() for line in caplog.records if "over UDP" in line.getMessage()]
+        assert len(lines) == 1
+        share = re.fullmatch(r'door: (.*) % of packets are lost over UDP; transport = "tcp" loses none', lines[0])
+        assert share
+        assert 0.5 < float(share[1]) < 15
+
+
 def test_nothing_is_lost_over_tcp_and_that_is_known() -> None:
     with camera_and_reading() as (_, reading):
         reading.wait_for_frames(10)
