@@ -102,7 +102,7 @@ class CameraSource(Source):
         self._before_ns = 0
         self._shape: tuple[int, int, str] | None = None
         self._ages: list[float] = []
-        self._lost_before = 0
+        self._lost_before = self._b_frames = 0
         self._counted = 0.0, 0, 0  # when a count of frames and of bad stamps began, and these
         self._asleep_s = _asleep_s()
 
@@ -302,15 +302,17 @@ class CameraSource(Source):
         context = connection.stream.codec_context
         self._hints.known = True
         self._backoff.worked()
-        self._monitor.note(codec=context.name, has_b_frames=int(context.has_b_frames))
+        late = int(context.has_b_frames)
+        self._monitor.note(codec=context.name, has_b_frames=late)
+        if late and late != self._b_frames:
+            self._monitor.say("b-frames", f"B-frames: {late} frame{'s' * (late > 1)} of delay", logging.INFO)
+        self._b_frames = late
         self._monitor.up()
 
-    def _check_awake(self) -> None:
-        """Raise CameraError where the machine has slept: the connection is dead, whatever it looks like."""
-        asleep_s, before_s = _asleep_s(), self._asleep_s
-        if asleep_s - before_s > ASLEEP_S:
-            self._asleep_s = asleep_s
-            raise CameraError("suspend", f"for {asleep_s - before_s:.0f} s")
+    def _slept(self) -> CameraError | None:
+        """That the machine has slept, where it has: the connection is dead then, whatever it looks like."""
+        slept_s = _asleep_s() - self._asleep_s
+        return CameraError("suspend", f"for {slept_s:.0f} s") if slept_s > ASLEEP_S else None
 
     def _explained(self, lost: CameraError, age_s: float) -> CameraError:
         """What was lost after ``age_s``, with what is known of the times before."""

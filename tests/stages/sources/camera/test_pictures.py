@@ -176,12 +176,17 @@ def test_a_session_that_begins_without_a_key_frame(codec: str) -> None:
 
 def test_waiting_for_a_key_frame_is_said(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     monkeypatch.setattr(decoding, "EARLY_S", 0.3)
-    clip = make_clip(frames=60, gop=60)
+    monkeypatch.setattr(decoding, "LATE_S", 1.5)
+    clip = make_clip(frames=120, gop=120)
     with camera_and_reading(clip, Faults(start_at=20)) as (_, reading):
         reading.wait_until(lambda one: one.source.status.reason == "no_key_frame" or one.frames, 8)
         reading.wait_for_frames(1)
         assert reading.source.status.state == "up"
-        assert "waiting for a key frame" in caplog.text
+        lines = [line.getMessage() for line in caplog.records if "key frame" in line.getMessage()]
+        waited_s = [int(after) for line in lines for after in re.findall(r"key frame, (\d+) s by now;", line)]
+        assert len(waited_s) == len(lines) == 2
+        assert waited_s[0] < waited_s[1]
+        assert all(line.endswith("; set a key frame every 1 to 2 s, no smart codec") for line in lines)
 
 
 @pytest.mark.parametrize("codec", ["h264", "hevc"])
@@ -242,12 +247,24 @@ def test_b_frames_come_in_order() -> None:
         numbers = reading.numbers[:30]
         assert all((b - a) % 60 == 1 for a, b in pairwise(numbers))  # type: ignore[operator]
         assert rising(frames)
-        assert reading.source.status.has_b_frames in (1, 2)
+        late = reading.source.status.has_b_frames
+        assert late in (1, 2)
+        served.disconnect()
+        reading.wait_for_frames(reading.wait_for_epoch(1).index + 3)
+        lines = [line.getMessage() for line in caplog.records if "B-frames" in line.getMessage()]
+        assert lines == [f"door: B-frames: {late} frame{'s' * (late - 1)} of delay"]
 
 
-def test_full_range_pictures_say_so() -> None:
-    with camera_and_reading(make_clip(full_range=True)) as (_, reading):
-        assert reading.wait_for_frames(5)[-1].picture.full_range
+@pytest.mark.parametrize(("full_range", "shown"), [(True, (50, 110)), (False, (40, 109))])
+def test_the_range_of_a_picture_is_its_own(full_range: bool, shown: tuple[int, int]) -> None:
+    """The numbers are drawn with a luma of 50 and 200 on 110, which limited range has on a scale from 16 to 235."""
+    with camera_and_reading(make_clip(full_range=full_range)) as (_, reading):
+        picture = reading.wait_for_frames(5)[-1].picture
+        assert picture.full_range is full_range
+        assert picture.planes[0].min() == pytest.approx(50, abs=3)
+        rgb = picture.rgb()
+        assert rgb.min() == pytest.approx(shown[0], abs=3)
+        assert np.median(rgb) == pytest.approx(shown[1], abs=1)
 
 
 @pytest.mark.parametrize("loss", [0.01, 0.05, 0.10])
@@ -309,6 +326,25 @@ def test_bad_packets_are_counted_and_the_stream_goes_on() -> None:
         problems = reading.source.problems
         assert problems.get("damaged", 0) + problems.get("bad_packets", 0) > 0
         assert problems.get("damaged", 0) >= sum(frame.damaged for frame in frames) - 1
+
+
+def test_a_flood_of_damage_is_a_line_a_minute(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    minute_s = 1.0
+    monkeypatch.setattr(status_module, "FLOOD_S", minute_s)
+    monkeypatch.setattr(decoding, "EARLY_S", 0.0)  # else so much damage from the start is a wrong SDP
+    with camera_and_reading(make_clip(noise=40, fps=30), Faults(corrupt=0.3), freeze_s=5.0) as (_, reading):
+        reading.wait_until(lambda one: sum(one.source.problems.values()) > 60, 25)
+        took_s = time.monotonic() - reading.began_s
+        lines = [line.getMessage() for line in caplog.records if "is damaged" in line.getMessage()]
+        assert len(lines) <= 2 * (1 + took_s / minute_s)
+        said = [int(times) for line in lines for times in re.findall(r"\((\d+) times more since\)", line)]
+        assert sum(said) > 10
+        assert {line.partition(" (")[0] for line in lines} <= {
+            "door: a picture is damaged",
+            "door: a packet is damaged, and gives no picture",
+        }
 
 
 def test_packets_of_another_session() -> None:
