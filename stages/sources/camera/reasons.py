@@ -7,7 +7,7 @@ from typing import Literal
 
 from av import error as av_error
 
-Retry = Literal["now", "fast", "steady", "busy", "path", "refused", "password", "never"]
+Retry = Literal["now", "fast", "spread", "steady", "busy", "path", "refused", "password", "never"]
 """How soon to try again: see :mod:`.backoff`."""
 
 
@@ -71,7 +71,7 @@ _ROWS = (
     Reason("freeze", "packets come but no picture"),
     Reason("lag", "it fell behind and did not catch up", hint="choose a smaller stream, or fewer cameras"),
     Reason("foreign_packets", "packets of another session come too", hint="the old session ends by itself"),
-    Reason("suspend", "this machine was asleep"),
+    Reason("suspend", "this machine was asleep", "spread"),
     Reason("lost", "the connection was lost"),
 )
 # fmt: on
