@@ -177,7 +177,9 @@ class Connection:
         try:
             limit_pixels(self.stream, self._address.shown, self._options.max_pixels)
         except SourceError as error:
-            raise CameraError("too_large", f"{context.width}x{context.height}") from error
+            raise CameraError(
+                "too_large", f"{context.width}x{context.height} is more than {self._options.max_pixels}"
+            ) from error
         context.thread_type, context.thread_count = "SLICE", self._options.threads
         self.decoding = Decoding(
             self.stream,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import re
 import time
 from datetime import timedelta
 from itertools import pairwise
@@ -61,6 +63,12 @@ def test_a_jump_of_the_camera_clock_is_a_new_epoch(jump_s: float) -> None:
         assert reading.source.problems == {"time_jump": 1}
 
 
+def test_the_rate_is_that_of_the_pictures_whatever_is_announced() -> None:
+    with camera_and_reading(faults=Faults(sdp_fps=100), freeze_s=5.0) as (_, reading):
+        reading.wait_for_frames(40)
+        assert reading.source.status.rate == pytest.approx(15, rel=0.2)
+
+
 def test_single_stamps_that_are_hours_off_are_counted_only() -> None:
     with camera_and_reading(faults=Faults(stray_every=10, stray_s=HOUR_S)) as (_, reading):
         frames = reading.wait_for_frames(45)
@@ -78,6 +86,7 @@ def test_stamps_that_do_not_rise(faults: Faults) -> None:
         assert {frame.epoch for frame in frames} == {0}
         steps = [(b.pts_ns - a.pts_ns) / 1e9 for a, b in pairwise(frames[8:])]
         assert max(steps) < 0.5
+        assert reading.frames[0][0] - reading.began_s < 2 + BUSY_S  # by default FFmpeg looks at them for over 5 s
 
 
 def test_stamps_that_wrap_are_no_jump() -> None:
@@ -117,6 +126,8 @@ def test_a_wall_clock_that_cannot_be_right(claimed_s: float) -> None:
 
 
 def test_a_wall_clock_that_steps_changes_no_times() -> None:
+    """The camera corrects its clock (NTP), and its stamps go on: capture times follow from the next report on."""
+
     def clock(frame: int) -> float:
         return time.time() + (HOUR_S if frame > 30 else 0)
 
@@ -197,7 +208,7 @@ def test_waiting_for_a_key_frame_is_said(monkeypatch: pytest.MonkeyPatch, caplog
         Faults(sdp_parameter_sets=False),
         Faults(marker="none"),
         Faults(marker="all"),
-        Faults(junk_nals=(b"\x1f\x00\x01", b"\x06\xff\xff\xff")),
+        Faults(junk_nals=JUNK["h264"]),
         Faults(channels=(4, 5), announced_channels=(4, 5)),
         Faults(junk_channel=7),
         Faults(mtu=30_000),
@@ -212,8 +223,8 @@ def test_waiting_for_a_key_frame_is_said(monkeypatch: pytest.MonkeyPatch, caplog
     ),
 )
 def test_oddities_that_do_no_harm(codec: str, faults: Faults) -> None:
-    if codec == "hevc" and faults.junk_nals:
-        pytest.skip("these are junk of H.264")
+    if faults.junk_nals:
+        faults = Faults(junk_nals=JUNK[codec])
     with camera_and_reading(make_clip(codec=codec), faults) as (_, reading):  # type: ignore[arg-type]
         frames = reading.wait_for_frames(20)
         assert rising(frames)
@@ -241,8 +252,9 @@ def test_no_parameter_sets_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
         assert not reading.frames
 
 
-def test_b_frames_come_in_order() -> None:
-    with camera_and_reading(make_clip(b_frames=2)) as (_, reading):
+def test_b_frames_come_in_order_and_are_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "vidgraph")
+    with camera_and_reading(make_clip(b_frames=2), freeze_s=5.0) as (served, reading):
         frames = reading.wait_for_frames(30)
         numbers = reading.numbers[:30]
         assert all((b - a) % 60 == 1 for a, b in pairwise(numbers))  # type: ignore[operator]
@@ -359,3 +371,17 @@ def test_so_many_frames_and_no_more() -> None:
         assert reading.error is None
         served.wait_until(lambda one: one.counts.sessions == 0)
         assert served.counts.teardowns == 1
+
+
+def test_pictures_that_are_too_large_are_refused_with_what_to_do() -> None:
+    with camera_and_reading(max_pixels=320 * 240 - 1) as (_, reading):
+        deadline_s = time.monotonic() + 12
+        while not reading.ended and time.monotonic() < deadline_s:
+            time.sleep(0.01)
+        assert reading.source.status.reason == "too_large"
+        assert reading.source.status.state == "down"
+        assert not reading.frames
+        assert str(reading.error).endswith(
+            ": its pictures are larger than --max-pixels (320x240 is more than 76799); "
+            "choose its smaller stream, or allow more pixels"
+        )
