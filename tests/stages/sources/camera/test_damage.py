@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+import time
 from collections.abc import Iterator
 from itertools import pairwise
 from types import SimpleNamespace
@@ -155,7 +156,7 @@ class Decoder:
 @pytest.mark.parametrize(("bad", "changed"), [(2, False), (3, True)])
 def test_three_bad_packets_in_a_row_are_another_codec(bad: int, changed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     now_s = 100.0
-    monkeypatch.setattr(decoding.time, "monotonic", lambda: now_s)
+    monkeypatch.setattr(time, "monotonic", lambda: now_s)
     hints = Hints(known=True)
     stream: Any = SimpleNamespace(codec_context=Decoder())
     reader = Decoding(stream, hints, Monitor("door", "rtsp://door"), limit_s=lambda: 5.0, lost_packets=lambda: None)
