@@ -25,6 +25,8 @@ BOOT_S, BOOT_FOR_S = 5.0, 120.0
 """For so long after a path last worked, a missing one means that the camera starts."""
 STEADY_UP_S = 10.0
 """A camera that is lost sooner after it came up is still in the same outage, as to how often it is tried."""
+SPREAD_S = 5.0
+"""After a sleep of this machine all its cameras are lost together: each is tried at some time within so long."""
 OPENS_PER_HOST = 4
 
 
@@ -80,6 +82,8 @@ class Backoff:
         fixed = {"now": 0.0, "busy": BUSY_S, "refused": REFUSED_S, "path": BOOT_S if booting else REFUSED_S}
         if reason.retry in fixed:
             return self._spread(fixed[reason.retry])
+        if reason.retry == "spread":
+            return self._jitter() * SPREAD_S
         quick = now - self._since < QUICK_FOR_S
         if reason.retry == "steady":
             return self._spread(min(SLOW_S, STEADY_S * 2 ** min(tries, 5)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import struct
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack
@@ -15,7 +16,7 @@ from av.error import FFmpegError
 
 from ....pipeline.errors import SourceError
 from ..av_open import limit_pixels
-from ..clock import NANOSECONDS
+from ..clock import NANOSECONDS, to_ns
 from .address import CameraAddress
 from .ask import answered
 from .decoding import Arrival, Decoding
@@ -90,6 +91,8 @@ class Connection:
         self._demuxed: Iterator[Packet[VideoStream]] = iter(())
         self.decoding: Decoding
         self._missed_before: int | None = None
+        self._realtime_ns: int | None = None
+        self._over_udp = False
 
     @property
     def lost_packets(self) -> int | None:
@@ -147,6 +150,7 @@ class Connection:
     def _opened(self, opener: Opener) -> InputContainer:
         address, silence_s = self._address, self.limit_s / 2
         chosen = open_options(address, self._options, self._hints, silence_s)
+        self._over_udp = self._options.transport != "auto" and chosen.get("rtsp_transport", "").startswith("udp")
         arguments: dict[str, Any] = {"file": address.url, "mode": "r", "timeout": (OPEN_S, silence_s)}
         if address.is_device:
             arguments["format"] = "v4l2"
@@ -173,7 +177,9 @@ class Connection:
         try:
             limit_pixels(self.stream, self._address.shown, self._options.max_pixels)
         except SourceError as error:
-            raise CameraError("too_large", f"{context.width}x{context.height}") from error
+            raise CameraError(
+                "too_large", f"{context.width}x{context.height} is more than {self._options.max_pixels}"
+            ) from error
         context.thread_type, context.thread_count = "SLICE", self._options.threads
         self.decoding = Decoding(
             self.stream,
@@ -181,6 +187,7 @@ class Connection:
             self._monitor,
             limit_s=lambda: self.limit_s,
             lost_packets=lambda: self.lost_packets,
+            over_udp=self._over_udp,
         )
 
     @property
@@ -190,9 +197,15 @@ class Connection:
 
     @property
     def realtime_ns(self) -> int | None:
-        """Wall-clock time of pts 0, since 1970, as the camera says; None where it has not said so (yet)."""
-        said = self.container.start_time_realtime
-        return None if said is None else said * 1000
+        """Wall-clock time of pts 0, since 1970, by the camera's last report; None where there was none (yet)."""
+        first = self.container.start_time_realtime
+        return self._realtime_ns if first is None or self._realtime_ns is not None else first * 1000
+
+    def _read_report(self, packet: Packet[VideoStream]) -> None:
+        """What FFmpeg takes from the newest report of the camera's clock; ``start_time_realtime`` keeps the first."""
+        if packet.pts is not None and packet.has_sidedata("prft"):
+            (wall_us,) = struct.unpack_from("=q", packet.get_sidedata("prft"))
+            self._realtime_ns = wall_us * 1000 - to_ns(packet.pts, self.time_base)
 
     def pictures(self) -> Iterator[Arrival]:
         """The pictures as they come; ends where it was stopped.
@@ -234,6 +247,7 @@ class Connection:
             count += 1
             last_ns = now_ns
             self._monitor.packet()
+            self._read_report(packet)
             yield packet, arrival_ns, wall_ns - (now_ns - arrival_ns)
 
     def _lost(self, reason: str, packets: int, silent_s: float) -> CameraError:

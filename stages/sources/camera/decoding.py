@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from av.error import FFmpegError
 
 from .overload import Relief
-from .reasons import CameraError
+from .packet_loss import UdpLoss
+from .reasons import REASONS, CameraError
 from .status import Monitor
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 
 KEY_FRAME_S = 30.0
 """Packets may come for so long without a picture: some cameras send a key frame every ten seconds or more."""
-EARLY_S = 2.0
+EARLY_S, LATE_S = 2.0, 5.0
+"""From when on it is said that a key frame is waited for, and that it takes long."""
 BAD_IN_A_ROW = 3
 _BAD_AT_START, _BAD_STARTS = 10, 2
 _HELD_BACK = 2  # packets: a gap is noticed while the packet before it is still in FFmpeg's parser
@@ -59,11 +61,13 @@ class Decoding:
         *,
         limit_s: Callable[[], float],
         lost_packets: Callable[[], int | None],
+        over_udp: bool = False,
     ) -> None:
         """
         Args:
             limit_s: seconds without a picture after which the connection is lost.
             lost_packets: how many packets are known to be missing by now; None: not known.
+            over_udp: they come by UDP, where TCP would do, too.
         """
         self._context, self._hints, self._monitor = stream.codec_context, hints, monitor
         self._limit_s, self._lost_packets = limit_s, lost_packets
@@ -74,6 +78,8 @@ class Decoding:
         self._began_s = self._seen_s = time.monotonic()
         self._distrusted = False
         self._held_back = 0
+        self._loss = UdpLoss(monitor.say) if over_udp else None
+        self._waits_said = 0
 
     @property
     def problems(self) -> dict[str, int]:
@@ -92,7 +98,9 @@ class Decoding:
             frames = self._decoded(packet)
             for frame in frames:
                 damaged = frame.is_corrupt or self._distrusted
-                self.damaged += damaged
+                if damaged:
+                    self.damaged += 1
+                    self._monitor.say("damaged", "a picture is damaged")
                 self._pictures += 1
                 self._seen_s = time.monotonic()
                 yield Arrival(frame, arrival_ns, wall_ns, damaged)
@@ -116,6 +124,7 @@ class Decoding:
             self.bad_packets += 1
             self._bad_in_a_row += 1
             frames = []
+            self._monitor.say("bad packet", "a packet is damaged, and gives no picture")
         self.relief.worked(time.monotonic() - began_s)
         if self.relief.level and not frames:
             self._monitor.left_out()
@@ -124,6 +133,8 @@ class Decoding:
     def _look_for_gap(self, packet: Packet[VideoStream]) -> None:
         """Distrust what is decoded from a gap on, to the next key frame that came whole."""
         lost = self._lost_packets() or 0
+        if self._loss is not None:
+            self._loss.came(packet.size, lost)
         if lost > self._seen_lost:
             self._seen_lost, self._distrusted, self._held_back = lost, True, _HELD_BACK
         elif self._distrusted and packet.is_keyframe and not self._held_back:
@@ -151,6 +162,8 @@ class Decoding:
         if not self._pictures and without_s > KEY_FRAME_S:
             self._hints.known = False
             raise CameraError("no_parameter_sets" if self.bad_packets else "no_key_frame", f"for {without_s:.0f} s")
-        if not self._pictures and without_s > EARLY_S:
+        if not self._pictures and without_s > (EARLY_S, LATE_S, KEY_FRAME_S)[self._waits_said]:
+            self._waits_said += 1
             self._monitor.note(reason="no_key_frame")
-            self._monitor.say("key frame", "packets come; waiting for a key frame")
+            waits = f"waiting for a key frame, {without_s:.0f} s by now; {REASONS['no_key_frame'].hint}"
+            self._monitor.say(f"key frame {self._waits_said}", f"packets come; {waits}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import re
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -16,7 +17,36 @@ import av.logging
 
 from ....kernels import _native
 
+LOSS, LOSS_OVER = 0.005, 2000
+"""The share of so many packets from which on TCP is proposed."""
+PACKET_BYTES = 1400
+"""What an RTP packet has of a picture in it, as cameras send it: FFmpeg does not tell how many came."""
 _MAPS = Path("/proc/self/maps")
+
+
+class UdpLoss:
+    """Proposes TCP where UDP loses too much; once. For the reader's thread."""
+
+    def __init__(self, say: Callable[[str, str], None]) -> None:
+        """
+        Args:
+            say: writes a line, of a kind, into the log.
+        """
+        self._say = say
+        self._came = self._lost_before = 0
+        self._said = False
+
+    def came(self, size: int, lost: int) -> None:
+        """A picture of ``size`` bytes came, and ``lost`` packets are missing by now."""
+        self._came += -(-size // PACKET_BYTES)
+        lost_now = lost - self._lost_before
+        if self._said or self._came + lost_now < LOSS_OVER:
+            return
+        share = lost_now / (self._came + lost_now)
+        if share > LOSS:
+            self._say("udp", f'{100 * share:.1f} % of packets are lost over UDP; transport = "tcp" loses none')
+            self._said = True
+        self._came, self._lost_before = 0, lost
 
 
 def missed_packets() -> int | None:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from av import error as av_error
 
-Retry = Literal["now", "fast", "steady", "busy", "path", "refused", "password", "never"]
+Retry = Literal["now", "fast", "spread", "steady", "busy", "path", "refused", "password", "never"]
 """How soon to try again: see :mod:`.backoff`."""
 
 
@@ -62,7 +62,8 @@ _ROWS = (
     Reason("no_key_frame", "packets come but no key frame", "steady", "set a key frame every 1 to 2 s, no smart codec"),
     Reason("bad_sdp", "what it announces of its video does not fit what it sends", "steady",
            "switch it to another codec and back, or renew its firmware"),
-    Reason("too_large", "its pictures are larger than --max-pixels", "never"),
+    Reason("too_large", "its pictures are larger than --max-pixels", "never",
+           "choose its smaller stream, or allow more pixels"),
     Reason("codec_change", "the codec seems to have changed"),
     Reason("closed", "the server closed the connection"),
     Reason("session_timeout", "the server closed the connection at the same age again",
@@ -71,7 +72,7 @@ _ROWS = (
     Reason("freeze", "packets come but no picture"),
     Reason("lag", "it fell behind and did not catch up", hint="choose a smaller stream, or fewer cameras"),
     Reason("foreign_packets", "packets of another session come too", hint="the old session ends by itself"),
-    Reason("suspend", "this machine was asleep"),
+    Reason("suspend", "this machine was asleep", "spread"),
     Reason("lost", "the connection was lost"),
 )
 # fmt: on

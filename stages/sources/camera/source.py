@@ -30,8 +30,9 @@ log = logging.getLogger("vidgraph")
 LAG_S, LAG_FOR_S = 2.0, 10.0
 """A camera that is behind by so much, and does not catch up for so long, is connected again."""
 ASLEEP_S = 30.0
-OTHERS_FOR_S, OTHERS_TIMES = 30.0, 1.3
-"""A rate so many times the usual one for so long, with stamps that go back, is more than one camera's."""
+OTHERS_FOR_S, OTHERS_TIMES, USUAL_FRAMES = 30.0, 1.3, 100
+"""A rate so many times the usual one for so long, with stamps that go back, is more than one camera's. In a first
+session the usual one is that of its first frames, so many."""
 GAP_S = 0.5
 """A step between two frames of a list of pieces (HLS), from which on a piece was missing."""
 SAME_AGE_S, _SAME_AGE_TIMES = 1.0, 3
@@ -102,7 +103,7 @@ class CameraSource(Source):
         self._before_ns = 0
         self._shape: tuple[int, int, str] | None = None
         self._ages: list[float] = []
-        self._lost_before = 0
+        self._lost_before = self._b_frames = 0
         self._counted = 0.0, 0, 0  # when a count of frames and of bad stamps began, and these
         self._asleep_s = _asleep_s()
 
@@ -195,6 +196,7 @@ class CameraSource(Source):
                 return None
             connection.open(self._opener)
         self._connection = connection
+        self._asleep_s = _asleep_s()
         self._timeline.reconnect()
         self._counted = time.monotonic(), self._index, self._timeline.bad_pts
         return connection
@@ -234,12 +236,16 @@ class CameraSource(Source):
             elif now_s - lagging_since > LAG_FOR_S:
                 raise CameraError("lag", f"{lag_s:.1f} s behind")
             relief.judge(lag_s)
-            self._check_awake()
+            if (slept := self._slept()) is not None:
+                raise slept
             self._check_others(now_s)
 
     def _check_others(self, now_s: float) -> None:
         """Raise CameraError where packets of another session come too: an old one of ours, which ends by itself."""
         since_s, index, bad_pts = self._counted
+        few_bad = self._timeline.bad_pts <= USUAL_FRAMES / 10
+        if self._hints.interval_s is None and self._index == USUAL_FRAMES and few_bad:
+            self._hints.interval_s = self._monitor.interval_s()
         if now_s - since_s < OTHERS_FOR_S:
             return
         frames, bad = self._index - index, self._timeline.bad_pts - bad_pts
@@ -302,19 +308,23 @@ class CameraSource(Source):
         context = connection.stream.codec_context
         self._hints.known = True
         self._backoff.worked()
-        self._monitor.note(codec=context.name, has_b_frames=int(context.has_b_frames))
+        late = int(context.has_b_frames)
+        self._monitor.note(codec=context.name, has_b_frames=late)
+        if late and late != self._b_frames:
+            self._monitor.say("b-frames", f"B-frames: {late} frame{'s' * (late > 1)} of delay", logging.INFO)
+        self._b_frames = late
         self._monitor.up()
 
-    def _check_awake(self) -> None:
-        """Raise CameraError where the machine has slept: the connection is dead, whatever it looks like."""
-        asleep_s, before_s = _asleep_s(), self._asleep_s
-        if asleep_s - before_s > ASLEEP_S:
-            self._asleep_s = asleep_s
-            raise CameraError("suspend", f"for {asleep_s - before_s:.0f} s")
+    def _slept(self) -> CameraError | None:
+        """That the machine has slept, where it has: the connection is dead then, whatever it looks like."""
+        slept_s = _asleep_s() - self._asleep_s
+        return CameraError("suspend", f"for {slept_s:.0f} s") if slept_s > ASLEEP_S else None
 
     def _explained(self, lost: CameraError, age_s: float) -> CameraError:
         """What was lost after ``age_s``, with what is known of the times before."""
         self._hints.interval_s = self._monitor.interval_s() or self._hints.interval_s
+        if (slept := self._slept()) is not None:
+            return slept
         self._ages = [*self._ages[1 - _SAME_AGE_TIMES :], age_s] if lost.reason.name == "closed" else []
         same = len(self._ages) == _SAME_AGE_TIMES and max(self._ages) - min(self._ages) < SAME_AGE_S
         return CameraError("session_timeout", f"{age_s:.0f} s") if same and age_s > 2 * SAME_AGE_S else lost

@@ -15,6 +15,8 @@ WALL_TRUST_NS = 24 * 3600 * NANOSECONDS
 DRIFT_NS = 2 * NANOSECONDS
 """A wall clock that moves against arrival by more than this, for ``DRIFT_FRAMES``, is no longer believed."""
 DRIFT_FRAMES = 25
+CORRECTIONS, CORRECTIONS_OVER_NS = 3, 3600 * NANOSECONDS
+"""A camera that corrects its clock, or its stamps, is believed anew, but no more than so often in so long."""
 LAG_WINDOW_NS = 300 * NANOSECONDS
 """The lag is measured against the least delay in so long, so that a clock that runs slow or fast is no lag."""
 
@@ -61,9 +63,11 @@ class Timeline:
         self._last_stamp_ns: int | None = None
         self._last_arrival_ns: int | None = None
         self._jumping: list[int] = []
-        self._offset_ns: int | None = None
+        self._offset_ns: int | None = None  # of the camera's wall clock from ours
+        self._realtime_ns = self._ours_ns = 0  # what it was believed with: its stamp 0, and ours of the monotonic 0
         self._drifted = 0
         self._trusted = True
+        self._corrected: deque[int] = deque(maxlen=CORRECTIONS)
         self._delays: deque[tuple[int, int]] = deque()
         self.lag_ns = 0
 
@@ -82,7 +86,7 @@ class Timeline:
             pts: the stamp, in units of ``time_base``; None where there is none.
             arrival_ns: when it came, on the monotonic clock.
             wall_ns: the same, since 1970.
-            realtime_ns: wall-clock time of stamp 0 as the camera says, since 1970; None where it does not.
+            realtime_ns: wall-clock time of stamp 0, since 1970, by the camera's last report; None where there is none.
         """
         if self._origin_ns is None:
             self._origin_ns = arrival_ns
@@ -98,10 +102,10 @@ class Timeline:
         self._last_arrival_ns = arrived_ns
         capture_ns, clock = wall_ns, "arrival"
         if jumped:
-            self._trusted = False  # FFmpeg keeps the first report of the camera's clock for ever
+            self._trusted = False  # until the next report
         if stamp_ns is not None and realtime_ns is not None and not self._jumping:
             by_camera_ns = realtime_ns + stamp_ns
-            if self._trust(by_camera_ns - wall_ns):
+            if self._trust(by_camera_ns - wall_ns, realtime_ns, wall_ns - arrival_ns, arrived_ns):
                 capture_ns, clock = by_camera_ns, "camera"
         return Moment(shown_ns, jumped, capture_ns, clock)
 
@@ -145,12 +149,29 @@ class Timeline:
             self._delays.popleft()
         self.lag_ns = delay_ns - self._delays[0][1]
 
-    def _trust(self, offset_ns: int) -> bool:
-        """Whether the camera's wall clock, so much ahead of ours at arrival, is believed."""
-        if not self._trusted or abs(offset_ns) > WALL_TRUST_NS:
+    def _trust(self, offset_ns: int, realtime_ns: int, ours_ns: int, arrived_ns: int) -> bool:
+        """Whether the camera's wall clock, so much ahead of ours at arrival, is believed.
+
+        Args:
+            ours_ns: our wall-clock time of the monotonic 0.
+        """
+        if abs(offset_ns) > WALL_TRUST_NS:
             return False
-        if self._offset_ns is None:
-            self._offset_ns = offset_ns
+        if self._offset_ns is None or self._corrects(realtime_ns, arrived_ns):
+            self._offset_ns, self._realtime_ns, self._ours_ns = offset_ns, realtime_ns, ours_ns
+            self._drifted, self._trusted = 0, True
+        elif abs(ours_ns - self._ours_ns) > DRIFT_NS:  # ours was set: the camera's is as good as before
+            self._offset_ns += self._ours_ns - ours_ns
+            self._ours_ns = ours_ns
         self._drifted = self._drifted + 1 if abs(offset_ns - self._offset_ns) > DRIFT_NS else 0
-        self._trusted = self._drifted < DRIFT_FRAMES
+        self._trusted &= self._drifted < DRIFT_FRAMES
         return self._trusted
+
+    def _corrects(self, realtime_ns: int, arrived_ns: int) -> bool:
+        """Whether the camera has told another time since it was believed, and may do so."""
+        if abs(realtime_ns - self._realtime_ns) <= DRIFT_NS:
+            return False
+        often = len(self._corrected) == CORRECTIONS and arrived_ns - self._corrected[0] < CORRECTIONS_OVER_NS
+        if not often:
+            self._corrected.append(arrived_ns)
+        return not often

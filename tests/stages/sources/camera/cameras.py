@@ -27,6 +27,7 @@ class Reading:
     Attributes:
         frames: what has come, with the time (monotonic seconds) at which it came.
         error: what ended it.
+        began_s, began_at_s: when it began, on the monotonic clock and since 1970.
     """
 
     def __init__(self, address: Any, **options: Any) -> None:
@@ -36,7 +37,7 @@ class Reading:
         self.source = address if ready else CameraSource(address, stream_id="door", options=chosen, **own)
         self.frames: list[tuple[float, Frame]] = []
         self.error: BaseException | None = None
-        self.began_s = time.monotonic()
+        self.began_s, self.began_at_s = time.monotonic(), time.time()
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._read, name="read door", daemon=True)
 

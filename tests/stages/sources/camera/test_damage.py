@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import base64
 import re
+import time
+from collections.abc import Iterator
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any
 
+import av
 import pytest
 from vidgraph.stages.sources.camera import connection, decoding
+from vidgraph.stages.sources.camera.connection import Hints
 from vidgraph.stages.sources.camera.decoding import Decoding
+from vidgraph.stages.sources.camera.reasons import CameraError
+from vidgraph.stages.sources.camera.status import Monitor
 from vidgraph.testing import Faults, make_clip
 
 from .cameras import Reading, camera_and_reading, rising
@@ -133,3 +140,38 @@ def test_pictures_after_a_lost_byte_are_marked() -> None:
         pictures = zip(reading.numbers, reading.frames, strict=False)
         trusted = [number for number, (_, frame) in pictures if not frame.damaged]
         assert [number for number in trusted if number not in (18, 19)][:30] == [*range(18), *range(30, 42)]
+
+
+class Decoder:
+    """Refuses packets without a stamp."""
+
+    skip_frame = "DEFAULT"
+
+    def decode(self, packet: Any) -> list[Any]:
+        if packet.pts is None:
+            raise av.error.InvalidDataError(1, "it is none")
+        return [SimpleNamespace(is_corrupt=False)]
+
+
+@pytest.mark.parametrize(("bad", "changed"), [(2, False), (3, True)])
+def test_three_bad_packets_in_a_row_are_another_codec(bad: int, changed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    now_s = 100.0
+    monkeypatch.setattr(time, "monotonic", lambda: now_s)
+    hints = Hints(known=True)
+    stream: Any = SimpleNamespace(codec_context=Decoder())
+    reader = Decoding(stream, hints, Monitor("door", "rtsp://door"), limit_s=lambda: 5.0, lost_packets=lambda: None)
+
+    def packets() -> Iterator[tuple[Any, int, int]]:
+        nonlocal now_s
+        for pts in (0, *[None] * bad, 1):
+            now_s += 0.5
+            yield SimpleNamespace(pts=pts, size=100, is_keyframe=False), 0, 0
+
+    if changed:
+        with pytest.raises(CameraError) as caught:
+            list(reader.pictures(packets()))
+        assert caught.value.reason.name == "codec_change"
+    else:
+        assert len(list(reader.pictures(packets()))) == 2
+    assert hints.known is not changed
+    assert reader.bad_packets == bad

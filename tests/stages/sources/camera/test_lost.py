@@ -130,6 +130,15 @@ def test_one_lost_byte_of_interleaved_tcp_does_not_end_the_stream() -> None:
         assert rising([frame for _, frame in reading.frames])
 
 
+def test_a_byte_lost_of_a_header_is_noticed_although_data_comes() -> None:
+    """What comes is taken for the rest of a large packet: at a low rate for many seconds."""
+    with camera_and_reading(faults=Faults(lose_byte_at=20, lose_byte="header")) as (_, reading):
+        lost_s = reading.wait_for_reason("stall", 8)
+        assert lost_s - reading.frames[-1][0] < FREEZE_S + BUSY_S
+        reading.wait_for_epoch(1)
+        assert reading.source.status.reconnects == {"stall": 1}
+
+
 def test_the_session_is_closed_in_order_and_before_the_next_one() -> None:
     with camera_and_reading() as (served, reading):
         reading.wait_for_frames(5)

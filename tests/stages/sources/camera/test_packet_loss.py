@@ -1,4 +1,4 @@
-"""Which FFmpeg is asked how many packets were lost."""
+"""Which FFmpeg is asked how many packets were lost, and from when on that is too many for UDP."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import av
 import pytest
 from vidgraph.stages.sources.camera import packet_loss
-from vidgraph.stages.sources.camera.packet_loss import _libavutil
+from vidgraph.stages.sources.camera.packet_loss import UdpLoss, _libavutil
 
 LINE = "7f0000000000-7f0000001000 r-xp 00000000 fe:00 1234                       {}\n"
 
@@ -38,3 +38,12 @@ def test_none_where_it_is_not_clear(maps: Path) -> None:
     assert _libavutil() is None
     maps.unlink()
     assert _libavutil() is None
+
+
+@pytest.mark.parametrize(("every", "said"), [(10**9, []), (250, []), (150, ["0.7 %"]), (20, ["4.8 %"])])
+def test_tcp_is_proposed_once_from_half_a_percent_on(every: int, said: list[str]) -> None:
+    lines: list[str] = []
+    loss = UdpLoss(lambda kind, text: lines.append(text))
+    for packet in range(10_000):
+        loss.came(1000, packet // every)
+    assert [line.partition(" of packets")[0] for line in lines] == said

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+import pytest
 from vidgraph.stages.sources.camera.timeline import Moment, Timeline
 
 MS = Fraction(1, 1000)
@@ -88,8 +89,51 @@ def test_the_camera_clock_is_believed_within_a_day_and_while_it_is_steady() -> N
 
 def test_a_camera_clock_that_drifts_is_not_believed_any_more() -> None:
     timeline = Timeline()
-    clocks = [place(timeline, 40 * n, 40 * n, WALL_NS + n * 10**8).clock for n in range(100)]
+    clocks = [place(timeline, 40 * n, 40 * n, WALL_NS + n * 10**8).clock for n in range(200)]
     assert clocks[0] == "camera"
     assert clocks[-1] == "arrival"
     timeline.reconnect()
     assert place(timeline, 0, 5000, WALL_NS).clock == "camera"
+
+
+def test_a_camera_clock_that_is_corrected_is_believed_anew_but_not_for_ever() -> None:
+    timeline = Timeline()
+    for hour in range(5):
+        moments = [
+            place(timeline, 40 * n, 40 * n, WALL_NS + hour * 3600 * 10**9) for n in range(hour * 30, hour * 30 + 30)
+        ]
+        if hour < 4:
+            assert {moment.clock for moment in moments} == {"camera"}
+            assert moments[0].capture_ns == WALL_NS + hour * (3600 * 10**9 + 30 * 40_000_000)
+    assert moments[-1].clock == "arrival"
+
+
+def test_after_a_jump_the_camera_clock_is_believed_from_its_next_report_on() -> None:
+    timeline = Timeline()
+    assert {place(timeline, 40 * n, 40 * n, WALL_NS).clock for n in range(10)} == {"camera"}
+    jumped = [place(timeline, 3_600_000 + 40 * n, 40 * n, WALL_NS).clock for n in range(10, 20)]
+    assert set(jumped) == {"arrival"}
+    after = [place(timeline, 3_600_000 + 40 * n, 40 * n, WALL_NS - 3600 * 10**9) for n in range(20, 30)]
+    assert {moment.clock for moment in after} == {"camera"}
+    assert after[-1].capture_ns == WALL_NS + 29 * 40_000_000
+
+
+@pytest.mark.parametrize("step_s", [-3600, 3, 3600])
+def test_a_step_of_our_own_clock_says_nothing_of_that_of_the_camera(step_s: int) -> None:
+    timeline = Timeline()
+    for n in range(200):
+        arrival_ns = n * 40_000_000
+        wall_ns = WALL_NS + arrival_ns + (step_s * 10**9 if n >= 50 else 0)
+        moment = timeline.place(40 * n, MS, arrival_ns=arrival_ns, wall_ns=wall_ns, realtime_ns=WALL_NS)
+        assert (moment.clock, moment.capture_ns) == ("camera", WALL_NS + arrival_ns)
+
+
+def test_stamps_of_mpeg_ts_that_wrap_are_a_jump_and_time_goes_on() -> None:
+    """Every 26.5 hours: FFmpeg evens out the first wrap, and not every further one."""
+    timeline, ticks = Timeline(), Fraction(1, 90_000)
+    moments = [
+        timeline.place((2**33 - 18_000 + 3600 * n) % 2**33, ticks, arrival_ns=n * 40_000_000, wall_ns=WALL_NS)
+        for n in range(20)
+    ]
+    assert [moment.pts_ns for moment in moments] == [n * 40_000_000 for n in range(20)]
+    assert sum(moment.new_epoch for moment in moments) == 1
