@@ -260,7 +260,7 @@ class Hub:
                 raise UsageError(f"the source for {name!r} is that of {source.stream_id!r}; make another one")
             source.stream_id = name
             return source
-        how: dict[str, Any] = {"as_camera": as_camera, "camera": camera, "max_pixels": self._session.options.max_pixels}
+        how: dict[str, Any] = {"as_camera": as_camera, "max_pixels": self._session.options.max_pixels, "camera": camera}
         found = open_source(source, stream_id=name, latest=True, threads=1, **how)
         if len(found) != 1:
             raise UsageError(f"{name!r} stands for {len(found)} sources; add each under a name of its own")
