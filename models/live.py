@@ -6,6 +6,7 @@ import os
 import threading
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Any
 
@@ -223,16 +224,19 @@ class Hub:
         sample = sampler(**rates)
         shapes = None if zones is None else self._zones_of(zones)
         camera = CameraOptions(**given, deinterlace=deinterlace, rotate=rotate, mirror=mirror)
-        opened = self._open(name, source, camera, as_camera=as_camera)
         if not (isinstance(privacy_masks, Sequence) and not isinstance(privacy_masks, str)):
             raise UsageError(f"privacy_masks must be a list of images and polygons, got {type(privacy_masks).__name__}")
-        if privacy_masks:
-            opened = MaskedSource(opened, privacy_masks)
         options = self._session.options
-        stream = output_stream(opened, options)
-        listed = [*self._own, *several(outputs)]
-        own = Outputs(listed, [stream], overwrite=options.overwrite, rotation=options.rotation)
-        try:
+        with ExitStack() as refused:
+            if isinstance(source, Source):
+                refused.callback(setattr, source, "stream_id", source.stream_id)
+            opened = self._open(name, source, camera, as_camera=as_camera)
+            if privacy_masks:
+                opened = MaskedSource(opened, privacy_masks)
+            stream = output_stream(opened, options)
+            listed = [*self._own, *several(outputs)]
+            own = Outputs(listed, [stream], overwrite=options.overwrite, rotation=options.rotation)
+            refused.callback(own.close)
             own.refuse_empty(self._keys)
             chosen = None if classes is None else self._class_ids(classes)
             motion = None if sample is None or sample.motion is None else sample.motion.ignored
@@ -246,9 +250,7 @@ class Hub:
                 self._choices.choose(name, sample, chosen, shapes, drawn=own.annotated)
                 self._running.add(opened, owned(sinks, own))
                 self._sources[name] = opened
-        except BaseException:
-            own.close()
-            raise
+            refused.pop_all()
 
     def _open(
         self, name: str, source: str | os.PathLike[str] | Source, camera: CameraOptions, *, as_camera: bool
