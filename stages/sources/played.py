@@ -94,9 +94,15 @@ class PlayedCamera(SourceWrapper):
                 last_epoch = epoch + frame.epoch
                 if self._stopped.wait(max(0, zero_ns + pts_ns - time.monotonic_ns()) / 1e9):
                     return
-                times = {"pts_ns": pts_ns, "pts": pts_ns, "capture_ns": captured_zero_ns + pts_ns}
                 yield replace(
-                    frame, index=index, epoch=last_epoch, time_base=_NANOSECOND, capture_clock="arrival", **times
+                    frame,
+                    index=index,
+                    epoch=last_epoch,
+                    pts_ns=pts_ns,
+                    pts=pts_ns,
+                    time_base=_NANOSECOND,
+                    capture_ns=captured_zero_ns + pts_ns,
+                    capture_clock="arrival",
                 )
                 index += 1
             self.source.close()
