@@ -6,12 +6,10 @@ network between camera and machine costs is not measured.
 
 from __future__ import annotations
 
-import itertools
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,64 +21,17 @@ from ..pipeline.execution.stats import Samples, Summary
 from ..pipeline.execution.threads import ThreadBudget
 from ..pipeline.graph import Graph
 from ..pipeline.limits import MAX_PIXELS
-from ..pipeline.packet import Frame, Packet
+from ..pipeline.packet import Packet
 from ..pipeline.redaction import redact_address
 from ..pipeline.stage import Sink, Source
 from ..stages.sample import Sample
+from ..stages.sources.played import PlayedCamera
 from ..stages.sources.registry import open_sources
-from ..stages.sources.wrapper import SourceWrapper
 
 WARM_S = 2.0
 """Of each measurement, so much at the start does not count."""
 KEPT = 0.99
 """A camera is held where so large a share of its frames goes through."""
-
-
-class PlayedCamera(SourceWrapper):
-    """A video played at its own rate, over and over, as a camera: a new epoch for each round.
-
-    ``capture_ns`` is when a frame was due, so that what decoding comes too late counts as latency.
-
-    Args:
-        source: the video; opened and closed once for each round.
-        name: of the stream.
-        late_s: how much later than the others it begins, so that not all frames of all cameras are due at once.
-    """
-
-    live = True
-
-    def __init__(self, source: Source, name: str, late_s: float) -> None:
-        source.stream_id = name
-        super().__init__(source)
-        self._late_s = late_s
-        self._stopped = threading.Event()
-
-    def open(self) -> None:
-        """Get ready; the video is opened when it is played."""
-        self._stopped.clear()
-
-    def interrupt(self) -> None:
-        """End the stream."""
-        self._stopped.set()
-        self.source.interrupt()
-
-    def frames(self) -> Iterator[Frame]:
-        """The frames, each when it is due; a frame that is late comes at once."""
-        index, begins_ns, late_ns = 0, 0, round(self._late_s * 1e9)
-        zero_ns, captured_zero_ns = time.monotonic_ns() + late_ns, time.time_ns() + late_ns
-        for epoch in itertools.count():
-            self.source.open()
-            last_ns = step_ns = 0
-            for frame in self.source.frames():
-                last_ns, step_ns = frame.pts_ns, frame.duration_ns or 40_000_000
-                pts_ns = begins_ns + frame.pts_ns
-                wait_ns = zero_ns + pts_ns - time.monotonic_ns()
-                if self._stopped.wait(max(0, wait_ns) / 1e9):
-                    return
-                yield replace(frame, index=index, epoch=epoch, pts_ns=pts_ns, capture_ns=captured_zero_ns + pts_ns)
-                index += 1
-            self.source.close()
-            begins_ns += last_ns + step_ns
 
 
 class _Latency(Sink):
@@ -292,4 +243,4 @@ def _measure(
 
 def _camera(source: str, name: str, share: float, max_pixels: int) -> Source:
     video = open_sources([source], latest=True, threads=1, max_pixels=max_pixels)[0]
-    return PlayedCamera(video, name, share * 0.04)
+    return PlayedCamera(video, name, late_s=share * 0.04)

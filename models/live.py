@@ -6,6 +6,7 @@ import os
 import threading
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Any
 
@@ -182,6 +183,7 @@ class Hub:
         max_fps: float | None = None,
         when: str | None = None,
         ignore_motion: Mask | None = None,
+        as_camera: bool = False,
         freeze_s: float = 5.0,
         give_up_s: float | None = None,
         transport: Transport = "auto",
@@ -200,7 +202,8 @@ class Hub:
             outputs: of this camera alone; an error in one ends this camera only.
             classes: keep only these, of those that the model keeps.
             every, max_fps: run the model on every Nth frame, or at most so often a second.
-            when, ignore_motion, freeze_s, give_up_s, transport, corrupt: as for :func:`vidgraph.run`, of this camera.
+            when, ignore_motion, as_camera, freeze_s, give_up_s, transport, corrupt: as for :func:`vidgraph.run`, of
+                this camera.
             deinterlace, rotate, mirror: how a camera's picture is shown, as in :class:`vidgraph.stages.CameraOptions`.
             privacy_masks: areas that are black in every frame, before anything sees it: image files, white where they
                 hide, or polygons of corners (x, y) from 0 to 1.
@@ -216,21 +219,24 @@ class Hub:
         given: dict[str, Any] = {"freeze_s": freeze_s, "give_up_s": give_up_s}
         given |= {"transport": transport, "corrupt": corrupt}
         rates: dict[str, Any] = {"every": every, "max_fps": max_fps, "when": when, "ignore_motion": ignore_motion}
-        check_options({**given, **rates, "classes": classes})
+        check_options({**given, **rates, "classes": classes, "as_camera": as_camera})
         self._running.check_addable(name)
         sample = sampler(**rates)
         shapes = None if zones is None else self._zones_of(zones)
         camera = CameraOptions(**given, deinterlace=deinterlace, rotate=rotate, mirror=mirror)
-        opened = self._open(name, source, camera)
         if not (isinstance(privacy_masks, Sequence) and not isinstance(privacy_masks, str)):
             raise UsageError(f"privacy_masks must be a list of images and polygons, got {type(privacy_masks).__name__}")
-        if privacy_masks:
-            opened = MaskedSource(opened, privacy_masks)
         options = self._session.options
-        stream = output_stream(opened, options)
-        listed = [*self._own, *several(outputs)]
-        own = Outputs(listed, [stream], overwrite=options.overwrite, rotation=options.rotation)
-        try:
+        with ExitStack() as refused:
+            if isinstance(source, Source):
+                refused.callback(setattr, source, "stream_id", source.stream_id)
+            opened = self._open(name, source, camera, as_camera=as_camera)
+            if privacy_masks:
+                opened = MaskedSource(opened, privacy_masks)
+            stream = output_stream(opened, options)
+            listed = [*self._own, *several(outputs)]
+            own = Outputs(listed, [stream], overwrite=options.overwrite, rotation=options.rotation)
+            refused.callback(own.close)
             own.refuse_empty(self._keys)
             chosen = None if classes is None else self._class_ids(classes)
             motion = None if sample is None or sample.motion is None else sample.motion.ignored
@@ -244,18 +250,20 @@ class Hub:
                 self._choices.choose(name, sample, chosen, shapes, drawn=own.annotated)
                 self._running.add(opened, owned(sinks, own))
                 self._sources[name] = opened
-        except BaseException:
-            own.close()
-            raise
+            refused.pop_all()
 
-    def _open(self, name: str, source: str | os.PathLike[str] | Source, camera: CameraOptions) -> Source:
+    def _open(
+        self, name: str, source: str | os.PathLike[str] | Source, camera: CameraOptions, *, as_camera: bool
+    ) -> Source:
         if isinstance(source, Source):
+            if as_camera:
+                raise UsageError(f"as_camera is for the address of a file; {name!r} is a source already")
             if any(source is self._sources.get(other) for other in self._running.stream_ids):
                 raise UsageError(f"the source for {name!r} is that of {source.stream_id!r}; make another one")
             source.stream_id = name
             return source
-        max_pixels = self._session.options.max_pixels
-        found = open_source(source, stream_id=name, latest=True, threads=1, max_pixels=max_pixels, camera=camera)
+        how: dict[str, Any] = {"as_camera": as_camera, "max_pixels": self._session.options.max_pixels, "camera": camera}
+        found = open_source(source, stream_id=name, latest=True, threads=1, **how)
         if len(found) != 1:
             raise UsageError(f"{name!r} stands for {len(found)} sources; add each under a name of its own")
         return found[0]

@@ -64,6 +64,7 @@ def run(
     end: str | float | None = None,
     frames: int | None = None,
     policy: Policy | None = None,
+    as_camera: bool = False,
     overload: Overload | None = None,
     max_latency: float | None = None,
     overwrite: bool = False,
@@ -108,6 +109,8 @@ def run(
         frames: at most so many frames of each stream.
         policy: "lossless": every frame goes through; "latest": in real time, newest frame only; None:
             lossless for files, latest for cameras.
+        as_camera: play video files as cameras: over and over, each time as a new epoch, at their own pace, newest frame
+            only, until ``frames`` or until the run is stopped; ``start`` and ``end`` say which part.
         overload: of live sources, what gives way where the model cannot keep up: "drop": frames, the newest goes
             through; "skip": the model runs on fewer frames, and its last result is repeated on the others; "stretch":
             key frames of a video model come further apart. None: "skip" with a ``max_latency``, else "drop".

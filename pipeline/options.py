@@ -264,6 +264,8 @@ _ROWS = (
     OptionRow("policy", None, None, "which frames go through", "run",
               f"{_RUN} --lossless", in_header=True,
               values={"lossless": "every frame (default for files)", "latest": "newest frame only, in real time"}),
+    OptionRow("as_camera", SWITCH, False, "play videos over and over, as cameras, in real time, until --frames", "run",
+              f"{_RUN} --as-camera --frames 30", in_header=True),
     OptionRow("deterministic", SWITCH, False, "identical bits on every run, even for damaged input; slower", "run",
               f"{_RUN} --deterministic", in_header=True),
     OptionRow("every", COUNT, None, "run the model on every Nth frame and repeat its result in between", "run",

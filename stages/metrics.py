@@ -49,12 +49,13 @@ class MetricsServer:
         except ValueError as error:
             raise UsageError(f"metrics: {error}") from error
         try:
-            from prometheus_client import CollectorRegistry, start_http_server
+            from prometheus_client import CollectorRegistry, ProcessCollector, start_http_server
         except ImportError as error:
             raise MissingExtraError("metrics", "metrics") from error
         self._collector = _Collector()
         registry = CollectorRegistry()
         registry.register(self._collector)
+        ProcessCollector(registry=registry)  # descriptors, memory and processor time, where the system tells them
         try:
             self._server, self._thread = start_http_server(port, host, registry)
         except (OSError, OverflowError) as error:

@@ -50,6 +50,7 @@ class SessionOptions:
     start: str | float | None = None
     end: str | float | None = None
     frames: int | None = None
+    as_camera: bool = False
     policy: Policy | None = None
     threads: int | None = None
     deterministic: bool = False
@@ -149,6 +150,7 @@ class Session:
             end=options.end,
             frames=options.frames,
             latest=latest,
+            as_camera=options.as_camera,
             deterministic=options.deterministic,
             threads=decoder,
             max_pixels=options.max_pixels,

@@ -61,7 +61,7 @@ class Checker:
         for one in settings.get("classes", ()) if classes else ():
             if one not in (classes or ()):
                 self._mistakes.add_of_camera(name, "classes", f"no class {one!r}; {nearest(one, classes or ())}")
-        options = {key: settings[key] for key in (*_CAMERA, *_RATE, "classes", "zones") if key in settings}
+        options = {key: settings[key] for key in (*_CAMERA, *_RATE, "as_camera", "classes", "zones") if key in settings}
         if "ignore_motion" in options:
             options["ignore_motion"] = self._path(options["ignore_motion"])
         with self._noted(name, "ignore_motion" if "ignore_motion" in options else "every"):
@@ -102,7 +102,8 @@ class Checker:
                     raise UsageError(f"must begin with its scheme, {scheme[0]}, not with a variable that has it")
                 address = self._path(file)
             how = CameraOptions(**{key: settings[key] for key in _CAMERA if key in settings})
-            found = open_source(address, stream_id=name, latest=True, threads=1, camera=how)
+            played = settings.get("as_camera", False)
+            found = open_source(address, stream_id=name, latest=True, as_camera=played, threads=1, camera=how)
             if len(found) != 1:
                 raise UsageError(f"stands for {len(found)} sources; a camera is one")
             checked = address

@@ -111,6 +111,7 @@ class Defaults(Table):
     outputs: Texts | None = _key("outputs of this camera alone; {stream} stands for its name")
     user: Secret | None = _key("of the address, encoded as needed; ${NAME}: of the environment")
     password: Secret | None = _key("of the address, encoded as needed; ${NAME}: of the environment")
+    as_camera: bool | None = _option("as_camera")
     transport: Transport | None = _option("transport")
     freeze_s: float | None = _option("freeze_s")
     give_up_s: float | None = _option("give_up_s")

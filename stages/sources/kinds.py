@@ -27,6 +27,7 @@ class SourceOptions:
     end: str | float | None = None
     frames: int | None = None
     latest: bool = False
+    as_camera: bool = False
     deterministic: bool = False
     threads: int | None = None
     video_stream: int | None = None

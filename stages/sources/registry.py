@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
@@ -13,6 +14,7 @@ from ...pipeline.limits import MAX_PIXELS
 from ...pipeline.stage import Source
 from .camera.options import CameraOptions
 from .kinds import SourceOptions, all_kinds, is_there, kind_of
+from .played import as_camera
 from .realtime import RealtimeSource
 
 _NAMED = re.compile(r"(?P<name>[A-Za-z0-9_][A-Za-z0-9_. -]*)=(?P<address>.+)", re.DOTALL)
@@ -26,6 +28,7 @@ def open_source(
     end: str | float | None = None,
     frames: int | None = None,
     latest: bool = False,
+    as_camera: bool = False,
     deterministic: bool = False,
     threads: int | None = None,
     video_stream: int | None = None,
@@ -46,6 +49,7 @@ def open_source(
         end: time from which on nothing is delivered.
         frames: deliver at most so many.
         latest: play at its own pace, like a camera, so that only the newest frame is kept.
+        as_camera: play videos over and over, as cameras; a stream then ends after ``frames``, or when it is stopped.
         deterministic: decode damage to the same pixels every time (one thread).
         threads: of the decoder; None: one per available core.
         video_stream: which of several video streams of a file, from 0; None: the best.
@@ -64,6 +68,7 @@ def open_source(
         end=end,
         frames=frames,
         latest=latest,
+        as_camera=as_camera,
         deterministic=deterministic,
         threads=threads,
         video_stream=video_stream,
@@ -87,7 +92,10 @@ def _sources(text: str, stream_id: str | None, options: SourceOptions) -> list[S
     module, _, function = kind_of(text).open.partition(":")
     opener: Callable[[str, str | None, SourceOptions], list[Source]]
     opener = getattr(import_module(module, __package__), function)
-    return opener(text, stream_id, options)
+    if not options.as_camera:
+        return opener(text, stream_id, options)
+    rounds = replace(options, as_camera=False, latest=True, frames=None)
+    return [as_camera(source, text, options.frames) for source in opener(text, stream_id, rounds)]
 
 
 def open_sources(addresses: Iterable[str | os.PathLike[str]], **options: Any) -> list[Source]:

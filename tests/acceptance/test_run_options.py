@@ -127,6 +127,18 @@ def test_latest_keeps_the_pace(run: Callable[..., Lines], tmp_path: Path) -> Non
     assert min(took_s) < 1.5
 
 
+def test_a_file_is_played_as_a_camera(run: Callable[..., Lines], tmp_path: Path) -> None:
+    """Over and over, in real time, each round as a new epoch, until there are enough frames."""
+    clip = make_clip(tmp_path / "round.mp4", 10, rate=25)
+    header, *frames = run("--as-camera", "--frames", 25, source=clip)
+    assert header["settings"] == {"as_camera": True}
+    assert header["sources"][0]["live"] is True
+    assert [frame["frame"] for frame in frames] == list(range(25))
+    assert [frame["epoch"] for frame in frames] == [0] * 10 + [1] * 10 + [2] * 5
+    assert {frame["dropped"] for frame in frames if "dropped" in frame} <= {"mailbox_full"}
+    assert {frame["capture_clock"] for frame in frames} == {"arrival"}
+
+
 @pytest.mark.parametrize("words", [("--threads", 1), ("--threads", 3), ("--deterministic",), ("--lossless",)])
 def test_threads_change_nothing(words: tuple[object, ...], run: Callable[..., Lines]) -> None:
     assert run(*words)[1:] == run()[1:]

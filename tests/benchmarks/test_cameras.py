@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 from pathlib import Path
 
 import pytest
-from vidgraph.benchmarks.cameras import CameraFigures, Held, PlayedCamera, _search, bench_cameras
+from vidgraph.benchmarks.cameras import CameraFigures, Held, _search, bench_cameras
 from vidgraph.pipeline.execution.stats import Summary
-
-from ..pipeline.parts import Numbers
 
 
 def held(count: int, p95_ms: float, kept: float = 1.0) -> Held:
@@ -42,20 +39,6 @@ def test_a_camera_is_held_where_it_keeps_its_frames_and_its_target() -> None:
     assert held(1, 99.0).within(0.1)
     assert not held(1, 101.0).within(0.1)
     assert not held(1, 1.0, kept=0.98).within(0.1)
-
-
-def test_a_played_camera_goes_round_with_a_new_epoch_and_rising_times() -> None:
-    camera = PlayedCamera(Numbers(3, "x"), "camera-1", 0.0)
-    camera.open()
-    frames = list(itertools.islice(camera.frames(), 7))
-    assert [frame.index for frame in frames] == [*range(7)]
-    assert [frame.epoch for frame in frames] == [0, 0, 0, 1, 1, 1, 2]
-    assert [frame.pts_ns for frame in frames] == [index * 40_000_000 for index in range(7)]
-    assert {frame.stream_id for frame in frames} == {"camera-1"}
-    captured = [frame.capture_ns or 0 for frame in frames]
-    assert captured == sorted(captured)
-    camera.interrupt()
-    assert list(camera.frames())[1:] == []
 
 
 def test_cameras_are_measured(face_clip: Path, face_weights: Path) -> None:

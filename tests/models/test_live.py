@@ -212,6 +212,23 @@ def test_names_and_sources_that_cannot_be(options: dict[str, Any], camera: Path)
         assert off.stream_id == "b"
 
 
+def test_a_source_that_is_refused_keeps_its_name(options: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "there.jsonl").write_text("")
+    refused: list[dict[str, Any]] = [
+        {"outputs": tmp_path / "there.jsonl"},
+        {"privacy_masks": [tmp_path / "none.png"]},
+        {"classes": ["horse"]},
+    ]
+    with vidgraph.live(**options) as hub:
+        for given in refused:
+            own = CameraSource("rtsp://127.0.0.1:9/off", stream_id="mine")
+            with pytest.raises(vidgraph.VidgraphError):
+                hub.add("door", own, **given)
+            assert own.stream_id == "mine"
+        hub.add("door", own)
+        assert own.stream_id == "door"
+
+
 def test_one_loop_at_a_time(options: dict[str, Any], camera: Path) -> None:
     with vidgraph.live(**options) as hub:
         hub.add("a", camera)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import sys
 import urllib.request
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,7 @@ def scrape(address: str) -> dict[str, float]:
 
 
 def line_is_sample(name: str) -> bool:
-    return name.startswith("vidgraph_")
+    return name.startswith(("vidgraph_", "process_"))
 
 
 def summary(*milliseconds: float) -> Summary:
@@ -58,7 +59,7 @@ def run_stats(*streams: StreamStats) -> RunStats:
 def test_every_metric() -> None:
     server = MetricsServer("0")
     try:
-        assert scrape(server.address) == {}
+        assert not any(name.startswith("vidgraph_") for name in scrape(server.address))
         server.watch(lambda: run_stats(camera_stats()))
         found = scrape(server.address)
     finally:
@@ -100,6 +101,22 @@ def test_labels_are_bounded() -> None:
     dropped = {name: value for name, value in found.items() if name.startswith("vidgraph_frames_dropped")}
     assert len(dropped) == MOST_CAUSES + 1
     assert sum(dropped.values()) == 100
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="this system does not tell them")
+def test_descriptors_and_memory_of_the_process() -> None:
+    server = MetricsServer("0")
+    try:
+        before = scrape(server.address)
+        with ExitStack() as opened:
+            for _ in range(50):
+                opened.enter_context(Path("/dev/null").open("rb"))
+            after = scrape(server.address)
+    finally:
+        server.close()
+    assert 40 <= after["process_open_fds"] - before["process_open_fds"] <= 60
+    assert after["process_max_fds"] > after["process_open_fds"]
+    assert after["process_resident_memory_bytes"] > 1e6
 
 
 def test_places() -> None:

@@ -25,6 +25,7 @@ from .options import CameraOptions
 from .packet_loss import missed_packets
 from .reasons import CameraError, reason_of
 from .status import Monitor
+from .webcam import capture_node
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -145,7 +146,8 @@ class Connection:
         if self._wait.expired or reason.name == "no_answer":
             self._hints.one_at_a_time ^= asked
             return CameraError("no_answer")
-        return CameraError(reason.name)
+        other = capture_node(self._address.url) if reason.name == "no_capture" else None
+        return CameraError(reason.name, f"{other} of the same webcam does" if other else "")
 
     def _opened(self, opener: Opener) -> InputContainer:
         address, silence_s = self._address, self.limit_s / 2

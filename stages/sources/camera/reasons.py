@@ -50,8 +50,12 @@ _ROWS = (
     Reason("transport", "it refuses the transport (461)", "now", "try --transport udp or tcp"),
     Reason("io", "TLS is not verified, or the data is not what was announced", "steady"),
     Reason("address", "the address cannot be read", "never", "write / and # in a password as %2F and %23"),
+    Reason("no_protocol", "the FFmpeg of this PyAV does not have this protocol", "never",
+           "build PyAV against one that has it: pip install --no-binary av av"),
     Reason("denied", "no permission", "steady", "may this user read the device? (group video)"),
     Reason("busy", "the device is used by another program", "steady"),
+    Reason("usb_full", "the USB bus has no room for a further camera", "steady",
+           "plug it into a port of another USB controller, or set a smaller size with v4l2-ctl"),
     Reason("no_capture", "this device gives no pictures", "steady", "a webcam often has two: try the one before"),
     Reason("no_device", "there is no such device", "steady", "is it plugged in? /dev/v4l/by-id has names that stay"),
     Reason("no_video", "it has no video", "steady"),
@@ -88,6 +92,7 @@ _OF_ERRORS: tuple[tuple[type[BaseException], str], ...] = (
     (av_error.HTTPOtherClientError, "client_error"),
     (av_error.HTTPServerError, "server_error"),
     (av_error.ArgumentError, "address"),
+    (av_error.ProtocolNotFoundError, "no_protocol"),
     (ConnectionRefusedError, "refused"),
     (av_error.InvalidDataError, "no_answer"),
     (av_error.ExitError, "stall"),
@@ -103,7 +108,15 @@ _OF_ERRNO = {
     101: "unreachable",
     113: "unreachable",
 }
-_OF_DEVICES = {2: "no_device", 5: "no_device", 16: "busy", 19: "no_device", 22: "no_capture", 25: "no_capture"}
+_OF_DEVICES = {
+    2: "no_device",
+    5: "no_device",
+    16: "busy",
+    19: "no_device",
+    22: "no_capture",
+    25: "no_capture",
+    28: "usb_full",
+}
 _OF_STATUS = {401: "password", 403: "forbidden", 404: "not_found", 453: "camera_full", 461: "transport"}
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import http.client
 import logging
 import ssl
+import time
 from pathlib import PurePosixPath
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urljoin, urlsplit
+
+import av
 
 from ....pipeline.stage import Source
 from ..wrapper import SourceWrapper
@@ -19,6 +22,8 @@ from .source import CameraSource
 log = logging.getLogger("vidgraph")
 
 LOOK_S = 3.0
+OF_NO_USE_S = 5.0
+"""A connection for MJPEG that lasts less than this may have been of no use."""
 _MOST = 1 << 18  # bytes of a play list
 _HOPS = 4
 _FILES = frozenset(
@@ -69,8 +74,43 @@ class WebSource(SourceWrapper):
                 options=self._options,
                 by_arrival=what == "mjpeg",
                 is_over=(lambda: look_at(self._place) == "ended hls") if what == "hls" else None,
+                opener=MjpegOpener() if what == "mjpeg" else av.open,
             )
         self.source.open()
+
+
+class MjpegOpener:
+    """``av.open`` for MJPEG over HTTP, with pictures found by their own markers (FFD8, FFD9) where its parts are wrong.
+
+    Some servers leave out the first boundary, or give lengths that are not those of the pictures: it cannot be opened
+    then, or the connection before was of no use. By its markers, a picture comes when the next one begins; how much is
+    read without one is bounded by the time-outs of the reader.
+    """
+
+    def __init__(self) -> None:
+        self._opened_s = float("-inf")
+
+    def __call__(self, **arguments: Any) -> Any:
+        """Open it; arguments and errors as of ``av.open``."""
+        before_s, self._opened_s = self._opened_s, time.monotonic()
+        if self._opened_s - before_s < OF_NO_USE_S and (found := _by_markers(arguments)) is not None:
+            return found
+        try:
+            return av.open(**arguments)
+        except av.error.InvalidDataError:
+            if (found := _by_markers(arguments)) is None:
+                raise
+            return found
+
+
+def _by_markers(arguments: dict[str, Any]) -> Any:
+    """The pictures that are anywhere in what comes; None: there are none."""
+    options = arguments["options"] | {"analyzeduration": "1"}  # else it looks at 2 s of 25 pictures a second
+    found = av.open(**arguments | {"format": "mjpeg", "options": options})
+    if found.streams.video[0].codec_context.width:
+        return found
+    found.close()
+    return None
 
 
 def look_at(place: CameraAddress) -> What:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 from pathlib import Path
@@ -9,10 +10,13 @@ from pathlib import Path
 import pytest
 import vidgraph
 from PIL import Image
-from vidgraph import ConfigError, MissingExtraError, SourceError
+from vidgraph import ConfigError, MissingExtraError, SourceError, UsageError
 from vidgraph.models.config.camera_set import CameraSet
 from vidgraph.models.config.read import LARGEST, read_cameras
 from vidgraph.pipeline.options import rows_of
+from vidgraph.stages import VideoSource
+
+from ...material import make_clip
 
 DOOR = "[cameras.door]\naddress = 'synth:street'\n"
 
@@ -73,6 +77,23 @@ def test_how_a_camera_is_read_and_shown(tmp_path: Path) -> None:
         hub.add("door", "rtsp://127.0.0.1:9/none", **how)  # type: ignore[arg-type]
         camera = hub._sources["door"]
         assert {key: getattr(camera._options, key) for key in how} == how  # type: ignore[attr-defined]
+
+
+def test_a_file_is_played_as_a_camera(tmp_path: Path) -> None:
+    make_clip(tmp_path / "in.mp4", 10, rate=25)
+    found = read(tmp_path, "[cameras.door]\naddress = 'in.mp4'\nmodel = 'retinaface-tiny'\nas_camera = true\n")
+    camera = found.cameras["door"]
+    assert camera.options == {"as_camera": True}
+    with vidgraph.live(model="retinaface-tiny") as hub:
+        hub.add("door", camera.address, as_camera=True)
+        results = [(result.index, result.packet.frame.epoch) for result in itertools.islice(hub, 12)]
+        assert results[-1][1] >= 1
+        with pytest.raises(UsageError, match="as_camera is for the address of a file; 'yard' is a source already"):
+            hub.add("yard", VideoSource(camera.address), as_camera=True)
+    (tmp_path / "photos").mkdir()
+    Image.new("L", (4, 4), 255).save(tmp_path / "photos" / "1.png")
+    with pytest.raises(ConfigError, match=r"cameras.door.address: as_camera plays video files, and .* is pictures"):
+        read(tmp_path, "[cameras.door]\naddress = 'photos'\nmodel = 'retinaface-tiny'\nas_camera = true\n")
 
 
 def test_paths_start_from_the_folder_of_the_file(tmp_path: Path) -> None:

@@ -13,10 +13,11 @@ CLIP = make_clip(gop=15)
 
 
 def test_an_encoder_that_dies_is_waited_for() -> None:
-    with HlsCamera(CLIP) as camera, web_reading(camera.url) as read:
+    with HlsCamera(CLIP) as camera, web_reading(camera.url, 5.0) as read:
         read.wait_for_frames(10)
         camera.die()
         read.wait_until(lambda one: sum(one.source.status.reconnects.values()), 12)
+        assert read.source.status.reconnects == {"closed": 1}
         assert not read.ended
         camera.restart_encoder()
         before = read.source.status.epoch
@@ -62,10 +63,12 @@ def test_an_encoder_that_starts_again_is_followed() -> None:
         assert rising(read.wait_for_frames(after.index + 5))
 
 
-def test_another_clip_in_between_is_a_new_epoch() -> None:
+@pytest.mark.parametrize("tagged", [True, False])
+def test_another_clip_in_between_is_a_new_epoch(tagged: bool) -> None:
+    """An advertisement, say: it is not left out."""
     with HlsCamera(CLIP) as camera, web_reading(camera.url, 5.0) as read:
         read.wait_for_frames(20)
-        camera.switch_clip(make_clip(gop=15, size=(360, 480), first=200))
+        camera.switch_clip(make_clip(gop=15, size=(360, 480), first=200), tagged=tagged)
         after = read.wait_for_epoch(1, 20)
         assert after.picture.height == 360
         assert rising(read.wait_for_frames(after.index + 10, 20))

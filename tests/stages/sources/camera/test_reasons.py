@@ -40,6 +40,7 @@ def test_errors_of_an_opening(kind: str, reason: str) -> None:
         (OSError(19, ""), False, True, "no_device"),
         (FileNotFoundError(2, ""), True, True, "no_device"),
         (OSError(25, ""), True, True, "no_capture"),
+        (OSError(28, ""), True, True, "usb_full"),
         (PermissionError(13, ""), True, True, "denied"),
     ],
 )

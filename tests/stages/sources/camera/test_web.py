@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import logging
 from http.server import BaseHTTPRequestHandler
+from typing import Any
 
+import av
 import pytest
 from vidgraph.pipeline.errors import SourceError
 from vidgraph.pipeline.redaction import redact, redact_address
 from vidgraph.stages.sources.camera import web
 from vidgraph.stages.sources.camera.address import CameraAddress, read_address
 from vidgraph.stages.sources.registry import open_source
-from vidgraph.testing import HlsCamera, MjpegCamera, make_clip
+from vidgraph.testing import HlsCamera, MjpegCamera, make_clip, number_in
 from vidgraph.testing.http_camera import HttpCamera, reply
 from vidgraph.testing.remux import transport_stream
 
-from .cameras import BUSY_S, rising, web_reading
+from .cameras import BUSY_S, Reading, rising, web_reading
 
 
 class Web(HttpCamera):
@@ -63,6 +65,34 @@ def test_pictures_of_a_camera_are_stamped_when_they_come() -> None:
         step_s = (frames[-1].pts_ns - frames[3].pts_ns) / 1e9 / (len(frames) - 4)
         assert 0.1 < step_s < 0.2 + BUSY_S  # FFmpeg counts them at 25 a second
         assert {frame.capture_clock for frame in frames} == {"arrival"}
+
+
+def last_epoch(read: Reading) -> list[int | None]:
+    """The numbers in the pixels of the frames of the last epoch."""
+    frames = [frame for _, frame in list(read.frames)]
+    return [number_in(frame.picture.planes[0]) for frame in frames if frame.epoch == frames[-1].epoch]
+
+
+@pytest.mark.parametrize("faults", [{"first_boundary": False}, {"length": "wrong"}, {"length": "none"}], ids=str)
+def test_pictures_whose_parts_are_wrong_are_found_by_their_markers(faults: dict[str, Any]) -> None:
+    with MjpegCamera(make_clip(codec="mjpeg"), **faults) as camera, web_reading(f"{camera.base}/live", 1.0) as read:
+        read.wait_until(lambda read: len(last_epoch(read)) >= 20, 20)
+        assert rising([frame for _, frame in read.frames])
+        assert last_epoch(read)[:20] == list(range(20))
+        assert read.source.status.epoch <= 1  # of wrong lengths, a picture may come before that is noticed
+        camera.stall()
+        read.wait_for_reason("stall")
+        camera.resume()
+        before = read.source.status.epoch
+        read.wait_for_epoch(before + 1)
+        camera.disconnect()
+        read.wait_for_epoch(before + 2)
+
+
+def test_what_has_no_picture_is_refused() -> None:
+    with Web(file=b"<html>no camera here</html>" * 1000) as served:
+        with pytest.raises(av.error.InvalidDataError):  # it is no_answer then
+            web.MjpegOpener()(file=f"{served.base}/live.mjpg", options={}, timeout=(8, 2.5))
 
 
 def test_a_live_address_that_does_not_answer_is_a_camera_all_the_same() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import av
 import pytest
-from vidgraph.stages.sources.camera import backoff
+from vidgraph.stages.sources.camera import backoff, webcam
 from vidgraph.testing import make_clip
 
 from .cameras import BUSY_S, Reading
@@ -61,6 +63,7 @@ def test_a_webcam_without_mjpeg(film: Path) -> None:
         (FileNotFoundError(2, "No such file or directory"), "no_device"),
         (PermissionError(13, "Permission denied"), "denied"),
         (OSError(25, "Inappropriate ioctl for device"), "no_capture"),
+        (OSError(28, "No space left on device"), "usb_full"),
     ],
 )
 def test_a_webcam_that_cannot_be_opened_yet(failure: Exception, reason: str, film: Path) -> None:
@@ -69,6 +72,77 @@ def test_a_webcam_that_cannot_be_opened_yet(failure: Exception, reason: str, fil
         reading.wait_for_reason(reason)
         reading.wait_for_frames(5)
         assert reading.frames[0][0] - reading.began_s < 5 + BUSY_S
+
+
+def test_two_webcams_that_need_more_than_their_bus_has(film: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """MJPEG, which takes least of it, is asked for already."""
+    device = Device(film, OSError(28, "No space left on device"))
+    with Reading("/dev/video0", opener=device) as reading:
+        reading.wait_for_frames(1)
+    assert (
+        "not connected, the USB bus has no room for a further camera (plug it into a port of another USB controller, "
+        "or set a smaller size with v4l2-ctl)"
+    ) in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("nodes", "said"),
+    [
+        ({"video2": 0, "video0": 1}, "this device gives no pictures: /dev/video2 of the same webcam does (a webcam"),
+        ({"video0": 0, "video1": 1}, "this device gives no pictures (a webcam often has two: try the one before)"),
+        ({}, "this device gives no pictures (a webcam often has two: try the one before)"),
+    ],
+)
+def test_the_node_of_a_webcam_that_has_pictures_is_named(
+    nodes: dict[str, int],
+    said: str,
+    film: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    for name, index in nodes.items():
+        node = tmp_path / "usb1" / "video4linux" / name
+        node.mkdir(parents=True)
+        (node / "index").write_text(f"{index}\n")
+        (node / "device").symlink_to(tmp_path / "usb1")
+        (tmp_path / name).symlink_to(node)
+    monkeypatch.setattr(webcam, "NODES", tmp_path)
+    device = Device(film, OSError(25, "Inappropriate ioctl for device"))
+    with Reading("/dev/video0", opener=device) as reading:
+        reading.wait_for_frames(1)
+    assert said in caplog.text
+
+
+class Dimmed:
+    """A container whose packets come ever more rarely, as a webcam's in the dark."""
+
+    def __init__(self, file: Path, gaps_s: list[float]) -> None:
+        self._container, self._gaps_s = av.open(str(file)), gaps_s
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._container, name)
+
+    def demux(self, stream: Any) -> Iterator[Any]:
+        for packet, gap_s in zip(self._container.demux(stream), self._gaps_s, strict=False):
+            came_s = time.monotonic() + gap_s
+            while time.monotonic() < came_s:
+                if av.container.core.time.monotonic() > came_s + 1e6:  # type: ignore[attr-defined]
+                    raise av.error.ExitError(1, "the wait was ended")  # as FFmpeg's is, when it asks for the time
+                time.sleep(0.01)
+            packet.pts = packet.dts = None  # so it is by arrival
+            yield packet
+
+
+def test_a_rate_that_falls_in_the_dark_ends_nothing(film: Path) -> None:
+    """The last gaps are longer than ``freeze_s``, and less than ten of the usual ones."""
+    gaps_s = [0.02] * 5 + [0.3] * 20 + [2.0]
+    with Reading("/dev/video0", freeze_s=1.5, opener=lambda **_: Dimmed(film, gaps_s)) as reading:
+        reading.wait_for_frames(len(gaps_s), 30)
+        frames = reading.frames[: len(gaps_s)]
+        assert not {"stall", "freeze"} & reading.source.status.reconnects.keys()
+    assert {frame.epoch for _, frame in frames} == {0}
+    assert frames[-1][0] - frames[-2][0] > 1.5
 
 
 def test_a_webcam_that_is_unplugged_and_plugged_in_again(film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
