@@ -326,7 +326,7 @@ class CameraSource(Source):
             delay_s = None
         if was_up:
             self._problems[f"reconnect_{lost.reason.name}"] += 1
-        self._monitor.failed(lost.reason, lost.detail, delay_s, was_up=was_up)
+        self._monitor.failed(lost.reason, lost.detail, delay_s, was_up=was_up, may_start=self._backoff.just_worked)
         if delay_s is None:
             more = f" ({lost.detail})" if lost.detail else ""
             hint = f"; {lost.reason.hint}" if lost.reason.hint else ""

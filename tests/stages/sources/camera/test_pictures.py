@@ -194,8 +194,14 @@ def test_oddities_that_do_no_harm(codec: str, faults: Faults) -> None:
 
 
 def test_a_camera_that_sends_nothing_without_its_sound() -> None:
-    with camera_and_reading(faults=Faults(audio="needed")) as (_, reading):
-        reading.wait_for_frames(5, 20)
+    """All tracks are what is tried second, before another transport."""
+    with camera_and_reading(faults=Faults(audio="needed")) as (served, reading):
+        reading.wait_for_frames(5)
+        assert reading.frames[0][0] - reading.began_s < 4 + BUSY_S
+        set_up = [request for request in served.requests if request.method == "SETUP"]
+        assert all("TCP" in request.headers["transport"] for request in set_up)
+        assert len(set_up) == 3  # the picture; then sound and picture
+        assert reading.source.status.transport == "tcp"
 
 
 def test_channels_that_were_not_announced_are_read_over_udp(monkeypatch: pytest.MonkeyPatch) -> None:
