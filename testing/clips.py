@@ -6,6 +6,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property, lru_cache
@@ -149,9 +150,15 @@ def make_clip(
     if frames < 1 or first < 0 or first + frames > NUMBERS:
         raise UsageError(f"the numbers of frames go from 0 to {NUMBERS - 1}, got {first} to {first + frames - 1}")
     times = _times(frames, fps, intervals)
-    encoder = _encoder(codec, size, fps, full_range, crf)
-    encoder.options = _options(codec, gop, b_frames, slices, interlaced, crf)
-    packets = list(_packets(encoder, size, range(first, first + frames), interlaced, noise))
+
+    def encode() -> list[tuple[bytes, int, bool]]:
+        encoder = _encoder(codec, size, fps, full_range, crf)
+        encoder.options = _options(codec, gop, b_frames, slices, interlaced, crf)
+        return list(_packets(encoder, size, range(first, first + frames), interlaced, noise))
+
+    # The encoder of AV1 has the thread that calls it run before all others of the machine, where that is allowed.
+    with ThreadPoolExecutor(1) as apart:
+        packets = apart.submit(encode).result()
     units = tuple(AccessUnit(_nals(codec, data), times[pts], key) for data, pts, key in packets)
     return Clip(codec, size[1], size[0], Fraction(fps).limit_denominator(1001), times[frames], units)
 

@@ -15,10 +15,11 @@ import av
 from av.error import FFmpegError
 
 from ....pipeline.errors import SourceError
+from ....pipeline.redaction import redact_address
 from ..av_open import limit_pixels
 from ..clock import NANOSECONDS
 from .address import CameraAddress
-from .ask import answered
+from .ask import Answer, answered
 from .decoding import Arrival, Decoding
 from .interrupt import Wait
 from .options import CameraOptions
@@ -137,13 +138,13 @@ class Connection:
         if self._address.scheme in _OVER_RTP:
             self._missed_before = missed_packets()
         with ExitStack() as asked:
-            logged_in = ask and asked.enter_context(self._answered())
+            answer = asked.enter_context(self._answered()) if ask else None
             if self._hints.one_at_a_time:
                 asked.close()
             try:
                 self.container = self._opened(opener)
             except (FFmpegError, OSError, ValueError) as error:
-                raise self._not_opened(error, asked=ask, logged_in=logged_in) from error
+                raise self._not_opened(error, answer) from error
         try:
             self._check()
             if self._address.is_rtsp:
@@ -152,18 +153,22 @@ class Connection:
             self.close()
             raise
 
-    def _answered(self) -> AbstractContextManager[bool]:
+    def _answered(self) -> AbstractContextManager[Answer]:
         chosen = self._options
         return answered(self._address, self._wait, OPEN_S, allow_redirect=chosen.allow_redirect, tls_pin=chosen.tls_pin)
 
-    def _not_opened(self, error: BaseException, *, asked: bool, logged_in: bool) -> CameraError:
+    def _not_opened(self, error: BaseException, answer: Answer | None) -> CameraError:
         reason = reason_of(error, opening=True, device=self._address.is_device)
-        if reason.name == "password" and logged_in:  # FFmpeg tries the last way that is offered only
+        if reason.name == "not_found" and answer is not None and answer.status == 200:
+            base = f"; its Content-Base is {redact_address(answer.base)!r}" if answer.base else ""
+            return CameraError("not_found", f"in answer to SETUP{base}")
+        if reason.name == "password" and answer is not None and answer.logged_in:
+            # FFmpeg tries the last way that is offered only
             return CameraError("digest", "SHA-256 is offered after MD5")
         if reason.name == "io":
             self._hints.try_another_transport(self._options)
         if reason.name != "no_play" and (self._wait.expired or reason.name == "no_answer"):
-            self._hints.one_at_a_time ^= asked
+            self._hints.one_at_a_time ^= answer is not None
             return CameraError("no_answer")
         return CameraError(reason.name)
 

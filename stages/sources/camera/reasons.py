@@ -54,6 +54,7 @@ _ROWS = (
     Reason("server_error", "it is starting, or has too many viewers (5xx)", "steady"),
     Reason("redirect", "it sends us to another host, and the password would go there too", "refused",
            "give the address it names, or allow_redirect"),
+    Reason("redirect_loop", "it sends us back to the address that was asked", "refused"),
     Reason("transport", "it refuses the transport (461)", "busy", "allow the other one: --transport auto"),
     Reason("io", "TLS is not verified, or the data is not what was announced", "steady"),
     Reason("address", "the address cannot be read", "never", "write / and # in a password as %2F and %23"),

@@ -175,6 +175,8 @@ def test_waiting_for_a_key_frame_is_said(monkeypatch: pytest.MonkeyPatch, caplog
         Faults(sdp_fps=100),
         Faults(audio="silent"),
         Faults(content_base="rtsp://10.1.2.3/x/"),
+        Faults(content_base="rtsp://rtsp://10.1.2.3/x/"),
+        Faults(content_base="10.1.2.3/x/"),
     ],
     ids=lambda faults: (
         ",".join(f"{name}" for name in Faults.__dataclass_fields__ if getattr(faults, name) != getattr(Faults(), name))
