@@ -99,6 +99,7 @@ class Connection:
     """A connection that is open. Only the reader's thread uses it.
 
     Attributes:
+        began_s: when FFmpeg began to open it, on the monotonic clock.
         decoding: what decodes it, and counts.
     """
 
@@ -112,6 +113,7 @@ class Connection:
         self._demuxed: Iterator[Packet[VideoStream]] = iter(())
         self.decoding: Decoding
         self._missed_before: int | None = None
+        self.began_s = 0.0
 
     @property
     def lost_packets(self) -> int | None:
@@ -189,6 +191,7 @@ class Connection:
         if address.is_device:
             arguments["format"] = "v4l2"
         by_udp = address.is_rtsp and self._hints.way_of(self._options)[0] != "tcp"
+        self.began_s = time.monotonic()
         with self._wait.inside(min(OPEN_S, UDP_OPEN_S) if by_udp else OPEN_S):
             try:
                 container: InputContainer = opener(**arguments, options=chosen)

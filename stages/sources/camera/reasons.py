@@ -51,7 +51,7 @@ _ROWS = (
     Reason("not_found", "there is no such path (404)", "path", "is the path of the address right?"),
     Reason("camera_full", "it has no room for a further viewer (453)", "busy", "close other viewers of the camera"),
     Reason("client_error", "it refuses the request (4xx)", "busy"),
-    Reason("server_error", "it is starting, or has too many viewers (5xx)", "steady"),
+    Reason("server_error", "it is not ready, or has too many viewers (5xx)", "steady"),
     Reason("redirect", "it sends us to another host, and the password would go there too", "refused",
            "give the address it names, or allow_redirect"),
     Reason("redirect_loop", "it sends us back to the address that was asked", "refused"),

@@ -159,7 +159,7 @@ class CameraSource(Source):
                 connection = self._connect()
                 if connection is None:
                     return
-                opened_s = time.monotonic()
+                opened_s = connection.began_s
                 for frame in self._read(connection):
                     was_up = True
                     yield frame
@@ -314,6 +314,7 @@ class CameraSource(Source):
 
     def _explained(self, lost: CameraError, age_s: float) -> CameraError:
         """What was lost after ``age_s``, with what is known of the times before."""
+        self._monitor.session_ended(age_s)
         self._hints.interval_s = self._monitor.interval_s() or self._hints.interval_s
         self._ages = [*self._ages[1 - _SAME_AGE_TIMES :], age_s] if lost.reason.name == "closed" else []
         same = len(self._ages) == _SAME_AGE_TIMES and max(self._ages) - min(self._ages) < SAME_AGE_S

@@ -83,7 +83,6 @@ class Monitor:
         self._now = CameraStatus(address)
         self._state_at = monotonic()
         self._down_at: float | None = None
-        self._up_at = 0.0
         self._ages: deque[float] = deque(maxlen=SESSIONS)
         self._packet_at: float | None = None
         self._frames: deque[tuple[float, float]] = deque(maxlen=300)
@@ -163,7 +162,7 @@ class Monitor:
             self.say("back", f"back after {now - self._down_at:.1f} s{over}")
         else:
             self.say("up", f"up{over}", logging.INFO)
-        self._down_at, self._up_at = None, now
+        self._down_at = None
 
     def failed(
         self, reason: Reason, detail: str, delay_s: float | None, *, was_up: bool, may_start: bool = False
@@ -177,8 +176,6 @@ class Monitor:
             self._down_at = monotonic()
         if was_up:
             self._reconnects[reason.name] += 1
-            self._ages.append(monotonic() - self._up_at)
-            self.note(session_age_s=round(median(self._ages), 1))
         changed = was_up or reason.name != self._now.reason or self._now.state == "up"
         self._enter("down" if delay_s is None else "waiting", reason.name)
         if changed or delay_s is None:
@@ -189,6 +186,11 @@ class Monitor:
             ends = "giving up" if delay_s is None else then
             lost = "lost" if was_up else "not connected"
             self.say(f"down {reason.name}", f"{lost}, {reason.text}{more}{hint}; {ends}")
+
+    def session_ended(self, age_s: float) -> None:
+        """A connection that was up was lost, so old."""
+        self._ages.append(age_s)
+        self.note(session_age_s=round(median(self._ages), 1))
 
     def ended(self) -> None:
         """The stream is over."""
