@@ -162,7 +162,7 @@ class Connection:
     def _not_opened(self, error: BaseException, answer: Answer | None) -> CameraError:
         reason = reason_of(error, opening=True, device=self._address.is_device)
         if reason.name == "not_found" and answer is not None and answer.status == 200:
-            base = f"; its Content-Base is {redact_address(answer.base)!r}" if answer.base else ""
+            base = f"; its Content-Base is {redact_address(answer.base[:200])!r}" if answer.base else ""
             return CameraError("not_found", f"in answer to SETUP{base}")
         if reason.name == "password" and answer is not None and answer.logged_in:
             # FFmpeg tries the last way that is offered only
