@@ -188,6 +188,8 @@ class Hub:
         give_up_s: float | None = None,
         transport: Transport = "auto",
         corrupt: Corrupt = "mark",
+        allow_redirect: bool = False,
+        tls_pin: str | None = None,
         deinterlace: Deinterlace = "auto",
         rotate: Rotation = 0,
         mirror: bool = False,
@@ -204,7 +206,8 @@ class Hub:
             every, max_fps: run the model on every Nth frame, or at most so often a second.
             when, ignore_motion, as_camera, freeze_s, give_up_s, transport, corrupt: as for :func:`vidgraph.run`, of
                 this camera.
-            deinterlace, rotate, mirror: how a camera's picture is shown, as in :class:`vidgraph.stages.CameraOptions`.
+            allow_redirect, tls_pin, deinterlace, rotate, mirror: whom to trust, and how a camera's picture is shown, as
+                in :class:`vidgraph.stages.CameraOptions`.
             privacy_masks: areas that are black in every frame, before anything sees it: image files, white where they
                 hide, or polygons of corners (x, y) from 0 to 1.
             zones: named polygons; ``detections.data["zones"]`` has the names of those in which the foot of an object,
@@ -223,7 +226,8 @@ class Hub:
         self._running.check_addable(name)
         sample = sampler(**rates)
         shapes = None if zones is None else self._zones_of(zones)
-        camera = CameraOptions(**given, deinterlace=deinterlace, rotate=rotate, mirror=mirror)
+        shown: dict[str, Any] = {"deinterlace": deinterlace, "rotate": rotate, "mirror": mirror}
+        camera = CameraOptions(**given, **shown, allow_redirect=allow_redirect, tls_pin=tls_pin)
         if not (isinstance(privacy_masks, Sequence) and not isinstance(privacy_masks, str)):
             raise UsageError(f"privacy_masks must be a list of images and polygons, got {type(privacy_masks).__name__}")
         options = self._session.options

@@ -14,7 +14,7 @@ from ...stages.sources.camera.status import CameraStatus
 from ...stages.sources.registry import open_source
 from .camera_set import CameraConfig, CameraSet
 
-_HOW = ("transport", "freeze_s", "deinterlace", "rotate", "mirror")
+_HOW = ("transport", "freeze_s", "allow_redirect", "tls_pin", "deinterlace", "rotate", "mirror")
 ANSWER_S = 15.0
 """A camera that has sent no picture for so long is said not to answer."""
 RATE_S = 2.0

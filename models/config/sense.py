@@ -12,7 +12,7 @@ from typing import Any
 from ...pipeline.errors import UsageError, VidgraphError, nearest
 from ...stages.areas import read_area
 from ...stages.sinks.kinds import kind_of
-from ...stages.sources.camera.options import CameraOptions
+from ...stages.sources.camera.options import CameraOptions, check_certificate
 from ...stages.sources.registry import open_source
 from ..default_model import default_model
 from ..load import load_model
@@ -22,7 +22,8 @@ from .mistakes import Mistakes
 from .variables import filled_in, with_login
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
-_CAMERA = ("transport", "freeze_s", "give_up_s", "corrupt", "deinterlace", "rotate", "mirror")
+_READ = ("transport", "freeze_s", "give_up_s", "corrupt", "allow_redirect", "tls_pin")
+_CAMERA = (*_READ, "deinterlace", "rotate", "mirror")
 _RATE = ("every", "max_fps", "when", "ignore_motion")
 
 
@@ -52,6 +53,10 @@ class Checker:
             settings: its table, with the defaults.
             model_keys: those of them that make the model.
         """
+        if "tls_pin" in settings:
+            settings = {**settings, "tls_pin": self._path(settings["tls_pin"])}
+            with self._noted(name, "tls_pin"):
+                check_certificate(settings["tls_pin"])
         address = self._address(name, settings)
         model = {key: self._of_model(key, value) for key, value in settings.items() if key in model_keys}
         if address is not None and "model" not in model:
@@ -101,7 +106,7 @@ class Checker:
                 if scheme := _SCHEME.match(file):
                     raise UsageError(f"must begin with its scheme, {scheme[0]}, not with a variable that has it")
                 address = self._path(file)
-            how = CameraOptions(**{key: settings[key] for key in _CAMERA if key in settings})
+            how = CameraOptions(**{key: settings[key] for key in _CAMERA if key in settings and key != "tls_pin"})
             played = settings.get("as_camera", False)
             found = open_source(address, stream_id=name, latest=True, as_camera=played, threads=1, camera=how)
             if len(found) != 1:

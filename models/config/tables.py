@@ -116,6 +116,8 @@ class Defaults(Table):
     freeze_s: float | None = _option("freeze_s")
     give_up_s: float | None = _option("give_up_s")
     corrupt: Corrupt | None = _option("corrupt")
+    allow_redirect: bool | None = _key("follow RTSP redirections to other hosts, which get the password too")
+    tls_pin: str | None = _key("file with the certificate that the camera must have (rtsps)")
     deinterlace: Deinterlace | None = _key("of interlaced pictures: auto (one field, at full size) or off")
     rotate: Rotation | None = _key("turn its pictures clockwise by 90, 180 or 270 degrees, after mirroring them")
     mirror: bool | None = _key("mirror its pictures left to right")

@@ -1,8 +1,8 @@
 """Asks an RTSP camera once, over a socket of our own, what FFmpeg would not tell of its answer.
 
 FFmpeg follows a redirection to any host and takes the password along; of a refusal it names neither the status nor the
-way to log in that the camera offers. So a camera that was not up just now is asked by a DESCRIBE of ours first, which
-begins no session.
+way to log in that the camera offers. So before every connection the camera is asked by OPTIONS and DESCRIBE of ours, in
+the order in which FFmpeg asks, which begin no session; and FFmpeg gets only one that has answered.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -32,20 +32,31 @@ _CONNECTING = (errno.EAGAIN, errno.EALREADY, errno.EINPROGRESS)  # the first: a 
 
 @dataclass(slots=True)
 class Answer:
-    """What a camera answered; ``status`` 0: nothing that is RTSP."""
+    """What a camera answered.
+
+    Attributes:
+        status: 0: nothing that is RTSP.
+        location: where it sends us.
+        base: what the addresses of its tracks begin with (Content-Base).
+        challenges: the ways to log in.
+        length: of its body, as it says.
+        logged_in: it took the password.
+    """
 
     status: int = 0
     location: str = field(default="", repr=False)
+    base: str = field(default="", repr=False)
     challenges: list[str] = field(default_factory=list)
     length: int = 0
     body: bytes = b""
+    logged_in: bool = False
 
 
 @contextmanager
 def answered(
     address: CameraAddress, wait: Wait, limit_s: float, *, allow_redirect: bool, tls_pin: str | None
-) -> Iterator[bool]:
-    """Have the camera of an RTSP address answer; what is no RTSP is left to FFmpeg to judge.
+) -> Iterator[Answer]:
+    """Have the camera of an RTSP address answer.
 
     The connection stays open meanwhile: a server that prepares a stream for the first who asks, and clears it away when
     he leaves, has it ready for FFmpeg.
@@ -55,30 +66,29 @@ def answered(
         allow_redirect: it may send us to another host.
         tls_pin: file with the certificate that it must have.
 
-    Returns:
-        Whether it took the password.
-
     Raises:
-        CameraError: it does not answer, refuses, sends us to another host, has no video, or asks for a password that
-            was not given, is wrong, or that FFmpeg cannot give it.
+        CameraError: it does not answer, or not by RTSP, refuses, sends us to another host or back to where we are, has
+            no video, or asks for a password that was not given, is wrong, or that FFmpeg cannot give it.
     """
-    deadline_s, logged_in = time.monotonic() + limit_s, False
+    deadline_s = time.monotonic() + limit_s
     with ExitStack() as opened:
         with _errors_named():
             connection = opened.enter_context(_connected(address, deadline_s, wait, tls_pin))
-            answer = _describe(connection, address, wait, deadline_s, None)
+            conversation = _Conversation(connection, address, wait, deadline_s)
+            conversation.ask("OPTIONS")
+            answer = conversation.ask("DESCRIBE")
             if answer.status == 401:
-                answer = _describe(connection, address, wait, deadline_s, _login(address, answer))
-                logged_in = 0 < answer.status != 401
-        if 300 <= answer.status < 400 and not allow_redirect:
-            _check_redirect(address, answer.location)
+                answer = conversation.ask("DESCRIBE", _login(address, answer))
+                answer.logged_in = answer.status != 401
+        if 300 <= answer.status < 400:
+            _check_redirect(address, answer.location, allowed=allow_redirect)
         reason = reason_of_status(answer.status)
         if reason is not None:
             raise CameraError(reason.name, "" if str(answer.status) in reason.text else f"status {answer.status}")
         whole = 0 < answer.length == len(answer.body)
         if answer.status == 200 and whole and b"m=video" not in answer.body:
             raise CameraError("no_video")
-        yield logged_in
+        yield answer
 
 
 def _login(address: CameraAddress, answer: Answer) -> str:
@@ -92,12 +102,14 @@ def _login(address: CameraAddress, answer: Answer) -> str:
     return header
 
 
-def _check_redirect(address: CameraAddress, location: str) -> None:
+def _check_redirect(address: CameraAddress, location: str, *, allowed: bool) -> None:
     try:
         other = read_address(location, {})
     except UsageError as error:
         raise CameraError("redirect", "to no address that can be read") from error
-    if (other.host, other.scheme) != (address.host, address.scheme):
+    if _place(other) == _place(address):  # FFmpeg would follow it for ever
+        raise CameraError("redirect_loop")
+    if not allowed and (other.host, other.scheme) != (address.host, address.scheme):
         raise CameraError("redirect", f"to {other.shown}")
 
 
@@ -169,42 +181,59 @@ def _place(address: CameraAddress) -> str:
     return f"{address.scheme}://{host}:{address.port}{rest[path.start() :] if path else ''}"
 
 
-def _describe(
-    connection: socket.socket, address: CameraAddress, wait: Wait, deadline_s: float, login: str | None
-) -> Answer:
-    lines = [f"DESCRIBE {_place(address)} RTSP/1.0", f"CSeq: {1 if login is None else 2}", "Accept: application/sdp"]
-    lines += ["User-Agent: vidgraph", *([] if login is None else [f"Authorization: {login}"]), "", ""]
-    connection.settimeout(_POLL_S)
-    connection.sendall("\r\n".join(lines).encode(errors="surrogateescape"))
-    data = _receive(connection, wait, deadline_s, lambda data: b"\r\n\r\n" in data)
-    head, _, body = data.partition(b"\r\n\r\n")
-    first, *headers = head.decode("latin-1").split("\r\n")
-    status = _STATUS.match(first)
-    answer = Answer(int(status[1]) if status else 0)
+class _Conversation:
+    """Requests and answers of one connection."""
+
+    def __init__(self, connection: socket.socket, address: CameraAddress, wait: Wait, deadline_s: float) -> None:
+        self._connection, self._address, self._wait, self._deadline_s = connection, address, wait, deadline_s
+        self._asked = 0
+        connection.settimeout(_POLL_S)
+
+    def ask(self, method: str, login: str | None = None) -> Answer:
+        """The answer to a request.
+
+        Raises:
+            CameraError: there is none, or none of RTSP.
+            TimeoutError: there was none in time.
+        """
+        self._asked += 1
+        lines = [f"{method} {_place(self._address)} RTSP/1.0", f"CSeq: {self._asked}", "User-Agent: vidgraph"]
+        lines += ["Accept: application/sdp"] * (method == "DESCRIBE")
+        lines += [*([] if login is None else [f"Authorization: {login}"]), "", ""]
+        self._connection.sendall("\r\n".join(lines).encode(errors="surrogateescape"))
+        head, _, body = self._receive(lambda data: b"\r\n\r\n" in data).partition(b"\r\n\r\n")
+        first, *headers = head.decode("latin-1").split("\r\n")
+        if (status := _STATUS.match(first)) is None:
+            raise CameraError("no_answer", "it closed the connection" if not head else "")
+        answer = _read_headers(int(status[1]), headers)
+        wanted = min(answer.length, _LARGEST) - len(body)
+        answer.body = body + (self._receive(lambda data: len(data) >= wanted) if wanted > 0 else b"")
+        return answer
+
+    def _receive(self, whole: Callable[[bytes], bool]) -> bytes:
+        data = b""
+        while not whole(data) and len(data) < _LARGEST:
+            if self._wait.stopped() or time.monotonic() > self._deadline_s:
+                raise TimeoutError
+            with suppress(TimeoutError):
+                more = self._connection.recv(4096)
+                if not more:
+                    break
+                data += more
+        return data
+
+
+def _read_headers(status: int, headers: Iterable[str]) -> Answer:
+    answer = Answer(status)
     for line in headers:
         name, _, value = line.partition(":")
         match name.lower():
             case "location":
                 answer.location = value.strip()
+            case "content-base":
+                answer.base = value.strip()
             case "www-authenticate":
                 answer.challenges.append(value.strip())
             case "content-length" if value.strip().isdigit():
                 answer.length = int(value)
-    if answer.length:
-        answer.body = body + _receive(
-            connection, wait, deadline_s, lambda data: len(body) + len(data) >= min(answer.length, _LARGEST)
-        )
     return answer
-
-
-def _receive(connection: socket.socket, wait: Wait, deadline_s: float, whole: Callable[[bytes], bool]) -> bytes:
-    data = b""
-    while not whole(data) and len(data) < _LARGEST:
-        if wait.stopped() or time.monotonic() > deadline_s:
-            raise TimeoutError
-        with suppress(TimeoutError):
-            more = connection.recv(4096)
-            if not more:
-                break
-            data += more
-    return data

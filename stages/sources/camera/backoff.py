@@ -65,6 +65,11 @@ class Backoff:
         """Seconds since the camera was lost, or since the first try; 0 while it is up."""
         return 0.0 if self._down_since is None else self._clock() - self._down_since
 
+    @property
+    def just_worked(self) -> bool:
+        """It was up so lately that it may be starting."""
+        return self._worked is not None and self._clock() - self._worked < BOOT_FOR_S
+
     def delay_s(self, reason: Reason) -> float | None:
         """Seconds to wait before the next try; None where there must be none."""
         now = self._clock()
@@ -78,8 +83,7 @@ class Backoff:
             if self._passwords >= PASSWORD_TRIES:
                 return None
             return self._spread(min(PASSWORD_MOST_S, REFUSED_S * 2 ** (self._passwords - 1)))
-        booting = self._worked is not None and now - self._worked < BOOT_FOR_S
-        fixed = {"now": 0.0, "busy": BUSY_S, "refused": REFUSED_S, "path": BOOT_S if booting else REFUSED_S}
+        fixed = {"busy": BUSY_S, "refused": REFUSED_S, "path": BOOT_S if self.just_worked else REFUSED_S}
         if reason.retry in fixed:
             return self._spread(fixed[reason.retry])
         if reason.retry == "spread":

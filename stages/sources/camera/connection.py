@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import ssl
 import struct
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -15,10 +16,11 @@ import av
 from av.error import FFmpegError
 
 from ....pipeline.errors import SourceError
+from ....pipeline.redaction import redact_address
 from ..av_open import limit_pixels
 from ..clock import NANOSECONDS, to_ns
 from .address import CameraAddress
-from .ask import answered
+from .ask import Answer, answered
 from .decoding import Arrival, Decoding
 from .interrupt import Wait
 from .options import CameraOptions
@@ -33,17 +35,23 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 OPEN_S = 8.0
-"""A camera may take so long to answer."""
+"""A camera may take so long to answer,"""
+UDP_OPEN_S = 4.0
+"""and so long until its first packet has come by UDP, as another way may be the one that works."""
+_LOOK_S = 0.3
 UNKNOWN_US, KNOWN_US = 2_000_000, 200_000
 """How much of a stream FFmpeg looks at to find out what is in it, the first time and afterwards."""
 _MEDIAN_TIMES = 10
-WAYS = ((False, False), (True, False), (False, True))
-"""Whether the other transport is tried first, and whether all tracks are asked for: some cameras send over TCP what
-they did not announce, some networks stop UDP, and some cameras send nothing unless their sound is asked for too."""
+WAYS = {
+    "auto": (("tcp", False), ("tcp", True), ("udp", False), ("udp", True)),
+    "tcp": (("tcp", False), ("tcp", True)),
+    "udp": (("udp", False), ("tcp", False), ("udp", True), ("tcp", True)),
+    "multicast": (("udp_multicast", False), ("udp_multicast", True)),
+}
+"""The transports that may be asked for, one at a time so that it is known which was got, and whether all tracks are:
+some networks stop UDP, and some cameras send nothing unless their sound is asked for too."""
 _OVER_RTP = ("rtsp", "rtsps", "rtp")
 OVER_TLS = ("rtsps", "https", "rtmps")
-_TRANSPORTS = {"auto": "tcp+udp", "tcp": "tcp", "udp": "udp+tcp", "multicast": "udp_multicast"}
-_OTHER = {"auto": "udp", "udp": "auto"}
 _UDP_BUFFER = str(2 << 20)
 _QUEUE = "8"
 """Packets that FFmpeg holds back behind one that is missing. By default it is none over TCP, and then it tells nothing
@@ -59,7 +67,7 @@ class Hints:
     Attributes:
         one_at_a_time: it does not answer a second connection while a first one is open.
         known: its stream was read before, so that FFmpeg need look only at little of it.
-        way: which of :data:`WAYS` to ask an RTSP camera; the next one where nothing came.
+        way: which of the :data:`WAYS` of its transport to ask an RTSP camera, counted on over their end.
         interval_s: the usual time between two frames; None: not known.
         bad_start: how often what it announces did not fit what it sent.
     """
@@ -72,13 +80,28 @@ class Hints:
 
     def try_another_way(self) -> None:
         """Nothing, or nothing that can be read, came."""
-        self.way = (self.way + 1) % len(WAYS)
+        self.way += 1
+
+    def way_of(self, options: CameraOptions) -> tuple[str, bool]:
+        """The transport to ask for, as FFmpeg has it, and whether to ask for all tracks."""
+        ways = WAYS[options.transport]
+        return ways[self.way % len(ways)]
+
+    def try_another_transport(self, options: CameraOptions) -> bool:
+        """The camera refuses this one, or FFmpeg cannot read what comes by it; False where there is no other."""
+        ways, before = WAYS[options.transport], self.way
+        for way in range(before + 1, before + len(ways)):
+            if ways[way % len(ways)][0] != ways[before % len(ways)][0]:
+                self.way = way
+                return True
+        return False
 
 
 class Connection:
     """A connection that is open. Only the reader's thread uses it.
 
     Attributes:
+        began_s: when FFmpeg began to open it, on the monotonic clock.
         decoding: what decodes it, and counts.
     """
 
@@ -94,6 +117,7 @@ class Connection:
         self._missed_before: int | None = None
         self._realtime_ns: int | None = None
         self._over_udp = False
+        self.began_s = 0.0
 
     @property
     def lost_packets(self) -> int | None:
@@ -120,43 +144,61 @@ class Connection:
         if self._address.scheme in _OVER_RTP:
             self._missed_before = missed_packets()
         with ExitStack() as asked:
-            logged_in = ask and asked.enter_context(self._answered())
+            answer = asked.enter_context(self._answered()) if ask else None
             if self._hints.one_at_a_time:
                 asked.close()
             try:
                 self.container = self._opened(opener)
             except (FFmpegError, OSError, ValueError) as error:
-                raise self._not_opened(error, asked=ask, logged_in=logged_in) from error
+                raise self._not_opened(error, answer) from error
         try:
             self._check()
+            if self._address.is_rtsp:
+                self._monitor.note(transport=self._hints.way_of(self._options)[0])
         except BaseException:
             self.close()
             raise
 
-    def _answered(self) -> AbstractContextManager[bool]:
+    def _answered(self) -> AbstractContextManager[Answer]:
         chosen = self._options
         return answered(self._address, self._wait, OPEN_S, allow_redirect=chosen.allow_redirect, tls_pin=chosen.tls_pin)
 
-    def _not_opened(self, error: BaseException, *, asked: bool, logged_in: bool) -> CameraError:
+    def _not_opened(self, error: BaseException, answer: Answer | None) -> CameraError:
         reason = reason_of(error, opening=True, device=self._address.is_device)
-        if reason.name == "password" and logged_in:  # FFmpeg tries the last way that is offered only
+        if reason.name == "not_found" and answer is not None and answer.status == 200:
+            base = f"; its Content-Base is {redact_address(answer.base[:200])!r}" if answer.base else ""
+            return CameraError("not_found", f"in answer to SETUP{base}")
+        if reason.name == "password" and answer is not None and answer.logged_in:
+            # FFmpeg tries the last way that is offered only
             return CameraError("digest", "SHA-256 is offered after MD5")
         if reason.name == "io":
-            self._hints.try_another_way()
-        if self._wait.expired or reason.name == "no_answer":
-            self._hints.one_at_a_time ^= asked
+            self._hints.try_another_transport(self._options)
+        if reason.name != "no_play" and (self._wait.expired or reason.name == "no_answer"):
+            self._hints.one_at_a_time ^= answer is not None
             return CameraError("no_answer")
         other = capture_node(self._address.url) if reason.name == "no_capture" else None
         return CameraError(reason.name, f"{other} of the same webcam does" if other else "")
 
     def _opened(self, opener: Opener) -> InputContainer:
+        """What is opened, over the other transport where the camera refuses the first."""
+        try:
+            return self._opened_one_way(opener)
+        except OSError as error:
+            refused = error.errno == errno.EPROTONOSUPPORT and self._address.is_rtsp
+            if not (refused and self._hints.try_another_transport(self._options)):
+                raise
+            return self._opened_one_way(opener)
+
+    def _opened_one_way(self, opener: Opener) -> InputContainer:
         address, silence_s = self._address, self.limit_s / 2
         chosen = open_options(address, self._options, self._hints, silence_s)
         self._over_udp = self._options.transport != "auto" and chosen.get("rtsp_transport", "").startswith("udp")
         arguments: dict[str, Any] = {"file": address.url, "mode": "r", "timeout": (OPEN_S, silence_s)}
         if address.is_device:
             arguments["format"] = "v4l2"
-        with self._wait.inside(OPEN_S):
+        by_udp = address.is_rtsp and self._hints.way_of(self._options)[0] != "tcp"
+        self.began_s = time.monotonic()
+        with self._wait.inside(min(OPEN_S, UDP_OPEN_S) if by_udp else OPEN_S):
             try:
                 container: InputContainer = opener(**arguments, options=chosen)
             except av.error.ArgumentError:
@@ -174,6 +216,8 @@ class Connection:
         context = self.stream.codec_context
         if context.width == 0 or context.height == 0:
             self._hints.known = False
+            if context.name != "mjpeg" and not self._something_came():
+                raise self._silent()
             self._hints.try_another_way()
             raise CameraError("rtp_jpeg" if context.name == "mjpeg" else "no_parameter_sets")
         try:
@@ -191,6 +235,20 @@ class Connection:
             lost_packets=lambda: self.lost_packets,
             over_udp=self._over_udp,
         )
+
+    def _something_came(self) -> bool:
+        """Whether FFmpeg has seen a packet when it looked what is in the stream: it keeps them, and gives them now."""
+        self._demuxed = self.container.demux(self.stream)
+        with self._wait.inside(_LOOK_S), suppress(FFmpegError, OSError, IndexError):
+            packet = next(self._demuxed, None)
+            return packet is not None and packet.size > 0
+        return False
+
+    def _silent(self) -> CameraError:
+        """The camera has answered, and sends nothing: the next try is by another way."""
+        multicast = self._address.is_rtsp and self._options.transport == "multicast"
+        self._hints.try_another_way()
+        return CameraError("no_multicast" if multicast else "stall")
 
     @property
     def time_base(self) -> Fraction:
@@ -256,7 +314,7 @@ class Connection:
         if self._wait.expired or silent_s > 0.9 * self.limit_s:  # FFmpeg ends a stream that is silent, too
             reason = "stall"
         if reason == "stall" and not packets:
-            self._hints.try_another_way()
+            return self._silent()
         return CameraError(reason, f"for {self.limit_s:.3g} s" if reason == "stall" else "")
 
     def close(self) -> None:
@@ -279,18 +337,15 @@ def open_options(address: CameraAddress, options: CameraOptions, hints: Hints, s
     if address.scheme in OVER_TLS:
         chosen["tls_verify"] = "0"  # FFmpeg 9 would check by default; a camera's certificate is its own
     if address.is_rtsp:
-        other, all_tracks = WAYS[hints.way]
-        transport = _OTHER.get(options.transport, options.transport) if other else options.transport
+        transport, all_tracks = hints.way_of(options)
         chosen |= {
             "timeout": silence_us,
-            "rtsp_transport": _TRANSPORTS[transport],
+            "rtsp_transport": transport,
             "correct_ts_overflow": "0",  # which would make a step back one forward by 13 hours
             "buffer_size": _UDP_BUFFER,
         }
-        if transport in ("auto", "tcp"):
+        if transport == "tcp":
             chosen["reorder_queue_size"] = _QUEUE
-        if transport == "auto":
-            chosen["rtsp_flags"] = "prefer_tcp"
         if not all_tracks:
             chosen["allowed_media_types"] = "video"  # a silent audio track would delay the opening by seconds
         if address.scheme == "rtsps" and options.tls_pin is not None:

@@ -61,3 +61,21 @@ class CameraOptions:
         for name, known in _KNOWN.items():
             if getattr(self, name) not in known:
                 raise UsageError(f"{name} must be one of {', '.join(map(str, known))}, got {getattr(self, name)!r}")
+        if self.tls_pin is not None:
+            check_certificate(self.tls_pin)
+
+
+def check_certificate(file: str) -> None:
+    """Check that a file has a certificate.
+
+    Raises:
+        UsageError: it cannot be read, or has none.
+    """
+    import ssl  # takes a while, and few cameras need it
+
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(file)
+    except ssl.SSLError as error:
+        raise UsageError(f"{file} has no certificate; it must be a PEM file with that of the camera") from error
+    except OSError as error:
+        raise UsageError(f"cannot read the certificate {file}: {error.strerror}") from error

@@ -7,7 +7,7 @@ from typing import Literal
 
 from av import error as av_error
 
-Retry = Literal["now", "fast", "spread", "steady", "busy", "path", "refused", "password", "never"]
+Retry = Literal["fast", "spread", "steady", "busy", "path", "refused", "password", "never"]
 """How soon to try again: see :mod:`.backoff`."""
 
 
@@ -27,6 +27,13 @@ class Reason:
     retry: Retry = "fast"
     hint: str = ""
 
+    @property
+    def of_start(self) -> bool:
+        """A camera that starts refuses in this way for a while."""
+        return self.name in _OF_START
+
+
+_OF_START = ("refused", "unreachable", "no_answer", "password", "not_found", "server_error", "no_video")
 
 # fmt: off
 _ROWS = (
@@ -44,10 +51,11 @@ _ROWS = (
     Reason("not_found", "there is no such path (404)", "path", "is the path of the address right?"),
     Reason("camera_full", "it has no room for a further viewer (453)", "busy", "close other viewers of the camera"),
     Reason("client_error", "it refuses the request (4xx)", "busy"),
-    Reason("server_error", "it is starting, or has too many viewers (5xx)", "steady"),
+    Reason("server_error", "it is not ready, or has too many viewers (5xx)", "steady"),
     Reason("redirect", "it sends us to another host, and the password would go there too", "refused",
            "give the address it names, or allow_redirect"),
-    Reason("transport", "it refuses the transport (461)", "now", "try --transport udp or tcp"),
+    Reason("redirect_loop", "it sends us back to the address that was asked", "refused"),
+    Reason("transport", "it refuses the transport (461)", "busy", "allow the other one: --transport auto"),
     Reason("io", "TLS is not verified, or the data is not what was announced", "steady"),
     Reason("address", "the address cannot be read", "never", "write / and # in a password as %2F and %23"),
     Reason("no_protocol", "the FFmpeg of this PyAV does not have this protocol", "never",
@@ -73,6 +81,8 @@ _ROWS = (
     Reason("session_timeout", "the server closed the connection at the same age again",
            hint="perhaps its session time-out: choose a stream with at least 1 frame a second"),
     Reason("stall", "nothing came"),
+    Reason("no_multicast", "no packets come by multicast", "steady",
+           "the route decides by which network they come: ip route add 239.0.0.0/8 dev ..."),
     Reason("freeze", "packets come but no picture"),
     Reason("lag", "it fell behind and did not catch up", hint="choose a smaller stream, or fewer cameras"),
     Reason("foreign_packets", "packets of another session come too", hint="the old session ends by itself"),

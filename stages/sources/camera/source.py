@@ -160,7 +160,7 @@ class CameraSource(Source):
                 connection = self._connect()
                 if connection is None:
                     return
-                opened_s = time.monotonic()
+                opened_s = connection.began_s
                 for frame in self._read(connection):
                     was_up = True
                     yield frame
@@ -322,6 +322,7 @@ class CameraSource(Source):
 
     def _explained(self, lost: CameraError, age_s: float) -> CameraError:
         """What was lost after ``age_s``, with what is known of the times before."""
+        self._monitor.session_ended(age_s)
         self._hints.interval_s = self._monitor.interval_s() or self._hints.interval_s
         if (slept := self._slept()) is not None:
             return slept
@@ -336,7 +337,7 @@ class CameraSource(Source):
             delay_s = None
         if was_up:
             self._problems[f"reconnect_{lost.reason.name}"] += 1
-        self._monitor.failed(lost.reason, lost.detail, delay_s, was_up=was_up)
+        self._monitor.failed(lost.reason, lost.detail, delay_s, was_up=was_up, may_start=self._backoff.just_worked)
         if delay_s is None:
             more = f" ({lost.detail})" if lost.detail else ""
             hint = f"; {lost.reason.hint}" if lost.reason.hint else ""

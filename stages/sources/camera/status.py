@@ -18,6 +18,8 @@ log = logging.getLogger("vidgraph")
 State = Literal["connecting", "up", "waiting", "down"]
 RATE_OVER_S = 5.0
 _MEDIAN_EVERY = 16  # frames
+SESSIONS = 9
+_OVER = {"udp": ", over UDP", "udp_multicast": ", by multicast"}  # TCP is not worth a word
 FLOOD_S = 60.0
 """A kind of message comes once in so long, with the number of those that were left out."""
 
@@ -44,6 +46,9 @@ class CameraStatus:
         decode_errors: packets that the decoder refused, and pictures that are damaged.
         lost_packets: packets that the network lost; None where this is not known.
         capture_clock: whose clock ``capture_ns`` is: ``camera`` or ``arrival``; "" before the first frame.
+        transport: of the pictures of an RTSP camera: ``tcp``, ``udp`` or ``udp_multicast``; "" before it is known.
+        session_age_s: how old the last connections were when they were lost, the median of up to nine; None where none
+            was.
         has_b_frames: whether pictures come later than their packets, by up to so many.
     """
 
@@ -64,6 +69,8 @@ class CameraStatus:
     decode_errors: int = 0
     lost_packets: int | None = None
     capture_clock: str = ""
+    transport: str = ""
+    session_age_s: float | None = None
     has_b_frames: int = 0
 
 
@@ -76,6 +83,7 @@ class Monitor:
         self._now = CameraStatus(address)
         self._state_at = monotonic()
         self._down_at: float | None = None
+        self._ages: deque[float] = deque(maxlen=SESSIONS)
         self._packet_at: float | None = None
         self._frames: deque[tuple[float, float]] = deque(maxlen=300)
         self._interval_s: float | None = None
@@ -149,14 +157,21 @@ class Monitor:
         """The first picture of a connection is there."""
         now, before = monotonic(), self._now
         self._enter("up", "" if before.reason == "no_key_frame" else before.reason)
+        over = _OVER.get(before.transport, "")
         if self._down_at is not None:
-            self.say("back", f"back after {now - self._down_at:.1f} s")
+            self.say("back", f"back after {now - self._down_at:.1f} s{over}")
         else:
-            self.say("up", "up", logging.INFO)
+            self.say("up", f"up{over}", logging.INFO)
         self._down_at = None
 
-    def failed(self, reason: Reason, detail: str, delay_s: float | None, *, was_up: bool) -> None:
-        """It was lost, or could not be opened; after ``delay_s`` there is another try."""
+    def failed(
+        self, reason: Reason, detail: str, delay_s: float | None, *, was_up: bool, may_start: bool = False
+    ) -> None:
+        """It was lost, or could not be opened; after ``delay_s`` there is another try.
+
+        Args:
+            may_start: it was up until just now, so that it may be starting.
+        """
         if self._down_at is None:
             self._down_at = monotonic()
         if was_up:
@@ -165,11 +180,17 @@ class Monitor:
         self._enter("down" if delay_s is None else "waiting", reason.name)
         if changed or delay_s is None:
             more = f": {detail}" if detail else ""
-            hint = f" ({reason.hint})" if reason.hint else ""
+            said = "it was up just now: perhaps it is starting" if may_start and reason.of_start else reason.hint
+            hint = f" ({said})" if said else ""
             then = "connecting again" if was_up else f"trying again{_in(delay_s)}"
             ends = "giving up" if delay_s is None else then
             lost = "lost" if was_up else "not connected"
             self.say(f"down {reason.name}", f"{lost}, {reason.text}{more}{hint}; {ends}")
+
+    def session_ended(self, age_s: float) -> None:
+        """A connection that was up was lost, so old."""
+        self._ages.append(age_s)
+        self.note(session_age_s=round(median(self._ages), 1))
 
     def ended(self) -> None:
         """The stream is over."""

@@ -15,6 +15,8 @@ from vidgraph.models.config.camera_set import CameraSet
 from vidgraph.models.config.read import LARGEST, read_cameras
 from vidgraph.pipeline.options import rows_of
 from vidgraph.stages import VideoSource
+from vidgraph.stages.sources.camera.options import CameraOptions
+from vidgraph.testing.certificate import self_signed
 
 from ...material import make_clip
 
@@ -70,8 +72,11 @@ def test_defaults_hold_where_a_camera_says_nothing(tmp_path: Path) -> None:
 
 
 def test_how_a_camera_is_read_and_shown(tmp_path: Path) -> None:
-    how = {"corrupt": "drop", "deinterlace": "off", "rotate": 90, "mirror": True}
-    found = read(tmp_path, DOOR + "corrupt = 'drop'\ndeinterlace = 'off'\nrotate = 90\nmirror = true\n")
+    self_signed(tmp_path)
+    how = {"corrupt": "drop", "deinterlace": "off", "rotate": 90, "mirror": True, "allow_redirect": True}
+    how["tls_pin"] = str(tmp_path / "camera.pem")  # paths start from the file's folder
+    trust = "allow_redirect = true\ntls_pin = 'camera.pem'\n"
+    found = read(tmp_path, DOOR + "corrupt = 'drop'\ndeinterlace = 'off'\nrotate = 90\nmirror = true\n" + trust)
     assert found.cameras["door"].options == how
     with vidgraph.live(model="retinaface-tiny") as hub:
         hub.add("door", "rtsp://127.0.0.1:9/none", **how)  # type: ignore[arg-type]
@@ -94,6 +99,17 @@ def test_a_file_is_played_as_a_camera(tmp_path: Path) -> None:
     Image.new("L", (4, 4), 255).save(tmp_path / "photos" / "1.png")
     with pytest.raises(ConfigError, match=r"cameras.door.address: as_camera plays video files, and .* is pictures"):
         read(tmp_path, "[cameras.door]\naddress = 'photos'\nmodel = 'retinaface-tiny'\nas_camera = true\n")
+
+
+def test_a_certificate_that_is_none_is_a_mistake(tmp_path: Path) -> None:
+    (tmp_path / "door.pem").write_text("not one")
+    assert mistakes(tmp_path, DOOR + "tls_pin = 'door.pem'") == [
+        "cams.toml:3: cameras.door.tls_pin: door.pem has no certificate; it must be a PEM file with that of the camera"
+    ]
+    (said,) = mistakes(tmp_path, "[defaults]\ntls_pin = 'none.pem'\n" + DOOR)
+    assert said == "cams.toml:2: defaults.tls_pin: cannot read the certificate none.pem: No such file or directory"
+    with pytest.raises(UsageError, match="cannot read"):
+        CameraOptions(tls_pin=str(tmp_path / "none.pem"))
 
 
 def test_paths_start_from_the_folder_of_the_file(tmp_path: Path) -> None:

@@ -53,6 +53,11 @@ def test_waits_are_spread() -> None:
     assert Backoff(Clock(), lambda: 1.0).delay_s(REASONS["forbidden"]) == pytest.approx(30.0)
 
 
+def test_a_transport_that_is_refused_is_not_asked_for_again_at_once() -> None:
+    clock = Clock()
+    assert delays(Backoff(clock, lambda: 1.0), clock, "transport", 60) == [10.0] * 6
+
+
 def test_a_wrong_password_is_tried_ten_times_and_ever_more_slowly() -> None:
     clock = Clock()
     found = delays(Backoff(clock, lambda: 1.0), clock, "password", 1e6)

@@ -9,7 +9,8 @@ from typing import Any
 
 import av
 import pytest
-from vidgraph.stages.sources.camera import connection, source
+from vidgraph.stages.sources.camera import backoff, connection, source
+from vidgraph.stages.sources.camera.reasons import REASONS
 from vidgraph.testing import Faults, make_clip
 
 from .cameras import BUSY_S, FREEZE_S, camera_and_reading, rising
@@ -112,7 +113,70 @@ def test_a_session_that_always_ends_at_the_same_age(
         assert "session time-out" in caplog.text
 
 
-@pytest.mark.parametrize("status", [501, None])
+@pytest.mark.parametrize(
+    ("clip", "faults"),
+    [
+        # OPTIONS, which FFmpeg sends as GET_PARAMETER is not named, does not count
+        ({}, {"keep_alive_method": "GET_PARAMETER", "public": "OPTIONS, DESCRIBE, SETUP, PLAY, TEARDOWN"}),
+        # FFmpeg sends keep-alives after a packet only, and is not told of the time-out
+        ({"frames": 6, "fps": 0.25, "gop": 1}, {"announce_timeout": False}),
+    ],
+    ids=["only GET_PARAMETER counts", "rare frames"],
+)
+def test_a_session_that_nothing_keeps_alive(
+    clip: dict[str, Any], faults: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    camera = {"session_timeout_s": 2.5}
+    with camera_and_reading(make_clip(**clip), Faults(**faults), camera=camera, freeze_s=6.0) as (served, reading):
+        reading.wait_for_reason("session_timeout", 30 + 4 * BUSY_S)
+        assert reading.source.status.reconnects["closed"] >= 2
+        assert served.counts.timed_out >= 3
+        assert 1.5 < (reading.source.status.session_age_s or 0) < 2.5 + BUSY_S
+    assert "at the same age again" in caplog.text
+    assert "choose a stream with at least 1 frame a second" in caplog.text
+
+
+def test_how_long_connections_last_is_told() -> None:
+    with camera_and_reading() as (served, reading):
+        for epoch, seconds in enumerate((0.0, 1.5, 1.5)):
+            reading.wait_for_epoch(epoch)
+            assert (reading.source.status.session_age_s is None) is (epoch == 0)
+            time.sleep(seconds)
+            served.disconnect()
+        reading.wait_for_epoch(3)
+        assert 1.4 < (reading.source.status.session_age_s or 0) < 2.0 + BUSY_S
+
+
+def test_a_camera_that_starts_again(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It refuses the connection, knows no path, is not ready, and has no video, before pictures come."""
+    monkeypatch.setattr(backoff, "BOOT_S", 0.3)
+    caplog.set_level(logging.INFO, "vidgraph")
+    with camera_and_reading() as (served, reading):
+        reading.wait_for_frames(3)
+        served.kill()
+        reading.wait_for_reason("refused")
+        served.faults = Faults(status=404)
+        served.restart()
+        reading.wait_for_reason("not_found")
+        served.faults = Faults(status=503)
+        reading.wait_for_reason("server_error")
+        served.faults = Faults(no_media=True)
+        reading.wait_for_reason("no_video")
+        served.faults = Faults()
+        reading.wait_for_epoch(1)
+        for name in ("refused", "not_found", "server_error", "no_video"):
+            (line,) = (text for text in caplog.messages if f"not connected, {REASONS[name].text}" in text)
+            assert "(it was up just now: perhaps it is starting)" in line
+
+
+def test_a_camera_that_was_never_up_is_not_said_to_start_again(caplog: pytest.LogCaptureFixture) -> None:
+    with camera_and_reading(faults=Faults(status=404)) as (_, reading):
+        reading.wait_for_reason("not_found")
+    assert "is the path of the address right?" in caplog.text
+    assert "perhaps it is starting" not in caplog.text
+
+
+@pytest.mark.parametrize("status", [400, 501, None])
 def test_keep_alives_that_are_refused_or_not_answered(status: int | None) -> None:
     """The time-out that the camera announces is kept, by a request every half of it."""
     faults, camera = Faults(keep_alive_status=status), {"session_timeout_s": 1.0}

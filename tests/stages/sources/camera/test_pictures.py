@@ -215,6 +215,8 @@ def test_waiting_for_a_key_frame_is_said(monkeypatch: pytest.MonkeyPatch, caplog
         Faults(sdp_fps=100),
         Faults(audio="silent"),
         Faults(content_base="rtsp://10.1.2.3/x/"),
+        Faults(content_base="rtsp://rtsp://10.1.2.3/x/"),
+        Faults(content_base="10.1.2.3/x/"),
     ],
     ids=lambda faults: (
         ",".join(f"{name}" for name in Faults.__dataclass_fields__ if getattr(faults, name) != getattr(Faults(), name))
@@ -234,8 +236,14 @@ def test_oddities_that_do_no_harm(codec: str, faults: Faults) -> None:
 
 
 def test_a_camera_that_sends_nothing_without_its_sound() -> None:
-    with camera_and_reading(faults=Faults(audio="needed")) as (_, reading):
-        reading.wait_for_frames(5, 20)
+    """All tracks are what is tried second, before another transport."""
+    with camera_and_reading(faults=Faults(audio="needed")) as (served, reading):
+        reading.wait_for_frames(5)
+        assert reading.frames[0][0] - reading.began_s < 4 + BUSY_S
+        set_up = [request for request in served.requests if request.method == "SETUP"]
+        assert all("TCP" in request.headers["transport"] for request in set_up)
+        assert len(set_up) == 3  # the picture; then sound and picture
+        assert reading.source.status.transport == "tcp"
 
 
 def test_channels_that_were_not_announced_are_read_over_udp(monkeypatch: pytest.MonkeyPatch) -> None:
