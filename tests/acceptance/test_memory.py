@@ -42,11 +42,16 @@ def test_frames_are_freed_without_garbage_collection(face_clip: Path, face_weigh
     run = vidgraph.run(
         face_clip, model="retinaface", weights=face_weights, outputs=[tmp_path / "o.jsonl", tmp_path / "o.mp4"]
     )
+
+    def alive() -> list[VideoFrame]:
+        return [thing for thing in gc.get_objects() if type(thing) is VideoFrame]
+
     gc.collect()
     gc.disable()
     try:
+        before = {id(frame): frame for frame in alive()}  # what earlier tests in this process left
         run.wait()
-        left = sum(1 for thing in gc.get_objects() if type(thing) is VideoFrame)
+        left = sum(id(frame) not in before for frame in alive())
     finally:
         gc.enable()
     assert left <= 2
