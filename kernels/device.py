@@ -223,7 +223,8 @@ def _cuda_count() -> int:
 
 # In the order in which ``auto`` prefers them.
 DEVICES: dict[str, DeviceRow] = {
-    row.kind: row for row in (DeviceRow("cuda", "CUDA", _cuda_count), DeviceRow("cpu", "CPU", lambda: 1))
+    row.kind: row
+    for row in (DeviceRow("cuda", "CUDA", _cuda_count, ".cuda.memory"), DeviceRow("cpu", "CPU", lambda: 1))
 }
 
 

@@ -11,7 +11,9 @@ from .device import Device
 P = ParamSpec("P")
 R = TypeVar("R")
 
-TWINS: dict[tuple[str, str], str] = {}
+TWINS: dict[tuple[str, str], str] = {
+    ("nms", "cuda"): ".nms.cuda",
+}
 """(Kernel, kind of device) -> a module, relative to this folder or absolute, that has a function of the kernel's name.
 
 It takes what the wrapper takes, checked, with every array on one device of that kind, and gives its results there."""

@@ -5,28 +5,40 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from vidgraph.kernels import PIXEL_FORMATS
+from vidgraph import kernels
+from vidgraph.kernels import PIXEL_FORMATS, Device
+from vidgraph.kernels.device import DEVICES
+from vidgraph.kernels.device import to_host as device_to_host
+from vidgraph.kernels.twins import TWINS
 
 Planes = tuple[np.ndarray, ...]
+CUDA = Device("cuda", 0)
 
 YUV_FORMATS = [name for name, layout in PIXEL_FORMATS.items() if layout.kind in ("planar", "semi_planar")]
 DRAWABLE = ["yuv420p", "nv12", "yuv422p", "yuv444p", "rgb24"]
 
 
-def all_devices() -> list[str]:
-    """Where every kernel is tested: the host now; an emulator and a card are further names here."""
-    return ["cpu"]
+def all_devices(*kernels: str) -> list[str]:
+    """Where a test of these kernels runs: the host, and if all have a CUDA twin, the emulator and the card, if there.
+
+    ``conftest.py`` puts the driver of the parameter ``device`` in place.
+    """
+    twins = bool(kernels) and all((kernel, "cuda") in TWINS for kernel in kernels)
+    return ["cpu", *(["emulated"] if twins else []), *(["cuda"] if twins and DEVICES["cuda"].count() else [])]
 
 
 def to_device(array: Any, device: str) -> Any:
-    """``array`` on ``device``; on the host it is the array itself."""
-    assert device in all_devices()
-    return array
+    """``array``, or those of a tuple or list, on ``device``; on the host it is the array itself."""
+    if device == "cpu":
+        return array
+    if isinstance(array, tuple | list):
+        return type(array)(to_device(each, device) for each in array)
+    return kernels.to_device(array, CUDA)
 
 
 def to_host(array: Any) -> np.ndarray:
     """A result as a NumPy array."""
-    return np.asarray(array)
+    return np.asarray(device_to_host(array))
 
 
 def random_planes(format: str, height: int, width: int, seed: int = 0, padding: int = 0) -> Planes:

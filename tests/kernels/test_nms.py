@@ -10,7 +10,7 @@ from vidgraph.kernels.nms.reference import nms_reference
 from .cases import all_devices, random_boxes, to_device, to_host
 
 
-@pytest.mark.parametrize("device", all_devices())
+@pytest.mark.parametrize("device", all_devices("nms"))
 @pytest.mark.parametrize("count", [0, 1, 63, 64, 65, 300])
 @pytest.mark.parametrize("max_iou", [0.0, 0.3, 0.5, 1.0])
 @pytest.mark.parametrize("legacy", [False, True])
@@ -23,7 +23,7 @@ def test_matches_reference(device: str, count: int, max_iou: float, legacy: bool
     np.testing.assert_array_equal(kept, nms_reference(boxes, scores, max_iou, legacy))
 
 
-@pytest.mark.parametrize("device", all_devices())
+@pytest.mark.parametrize("device", all_devices("nms"))
 def test_overlap_of_exactly_the_threshold_is_kept(device: str) -> None:
     boxes = np.array([[0, 0, 2, 1], [0, 0, 1, 1]], np.float32)  # IoU exactly 0.5
     scores = np.array([0.9, 0.8], np.float32)

@@ -1,0 +1,69 @@
+"""Arrays on a card: the back end of ``cuda`` in :data:`vidgraph.kernels.device.DEVICES`."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..device import Device, DeviceArray, Shape
+from .driver import driver
+
+
+class Memory:
+    """Owns memory of a card, which is given back with the last array of it."""
+
+    def __init__(self, nbytes: int, device: Device) -> None:
+        opened = driver()
+        self.pointer = opened.allocate(nbytes, device)
+        weakref.finalize(self, opened.free, self.pointer, device).atexit = False
+
+
+def empty(shape: Shape, dtype: np.dtype[Any], device: Device) -> DeviceArray:
+    """A new array of arbitrary content."""
+    memory = Memory(int(np.prod(shape, dtype=np.int64)) * dtype.itemsize, device)
+    return DeviceArray(memory, memory.pointer, shape, dtype, device, stream=driver().stream(device))
+
+
+def copy(array: DeviceArray) -> DeviceArray:
+    """A C-contiguous copy; of an array that is not, by way of the host."""
+    if not array.flags.c_contiguous:
+        return from_host(to_host(array), array.device)
+    made = empty(array.shape, array.dtype, array.device)
+    driver().copy(made.pointer, array.pointer, array.nbytes, array.device)
+    return made
+
+
+def concatenate(arrays: Sequence[DeviceArray]) -> DeviceArray:
+    """One after the other along the first axis."""
+    first = arrays[0]
+    made = empty((sum(map(len, arrays)), *first.shape[1:]), first.dtype, first.device)
+    at = made.pointer
+    for array in arrays:
+        part = array if array.flags.c_contiguous else copy(array)
+        driver().copy(at, part.pointer, part.nbytes, part.device)
+        at += part.nbytes
+    return made
+
+
+def to_host(array: DeviceArray) -> NDArray[Any]:
+    """A copy in host memory; waits for what is still being written."""
+    if array.size == 0:
+        return np.empty(array.shape, array.dtype)
+    if min(array.strides, default=0) < 0:
+        raise ValueError(f"cannot copy an array of strides {array.strides} from {array.device}")
+    held = np.empty(array.end - array.pointer, np.uint8)
+    driver().read(array.pointer, held, array.device)
+    return np.ndarray(array.shape, array.dtype, held.data, 0, array.strides).copy()
+
+
+def from_host(array: NDArray[Any], device: Device) -> DeviceArray:
+    """A copy on the card."""
+    packed = np.ascontiguousarray(array)
+    made = empty(array.shape, array.dtype, device)
+    if packed.size:
+        driver().write(made.pointer, packed.reshape(-1).view(np.uint8), device)
+    return made

@@ -1,0 +1,116 @@
+"""The compiled kernels: a fatbin that came with the package, or what NVRTC makes of the sources here, once."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from .driver import CudaError
+
+KERNELS = Path(__file__).parents[1]
+FATBIN = Path(__file__).with_name("kernels.fatbin")
+
+ARCHITECTURES = ("75", "80", "86", "87", "89", "90", "100", "110", "120")
+"""Compute capabilities that the fatbin has machine code for; for 90 and 120 also PTX, which later cards compile."""
+PTX = ("90", "120")
+
+OPTIONS = ("-std=c++17", "-fmad=false", "-default-device")
+
+# What NVRTC does not have; the kernels use of them what follows.
+_HEADERS = {
+    "cstddef": "using size_t = unsigned long; using ptrdiff_t = long;",
+    "cstdint": "using int8_t = signed char; using uint8_t = unsigned char; using int16_t = short; "
+    "using uint16_t = unsigned short; using int32_t = int; using uint32_t = unsigned; using int64_t = long; "
+    "using uint64_t = unsigned long; using uintptr_t = unsigned long;",
+    "cstring": "namespace std { using ::memcpy; }",
+    "cmath": "",
+}
+
+
+def sources() -> list[Path]:
+    """The sources of all kernels."""
+    return sorted(KERNELS.glob("*/*.cu"))
+
+
+def program_for(major: int, minor: int, driver_version: int) -> Iterator[bytes]:
+    """Images of all kernels for a card and a driver.
+
+    Args:
+        major, minor: compute capability of the card.
+        driver_version: as ``cuDriverGetVersion`` has it; the fatbin is for that of its compiler or later.
+
+    Raises:
+        CudaError: there is no fatbin for it, and NVRTC cannot make one.
+    """
+    if FATBIN.exists() and driver_version >= 13000 and (major, minor) >= (7, 5):
+        yield FATBIN.read_bytes()
+        return
+    for source in sources():
+        yield compile_source(source, f"sm_{major}{minor}")
+
+
+def compile_source(source: Path, architecture: str) -> bytes:
+    """One source, compiled by NVRTC for an architecture such as ``sm_90``, or taken from the cache.
+
+    Raises:
+        CudaError: NVRTC is not installed, or refuses the source.
+    """
+    nvrtc = _nvrtc()
+    _, major, minor = nvrtc.nvrtcVersion()
+    options = [*OPTIONS, f"-arch={architecture}"]
+    texts = [path.read_bytes() for path in (source, *sorted(KERNELS.glob("*/*.h")))]
+    key = hashlib.sha256(repr((texts, _HEADERS, options, major, minor)).encode())
+    cached = _cache() / f"{source.stem}-{architecture}-{key.hexdigest()[:32]}.cubin"
+    if cached.exists():
+        return cached.read_bytes()
+    image = _compile(nvrtc, source, [*options, f"-I{source.parent}"])
+    cached.parent.mkdir(parents=True, exist_ok=True)
+    written = cached.with_suffix(f".{os.getpid()}")
+    written.write_bytes(image)
+    written.replace(cached)
+    return image
+
+
+def _nvrtc() -> Any:
+    try:
+        from cuda.bindings import nvrtc
+
+        nvrtc.nvrtcVersion()
+    except Exception as error:  # what it raises where its library is missing has no class of its own
+        raise CudaError(
+            "there are no kernels compiled for this card and driver, and NVRTC, which would compile them, is not "
+            "installed: pip install 'vidgraph[cuda]'"
+        ) from error
+    return nvrtc
+
+
+def _compile(nvrtc: Any, source: Path, options: list[str]) -> bytes:
+    names, contents = ([text.encode() for text in column] for column in zip(*_HEADERS.items(), strict=True))
+    arguments = (source.read_bytes(), source.name.encode(), len(names), contents, names)
+    program = _checked(nvrtc, source, nvrtc.nvrtcCreateProgram(*arguments))
+    try:
+        (status,) = nvrtc.nvrtcCompileProgram(program, len(options), [option.encode() for option in options])
+        if int(status):
+            log = b" " * _checked(nvrtc, source, nvrtc.nvrtcGetProgramLogSize(program))
+            nvrtc.nvrtcGetProgramLog(program, log)
+            first = next((line for line in log.decode(errors="replace").splitlines() if "error" in line), str(status))
+            raise CudaError(f"NVRTC cannot compile {source.name}: {first}")
+        image = b" " * _checked(nvrtc, source, nvrtc.nvrtcGetCUBINSize(program))
+        _checked(nvrtc, source, nvrtc.nvrtcGetCUBIN(program, image))
+    finally:
+        nvrtc.nvrtcDestroyProgram(program)
+    return image
+
+
+def _checked(nvrtc: Any, source: Path, answer: tuple[Any, ...]) -> Any:
+    status, *results = answer
+    if int(status):
+        raise CudaError(f"NVRTC cannot compile {source.name}: {nvrtc.nvrtcGetErrorString(status)[1].decode()}")
+    return results[0] if results else None
+
+
+def _cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "vidgraph", "cuda")

@@ -1,0 +1,39 @@
+// What every CUDA kernel begins with. Its source is compiled by nvcc, by NVRTC, and by the tests' emulator as C++.
+//
+// Conventions: a kernel is `extern "C" __global__`, no template (its shared arrays have names), takes pointers, numbers
+// and small structs, and neither allocates nor waits for the host. Block sizes are compiled in, and a multiple of a warp.
+// Arithmetic is not contracted (-fmad=false), so that results are those of the CPU twin, bit by bit, where its order of
+// operations is kept.
+#pragma once
+
+#include "kernel.h"
+
+#define CUDA_KERNEL(threads) extern "C" __global__ void __launch_bounds__(threads)
+
+namespace vidgraph {
+
+constexpr int kWarpLanes = 32;
+constexpr unsigned kAllLanes = 0xffffffffu;
+
+// Position of this thread among all of the launch, for kernels of one axis.
+__device__ inline int64_t global_index() { return static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; }
+
+// How many threads before this one in the block say yes, and in `total` how many do in all. All threads call it, with
+// room for a number per warp and one more.
+template <int kThreads>
+__device__ inline int count_before(bool yes, int* per_warp, int* total) {
+  const int thread = threadIdx.x, warp = thread / kWarpLanes, lane = thread % kWarpLanes;
+  const unsigned votes = __ballot_sync(kAllLanes, yes);
+  if (lane == 0) per_warp[warp] = __popc(votes);
+  __syncthreads();
+  int before = __popc(votes & ((1u << lane) - 1u)), all = 0;
+  for (int w = 0; w < kThreads / kWarpLanes; ++w) {
+    before += w < warp ? per_warp[w] : 0;
+    all += per_warp[w];
+  }
+  *total = all;
+  __syncthreads();
+  return before;
+}
+
+}  // namespace vidgraph

@@ -1,0 +1,170 @@
+"""CUDA kernels on the CPU: their sources compiled as C++ and run with shuffled threads; see ``emulator.h``.
+
+A library a source is compiled once for all processes of a test run. Where the address sanitizer is loaded (``make
+sanitize``), the libraries have it too, so that every access beyond an array is an error.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from vidgraph.kernels.device import Device
+
+HERE = Path(__file__).parent
+KERNELS = Path(__file__).parents[2] / "kernels"
+SOURCES = sorted(KERNELS.glob("*/*.cu"))
+
+_KERNEL = re.compile(r"^CUDA_KERNEL\([^)]*\)\s*(\w+)\(", re.MULTILINE)
+_WAITS = re.compile(r"_sync\(|__sync|count_before")
+_FLAGS = ("-std=c++17", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-Wno-attributes", "-Wno-unknown-pragmas")
+_SANITIZED = (
+    "-fsanitize=address,undefined,float-cast-overflow", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer",
+    "-fsanitize-sections=emulated_shared",
+)  # fmt: skip
+
+
+def sanitized() -> bool:
+    """Whether the address sanitizer is in this process."""
+    return hasattr(ctypes.CDLL(None), "__asan_init")
+
+
+def compiler() -> str | None:
+    """The C++ compiler, if there is one."""
+    return shutil.which(os.environ.get("CXX", "c++"))
+
+
+def kernels_of(source: Path) -> list[str]:
+    """Names of the kernels of a source."""
+    return _KERNEL.findall(source.read_text())
+
+
+@cache
+def build(source: Path, text: str | None = None) -> Path:
+    """The library of a source, or of ``text`` in its place.
+
+    Raises:
+        RuntimeError: it does not compile; with what the compiler says.
+    """
+    flags = (*_FLAGS, *(_SANITIZED if sanitized() else ()), "-ffp-contract=off")
+    headers = sorted([*HERE.glob("*.h"), *HERE.glob("*.cpp"), *KERNELS.glob("*/*.h")])
+    key = hashlib.sha256("\0".join([*map(str, flags), text or source.read_text()]).encode())
+    for header in headers:
+        key.update(header.read_bytes())
+    folder = Path(tempfile.gettempdir(), f"vidgraph-emulator-{os.getuid()}", f"{source.stem}-{key.hexdigest()[:20]}")
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    library = folder / "library.so"
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not library.exists():
+            _compile(source, text, folder, flags)
+    return library
+
+
+def _compile(source: Path, text: str | None, folder: Path, flags: Sequence[str]) -> None:
+    (folder / "kernels.h").write_text("".join(f"KERNEL({name})\n" for name in kernels_of(source)))
+    (folder / "source.cu").write_text(source.read_text() if text is None else text)
+    made = folder / f"library.{os.getpid()}"
+    command = (
+        str(compiler()), *flags, "-fPIC", "-shared", f"-I{HERE}", f"-iquote{source.parent}",
+        f'-DKERNEL_SOURCES="{folder / "source.cu"}"', f'-DKERNEL_LIST="{folder / "kernels.h"}"',
+        str(HERE / "library.cpp"), "-o", str(made),
+    )  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"the emulator cannot compile {source.name}:\n{done.stderr[-4000:]}")
+    made.rename(folder / "library.so")
+
+
+@cache
+def _library(path: Path) -> ctypes.CDLL:
+    library = ctypes.CDLL(str(path))
+    library.emulator_allocate.restype = ctypes.c_void_p
+    library.emulator_allocate.argtypes = (ctypes.c_size_t,)
+    library.emulator_free.argtypes = (ctypes.c_void_p,)
+    return library
+
+
+class EmulatedDriver:
+    """A driver whose card is the CPU.
+
+    Args:
+        seed: of the orders in which blocks and threads run; each launch has another.
+        texts: sources in place of those of their files.
+    """
+
+    def __init__(self, seed: int = 0, texts: dict[Path, str] | None = None) -> None:
+        self.seed, self.launches = seed, 0
+        self._texts = texts or {}
+        self._sources = {kernel: source for source in SOURCES for kernel in kernels_of(source)}
+
+    def _of(self, kernel: str) -> tuple[ctypes.CDLL, bool]:
+        source = self._sources[kernel]
+        text = self._texts.get(source, source.read_text())
+        return _library(build(source, self._texts.get(source))), not _WAITS.search(text)
+
+    def allocate(self, nbytes: int, device: Device) -> int:
+        """New memory, full of noise."""
+        library = _library(build(SOURCES[0]))
+        return int(library.emulator_allocate(nbytes))
+
+    def free(self, pointer: int, device: Device) -> None:
+        """Give it back."""
+        _library(build(SOURCES[0])).emulator_free(pointer)
+
+    def copy(self, target: int, source: int, nbytes: int, device: Device) -> None:
+        """As the driver's."""
+        ctypes.memmove(target, source, nbytes)
+
+    def read(self, pointer: int, into: np.ndarray, device: Device) -> None:
+        """As the driver's."""
+        ctypes.memmove(into.ctypes.data, pointer, into.nbytes)
+
+    def write(self, pointer: int, array: np.ndarray, device: Device) -> None:
+        """As the driver's."""
+        ctypes.memmove(pointer, array.ctypes.data, array.nbytes)
+
+    def fill(self, pointer: int, byte: int, nbytes: int, device: Device) -> None:
+        """As the driver's."""
+        ctypes.memset(pointer, byte, nbytes)
+
+    def launch(
+        self,
+        kernel: str,
+        grid: tuple[int, int, int],
+        block: tuple[int, int, int],
+        shared: int,
+        values: Sequence[Any],
+        device: Device,
+    ) -> None:
+        """Run a kernel to its end.
+
+        Raises:
+            RuntimeError: what the emulator found wrong.
+        """
+        library, plain = self._of(kernel)
+        extent, message = ctypes.c_uint * 3, ctypes.create_string_buffer(512)
+        places = (ctypes.c_void_p * max(len(values), 1))(*(ctypes.addressof(value) for value in values))
+        self.launches += 1
+        seed = ctypes.c_uint64(self.seed << 32 | self.launches)
+        wrong = library.emulator_launch(
+            kernel.encode(), extent(*grid), extent(*block), ctypes.c_size_t(shared), seed, int(plain), len(values),
+            places, message, ctypes.c_size_t(len(message)),
+        )  # fmt: skip
+        if wrong:
+            raise RuntimeError(f"{kernel}: {message.value.decode()}")
+
+    def stream(self, device: Device) -> int:
+        """A handle as good as any."""
+        return 1
