@@ -1,4 +1,4 @@
-"""What memory of a card is made with and kernels are launched with: NVIDIA's driver, or what a test puts in its place."""
+"""What makes memory on a card and launches kernels: NVIDIA's driver, or what a test puts in its place."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Argument: TypeAlias = "DeviceArray | ctypes._SimpleCData[Any] | ctypes.Structure
 
 
 class CudaError(RuntimeError):
-    """A card cannot be used: no driver, one that is too old, no memory left, a kernel that failed; the message says what."""
+    """A card cannot be used, and the message says why: no driver, one that is too old, no memory left, a failed kernel."""
 
 
 class Driver(Protocol):

@@ -1,4 +1,4 @@
-"""NVIDIA's driver through ``cuda-bindings``: the primary context of each card, which torch, pycuda and TensorRT share."""
+"""NVIDIA's driver through ``cuda-bindings``: each card's primary context, as torch, pycuda and TensorRT use it."""
 
 from __future__ import annotations
 

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 from vidgraph import kernels
 from vidgraph.kernels import PIXEL_FORMATS, Device
-from vidgraph.kernels.device import DEVICES
-from vidgraph.kernels.device import to_host as device_to_host
+from vidgraph.kernels.device import DEVICES, to_host as device_to_host
 from vidgraph.kernels.twins import TWINS
 
 Planes = tuple[np.ndarray, ...]
