@@ -16,7 +16,7 @@ Argument: TypeAlias = "DeviceArray | ctypes._SimpleCData[Any] | ctypes.Structure
 
 
 class CudaError(RuntimeError):
-    """A card cannot be used, and the message says why: no driver, one that is too old, no memory left, a failed kernel."""
+    """A card cannot be used, and the message says why: no driver, an old one, no memory left, a failed kernel."""
 
 
 class Driver(Protocol):
