@@ -12,7 +12,10 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 TWINS: dict[tuple[str, str], str] = {
+    ("cross_class_fast_nms", "cuda"): ".fast_nms.cuda",
+    ("fast_nms", "cuda"): ".fast_nms.cuda",
     ("nms", "cuda"): ".nms.cuda",
+    ("traditional_nms", "cuda"): ".fast_nms.cuda",
 }
 """(Kernel, kind of device) -> a module, relative to this folder or absolute, that has a function of the kernel's name.
 

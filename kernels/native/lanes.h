@@ -7,6 +7,7 @@ namespace vidgraph::KERNEL_ISA {
 
 constexpr int kLanes = 16;
 
+#if !defined(__CUDACC__)
 // Vectors of one register, for loops over lanes that compilers would keep in memory.
 #if defined(__AVX512F__)
 constexpr int kRegister = 16;
@@ -23,6 +24,7 @@ inline Floats load_floats(const float* from) {
   __builtin_memcpy(&values, from, sizeof(values));
   return values;
 }
+#endif
 
 KERNEL_HD inline float larger_of(float a, float b) { return a > b ? a : b; }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ctypes import c_float, c_int
+from ctypes import Structure, c_float, c_int
 
 import numpy as np
 
@@ -10,6 +10,12 @@ from ..cuda.driver import blocks_for, launch
 from ..device import DeviceArray, empty
 
 _SORT_THREADS, _THREADS = 256, 512  # as in nms.cu
+
+
+class OverlapRule(Structure):
+    """As in ``cuda_suppress.h``."""
+
+    _fields_ = (("max_iou", c_float), ("plus_one", c_float), ("inclusive", c_int), ("kept_only", c_int))
 
 
 def nms(boxes: DeviceArray, scores: DeviceArray, *, max_iou: float, legacy: bool) -> DeviceArray:
@@ -24,8 +30,6 @@ def nms(boxes: DeviceArray, scores: DeviceArray, *, max_iou: float, legacy: bool
         "nms_sort", device, _SORT_THREADS, blocks_for(count, _SORT_THREADS),
         boxes, scores, c_int(count), ordered, order,
     )  # fmt: skip
-    launch(
-        "nms_suppress", device, _THREADS, 1,
-        ordered, order, c_int(count), c_float(max_iou), c_float(legacy), dropped, kept, found,
-    )  # fmt: skip
+    rule = OverlapRule(max_iou, legacy, inclusive=False, kept_only=True)
+    launch("nms_suppress", device, _THREADS, 1, ordered, order, c_int(count), rule, dropped, kept, found)
     return kept[: int(found.to_host()[0])]

@@ -34,7 +34,7 @@ def assert_same(found: Found, expected: Found) -> None:
         np.testing.assert_array_equal(to_host(array), want)
 
 
-@pytest.mark.parametrize("device", all_devices())
+@pytest.mark.parametrize("device", all_devices("fast_nms", "cross_class_fast_nms", "traditional_nms"))
 @pytest.mark.parametrize(("count", "classes"), [(0, 3), (1, 1), (16, 5), (17, 80), (150, 7), (400, 40)])
 @pytest.mark.parametrize("max_iou", [0.0, 0.5, 1.0])
 @pytest.mark.parametrize("seed", range(3))
