@@ -12,9 +12,13 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 TWINS: dict[tuple[str, str], str] = {
+    ("class_nms", "cuda"): ".class_nms.cuda",
     ("cross_class_fast_nms", "cuda"): ".fast_nms.cuda",
+    ("decode_boxes", "cuda"): ".ssd.cuda",
+    ("decode_points", "cuda"): ".ssd.cuda",
     ("fast_nms", "cuda"): ".fast_nms.cuda",
     ("nms", "cuda"): ".nms.cuda",
+    ("top_scores", "cuda"): ".top_scores.cuda",
     ("traditional_nms", "cuda"): ".fast_nms.cuda",
 }
 """(Kernel, kind of device) -> a module, relative to this folder or absolute, that has a function of the kernel's name.

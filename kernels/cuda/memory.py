@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from ..device import Device, DeviceArray, Shape
 from .driver import driver
@@ -26,6 +26,13 @@ def empty(shape: Shape, dtype: np.dtype[Any], device: Device) -> DeviceArray:
     """A new array of arbitrary content."""
     memory = Memory(int(np.prod(shape, dtype=np.int64)) * dtype.itemsize, device)
     return DeviceArray(memory, memory.pointer, shape, dtype, device, stream=driver().stream(device))
+
+
+def zeros(shape: Shape, dtype: DTypeLike, device: Device) -> DeviceArray:
+    """A new array of zeros."""
+    made = empty(shape, np.dtype(dtype), device)
+    driver().fill(made.pointer, 0, made.nbytes, device)
+    return made
 
 
 def copy(array: DeviceArray) -> DeviceArray:

@@ -28,6 +28,7 @@ SOURCES = sorted(KERNELS.glob("*/*.cu"))
 
 _KERNEL = re.compile(r"^CUDA_KERNEL\([^)]*\)\s*(\w+)\(", re.MULTILINE)
 _WAITS = re.compile(r"_sync\(|__sync|count_before")
+_INCLUDED = re.compile(r'^#include "([^"]+)"', re.MULTILINE)
 _FLAGS = ("-std=c++17", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-Wno-attributes", "-Wno-unknown-pragmas")
 _SANITIZED = (
     "-fsanitize=address,undefined,float-cast-overflow", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer",
@@ -43,6 +44,13 @@ def sanitized() -> bool:
 def compiler() -> str | None:
     """The C++ compiler, if there is one."""
     return shutil.which(os.environ.get("CXX", "c++"))
+
+
+def _waits(source: Path, text: str | None = None) -> bool:
+    """Whether threads of its kernels, or what they include, may wait for one another."""
+    text = source.read_text() if text is None else text
+    included = [source.parent / name for name in _INCLUDED.findall(text)]
+    return bool(_WAITS.search(text)) or any(_waits(header) for header in included if header.name != "cuda.h")
 
 
 def kernels_of(source: Path) -> list[str]:
@@ -109,10 +117,14 @@ class EmulatedDriver:
         self._texts = texts or {}
         self._sources = {kernel: source for source in SOURCES for kernel in kernels_of(source)}
 
+    @cache  # noqa: B019 - lives as long as its test
+    def _waiting(self, source: Path) -> bool:
+        return _waits(source, self._texts.get(source))
+
     def _of(self, kernel: str) -> tuple[ctypes.CDLL, bool]:
         source = self._sources[kernel]
-        text = self._texts.get(source, source.read_text())
-        return _library(build(source, self._texts.get(source))), not _WAITS.search(text)
+        text = self._texts.get(source)
+        return _library(build(source, text)), not self._waiting(source)
 
     def allocate(self, nbytes: int, device: Device) -> int:
         """New memory, full of noise."""

@@ -16,7 +16,7 @@ def random_classes(count: int, classes: int, seed: int = 5) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, classes, count).astype(np.int32)
 
 
-@pytest.mark.parametrize("device", all_devices())
+@pytest.mark.parametrize("device", all_devices("class_nms"))
 @pytest.mark.parametrize("count", [0, 1, 15, 16, 17, 300, 3000])
 @pytest.mark.parametrize("classes", [1, 3, 80])
 @pytest.mark.parametrize(("max_iou", "limit"), [(0.0, 10), (0.45, 300), (0.7, 10_000), (1.0, 2000)])
@@ -36,7 +36,7 @@ def test_one_class_is_the_plain_suppression() -> None:
     np.testing.assert_array_equal(kept, nms(boxes, scores, max_iou=0.5))
 
 
-@pytest.mark.parametrize("device", all_devices())
+@pytest.mark.parametrize("device", all_devices("class_nms"))
 def test_only_boxes_of_the_same_class_are_dropped(device: str) -> None:
     """By hand: IoU exactly 0.5 is kept at 0.5; ids may be any number."""
     boxes = np.array([[0, 0, 2, 1], [0, 0, 1, 1], [0, 0, 2, 1], [0, 0, 2, 1]], np.float32)

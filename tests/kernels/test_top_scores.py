@@ -10,7 +10,7 @@ from vidgraph.kernels.top_scores.reference import top_scores_reference
 from .cases import DeviceMemory, all_devices, to_device, to_host
 
 
-@pytest.mark.parametrize("device", all_devices())
+@pytest.mark.parametrize("device", all_devices("top_scores"))
 @pytest.mark.parametrize("count", [0, 1, 31, 32, 33, 1000])
 @pytest.mark.parametrize("limit", [0, 1, 10, 5000])
 @pytest.mark.parametrize("min_score", [-1.0, 0.5, 0.99, 2.0])

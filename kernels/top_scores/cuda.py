@@ -1,0 +1,30 @@
+"""Launches the CUDA twin of ``top_scores``."""
+
+from __future__ import annotations
+
+from ctypes import c_float, c_int64
+
+import numpy as np
+
+from ..cuda.driver import blocks_for, launch
+from ..device import DeviceArray, empty
+
+_RANK_THREADS, _BEST_THREADS, _PLACE_THREADS = 256, 1024, 256  # as in top_scores.cu
+
+
+def top_scores(scores: DeviceArray, *, min_score: float, limit: int) -> DeviceArray:
+    """See :func:`vidgraph.kernels.top_scores`. Waits once, for how many there are."""
+    device, count = scores.device, len(scores)
+    room = min(limit, count)
+    order = empty((room,), np.int64, device)
+    if room == 0:
+        return order
+    ranks, best = empty((count,), np.uint64, device), empty((room,), np.uint64, device)
+    found = empty((1,), np.int32, device)
+    launch(
+        "top_scores_ranks", device, _RANK_THREADS, blocks_for(count, _RANK_THREADS),
+        scores, c_int64(count), c_int64(scores.strides[0] // 4), c_float(min_score), ranks,
+    )  # fmt: skip
+    launch("top_scores_best", device, _BEST_THREADS, 1, ranks, c_int64(count), c_int64(room), best, found)
+    launch("top_scores_place", device, _PLACE_THREADS, blocks_for(room, _PLACE_THREADS), best, found, order)
+    return order[: int(found.to_host()[0])]
