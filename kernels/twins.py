@@ -12,7 +12,9 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 TWINS: dict[tuple[str, str], str] = {
+    ("best_classes", "cuda"): ".best_classes.cuda",
     ("class_nms", "cuda"): ".class_nms.cuda",
+    ("confident_rows", "cuda"): ".confident_rows.cuda",
     ("cross_class_fast_nms", "cuda"): ".fast_nms.cuda",
     ("decode_boxes", "cuda"): ".ssd.cuda",
     ("decode_points", "cuda"): ".ssd.cuda",

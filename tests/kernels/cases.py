@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 from typing import Any
 
 import numpy as np
 from vidgraph import kernels
 from vidgraph.kernels import PIXEL_FORMATS, Device
-from vidgraph.kernels.device import DEVICES, to_host as device_to_host
+from vidgraph.kernels.device import DEVICES, DeviceArray, Tensor, to_host as device_to_host
 from vidgraph.kernels.twins import TWINS
 
 Planes = tuple[np.ndarray, ...]
@@ -32,7 +33,18 @@ def to_device(array: Any, device: str) -> Any:
         return array
     if isinstance(array, tuple | list):
         return type(array)(to_device(each, device) for each in array)
-    return kernels.to_device(array, CUDA)
+    return array if array is None else _as_laid_out(array)
+
+
+def _as_laid_out(array: np.ndarray) -> Tensor:
+    """On the card, with the strides that it has on the host."""
+    if array.flags.c_contiguous:
+        return kernels.to_device(array, CUDA)
+    low, high = np.lib.array_utils.byte_bounds(array)
+    memory = kernels.to_device(np.ctypeslib.as_array((ctypes.c_uint8 * (high - low)).from_address(low)), CUDA)
+    assert isinstance(memory, DeviceArray)
+    place = memory.pointer + array.ctypes.data - low
+    return DeviceArray(memory, place, array.shape, array.dtype, CUDA, array.strides)
 
 
 def to_host(array: Any) -> np.ndarray:

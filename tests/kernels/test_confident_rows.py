@@ -22,7 +22,7 @@ def random_logits(rows: int, classes: int, seed: int, background: float = 6.0) -
     return logits.astype(np.float32)
 
 
-@pytest.mark.parametrize("device", all_devices())
+@pytest.mark.parametrize("device", all_devices("confident_rows"))
 @pytest.mark.parametrize("rows", [0, 1, 500])
 @pytest.mark.parametrize("classes", [2, 16, 17, 18, 41, 81, 100])
 @pytest.mark.parametrize("min_score", [-1.0, 0.0, 0.05, 0.5, 1.0])
