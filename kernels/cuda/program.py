@@ -8,16 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from .compile import KERNELS, OPTIONS, sources
 from .driver import CudaError
 
-KERNELS = Path(__file__).parents[1]
-FATBIN = Path(__file__).with_name("kernels.fatbin")
-
-ARCHITECTURES = ("75", "80", "86", "87", "89", "90", "100", "110", "120")
-"""Compute capabilities that the fatbin has machine code for; for 90 and 120 also PTX, which later cards compile."""
-PTX = ("90", "120")
-
-OPTIONS = ("-std=c++17", "-fmad=false", "-default-device")
+_FATBIN_VERSION = 13000  # of CUDA, whose compiler makes the fatbins; older drivers do not take them
 
 # What NVRTC does not have; the kernels use of them what follows.
 _HEADERS = {
@@ -30,26 +24,22 @@ _HEADERS = {
 }
 
 
-def sources() -> list[Path]:
-    """The sources of all kernels."""
-    return sorted(KERNELS.glob("*/*.cu"))
-
-
 def program_for(major: int, minor: int, driver_version: int) -> Iterator[bytes]:
-    """Images of all kernels for a card and a driver.
+    """Images of all kernels for a card and a driver, one a source.
 
     Args:
         major, minor: compute capability of the card.
-        driver_version: as ``cuDriverGetVersion`` has it; the fatbin is for that of its compiler or later.
+        driver_version: as ``cuDriverGetVersion`` has it; fatbins are for that of their compiler or later.
 
     Raises:
-        CudaError: there is no fatbin for it, and NVRTC cannot make one.
+        CudaError: there are no fatbins for it, and NVRTC cannot compile the sources.
     """
-    if FATBIN.exists() and driver_version >= 13000 and (major, minor) >= (7, 5):
-        yield FATBIN.read_bytes()
-        return
     for source in sources():
-        yield compile_source(source, f"sm_{major}{minor}")
+        fatbin = Path(__file__).with_name(f"{source.stem}.fatbin")
+        if fatbin.exists() and driver_version >= _FATBIN_VERSION:
+            yield fatbin.read_bytes()
+        else:
+            yield compile_source(source, f"sm_{major}{minor}")
 
 
 def compile_source(source: Path, architecture: str) -> bytes:
@@ -60,7 +50,7 @@ def compile_source(source: Path, architecture: str) -> bytes:
     """
     nvrtc = _nvrtc()
     _, major, minor = nvrtc.nvrtcVersion()
-    options = [*OPTIONS, f"-arch={architecture}"]
+    options = [*OPTIONS, "-default-device", f"-arch={architecture}"]
     texts = [path.read_bytes() for path in (source, *sorted(KERNELS.glob("*/*.h")))]
     key = hashlib.sha256(repr((texts, _HEADERS, options, major, minor)).encode())
     cached = _cache() / f"{source.stem}-{architecture}-{key.hexdigest()[:32]}.cubin"

@@ -29,7 +29,17 @@ SOURCES = sorted(KERNELS.glob("*/*.cu"))
 _KERNEL = re.compile(r"^CUDA_KERNEL\([^)]*\)\s*(\w+)\(", re.MULTILINE)
 _WAITS = re.compile(r"_sync\(|__sync|count_before")
 _INCLUDED = re.compile(r'^#include "([^"]+)"', re.MULTILINE)
-_FLAGS = ("-std=c++17", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-Wno-attributes", "-Wno-unknown-pragmas")
+_FLAGS = (
+    "-std=c++17",
+    "-O1",
+    "-g",
+    "-Wall",
+    "-Wextra",
+    "-Werror",
+    "-Wno-attributes",
+    "-Wno-unknown-pragmas",
+    "-Wno-sign-compare",
+)
 _SANITIZED = (
     "-fsanitize=address,undefined,float-cast-overflow", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer",
     "-fsanitize-sections=emulated_shared",
@@ -110,12 +120,13 @@ class EmulatedDriver:
     Args:
         seed: of the orders in which blocks and threads run; each launch has another.
         texts: sources in place of those of their files.
+        extra: further sources.
     """
 
-    def __init__(self, seed: int = 0, texts: dict[Path, str] | None = None) -> None:
+    def __init__(self, seed: int = 0, texts: dict[Path, str] | None = None, extra: Sequence[Path] = ()) -> None:
         self.seed, self.launches = seed, 0
         self._texts = texts or {}
-        self._sources = {kernel: source for source in SOURCES for kernel in kernels_of(source)}
+        self._sources = {kernel: source for source in (*SOURCES, *extra) for kernel in kernels_of(source)}
 
     @cache  # noqa: B019 - lives as long as its test
     def _waiting(self, source: Path) -> bool:
