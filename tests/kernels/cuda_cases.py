@@ -1,0 +1,163 @@
+"""What every CUDA kernel is held against its CPU twin with, by source; and a script that does so, for altered sources.
+
+    python -m tests.kernels.cuda_cases nms altered.cu --seeds 4
+
+A script of its own, as an altered kernel may bring the process down.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from vidgraph import kernels
+from vidgraph.kernels.cuda import driver
+
+from .. import emulator
+from .cases import to_device, to_host
+
+Case = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
+Cases = Callable[[], Iterator[Case]]
+
+NAN, INF = np.float32(np.nan), np.float32(np.inf)
+
+
+def boxes_of(count: int, seed: int = 0) -> np.ndarray:
+    """Boxes float32 [N, 4] around a few places, some of them beside the image, inside out, or without a number."""
+    random = np.random.default_rng(seed)
+    corners = random.uniform(-0.3, 1.1, (5, 2))[random.integers(0, 5, count)] + random.normal(0, 0.03, (count, 2))
+    boxes = np.concatenate([corners, corners + random.uniform(0.1, 0.3, (count, 2))], axis=1).astype(np.float32)
+    for index, odd in enumerate(([3, 2, 1, 0], [NAN, 0, 1, 1], [-INF, -INF, INF, INF], [0, 0, 0, 0])):
+        boxes[7 * index + 3 :: 61] = np.array(odd, np.float32)
+    return boxes
+
+
+def scores_of(*shape: int, seed: int = 1) -> np.ndarray:
+    """Scores float32, many of them equal, some NaN, infinite, negative or zero of either sign."""
+    random = np.random.default_rng(seed)
+    scores = np.asarray(random.integers(0, 40, shape) / 40, np.float32).reshape(shape)
+    flat = scores.reshape(-1)
+    for index, odd in enumerate((NAN, -0.0, 0.0, -INF, -0.5)):
+        flat[5 * index + 2 :: 97] = odd
+    return scores
+
+
+COUNTS = (0, 1, 2, 63, 64, 65, 200, 600)
+
+
+def nms() -> Iterator[Case]:
+    for count in COUNTS:
+        for legacy in (False, True):
+            yield kernels.nms, (boxes_of(count), scores_of(count)), {"max_iou": 0.4, "legacy": legacy}
+    same = np.tile(np.array([[1, 2, 3, 4]], np.float32), (130, 1))
+    yield kernels.nms, (same, np.full(130, 0.5, np.float32)), {"max_iou": 1.0}
+    yield kernels.nms, (same, np.full(130, NAN)), {"max_iou": 0.3}
+
+
+def class_nms() -> Iterator[Case]:
+    for count in COUNTS:
+        ids = np.random.default_rng(2).integers(-3, 3, count).astype(np.int32)
+        for limit in (0, 1, 70, 10_000):
+            arrays = (boxes_of(count), scores_of(count), ids)
+            yield kernels.class_nms, arrays, {"max_iou": 0.4, "limit": limit}
+    same = np.tile(np.array([[1, 2, 3, 4]], np.float32), (130, 1))
+    ids = (np.arange(130) % 3).astype(np.int32)
+    yield kernels.class_nms, (same, np.full(130, 0.5, np.float32), ids), {"max_iou": 0.3, "limit": 500}
+
+
+def fast_nms() -> Iterator[Case]:
+    for count, classes in ((0, 3), (1, 1), (70, 5), (300, 3), (17, 40)):
+        arrays = boxes_of(count), scores_of(count, classes)
+        for top_k, limit, floor in ((200, 100, 0.0), (65, 1000, 0.3), (1, 3, 0.0), (9, 0, 0.0)):
+            rule: dict[str, Any] = {"max_iou": 0.5, "limit": limit, "min_score": floor}
+            yield kernels.fast_nms, arrays, {**rule, "top_k": top_k}
+            yield kernels.cross_class_fast_nms, arrays, {**rule, "top_k": top_k}
+            yield kernels.traditional_nms, arrays, {**rule, "size": (300, 500)}
+    same = np.tile(np.array([[0, 0, 1, 1]], np.float32), (300, 1))
+    equal = np.full((300, 2), 0.25, np.float32)
+    yield kernels.fast_nms, (same, equal), {"max_iou": 1.0, "top_k": 100, "limit": 150}
+
+
+def top_scores() -> Iterator[Case]:
+    for count in (*COUNTS, 2500):
+        for limit in (0, 1, 33, 5000):
+            yield kernels.top_scores, (scores_of(count),), {"min_score": 0.2, "limit": limit}
+    yield kernels.top_scores, (scores_of(900, 2)[:, 1],), {"min_score": -1.0, "limit": 100}
+    yield kernels.top_scores, (np.full(1500, 0.5, np.float32),), {"min_score": 0.0, "limit": 700}
+
+
+def best_classes() -> Iterator[Case]:
+    for count, classes in ((0, 3), (1, 1), (257, 5), (2100, 3)):
+        scores = scores_of(count, classes)
+        for floor in (-1.0, 0.5, 2.0):
+            for factor in (None, scores_of(count, seed=4)):
+                yield kernels.best_classes, (scores,), {"min_score": floor, "objectness": factor, "sigmoid": floor > 0}
+    turned = np.ascontiguousarray(scores_of(300, 6).T).T
+    yield kernels.best_classes, (turned,), {"min_score": 0.7}
+
+
+def confident_rows() -> Iterator[Case]:
+    for rows, columns in ((0, 2), (1, 2), (9, 3), (60, 41), (35, 81), (1100, 2)):
+        logits = np.random.default_rng(rows).normal(0, 3, (rows, columns)).astype(np.float32)
+        logits[3::11, 1], logits[5::13, 0], logits[6::17] = NAN, INF, -INF
+        for floor, limit in ((0.05, 10_000), (0.4, 7), (0.0, 1), (-1.0, 20), (0.5, 0)):
+            yield kernels.confident_rows, (logits,), {"min_score": floor, "limit": limit}
+
+
+def ssd() -> Iterator[Case]:
+    random = np.random.default_rng(5)
+    for count in (0, 1, 255, 257):
+        priors, loc = random.random((count, 4)).astype(np.float32), random.normal(0, 3, (count, 4)).astype(np.float32)
+        loc[1::9] = NAN
+        yield kernels.decode_boxes, (loc, priors), {"variances": (0.1, 0.2)}
+        for points in (0, 1, 5):
+            raw = random.normal(0, 1, (count, points, 2)).astype(np.float32)
+            yield kernels.decode_points, (raw, priors), {"variance": 0.1}
+
+
+CASES: dict[str, Cases] = {
+    cases.__name__: cases for cases in (best_classes, class_nms, confident_rows, fast_nms, nms, ssd, top_scores)
+}
+"""Stem of a source -> its cases."""
+
+
+def _arrays(result: Any) -> list[np.ndarray]:
+    return [to_host(array) for array in (result if isinstance(result, tuple) else (result,))]
+
+
+def compare(stem: str) -> None:
+    """Run all cases of a source on the host and by the driver that is in place.
+
+    Raises:
+        AssertionError: they differ in a bit.
+    """
+    for function, arrays, options in CASES[stem]():
+        there = {name: to_device(v, "cuda") if isinstance(v, np.ndarray) else v for name, v in options.items()}
+        found = _arrays(function(*to_device(arrays, "cuda"), **there))
+        for got, want in zip(found, _arrays(function(*arrays, **options)), strict=True):
+            np.testing.assert_array_equal(got, want)
+            assert got.dtype == want.dtype
+
+
+def main(words: list[str]) -> None:
+    """Compare what an altered source gives; see the head of this file."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("stem", choices=CASES)
+    parser.add_argument("text", type=Path)
+    parser.add_argument("--seeds", type=int, default=1)
+    given = parser.parse_args(words)
+    (source,) = (source for source in emulator.SOURCES if source.stem == given.stem)
+    for seed in range(given.seeds):
+        with pytest.MonkeyPatch.context() as patch:
+            altered = emulator.EmulatedDriver(seed, {source: given.text.read_text()})
+            patch.setattr(driver, "_drivers", [altered])
+            compare(given.stem)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
