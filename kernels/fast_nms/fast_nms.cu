@@ -62,7 +62,6 @@ fast_nms_classes(const uint64_t* ranks, int64_t count, int room, const float4* b
     survivors[place] = chosen[i];
   }
   for (int i = taken + thread; i < room; i += kClassThreads) survivors[i] = 0;
-  __syncthreads();
   drop_overlapped<kClassThreads>(sorted, nullptr, taken, rule, dropped, &suppress);
   for (int i = thread; i < taken; i += kClassThreads) {
     if (dropped[i]) survivors[i] = 0;

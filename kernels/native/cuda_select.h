@@ -16,7 +16,8 @@ struct SelectShared {
 };
 
 // The least rank that is among the `limit` best; 1 where no more than `limit` count, and the largest number for a limit
-// of 0. `rank_of(i)` gives the rank of thing i. All threads call it and get the answer.
+// of 0. `rank_of(i)` gives the rank of thing i. All threads call it, once with the
+// same shared memory, and get the answer.
 //
 // Source: radix selection, digit by digit from the top (Alabi et al., Fast K-selection Algorithms for GPUs, 2012).
 template <int kThreads, class RankOf>
@@ -49,9 +50,7 @@ __device__ inline uint64_t least_of_best(RankOf rank_of, int64_t count, int64_t 
     __syncthreads();
     if (shared->settled) break;
   }
-  const uint64_t least = shared->prefix;
-  __syncthreads();
-  return least ? least : 1;
+  return shared->prefix ? shared->prefix : 1;
 }
 
 // How many of `ranks` come before `rank`: its place in their order.

@@ -21,7 +21,6 @@ __device__ inline unsigned choose_best(const uint64_t* ranks, int64_t count, int
                                        unsigned* taken, uint64_t* best) {
   if (threadIdx.x == 0) *taken = 0;
   const uint64_t least = least_of_best<kThreads>([=](int64_t i) { return ranks[i]; }, count, limit, shared);
-  __syncthreads();
   for (int64_t i = threadIdx.x; i < count; i += kThreads) {
     if (ranks[i] >= least) best[atomicAdd(taken, 1u)] = ranks[i];
   }

@@ -1,5 +1,5 @@
 // Suppression of boxes in order, by one block of threads: tile by tile, first among the boxes of a tile, then all later
-// boxes against those of the tile.
+// boxes against those of the tile. It begins with a barrier where there are boxes, and ends with one.
 #pragma once
 
 #include "../native/cuda.h"
@@ -59,7 +59,7 @@ __device__ inline void drop_overlapped(const float4* sorted, const int* groups, 
     __syncthreads();
     for (int pair = thread; pair < kTile * kTile; pair += kThreads) {
       const int a = pair / kTile, b = pair % kTile;
-      const bool drops = a < b && b < here && shared->groups[a] == shared->groups[b] &&
+      const bool drops = a < b && shared->groups[a] == shared->groups[b] &&
                          suppresses(box_of(shared->boxes[a]), shared->areas[a], box_of(shared->boxes[b]),
                                     shared->areas[b], rule);
       const unsigned bits = __ballot_sync(kAllLanes, drops);

@@ -2,7 +2,7 @@
 // CPU, block after block, each thread on a stack of its own.
 //
 // What a kernel may wrongly rely on is made to show: blocks run in a random order, and so do the threads of a block
-// between two barriers, lanes of a warp included; shared memory and new device memory hold noise; a barrier that some
+// between two barriers, lanes of a warp included, sometimes all alike and sometimes a warp as far as it can; shared memory and new device memory hold noise; a barrier that some
 // threads never reach, a shuffle from a lane that takes no part, or a lane that is waited for in vain is an error. Not
 // shown: the memory model (fences, volatile), alignment of vectors, and what depends on time.
 #pragma once
@@ -24,7 +24,7 @@
 #include <vector>
 
 #if defined(__SANITIZE_ADDRESS__)
-#include <sanitizer/common_interface_defs.h>
+#include <sanitizer/asan_interface.h>
 #endif
 #if !defined(__x86_64__)
 #include <ucontext.h>
@@ -185,6 +185,9 @@ inline char* stack_of(int number) {
 
 inline void prepare(Thread& thread) {
   thread.stack = stack_of(thread.number);
+#if defined(__SANITIZE_ADDRESS__)
+  __asan_unpoison_memory_region(thread.stack, kStackBytes);  // of the thread that had it before
+#endif
 #if defined(__x86_64__)
   auto top = reinterpret_cast<uintptr_t>(thread.stack + kStackBytes) & ~uintptr_t{15};
   auto* words = reinterpret_cast<void**>(top);
@@ -224,12 +227,12 @@ inline std::string name_of(const Thread& thread) {
   return text;
 }
 
-// Lets the lanes go on whose step is complete. Returns whether there were any.
-inline bool complete_steps() {
+// Lets the lanes of some warps go on whose step is complete. Returns whether there were any.
+inline bool complete_steps(int begin, int end) {
   bool moved = false;
   auto& threads = launch->threads;
   const int count = static_cast<int>(threads.size());
-  for (int first = 0; first < count; first += kWarp) {
+  for (int first = begin; first < end; first += kWarp) {
     for (int i = first; i < std::min(first + kWarp, count); ++i) {
       if (threads[i].state != State::in_warp) continue;
       const Wait wait = threads[i].wait;
@@ -287,37 +290,51 @@ inline void explain_deadlock() {
   fail(name_of(*waiting) + at + why);
 }
 
-inline void run_block() {
+// Runs a thread until it waits or ends.
+inline void resume(Thread& thread) {
+  if (!launch->plain) return to_thread(thread);
+  launch->current = &thread;
+  launch->entry(launch->argument);
+  thread.state = State::done;
+}
+
+// Lets threads go on: either all of the block, each as far as it comes alone, or warp after warp, each as far as it comes
+// without the other warps. Returns whether there were any.
+inline bool go_on(bool by_warp) {
   auto& threads = launch->threads;
-  std::vector<int> order;
-  for (Thread& thread : threads) {
+  const int count = static_cast<int>(threads.size()), group = by_warp ? kWarp : count;
+  std::vector<int> firsts, order;
+  for (int first = 0; first < count; first += group) firsts.push_back(first);
+  std::shuffle(firsts.begin(), firsts.end(), launch->random);
+  bool moved = false;
+  for (const int first : firsts) {
+    const int end = std::min(first + group, count);
+    do {
+      order.clear();
+      for (int i = first; i < end; ++i) {
+        if (threads[i].state == State::ready) order.push_back(i);
+      }
+      std::shuffle(order.begin(), order.end(), launch->random);
+      for (const int i : order) {
+        resume(threads[i]);
+        if (!launch->error.empty()) return true;
+      }
+      moved |= !order.empty();
+    } while (complete_steps(first, end) && by_warp);
+  }
+  return moved;
+}
+
+inline void run_block() {
+  for (Thread& thread : launch->threads) {
     thread.state = State::ready;
     if (!launch->plain) prepare(thread);
   }
-  for (;;) {
-    order.clear();
-    int live = 0;
-    for (const Thread& thread : threads) {
-      live += thread.state != State::done;
-      if (thread.state == State::ready) order.push_back(thread.number);
-    }
-    if (live == 0) return;
-    if (order.empty()) {
-      if (complete_barrier()) continue;
-      return explain_deadlock();
-    }
-    std::shuffle(order.begin(), order.end(), launch->random);
-    for (const int number : order) {
-      if (launch->plain) {
-        launch->current = &threads[number];
-        launch->entry(launch->argument);
-        threads[number].state = State::done;
-      } else {
-        to_thread(threads[number]);
-      }
-      if (!launch->error.empty()) return;
-    }
-    complete_steps();
+  const auto is_done = [](const Thread& thread) { return thread.state == State::done; };
+  while (!std::all_of(launch->threads.begin(), launch->threads.end(), is_done)) {
+    const bool moved = go_on(launch->random() % 2 == 0);
+    if (!launch->error.empty()) return;
+    if (!moved && !complete_barrier()) return explain_deadlock();
   }
 }
 

@@ -1,29 +1,32 @@
-"""What every CUDA kernel is held against its CPU twin with, by source; and a script that does so, for altered sources.
+"""What every CUDA kernel is held against its CPU twin with, by source; and a script that does so with faults in it.
 
-    python -m tests.kernels.cuda_cases nms altered.cu --seeds 4
+    python -m tests.kernels.cuda_cases nms 5
 
-A script of its own, as an altered kernel may bring the process down.
+A script of its own, under the address sanitizer, as a fault may bring the process down.
 """
 
 from __future__ import annotations
 
-import argparse
+import json
+import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 from vidgraph import kernels
 from vidgraph.kernels.cuda import driver
 
 from .. import emulator
 from .cases import to_device, to_host
+from .mutants import Mutant, flattened, own_mutants
 
 Case = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
 Cases = Callable[[], Iterator[Case]]
 
+SLOWEST_S = 30  # a fault may be that a loop never ends
 NAN, INF = np.float32(np.nan), np.float32(np.inf)
 
 
@@ -144,20 +147,46 @@ def compare(stem: str) -> None:
             assert got.dtype == want.dtype
 
 
-def main(words: list[str]) -> None:
-    """Compare what an altered source gives; see the head of this file."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("stem", choices=CASES)
-    parser.add_argument("text", type=Path)
-    parser.add_argument("--seeds", type=int, default=1)
-    given = parser.parse_args(words)
-    (source,) = (source for source in emulator.SOURCES if source.stem == given.stem)
-    for seed in range(given.seeds):
-        with pytest.MonkeyPatch.context() as patch:
-            altered = emulator.EmulatedDriver(seed, {source: given.text.read_text()})
-            patch.setattr(driver, "_drivers", [altered])
-            compare(given.stem)
+def try_mutants(stem: str, seeds: int) -> None:
+    """Print, as JSON lines, the name of each fault of a source and what was seen of it; null where nothing was.
+
+    The first, without a name, is the source as it is.
+    """
+    (source,) = (source for source in emulator.SOURCES if source.stem == stem)
+    sound = Mutant(stem, "", "", "", flattened(source))
+    for mutant in (sound, *own_mutants(source)):
+        print(json.dumps([mutant.name if mutant.fault else "", _seen(mutant, source, seeds)]), flush=True)
+
+
+_SEEN = {0: None, 1: "wrong results", 2: "does not compile", 99: "an access beyond an array"}
+
+
+def _seen(mutant: Mutant, source: Path, seeds: int) -> str | None:
+    """What a child process finds wrong; it may be killed for it."""
+    child = os.fork()
+    if child == 0:
+        signal.alarm(SLOWEST_S)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+        os._exit(_exit_code(mutant, source, seeds))
+    status = os.waitpid(child, 0)[1]
+    if os.WIFSIGNALED(status):
+        return signal.Signals(os.WTERMSIG(status)).name
+    return _SEEN[os.WEXITSTATUS(status)]
+
+
+def _exit_code(mutant: Mutant, source: Path, seeds: int) -> int:
+    try:
+        emulator.build(source, mutant.text)
+    except RuntimeError:
+        return 2
+    try:
+        for seed in range(seeds):
+            driver._drivers[:] = [emulator.EmulatedDriver(seed, {source: mutant.text})]
+            compare(mutant.stem)
+    except (AssertionError, RuntimeError, ValueError, IndexError, OverflowError):
+        return 1
+    return 0
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    try_mutants(sys.argv[1], int(sys.argv[2]))
