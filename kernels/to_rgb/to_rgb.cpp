@@ -10,20 +10,6 @@
 namespace vidgraph::KERNEL_ISA {
 namespace {
 
-// Weights of two chroma rows, in quarters.
-struct RowTaps {
-  int near, far;
-  int near_weight, far_weight;
-};
-
-// 4:2:0 chroma lies between two luma rows: a luma row is a quarter of a chroma row from the near one.
-RowTaps chroma_rows(int y, int shift_y, int chroma_height) {
-  if (!shift_y) return {y, y, 4, 0};
-  const int near = y >> 1, wanted = (y & 1) ? near + 1 : near - 1;
-  const int far = wanted < 0 ? 0 : wanted >= chroma_height ? chroma_height - 1 : wanted;
-  return {near, far, 3, 1};
-}
-
 // Quarters of a chroma sample; `step` samples apart (2 where U and V are interleaved).
 template <typename Sample, int kStep>
 void blend_rows(const Sample* __restrict near, const Sample* __restrict far, const RowTaps& taps, int low_bits,

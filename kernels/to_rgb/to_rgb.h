@@ -7,7 +7,21 @@ namespace vidgraph {
 
 constexpr int kChromaUnit = 8;  // upsampled chroma is kept as eighths: every bilinear weight of 4:2:0 is one
 
+// Weights of two chroma rows, in quarters.
+struct RowTaps {
+  int near, far;
+  int near_weight, far_weight;
+};
+
 namespace KERNEL_ISA {
+
+// 4:2:0 chroma lies between two luma rows: a luma row is a quarter of a chroma row from the near one.
+KERNEL_HD inline RowTaps chroma_rows(int y, int shift_y, int chroma_height) {
+  if (!shift_y) return {y, y, 4, 0};
+  const int near = y >> 1, wanted = (y & 1) ? near + 1 : near - 1;
+  const int far = wanted < 0 ? 0 : wanted >= chroma_height ? chroma_height - 1 : wanted;
+  return {near, far, 3, 1};
+}
 
 // To the nearest integer, halves up, where that is not negative; below, some number that is not positive: clamping
 // to 0..255 comes after.

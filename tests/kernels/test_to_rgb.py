@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from vidgraph.kernels import PIXEL_FORMATS, to_rgb
@@ -13,7 +15,7 @@ from .cases import all_devices, flat_planes, random_planes, to_device, to_host
 ROUNDING = TOLERANCES["to_rgb, 8 bit"][0]
 
 
-@pytest.mark.parametrize("device", all_devices())
+@pytest.mark.parametrize("device", all_devices("to_rgb"))
 @pytest.mark.parametrize("format", PIXEL_FORMATS)
 @pytest.mark.parametrize("size", [(1, 1), (1, 2), (2, 1), (3, 5), (16, 33), (40, 130)])
 @pytest.mark.parametrize("matrix", ["bt601", "bt709", "bt2020"])
@@ -60,6 +62,35 @@ def test_chroma_sits_on_the_left_pixel_and_between_two_rows() -> None:
     np.testing.assert_allclose(share, [0, 0.5, 127 / 140.2, 127 / 140.2], atol=0.004)
     down = to_rgb((luma, u, np.array([[128] * 2, [178] * 2], np.uint8)), "yuv420p", matrix="bt601", full_range=True)
     np.testing.assert_allclose((down[:, 0, 0].astype(int) - 128) / (1.402 * 50), [0, 0.25, 0.75, 1], atol=0.008)
+
+
+@pytest.mark.parametrize("device", all_devices("to_rgb")[1:])
+@pytest.mark.parametrize("shuffle", range(3))
+@pytest.mark.parametrize("format", PIXEL_FORMATS)
+def test_devices_give_the_bits_of_the_host(device: str, shuffle: int, format: str) -> None:
+    """Widths around a multiple of four, planes upside down, samples with bits that their format does not use."""
+    random = np.random.default_rng(shuffle)
+    for size in ((1, 1), (2, 3), (3, 4), (5, 5), (4, 6), (7, 7), (33, 64), (9, 130)):
+        planes = tuple(plane[::-1] for plane in random_planes(format, *size, padding=3))
+        for plane in planes:
+            plane[...] = random.integers(0, 2 ** (8 * plane.itemsize), plane.shape)
+        expected = to_rgb(planes, format, matrix="bt2020", full_range=shuffle == 1)
+        result = to_rgb(to_device(planes, device), format, matrix="bt2020", full_range=shuffle == 1)
+        np.testing.assert_array_equal(to_host(result), expected, strict=True)
+
+
+@pytest.mark.parametrize("device", all_devices("to_rgb")[1:])
+def test_devices_write_into_out(device: str) -> None:
+    """Also where it begins at no multiple of four."""
+    planes, memory = random_planes("nv12", 6, 8), np.zeros(6 * 8 * 3 + 2, np.uint8)
+    expected = to_rgb(planes, "nv12", matrix="bt709", full_range=False)
+    for start in range(3):
+        whole = to_device(memory, device)
+        out = replace(whole[start : start + expected.size], shape=expected.shape, strides=expected.strides)
+        assert to_rgb(to_device(planes, device), "nv12", matrix="bt709", full_range=False, out=out) is out
+        np.testing.assert_array_equal(to_host(out), expected)
+        outside = np.delete(to_host(whole), slice(start, start + expected.size))
+        np.testing.assert_array_equal(outside, np.zeros(2, np.uint8))
 
 
 def test_writes_into_out() -> None:
