@@ -24,6 +24,7 @@ TWINS: dict[tuple[str, str], str] = {
     ("to_rgb", "cuda"): ".to_rgb.cuda",
     ("top_scores", "cuda"): ".top_scores.cuda",
     ("traditional_nms", "cuda"): ".fast_nms.cuda",
+    ("warp_features", "cuda"): ".warp_features.cuda",
 }
 """(Kernel, kind of device) -> a module, relative to this folder or absolute, that has a function of the kernel's name.
 

@@ -8,15 +8,10 @@ void flow_samples(const float* flow, int height, int width, SampleTable table) {
   for (int y = 0; y < height; ++y) {
     for (int x = 0; x < width; ++x) {
       const int64_t at = static_cast<int64_t>(y) * width + x;
-      const float source_x = flow_target(x, flow[at], width), source_y = flow_target(y, flow[pixels + at], height);
-      const int left = pixel_before(source_x, width), top = pixel_before(source_y, height);
-      const float right_share = source_x - static_cast<float>(left), low_share = source_y - static_cast<float>(top);
-      const float shares_x[] = {1.f - right_share, right_share}, shares_y[] = {1.f - low_share, low_share};
+      const Samples samples = samples_of(x, y, flow[at], flow[pixels + at], width, height);
       for (int corner = 0; corner < 4; ++corner) {
-        const int from_x = left + corner % 2, from_y = top + corner / 2;
-        const bool inside = is_inside(from_x, from_y, width, height);
-        table.index[corner * pixels + at] = inside ? from_y * width + from_x : 0;
-        table.weight[corner * pixels + at] = inside ? shares_x[corner % 2] * shares_y[corner / 2] : 0.f;
+        table.index[corner * pixels + at] = samples.index[corner];
+        table.weight[corner * pixels + at] = samples.weight[corner];
       }
     }
   }

@@ -14,6 +14,12 @@ struct SampleTable {
   float* weight;   // [4][pixels]
 };
 
+// The same of one pixel.
+struct Samples {
+  int32_t index[4];
+  float weight[4];
+};
+
 namespace KERNEL_ISA {
 
 // Source pixel of target pixel `at` along an axis of `size` pixels. Flow is relative to the axis: 16 spans it.
@@ -29,6 +35,21 @@ KERNEL_HD inline int pixel_before(float position, int size) {
 
 KERNEL_HD inline bool is_inside(int x, int y, int width, int height) {
   return x >= 0 && x < width && y >= 0 && y < height;
+}
+
+KERNEL_HD inline Samples samples_of(int x, int y, float flow_x, float flow_y, int width, int height) {
+  const float source_x = flow_target(x, flow_x, width), source_y = flow_target(y, flow_y, height);
+  const int left = pixel_before(source_x, width), top = pixel_before(source_y, height);
+  const float right_share = source_x - static_cast<float>(left), low_share = source_y - static_cast<float>(top);
+  const float shares_x[] = {1.f - right_share, right_share}, shares_y[] = {1.f - low_share, low_share};
+  Samples samples;
+  for (int corner = 0; corner < 4; ++corner) {
+    const int from_x = left + corner % 2, from_y = top + corner / 2;
+    const bool inside = is_inside(from_x, from_y, width, height);
+    samples.index[corner] = inside ? from_y * width + from_x : 0;
+    samples.weight[corner] = inside ? shares_x[corner % 2] * shares_y[corner / 2] : 0.f;
+  }
+  return samples;
 }
 
 }  // namespace KERNEL_ISA
