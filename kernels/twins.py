@@ -21,6 +21,7 @@ TWINS: dict[tuple[str, str], str] = {
     ("fast_nms", "cuda"): ".fast_nms.cuda",
     ("nms", "cuda"): ".nms.cuda",
     ("preprocess", "cuda"): ".preprocess.cuda",
+    ("rotate", "cuda"): ".rotate.cuda",
     ("to_rgb", "cuda"): ".to_rgb.cuda",
     ("top_scores", "cuda"): ".top_scores.cuda",
     ("traditional_nms", "cuda"): ".fast_nms.cuda",

@@ -9,13 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _native
+from ..device import HOST, Tensor
 from ..pixel_formats import layout_of
 from ..scalars import shown
+from ..twins import twin
 
 __all__ = ("rotate",)
 
 
-def rotate(planes: Sequence[NDArray[Any]], format: str, degrees: int) -> tuple[NDArray[Any], ...]:
+def rotate(planes: Sequence[Tensor], format: str, degrees: int) -> tuple[NDArray[Any], ...]:
     """Turn a picture clockwise.
 
     Samples are moved, not mixed, so chroma sites move by at most one luma pixel. Only 4:2:2 turned by
@@ -35,10 +37,12 @@ def rotate(planes: Sequence[NDArray[Any]], format: str, degrees: int) -> tuple[N
 
     Source: definition.
     """
-    layout, held, _ = layout_of("rotate", format, planes)
+    layout, held, device = layout_of("rotate", format, planes)
     if not isinstance(degrees, (int, np.integer)) or degrees not in (90, 180, 270):
         raise ValueError(f"rotate: degrees must be 90, 180 or 270, got {shown(degrees)}")
     degrees = int(degrees)
+    if device is not HOST:
+        return twin(rotate, device)(held, format, degrees)
     height, width = held[0].shape[:2]
     if degrees != 180:
         height, width = width, height

@@ -58,14 +58,13 @@ void rotate_pixels(const Plane& plane, int degrees, uint8_t* out) {
   }
 }
 
-// Twice the turned chroma at luma row `y`: half-way between two rows at every other one, held at the edges. Before
-// turning, samples sat on even columns; turned by 270 degrees these count from the bottom.
+// Twice the turned chroma at luma row `y`: half-way between two rows at every other one.
 template <typename Sample>
 void double_row(const Plane& turned, int degrees, int height, int y, uint16_t* __restrict twice) {
-  const int from_edge = degrees == 90 ? y : height - 1 - y, last = turned.height - 1;
-  const int low = from_edge >> 1, high = (from_edge + 1) >> 1 < last ? (from_edge + 1) >> 1 : last;
-  const Sample* a = &pixel_at<Sample>(turned, degrees == 90 ? low : last - low, 0);
-  const Sample* b = &pixel_at<Sample>(turned, degrees == 90 ? high : last - high, 0);
+  const int last = turned.height - 1;
+  const Columns of = columns_between(y, degrees, height, last);  // before turning
+  const Sample* a = &pixel_at<Sample>(turned, degrees == 90 ? of.low : last - of.low, 0);
+  const Sample* b = &pixel_at<Sample>(turned, degrees == 90 ? of.high : last - of.high, 0);
   for (int x = 0; x < turned.width; ++x) twice[x] = static_cast<uint16_t>(a[x] + b[x]);
 }
 
@@ -76,7 +75,7 @@ void halve_row(uint16_t* row, int width, Sample* __restrict out) {
   row[-1] = row[0];
   row[width] = row[width - 1];
   for (int k = 0; k < (width + 1) / 2; ++k) {
-    out[k] = static_cast<Sample>((row[2 * k - 1] + 2 * row[2 * k] + row[2 * k + 1] + 4) >> 3);
+    out[k] = static_cast<Sample>(halved(row[2 * k - 1], row[2 * k], row[2 * k + 1]));
   }
 }
 

@@ -10,12 +10,26 @@ struct Source {
   int y, x;
 };
 
+struct Columns {
+  int low, high;
+};
+
 // Pixel of a `height` by `width` source that lands on (y, x) of the picture turned clockwise.
 KERNEL_HD inline Source rotated_from(int y, int x, int height, int width, int degrees) {
   if (degrees == 90) return {height - 1 - x, y};
   if (degrees == 180) return {height - 1 - y, width - 1 - x};
   return {x, width - 1 - y};
 }
+
+// 4:2:2 chroma has half the columns of luma. The two of them that row `y` of a picture turned by a quarter lies between
+// or on, held at the `last` one; turned by 270 degrees, its `height` rows count from the bottom.
+KERNEL_HD inline Columns columns_between(int y, int degrees, int height, int last) {
+  const int from_edge = degrees == 90 ? y : height - 1 - y, high = (from_edge + 1) >> 1;
+  return {from_edge >> 1, high < last ? high : last};
+}
+
+// The mean of three doubled samples, weighted 1, 2, 1.
+KERNEL_HD inline int halved(int before, int middle, int after) { return (before + 2 * middle + after + 4) >> 3; }
 
 }  // namespace KERNEL_ISA
 
