@@ -19,6 +19,7 @@ TWINS: dict[tuple[str, str], str] = {
     ("decode_boxes", "cuda"): ".ssd.cuda",
     ("decode_points", "cuda"): ".ssd.cuda",
     ("fast_nms", "cuda"): ".fast_nms.cuda",
+    ("luma_means", "cuda"): ".luma_means.cuda",
     ("nms", "cuda"): ".nms.cuda",
     ("preprocess", "cuda"): ".preprocess.cuda",
     ("rotate", "cuda"): ".rotate.cuda",
