@@ -34,8 +34,8 @@ __device__ inline uint32_t luma_sum(const PictureView& p, int column, int top, i
 
 }  // namespace
 
-// `out` [ceil(height / side)][ceil(width / side)]. A block of threads takes as many blocks of the picture, one beside the
-// other, as it has threads for their columns.
+// `out` [ceil(height / side)][ceil(width / side)]. A block of threads takes as many blocks of the picture, side by
+// side, as it has threads for their columns.
 CUDA_KERNEL(kThreads) luma_means_tiles(PictureView picture, int side, uint16_t* out) {
   __shared__ uint32_t sums[kThreads];
   const Plane& plane = picture.planes[0];

@@ -79,7 +79,7 @@ __device__ inline void resample(const Plane& plane, int degrees, const Part& par
 
 }  // namespace
 
-// Each of the outputs is contiguous; those that the format has no plane for may be null. Blocks along z are planes, those
+// The outputs are contiguous; those that the format has no plane for may be null. Blocks along z are planes, those
 // along x their tiles, row by row.
 CUDA_KERNEL(kThreads)
 rotate_planes(PictureView picture, int degrees, uint8_t* first, uint8_t* second, uint8_t* third) {
@@ -95,12 +95,15 @@ rotate_planes(PictureView picture, int degrees, uint8_t* first, uint8_t* second,
   part.top = static_cast<int>(blockIdx.x) / across * kTile;
   part.left = static_cast<int>(blockIdx.x) % across * kTile;
   if (part.top >= part.height) return;
-  if (resampled) return wide ? resample<uint16_t>(plane, degrees, part, out) : resample<uint8_t>(plane, degrees, part, out);
   if (picture.kind == Kind::packed_rgb) return turn<uint8_t, 3>(plane, degrees, part, tile, out);
-  if (picture.kind == Kind::semi_planar && index > 0) {
-    return wide ? turn<uint16_t, 2>(plane, degrees, part, tile, out) : turn<uint8_t, 2>(plane, degrees, part, tile, out);
+  const bool paired = picture.kind == Kind::semi_planar && index > 0;
+  if (wide) {
+    if (resampled) return resample<uint16_t>(plane, degrees, part, out);
+    if (paired) return turn<uint16_t, 2>(plane, degrees, part, tile, out);
+    return turn<uint16_t, 1>(plane, degrees, part, tile, out);
   }
-  return wide ? turn<uint16_t, 1>(plane, degrees, part, tile, out) : turn<uint8_t, 1>(plane, degrees, part, tile, out);
+  if (resampled) return resample<uint8_t>(plane, degrees, part, out);
+  return paired ? turn<uint8_t, 2>(plane, degrees, part, tile, out) : turn<uint8_t, 1>(plane, degrees, part, tile, out);
 }
 
 }  // namespace vidgraph

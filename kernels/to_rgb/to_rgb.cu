@@ -1,4 +1,4 @@
-// CUDA twin of `to_rgb`: a thread converts four pixels of a row, which share chroma, and writes them as words if it can.
+// CUDA twin of `to_rgb`: a thread converts four pixels of a row, which share chroma, and writes words where it can.
 #include "../native/cuda.h"
 #include "to_rgb.h"
 

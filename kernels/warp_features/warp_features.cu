@@ -9,8 +9,8 @@ constexpr int kThreads = 256;
 
 }  // namespace
 
-// `flow` [2][height][width], x then y; the others [channels][height][width]; `scale` and `bias` may be null. One thread a
-// pixel along x; along y, each takes the channels that are its own modulo the number of blocks.
+// `flow` [2][height][width], x then y; the others [channels][height][width]; `scale` and `bias` may be null. Along x, a
+// thread has a pixel; along y, a block has the channels that are its own modulo the number of blocks.
 CUDA_KERNEL(kThreads)
 warp_pixels(const float* feature, const float* flow, int channels, int height, int width, const float* scale,
             const float* bias, float* out) {

@@ -41,7 +41,7 @@ def test_pairs_of_samples_at_odd_places(format: str, degrees: int) -> None:
 @pytest.mark.parametrize("format", PIXEL_FORMATS)
 @pytest.mark.parametrize("degrees", [90, 180, 270])
 def test_devices_give_the_bits_of_the_host(device: str, shuffle: int, format: str, degrees: int) -> None:
-    """Sizes around those of a tile, planes upside down at odd places, samples with bits that their format does not use."""
+    """Sizes around those of a tile, planes upside down at odd places, samples with bits that are not to be used."""
     random = np.random.default_rng(shuffle)
     for size in ((1, 1), (1, 67), (66, 1), (32, 33), (31, 63), (65, 40)):
         planes = [misplaced(plane, plane.itemsize)[::-1] for plane in random_planes(format, *size)]
