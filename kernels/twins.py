@@ -13,6 +13,7 @@ R = TypeVar("R")
 
 TWINS: dict[tuple[str, str], str] = {
     ("best_classes", "cuda"): ".best_classes.cuda",
+    ("changed_blocks", "cuda"): ".changed_blocks.cuda",
     ("class_nms", "cuda"): ".class_nms.cuda",
     ("confident_rows", "cuda"): ".confident_rows.cuda",
     ("cross_class_fast_nms", "cuda"): ".fast_nms.cuda",

@@ -28,49 +28,26 @@ void clear(int32_t* bins, int count) {
 Light median_light(const Grids& g, int32_t* bins) {
   clear(bins, kLightBins);
   for (int64_t k = 0; k < g.blocks; ++k) {
-    const int32_t difference = static_cast<int32_t>(g.current[k]) - static_cast<int32_t>(g.reference[k]);
-    bins[(difference >> kLightBits) + kLightBins / 2] += g.counted[k];
+    bins[light_bin(g.current[k], g.reference[k])] += g.counted[k];
   }
-  const int32_t bin = median_bin(bins, kLightBins, g.used) - kLightBins / 2;
-  const int32_t median = bin * (1 << kLightBits) + (1 << (kLightBits - 1));
-  return {1 << kGainBits, median * (1 << kGainBits)};
-}
-
-int32_t rounded(double value) {
-  const double shifted = value + 0.5;
-  const auto cut = static_cast<int32_t>(shifted);
-  return cut - static_cast<int32_t>(static_cast<double>(cut) > shifted);
+  return light_of_bin(median_bin(bins, kLightBins, g.used));
 }
 
 // The line of least squares through the blocks that lie near `light`.
 Light fitted_light(const Grids& g, const Light& light) {
-  uint64_t n = 0, x = 0, y = 0, xx = 0, xy = 0;
+  FitSums sums{};
   for (int64_t k = 0; k < g.blocks; ++k) {
-    const bool near = magnitude(without_light(g.current[k], g.reference[k], light)) < (kFitRange << kGainBits);
-    const uint32_t used = near && g.counted[k] ? ~0u : 0u, r = g.reference[k] & used, c = g.current[k] & used;
-    n += used & 1u;
-    x += r;
-    y += c;
-    xx += r * r;  // fits 32 bits
-    xy += r * c;
+    add_to_fit(sums, g.current[k], g.reference[k], g.counted[k], light);
   }
-  if (n < kFewestToFit) return light;
-  const auto count = static_cast<double>(n), sum_x = static_cast<double>(x), sum_y = static_cast<double>(y);
-  const double spread = count * static_cast<double>(xx) - sum_x * sum_x;
-  double gain = spread > 0 ? (count * static_cast<double>(xy) - sum_x * sum_y) / spread : 1.0;
-  gain = gain < 0.5 ? 0.5 : gain > 2.0 ? 2.0 : gain;
-  const int32_t scaled = rounded(gain * (1 << kGainBits));
-  return {scaled, rounded((sum_y * (1 << kGainBits) - static_cast<double>(scaled) * sum_x) / count)};
+  return line_through(sums, light);
 }
 
 int noise_threshold(const Grids& g, const int32_t* left, int32_t* bins) {
   clear(bins, kNoiseBins);
   for (int64_t k = 0; k < g.blocks; ++k) {
-    const int32_t bin = left[k] >> kNoiseBits;
-    bins[bin < kNoiseBins ? bin : kNoiseBins - 1] += g.counted[k];
+    bins[noise_bin(left[k])] += g.counted[k];
   }
-  const int threshold = kNoiseFactor * median_bin(bins, kNoiseBins, g.used) * (1 << kNoiseBits);
-  return threshold < kLeast ? kLeast : threshold > kMost ? kMost : threshold;
+  return threshold_of_bin(median_bin(bins, kNoiseBins, g.used));
 }
 
 // Contrast of the reference in the blocks around one.
@@ -107,7 +84,7 @@ void changed_blocks(const uint16_t* current, const uint16_t* reference, const ui
   auto* hot = reinterpret_cast<uint8_t*>(left + g.blocks);
   const Light light = fitted_light(g, fitted_light(g, median_light(g, bins)));
   for (int64_t k = 0; k < g.blocks; ++k) {
-    left[k] = magnitude(without_light(current[k], reference[k], light)) >> kGainBits;
+    left[k] = left_of(current[k], reference[k], light);
   }
   const int threshold = noise_threshold(g, left, bins);
   int64_t k = 0;
