@@ -94,7 +94,6 @@ rotate_planes(PictureView picture, int degrees, uint8_t* first, uint8_t* second,
   const int across = (part.width + kTile - 1) / kTile;
   part.top = static_cast<int>(blockIdx.x) / across * kTile;
   part.left = static_cast<int>(blockIdx.x) % across * kTile;
-  if (part.top >= part.height) return;
   if (picture.kind == Kind::packed_rgb) return turn<uint8_t, 3>(plane, degrees, part, tile, out);
   const bool paired = picture.kind == Kind::semi_planar && index > 0;
   if (wide) {

@@ -11,7 +11,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,8 @@ from vidgraph.kernels.cuda import driver
 
 from .. import emulator
 from .cases import to_device, to_host
+from .cuda_picture_cases import CASES as PICTURE_CASES, Case, Cases
 from .mutants import Mutant, flattened, own_mutants
-
-Case = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
-Cases = Callable[[], Iterator[Case]]
 
 SLOWEST_S = 30  # a fault may be that a loop never ends
 NAN, INF = np.float32(np.nan), np.float32(np.inf)
@@ -125,7 +123,7 @@ def ssd() -> Iterator[Case]:
 
 CASES: dict[str, Cases] = {
     cases.__name__: cases for cases in (best_classes, class_nms, confident_rows, fast_nms, nms, ssd, top_scores)
-}
+} | PICTURE_CASES
 """Stem of a source -> its cases."""
 
 

@@ -47,28 +47,6 @@ def test_matches_reference(device: str, share: float, spread: float) -> None:
     assert changed or share < 0.9
 
 
-def odd_case(number: int, random: np.random.Generator) -> tuple[np.ndarray, ...]:
-    """Two pictures and what counts: sizes around those of a block of threads, flat ones, truths of any byte."""
-    shape = [(0, 5), (1, 1), (1, 15), (3, 5), (1, 1024), (5, 205), (54, 96), (32, 33), (64, 33)][number]
-    before = random.integers(0, 65536, shape).astype(np.uint16)
-    now = np.where(random.random(shape) < 0.1, 65535 - before, before).astype(np.uint16)
-    if number % 3 == 0:
-        before[...] = now[...] = 65535
-        now[: shape[0] // 2] = 0
-    counted = random.integers(0, 256, shape).astype(np.uint8) if number % 2 else np.ones(shape, np.uint8)
-    return now, before, counted.view(np.bool_)
-
-
-@pytest.mark.parametrize("device", all_devices("changed_blocks")[1:])
-@pytest.mark.parametrize("shuffle", range(3))
-@pytest.mark.parametrize("number", range(9))
-def test_devices_give_the_bits_of_the_host(device: str, shuffle: int, number: int) -> None:
-    arrays = odd_case(number, np.random.default_rng([shuffle, number]))
-    expected, out = changed_blocks(*arrays), to_device(np.ones(arrays[0].shape, np.bool_), device)
-    assert changed_blocks(*to_device(arrays, device), out=out) is out
-    np.testing.assert_array_equal(to_host(out), expected, strict=True)
-
-
 def test_an_object_is_seen_where_it_is() -> None:
     before, now = scene(), scene()
     now[20:24, 30:33] += 15

@@ -36,22 +36,6 @@ def test_pairs_of_samples_at_odd_places(format: str, degrees: int) -> None:
         np.testing.assert_array_equal(plane, wanted)
 
 
-@pytest.mark.parametrize("device", all_devices("rotate")[1:])
-@pytest.mark.parametrize("shuffle", range(3))
-@pytest.mark.parametrize("format", PIXEL_FORMATS)
-@pytest.mark.parametrize("degrees", [90, 180, 270])
-def test_devices_give_the_bits_of_the_host(device: str, shuffle: int, format: str, degrees: int) -> None:
-    """Sizes around those of a tile, planes upside down at odd places, samples with bits that are not to be used."""
-    random = np.random.default_rng(shuffle)
-    for size in ((1, 1), (1, 67), (66, 1), (32, 33), (31, 63), (65, 40)):
-        planes = [misplaced(plane, plane.itemsize)[::-1] for plane in random_planes(format, *size)]
-        for plane in planes:
-            plane[...] = random.integers(0, 2 ** (8 * plane.itemsize), plane.shape)
-        expected = rotate(planes, format, degrees)
-        for plane, wanted in zip(rotate(to_device(planes, device), format, degrees), expected, strict=True):
-            np.testing.assert_array_equal(to_host(plane), wanted, strict=True)
-
-
 def test_clockwise() -> None:
     """By hand: the top row becomes the right column."""
     (turned,) = rotate((np.array([[1, 2, 3], [4, 5, 6]], np.uint8),), "gray", 90)

@@ -65,21 +65,6 @@ def test_chroma_sits_on_the_left_pixel_and_between_two_rows() -> None:
 
 
 @pytest.mark.parametrize("device", all_devices("to_rgb")[1:])
-@pytest.mark.parametrize("shuffle", range(3))
-@pytest.mark.parametrize("format", PIXEL_FORMATS)
-def test_devices_give_the_bits_of_the_host(device: str, shuffle: int, format: str) -> None:
-    """Widths around a multiple of four, planes upside down, samples with bits that their format does not use."""
-    random = np.random.default_rng(shuffle)
-    for size in ((1, 1), (2, 3), (3, 4), (5, 5), (4, 6), (7, 7), (33, 64), (9, 130)):
-        planes = tuple(plane[::-1] for plane in random_planes(format, *size, padding=3))
-        for plane in planes:
-            plane[...] = random.integers(0, 2 ** (8 * plane.itemsize), plane.shape)
-        expected = to_rgb(planes, format, matrix="bt2020", full_range=shuffle == 1)
-        result = to_rgb(to_device(planes, device), format, matrix="bt2020", full_range=shuffle == 1)
-        np.testing.assert_array_equal(to_host(result), expected, strict=True)
-
-
-@pytest.mark.parametrize("device", all_devices("to_rgb")[1:])
 def test_devices_write_into_out(device: str) -> None:
     """Also where it begins at no multiple of four."""
     planes, memory = random_planes("nv12", 6, 8), np.zeros(6 * 8 * 3 + 2, np.uint8)
