@@ -12,12 +12,14 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 TWINS: dict[tuple[str, str], str] = {
+    ("assemble_masks", "cuda"): ".assemble_masks.cuda",
     ("best_classes", "cuda"): ".best_classes.cuda",
     ("class_nms", "cuda"): ".class_nms.cuda",
     ("confident_rows", "cuda"): ".confident_rows.cuda",
     ("cross_class_fast_nms", "cuda"): ".fast_nms.cuda",
     ("decode_boxes", "cuda"): ".ssd.cuda",
     ("decode_points", "cuda"): ".ssd.cuda",
+    ("expected_mask_iou", "cuda"): ".assemble_masks.cuda",
     ("fast_nms", "cuda"): ".fast_nms.cuda",
     ("nms", "cuda"): ".nms.cuda",
     ("top_scores", "cuda"): ".top_scores.cuda",
