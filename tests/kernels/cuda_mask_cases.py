@@ -63,3 +63,27 @@ def assemble_masks() -> Iterator[Case]:
     for count in (0, 1, 257):
         box = np.full((count, 4), (0.1, -1, 0.9, 2), np.float32)
         yield from both((np.ones((5, 6, 2), np.float32), np.ones((count, 2), np.float32), box), size=(7, 9))
+
+
+# (classes, height, width), (frame height, width)
+LABELS = [
+    ((1, 1, 1), (1, 1)),
+    ((3, 1, 5), (7, 40)),
+    ((2, 9, 1), (20, 3)),
+    ((5, 8, 9), (8, 9)),
+    ((21, 13, 17), (61, 83)),
+    ((4, 37, 90), (11, 16)),
+    ((3, 5, 33), (17, 129)),
+]
+
+
+def label_map() -> Iterator[Case]:
+    windows = ((0.0, 0.0, 1.0, 1.0), (0.1, 0.25, 0.9, 0.75), (-900000.0, 0.3, 0.4, 1.3))
+    for number, (shape, size) in enumerate(LABELS):
+        random = np.random.default_rng(number)
+        near = np.full(shape, 3.7, np.float32).view(np.int32) + random.integers(0, 2, shape, np.int32)
+        for logits in (random.normal(size=shape).astype(np.float32), near.view(np.float32)):
+            odd = random.random(shape) < 0.05
+            logits[odd] = random.choice(np.array([NAN, INF, -INF, 3e38, -3e38], np.float32), int(odd.sum()))
+            options = {"size": size, "window": windows[number % 3], "first": number - 2**31}
+            yield kernels.label_map, (in_other_memory(logits, number),), options
