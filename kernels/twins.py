@@ -22,6 +22,7 @@ TWINS: dict[tuple[str, str], str] = {
     ("expected_mask_iou", "cuda"): ".assemble_masks.cuda",
     ("fast_nms", "cuda"): ".fast_nms.cuda",
     ("label_map", "cuda"): ".label_map.cuda",
+    ("label_runs", "cuda"): ".label_runs.cuda",
     ("nms", "cuda"): ".nms.cuda",
     ("top_scores", "cuda"): ".top_scores.cuda",
     ("traditional_nms", "cuda"): ".fast_nms.cuda",

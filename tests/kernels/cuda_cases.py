@@ -20,7 +20,7 @@ from vidgraph.kernels.cuda import driver
 
 from .. import emulator
 from .cases import to_device, to_host
-from .cuda_mask_cases import assemble_masks, label_map
+from .cuda_mask_cases import assemble_masks, label_map, label_runs
 
 Case = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
 Cases = Callable[[], Iterator[Case]]
@@ -124,7 +124,7 @@ def ssd() -> Iterator[Case]:
 CASES: dict[str, Cases] = {
     cases.__name__: cases
     for cases in (
-        assemble_masks, best_classes, class_nms, confident_rows, fast_nms, label_map, nms, ssd, top_scores,
+        assemble_masks, best_classes, class_nms, confident_rows, fast_nms, label_map, label_runs, nms, ssd, top_scores,
     )
 }  # fmt: skip
 """Stem of a source -> its cases."""

@@ -87,3 +87,11 @@ def label_map() -> Iterator[Case]:
             logits[odd] = random.choice(np.array([NAN, INF, -INF, 3e38, -3e38], np.float32), int(odd.sum()))
             options = {"size": size, "window": windows[number % 3], "first": number - 2**31}
             yield kernels.label_map, (in_other_memory(logits, number),), options
+
+
+def label_runs() -> Iterator[Case]:
+    for size in ((0, 0), (0, 5), (5, 0), (1, 1), (64, 128), (65, 129), (63, 127), (1, 1100), (200, 3)):
+        random = np.random.default_rng(size[1])
+        for share in (0.0, 0.01, 1.0):
+            labels = np.where(random.random(size) < share, random.integers(-(2**31), 2**31, size), 0)
+            yield kernels.label_runs, (labels.astype(np.int32),), {}
