@@ -12,6 +12,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 TWINS: dict[tuple[str, str], str] = {
+    ("assemble_masks", "cuda"): ".assemble_masks.cuda",
     ("best_classes", "cuda"): ".best_classes.cuda",
     ("changed_blocks", "cuda"): ".changed_blocks.cuda",
     ("class_nms", "cuda"): ".class_nms.cuda",
@@ -19,7 +20,10 @@ TWINS: dict[tuple[str, str], str] = {
     ("cross_class_fast_nms", "cuda"): ".fast_nms.cuda",
     ("decode_boxes", "cuda"): ".ssd.cuda",
     ("decode_points", "cuda"): ".ssd.cuda",
+    ("expected_mask_iou", "cuda"): ".assemble_masks.cuda",
     ("fast_nms", "cuda"): ".fast_nms.cuda",
+    ("label_map", "cuda"): ".label_map.cuda",
+    ("label_runs", "cuda"): ".label_runs.cuda",
     ("luma_means", "cuda"): ".luma_means.cuda",
     ("nms", "cuda"): ".nms.cuda",
     ("preprocess", "cuda"): ".preprocess.cuda",

@@ -8,8 +8,6 @@
 namespace vidgraph::KERNEL_ISA {
 namespace {
 
-constexpr float kThreshold = 0.5f;
-
 // Dot products of `count` pixels, `stride` floats apart, with the coefficients. Adding up the last four lanes waits until
 // there are many.
 template <int kChannels>
@@ -149,7 +147,7 @@ void widen(const float* row, int first_cell, int end_cell, const AxisTable& colu
   for (int w = 0; w < words; ++w) {
     uint64_t bits = 0;
     for (int part = 0; part < 4; ++part) {
-      bits |= static_cast<uint64_t>(bits_above(values + 64 * w + 16 * part, kThreshold)) << 16 * part;
+      bits |= static_cast<uint64_t>(bits_above(values + 64 * w + 16 * part, kMaskThreshold)) << 16 * part;
     }
     wide.above[w] = bits;
   }
@@ -160,7 +158,7 @@ inline uint64_t mixed_word(const float* a, const float* b, float low, float high
   for (int x = 0; x < 64; ++x) values[x] = low * a[x] + high * b[x];
   uint64_t bits = 0;
   for (int part = 0; part < 4; ++part) {
-    bits |= static_cast<uint64_t>(bits_above(values + 16 * part, kThreshold)) << 16 * part;
+    bits |= static_cast<uint64_t>(bits_above(values + 16 * part, kMaskThreshold)) << 16 * part;
   }
   return bits;
 }
@@ -193,8 +191,7 @@ Region tight_region(Region loose, int first_row, int end_row, const uint64_t* co
 
 // Words that are set from pixel x1 of a row to before x2.
 void fill_range(int x1, int x2, int words, uint64_t* out) {
-  const auto below = [](int at) { return at <= 0 ? 0 : at >= 64 ? ~uint64_t{0} : (uint64_t{1} << at) - 1; };
-  for (int w = 0; w < words; ++w) out[w] = below(x2 - 64 * w) & ~below(x1 - 64 * w);
+  for (int w = 0; w < words; ++w) out[w] = bits_between(x1 - 64 * w, x2 - 64 * w);
 }
 
 template <bool kLimited>
@@ -250,7 +247,7 @@ void expected_mask_iou(const Prototypes& prototypes, const float* coefficients, 
   map.fill(prototypes, coefficients, scratch);
   float inside[kLanes] = {}, outside[kLanes] = {}, pixels[kLanes] = {};
   const auto add = [&](const float* values, int lane) {
-    const bool in_mask = values[lane] > kThreshold;
+    const bool in_mask = values[lane] > kMaskThreshold;
     inside[lane] += in_mask ? values[lane] : 0.f;
     outside[lane] += in_mask ? 0.f : values[lane];
     pixels[lane] += in_mask ? 1.f : 0.f;

@@ -1,7 +1,6 @@
 #include <nanobind/stl/optional.h>
 
 #include <algorithm>
-#include <cmath>
 #include <optional>
 
 #include "../native/binding.h"
@@ -10,20 +9,21 @@
 namespace vidgraph {
 namespace {
 
+using baseline::is_empty;
+
 // The table of one axis, and its memory.
 class Axis {
  public:
   Axis(int cells, int pixels, Window window)
       : low_(pixels + kOverrun), high_(pixels + kOverrun), begins_(cells + 1, pixels) {
-    const float scale = window.extent / static_cast<float>(pixels);
+    const auto resize = baseline::resize_of(window, cells, pixels);
     for (int i = pixels; i-- > 0;) {
-      const float position = baseline::source_position(i, scale, window.origin);
-      const int cell = std::min(static_cast<int>(position), cells - 1);
-      high_[i] = std::min(position - static_cast<float>(cell), 1.f);
-      low_[i] = 1.f - high_[i];
-      begins_[cell] = i;
-      first_ = cell;
-      last_ = std::max(last_, cell);
+      const auto mixture = resize.at(i);
+      low_[i] = mixture.low;
+      high_[i] = mixture.high;
+      begins_[mixture.cell] = i;
+      first_ = mixture.cell;
+      last_ = std::max(last_, mixture.cell);
     }
     for (int cell = cells; cell-- > 0;) begins_[cell] = std::min(begins_[cell], begins_[cell + 1]);
   }
@@ -47,32 +47,17 @@ struct Windows {
   Window x, y;
 };
 
-Region crop_of(const float* box, const Prototypes& prototypes, const Windows& windows) {
-  using baseline::crop_edge;
-  if (std::isnan(box[0] + box[1] + box[2] + box[3])) return {0, 0, 0, 0};
-  return {crop_edge(std::min(box[0], box[2]), windows.x, prototypes.width, -1.f),
-          crop_edge(std::min(box[1], box[3]), windows.y, prototypes.height, -1.f),
-          crop_edge(std::max(box[0], box[2]), windows.x, prototypes.width, 1.f),
-          crop_edge(std::max(box[1], box[3]), windows.y, prototypes.height, 1.f)};
-}
-
 // What the crop can reach: cells from the one before it to its last.
 Region reach_of(Region crop, AxisTable columns, AxisTable rows) {
   return {columns.begins[std::max(crop.x1 - 1, 0)], rows.begins[std::max(crop.y1 - 1, 0)], columns.begins[crop.x2],
           rows.begins[crop.y2]};
 }
 
-// What a limit leaves of a region.
-Region limit_of(const int32_t* limit, Region region) {
-  return {std::max(limit[0], region.x1), std::max(limit[1], region.y1), std::min(limit[2], region.x2),
-          std::min(limit[3], region.y2)};
-}
+Region region_of(const int32_t* corners) { return {corners[0], corners[1], corners[2], corners[3]}; }
 
 Window window_of(double first, double end, int pixels) {
   return {static_cast<float>(first * pixels), static_cast<float>((end - first) * pixels)};
 }
-
-bool is_empty(Region region) { return region.x1 >= region.x2 || region.y1 >= region.y2; }
 
 // Packs the masks one after the other into `bits`; `boxes` [N, 4] and `offsets` [N + 1] say where they are. `limits`
 // [N, 4]: the pixels of the frame that may be set; null: all.
@@ -86,13 +71,13 @@ void assemble(const Prototypes& prototypes, const Windows& windows, const float*
   const auto words = workspace(sizeof(uint64_t) * stride * height);
   offsets[0] = 0;
   for (int64_t i = 0; i < count; ++i) {
-    Region crop = crop_of(relative + 4 * i, prototypes, windows);
+    Region crop = baseline::crop_of(relative + 4 * i, prototypes, windows.x, windows.y);
     x_axis.narrow(&crop.x1, &crop.x2);
     y_axis.narrow(&crop.y1, &crop.y2);
     MaskWords mask{words.get(), stride, {0, 0, 0, 0}, {0, 0, 0, 0}};
     if (!is_empty(crop)) mask.loose = reach_of(crop, columns, rows);
     Region limit = {0, 0, width, height};
-    if (limits) limit = limit_of(limits + 4 * i, mask.loose);
+    if (limits) limit = baseline::common_region(region_of(limits + 4 * i), mask.loose);
     if (!is_empty(mask.loose) && !is_empty(limit)) {
       KERNEL_CALL(assemble_mask)(prototypes, coefficients + i * prototypes.channels, crop, limits ? &limit : nullptr,
                                  columns, rows, memory.get(), &mask);
@@ -128,7 +113,7 @@ void run_expected_iou(const AnyArray& proto, In<float> coefficients, In<float> b
   nb::gil_scoped_release released;
   const auto memory = workspace(mask_workspace(prototypes, 0));
   for (size_t i = 0; i < boxes.shape(0); ++i) {
-    const Region crop = crop_of(boxes.data() + 4 * i, prototypes, whole);
+    const Region crop = baseline::crop_of(boxes.data() + 4 * i, prototypes, whole.x, whole.y);
     iou.data()[i] = 0.f;
     if (is_empty(crop)) continue;
     KERNEL_CALL(expected_mask_iou)(prototypes, coefficients.data() + i * prototypes.channels, crop, memory.get(),

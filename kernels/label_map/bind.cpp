@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <cmath>
 
 #include "../native/binding.h"
 #include "label_map.h"
@@ -7,18 +6,18 @@
 namespace vidgraph {
 namespace {
 
-// The table of one axis, and its memory. Pixel i lies at start + scale * (i + 1/2), in logits.
+// The table of one axis, and its memory.
 class Axis {
  public:
   Axis(int logits, int pixels, double start, double end)
       : pixels_(pixels), cells_(pixels + kLabelOverrun), low_(cells_.size()), high_(cells_.size()) {
-    const auto first = static_cast<float>(start * logits), scale = static_cast<float>((end - start) * logits / pixels);
+    const baseline::LabelResize resize{logits, static_cast<float>(start * logits),
+                                       static_cast<float>((end - start) * logits / pixels)};
     for (int i = 0; i < pixels; ++i) {
-      const float position = scale * (static_cast<float>(i) + 0.5f) + first - 0.5f;
-      const float held = position > 0.f ? std::min(position, static_cast<float>(logits - 1)) : 0.f;  // also for NaN
-      cells_[i] = static_cast<int32_t>(held);
-      high_[i] = held - static_cast<float>(cells_[i]);
-      low_[i] = 1.f - high_[i];
+      const auto mixture = resize.at(i);
+      cells_[i] = mixture.cell;
+      low_[i] = mixture.low;
+      high_[i] = mixture.high;
     }
     std::fill(cells_.begin() + pixels, cells_.end(), cells_[pixels - 1]);
   }

@@ -37,6 +37,31 @@ inline size_t label_workspace(const LogitMap& logits) {
   return sizeof(float) * label_row_stride(logits) * (2 * static_cast<size_t>(logits.classes) + 5);
 }
 
+namespace KERNEL_ISA {
+
+// What a pixel of the frame mixes along one axis: logits `cell` and `cell` + 1, `low` of one and `high` of the other.
+struct LabelMixture {
+  int cell;
+  float low, high;
+};
+
+// One axis of the resize: pixel i lies at first + scale * (i + 1/2), in logits.
+struct LabelResize {
+  int logits;
+  float first, scale;
+
+  KERNEL_HD LabelMixture at(int pixel) const {
+    const float position = scale * (static_cast<float>(pixel) + 0.5f) + first - 0.5f;
+    const float last = static_cast<float>(logits - 1), not_beyond = last < position ? last : position;
+    const float held = position > 0.f ? not_beyond : 0.f;  // also for NaN
+    const int cell = static_cast<int>(held);
+    const float high = held - static_cast<float>(cell);
+    return {cell, 1.f - high, high};
+  }
+};
+
+}  // namespace KERNEL_ISA
+
 KERNEL_ENTRY(label_map, const LogitMap& logits, const LabelAxis& columns, const LabelAxis& rows, void* workspace,
              const LabelPicture& picture)
 

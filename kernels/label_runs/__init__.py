@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 from .. import _native
 from ..arrays import require
+from ..device import HOST
+from ..twins import twin
 
 __all__ = ("label_runs",)
 
@@ -28,7 +30,9 @@ def label_runs(labels: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np
 
     Source: definition.
     """
-    require(labels, "label_runs: labels", np.int32, (None, None))
+    device = require(labels, "label_runs: labels", np.int32, (None, None))
+    if device is not HOST:
+        return twin(label_runs, device)(labels)
     if not labels.size:
         return np.zeros(0, np.int32), np.zeros(0, np.int64)
     counts = np.empty(labels.shape[1], np.int64)

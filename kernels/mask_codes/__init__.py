@@ -1,4 +1,8 @@
-"""A mask's packed bits as COCO's compressed run lengths, and as outlines."""
+"""A mask's packed bits as COCO's compressed run lengths, and as outlines.
+
+They have no twin on a device: they make text and lists, which are the host's, of one mask at a time, and the bits of
+all masks are copied sooner than a result of each is waited for.
+"""
 
 from __future__ import annotations
 

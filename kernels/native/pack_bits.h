@@ -34,9 +34,9 @@ inline uint32_t bits_above(const float* values, float limit) {
 
 // The bits of each byte in the opposite order.
 KERNEL_HD inline uint64_t bytes_mirrored(uint64_t word) {
-  word = (word >> 1 & UINT64_C(0x5555555555555555)) | (word & UINT64_C(0x5555555555555555)) << 1;
-  word = (word >> 2 & UINT64_C(0x3333333333333333)) | (word & UINT64_C(0x3333333333333333)) << 2;
-  return (word >> 4 & UINT64_C(0x0f0f0f0f0f0f0f0f)) | (word & UINT64_C(0x0f0f0f0f0f0f0f0f)) << 4;
+  word = (word >> 1 & uint64_t{0x5555555555555555}) | (word & uint64_t{0x5555555555555555}) << 1;
+  word = (word >> 2 & uint64_t{0x3333333333333333}) | (word & uint64_t{0x3333333333333333}) << 2;
+  return (word >> 4 & uint64_t{0x0f0f0f0f0f0f0f0f}) | (word & uint64_t{0x0f0f0f0f0f0f0f0f}) << 4;
 }
 
 }  // namespace vidgraph::KERNEL_ISA

@@ -48,7 +48,7 @@ def arranged(logits: np.ndarray, memory: str) -> np.ndarray:
     return np.ascontiguousarray(logits[:, :, ::-1])[:, :, ::-1] if memory == "mirrored" else logits
 
 
-@pytest.mark.parametrize("device", all_devices())
+@pytest.mark.parametrize("device", all_devices("label_map"))
 @pytest.mark.parametrize(("shape", "size"), SIZES)
 @pytest.mark.parametrize("make", [noise, regions])
 @pytest.mark.parametrize("window", [WHOLE, (0.1, 0.25, 0.9, 0.75), (-0.2, 0.3, 0.4, 1.3)])
