@@ -20,6 +20,7 @@ TWINS: dict[tuple[str, str], str] = {
     ("decode_points", "cuda"): ".ssd.cuda",
     ("fast_nms", "cuda"): ".fast_nms.cuda",
     ("nms", "cuda"): ".nms.cuda",
+    ("preprocess", "cuda"): ".preprocess.cuda",
     ("top_scores", "cuda"): ".top_scores.cuda",
     ("traditional_nms", "cuda"): ".fast_nms.cuda",
 }

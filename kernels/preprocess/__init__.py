@@ -81,40 +81,31 @@ def preprocess(
     samples, held, device = layout_of(_OWNER, format, planes)
     weights = matrix_weights(_OWNER, samples, matrix)
     height, width = picture_size(_OWNER, "size", size)
-    affine = (*numbers(_OWNER, "scale", scale, 2), *numbers(_OWNER, "offset", offset, 2))
-    if not (affine[0] > 0 and affine[1] > 0):
+    scales, offsets = numbers(_OWNER, "scale", scale, 2), numbers(_OWNER, "offset", offset, 2)
+    if not (scales[0] > 0 and scales[1] > 0):
         raise ValueError(f"{_OWNER}: scale must be positive, got {shown(scale)}")
-    stds = numbers(_OWNER, "std", std, 3)
+    means, stds, padding = (
+        numbers(_OWNER, what, given, 3) for what, given in (("mean", mean), ("std", std), ("pad", pad))
+    )
     if 0.0 in stds:
         raise ValueError(f"{_OWNER}: std must not be zero, got {shown(std)}")
-    element = _element(dtype)
+    element, inside = _element(dtype), _content(content, height, width)
+    full_range, bgr = flag(_OWNER, "full_range", full_range), flag(_OWNER, "bgr", bgr)
+    torch_resize = flag(_OWNER, "torch_resize", torch_resize)
     if not isinstance(layout, str) or layout not in ("nchw", "nhwc"):
         raise ValueError(f"{_OWNER}: layout must be 'nchw' or 'nhwc', got {shown(layout)}")
     shape = (1, 3, height, width) if layout == "nchw" else (1, height, width, 3)
     result: NDArray[Any] = output(_OWNER, out, _ELEMENTS[element].type, shape, held, device)
     if device is not HOST:
         return twin(preprocess, device)(
-            held, format, matrix=matrix, full_range=full_range, size=(height, width), scale=scale, offset=offset,
-            mean=mean, std=std, bgr=bgr, pad=pad, content=content, torch_resize=torch_resize, dtype=dtype,
-            layout=layout, out=result,
+            held, format, matrix=matrix, full_range=full_range, size=(height, width), scale=tuple(scales),
+            offset=tuple(offsets), mean=means, std=stds, bgr=bgr, pad=padding, content=inside,
+            torch_resize=torch_resize, dtype=_ELEMENTS[element], layout=layout, out=result,
         )  # fmt: skip
     _native.preprocess(
-        held,
-        samples.native,
-        weights,
-        flag(_OWNER, "full_range", full_range),
-        (height, width),
-        _content(content, height, width),
-        affine,
-        numbers(_OWNER, "mean", mean, 3),
-        stds,
-        numbers(_OWNER, "pad", pad, 3),
-        flag(_OWNER, "bgr", bgr),
-        flag(_OWNER, "torch_resize", torch_resize),
-        element,
-        layout == "nhwc",
-        result,
-    )
+        held, samples.native, weights, full_range, (height, width), inside, (*scales, *offsets), means, stds, padding,
+        bgr, torch_resize, element, layout == "nhwc", result,
+    )  # fmt: skip
     return result
 
 

@@ -28,7 +28,7 @@ def assert_close(result: np.ndarray, expected: np.ndarray, name: str = "preproce
     np.testing.assert_allclose(result, expected, rtol=0, atol=TOLERANCES[name][0] * np.abs(expected).max())
 
 
-@pytest.mark.parametrize("device", all_devices())
+@pytest.mark.parametrize("device", all_devices("preprocess"))
 @pytest.mark.parametrize("format", PIXEL_FORMATS)
 @pytest.mark.parametrize("source", [(1, 1), (2, 1), (1, 2), (3, 5), (40, 66), (120, 350)])
 @pytest.mark.parametrize(("matrix", "full_range"), [("bt601", False), ("bt709", True), ("bt2020", False)])
@@ -130,7 +130,7 @@ def rounded(values: np.ndarray, dtype: str, layout: str) -> np.ndarray:
     return values if layout == "nchw" else np.ascontiguousarray(values.transpose(0, 2, 3, 1))
 
 
-@pytest.mark.parametrize("device", all_devices())
+@pytest.mark.parametrize("device", all_devices("preprocess"))
 @pytest.mark.parametrize("layout", ["nchw", "nhwc"])
 @pytest.mark.parametrize("dtype", ["float32", "float16", "uint8"])
 @pytest.mark.parametrize("format", ["yuv420p", "rgb24", "gray", "p010le"])
@@ -150,6 +150,37 @@ def test_other_numbers_are_the_float32_ones_rounded(
             expected = rounded(plain, dtype, layout)
             assert (result.dtype, result.shape) == (expected.dtype, expected.shape)
             np.testing.assert_array_equal(result.view(np.uint8), expected.view(np.uint8))
+
+
+@pytest.mark.parametrize("device", all_devices("preprocess")[1:])
+@pytest.mark.parametrize("shuffle", range(3))
+@pytest.mark.parametrize("format", PIXEL_FORMATS)
+@pytest.mark.parametrize("torch_resize", [False, True])
+def test_devices_give_the_bits_of_the_host(device: str, shuffle: int, format: str, torch_resize: bool) -> None:
+    """Sizes around those of a tile, planes that lie upside down, samples with bits that their format does not use."""
+    random = np.random.default_rng(shuffle)
+    for source, size in (((7, 5), (16, 64)), ((1, 70), (17, 65)), ((33, 1), (15, 63)), ((19, 23), (1, 130))):
+        planes = tuple(plane[::-1] for plane in random_planes(format, *source, seed=shuffle, padding=3))
+        for plane in planes:
+            plane[...] = random.integers(0, 2 ** (8 * plane.itemsize), plane.shape)
+        kwargs: dict[str, Any] = {
+            "matrix": "bt2020", "full_range": shuffle == 1, "torch_resize": torch_resize, "size": size,
+            "scale": (source[1] / 60, source[0] / 14), "offset": (-0.7, 0.3), "bgr": shuffle == 2,
+            "mean": (104, 1e300, 123), "std": (57, 1, 1e-310), "pad": (114, 1, 255),
+            "content": (0, 1, size[0] - shuffle % 2, size[1] - 2) if shuffle else None,
+        }  # fmt: skip
+        for dtype, layout in (("float32", "nchw"), ("float16", "nhwc"), ("uint8", "nchw")):
+            expected = preprocess(planes, format, **kwargs, dtype=dtype, layout=layout)
+            result = preprocess(to_device(planes, device), format, **kwargs, dtype=dtype, layout=layout)
+            np.testing.assert_array_equal(to_host(result), expected, strict=True)
+
+
+@pytest.mark.parametrize("device", all_devices("preprocess")[1:])
+def test_devices_write_into_out(device: str) -> None:
+    planes, out = random_planes("nv12", 6, 8), to_device(np.empty((1, 3, 3, 4), np.float32), device)
+    kwargs: dict[str, Any] = {**PLAIN, "size": (3, 4), "scale": (2.0, 2.0)}
+    assert preprocess(to_device(planes, device), "nv12", **kwargs, out=out) is out
+    np.testing.assert_array_equal(to_host(out), preprocess(planes, "nv12", **kwargs))
 
 
 @pytest.mark.parametrize(("dtype", "layout"), [("float16", "nhwc"), ("uint8", "nchw"), ("float32", "nhwc")])
