@@ -26,6 +26,7 @@ TWINS: dict[tuple[str, str], str] = {
     ("fast_nms", "cuda"): ".fast_nms.cuda",
     ("nms", "cuda"): ".nms.cuda",
     ("preprocess", "cuda"): ".preprocess.cuda",
+    ("shade_surfaces", "cuda"): ".shade_surfaces.cuda",
     ("top_scores", "cuda"): ".top_scores.cuda",
     ("traditional_nms", "cuda"): ".fast_nms.cuda",
 }
