@@ -20,6 +20,7 @@ from vidgraph.kernels.cuda import driver
 
 from .. import emulator
 from .cases import to_device, to_host
+from .cuda_drawing import draw, draw_segments, shade_surfaces
 
 Case = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
 Cases = Callable[[], Iterator[Case]]
@@ -121,8 +122,11 @@ def ssd() -> Iterator[Case]:
 
 
 CASES: dict[str, Cases] = {
-    cases.__name__: cases for cases in (best_classes, class_nms, confident_rows, fast_nms, nms, ssd, top_scores)
-}
+    cases.__name__: cases
+    for cases in (
+        best_classes, class_nms, confident_rows, draw, draw_segments, fast_nms, nms, shade_surfaces, ssd, top_scores,
+    )
+}  # fmt: skip
 """Stem of a source -> its cases."""
 
 

@@ -7,10 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 from vidgraph.kernels import draw_segments
-from vidgraph.kernels.cuda import driver
 from vidgraph.kernels.draw_segments.reference import draw_segments_reference
 
-from ..emulator import EmulatedDriver
 from .cases import DRAWABLE, all_devices, flat_planes, random_planes, to_device, to_host
 
 COLOURS: dict[str, Any] = {"matrix": "bt709", "full_range": False}
@@ -38,26 +36,6 @@ def test_matches_reference(device: str, format: str, size: tuple[int, int], alph
     expected = draw_segments_reference(before, format, ids, colors, alpha, "bt709", full_range)
     for plane, want in zip(there, expected, strict=True):
         np.testing.assert_array_equal(to_host(plane), want)
-
-
-@pytest.mark.parametrize("device", all_devices("draw_segments")[1:])
-@pytest.mark.parametrize("seed", range(20))
-def test_the_device_tints_what_the_host_tints(device: str, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wherever the map and the colours lie, those that are one id or many included."""
-    if device == "emulated":
-        monkeypatch.setattr(driver, "_drivers", [EmulatedDriver(seed)])
-    random, format = np.random.default_rng(seed), DRAWABLE[seed % len(DRAWABLE)]
-    size, known = (int(random.integers(1, 40)), int(random.integers(1, 150))), (0, 1, 2, 300)[seed % 4]
-    ids = random.integers(-2, known + 3, size).astype(np.int32)
-    ids[:1, :1] = (-(1 << 31), (1 << 31) - 1)[seed % 2]
-    colors = random.integers(0, 256, (known, 3)).astype(np.uint8)
-    expected = random_planes(format, *size, padding=5)
-    draw_segments(expected, format, ids, colors, 0.3, **COLOURS)
-    for put in (np.asarray, lambda array: to_device(array, device)):
-        planes = to_device(random_planes(format, *size, padding=5), device)
-        draw_segments(planes, format, put(ids), put(colors), 0.3, **COLOURS)
-        for plane, want in zip(planes, expected, strict=True):
-            np.testing.assert_array_equal(to_host(plane), want)
 
 
 @pytest.mark.parametrize("device", all_devices("draw_segments"))
