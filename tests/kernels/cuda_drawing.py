@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+import pytest
 from vidgraph import kernels
 
 from .cases import DRAWABLE, random_planes
@@ -154,7 +155,28 @@ def shade(surfaces: Any, shadow: Any, textures: Any, *, table: kernels.SurfaceTa
     return kernels.shade_surfaces(surfaces, shadow, table, textures, **options)
 
 
+def refused(surfaces: Any, *arrays: Any, **options: Any) -> Any:
+    """The text with which a map is refused, in bytes."""
+    with pytest.raises(ValueError, match="surfaces must be below") as caught:
+        shade(surfaces, *arrays, **options)
+    return np.frombuffer(str(caught.value).encode(), np.uint8)
+
+
+def missing_surfaces() -> Iterator[Case]:
+    """Numbers that no surface has: the first and the last of them, with motion blur and without."""
+    for blur in (0, 3):
+        four, shaded = np.full(4, 0.5, np.float32), np.ones(4, np.uint8)
+        looks = np.full((4, 3), 100, np.float32), np.ones((4, 3, 3), np.float32), four, four
+        table = kernels.SurfaceTable(*looks, np.zeros(4, np.int32), shaded, np.full(4, blur, np.int32))
+        for number in (4, 65535):
+            surfaces = np.zeros((9, 40), np.uint16)
+            surfaces[8, 39] = number
+            maps = surfaces, np.full(surfaces.shape, 255, np.uint8), np.full((1, 256, 256), 128, np.uint8)
+            yield refused, maps, {"table": table}
+
+
 def shade_surfaces() -> Iterator[Case]:
+    yield from missing_surfaces()
     for seed, size in enumerate(((1, 1), (1, 300), (9, 1), (8, 32), (9, 33), (0, 4), (21, 70), (4, 257))):
         random, count = np.random.default_rng(seed), 7
         inverse = random.normal(0, 2, (count, 3, 3)).astype(np.float32)
