@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from ..device import Device, DeviceArray, Shape
+from ..device import Device, DeviceArray, Shape, Tensor
 from .driver import driver
+
+_ALIGNMENT = 16  # bytes; of the arrays of one transfer, enough for any number
 
 
 class Memory:
@@ -74,3 +77,18 @@ def from_host(array: NDArray[Any], device: Device) -> DeviceArray:
     if packed.size:
         driver().write(made.pointer, packed.reshape(-1).view(np.uint8), device)
     return made
+
+
+def placed(arrays: Sequence[Tensor], device: Device) -> list[DeviceArray]:
+    """Each array on a card: itself where it lies there; those in host memory are copied there, in one transfer."""
+    host = [array for array in arrays if not isinstance(array, DeviceArray)]
+    starts = np.cumsum([0, *(-(-array.nbytes // _ALIGNMENT) * _ALIGNMENT for array in host)]).tolist()
+    packed = np.empty(starts[-1], np.uint8)
+    for array, start in zip(host, starts, strict=False):
+        packed[start : start + array.nbytes] = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+    block = from_host(packed, device)
+    copies = iter(
+        replace(block, owner=block, pointer=block.pointer + start, shape=array.shape, dtype=array.dtype, strides=())
+        for array, start in zip(host, starts, strict=False)
+    )
+    return [array if isinstance(array, DeviceArray) else next(copies) for array in arrays]

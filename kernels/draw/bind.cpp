@@ -1,4 +1,3 @@
-#include <algorithm>
 #include <cmath>
 
 #include "../native/binding.h"
@@ -10,28 +9,16 @@ namespace {
 // The planes to draw on, and how a colour is written there.
 struct Canvas {
   PictureView picture;
-  double kr, kb;
-  bool full_range;
+  Colours colours;
 
-  Paint paint(const uint8_t* rgb) const {
-    const Rgb8 colour{rgb[0], rgb[1], rgb[2]};
-    if (picture.kind == Kind::packed_rgb) return {{colour.red, colour.green, colour.blue}};
-    return baseline::paint_yuv(colour, kr, kb, full_range);
-  }
+  Paint paint(const uint8_t* rgb) const { return baseline::paint_of(picture.kind, colours, rgb); }
   int width() const { return picture.planes[0].width; }
   int height() const { return picture.planes[0].height; }
 };
 
 Canvas canvas_of(const std::vector<WritableArray>& planes, const LayoutArgs& layout, std::array<double, 2> weights,
                  bool full_range) {
-  return {view_of(planes, layout), weights[0], weights[1], full_range};
-}
-
-// Continuous corners to whole pixels, far enough outside that the cut outline cannot be seen.
-PixelRect pixel_rect(const float* box, const Canvas& canvas, int beyond) {
-  const int right = canvas.width() + beyond, bottom = canvas.height() + beyond;
-  return {baseline::nearest_pixel(box[0], -beyond, right), baseline::nearest_pixel(box[1], -beyond, bottom),
-          baseline::nearest_pixel(box[2], -beyond, right), baseline::nearest_pixel(box[3], -beyond, bottom)};
+  return {view_of(planes, layout), {weights[0], weights[1], full_range}};
 }
 
 void boxes(const std::vector<WritableArray>& planes, LayoutArgs layout, std::array<double, 2> weights, bool full_range,
@@ -40,18 +27,12 @@ void boxes(const std::vector<WritableArray>& planes, LayoutArgs layout, std::arr
   nb::gil_scoped_release released;
   const auto memory = workspace(draw_workspace(canvas.width()));
   for (size_t i = 0; i < boxes.shape(0); ++i) {
-    const float* box = boxes.data() + 4 * i;
-    if (std::isnan(box[0] + box[1] + box[2] + box[3])) continue;
-    const PixelRect r = pixel_rect(box, canvas, thickness + 1);
-    if (r.x1 >= r.x2 || r.y1 >= r.y2) continue;
+    Outline outline;
+    if (!baseline::outline_of(boxes.data() + 4 * i, canvas.width(), canvas.height(), thickness, &outline)) continue;
     const Paint paint = canvas.paint(colors.data() + 3 * i);
-    const int t_y = std::min(thickness, (r.y2 - r.y1 + 1) / 2), t_x = std::min(thickness, (r.x2 - r.x1 + 1) / 2);
-    const int top = r.y1 + t_y, bottom = std::max(r.y2 - t_y, top), left = r.x1 + t_x, right = std::max(r.x2 - t_x, left);
-    const PixelRect bars[] = {{r.x1, r.y1, r.x2, top},
-                              {r.x1, bottom, r.x2, r.y2},
-                              {r.x1, top, left, bottom},
-                              {right, top, r.x2, bottom}};
-    for (const PixelRect& bar : bars) KERNEL_CALL(draw_rect)(canvas.picture, bar, paint, 255, memory.get());
+    for (int bar = 0; bar < baseline::kBars; ++bar) {
+      KERNEL_CALL(draw_rect)(canvas.picture, baseline::bar_of(outline, bar), paint, 255, memory.get());
+    }
   }
 }
 

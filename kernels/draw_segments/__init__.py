@@ -1,4 +1,7 @@
-"""Tinting a picture's own planes by a map of segments. This kernel changes its input."""
+"""Tinting a picture's own planes by a map of segments. This kernel changes its input.
+
+Planes on a device are tinted there. The map and the colours may each lie in host memory, or there as well.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,9 @@ from numpy.typing import NDArray
 
 from .. import _native
 from ..arrays import require
-from ..draw import canvas_of, share_of_255
+from ..device import HOST
+from ..draw import canvas_of, place_beside, share_of_255
+from ..twins import twin
 
 __all__ = ("draw_segments",)
 
@@ -46,7 +51,13 @@ def draw_segments(
     Source: definition.
     """
     owner = "draw_segments"
-    canvas = canvas_of(owner, planes, format, matrix, full_range)
-    require(segment_ids, f"{owner}: segment_ids", np.int32, canvas[0][0].shape[:2])
-    require(colors, f"{owner}: colors", np.uint8, (None, 3))
-    _native.draw_segments(*canvas, segment_ids, colors, share_of_255(owner, "alpha", alpha))
+    canvas, device = canvas_of(owner, planes, format, matrix, full_range)
+    size = canvas[0][0].shape[:2]
+    require(segment_ids, f"{owner}: segment_ids", np.int32, size, place_beside(segment_ids, device))
+    require(colors, f"{owner}: colors", np.uint8, (None, 3), place_beside(colors, device))
+    share = share_of_255(owner, "alpha", alpha)
+    if device is HOST:
+        _native.draw_segments(*canvas, segment_ids, colors, share)
+    else:
+        draw = twin(draw_segments, device)
+        draw(canvas[0], format, segment_ids, colors, alpha, matrix=matrix, full_range=canvas[3])

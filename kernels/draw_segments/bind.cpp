@@ -11,12 +11,9 @@ void segments(const std::vector<WritableArray>& planes, LayoutArgs layout, std::
   nb::gil_scoped_release released;
   if (!picture.planes[0].height || !picture.planes[0].width) return;
   std::vector<Tint> tints(static_cast<size_t>(count) + 1);
+  const Colours rule{weights[0], weights[1], full_range};
   for (int32_t id = 1; id < count; ++id) {
-    const uint8_t* rgb = colors.data() + 3 * static_cast<int64_t>(id);
-    const bool packed = picture.kind == Kind::packed_rgb;
-    const Paint paint =
-        packed ? Paint{{rgb[0], rgb[1], rgb[2]}}
-               : baseline::paint_yuv(Rgb8{rgb[0], rgb[1], rgb[2]}, weights[0], weights[1], full_range);
+    const Paint paint = baseline::paint_of(picture.kind, rule, colors.data() + 3 * static_cast<int64_t>(id));
     tints[id] = tint_of(paint, static_cast<uint8_t>(alpha));
   }
   const auto memory = workspace(draw_segments_workspace(picture.planes[0].width));

@@ -15,7 +15,7 @@ struct SegmentTints {
   int32_t count;
 };
 
-inline Tint tint_of(Paint paint, uint8_t alpha) {
+KERNEL_HD inline Tint tint_of(Paint paint, uint8_t alpha) {
   return static_cast<Tint>(paint.value[0]) | static_cast<Tint>(paint.value[1]) << 8 |
          static_cast<Tint>(paint.value[2]) << 16 | static_cast<Tint>(alpha) << 24;
 }

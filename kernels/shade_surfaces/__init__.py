@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 from .. import _native
 from ..arrays import require
+from ..device import HOST
 from ..scalars import LARGEST_SIDE_PX, UNLIMITED, check_extent, shown, whole
+from ..twins import twin
 
 __all__ = ("SurfaceTable", "shade_surfaces")
 
@@ -21,7 +23,7 @@ _LARGEST_SQUARES = 1e30  # added up, so that no product of such numbers overflow
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SurfaceTable:
-    """How each of S surfaces looks.
+    """How each of S surfaces looks; in host memory.
 
     Attributes:
         colours: float32 [S, 3], RGB, 0..255.
@@ -65,7 +67,7 @@ def shade_surfaces(
         seed: of the noise.
 
     Returns:
-        RGB, uint8 [H, W, 3].
+        RGB, uint8 [H, W, 3]. On a device this waits for whether the map names a surface that is not there.
 
     Raises:
         ValueError: a dtype or shape does not fit the above, or a map names a surface or texture that is not there.
@@ -75,20 +77,20 @@ def shade_surfaces(
     owner = "shade_surfaces"
     if not isinstance(table, SurfaceTable):
         raise ValueError(f"{owner}: table must be a SurfaceTable, got {shown(table)}")
-    require(table.colours, "shade_surfaces: colours", np.float32, (None, 3))
+    require(table.colours, "shade_surfaces: colours", np.float32, (None, 3), HOST)
     count = len(table.colours)
-    require(surfaces, "shade_surfaces: surfaces", np.uint16, (None, None))
+    device = require(surfaces, "shade_surfaces: surfaces", np.uint16, (None, None))
     check_extent(owner, "surfaces", *surfaces.shape)
-    require(shadow, "shade_surfaces: shadow", np.uint8, surfaces.shape)
-    require(textures, "shade_surfaces: textures", np.uint8, (None, TEXTURE_SIDE, TEXTURE_SIDE))
-    require(table.inverse, "shade_surfaces: inverse", np.float32, (count, 3, 3))
-    require(table.texture, "shade_surfaces: texture", np.int32, (count,))
-    require(table.shaded, "shade_surfaces: shaded", np.uint8, (count,))
-    require(table.blur, "shade_surfaces: blur", np.int32, (count,))
-    require(table.amplitude, "shade_surfaces: amplitude", np.float32, (count,))
-    require(table.fade, "shade_surfaces: fade", np.float32, (count,))
-    if int(surfaces.max(initial=0)) >= count and surfaces.size:
-        raise ValueError(f"shade_surfaces: surfaces must be below {count}, got {int(surfaces.max())}")
+    require(shadow, "shade_surfaces: shadow", np.uint8, surfaces.shape, device)
+    require(textures, "shade_surfaces: textures", np.uint8, (None, TEXTURE_SIDE, TEXTURE_SIDE), device)
+    require(table.inverse, "shade_surfaces: inverse", np.float32, (count, 3, 3), HOST)
+    require(table.texture, "shade_surfaces: texture", np.int32, (count,), HOST)
+    require(table.shaded, "shade_surfaces: shaded", np.uint8, (count,), HOST)
+    require(table.blur, "shade_surfaces: blur", np.int32, (count,), HOST)
+    require(table.amplitude, "shade_surfaces: amplitude", np.float32, (count,), HOST)
+    require(table.fade, "shade_surfaces: fade", np.float32, (count,), HOST)
+    if device is HOST and surfaces.size:
+        check_surfaces(int(surfaces.max()), count)
     if count and not 0 <= int(table.texture.min()) <= int(table.texture.max()) < len(textures):
         raise ValueError(f"shade_surfaces: texture must be below {len(textures)}, got {int(table.texture.max())}")
     for name in ("colours", "inverse", "amplitude", "fade"):
@@ -104,9 +106,21 @@ def shade_surfaces(
         )
     noise = whole(owner, "noise", noise, "must be from 0 to 127", low=0, high=127)
     seed = whole(owner, "seed", seed, "must be a whole number", low=-UNLIMITED) & 0xFFFFFFFF
+    if device is not HOST:
+        return twin(shade_surfaces, device)(surfaces, shadow, table, textures, noise=noise, seed=seed)
     out = np.empty((*surfaces.shape, 3), np.uint8)
     _native.shade_surfaces(
         surfaces, shadow, table.colours, table.inverse, table.amplitude, table.fade, table.texture, table.shaded,
         table.blur, textures, noise, seed, out,
     )  # fmt: skip
     return out
+
+
+def check_surfaces(largest: int, count: int) -> None:
+    """Refuse a map that names a surface which is not there.
+
+    Raises:
+        ValueError: ``largest``, of the numbers in the map, is not below ``count``.
+    """
+    if largest >= count:
+        raise ValueError(f"shade_surfaces: surfaces must be below {count}, got {largest}")

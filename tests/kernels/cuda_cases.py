@@ -21,6 +21,7 @@ from vidgraph.kernels.cuda import driver
 
 from .. import emulator
 from .cases import to_device, to_host
+from .cuda_drawing import draw, draw_segments, shade_surfaces
 from .cuda_mask_cases import assemble_masks, label_map, label_runs
 from .cuda_picture_cases import CASES as PICTURE_CASES, Case, Cases
 from .mutants import Mutant, flattened, own_mutants
@@ -125,7 +126,8 @@ def ssd() -> Iterator[Case]:
 CASES: dict[str, Cases] = {
     cases.__name__: cases
     for cases in (
-        assemble_masks, best_classes, class_nms, confident_rows, fast_nms, label_map, label_runs, nms, ssd, top_scores,
+        assemble_masks, best_classes, class_nms, confident_rows, draw, draw_segments, fast_nms, label_map, label_runs, nms,
+        shade_surfaces, ssd, top_scores,
     )
 } | PICTURE_CASES  # fmt: skip
 """Stem of a source -> its cases."""
