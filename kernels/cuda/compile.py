@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import os
 import subprocess
-import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -53,7 +52,7 @@ def compile_source(nvcc: str, source: Path, folder: Path, architectures: Sequenc
     return done.stdout + done.stderr
 
 
-def main(words: Sequence[str] | None = None) -> int:
+def main(words: Sequence[str] | None = None) -> None:
     """Compile all sources, as many at a time as there are processors."""
     parser = argparse.ArgumentParser(description="Compile the CUDA kernels.")
     parser.add_argument("folder", type=Path)
@@ -64,10 +63,8 @@ def main(words: Sequence[str] | None = None) -> int:
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             list(pool.map(lambda source: compile_source(given.nvcc, source, given.folder), sources()))
     except (OSError, RuntimeError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+        parser.exit(1, f"{error}\n")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -126,8 +126,8 @@ def ssd() -> Iterator[Case]:
 CASES: dict[str, Cases] = {
     cases.__name__: cases
     for cases in (
-        assemble_masks, best_classes, class_nms, confident_rows, draw, draw_segments, fast_nms, label_map, label_runs, nms,
-        shade_surfaces, ssd, top_scores,
+        assemble_masks, best_classes, class_nms, confident_rows, draw, draw_segments, fast_nms, label_map, label_runs,
+        nms, shade_surfaces, ssd, top_scores,
     )
 } | PICTURE_CASES  # fmt: skip
 """Stem of a source -> its cases."""
