@@ -91,7 +91,7 @@ __device__ inline uint8_t with_grain(uint32_t softened, uint32_t bits, int noise
 
 // `sums` [3][height][width + 1]: for each row and colour, what the pixels before each one add up to. A block a row.
 CUDA_KERNEL(kThreads) shade_sums(Scene scene, uint32_t* sums) {
-  __shared__ uint64_t per_warp[kWarps];
+  __shared__ uint64_t per_warp[2][kWarps];  // in turn: who is ahead writes where nobody reads any more
   constexpr int kBits = 21;  // of a sum over a block; those of three colours in one number
   constexpr uint64_t kOnes = (1u << kBits) - 1;
   const int thread = static_cast<int>(threadIdx.x), warp = thread / kWarpLanes, lane = thread % kWarpLanes;
@@ -108,14 +108,14 @@ CUDA_KERNEL(kThreads) shade_sums(Scene scene, uint32_t* sums) {
       const uint64_t other = __shfl_up_sync(kAllLanes, sum, step);
       if (lane >= step) sum += other;
     }
-    if (lane == kWarpLanes - 1) per_warp[warp] = sum;
+    uint64_t* totals = per_warp[first / kThreads % 2];
+    if (lane == kWarpLanes - 1) totals[warp] = sum;
     __syncthreads();
     uint64_t all = 0;
     for (int w = 0; w < kWarps; ++w) {
       if (w == warp) sum += all;
-      all += per_warp[w];
+      all += totals[w];
     }
-    __syncthreads();
     for (int c = 0; c < 3; ++c) {
       if (x < scene.width) rows[c][x + 1] = before[c] + static_cast<uint32_t>(sum >> c * kBits & kOnes);
       before[c] += static_cast<uint32_t>(all >> c * kBits & kOnes);
