@@ -27,7 +27,8 @@ class EngineRow:
     """One engine: a module with ``open_network(path, options) -> Engine`` and ``describe() -> EngineDescription``.
 
     ``open_network`` raises ``NetworkRefused`` where another engine may take the network: ``auto`` then goes on.
-    Where it infers shapes without running, also ``read_ports(path, name) -> tuple[Port, ...]``.
+    Where it infers shapes without running, also ``read_ports(path, name) -> tuple[Port, ...]``; where it builds ahead
+    of time, ``build_network(path, precision, keep, tell)`` as :func:`.tensorrt.open.build_with`.
     """
 
     name: str
@@ -64,6 +65,17 @@ ENGINES: dict[str, EngineRow] = {
     for row in (
         EngineRow("openvino", ".openvino", package="openvino", extra="openvino"),
         EngineRow("onnxruntime", ".onnxruntime", package="onnxruntime", extra="onnxruntime"),
+        EngineRow(
+            "tensorrt", ".tensorrt.standard", package="tensorrt", extra="tensorrt", devices=("cuda",), wants="device"
+        ),
+        EngineRow(
+            "tensorrt-rtx",
+            ".tensorrt.rtx",
+            package="tensorrt_rtx_bindings",
+            extra="tensorrt-rtx",
+            devices=("cuda",),
+            wants="device",
+        ),
     )
 }
 

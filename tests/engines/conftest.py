@@ -13,9 +13,11 @@ import onnx
 import pytest
 from vidgraph.engines import ENGINES, Engine, ReplayEngine, TensorSpec, open_engine
 
+from ..material import CPU_ENGINES
+
 Arrays = dict[str, np.ndarray]
 NETWORK = "conv_relu.onnx"
-ENGINE_NAMES = [*ENGINES, "replay"]
+ENGINE_NAMES = [*CPU_ENGINES, "replay"]
 
 
 @pytest.fixture(autouse=True)
