@@ -28,7 +28,7 @@ class EngineRow:
 
     ``open_network`` raises ``NetworkRefused`` where another engine may take the network: ``auto`` then goes on.
     Where it infers shapes without running, also ``read_ports(path, name) -> tuple[Port, ...]``; where it builds ahead
-    of time, ``build_network(path, precision, keep, tell)`` as :func:`.tensorrt.open.build_with`.
+    of time, ``build_network(path, precision, keep, tell)`` and ``kept_layers(path)`` as in :mod:`.tensorrt.open`.
     """
 
     name: str

@@ -11,7 +11,8 @@ from ...kernels.device import Device
 from ...pipeline.errors import EngineError
 from ..cache import discard
 from ..forks import ForkGuard
-from ..half.record import HalfRecord, recall
+from ..half.record import recall
+from ..onnx_file import file_digest
 from ..spec import EngineDescription, EngineOptions
 from .build import Built, Network, Tell, build_cached, check_precision, facts_of
 from .cuda import Card, driver, find_card
@@ -141,9 +142,10 @@ def _choose(network: Network, asked: str) -> tuple[str, tuple[str, ...]]:
     return "fp16", record.keep
 
 
-def checked(path: Path) -> HalfRecord | None:
-    """What ``vidgraph build`` found out about a network in fp16; None: it was not asked."""
-    return recall(Network.read(path).digest)
+def kept_layers(path: Path) -> tuple[str, ...]:
+    """Names of the nodes of a network that were found to need fp32; none where it was not checked in fp16."""
+    record = recall(file_digest(path))
+    return () if record is None else record.keep
 
 
 @lru_cache(maxsize=256)
@@ -151,7 +153,7 @@ def _say_unchecked(name: str, asked: str) -> None:
     """However often a process opens the network."""
     consequence = "it runs in fp32" if asked == "auto" else "results may be wrong"
     LOG.warning(
-        "%s was not checked in fp16, so %s; vidgraph build MODEL --precision fp16 --frames VIDEO checks it",
+        "%s was not checked in fp16, so %s; vidgraph build MODEL --precision fp16 --source VIDEO checks it",
         name, consequence,
     )  # fmt: skip
 

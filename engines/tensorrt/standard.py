@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from .flavour import STANDARD
-from .open import build_with, described, open_with
+from .open import build_with, described, kept_layers as kept_layers, open_with
 
 describe = partial(described, STANDARD)
 open_network = partial(open_with, STANDARD)
