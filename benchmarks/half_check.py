@@ -111,7 +111,8 @@ def check_half(
         MissingExtraError: ONNX Runtime is not installed.
     """
     with load_model(model, **{**choices, "engine": "onnxruntime", "device": "cpu", "precision": "auto"}) as loaded:
-        with _Watched(loaded) as watched:
+        watched = _Watched(loaded)
+        with watched:
             tell("running in fp32")
             reference = _results(watched, source, frames)
         recordings = watched.recordings

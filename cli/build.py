@@ -30,7 +30,7 @@ def build(options: argparse.Namespace) -> int:
         bar = "#" * round(30 * done / max(total, 1))
         progress.show(f"[{bar:<30}] {graph}: {phase.lower()}, {done} of {total}")
 
-    rows = [_HEADER]
+    rows: list[tuple[str, ...]] = [_HEADER]
     for given in options.models:
         model = resolve_model(given)
         settings = dict(choices)

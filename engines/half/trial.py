@@ -136,7 +136,8 @@ class RecordingEngine:
         largest = self._recording.largest
         for name, output in self._largest.items():
             value = float(given[output])
-            largest[name] = value if not value <= largest.get(name, 0.0) else largest[name]
+            before = largest.get(name, 0.0)
+            largest[name] = value if value > before or np.isnan(value) else before
         outputs = {name: array for name, array in given.items() if name not in self._watching}
         if len(self._recording.calls) < CALLS:
             fed = {name: to_host(array).copy() for name, array in feeds.items()}

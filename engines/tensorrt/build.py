@@ -150,12 +150,24 @@ def build_cached(flavour: Flavour, network: Network, facts: EngineFacts, tell: T
         if stored is None or built is not None:
             break
         try:
-            return Built(read_engine(stored)[0] or facts, stored.read_bytes(), stored, 0.0)
+            return _stored(stored, facts)
         except (EngineError, OSError) as error:  # written by something else, or removed since
             LOG.warning("cannot use the engine of %s in the cache: %s; building it again", network.name, error)
             discard(stored)
     built = built or _built(flavour, network, facts, tell)
     return replace(built, path=stored)
+
+
+def _stored(path: Path, wanted: EngineFacts) -> Built:
+    """An engine of the cache.
+
+    Raises:
+        EngineError, OSError: it is not what is wanted, or cannot be read.
+    """
+    facts, _ = read_engine(path)
+    if facts is None or engine_key(facts) != engine_key(wanted):
+        raise EngineError("it is another file")
+    return Built(facts, path.read_bytes(), path, 0.0)
 
 
 def engine_key(facts: EngineFacts) -> str:
