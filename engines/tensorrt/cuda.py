@@ -157,6 +157,10 @@ class Driver:
         return handle.value or 0
 
 
+def _load() -> Any:
+    return ctypes.CDLL("libcuda.so.1")
+
+
 @lru_cache(maxsize=1)
 def driver() -> Driver:
     """The driver of this machine.
@@ -165,7 +169,7 @@ def driver() -> Driver:
         EngineError: there is none, or it cannot be used.
     """
     try:
-        library = ctypes.CDLL("libcuda.so.1")
+        library = _load()
     except OSError as error:
         raise EngineError(f"there is no NVIDIA driver on this machine (libcuda.so.1). {ON_THE_CPU}") from error
     try:

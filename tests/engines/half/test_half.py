@@ -1,4 +1,4 @@
-"""Networks in fp16: what stays in fp32, that types and names fit, and that the rounding of a card is what is computed."""
+"""Networks in fp16: what stays in fp32, that types and names fit, and that a card's rounding is what is computed."""
 
 from __future__ import annotations
 
