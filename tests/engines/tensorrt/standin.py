@@ -268,9 +268,7 @@ class Runtime:
         try:
             model = onnx.load_from_string(bytes(plan))
         except Exception:
-            self.logger.log(
-                ILogger.ERROR, "[runtime.cpp::check::9] Error Code 1: Serialization (Wrong magic tag)"
-            )
+            self.logger.log(ILogger.ERROR, "[runtime.cpp::check::9] Error Code 1: Serialization (Wrong magic tag)")
             return None
         return (RTXEngine if STATE.rtx else Engine)(model, self.logger)
 
