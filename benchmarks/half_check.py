@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..engines.half.record import HalfRecord, remember
+from ..engines.half.record import HalfRecord, forget, remember
 from ..engines.half.trial import Recording, RecordingEngine, open_rounded
 from ..engines.onnx_file import file_digest
 from ..engines.spec import Engine, EngineOptions
@@ -138,6 +138,41 @@ def check_half(
             for twin in watched.in_batches(path, {1, batch}):
                 remember(file_digest(twin), record)
         return HalfCheck(checks, len(reference), reference[0].size, shown, results)
+
+
+def check_engine(
+    model: ResolvedModel,
+    *,
+    engine: str,
+    precision: str,
+    device: str = "cuda",
+    source: str | os.PathLike[str] = SOURCE,
+    frames: int = FRAMES,
+    **choices: Any,
+) -> ResultDifference | None:
+    """Run a model in an engine that was built, and in fp32 on the processor; None where it finds nothing to compare.
+
+    Args:
+        model, source, frames, choices: as for :func:`check_half`.
+        engine, precision, device: how :func:`load_model` opens what is checked.
+
+    Raises:
+        EngineError: the detections differ by more than the bounds; no network of it counts as checked in fp16 any more.
+    """
+    with (
+        load_model(model, **{**choices, "engine": "onnxruntime", "device": "cpu", "precision": "auto"}) as exact,
+        load_model(model, **{**choices, "engine": engine, "device": device, "precision": precision}) as candidate,
+    ):
+        reference = _results(exact, source, frames)
+        results = difference_of(reference, _results(candidate, source, frames))
+        problem = problem_of(results, reference)
+        if problem is not None:
+            for graph in exact.graphs:
+                forget(file_digest(exact.network_file(reference[0].size, graph=graph)))
+            raise EngineError(
+                f"{exact.name} runs with {engine} in {precision} on this machine, but {problem}; build it in fp32"
+            )
+        return results
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,8 @@ _HEADER = ("model", "graph", "batch", "input", "precision", "size", "seconds", "
 
 def build(options: argparse.Namespace) -> int:
     """Check what fp16 does to each model, build all its engines, and list them."""
-    from ..benchmarks.half_check import FRAMES, SOURCE, check_half
+    from ..benchmarks.half_check import FRAMES, SOURCE, check_engine, check_half
+    from ..kernels.device import DEVICES
     from ..models.export.build import build as build_graphs, builder
     from ..models.resolve import resolve_model
 
@@ -47,6 +48,15 @@ def build(options: argparse.Namespace) -> int:
             model, engine=options.engine, precision=options.precision, batch=options.batch, tell=tell, **settings
         )
         rows += [_row(model.name, each) for each in built]
+        if DEVICES["cuda"].count():
+            progress.show("comparing on the card")
+            on_card = check_engine(
+                model, engine=options.engine, precision=options.precision, source=options.source or SOURCE,
+                frames=options.frames or FRAMES, **choices,
+            )  # fmt: skip
+            Progress.clear()
+            if on_card is not None and not options.quiet:
+                say(f"{model.name} on the card: {on_card}")
         Progress.clear()
     show(_table(rows))
     return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 
-from ..cache import find, key_of, replace_entry
+from ..cache import discard, find, key_of, replace_entry
 
 VERSION = 1
 """Part of the key: raised whenever the network in fp16 becomes another."""
@@ -32,6 +32,13 @@ def remember(digest: str, record: HalfRecord) -> None:
     """Keep what was found out about the network with that digest (``network_digest``), in place of what was before."""
 
     replace_entry("precision", _key(digest), json.dumps(asdict(record)).encode())
+
+
+def forget(digest: str) -> None:
+    """What was found out about a network holds no longer."""
+    before = find("precision", _key(digest))
+    if before is not None:
+        discard(before)
 
 
 def recall(digest: str) -> HalfRecord | None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from vidgraph.benchmarks.half_check import MOST_NOISE, check_half
+from vidgraph.benchmarks.half_check import MOST_NOISE, check_engine, check_half
 from vidgraph.engines.half.record import recall
 from vidgraph.engines.onnx_file import file_digest
 from vidgraph.models.resolve import resolve_model
@@ -117,3 +117,20 @@ def test_a_video_model_is_checked_with_its_state_and_remembered_for_batches() ->
     known = [recall(file_digest(path)) for path in batched if path.exists()]
     assert len(known) >= 2
     assert all(known)
+
+
+def test_an_engine_that_was_built_is_compared_with_fp32(
+    custom_model: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a machine with a card that is the engine on it."""
+    model = resolve_model(str(custom_model))
+    settings = {"engine": "openvino", "precision": "fp32", "device": "cpu", "source": source}
+    (path,) = check_half(model, source=source).graphs
+    results = check_engine(model, **settings)
+    assert results is not None
+    assert results.pairs == 1
+    assert recall(file_digest(path)) is not None
+    monkeypatch.setattr("vidgraph.benchmarks.half_check.MOST_SCORE", -1.0)
+    with pytest.raises(EngineError, match=r"^my runs with openvino in fp32 on this machine, but scores of detections"):
+        check_engine(model, **settings)
+    assert recall(file_digest(path)) is None, "fp16 is not trusted any more"
