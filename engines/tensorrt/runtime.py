@@ -1,7 +1,8 @@
 """A built engine that runs: every calling thread has an execution context with buffers on the card, bound once.
 
-A run queues its work and does not wait. It goes onto the stream of its feeds, or onto one of its own; the outputs name
-that stream. TensorRT-RTX captures a CUDA graph by itself; of TensorRT, the second run of a thread is captured here.
+A run queues its work and does not wait. It goes onto the stream of its feeds, or where they name none onto that of the
+buffers; the outputs name that stream. TensorRT-RTX captures a CUDA graph by itself; of TensorRT, the second run of a
+thread is captured here.
 """
 
 from __future__ import annotations
@@ -58,16 +59,20 @@ class TensorRTEngine:
         """
         given = check_feeds(self.name, self.inputs, feeds, self._place)
         with self._turns.take():
-            driver().activate(self._place.index)
-            request: _Request | None = getattr(self._local, "request", None)
-            if request is None:
-                request = _Request(self._contexts, self.inputs, self.outputs, self._place)
-                self._requests.add(request)
-                self._local.request = request
             try:
-                return request.run(given)
-            except CudaError as error:
+                driver().activate(self._place.index)
+                return self._request().run(given)
+            except (CudaError, RuntimeError) as error:  # RuntimeError: the back end's, see kernels.device
                 raise EngineError(f"{self.name}: {error}") from error
+
+    def _request(self) -> _Request:
+        """That of the calling thread."""
+        request: _Request | None = getattr(self._local, "request", None)
+        if request is None:
+            request = _Request(self._contexts, self.inputs, self.outputs, self._place)
+            self._requests.add(request)
+            self._local.request = request
+        return request
 
     def close(self) -> None:
         """Wait for runs under way and free the network; outputs already given stay valid."""
@@ -142,41 +147,48 @@ class _Request:
     ) -> None:
         self._contexts, self._name = contexts, contexts.name
         self._context: Any = contexts.make()
+        self._stream = _take_stream(place.index)
+        self._graphs: list[int] = []  # one, once it is captured
+        weakref.finalize(self, _release, place.index, self._stream, self._graphs).atexit = False
         try:
             self._inputs = {spec.name: _buffer(spec, place) for spec in inputs}
             self._outputs = {spec.name: _buffer(spec, place) for spec in outputs}
-            self._stream = _take_stream(place.index)
-        except (CudaError, MemoryError) as error:
-            raise out_of_memory(self._name, str(error)) from error
+        except (MemoryError, RuntimeError) as error:  # the back end's, see kernels.device
+            if isinstance(error, MemoryError) or "memory" in str(error).lower():
+                raise out_of_memory(self._name, str(error)) from error
+            raise
+        buffers = {**self._inputs, **self._outputs}
+        known = (array.stream for array in buffers.values() if array.stream is not None)
+        self._home = next(known, self._stream)  # whoever made the buffers reads them there
         engine = contexts.engine
         taken = {engine.get_tensor_name(index) for index in range(engine.num_io_tensors)}
-        for name, array in {**self._inputs, **self._outputs}.items():
+        for name, array in buffers.items():
             if name in taken and not self._context.set_tensor_address(name, array.pointer):
                 raise EngineError(f"{self._name}: {contexts.flavour.title} does not take a buffer for {name!r}")
-        self._last = self._stream  # on which it ran last
-        self._graph: int | None = None
+        self._last = self._home  # on which it ran last
         self._may_capture = not contexts.captures_itself
         self._runs = 0
-        weakref.finalize(self, _idle_streams[place.index].append, self._stream)
 
     def run(self, given: Mapping[str, DeviceArray]) -> dict[str, DeviceArray]:
         """Queue copies of the feeds and the network."""
         here = driver()
         streams = dict.fromkeys(array.stream for array in given.values() if array.stream is not None)
-        stream = next(iter(streams), self._stream)
+        stream = next(iter(streams), self._home)
         for other in {*streams, self._last} - {stream}:
             here.wait_for(stream, other)
         self._last = stream
-        for name, array in given.items():
-            packed = array if array.flags.c_contiguous else array.copy()
+        copied = {name: array if array.flags.c_contiguous else array.copy() for name, array in given.items()}
+        for name, packed in copied.items():
             here.copy(self._inputs[name].pointer, packed.pointer, packed.nbytes, stream)
         self._runs += 1
         if self._may_capture and self._runs == 2:
             self._capture(stream)
-        if self._graph is not None:
-            here.launch(self._graph, stream)
+        if self._graphs:
+            here.launch(self._graphs[0], stream)
         else:
             self._execute(stream)
+        if stream != self._home:
+            here.wait_for(self._home, stream)
         return {name: replace(array, stream=stream) for name, array in self._outputs.items()}
 
     def _capture(self, stream: int) -> None:
@@ -184,8 +196,10 @@ class _Request:
         self._may_capture = False
         here = driver()
         here.synchronise(stream)  # what the context still does may not be captured
-        self._graph = here.captured(self._stream, lambda: bool(self._context.execute_async_v3(self._stream)))
-        if self._graph is None:
+        graph = here.captured(self._stream, lambda: bool(self._context.execute_async_v3(self._stream)))
+        if graph is not None:
+            self._graphs.append(graph)
+        else:
             LOG.debug("%s cannot be captured as a CUDA graph; it is queued each time", self._name)
 
     def _execute(self, stream: int) -> None:
@@ -201,10 +215,8 @@ class _Request:
         """Wait for what is queued, and free everything but the outputs that were given."""
         if self._context is None:
             return
-        here = driver()
-        here.synchronise(self._last)
-        if self._graph is not None:
-            here.destroy_graph(self._graph)
+        driver().synchronise(self._last)
+        _destroy(self._graphs)
         self._context = None
         self._inputs.clear()
         self._outputs.clear()
@@ -219,6 +231,18 @@ def _take_stream(index: int) -> int:
         return _idle_streams[index].pop()
     except IndexError:
         return driver().new_stream()
+
+
+def _release(index: int, stream: int, graphs: list[int]) -> None:
+    """What a thread that has ended held."""
+    with suppress(EngineError):
+        _destroy(graphs)
+    _idle_streams[index].append(stream)
+
+
+def _destroy(graphs: list[int]) -> None:
+    while graphs:
+        driver().destroy_graph(graphs.pop())
 
 
 def _buffer(spec: TensorSpec, place: Device) -> DeviceArray:

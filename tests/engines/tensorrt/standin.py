@@ -29,7 +29,7 @@ CARD = Device("cuda", 0)
 
 def empty(shape: tuple[int, ...], dtype: np.dtype[Any], device: Device) -> DeviceArray:
     memory = np.full(shape, 85).astype(dtype)
-    return DeviceArray(memory, memory.ctypes.data, shape, dtype, device)
+    return DeviceArray(memory, memory.ctypes.data, shape, dtype, device, stream=STATE.home)
 
 
 def to_host(array: DeviceArray) -> np.ndarray:
@@ -387,6 +387,7 @@ class State:
     open_error: str = ""
     context_error: str = ""
     run_error: str = ""
+    home: int | None = None  # the stream of the back end
     streams: list[int] = field(default_factory=list)
     caches: list[bytes] = field(default_factory=list)
 

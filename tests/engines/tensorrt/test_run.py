@@ -102,7 +102,17 @@ def test_it_runs_on_the_stream_of_its_feeds_and_says_so(card: Any, network: Path
     assert state.streams == [77]
     own = check(engine, conv, 1)["features"].stream
     assert own not in (None, 0, 77), "it has one of its own"
-    assert state.driver.calls.count("cuStreamWaitEvent") == 2, "after what it did on others"
+    assert state.driver.calls.count("cuStreamWaitEvent") == 3, "there after what it did here, and the other way round"
+
+
+def test_feeds_without_a_stream_run_on_that_of_the_back_end(card: Any, network: Path, conv: Any) -> None:
+    flavour, state = card
+    state.home = 55
+    engine = open_with(flavour, network, options())
+    assert {array.stream for array in check(engine, conv, 0).values()} == {55}
+    assert "cuStreamWaitEvent" not in state.driver.calls
+    assert {array.stream for array in check(engine, conv, 1, stream=77).values()} == {77}
+    assert state.driver.calls.count("cuStreamWaitEvent") == 2
 
 
 def test_buffers_are_bound_once(card: Any, network: Path, conv: Any) -> None:
@@ -150,15 +160,22 @@ def test_each_thread_has_outputs_of_its_own(card: Any, network: Path, conv: Any,
     np.testing.assert_array_equal(to_host(lease["features"]), before)
 
 
-def test_streams_of_threads_that_ended_are_used_again(card: Any, network: Path, conv: Any) -> None:
+def test_what_threads_that_ended_held_is_freed_or_used_again(card: Any, network: Path, conv: Any) -> None:
     flavour, state = card
     engine = open_with(flavour, network, options())
+
+    def work(seed: int) -> None:
+        for _ in range(2):
+            check(engine, conv, seed)
+
     for seed in range(6):
-        thread = threading.Thread(target=check, args=(engine, conv, seed))
+        thread = threading.Thread(target=work, args=(seed,))
         thread.start()
         thread.join()
         gc.collect()
-    assert state.driver.calls.count("cuStreamCreate") <= 2
+    calls = state.driver.calls
+    assert calls.count("cuStreamCreate") <= 2
+    assert calls.count("cuGraphExecDestroy") == calls.count("cuGraphInstantiateWithFlags") == 6
 
 
 def test_rtx_captures_by_itself_and_its_kernels_are_kept(rtx_card: Any, network: Path, conv: Any) -> None:
