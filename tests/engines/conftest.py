@@ -29,6 +29,17 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     return folder
 
 
+@pytest.fixture
+def cpu_engines_alone() -> Iterator[None]:
+    """Whatever else is installed here; the table keeps its order."""
+    rows = dict(ENGINES)
+    for name in ENGINES.keys() - CPU_ENGINES:
+        del ENGINES[name]
+    yield
+    ENGINES.clear()
+    ENGINES.update(rows)
+
+
 @pytest.fixture(scope="session")
 def tolerance() -> Callable[[str], float]:
     """A value of the one table of tolerances."""

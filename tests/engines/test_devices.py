@@ -15,14 +15,8 @@ from vidgraph.pipeline.environment import noted_packages
 from vidgraph.pipeline.errors import EngineError, UsageError
 
 from .. import standin
-from ..material import CPU_ENGINES
 
-
-@pytest.fixture(autouse=True)
-def engines_of_the_cpu_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever else is installed here."""
-    for name in ENGINES.keys() - CPU_ENGINES:
-        monkeypatch.delitem(ENGINES, name)
+pytestmark = pytest.mark.usefixtures("cpu_engines_alone")
 
 
 @pytest.fixture

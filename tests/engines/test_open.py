@@ -40,10 +40,8 @@ def test_unknown_names_are_usage_errors(network: Path, options: dict[str, str], 
     assert str(caught.value) == message
 
 
-def test_no_cuda_engine(network: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, row in ENGINES.items():
-        if name not in CPU_ENGINES:
-            monkeypatch.setitem(ENGINES, name, replace(row, package="no_such_package"))
+@pytest.mark.usefixtures("cpu_engines_alone")
+def test_no_cuda_engine(network: Path) -> None:
     with pytest.raises(EngineError, match=r"^cannot run conv_relu\.onnx on cuda:1: .* no CUDA engine is installed"):
         open_engine(network, device="cuda:1")
 
@@ -52,9 +50,8 @@ def test_devices() -> None:
     assert [choose_device(name) for name in ("auto", "cpu", "cuda", "CUDA:2")] == ["cpu", "cpu", "cuda:0", "cuda:2"]
 
 
+@pytest.mark.usefixtures("cpu_engines_alone")
 def test_auto_is_the_first_that_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ENGINES.keys() - CPU_ENGINES:
-        monkeypatch.delitem(ENGINES, name)
     absent, present = (
         replace(ENGINES["openvino"], package="no_such_package"),
         replace(ENGINES["onnxruntime"], package="os"),
