@@ -22,6 +22,7 @@ from .cuda import Card
 from .engine_file import EngineFacts, read_engine
 from .flavour import ON_THE_CPU, Flavour
 from .refusals import not_built, refused
+from .symmetric import symmetric
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -221,6 +222,8 @@ def _plan(
     model = network.model
     if facts.precision == "fp16":
         model = half_network(model, str(path.parent), facts.keep)
+    elif facts.precision == "int8":
+        model = symmetric(model)
     with flavour.said.listening() as said:
         builder = api.Builder(flavour.said.logger)
         definition = builder.create_network(_network_flags(api))

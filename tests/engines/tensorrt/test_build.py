@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnx.reference
 import pytest
 from vidgraph.engines import NetworkRefused
 from vidgraph.engines.cache import cache_root, replace_entry
@@ -202,3 +203,38 @@ def test_a_quantised_network_is_built_as_it_is(tmp_path: Path) -> None:
     assert build_network(path, "int8").facts.precision == "int8"
     with pytest.raises(EngineError, match=r"q\.onnx is quantised and computes in int8"):
         build_network(path, "fp16")
+
+
+@pytest.mark.parametrize("zero", [np.uint8(0), np.uint8(100), np.int8(-30)])
+def test_what_was_quantised_for_processors_is_built_around_zero(zero: Any, tmp_path: Path) -> None:
+    """Ranges stay, and so do the weights; a number is off by at most half a step, which may be twice as large."""
+    from vidgraph.engines.tensorrt.symmetric import symmetric
+
+    step = np.float32(0.02)
+    info = np.iinfo(zero.dtype)
+    low, high = (info.min - int(zero)) * step, (info.max - int(zero)) * step
+    constants = {
+        "s": step, "z": zero, "w": np.full((4, 4, 1, 1), 3, np.int8), "ws": np.full(4, 0.1, np.float32),
+        "wz": np.zeros(4, np.int8),
+    }  # fmt: skip
+    nodes: list[Node] = [
+        ("QuantizeLinear", ["x", "s", "z"], ["q"], {}),
+        ("DequantizeLinear", ["q", "s", "z"], ["y"], {}),
+        ("DequantizeLinear", ["w", "ws", "wz"], ["weight"], {"axis": 0}),
+        ("Conv", ["y", "weight"], ["c"], {}),
+    ]
+    path = saved(model_of(nodes, constants, {"y": SHAPE, "c": SHAPE}, opset=19), tmp_path / "q.onnx")
+    assert build_network(path, "int8").facts.precision == "int8"
+    made = symmetric(onnx.load(path))
+    onnx.checker.check_model(made, full_check=True)
+    kinds = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in made.graph.initializer}
+    first, second, weights, _ = made.graph.node
+    assert first.input[1:] == second.input[1:]
+    assert kinds[first.input[2]].dtype == np.int8
+    assert not kinds[first.input[2]].any()
+    assert weights.input[1:] == ["ws", "wz"]
+    scale = kinds[first.input[1]]
+    assert scale * 127 == pytest.approx(max(-low, high))
+    x = np.linspace(low, high, 256, dtype=np.float32).reshape(SHAPE)
+    got = onnx.reference.ReferenceEvaluator(made).run(["y"], {"x": x})[0]
+    assert np.abs(got - x).max() <= scale / 2 * 1.001
