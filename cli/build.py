@@ -22,8 +22,13 @@ def build(options: argparse.Namespace) -> int:
     from ..models.resolve import resolve_model
 
     builder(options.engine)
-    if options.source is not None and options.precision != "fp16":
-        raise UsageError(f"--source is what fp16 is checked on, and this builds {options.precision}")
+    has_card = bool(DEVICES["cuda"].count())
+    for option in ("source", "frames"):
+        if getattr(options, option) is not None and options.precision != "fp16" and not has_card:
+            raise UsageError(
+                f"--{option} is for what fp16 is checked on, or an engine on a card; this builds {options.precision}, "
+                "and there is no card here"
+            )
     choices: dict[str, Any] = {"size": options.size, "head": options.head}
     progress = Progress(quiet=options.quiet)
 
@@ -48,7 +53,7 @@ def build(options: argparse.Namespace) -> int:
             model, engine=options.engine, precision=options.precision, batch=options.batch, tell=tell, **settings
         )
         rows += [_row(model.name, each) for each in built]
-        if DEVICES["cuda"].count():
+        if has_card:
             progress.show("comparing on the card")
             on_card = check_engine(
                 model, engine=options.engine, precision=options.precision, source=options.source or SOURCE,

@@ -73,7 +73,8 @@ def test_what_fp16_breaks_is_said_and_built_in_fp32(
     [
         (("yolact-edge-tiny", "--engine", "openvino"), "engine 'openvino' compiles where it runs; engines that build"),
         (("yolact-edge-tiny", "--engine", "tensort"), "unknown engine 'tensort'; did you mean tensorrt"),
-        (("yolact-edge-tiny", "--precision", "fp32", "--source", "a.mp4"), "--source is what fp16 is checked on, and"),
+        (("yolact-edge-tiny", "--precision", "fp32", "--source", "a.mp4"), "--source is for what fp16 is checked on, or"),
+        (("yolact-edge-tiny", "--precision", "int8", "--frames", "3"), "--frames is for what fp16 is checked on, or"),
         (("yolact-edge-tiny", "--precision", "int8"), "is not quantised, which precision int8 needs"),
         (("yolact-edge-tny",), "unknown model 'yolact-edge-tny'; did you mean yolact-edge"),
     ],

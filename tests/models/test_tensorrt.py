@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import onnx
 import pytest
 from vidgraph.models.export.export import default_size
 from vidgraph.models.registry import MODELS
@@ -37,3 +39,18 @@ def test_every_graph_is_built(model: str, torch: Any, tmp_path: Path, monkeypatc
             assert {spec.dtype.name for spec in (*facts.inputs, *facts.outputs)} == {"float32"}
             assert (facts.precision, facts.architectures) == (precision, RTX.architectures)
         path.unlink()
+
+
+def test_a_quantised_export_is_built(exported: Path, tmp_path: Path) -> None:
+    """As ``vidgraph export --precision int8`` makes it, for processors."""
+    pytest.importorskip("nncf", reason="needs nncf to quantise (the extra 'int8')")
+    from vidgraph.models.export.quantise import quantise
+
+    sample = np.random.default_rng(0).normal(0, 60, (1, 3, 64, 96)).astype(np.float32)
+    path = tmp_path / "int8.onnx"
+    path.write_bytes(quantise(exported.read_bytes(), [{"image": sample}]))
+    kinds = {tensor.data_type for tensor in onnx.load(path).graph.initializer}
+    assert {onnx.TensorProto.UINT8, onnx.TensorProto.INT8} <= kinds
+    built = build_network(path, "int8")
+    assert built.facts.precision == "int8"
+    assert [spec.name for spec in built.facts.outputs] == ["loc", "conf", "landm"]
