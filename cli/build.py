@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..pipeline.errors import UsageError
@@ -10,15 +11,16 @@ from .terminal import Progress, say, show
 
 if TYPE_CHECKING:
     from ..models.export.build import BuiltGraph
+    from ..models.resolve import ResolvedModel
+    from ..pipeline.types.picture import Size
 
 _HEADER = ("model", "graph", "batch", "input", "precision", "size", "seconds", "", "architectures")
 
 
 def build(options: argparse.Namespace) -> int:
     """Check what fp16 does to each model, build all its engines, and list them."""
-    from ..benchmarks.half_check import FRAMES, SOURCE, check_engine, check_half
     from ..kernels.device import DEVICES
-    from ..models.export.build import build as build_graphs, builder
+    from ..models.export.build import builder
     from ..models.resolve import resolve_model
 
     builder(options.engine)
@@ -29,42 +31,80 @@ def build(options: argparse.Namespace) -> int:
                 f"--{option} is for what fp16 is checked on, or an engine on a card; this builds {options.precision}, "
                 "and there is no card here"
             )
-    choices: dict[str, Any] = {"size": options.size, "head": options.head}
-    progress = Progress(quiet=options.quiet)
-
-    def tell(graph: str, phase: str, done: int, total: int) -> None:
-        bar = "#" * round(30 * done / max(total, 1))
-        progress.show(f"[{bar:<30}] {graph}: {phase.lower()}, {done} of {total}")
-
+    job = _Job(options, Progress(quiet=options.quiet), has_card)
     rows: list[tuple[str, ...]] = [_HEADER]
     for given in options.models:
-        model = resolve_model(given)
-        settings = dict(choices)
-        if options.precision == "fp16":
-            found = check_half(
-                model, source=options.source or SOURCE, frames=options.frames or FRAMES, batch=options.batch,
-                tell=progress.show, **choices,
-            )  # fmt: skip
-            settings["frame"] = found.frame
-            Progress.clear()
-            if not options.quiet:
-                say(f"{model.name}: {found.text()}")
-        built = build_graphs(
-            model, engine=options.engine, precision=options.precision, batch=options.batch, tell=tell, **settings
-        )
-        rows += [_row(model.name, each) for each in built]
-        if has_card:
-            progress.show("comparing on the card")
-            on_card = check_engine(
-                model, engine=options.engine, precision=options.precision, source=options.source or SOURCE,
-                frames=options.frames or FRAMES, **choices,
-            )  # fmt: skip
-            Progress.clear()
-            if on_card is not None and not options.quiet:
-                say(f"{model.name} on the card: {on_card}")
-        Progress.clear()
+        rows += job.build(resolve_model(given))
     show(_table(rows))
     return 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What is done with each model."""
+
+    options: argparse.Namespace
+    progress: Progress
+    has_card: bool
+
+    @property
+    def choices(self) -> dict[str, Any]:
+        """How the model is loaded."""
+        return {"size": self.options.size, "head": self.options.head}
+
+    @property
+    def frames(self) -> dict[str, Any]:
+        """What engines are compared on."""
+        from ..benchmarks.half_check import FRAMES, SOURCE
+
+        return {"source": self.options.source or SOURCE, "frames": self.options.frames or FRAMES}
+
+    def build(self, model: ResolvedModel) -> list[tuple[str, ...]]:
+        """The rows of its engines."""
+        from ..models.export.build import build as build_graphs
+
+        options, frame = self.options, {}
+        if options.precision == "fp16":
+            frame = {"frame": self._check(model)}
+        built = build_graphs(
+            model, engine=options.engine, precision=options.precision, batch=options.batch, tell=self._tell,
+            **frame, **self.choices,
+        )  # fmt: skip
+        rows = [_row(model.name, each) for each in built]
+        Progress.clear()
+        if self.has_card:
+            self._compare(model)
+        return rows
+
+    def _check(self, model: ResolvedModel) -> Size:
+        from ..benchmarks.half_check import check_half
+
+        found = check_half(model, batch=self.options.batch, tell=self.progress.show, **self.frames, **self.choices)
+        self._say(f"{model.name}: {found.text()}")
+        return found.frame
+
+    def _compare(self, model: ResolvedModel) -> None:
+        """With fp32, on the card."""
+        from ..benchmarks.half_check import check_engine
+        from ..engines.spec import NetworkRefused
+
+        self.progress.show("comparing on the card")
+        chosen = {"engine": self.options.engine, "precision": self.options.precision}
+        try:
+            results = check_engine(model, **chosen, **self.frames, **self.choices)
+        except NetworkRefused as error:  # built for cards of other kinds
+            self._say(f"{model.name} was not compared on this card: {error}")
+            return
+        self._say(f"{model.name} on the card: {results or 'it detects nothing to compare'}")
+
+    def _tell(self, graph: str, phase: str, done: int, total: int) -> None:
+        bar = "#" * round(30 * done / max(total, 1))
+        self.progress.show(f"[{bar:<30}] {graph}: {phase.lower()}, {done} of {total}")
+
+    def _say(self, text: str) -> None:
+        Progress.clear()
+        if not self.options.quiet:
+            say(text)
 
 
 def _row(model: str, built: BuiltGraph) -> tuple[str, ...]:

@@ -37,7 +37,7 @@ def build_with(
     keep: tuple[str, ...] = (),
     tell: Tell | None = None,
 ) -> Built:
-    """The engine of an ONNX file for the first card of this machine, or for all where there is none.
+    """The engine of an ONNX file: for cards of all kinds, or with TensorRT for the first card of this machine.
 
     Args:
         path: the network.
@@ -51,17 +51,8 @@ def build_with(
     """
     network = Network.read(path)
     check_precision(network, precision)
-    return build_cached(flavour, network, facts_of(flavour, network, precision, keep, _card_here(flavour)), tell)
-
-
-def _card_here(flavour: Flavour) -> Card | None:
-    """The first card; with a library that builds for all of them, none where none can be used."""
-    try:
-        return find_card(0)
-    except EngineError:
-        if flavour.architectures:
-            return None
-        raise
+    card = None if flavour.architectures else find_card(0)
+    return build_cached(flavour, network, facts_of(flavour, network, precision, keep, card), tell)
 
 
 def open_with(flavour: Flavour, path: Path, options: EngineOptions) -> TensorRTEngine:

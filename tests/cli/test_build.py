@@ -73,8 +73,8 @@ def test_what_fp16_breaks_is_said_and_built_in_fp32(
     [
         (("yolact-edge-tiny", "--engine", "openvino"), "engine 'openvino' compiles where it runs; engines that build"),
         (("yolact-edge-tiny", "--engine", "tensort"), "unknown engine 'tensort'; did you mean tensorrt"),
-        (("yolact-edge-tiny", "--precision", "fp32", "--source", "a.mp4"), "--source is for what fp16 is checked on, or"),
-        (("yolact-edge-tiny", "--precision", "int8", "--frames", "3"), "--frames is for what fp16 is checked on, or"),
+        (("yolact-edge-tiny", "--precision", "fp32", "--source", "a.mp4"), "--source is for what fp16 is checked on"),
+        (("yolact-edge-tiny", "--precision", "int8", "--frames", "3"), "--frames is for what fp16 is checked on"),
         (("yolact-edge-tiny", "--precision", "int8"), "is not quantised, which precision int8 needs"),
         (("yolact-edge-tny",), "unknown model 'yolact-edge-tny'; did you mean yolact-edge"),
     ],
@@ -102,3 +102,27 @@ def test_a_missing_package_names_its_extra(build: Callable[..., Any], monkeypatc
     assert (ended.code, ended.line) == (
         1, "engine 'tensorrt-rtx' needs an optional package; install it with: pip install 'vidgraph[tensorrt-rtx]'",
     )  # fmt: skip
+
+
+def test_on_a_machine_with_a_card_the_engine_is_compared_on_it(
+    build: Callable[..., Any], rtx: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here the card is a claim: the library says that it cannot be used, as of one that the engine is not for."""
+    from dataclasses import replace
+
+    from vidgraph.benchmarks import half_check
+    from vidgraph.engines import NetworkRefused
+    from vidgraph.kernels.device import DEVICES
+
+    asked: list[Any] = []
+
+    def refuse(model: Any, **settings: Any) -> None:
+        asked.append((settings["engine"], settings["precision"], settings["frames"]))
+        raise NetworkRefused("TensorRT-RTX does not run on this", "it is too old")
+
+    monkeypatch.setitem(DEVICES, "cuda", replace(DEVICES["cuda"], count=lambda: 1))
+    monkeypatch.setattr(half_check, "check_engine", refuse)
+    ended = build("yolact-edge-tiny", "--size", "160x96", "--precision", "fp32", "--frames", "2")
+    assert ended.code == 0, ended.err
+    assert asked == [("tensorrt-rtx", "fp32", 2)]
+    assert "yolact-edge-tiny was not compared on this card: TensorRT-RTX does not run on this: it is" in ended.err
