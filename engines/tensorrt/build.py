@@ -16,6 +16,7 @@ from ..._version import __version__
 from ...pipeline.errors import EngineError
 from ..cache import discard, find, find_or_build, key_of, replace_entry
 from ..half.network import half_network
+from ..half.plan import HALF
 from ..onnx_file import external_files, is_quantised, network_digest, read_network
 from ..spec import NOT_QUANTISED, NetworkRefused, TensorSpec, check_quantised, fixed_spec
 from .cuda import Card
@@ -84,12 +85,18 @@ class Network:
         """Whether it computes in int8."""
         return is_quantised(self.model)
 
+    @property
+    def half(self) -> bool:
+        """Whether it is in fp16 already: an input is."""
+        return any(value.type.tensor_type.elem_type == HALF for value in self.model.graph.input)
+
 
 def check_precision(network: Network, asked: str) -> None:
     """Raise where no engine of this adapter computes a network in ``asked``.
 
     Raises:
-        EngineError: bf16, int8 of a network that is not quantised, or another precision of one that is.
+        EngineError: bf16, int8 of a network that is not quantised, or another precision of one that is, or that is in
+            fp16 already.
     """
     if network.quantised:
         check_quantised(network.name, asked)
@@ -97,6 +104,8 @@ def check_precision(network: Network, asked: str) -> None:
         raise EngineError(NOT_QUANTISED.format(network.name))
     elif asked == "bf16":
         raise EngineError(f"{network.name}: precision 'bf16' is not built; TensorRT engines have fp32, fp16 and int8")
+    elif asked == "fp32" and network.half:
+        raise EngineError(f"{network.name} is in fp16; precision 'fp32' needs the network it was made of")
 
 
 def facts_of(
@@ -107,18 +116,12 @@ def facts_of(
     Args:
         precision: ``fp32``, ``fp16`` or ``int8``.
         keep: nodes of an fp16 network that stay in fp32.
-        card: of this machine; None: there is none.
+        card: that it is to run on; None, with a library that builds for several kinds: any of these.
 
     Raises:
-        EngineError: the library builds on a card only.
-        NetworkRefused: it does not run on this one.
+        NetworkRefused: the library does not run on the card.
     """
     everywhere = flavour.architectures
-    if card is None and not everywhere:
-        raise EngineError(
-            f"{flavour.title} builds on the card that it builds for, and there is none here; tensorrt-rtx builds "
-            f"without one (vidgraph build MODEL --engine tensorrt-rtx). {ON_THE_CPU}"
-        )
     if card is not None and everywhere and card.capability not in everywhere:
         message = f"{flavour.title} does not run on {card.name} (compute capability {card.capability})"
         raise NetworkRefused(message, f"it runs on {', '.join(everywhere)}; engine tensorrt may. {ON_THE_CPU}")

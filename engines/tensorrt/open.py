@@ -51,8 +51,18 @@ def build_with(
     """
     network = Network.read(path)
     check_precision(network, precision)
-    card = None if flavour.architectures else find_card(0)
+    card = None if flavour.architectures else _card_to_build_on(flavour, path.name)
     return build_cached(flavour, network, facts_of(flavour, network, precision, keep, card), tell)
+
+
+def _card_to_build_on(flavour: Flavour, name: str) -> Card:
+    try:
+        return find_card(0)
+    except EngineError as error:
+        raise EngineError(
+            f"cannot build {name}: {flavour.title} builds on the card that it builds for, and {error}; "
+            "engine tensorrt-rtx builds without one"
+        ) from error
 
 
 def open_with(flavour: Flavour, path: Path, options: EngineOptions) -> TensorRTEngine:
@@ -124,6 +134,8 @@ def _choose(network: Network, asked: str) -> tuple[str, tuple[str, ...]]:
     """The precision, and the nodes that stay in fp32: fp16 by itself only where it was checked."""
     if network.quantised:
         return "int8", ()
+    if network.half:
+        return "fp16", ()
     record = recall(network.digest) if asked in ("auto", "fp16") else None
     if record is None:
         if asked == "fp32":

@@ -192,6 +192,17 @@ def test_precisions_that_are_not_there(net: Path) -> None:
         build_network(net, "bf16")
 
 
+def test_a_network_of_fp16_is_built_as_it_is(tmp_path: Path) -> None:
+    model = model_of([("Relu", ["x"], ["y"], {})], {}, {"y": SHAPE})
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.elem_type = onnx.TensorProto.FLOAT16
+    path = saved(model, tmp_path / "half.onnx")
+    facts = build_network(path, "fp16").facts
+    assert {spec.dtype.name for spec in (*facts.inputs, *facts.outputs)} == {"float16"}
+    with pytest.raises(EngineError, match=r"^half\.onnx is in fp16; precision 'fp32' needs the network it was made of"):
+        build_network(path, "fp32")
+
+
 def test_a_quantised_network_is_built_as_it_is(tmp_path: Path) -> None:
     scale = {"s": np.float32(0.1), "z": np.int8(0)}
     nodes: list[Node] = [

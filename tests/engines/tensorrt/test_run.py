@@ -251,6 +251,14 @@ def test_no_driver(card: Any, network: Path, monkeypatch: pytest.MonkeyPatch) ->
         assert message.startswith(f"cannot run {network.name} on cuda:0: there is no NVIDIA driver on this machine")
 
 
+def test_no_driver_to_build_with(card: Any, network: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    card[1].driver.fails["cuInit"] = 100
+    with pytest.raises(
+        EngineError, match=r"^cannot build conv_relu\.onnx: TensorRT builds on the card .*cuInit.*rtx b"
+    ):
+        build_with(card[0], network, "fp32")
+
+
 def test_a_driver_that_cannot_be_used(card: Any, network: Path) -> None:
     card[1].driver.fails["cuInit"] = 35
     message = message_of(card[0], network)
