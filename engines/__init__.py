@@ -1,4 +1,4 @@
-"""A network file becomes something that runs: OpenVINO, ONNX Runtime, and recorded answers for tests."""
+"""A network file becomes something that runs: OpenVINO, ONNX Runtime, TensorRT, and recorded answers for tests."""
 
 from __future__ import annotations
 

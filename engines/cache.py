@@ -129,6 +129,25 @@ def find_or_build(kind: str, key: str, build: Callable[[Path], None]) -> Path | 
     return entry
 
 
+def find(kind: str, key: str) -> Path | None:
+    """The file of ``key`` where it is in the cache and whole; nothing is built."""
+    entry = cache_root() / kind / key
+    try:
+        return entry if cache_limit_bytes() and _use(entry) else None
+    except OSError:
+        return None
+
+
+def replace_entry(kind: str, key: str, content: bytes) -> None:
+    """Put ``content`` under ``key``, in place of what is there; nothing happens where the cache cannot be used."""
+    discard(cache_root() / kind / key)
+    find_or_build(kind, key, lambda target: _write(target, content))
+
+
+def _write(target: Path, content: bytes) -> None:
+    target.write_bytes(content)
+
+
 def discard(entry: Path) -> None:
     """Make an entry count as absent, so that its next user builds it again."""
     try:

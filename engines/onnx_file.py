@@ -128,6 +128,15 @@ def network_digest(path: Path, files: Iterable[str]) -> str:
     return digest.hexdigest()
 
 
+def file_digest(path: Path) -> str:
+    """As :func:`network_digest`, of a file that is not read yet.
+
+    Raises:
+        EngineError: as :func:`read_network` and :func:`network_digest`.
+    """
+    return network_digest(path, external_files(read_network(path)))
+
+
 def is_quantised(model: ModelProto) -> bool:
     """Whether a network has quantised operators: it computes in int8."""
     return any(node.op_type in _QUANTISED for node in model.graph.node)

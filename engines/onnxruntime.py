@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -32,6 +32,9 @@ from .spec import (
     fixed_spec,
     shortened,
 )
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 
 def _import_quietly() -> ModuleType:
@@ -81,6 +84,25 @@ def open_network(path: Path, options: EngineOptions) -> OnnxRuntimeEngine:
     except Exception as error:  # its exceptions have no common base of their own
         raise NetworkRefused(f"cannot open {path.name} with onnxruntime", _one_line(error)) from error
     return OnnxRuntimeEngine(path.name, session, options, quantised=quantised)
+
+
+def open_exact(name: str, model: ModelProto, options: EngineOptions) -> OnnxRuntimeEngine:
+    """Open a network of fp32 whose every node is run as it stands: nothing is folded, fused or left out.
+
+    Args:
+        name: what messages call it.
+        model: the network, with all its weights in it.
+
+    Raises:
+        NetworkRefused: as :func:`open_network`.
+    """
+    chosen = _session_options(options)
+    chosen.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    try:
+        session = ort.InferenceSession(model.SerializeToString(), chosen, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its exceptions have no common base of their own
+        raise NetworkRefused(f"cannot open {name} with onnxruntime", _one_line(error)) from error
+    return OnnxRuntimeEngine(name, session, options)
 
 
 def read_ports(path: Path, name: str) -> tuple[Port, ...]:

@@ -27,7 +27,8 @@ class EngineRow:
     """One engine: a module with ``open_network(path, options) -> Engine`` and ``describe() -> EngineDescription``.
 
     ``open_network`` raises ``NetworkRefused`` where another engine may take the network: ``auto`` then goes on.
-    Where it infers shapes without running, also ``read_ports(path, name) -> tuple[Port, ...]``.
+    Where it infers shapes without running, also ``read_ports(path, name) -> tuple[Port, ...]``; where it builds ahead
+    of time, ``build_network(path, precision, keep, tell)`` and ``kept_layers(path)`` as in :mod:`.tensorrt.open`.
     """
 
     name: str
@@ -64,6 +65,17 @@ ENGINES: dict[str, EngineRow] = {
     for row in (
         EngineRow("openvino", ".openvino", package="openvino", extra="openvino"),
         EngineRow("onnxruntime", ".onnxruntime", package="onnxruntime", extra="onnxruntime"),
+        EngineRow(
+            "tensorrt", ".tensorrt.standard", package="tensorrt", extra="tensorrt", devices=("cuda",), wants="device"
+        ),
+        EngineRow(
+            "tensorrt-rtx",
+            ".tensorrt.rtx",
+            package="tensorrt_rtx_bindings",
+            extra="tensorrt-rtx",
+            devices=("cuda",),
+            wants="device",
+        ),
     )
 }
 
@@ -83,10 +95,11 @@ def open_engine(
     Args:
         path: the network.
         engine: a name of ``ENGINES``, or ``auto``: the first installed one for the device that takes the network
-            (OpenVINO, then ONNX Runtime; a warning says where it is not the first).
+            (OpenVINO, then ONNX Runtime; on CUDA TensorRT, then TensorRT-RTX; a warning says where it is not the
+            first).
         device: ``auto`` (the first kind that this machine has and an installed engine runs on), ``cpu`` or ``cuda:N``.
-        precision: ``auto`` (bf16 where the processor computes it natively, else fp32), ``fp32``,
-            ``bf16``, ``fp16``, ``int8``.
+        precision: ``auto`` (bf16 where the processor computes it natively, on CUDA fp16 where the network was checked
+            in it, else fp32), ``fp32``, ``bf16``, ``fp16``, ``int8``.
         requests: how many threads may run it at the same time; further ones wait.
         threads: cores for all requests together. For files as many requests as threads (each runs on
             one core, which wastes none); for a live source one request on all threads.

@@ -57,7 +57,7 @@ def load_model(
             frames are enlarged), or (height, width) with padding; by default the model's own longer side.
             Models whose input is a square take the side, or (height, width), and frames fill it. A custom
             ONNX model takes either where it leaves its size open.
-        engine: ``auto``, ``openvino`` or ``onnxruntime``.
+        engine: ``auto``, ``openvino``, ``onnxruntime``, ``tensorrt`` or ``tensorrt-rtx``.
         device: ``auto``, ``cpu`` or ``cuda:N``.
         precision: ``auto``, ``fp32``, ``bf16``, ``fp16`` or ``int8``.
         min_score: rows must score more than this, in [0, 1].

@@ -88,6 +88,8 @@ def resolve_model(
         return alone
     chosen = file if weights is None else weights
     path = None if chosen is None else Path(chosen).expanduser()
+    if path is not None:
+        _check_is_no_engine(path)
     if path is not None and is_exported(path) and not _built_in(name) and not written_by_vidgraph(path):
         return ResolvedModel(name, name, None, path)
     row = find_model(name)
@@ -97,6 +99,16 @@ def resolve_model(
 def written_by_vidgraph(path: Path) -> bool:
     """Whether an ONNX file is one of ``vidgraph export``."""
     return "vidgraph.model" in read_metadata(path)
+
+
+def _check_is_no_engine(path: Path) -> None:
+    from ..engines.tensorrt.engine_file import SUFFIXES
+
+    if path.suffix.lower() in SUFFIXES:
+        raise UsageError(
+            f"{path} is an engine: it is for one card, and does not say what its outputs mean. Give the ONNX file that "
+            f"it was made of (Ultralytics: yolo export format=onnx); vidgraph build makes engines of that"
+        )
 
 
 def _split(text: str) -> tuple[str, str | None]:
@@ -110,6 +122,7 @@ def _split(text: str) -> tuple[str, str | None]:
 def _file_alone(text: str) -> ResolvedModel | None:
     """The model of a file that is named alone, or None where it is no file."""
     path = Path(os.path.expanduser(text))  # noqa: PTH111  Path's raises for unknown users
+    _check_is_no_engine(path)
     if is_exported(path) and not written_by_vidgraph(path):
         return ResolvedModel(text, path.stem, None, path)
     is_file = os.path.isfile(path)  # noqa: PTH113  Path.is_file raises where the text is too long

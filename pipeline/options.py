@@ -251,7 +251,7 @@ _ROWS = (
               f"{_RUN} --size 320", "N|WxH"),
     OptionRow("device", TEXT, "auto", "auto, cpu or cuda:N", "model",
               f"{_RUN} --device cpu", "D"),
-    OptionRow("engine", TEXT, "auto", "auto, openvino or onnxruntime", "model",
+    OptionRow("engine", TEXT, "auto", "auto, openvino, onnxruntime, tensorrt or tensorrt-rtx", "model",
               f"{_RUN} --engine onnxruntime", "E"),
     OptionRow("precision", TEXT, "auto", "auto, fp32, bf16, fp16 or int8", "model",
               f"{_RUN} --precision fp32", "P"),

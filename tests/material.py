@@ -9,7 +9,10 @@ from pathlib import Path
 import av
 import numpy as np
 from numpy.typing import NDArray
+from vidgraph.engines import ENGINES
 
+CPU_ENGINES = [name for name, row in ENGINES.items() if "cpu" in row.devices]
+"""Engines that run on any machine, installed or not."""
 SIZE = (240, 320)
 """Height and width of the pictures."""
 

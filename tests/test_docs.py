@@ -173,6 +173,8 @@ def test_examples_of_options_run(
     words = shlex.split(example)[1:]
     if words[0] in ("draw", "convert") or "--resume" in words:
         assert main(["run", "in.mp4", "--model", "retinaface-1mb", "-o", "out.jsonl", "-q", "--frames", "6"]) == 0
+    if words[0] == "build":
+        pytest.importorskip("tensorrt_rtx_bindings", reason="needs TensorRT-RTX (the extra 'tensorrt-rtx')")
     if "--candidate-model" in words:
         pytest.importorskip("nncf", reason="needs nncf to quantise (the extra 'int8')")
         calibrated = ["--precision", "int8", "--calibrate", "in.mp4", "--frames", "2", "--size", "160x120"]

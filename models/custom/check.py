@@ -91,7 +91,7 @@ def check(
     Args:
         path: the file.
         size, head, labels: as for :func:`..load.load_model`.
-        engine: the only one to try; None: all.
+        engine: the only one to try; None: all for the device of this machine.
         runs: of which the median is taken.
 
     Raises:
@@ -103,7 +103,8 @@ def check(
     if written_by_vidgraph(path):
         read_exported(path)
         raise CheckpointError(f"{path} was written by vidgraph export; vidgraph bench --model {path} measures it")
-    rows = list(ENGINES.values()) if engine in (None, "auto") else [choose_engine(engine or "")]
+    here = [row for row in ENGINES.values() if row.runs_on(choose_device("auto"))]
+    rows = here if engine in (None, "auto") else [choose_engine(engine or "")]
     given = inspect_file(
         path, size=size, engine=engine or "auto", labels=None if labels is None else read_labels(labels)
     )

@@ -13,9 +13,11 @@ import onnx
 import pytest
 from vidgraph.engines import ENGINES, Engine, ReplayEngine, TensorSpec, open_engine
 
+from ..material import CPU_ENGINES
+
 Arrays = dict[str, np.ndarray]
 NETWORK = "conv_relu.onnx"
-ENGINE_NAMES = [*ENGINES, "replay"]
+ENGINE_NAMES = [*CPU_ENGINES, "replay"]
 
 
 @pytest.fixture(autouse=True)
@@ -25,6 +27,17 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     monkeypatch.setenv("VIDGRAPH_CACHE", str(folder))
     monkeypatch.delenv("VIDGRAPH_CACHE_MAX", raising=False)
     return folder
+
+
+@pytest.fixture
+def cpu_engines_alone() -> Iterator[None]:
+    """Whatever else is installed here; the table keeps its order."""
+    rows = dict(ENGINES)
+    for name in ENGINES.keys() - CPU_ENGINES:
+        del ENGINES[name]
+    yield
+    ENGINES.clear()
+    ENGINES.update(rows)
 
 
 @pytest.fixture(scope="session")

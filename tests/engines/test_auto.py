@@ -18,6 +18,8 @@ from vidgraph.engines.compare import random_feeds
 from vidgraph.engines.open import _say_once, first_that_takes, read_ports
 from vidgraph.pipeline.errors import EngineError
 
+from ..material import CPU_ENGINES
+
 SHAPE = (1, 84, 116)
 MISSING = "onnxruntime may run it: pip install 'vidgraph[onnxruntime]'"
 
@@ -226,7 +228,7 @@ def test_what_belongs_together_is_opened_in_one_engine(tmp_path: Path) -> None:
         first_that_takes("openvino", "cpu", "both", both)
 
 
-@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize("name", CPU_ENGINES)
 def test_what_is_always_empty_is_refused(name: str, tmp_path: Path) -> None:
     nodes: list[Any] = [("Slice", ["x", "zero", "zero", "zero"], ["y"], {})]
     path = write(tmp_path / "my.onnx", nodes, {"zero": np.array([0])}, 1, (0, 84, 116))

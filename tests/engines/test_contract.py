@@ -14,6 +14,7 @@ import pytest
 from vidgraph.engines import ENGINES, Engine, ReplayEngine, open_engine
 from vidgraph.pipeline.errors import EngineError
 
+from ..material import CPU_ENGINES
 from .edge_nets import EDGES
 
 FP32 = "engine fp32, one convolution"
@@ -97,7 +98,7 @@ def test_refuses_wrong_feeds(open_one: Any, feeds: Any, message: str) -> None:
 
 
 @pytest.mark.parametrize("edge", EDGES)
-@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize("name", CPU_ENGINES)
 def test_inputs_and_outputs_are_those_of_the_file(name: str, edge: str, tmp_path: Path) -> None:
     """Whatever the engine makes of nodes that do nothing; the second time from the cache, where there is one."""
     pytest.importorskip(ENGINES[name].package)
@@ -146,7 +147,7 @@ def test_a_lease_outlives_the_runs_of_other_threads(open_one: Any, conv: Any) ->
 
 
 @pytest.mark.parametrize("requests", [1, 2])
-@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize("name", CPU_ENGINES)
 def test_four_threads_at_once_get_their_own_answers(
     name: str, requests: int, network: Path, conv: Any, tolerance: Any
 ) -> None:
@@ -219,7 +220,7 @@ def test_close_waits_for_runs_under_way(open_one: Any, conv: Any, tolerance: Any
     assert refused == ["conv_relu.onnx: run() after close()"] * 2
 
 
-@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize("name", CPU_ENGINES)
 def test_many_runs_and_many_threads_do_not_grow_memory(name: str, make_conv: Any, tmp_path: Path) -> None:
     pytest.importorskip(ENGINES[name].package)
     large = make_conv(height=128, width=128)  # 256 KiB a run: a leak of one output would be 128 MiB

@@ -16,6 +16,8 @@ from vidgraph.pipeline.errors import EngineError, UsageError
 
 from .. import standin
 
+pytestmark = pytest.mark.usefixtures("cpu_engines_alone")
+
 
 @pytest.fixture
 def device(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,9 +17,11 @@ from vidgraph.engines.open import PRECISIONS, choose_device, choose_engine
 from vidgraph.engines.processor import Processor, parse_cpuinfo
 from vidgraph.pipeline.errors import EngineError, MissingExtraError, UsageError
 
+from ..material import CPU_ENGINES
+
 KNOWN, KNOWN_PRECISIONS = ", ".join(["auto", *ENGINES]), ", ".join(PRECISIONS)
 REAL = [pytest.param(name, marks=pytest.mark.skipif(not row.installed, reason=f"needs {row.package}"))
-        for name, row in ENGINES.items()]  # fmt: skip
+        for name, row in ENGINES.items() if name in CPU_ENGINES]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -38,6 +40,7 @@ def test_unknown_names_are_usage_errors(network: Path, options: dict[str, str], 
     assert str(caught.value) == message
 
 
+@pytest.mark.usefixtures("cpu_engines_alone")
 def test_no_cuda_engine(network: Path) -> None:
     with pytest.raises(EngineError, match=r"^cannot run conv_relu\.onnx on cuda:1: .* no CUDA engine is installed"):
         open_engine(network, device="cuda:1")
@@ -47,6 +50,7 @@ def test_devices() -> None:
     assert [choose_device(name) for name in ("auto", "cpu", "cuda", "CUDA:2")] == ["cpu", "cpu", "cuda:0", "cuda:2"]
 
 
+@pytest.mark.usefixtures("cpu_engines_alone")
 def test_auto_is_the_first_that_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     absent, present = (
         replace(ENGINES["openvino"], package="no_such_package"),

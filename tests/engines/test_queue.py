@@ -14,6 +14,8 @@ import pytest
 from vidgraph.engines import ENGINES, EngineQueue, ReplayEngine, TensorSpec, open_engine
 from vidgraph.pipeline.errors import EngineError
 
+from ..material import CPU_ENGINES
+
 SPEC = TensorSpec("x", np.dtype(np.float32), (1, 2))
 
 
@@ -54,7 +56,7 @@ def value_of(future: Future[Any]) -> float:
     return float(future.result(10)["y"][0, 0])
 
 
-@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize("name", CPU_ENGINES)
 def test_two_streams_share_batches_and_get_what_batch_one_gives(
     name: str, make_conv: Any, tmp_path: Path, tolerance: Any
 ) -> None:

@@ -19,6 +19,8 @@ from vidgraph.models.weights.find import Weights
 from vidgraph.pipeline.types.affine import Affine
 from vidgraph.stages.inference.infer import RawOutputs
 
+from ..material import CPU_ENGINES
+
 ALL = ["retinaface", "retinaface-1mb", "retinaface-resnet50"]
 REAL = ALL[:2]
 OUTPUTS = ("loc", "conf", "landm")
@@ -70,7 +72,7 @@ def test_raw_outputs_of_the_torch_network(
         assert_close(got.numpy(), sure.numpy(), limit, f"{model} {name}, fp32")
 
 
-@pytest.mark.parametrize("engine", list(ENGINES))
+@pytest.mark.parametrize("engine", CPU_ENGINES)
 @pytest.mark.parametrize("model", ALL)
 def test_raw_outputs_of_the_engines(
     model: str, engine: str, golden: Any, checkpoint: Callable[[str], Path], tolerance: Tolerance
@@ -144,7 +146,7 @@ def matched(got: np.ndarray, expected: np.ndarray, limit_px: float) -> tuple[int
     return found, gap
 
 
-@pytest.mark.parametrize("engine", list(ENGINES))
+@pytest.mark.parametrize("engine", CPU_ENGINES)
 @pytest.mark.parametrize("size", ["orig", "long640"])
 @pytest.mark.parametrize("photo_name", ["astronaut", "cyclists"])
 @pytest.mark.parametrize("model", REAL)

@@ -13,6 +13,8 @@ from vidgraph.models import MODELS, find_model
 from vidgraph.models.variant import Variant
 from vidgraph.models.weights.find import Weights
 
+from ..material import CPU_ENGINES
+
 SMALL = ("retinaface", "retinaface-1mb", "retinaface-slim", "retinaface-rfb", "yolact-edge-mobilenetv2")
 FOLDER = Path(__file__).parent / "parity"
 
@@ -47,7 +49,7 @@ def test_torch_network(model: str, parity: dict[str, Any], tolerance: Tolerance,
         assert parity["distance"](array, exact[name]) <= limit, name
 
 
-@pytest.mark.parametrize("engine", list(ENGINES))
+@pytest.mark.parametrize("engine", CPU_ENGINES)
 @pytest.mark.parametrize("model", SMALL)
 def test_exported_network(
     model: str, engine: str, parity: dict[str, Any], tolerance: Tolerance,

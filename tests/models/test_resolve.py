@@ -66,3 +66,9 @@ def test_what_means_nothing(custom: Path) -> None:
     for text in ("retinaface=no.pth", str(custom)):
         with pytest.raises(UsageError, match=r"weights are given twice: .* with the model, and other\.pth"):
             resolve_model(text, weights="other.pth")
+
+
+@pytest.mark.parametrize("text", ["yolo.engine", "a/b.PLAN", "retinaface=face.trt"])
+def test_an_engine_is_no_model(text: str) -> None:
+    with pytest.raises(UsageError, match=r"is an engine: .* Give the ONNX file .*yolo export.*vidgraph build"):
+        resolve_model(text)

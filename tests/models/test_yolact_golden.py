@@ -19,6 +19,8 @@ from vidgraph.models.yolact_edge.priors import priors_of
 from vidgraph.pipeline.types.affine import Affine
 from vidgraph.stages.inference.infer import RawOutputs
 
+from ..material import CPU_ENGINES
+
 Arrays = dict[str, np.ndarray]
 Tolerance = Callable[[str], float]
 
@@ -87,7 +89,7 @@ def test_levels_of_the_torch_network(frame: Any, tolerance: Tolerance) -> None:
         )
 
 
-@pytest.mark.parametrize("engine", list(ENGINES))
+@pytest.mark.parametrize("engine", CPU_ENGINES)
 @pytest.mark.parametrize(
     ("model", "graph", "frames"),
     [

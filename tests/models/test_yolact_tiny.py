@@ -28,6 +28,8 @@ from vidgraph.pipeline.types.affine import Affine
 from vidgraph.pipeline.types.detections import Detections
 from vidgraph.stages.inference.infer import RawOutputs
 
+from ..material import CPU_ENGINES
+
 TINY = "yolact-edge-tiny"
 CONFIG = CONFIGS[TINY]
 STATE = ("state_p4", "state_p5", "state_pre")
@@ -108,7 +110,7 @@ def test_shapes_are_those_of_the_network(variant: str, size: tuple[int, int], to
         assert {name: tuple(out.shape) for name, out in zip(shape.outputs, outputs, strict=True)} == shape.outputs
 
 
-@pytest.mark.parametrize("engine", [name for name, each in ENGINES.items() if each.installed])
+@pytest.mark.parametrize("engine", [name for name in CPU_ENGINES if ENGINES[name].installed])
 @pytest.mark.parametrize(("size", "batch"), [((70, 101), 2)])
 def test_engines_agree_with_the_network(
     engine: str, size: tuple[int, int], batch: int, seeded_checkpoint: Callable[[str], Path], tmp_path: Path,

@@ -1,0 +1,284 @@
+"""A built engine that runs: every calling thread has an execution context with buffers on the card, bound once.
+
+A run queues its work and does not wait. It goes onto the stream of its feeds, or where they name none onto that of the
+buffers; the outputs name that stream. TensorRT-RTX captures a CUDA graph by itself; of TensorRT, the second run of a
+thread is captured here.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import weakref
+from collections import defaultdict
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ...kernels.device import Device, DeviceArray, empty
+from ...pipeline.errors import EngineError
+from ..cache import find, key_of, replace_entry
+from ..pool import Pool
+from ..spec import EngineOptions, TensorSpec, check_feeds, fixed_spec
+from .cuda import Card, CudaError, driver
+from .engine_file import EngineFacts
+from .flavour import ON_THE_CPU, Flavour
+from .refusals import reason_of
+
+LOG = logging.getLogger("vidgraph")
+
+
+class TensorRTEngine:
+    """A network run by TensorRT or TensorRT-RTX; see :class:`vidgraph.engines.Engine`.
+
+    Feeds and outputs lie on ``device``. Feeds are read in the order of their stream: whoever writes them again does so
+    on that stream, or waits for the outputs. Outputs are those of the calling thread until it runs the engine again.
+    """
+
+    def __init__(
+        self, flavour: Flavour, name: str, engine: Any, facts: EngineFacts, card: Card, options: EngineOptions
+    ) -> None:
+        self.engine, self.name, self.precision = flavour.name, name, facts.precision
+        self.inputs, self.outputs = facts.inputs, facts.outputs
+        self._place = Device("cuda", card.index)
+        self.device = str(self._place)
+        self._flavour = flavour
+        self._contexts = Contexts(flavour, name, engine, facts, card)
+        self._turns = Pool(name, range(options.requests))
+        self._local = threading.local()
+        self._requests: weakref.WeakSet[_Request] = weakref.WeakSet()
+
+    def run(self, feeds: Mapping[str, Any]) -> dict[str, DeviceArray]:
+        """Queue one run; the outputs are this thread's until it runs the engine again.
+
+        Raises:
+            EngineError: the feeds do not fit, the engine is closed, the card has no memory left, or a call of it fails.
+        """
+        given = check_feeds(self.name, self.inputs, feeds, self._place)
+        with self._turns.take():
+            try:
+                driver().activate(self._place.index)
+                return self._request().run(given)
+            except (CudaError, RuntimeError) as error:  # RuntimeError: the back end's, see kernels.device
+                raise EngineError(f"{self.name}: {error}") from error
+
+    def _request(self) -> _Request:
+        """That of the calling thread."""
+        request: _Request | None = getattr(self._local, "request", None)
+        if request is None:
+            request = _Request(self._contexts, self.inputs, self.outputs, self._place)
+            self._requests.add(request)
+            self._local.request = request
+        return request
+
+    def close(self) -> None:
+        """Wait for runs under way and free the network; outputs already given stay valid."""
+        self._turns.close()
+        requests = list(self._requests)
+        if not requests and self._contexts.closed:
+            return
+        driver().activate(self._place.index)
+        for request in requests:
+            request.close()
+        self._contexts.close()
+
+
+class Contexts:
+    """Makes the execution contexts of an engine, with TensorRT-RTX's cache of compiled kernels where there is one."""
+
+    def __init__(self, flavour: Flavour, name: str, engine: Any, facts: EngineFacts, card: Card) -> None:
+        self.flavour, self.name, self.engine = flavour, name, engine
+        self._config: Any = None
+        self._cache: Any = None
+        self._stored = b""
+        self._key = key_of(facts.network, facts.precision, repr(sorted(facts.keep)), flavour.version, repr(card))
+        if hasattr(engine, "create_runtime_config"):
+            self._config = engine.create_runtime_config()
+        self.captures_itself = hasattr(self._config, "cuda_graph_strategy")
+        if self.captures_itself:
+            self._config.cuda_graph_strategy = flavour.api.CudaGraphStrategy.WHOLE_GRAPH_CAPTURE
+        if hasattr(self._config, "create_runtime_cache"):
+            self._use_cache()
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing can be made any more."""
+        return self.engine is None
+
+    def make(self) -> Any:
+        """
+        Raises:
+            EngineError: there is no memory left for it.
+        """
+        with self.flavour.said.listening() as said:
+            arguments = [] if self._config is None else [self._config]
+            context = self.engine.create_execution_context(*arguments)
+            if context is None:
+                raise out_of_memory(self.name, said[0] if said else "")
+        return context
+
+    def _use_cache(self) -> None:
+        self._cache = self._config.create_runtime_cache()
+        known = find("engines", f"{self._key}.kernels")
+        if known is not None:
+            with suppress(OSError):  # removed since
+                self._stored = known.read_bytes()
+            if not self._cache.deserialize(self._stored):
+                LOG.debug("the compiled kernels of %s in the cache do not fit", self.name)
+        self._config.set_runtime_cache(self._cache)
+
+    def close(self) -> None:
+        """Keep what was compiled, and let go of the engine."""
+        if self._cache is not None:
+            compiled = bytes(self._cache.serialize() or b"")
+            if compiled and compiled != self._stored:
+                replace_entry("engines", f"{self._key}.kernels", compiled)
+        self.engine = self._config = self._cache = None
+
+
+class _Request:
+    """One execution context, bound to buffers of its own."""
+
+    def __init__(
+        self, contexts: Contexts, inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...], place: Device
+    ) -> None:
+        self._contexts, self._name = contexts, contexts.name
+        self._context: Any = contexts.make()
+        self._stream = _take_stream(place.index)
+        self._graphs: list[int] = []  # one, once it is captured
+        weakref.finalize(self, _release, place.index, self._stream, self._graphs).atexit = False
+        try:
+            self._inputs = {spec.name: _buffer(spec, place) for spec in inputs}
+            self._outputs = {spec.name: _buffer(spec, place) for spec in outputs}
+        except (MemoryError, RuntimeError) as error:  # the back end's, see kernels.device
+            if isinstance(error, MemoryError) or "memory" in str(error).lower():
+                raise out_of_memory(self._name, str(error)) from error
+            raise
+        buffers = {**self._inputs, **self._outputs}
+        known = (array.stream for array in buffers.values() if array.stream is not None)
+        self._home = next(known, self._stream)  # whoever made the buffers reads them there
+        engine = contexts.engine
+        taken = {engine.get_tensor_name(index) for index in range(engine.num_io_tensors)}
+        for name, array in buffers.items():
+            if name in taken and not self._context.set_tensor_address(name, array.pointer):
+                raise EngineError(f"{self._name}: {contexts.flavour.title} does not take a buffer for {name!r}")
+        self._last = self._home  # on which it ran last
+        self._may_capture = not contexts.captures_itself
+        self._runs = 0
+
+    def run(self, given: Mapping[str, DeviceArray]) -> dict[str, DeviceArray]:
+        """Queue copies of the feeds and the network."""
+        here = driver()
+        streams = dict.fromkeys(array.stream for array in given.values() if array.stream is not None)
+        stream = next(iter(streams), self._home)
+        for other in {*streams, self._last} - {stream}:
+            here.wait_for(stream, other)
+        self._last = stream
+        copied = {name: array if array.flags.c_contiguous else array.copy() for name, array in given.items()}
+        for name, packed in copied.items():
+            here.copy(self._inputs[name].pointer, packed.pointer, packed.nbytes, stream)
+        self._runs += 1
+        if self._may_capture and self._runs == 2:
+            self._capture(stream)
+        if self._graphs:
+            here.launch(self._graphs[0], stream)
+        else:
+            self._execute(stream)
+        if stream != self._home:
+            here.wait_for(self._home, stream)
+        return {name: replace(array, stream=stream) for name, array in self._outputs.items()}
+
+    def _capture(self, stream: int) -> None:
+        """Have a graph of the network launched from now on, where it can be captured."""
+        self._may_capture = False
+        here = driver()
+        here.synchronise(stream)  # what the context still does may not be captured
+        graph = here.captured(self._stream, lambda: bool(self._context.execute_async_v3(self._stream)))
+        if graph is not None:
+            self._graphs.append(graph)
+        else:
+            LOG.debug("%s cannot be captured as a CUDA graph; it is queued each time", self._name)
+
+    def _execute(self, stream: int) -> None:
+        if self._context.execute_async_v3(stream):
+            return
+        said = [*self._contexts.flavour.said.errors][-1:]
+        if any("out of memory" in text.lower() for text in said):
+            raise out_of_memory(self._name, said[0])
+        reason = reason_of(said[0]) if said else "no reason is given"
+        raise EngineError(f"{self._name}: {self._contexts.flavour.title} failed: {reason}")
+
+    def close(self) -> None:
+        """Wait for what is queued, and free everything but the outputs that were given."""
+        if self._context is None:
+            return
+        driver().synchronise(self._last)
+        _destroy(self._graphs)
+        self._context = None
+        self._inputs.clear()
+        self._outputs.clear()
+
+
+_idle_streams: defaultdict[int, list[int]] = defaultdict(list)
+"""By device. None is ever destroyed: outputs that outlive their engine name theirs."""
+
+
+def _take_stream(index: int) -> int:
+    try:
+        return _idle_streams[index].pop()
+    except IndexError:
+        return driver().new_stream()
+
+
+def _release(index: int, stream: int, graphs: list[int]) -> None:
+    """What a thread that has ended held."""
+    with suppress(EngineError):
+        _destroy(graphs)
+    _idle_streams[index].append(stream)
+
+
+def _destroy(graphs: list[int]) -> None:
+    while graphs:
+        driver().destroy_graph(graphs.pop())
+
+
+def _buffer(spec: TensorSpec, place: Device) -> DeviceArray:
+    array = empty(spec.shape, spec.dtype, place)
+    if not isinstance(array, DeviceArray):
+        raise AssertionError("an array on a card is a DeviceArray")
+    return array
+
+
+def out_of_memory(name: str, reason: str) -> EngineError:
+    """The error where a card has no room for a network."""
+    told = f" ({reason_of(reason)})" if reason else ""
+    return EngineError(
+        f"{name}: the card has no memory left{told}; end what else runs on it, choose a smaller size or batch, or run "
+        f"it elsewhere. {ON_THE_CPU}"
+    )
+
+
+def described_engine(flavour: Flavour, name: str, engine: Any, card: Card) -> EngineFacts:
+    """The facts of an engine that another program wrote, from the engine itself.
+
+    Raises:
+        EngineError: a shape is open, or a type is none of NumPy's.
+    """
+    api = flavour.api
+    ports: dict[bool, list[TensorSpec]] = {True: [], False: []}
+    for index in range(engine.num_io_tensors):
+        tensor = engine.get_tensor_name(index)
+        try:
+            dtype = np.dtype(api.nptype(engine.get_tensor_dtype(tensor)))
+        except TypeError as error:
+            raise EngineError(f"cannot open {name}: {tensor!r} has a type that NumPy does not have") from error
+        taken = engine.get_tensor_mode(tensor) == api.TensorIOMode.INPUT
+        ports[taken].append(fixed_spec(name, tensor, dtype, tuple(engine.get_tensor_shape(tensor))))
+    inputs, outputs = tuple(ports[True]), tuple(ports[False])
+    half = any(spec.dtype == np.float16 for spec in inputs)
+    return EngineFacts(
+        flavour.name, flavour.version, name, "", "fp16" if half else "fp32", (), (card.capability,), "", inputs, outputs
+    )

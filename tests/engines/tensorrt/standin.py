@@ -1,0 +1,409 @@
+"""A card, its driver and TensorRT that are not there: memory of this machine, and ONNX Runtime in place of engines.
+
+An "engine" is the ONNX network itself. The driver has the functions of libcuda that are called, with ctypes arguments
+as a library gets them, and checks what it is told; the back end has the functions of ``kernels.device.BackEnd``.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from vidgraph.engines.tensorrt import cuda
+from vidgraph.engines.tensorrt.flavour import Flavour
+from vidgraph.kernels.device import DEVICES, Device, DeviceArray, DeviceRow
+
+CARD = Device("cuda", 0)
+
+
+# The back end: what kernels.device asks for.
+
+
+def empty(shape: tuple[int, ...], dtype: np.dtype[Any], device: Device) -> DeviceArray:
+    memory = np.full(shape, 85).astype(dtype)
+    return DeviceArray(memory, memory.ctypes.data, shape, dtype, device, stream=STATE.home)
+
+
+def to_host(array: DeviceArray) -> np.ndarray:
+    span = (ctypes.c_uint8 * (array.end - array.pointer)).from_address(array.pointer)
+    return np.ndarray(array.shape, array.dtype, bytes(span), 0, array.strides).copy()
+
+
+def from_host(array: np.ndarray, device: Device) -> DeviceArray:
+    made = empty(array.shape, array.dtype, device)
+    ctypes.memmove(made.pointer, np.ascontiguousarray(array).ctypes.data, made.nbytes)
+    return made
+
+
+def copy(array: DeviceArray) -> DeviceArray:
+    return from_host(to_host(array), array.device)
+
+
+def concatenate(arrays: Sequence[DeviceArray]) -> DeviceArray:
+    return from_host(np.concatenate([to_host(each) for each in arrays]), arrays[0].device)
+
+
+# The driver.
+
+
+@dataclass
+class Libcuda:
+    """The functions of libcuda. ``fails`` gives the code of a function that is to fail."""
+
+    name: bytes = b"Stand-in 4090"
+    capability: tuple[int, int] = (8, 9)
+    version: int = 13000
+    devices: int = 1
+    fails: dict[str, int] = field(default_factory=dict)
+    calls: list[str] = field(default_factory=list)
+    capturing: list[Any] | None = None
+    graphs: dict[int, list[Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._handles = itertools.count(1000)
+
+    def __getattr__(self, function: str) -> Any:
+        if not function.startswith("cu"):
+            raise AttributeError(function)
+
+        def call(*arguments: Any) -> int:
+            self.calls.append(function)
+            if function in self.fails:
+                return self.fails[function]
+            getattr(self, f"do_{function}", lambda *_: None)(*arguments)
+            return 0
+
+        return call
+
+    def do_cuGetErrorName(self, code: int, name: Any) -> None:
+        name._obj.value = {2: b"CUDA_ERROR_OUT_OF_MEMORY", 35: b"CUDA_ERROR_INSUFFICIENT_DRIVER"}.get(code, b"")
+
+    def do_cuDeviceGetCount(self, count: Any) -> None:
+        count._obj.value = self.devices
+
+    def do_cuDeviceGet(self, device: Any, index: int) -> None:
+        device._obj.value = index
+
+    def do_cuDeviceGetName(self, name: Any, length: int, device: Any) -> None:
+        name.value = self.name
+
+    def do_cuDeviceGetAttribute(self, number: Any, attribute: int, device: Any) -> None:
+        number._obj.value = self.capability[attribute - 75]
+
+    def do_cuDriverGetVersion(self, number: Any) -> None:
+        number._obj.value = self.version
+
+    def _new_handle(self, handle: Any, *_: Any) -> None:
+        handle._obj.value = next(self._handles)
+
+    do_cuDevicePrimaryCtxRetain = do_cuStreamCreate = do_cuEventCreate = _new_handle
+
+    def do_cuMemcpyDtoDAsync_v2(self, target: Any, source: Any, size: Any, stream: Any) -> None:
+        assert self.capturing is None
+        ctypes.memmove(target.value, source.value, size.value)
+
+    def do_cuStreamBeginCapture_v2(self, stream: Any, mode: int) -> None:
+        assert mode == 1, "other threads go on"
+        self.capturing = []
+
+    def do_cuStreamEndCapture(self, stream: Any, graph: Any) -> None:
+        handle = next(self._handles)
+        self.graphs[handle], self.capturing = self.capturing or [], None
+        graph._obj.value = handle
+
+    def do_cuGraphInstantiateWithFlags(self, executable: Any, graph: Any, flags: Any) -> None:
+        handle = next(self._handles)
+        self.graphs[handle] = self.graphs[graph.value]
+        executable._obj.value = handle
+
+    def do_cuGraphLaunch(self, graph: Any, stream: Any) -> None:
+        for work in self.graphs[graph.value]:
+            work()
+
+
+# TensorRT.
+
+
+class ILogger:
+    INTERNAL_ERROR, ERROR, WARNING, INFO, VERBOSE = range(5)
+
+
+class IProgressMonitor:
+    pass
+
+
+class BuilderFlag:
+    TF32 = "TF32"
+
+
+class NetworkDefinitionCreationFlag:
+    STRONGLY_TYPED, EXPLICIT_BATCH = 1, 0
+
+
+class TensorIOMode:
+    INPUT, OUTPUT = "input", "output"
+
+
+class Plain:
+    """A class whose fields are given by name."""
+
+    def __init__(self, **fields: Any) -> None:
+        self.__dict__ |= fields
+
+
+class Definition:
+    def __init__(self) -> None:
+        self.model: Any = None
+
+    def _port(self, value: Any, *, taken: bool) -> Any:
+        tensor = value.type.tensor_type
+        return Plain(name=value.name, dtype=tensor.elem_type, is_network_input=taken,
+                     shape=[each.dim_value for each in tensor.shape.dim])  # fmt: skip
+
+    @property
+    def num_inputs(self) -> int:
+        return len(self.model.graph.input)
+
+    @property
+    def num_outputs(self) -> int:
+        return len(self.model.graph.output)
+
+    def get_input(self, index: int) -> Any:
+        return self._port(self.model.graph.input[index], taken=True)
+
+    def get_output(self, index: int) -> Any:
+        return self._port(self.model.graph.output[index], taken=False)
+
+
+def nptype(kind: int) -> Any:
+    return onnx.helper.tensor_dtype_to_np_dtype(kind)
+
+
+class OnnxParser:
+    num_errors = 0
+
+    def __init__(self, definition: Definition, logger: Any) -> None:
+        self._definition = definition
+
+    def parse(self, data: bytes, path: str = "") -> bool:
+        self._definition.model = onnx.load_from_string(data)
+        return True
+
+
+class TimingCache:
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+
+    def serialize(self) -> bytes:
+        return self.content + b"timed;"
+
+
+class Config:
+    def __init__(self) -> None:
+        self.cleared: list[Any] = []
+        self.progress_monitor: Any = None
+        self.cache: Any = None
+
+    def clear_flag(self, flag: Any) -> None:
+        self.cleared.append(flag)
+
+    def create_timing_cache(self, content: bytes) -> TimingCache:
+        return TimingCache(content)
+
+    def set_timing_cache(self, cache: TimingCache, ignore_mismatch: bool) -> None:
+        assert not ignore_mismatch
+        self.cache = cache
+
+    def get_timing_cache(self) -> TimingCache:
+        assert self.cache is not None
+        return self.cache
+
+
+class IBuilderConfig:
+    pass
+
+
+class Builder:
+    def __init__(self, logger: Any) -> None:
+        self.logger = logger
+
+    def create_network(self, flags: int) -> Definition:
+        assert flags == 0b11, "strongly typed, with an explicit batch"
+        return Definition()
+
+    def create_builder_config(self) -> Config:
+        return Config()
+
+    def build_serialized_network(self, definition: Definition, config: Config) -> bytes | None:
+        assert config.cleared == ["TF32"]
+        if STATE.build_error:
+            self.logger.log(ILogger.ERROR, STATE.build_error)
+            return None
+        monitor = config.progress_monitor
+        monitor.phase_start("Building engine", None, 2)
+        monitor.phase_start("Timing", "Building engine", 100)
+        for index in range(2):
+            if not monitor.step_complete("Building engine", index):
+                return None
+        monitor.phase_finish("Building engine")
+        return definition.model.SerializeToString()
+
+
+class Runtime:
+    def __init__(self, logger: Any) -> None:
+        self.logger = logger
+
+    def deserialize_cuda_engine(self, plan: Any) -> Any:
+        if STATE.open_error:
+            self.logger.log(ILogger.ERROR, STATE.open_error)
+            return None
+        try:
+            model = onnx.load_from_string(bytes(plan))
+        except Exception:
+            self.logger.log(ILogger.ERROR, "[runtime.cpp::check::9] Error Code 1: Serialization (Wrong magic tag)")
+            return None
+        return (RTXEngine if STATE.rtx else Engine)(model, self.logger)
+
+
+class Engine:
+    def __init__(self, model: Any, logger: Any) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        self.session = onnxruntime.InferenceSession(
+            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+        self.logger = logger
+        self.inputs = [value.name for value in model.graph.input]
+        self._values = {value.name: value.type.tensor_type for value in (*model.graph.input, *model.graph.output)}
+
+    @property
+    def num_io_tensors(self) -> int:
+        return len(self._values)
+
+    def get_tensor_name(self, index: int) -> str:
+        return list(self._values)[index]
+
+    def get_tensor_mode(self, name: str) -> str:
+        return TensorIOMode.INPUT if name in self.inputs else TensorIOMode.OUTPUT
+
+    def get_tensor_dtype(self, name: str) -> int:
+        return int(self._values[name].elem_type)
+
+    def get_tensor_shape(self, name: str) -> tuple[int, ...]:
+        return tuple(each.dim_value for each in self._values[name].shape.dim)
+
+    def create_execution_context(self, config: Any = None) -> Any:
+        assert (config is not None) == STATE.rtx
+        if STATE.context_error:
+            self.logger.log(ILogger.ERROR, STATE.context_error)
+            return None
+        return Context(self)
+
+
+class Cache:
+    def __init__(self) -> None:
+        self.content = b""
+
+    def deserialize(self, content: bytes) -> bool:
+        self.content = content
+        return bool(content)
+
+    def serialize(self) -> bytes:
+        return self.content or b"compiled"
+
+
+class RuntimeConfig:
+    cuda_graph_strategy: Any = None
+    cache: Any = None
+
+    def create_runtime_cache(self) -> Cache:
+        return Cache()
+
+    def set_runtime_cache(self, cache: Cache) -> None:
+        self.cache = cache
+        STATE.caches.append(cache.content)
+
+
+class CudaGraphStrategy:
+    WHOLE_GRAPH_CAPTURE = "whole"
+
+
+class RTXEngine(Engine):
+    def create_runtime_config(self) -> RuntimeConfig:
+        return RuntimeConfig()
+
+
+class Context:
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._addresses: dict[str, int] = {}
+
+    def set_tensor_address(self, name: str, address: int) -> bool:
+        self._addresses[name] = address
+        return True
+
+    def _read(self, name: str) -> np.ndarray:
+        dtype = np.dtype(nptype(self._engine.get_tensor_dtype(name)))
+        shape = self._engine.get_tensor_shape(name)
+        size = int(np.prod(shape)) * dtype.itemsize
+        return np.frombuffer((ctypes.c_uint8 * size).from_address(self._addresses[name]), dtype).reshape(shape)
+
+    def _work(self) -> None:
+        names = [name for name in self._addresses if name not in self._engine.inputs]
+        feeds = {name: self._read(name).copy() for name in self._engine.inputs}
+        for name, array in zip(names, self._engine.session.run(names, feeds), strict=True):
+            self._read(name)[...] = array
+
+    def execute_async_v3(self, stream: int) -> bool:
+        assert stream, "not on the default stream"
+        STATE.streams.append(stream)
+        if STATE.run_error:
+            self._engine.logger.log(ILogger.ERROR, STATE.run_error)
+            return False
+        if STATE.driver.capturing is not None:
+            STATE.driver.capturing.append(self._work)
+        else:
+            self._work()
+        return True
+
+
+@dataclass
+class State:
+    """What the library of a test is to do, and what it did."""
+
+    driver: Libcuda
+    rtx: bool = False
+    build_error: str = ""
+    open_error: str = ""
+    context_error: str = ""
+    run_error: str = ""
+    home: int | None = None  # the stream of the back end
+    streams: list[int] = field(default_factory=list)
+    caches: list[bytes] = field(default_factory=list)
+
+
+STATE: Any = None
+__version__ = "10.13.2.6"
+
+
+@contextmanager
+def plugged_in(monkeypatch: pytest.MonkeyPatch, **state: Any) -> Iterator[tuple[Flavour, State]]:
+    """The card, its driver and TensorRT are there."""
+    here = sys.modules[__name__]
+    driver = Libcuda()
+    monkeypatch.setattr(here, "STATE", State(driver, **state))
+    monkeypatch.setattr(cuda, "_load", lambda: driver)
+    monkeypatch.setitem(DEVICES, "cuda", DeviceRow("cuda", "CUDA", lambda: 1, back_end=__name__))
+    cuda.driver.cache_clear()
+    yield Flavour("tensorrt", "TensorRT", (__name__,), "tensorrt_stand_in"), STATE
+    cuda.driver.cache_clear()
