@@ -7,7 +7,8 @@ from ctypes import Structure, c_float, c_int, c_int64, c_void_p
 import numpy as np
 
 from ..cuda.driver import blocks_for, launch
-from ..device import DeviceArray, empty
+from ..cuda.memory import empty
+from ..device import DeviceArray
 
 _ROW_THREADS, _THREADS = 256, 1024  # as in best_classes.cu
 

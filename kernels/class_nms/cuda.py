@@ -7,8 +7,8 @@ from ctypes import c_int
 import numpy as np
 
 from ..cuda.driver import blocks_for, launch
-from ..cuda.memory import zeros
-from ..device import DeviceArray, empty
+from ..cuda.memory import empty, zeros
+from ..device import DeviceArray
 from ..nms.cuda import OverlapRule
 
 _RANK_THREADS, _THREADS = 256, 512  # as in class_nms.cu

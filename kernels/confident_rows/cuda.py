@@ -8,7 +8,8 @@ from ctypes import c_float, c_int, c_int64
 import numpy as np
 
 from ..cuda.driver import blocks_for, launch
-from ..device import DeviceArray, empty
+from ..cuda.memory import empty
+from ..device import DeviceArray
 
 _ROW_THREADS, _THREADS, _LANES = 256, 1024, 32  # as in confident_rows.cu
 

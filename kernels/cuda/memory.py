@@ -25,15 +25,15 @@ class Memory:
         weakref.finalize(self, opened.free, self.pointer, device).atexit = False
 
 
-def empty(shape: Shape, dtype: np.dtype[Any], device: Device) -> DeviceArray:
+def empty(shape: Shape, dtype: DTypeLike, device: Device) -> DeviceArray:
     """A new array of arbitrary content."""
-    memory = Memory(int(np.prod(shape, dtype=np.int64)) * dtype.itemsize, device)
-    return DeviceArray(memory, memory.pointer, shape, dtype, device, stream=driver().stream(device))
+    memory = Memory(int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize, device)
+    return DeviceArray(memory, memory.pointer, shape, np.dtype(dtype), device, stream=driver().stream(device))
 
 
 def zeros(shape: Shape, dtype: DTypeLike, device: Device) -> DeviceArray:
     """A new array of zeros."""
-    made = empty(shape, np.dtype(dtype), device)
+    made = empty(shape, dtype, device)
     driver().fill(made.pointer, 0, made.nbytes, device)
     return made
 

@@ -88,7 +88,7 @@ def _compile(nvrtc: Any, source: Path, options: list[str]) -> bytes:
             nvrtc.nvrtcGetProgramLog(program, log)
             first = next((line for line in log.decode(errors="replace").splitlines() if "error" in line), str(status))
             raise CudaError(f"NVRTC cannot compile {source.name}: {first}")
-        image = b" " * _checked(nvrtc, source, nvrtc.nvrtcGetCUBINSize(program))
+        image: bytes = b" " * _checked(nvrtc, source, nvrtc.nvrtcGetCUBINSize(program))
         _checked(nvrtc, source, nvrtc.nvrtcGetCUBIN(program, image))
     finally:
         nvrtc.nvrtcDestroyProgram(program)

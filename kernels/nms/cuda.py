@@ -7,7 +7,8 @@ from ctypes import Structure, c_float, c_int
 import numpy as np
 
 from ..cuda.driver import blocks_for, launch
-from ..device import DeviceArray, empty
+from ..cuda.memory import empty
+from ..device import DeviceArray
 
 _SORT_THREADS, _THREADS = 256, 512  # as in nms.cu
 

@@ -7,7 +7,8 @@ from ctypes import c_float, c_int, c_int64
 import numpy as np
 
 from ..cuda.driver import blocks_for, launch
-from ..device import DeviceArray, empty
+from ..cuda.memory import empty
+from ..device import DeviceArray
 
 _THREADS = 256  # as in ssd.cu
 

@@ -7,7 +7,8 @@ from ctypes import c_float, c_int64
 import numpy as np
 
 from ..cuda.driver import blocks_for, launch
-from ..device import DeviceArray, empty
+from ..cuda.memory import empty
+from ..device import DeviceArray
 
 _RANK_THREADS, _BEST_THREADS, _PLACE_THREADS = 256, 1024, 256  # as in top_scores.cu
 
