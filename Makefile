@@ -116,7 +116,7 @@ sanitize: machine $(STAMPS)/test-$(HASH)
 	@echo 'make: compiling the kernels with sanitizers'
 	@mkdir -p $(SANITIZED)
 	@{ PATH="$(CURDIR)/$(BIN):$$PATH"; cmake -S . -B $(SANITIZED)/objects -G Ninja -DCMAKE_BUILD_TYPE=Debug \
-	  -DPython_EXECUTABLE="$(CURDIR)/$(BIN)/python" -DVIDGRAPH_SANITIZE=address,undefined && \
+	  -DPython_EXECUTABLE="$(CURDIR)/$(BIN)/python" -DVIDGRAPH_SANITIZE=address,undefined -DVIDGRAPH_CUDA=OFF && \
 	  cmake --build $(SANITIZED)/objects --parallel $(WORKERS); } >$(SANITIZED)/log 2>&1 || { cat $(SANITIZED)/log >&2; exit 1; }
 	@rm -rf $(SANITIZED)/site && mkdir -p $(SANITIZED)/site/vidgraph
 	@cp -R __init__.py __main__.py _version.py py.typed benchmarks cli engines kernels models pipeline stages testing training $(SANITIZED)/site/vidgraph

@@ -330,6 +330,7 @@ def test_a_kernel_is_a_folder_and_a_line(tmp_path: Path) -> None:
 def _build(cmake: str, root: Path) -> None:
     """Configure and build in ``root/build``, with this interpreter."""
     configure = [cmake, "-S", ".", "-B", "build", f"-DPython_EXECUTABLE={sys.executable}", "-DCMAKE_BUILD_TYPE=Debug"]
+    configure.append("-DVIDGRAPH_CUDA=OFF")
     for command in (configure, [cmake, "--build", "build", "--parallel", "2"]):
         run = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=240, check=False)
         assert run.returncode == 0, run.stdout + run.stderr

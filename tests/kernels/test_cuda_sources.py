@@ -1,0 +1,74 @@
+"""The sources of the CUDA kernels compile for the cards that there are, by nvcc and by NVRTC, and need little of them."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from vidgraph.kernels.cuda import driver, nvidia, program
+from vidgraph.kernels.cuda.compile import ARCHITECTURES, PTX, compile_source, sources
+
+NVCC, CUOBJDUMP = shutil.which("nvcc"), shutil.which("cuobjdump")
+STEMS = [source.stem for source in sources()]
+
+MOST_REGISTERS = 128  # so that two blocks of 256 threads are on a multiprocessor at a time
+MOST_SHARED = 48 << 10  # bytes that a block has on every card without asking for more
+
+
+def source_of(stem: str) -> Path:
+    """The source of a kernel."""
+    return program.KERNELS / stem / f"{stem}.cu"
+
+
+@pytest.mark.skipif(NVCC is None, reason="needs nvcc")
+@pytest.mark.parametrize("stem", STEMS)
+def test_kernels_spill_nothing_and_share_little(stem: str, tmp_path: Path) -> None:
+    said = compile_source(str(NVCC), source_of(stem), tmp_path, ("75", "120"))
+    kernels = re.findall(r"Compiling entry function '(\w+)' for", said)
+    assert len(kernels) == 2 * len(set(kernels)) > 0
+    assert re.findall(r"(\d+) bytes spill stores, (\d+) bytes spill loads", said) == [("0", "0")] * len(kernels)
+    registers = [int(number) for number in re.findall(r"Used (\d+) registers", said)]
+    assert len(registers) == len(kernels)
+    assert max(registers) <= MOST_REGISTERS, dict(zip(kernels, registers, strict=True))
+    assert max(map(int, re.findall(r"(\d+) bytes smem", said)), default=0) <= MOST_SHARED
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_nvrtc_compiles_what_is_shipped(stem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("cuda.bindings.nvrtc", reason="compiles the kernels where nvcc did not")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    image = program.compile_source(source_of(stem), "sm_90")
+    assert image.startswith(b"\x7fELF")
+    (cached,) = (tmp_path / "vidgraph" / "cuda").iterdir()
+    cached.write_bytes(b"from the cache")
+    assert program.compile_source(source_of(stem), "sm_90") == b"from the cache"
+    assert program.compile_source(source_of(stem), "sm_80") != b"from the cache"
+
+
+@pytest.mark.skipif(CUOBJDUMP is None, reason="needs cuobjdump")
+def test_installed_fatbins_are_for_all_architectures() -> None:
+    fatbins = sorted(Path(program.__file__).parent.glob("*.fatbin"))
+    if not fatbins:
+        pytest.skip("the package was built without nvcc")
+    assert [path.stem for path in fatbins] == STEMS
+    for path in fatbins:
+        elf, ptx = (
+            subprocess.run([str(CUOBJDUMP), f"--list-{kind}", path], capture_output=True, text=True, check=True).stdout
+            for kind in ("elf", "ptx")
+        )
+        assert sorted(re.findall(r"sm_(\d+)\.cubin", elf), key=int) == list(ARCHITECTURES)
+        assert sorted(re.findall(r"sm_(\d+)\.ptx", ptx), key=int) == list(PTX)
+
+
+def test_a_machine_without_a_driver_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> None:
+        raise OSError(f"{name}: cannot open shared object file")
+
+    monkeypatch.setattr(nvidia.ctypes, "CDLL", missing)
+    monkeypatch.setattr(driver, "_drivers", [])
+    for _ in range(2):  # the second time hung in the bindings
+        with pytest.raises(driver.CudaError, match=r"there is no NVIDIA driver here .* run on the CPU instead"):
+            driver.driver()
