@@ -1,17 +1,17 @@
-"""The sources of the CUDA kernels compile for the cards that there are, by nvcc and by NVRTC, and need little of them."""
+"""The sources of the CUDA kernels compile for all cards, by nvcc and by NVRTC, and need little of them."""
 
 from __future__ import annotations
 
 import re
 import shutil
-import subprocess
+import struct
 from pathlib import Path
 
 import pytest
 from vidgraph.kernels.cuda import driver, nvidia, program
 from vidgraph.kernels.cuda.compile import ARCHITECTURES, PTX, compile_source, sources
 
-NVCC, CUOBJDUMP = shutil.which("nvcc"), shutil.which("cuobjdump")
+NVCC = shutil.which("nvcc")
 STEMS = [source.stem for source in sources()]
 
 MOST_REGISTERS = 128  # so that two blocks of 256 threads are on a multiprocessor at a time
@@ -48,19 +48,27 @@ def test_nvrtc_compiles_what_is_shipped(stem: str, tmp_path: Path, monkeypatch: 
     assert program.compile_source(source_of(stem), "sm_80") != b"from the cache"
 
 
-@pytest.mark.skipif(CUOBJDUMP is None, reason="needs cuobjdump")
+def parts_of(fatbin: Path) -> list[tuple[int, str]]:
+    """Kind (1: PTX, 2: machine code) and compute capability of each part, from the headers of the parts."""
+    data = fatbin.read_bytes()
+    magic, _, at, size = struct.unpack_from("<IHHQ", data)
+    assert (magic, at + size) == (0xBA55ED50, len(data))
+    parts = []
+    while at < len(data):
+        kind, _, header, length = struct.unpack_from("<HHIQ", data, at)
+        parts.append((kind, str(struct.unpack_from("<I", data, at + 28)[0])))
+        at += header + length
+    return parts
+
+
 def test_installed_fatbins_are_for_all_architectures() -> None:
     fatbins = sorted(Path(program.__file__).parent.glob("*.fatbin"))
     if not fatbins:
         pytest.skip("the package was built without nvcc")
     assert [path.stem for path in fatbins] == STEMS
+    expected = sorted([(2, name) for name in ARCHITECTURES] + [(1, name) for name in PTX])
     for path in fatbins:
-        elf, ptx = (
-            subprocess.run([str(CUOBJDUMP), f"--list-{kind}", path], capture_output=True, text=True, check=True).stdout
-            for kind in ("elf", "ptx")
-        )
-        assert sorted(re.findall(r"sm_(\d+)\.cubin", elf), key=int) == list(ARCHITECTURES)
-        assert sorted(re.findall(r"sm_(\d+)\.ptx", ptx), key=int) == list(PTX)
+        assert sorted(parts_of(path)) == expected, path
 
 
 def test_a_machine_without_a_driver_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
