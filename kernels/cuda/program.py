@@ -48,7 +48,7 @@ def compile_source(source: Path, architecture: str) -> bytes:
     Raises:
         CudaError: NVRTC is not installed, or refuses the source.
     """
-    nvrtc = _nvrtc()
+    nvrtc = open_nvrtc()
     _, major, minor = nvrtc.nvrtcVersion()
     options = [*OPTIONS, "-default-device", f"-arch={architecture}"]
     texts = [path.read_bytes() for path in (source, *sorted(KERNELS.glob("*/*.h")))]
@@ -64,7 +64,12 @@ def compile_source(source: Path, architecture: str) -> bytes:
     return image
 
 
-def _nvrtc() -> Any:
+def open_nvrtc() -> Any:
+    """The bindings of NVRTC.
+
+    Raises:
+        CudaError: they, or its library, are not installed.
+    """
     try:
         from cuda.bindings import nvrtc
 
