@@ -125,8 +125,10 @@ sanitize: machine $(STAMPS)/test-$(HASH)
 	  used=$$(env $(SANITIZER_ENV) VIDGRAPH_ISA=$$isa $(BIN)/python -P -c 'import vidgraph.kernels as k; print(k.instruction_set())'); \
 	  if [ "$$used" != "$$isa" ]; then echo "make: $$isa is left out: this processor does not have it"; continue; fi; \
 	  echo "make: the tests of the kernels with sanitizers, $$isa"; \
+	  left_out='$(foreach name,cuda_mutants cuda_sources emulator,--deselect tests/kernels/test_$(name).py)'; \
+	  [ "$$isa" = baseline ] || left_out="$$left_out --deselect tests/kernels/test_cuda_kernels.py"; \
 	  env $(SANITIZER_ENV) VIDGRAPH_ISA=$$isa $(BIN)/python -P -m pytest --import-mode=importlib --confcutdir=tests --capture=sys \
-	    -n $(WORKERS) -q $(PYTEST_ARGS) tests/kernels; \
+	    -n $(WORKERS) -q $$left_out $(PYTEST_ARGS) tests/kernels; \
 	done
 
 lint: machine $(STAMPS)/test-$(HASH)

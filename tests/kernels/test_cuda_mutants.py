@@ -17,7 +17,14 @@ from .test_emulator import preloaded
 SEEDS = 3
 
 _TURN = "one turn more of a loop, in which nothing is within bounds"
+_AGAIN = "writes once more what is right"
 HARMLESS = {
+    "assemble_masks: bound mask_offsets 0: first < count": _TURN,
+    "assemble_masks: bound mask_offsets 2: i < count": _AGAIN,
+    "draw: bound is_near 0: first < count": _TURN,
+    "label_runs: bound label_run_offsets 0: first < count": _TURN,
+    "label_runs: bound label_run_offsets 2: i < count": _AGAIN,
+    "to_rgb: guard chroma_of 0: if (i >= needed) break;": "saves sums that nothing reads",
     "best_classes: bound best_classes_found 0: first < count": _TURN,
     "class_nms: bound class_nms_sort 1: first < count": _TURN,
     "class_nms: bound class_nms_suppress 0: first < count": _TURN,
