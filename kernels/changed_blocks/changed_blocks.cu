@@ -8,10 +8,10 @@ namespace {
 
 using namespace KERNEL_ISA;
 
-constexpr int kThreads = 1024;
+constexpr int kThreads = 512;
 constexpr int kWarps = kThreads / kWarpLanes;
-constexpr int kFits = 2;
-static_assert(kThreads == kLightBins && kThreads >= kNoiseBins, "a thread has a bin");
+constexpr int kFits = 2, kSums = 5;
+static_assert(2 * kThreads == kLightBins && kLightBins >= kNoiseBins, "a thread has two bins");
 
 struct Grids {
   const uint16_t *current, *reference;
@@ -23,7 +23,7 @@ struct Grids {
 struct Shared {
   int bins[kLightBins];
   long long per_warp[kWarps];
-  unsigned long long used, fits[kFits][5];  // n, x, y, xx, xy
+  unsigned long long used, fits[kFits][kSums];  // n, x, y, xx, xy
   Light light;
   int median;
 };
@@ -34,12 +34,12 @@ __device__ inline void add_up(uint64_t value, unsigned long long* sum) {
   if (threadIdx.x % kWarpLanes == 0) atomicAdd(sum, static_cast<unsigned long long>(value));
 }
 
-// The first bin up to which half of `used` values lie; a thread has as many as its bin. Empties the bins.
+// The first bin up to which half of `used` values lie. Empties the bins.
 __device__ inline int median_bin(int64_t used, Shared* shared) {
   const int thread = static_cast<int>(threadIdx.x), warp = thread / kWarpLanes, lane = thread % kWarpLanes;
-  const long long mine = shared->bins[thread];
-  shared->bins[thread] = 0;
-  long long sum = mine;
+  const long long first = shared->bins[2 * thread], second = shared->bins[2 * thread + 1];
+  shared->bins[2 * thread] = shared->bins[2 * thread + 1] = 0;
+  long long sum = first + second;
   for (int step = 1; step < kWarpLanes; step *= 2) {
     const long long below = __shfl_up_sync(kAllLanes, sum, step);
     if (lane >= step) sum += below;
@@ -47,7 +47,8 @@ __device__ inline int median_bin(int64_t used, Shared* shared) {
   if (lane == kWarpLanes - 1) shared->per_warp[warp] = sum;
   __syncthreads();
   for (int w = 0; w < warp; ++w) sum += shared->per_warp[w];
-  if (2 * sum >= used && (thread == 0 || 2 * (sum - mine) < used)) shared->median = thread;
+  const bool reached = 2 * (sum - second) >= used, before = thread > 0 && 2 * (sum - second - first) >= used;
+  if (2 * sum >= used && !before) shared->median = 2 * thread + !reached;
   __syncthreads();
   return shared->median;
 }
@@ -99,8 +100,8 @@ changed_blocks_all(const uint16_t* current, const uint16_t* reference, const uin
   __shared__ Shared shared;
   const Grids g{current, reference, counted, rows, columns, static_cast<int64_t>(rows) * columns};
   const int thread = static_cast<int>(threadIdx.x);
-  shared.bins[thread] = 0;
-  if (thread < kFits * 5) shared.fits[thread / 5][thread % 5] = 0;
+  shared.bins[2 * thread] = shared.bins[2 * thread + 1] = 0;
+  if (thread < kFits * kSums) shared.fits[thread / kSums][thread % kSums] = 0;
   if (thread == 0) shared.used = 0;
   __syncthreads();
   uint64_t mine = 0;

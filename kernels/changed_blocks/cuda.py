@@ -10,7 +10,7 @@ from ..cuda.driver import launch
 from ..cuda.memory import empty
 from ..device import DeviceArray
 
-_THREADS = 1024  # as in changed_blocks.cu
+_THREADS = 512  # as in changed_blocks.cu
 
 
 def changed_blocks(

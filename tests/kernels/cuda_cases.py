@@ -26,7 +26,7 @@ from .cuda_mask_cases import assemble_masks, label_map, label_runs
 from .cuda_picture_cases import CASES as PICTURE_CASES, Case, Cases
 from .mutants import Mutant, flattened, own_mutants
 
-SLOWEST_S = 30  # a fault may be that a loop never ends
+SLOWEST_S = 30  # of the processor, without compiling: a fault may be that a loop never ends
 NAN, INF = np.float32(np.nan), np.float32(np.inf)
 
 
@@ -169,7 +169,6 @@ def _seen(mutant: Mutant, source: Path, seeds: int) -> str | None:
     """What a child process finds wrong; it may be killed for it."""
     child = os.fork()
     if child == 0:
-        signal.alarm(SLOWEST_S)
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
         os._exit(_exit_code(mutant, source, seeds))
     status = os.waitpid(child, 0)[1]
@@ -183,6 +182,7 @@ def _exit_code(mutant: Mutant, source: Path, seeds: int) -> int:
         emulator.build(source, mutant.text)
     except RuntimeError:
         return 2
+    signal.setitimer(signal.ITIMER_VIRTUAL, SLOWEST_S)
     try:
         for seed in range(seeds):
             driver._drivers[:] = [emulator.EmulatedDriver(seed, {source: mutant.text})]
