@@ -18,8 +18,6 @@ __device__ inline bool holds(PixelRect rect, int x, int y) {
   return x >= rect.x1 && x < rect.x2 && y >= rect.y1 && y < rect.y2;
 }
 
-__device__ inline bool is_finite(float value) { return value - value == 0.f; }
-
 __device__ inline bool is_near(int pixels) { return pixels >= -kFarthest && pixels <= kFarthest; }
 
 // What a thread draws on.
@@ -81,6 +79,7 @@ struct Boxes {
   }
 };
 
+// One with a coordinate that is not finite reaches no tile, or covers nothing.
 struct Points {
   const float* points;  // [count][2]
   const uint8_t* colors;
@@ -95,7 +94,6 @@ struct Points {
   __device__ bool find(const PictureView& picture, Colours colours, PixelRect tile, unsigned i, Item* item) const {
     using namespace KERNEL_ISA;
     const Disc disc{points[2 * i], points[2 * i + 1], radius};
-    if (!is_finite(disc.x) || !is_finite(disc.y)) return false;
     const int width = picture.planes[0].width, height = picture.planes[0].height;
     const float reach = radius + 1.f;
     item->rect = {nearest_pixel(disc.x - reach, -1, width), nearest_pixel(disc.y - reach, -1, height),
@@ -166,19 +164,20 @@ struct Masks {
 
   struct Item {
     PixelRect rect;
-    const uint8_t* rows;
+    int64_t first;  // byte
     Paint paint;
   };
 
-  // Nobody has looked at boxes and offsets that were made on the card: what leads out of `bits` is not drawn.
+  // Nobody has looked at boxes and offsets that were made on the card: what leads out of `bits` is not
+  // drawn. One that is inside out holds no pixel.
   __device__ bool find(const PictureView& picture, Colours colours, PixelRect tile, unsigned i, Item* item) const {
     using namespace KERNEL_ISA;
     const PixelRect rect{boxes[4 * i], boxes[4 * i + 1], boxes[4 * i + 2], boxes[4 * i + 3]};
     if (!is_near(rect.x1) || !is_near(rect.y1) || !is_near(rect.x2) || !is_near(rect.y2)) return false;
-    if (rect.x1 >= rect.x2 || rect.y1 >= rect.y2 || !reaches(rect, tile)) return false;
+    if (!reaches(rect, tile)) return false;
     const int64_t bytes = static_cast<int64_t>(rect.y2 - rect.y1) * row_bytes(rect);
     if (offsets[i] < 0 || offsets[i] > length - bytes) return false;
-    *item = {rect, bits + offsets[i], paint_of(picture.kind, colours, colors + 3 * i)};
+    *item = {rect, offsets[i], paint_of(picture.kind, colours, colors + 3 * i)};
     return true;
   }
 
@@ -188,7 +187,7 @@ struct Masks {
     brush->blend_by(item.paint, [&](int x, int y) {
       if (!holds(rect, x, y)) return static_cast<uint8_t>(0);
       const int column = x - rect.x1;
-      const uint8_t byte = item.rows[static_cast<int64_t>(y - rect.y1) * row_bytes(rect) + column / 8];
+      const uint8_t byte = bits[item.first + static_cast<int64_t>(y - rect.y1) * row_bytes(rect) + column / 8];
       return byte & (0x80 >> column % 8) ? tint : static_cast<uint8_t>(0);
     });
   }
