@@ -59,10 +59,10 @@ struct Boxes {
   };
 
   // What is drawn of item i; false if it does not reach the tile.
-  __device__ bool find(const PictureView& picture, Colours colours, PixelRect tile, unsigned i, Item* item) const {
+  __device__ bool find(const PictureView& picture, Colours colours, PixelRect tile, size_t i, Item* item) const {
     using namespace KERNEL_ISA;
     const Plane& plane = picture.planes[0];
-    if (!outline_of(boxes + 4 * static_cast<size_t>(i), plane.width, plane.height, thickness, &item->outline)) return false;
+    if (!outline_of(boxes + 4 * i, plane.width, plane.height, thickness, &item->outline)) return false;
     const PixelRect inner = item->outline.inner;
     const bool within = tile.x1 >= inner.x1 && tile.x2 <= inner.x2 && tile.y1 >= inner.y1 && tile.y2 <= inner.y2;
     if (within || !reaches(item->outline.outer, tile)) return false;
@@ -91,7 +91,7 @@ struct Points {
     Paint paint;
   };
 
-  __device__ bool find(const PictureView& picture, Colours colours, PixelRect tile, unsigned i, Item* item) const {
+  __device__ bool find(const PictureView& picture, Colours colours, PixelRect tile, size_t i, Item* item) const {
     using namespace KERNEL_ISA;
     const Disc disc{points[2 * i], points[2 * i + 1], radius};
     const int width = picture.planes[0].width, height = picture.planes[0].height;
@@ -131,7 +131,7 @@ struct Labels {
     Paint paint, text;
   };
 
-  __device__ bool find(const PictureView& picture, Colours colours, PixelRect tile, unsigned i, Item* item) const {
+  __device__ bool find(const PictureView& picture, Colours colours, PixelRect tile, size_t i, Item* item) const {
     using namespace KERNEL_ISA;
     const int x = origins[2 * i], y = origins[2 * i + 1];
     if (!is_near(x) || !is_near(y)) return false;
@@ -170,7 +170,7 @@ struct Masks {
 
   // Nobody has looked at boxes and offsets that were made on the card: what leads out of `bits` is not
   // drawn. One that is inside out holds no pixel.
-  __device__ bool find(const PictureView& picture, Colours colours, PixelRect tile, unsigned i, Item* item) const {
+  __device__ bool find(const PictureView& picture, Colours colours, PixelRect tile, size_t i, Item* item) const {
     using namespace KERNEL_ISA;
     const PixelRect rect{boxes[4 * i], boxes[4 * i + 1], boxes[4 * i + 2], boxes[4 * i + 3]};
     if (!is_near(rect.x1) || !is_near(rect.y1) || !is_near(rect.x2) || !is_near(rect.y2)) return false;
