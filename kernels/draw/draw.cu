@@ -18,8 +18,6 @@ __device__ inline bool holds(PixelRect rect, int x, int y) {
   return x >= rect.x1 && x < rect.x2 && y >= rect.y1 && y < rect.y2;
 }
 
-__device__ inline bool is_finite(float value) { return value - value == 0.f; }
-
 __device__ inline bool is_near(int pixels) { return pixels >= -kFarthest && pixels <= kFarthest; }
 
 // What a thread draws on.
@@ -61,10 +59,10 @@ struct Boxes {
   };
 
   // What is drawn of item i; false if it does not reach the tile.
-  __device__ bool find(const PictureView& picture, Colours colours, PixelRect tile, unsigned i, Item* item) const {
+  __device__ bool find(const PictureView& picture, Colours colours, PixelRect tile, size_t i, Item* item) const {
     using namespace KERNEL_ISA;
     const Plane& plane = picture.planes[0];
-    if (!outline_of(boxes + 4 * static_cast<size_t>(i), plane.width, plane.height, thickness, &item->outline)) return false;
+    if (!outline_of(boxes + 4 * i, plane.width, plane.height, thickness, &item->outline)) return false;
     const PixelRect inner = item->outline.inner;
     const bool within = tile.x1 >= inner.x1 && tile.x2 <= inner.x2 && tile.y1 >= inner.y1 && tile.y2 <= inner.y2;
     if (within || !reaches(item->outline.outer, tile)) return false;
@@ -81,6 +79,7 @@ struct Boxes {
   }
 };
 
+// One with a coordinate that is not finite reaches no tile, or covers nothing.
 struct Points {
   const float* points;  // [count][2]
   const uint8_t* colors;
@@ -92,10 +91,9 @@ struct Points {
     Paint paint;
   };
 
-  __device__ bool find(const PictureView& picture, Colours colours, PixelRect tile, unsigned i, Item* item) const {
+  __device__ bool find(const PictureView& picture, Colours colours, PixelRect tile, size_t i, Item* item) const {
     using namespace KERNEL_ISA;
     const Disc disc{points[2 * i], points[2 * i + 1], radius};
-    if (!is_finite(disc.x) || !is_finite(disc.y)) return false;
     const int width = picture.planes[0].width, height = picture.planes[0].height;
     const float reach = radius + 1.f;
     item->rect = {nearest_pixel(disc.x - reach, -1, width), nearest_pixel(disc.y - reach, -1, height),
@@ -133,7 +131,7 @@ struct Labels {
     Paint paint, text;
   };
 
-  __device__ bool find(const PictureView& picture, Colours colours, PixelRect tile, unsigned i, Item* item) const {
+  __device__ bool find(const PictureView& picture, Colours colours, PixelRect tile, size_t i, Item* item) const {
     using namespace KERNEL_ISA;
     const int x = origins[2 * i], y = origins[2 * i + 1];
     if (!is_near(x) || !is_near(y)) return false;
@@ -166,19 +164,20 @@ struct Masks {
 
   struct Item {
     PixelRect rect;
-    const uint8_t* rows;
+    int64_t first;  // byte
     Paint paint;
   };
 
-  // Nobody has looked at boxes and offsets that were made on the card: what leads out of `bits` is not drawn.
-  __device__ bool find(const PictureView& picture, Colours colours, PixelRect tile, unsigned i, Item* item) const {
+  // Nobody has looked at boxes and offsets that were made on the card: what leads out of `bits` is not
+  // drawn. One that is inside out holds no pixel.
+  __device__ bool find(const PictureView& picture, Colours colours, PixelRect tile, size_t i, Item* item) const {
     using namespace KERNEL_ISA;
     const PixelRect rect{boxes[4 * i], boxes[4 * i + 1], boxes[4 * i + 2], boxes[4 * i + 3]};
     if (!is_near(rect.x1) || !is_near(rect.y1) || !is_near(rect.x2) || !is_near(rect.y2)) return false;
-    if (rect.x1 >= rect.x2 || rect.y1 >= rect.y2 || !reaches(rect, tile)) return false;
+    if (!reaches(rect, tile)) return false;
     const int64_t bytes = static_cast<int64_t>(rect.y2 - rect.y1) * row_bytes(rect);
     if (offsets[i] < 0 || offsets[i] > length - bytes) return false;
-    *item = {rect, bits + offsets[i], paint_of(picture.kind, colours, colors + 3 * i)};
+    *item = {rect, offsets[i], paint_of(picture.kind, colours, colors + 3 * i)};
     return true;
   }
 
@@ -188,7 +187,7 @@ struct Masks {
     brush->blend_by(item.paint, [&](int x, int y) {
       if (!holds(rect, x, y)) return static_cast<uint8_t>(0);
       const int column = x - rect.x1;
-      const uint8_t byte = item.rows[static_cast<int64_t>(y - rect.y1) * row_bytes(rect) + column / 8];
+      const uint8_t byte = bits[item.first + static_cast<int64_t>(y - rect.y1) * row_bytes(rect) + column / 8];
       return byte & (0x80 >> column % 8) ? tint : static_cast<uint8_t>(0);
     });
   }

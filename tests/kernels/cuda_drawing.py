@@ -119,6 +119,15 @@ def unfit(random: np.random.Generator) -> Iterator[Case]:
     yield unfit_labels, (random_planes("yuv422p", 11, 70), origins), {"format": "yuv422p"}
 
 
+def widest() -> Iterator[Case]:
+    """Masks from as far away as they may reach."""
+    rows = np.array([[-FARTHEST_PX, 3, 9, 4], [60, 5, FARTHEST_PX, 6]], np.int32)
+    offsets = np.cumsum([0, *map(bytes_of, rows.tolist())]).astype(np.int64)
+    arrays = rows, np.full(offsets[-1], 0xB5, np.uint8), offsets, np.full((2, 3), 200, np.uint8)
+    options = {"alpha": 0.5, "format": "yuv420p", **COLOURS}
+    yield drawing(kernels.draw_masks), (random_planes("yuv420p", 9, 70), *arrays), options
+
+
 KINDS = (boxes, points, labels, masks)
 
 
@@ -136,6 +145,7 @@ def draw() -> Iterator[Case]:
         yield from draw_cases(count, formats, (37, 83))
     yield from draw_cases(23, ["nv12", "rgb24"], (1, 1))
     yield from draw_cases(300, ["nv12"], (9, 140))  # more than a block looks at at once
+    yield from widest()
     yield from unfit(np.random.default_rng(6))
 
 
