@@ -18,7 +18,8 @@ from vidgraph.engines import Engine, EngineOptions, NetworkRefused
 from vidgraph.engines.cache import cache_root
 from vidgraph.engines.half.record import HalfRecord, remember
 from vidgraph.engines.onnx_file import file_digest
-from vidgraph.engines.tensorrt import cuda
+from vidgraph.engines.tensorrt import cuda, runtime
+from vidgraph.engines.tensorrt.flavour import Flavour
 from vidgraph.engines.tensorrt.open import build_with, open_with
 from vidgraph.kernels.device import to_device, to_host
 from vidgraph.pipeline.errors import EngineError
@@ -228,6 +229,13 @@ def test_fp16_by_itself_only_where_it_was_checked(
     assert caplog.messages == []
 
 
+def test_a_build_at_the_start_of_a_run_is_said(card: Any, network: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "vidgraph"):
+        for _ in range(2):
+            open_with(card[0], network, options())
+    assert caplog.messages == ["building the engine of conv_relu.onnx with TensorRT in fp32"]
+
+
 # What goes wrong is one line that names the way on.
 
 
@@ -389,6 +397,21 @@ def test_a_library_for_other_cards(card: Any, network: Path, monkeypatch: pytest
         NetworkRefused, match=r"does not run on Stand-in 4090 \(compute capability 8\.9\): it runs on 7"
     ):
         open_with(card[0], network, options())
+
+
+def test_a_forked_process(card: Any, network: Path, conv: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = open_with(card[0], network, options())
+    image = put(conv.image(0))
+    monkeypatch.setattr(runtime.FORKS, "_lost_threads", True)
+    for use in (lambda: engine.run({"image": image}), lambda: open_with(card[0], network, options())):
+        with pytest.raises(EngineError, match="TensorRT ran before this process was forked, and cannot run in it"):
+            use()
+
+
+def test_a_library_that_cannot_be_imported(network: Path) -> None:
+    flavour = Flavour("tensorrt", "TensorRT", ("no_such_library_of_tensorrt",), "tensorrt")
+    with pytest.raises(EngineError, match=r"^TensorRT cannot be imported \(No module named .*install it again\. Use d"):
+        build_with(flavour, network, "fp32")
 
 
 def test_nothing_hangs_without_a_driver(network: Path) -> None:
