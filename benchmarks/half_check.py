@@ -27,7 +27,7 @@ from .result_difference import ResultDifference
 MOST_NOISE = 0.02
 """Root mean square of the error of an output over that of its value; of ordinary networks it is 0.001."""
 LEAST_SAME, MOST_EDGE, MOST_SCORE = 0.95, 0.01, 0.03
-"""Share of objects that both find; how far their edges may be apart, in longer sides of the frame; and their scores."""
+"""Share of the objects that have to be the same: edges so near, in longer sides of the frame, and scores."""
 SEGMENTS = 16
 """Parts of a network that are tried one by one, where it is not one tensor that is too large."""
 ROUNDS = 3
@@ -213,16 +213,15 @@ def problem_of(results: ResultDifference | None, reference: list[Found]) -> str 
     """What is beyond the bounds of :data:`LEAST_SAME`, for a message; None: nothing."""
     if results is None:
         return None
-    longest = max(max(found.size) for found in reference)
-    most_px = MOST_EDGE * longest
+    most_px = MOST_EDGE * max(max(found.size) for found in reference)
+    pairs = zip(results.box_px, results.score, strict=True)
+    same = sum(edge <= most_px and score <= MOST_SCORE for edge, score in pairs)
     count = max(results.reference, results.other)
-    if results.pairs < LEAST_SAME * count:
-        return f"{count - results.pairs} of {count} detections are others than in fp32"
-    if max(results.box_px, default=0.0) > most_px:
-        return f"edges of detections are {max(results.box_px):.1f} px off, more than {most_px:.1f}"
-    if max(results.score, default=0.0) > MOST_SCORE:
-        return f"scores of detections are {max(results.score):.3f} off, more than {MOST_SCORE}"
-    return None
+    if same >= LEAST_SAME * count:
+        return None
+    return (
+        f"{count - same} of {count} detections are not those of fp32 within {most_px:.1f} px and {MOST_SCORE} of score"
+    )
 
 
 def _repaired(recording: Recording, keep: Collection[str], most: float) -> GraphCheck:

@@ -123,9 +123,11 @@ def plan_half(model: ModelProto, keep: Collection[str] = ()) -> HalfPlan:
         tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer if tensor.data_type == FLOAT
     }
     large = {name for name, values in constants.items() if np.abs(values).max(initial=0.0) > LARGEST}
-    kept = {*keep, *_of_positions(graph, floats)}
-    half = {name_of(node) for node in graph.node if _fits(node, types) and not large.intersection(node.input)}
-    return HalfPlan(frozenset(half - kept), floats, constants)
+    able = [node for node in graph.node if _fits(node, types) and not large.intersection(node.input)]
+    outputs = {node.output[0] for node in able}
+    unable = {name_of(node) for node in graph.node if not outputs.intersection(node.output)}  # names may be shared
+    kept = {*keep, *unable, *_of_positions(graph, floats)}
+    return HalfPlan(frozenset({name_of(node) for node in able} - kept), floats, constants)
 
 
 def around(model: ModelProto, tensors: Collection[str]) -> frozenset[str]:

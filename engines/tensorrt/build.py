@@ -17,6 +17,7 @@ from ...pipeline.errors import EngineError
 from ..cache import discard, find, find_or_build, key_of, replace_entry
 from ..half.network import half_network
 from ..half.plan import HALF
+from ..half.record import VERSION as HALF_VERSION
 from ..onnx_file import external_files, is_quantised, network_digest, read_network
 from ..spec import NOT_QUANTISED, NetworkRefused, TensorSpec, check_quantised, fixed_spec
 from .cuda import Card
@@ -178,12 +179,14 @@ def engine_key(facts: EngineFacts) -> str:
     """Of all that decides an engine; not of what the network is called."""
     return key_of(
         *(facts.flavour, facts.version, facts.network, facts.precision, repr(sorted(facts.keep))),
-        *(repr(facts.architectures), facts.card, str(VERSION), __version__, sys.platform),
+        *(repr(facts.architectures), facts.card, str(VERSION), str(HALF_VERSION), __version__, sys.platform),
     )
 
 
 def _built(flavour: Flavour, network: Network, facts: EngineFacts, tell: Tell | None) -> Built:
     started = time.perf_counter()
+    if tell is None:
+        LOG.info("building the engine of %s with %s in %s", network.name, flavour.title, facts.precision)
     plan, inputs, outputs = _plan(flavour, network, facts, tell)
     facts = replace(facts, inputs=inputs, outputs=outputs)
     return Built(facts, facts.serialised(plan), None, time.perf_counter() - started)

@@ -10,7 +10,6 @@ from typing import Any
 from ...kernels.device import Device
 from ...pipeline.errors import EngineError
 from ..cache import discard
-from ..forks import ForkGuard
 from ..half.record import recall
 from ..onnx_file import file_digest
 from ..spec import EngineDescription, EngineOptions
@@ -19,10 +18,9 @@ from .cuda import Card, driver, find_card
 from .engine_file import SUFFIXES, EngineFacts, check_fits, read_engine
 from .flavour import ON_THE_CPU, Flavour
 from .refusals import reason_of
-from .runtime import TensorRTEngine, described_engine
+from .runtime import FORKS, TensorRTEngine, described_engine
 
 LOG = logging.getLogger("vidgraph")
-_FORKS = ForkGuard("TensorRT", instead=f". {ON_THE_CPU}")
 
 
 def described(flavour: Flavour) -> EngineDescription:
@@ -74,7 +72,7 @@ def open_with(flavour: Flavour, path: Path, options: EngineOptions) -> TensorRTE
             after TensorRT had been used.
         NetworkRefused: the library does not take the network, or does not run on the card.
     """
-    _FORKS.begin(path.name)
+    FORKS.begin(path.name)
     try:
         card = find_card(Device.of(options.device).index)
     except EngineError as error:

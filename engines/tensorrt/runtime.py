@@ -21,6 +21,7 @@ import numpy as np
 from ...kernels.device import Device, DeviceArray, empty
 from ...pipeline.errors import EngineError
 from ..cache import find, key_of, replace_entry
+from ..forks import ForkGuard
 from ..pool import Pool
 from ..spec import EngineOptions, TensorSpec, check_feeds, fixed_spec
 from .cuda import Card, CudaError, driver
@@ -29,6 +30,7 @@ from .flavour import ON_THE_CPU, Flavour
 from .refusals import reason_of
 
 LOG = logging.getLogger("vidgraph")
+FORKS = ForkGuard("TensorRT", instead=f". {ON_THE_CPU}")
 
 
 class TensorRTEngine:
@@ -55,9 +57,11 @@ class TensorRTEngine:
         """Queue one run; the outputs are this thread's until it runs the engine again.
 
         Raises:
-            EngineError: the feeds do not fit, the engine is closed, the card has no memory left, or a call of it fails.
+            EngineError: the feeds do not fit, the engine is closed, the card has no memory left, a call of it fails, or
+                this process was forked.
         """
         given = check_feeds(self.name, self.inputs, feeds, self._place)
+        FORKS.check(self.name)
         with self._turns.take():
             try:
                 driver().activate(self._place.index)

@@ -118,7 +118,7 @@ def test_detections_that_differ_are_repaired_whatever_the_outputs_look_like(
     assert found.results is not None
     assert found.results.pairs == 1
     monkeypatch.setattr("vidgraph.benchmarks.half_check.LEAST_SAME", 2.0)
-    refused = r"^broken cannot run in fp16: 0 of 1 detections are others than in fp32; "
+    refused = r"^broken cannot run in fp16: 0 of 1 detections are not those of fp32 within \S+ px and 0\.03 of score; "
     with pytest.raises(EngineError, match=refused):
         check_half(resolve_model(str(broken)), source=source)
 
@@ -148,6 +148,8 @@ def test_an_engine_that_was_built_is_compared_with_fp32(
     assert results.pairs == 1
     assert recall(file_digest(path)) is not None
     monkeypatch.setattr("vidgraph.benchmarks.half_check.MOST_SCORE", -1.0)
-    with pytest.raises(EngineError, match=r"^my runs with openvino in fp32 on this machine, but scores of detections"):
+    with pytest.raises(
+        EngineError, match=r"^my runs with openvino in fp32 on this machine, but 1 of 1 detections are not"
+    ):
         check_engine(model, **settings)
     assert recall(file_digest(path)) is None, "fp16 is not trusted any more"

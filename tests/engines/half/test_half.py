@@ -113,6 +113,13 @@ def test_statistics_and_exponents_stay_in_fp32(kind: str, attributes: dict[str, 
     assert in_half(half_of(model_of(nodes, {}, {"y": SHAPE}))) == {"A", "Y"}
 
 
+def test_nodes_that_share_a_name_share_their_precision() -> None:
+    nodes: list[Node] = [("Relu", ["x"], ["a"], {}), ("Softmax", ["a"], ["b"], {}), ("Relu", ["b"], ["y"], {})]
+    model = model_of(nodes, {}, {"y": SHAPE})
+    model.graph.node[0].name = model.graph.node[1].name
+    assert in_half(half_of(model)) == {"Y"}
+
+
 def test_instance_norm_stays_in_fp32() -> None:
     nodes: list[Node] = [("InstanceNormalization", ["x", "s", "b"], ["n"], {}), ("Relu", ["n"], ["y"], {})]
     model = model_of(nodes, {"s": np.ones(4, np.float32), "b": np.zeros(4, np.float32)}, {"y": SHAPE})

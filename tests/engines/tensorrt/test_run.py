@@ -1,61 +1,27 @@
-"""Engines on a card that is not there: buffers bound once, streams, graphs, leases, caches, and one line for errors."""
+"""Engines on a card that is not there: buffers bound once, streams, graphs, leases, and caches."""
 
 from __future__ import annotations
 
-import ctypes
 import gc
-import json
 import logging
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from vidgraph.engines import Engine, EngineOptions, NetworkRefused
+from vidgraph.engines import Engine
 from vidgraph.engines.cache import cache_root
 from vidgraph.engines.half.record import HalfRecord, remember
 from vidgraph.engines.onnx_file import file_digest
-from vidgraph.engines.tensorrt import cuda
 from vidgraph.engines.tensorrt.open import build_with, open_with
-from vidgraph.kernels.device import to_device, to_host
+from vidgraph.kernels.device import to_host
 from vidgraph.pipeline.errors import EngineError
 
-from . import standin
-from .standin import CARD
+from .running import check, options, put
 
 pytest.importorskip("onnxruntime", reason="it runs in place of a card (the extra 'onnxruntime')")
-WAY_ON = "Use device cpu (engine openvino)"
-
-
-@pytest.fixture
-def card(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    with standin.plugged_in(monkeypatch) as plugged:
-        yield plugged
-
-
-@pytest.fixture
-def rtx_card(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    with standin.plugged_in(monkeypatch, rtx=True) as plugged:
-        yield plugged
-
-
-def options(precision: str = "fp32", requests: int = 1) -> EngineOptions:
-    return EngineOptions("cuda:0", precision, requests)
-
-
-def put(array: np.ndarray, stream: int | None = None) -> Any:
-    return replace(to_device(array, CARD), stream=stream)
-
-
-def check(engine: Any, conv: Any, seed: int, stream: int | None = None) -> Any:
-    image = conv.image(seed)
-    outputs = engine.run({"image": put(image, stream)})
-    for name, expected in conv.answer(image).items():
-        np.testing.assert_allclose(to_host(outputs[name]), expected, atol=1e-5)
-    return outputs
 
 
 def test_it_builds_opens_and_runs(card: Any, network: Path, conv: Any) -> None:
@@ -228,180 +194,8 @@ def test_fp16_by_itself_only_where_it_was_checked(
     assert caplog.messages == []
 
 
-# What goes wrong is one line that names the way on.
-
-
-def message_of(flavour: Any, path: Path, device: str = "cuda:0") -> str:
-    with pytest.raises(EngineError) as caught:
-        open_with(flavour, path, EngineOptions(device, "fp32"))
-    text = str(caught.value)
-    assert "\n" not in text
-    assert text.endswith(WAY_ON), text
-    return text
-
-
-def test_no_driver(card: Any, network: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def missing() -> Any:
-        raise OSError("libcuda.so.1: cannot open shared object file")
-
-    monkeypatch.setattr(cuda, "_load", missing)
-    for _ in range(2):
-        cuda.driver.cache_clear()
-        message = message_of(card[0], network)
-        assert message.startswith(f"cannot run {network.name} on cuda:0: there is no NVIDIA driver on this machine")
-
-
-def test_no_driver_to_build_with(card: Any, network: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    card[1].driver.fails["cuInit"] = 100
-    with pytest.raises(
-        EngineError, match=r"^cannot build conv_relu\.onnx: TensorRT builds on the card .*cuInit.*rtx b"
-    ):
-        build_with(card[0], network, "fp32")
-
-
-def test_a_driver_that_cannot_be_used(card: Any, network: Path) -> None:
-    card[1].driver.fails["cuInit"] = 35
-    message = message_of(card[0], network)
-    assert "the NVIDIA driver of this machine cannot be used (CUDA: cuInit failed with CUDA_ERROR_INSU" in message
-
-
-def test_a_driver_that_is_too_old(card: Any, network: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    card[1].driver.version = 12040
-    monkeypatch.setattr(type(card[0]), "cuda", 13)
-    message = message_of(card[0], network)
-    assert "the NVIDIA driver is too old; it knows CUDA 12.4, and TensorRT 10.13.2.6 needs 13.0. Update" in message
-
-
-def test_a_card_that_is_not_there(card: Any, network: Path) -> None:
-    assert "there is no cuda:3 on this machine, which has 1" in message_of(card[0], network, "cuda:3")
-
-
-@pytest.mark.parametrize("where", ["context_error", "open_error", "build_error"])
-def test_no_memory_left(card: Any, network: Path, where: str, conv: Any) -> None:
-    flavour, state = card
-    setattr(state, where, "[defaultAllocator.cpp::allocate::31] Error Code 1: Cuda Runtime (out of memory)")
-    with pytest.raises(EngineError, match="memory") as caught:
-        open_with(flavour, network, options()).run({"image": put(conv.image(0))})
-    assert str(caught.value).endswith(WAY_ON)
-    assert "smaller size or batch" in str(caught.value)
-    assert ".cpp" not in str(caught.value)
-
-
-def test_no_memory_left_for_buffers(card: Any, network: Path, conv: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = open_with(card[0], network, options())
-    image = put(conv.image(0))
-
-    def full(*_: Any) -> Any:
-        raise MemoryError("cuMemAlloc: CUDA_ERROR_OUT_OF_MEMORY")
-
-    monkeypatch.setattr(standin, "empty", full)
-    with pytest.raises(EngineError, match=rf"^{network.name}: the card has no memory left .*{WAY_ON[:15]}"):
-        engine.run({"image": image})
-
-
-def test_a_run_that_fails(card: Any, network: Path, conv: Any) -> None:
-    flavour, state = card
-    engine = open_with(flavour, network, options())
-    state.run_error = "IExecutionContext::enqueueV3: Error Code 1: Cuda Runtime (an illegal memory access)"
-    with pytest.raises(EngineError, match=r"^conv_relu\.onnx: TensorRT failed: an illegal memory access$"):
-        engine.run({"image": put(conv.image(0))})
-    state.run_error, state.driver.fails["cuMemcpyDtoDAsync_v2"] = "", 700
-    with pytest.raises(EngineError, match=r"^conv_relu\.onnx: CUDA: cuMemcpyDtoDAsync_v2 failed with 700$"):
-        engine.run({"image": put(conv.image(0))})
-
-
-@pytest.fixture
-def engine_file(card: Any, network: Path, tmp_path: Path) -> Path:
-    path = tmp_path / "net.engine"
-    path.write_bytes(build_with(card[0], network, "fp32").content)
-    return path
-
-
-def test_an_engine_file_runs(card: Any, engine_file: Path, conv: Any) -> None:
-    engine = open_with(card[0], engine_file, options("auto"))
-    assert (engine.name, engine.precision) == ("net.engine", "fp32")
-    check(engine, conv, 0)
-    with pytest.raises(EngineError, match=r"^net\.engine computes in fp32, not in fp16; open the ONNX"):
-        open_with(card[0], engine_file, options("fp16"))
-
-
-def test_an_engine_of_another_program_runs_where_it_fits(card: Any, network: Path, tmp_path: Path, conv: Any) -> None:
-    path = tmp_path / "raw.plan"
-    path.write_bytes(network.read_bytes())
-    engine = open_with(card[0], path, options())
-    assert (engine.inputs, engine.outputs) == (conv.inputs, conv.outputs)
-    check(engine, conv, 1)
-
-
-@pytest.mark.parametrize("other", ["card", "capability", "version"])
-def test_an_engine_file_of_another_card_or_version(
-    card: Any, engine_file: Path, other: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    flavour, state = card
-    if other == "card":
-        state.driver.name = b"Stand-in 3080"
-    elif other == "capability":
-        state.driver.capability = (8, 6)
-    else:
-        monkeypatch.setattr(standin, "__version__", "10.3")
-    message = message_of(flavour, engine_file)
-    assert message.startswith(
-        "cannot open net.engine: built for tensorrt 10.13.2.6, compute capability 8.9 (Stand-in 4"
-    )
-    assert "; this machine has tensorrt 10." in message
-    assert "Rebuild it with: vidgraph build MODEL --engine tensorrt. " in message
-
-
-def test_an_engine_file_that_tensorrt_does_not_take(card: Any, tmp_path: Path) -> None:
-    path = tmp_path / "raw.engine"
-    path.write_bytes(b"ftrt of another version")
-    message = message_of(card[0], path)
-    assert "cannot open raw.engine with TensorRT 10.13.2.6 on Stand-in 4090: Wrong magic tag; it is of" in message
-
-
-@pytest.mark.parametrize("length", [3, 30, 60])
-def test_an_engine_file_that_is_cut_short(card: Any, engine_file: Path, length: int) -> None:
-    engine_file.write_bytes(engine_file.read_bytes()[:length])
-    with pytest.raises(EngineError, match=r"^cannot open net\.engine") as caught:
-        open_with(card[0], engine_file, options())
-    assert "\n" not in str(caught.value)
-
-
-def test_an_engine_file_of_ultralytics(card: Any, tmp_path: Path) -> None:
-    metadata = json.dumps({"description": "Ultralytics YOLO11n model", "stride": 32, "task": "detect"}).encode()
-    path = tmp_path / "yolo.engine"
-    path.write_bytes(len(metadata).to_bytes(4, "little") + metadata + b"ftrt engine")
-    message = message_of(card[0], path)
-    assert message.startswith(
-        "cannot open yolo.engine: it is an engine of Ultralytics (Ultralytics YOLO11n model), with"
-    )
-    assert "give the model as ONNX (yolo export format=onnx)" in message
-
-
-def test_a_file_that_is_missing(card: Any, tmp_path: Path) -> None:
-    with pytest.raises(EngineError, match=r"^cannot read engine .*none\.engine: No such file"):
-        open_with(card[0], tmp_path / "none.engine", options())
-
-
-def test_a_library_for_other_cards(card: Any, network: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(type(card[0]), "architectures", ("7.5", "12.0"))
-    with pytest.raises(
-        NetworkRefused, match=r"does not run on Stand-in 4090 \(compute capability 8\.9\): it runs on 7"
-    ):
-        open_with(card[0], network, options())
-
-
-def test_nothing_hangs_without_a_driver(network: Path) -> None:
-    """The library itself, where it is installed, on a machine without a driver: asked twice."""
-    pytest.importorskip("tensorrt_rtx_bindings", reason="needs TensorRT-RTX (the extra 'tensorrt-rtx')")
-    try:
-        ctypes.CDLL("libcuda.so.1")
-    except OSError:
-        pass
-    else:
-        pytest.skip("this machine has a driver")
-    from vidgraph.engines import open_engine
-
-    for _ in range(2):
-        with pytest.raises(EngineError, match="there is no NVIDIA driver on this machine"):
-            open_engine(network, engine="tensorrt-rtx", device="cuda")
+def test_a_build_at_the_start_of_a_run_is_said(card: Any, network: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "vidgraph"):
+        for _ in range(2):
+            open_with(card[0], network, options())
+    assert caplog.messages == ["building the engine of conv_relu.onnx with TensorRT in fp32"]
