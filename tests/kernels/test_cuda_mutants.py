@@ -35,7 +35,6 @@ HARMLESS = {
     "fast_nms: bound drop_overlapped 1: first < count": _TURN,
     "nms: bound nms_sort 1: first < count": _TURN,
     "nms: bound nms_suppress 0: first < count": _TURN,
-    "to_rgb: guard chroma_of 0: if (i >= needed) break;": "saves reading what no pixel needs",
 }
 """Faults that change no result and read nothing beyond an array -> why."""
 
