@@ -14,6 +14,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import threading
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -107,6 +108,9 @@ def _compile(source: Path, text: str | None, folder: Path, flags: Sequence[str])
     made.rename(folder / "library.so")
 
 
+_one_launch = threading.Lock()  # a library has one launch at a time
+
+
 @cache
 def _library(path: Path) -> ctypes.CDLL:
     library = ctypes.CDLL(str(path))
@@ -183,10 +187,11 @@ class EmulatedDriver:
         places = (ctypes.c_void_p * max(len(values), 1))(*(ctypes.addressof(value) for value in values))
         self.launches += 1
         seed = ctypes.c_uint64(self.seed << 32 | self.launches)
-        wrong = library.emulator_launch(
-            kernel.encode(), extent(*grid), extent(*block), ctypes.c_size_t(shared), seed, int(plain), len(values),
-            places, message, ctypes.c_size_t(len(message)),
-        )  # fmt: skip
+        with _one_launch:
+            wrong = library.emulator_launch(
+                kernel.encode(), extent(*grid), extent(*block), ctypes.c_size_t(shared), seed, int(plain), len(values),
+                places, message, ctypes.c_size_t(len(message)),
+            )  # fmt: skip
         if wrong:
             raise RuntimeError(f"{kernel}: {message.value.decode()}")
 
