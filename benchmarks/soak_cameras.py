@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import ctypes
+import os
 import subprocess
 import sys
 import threading
@@ -30,6 +31,7 @@ from .soak import resident_kib
 
 LOOKED_EVERY_S = 5.0
 WARM_UP = 0.2  # of the time, which the lines leave out
+_BUSY = 0.1  # of the time, at the beginning: other processes leave little of the machine
 _DAYS_S = 7 * 24 * 3600
 _ENVELOPE_S = 60.0
 _BLOCKS = 12  # of samples that are drawn together, as neighbours are alike
@@ -47,6 +49,9 @@ with RtspCamera(clip, cameras=count) as camera:
     while not ended.wait(outage_s or None):
         camera.disconnect("rst")
 """
+
+
+_LOAD = "import time; end = time.monotonic() + {}\nwhile time.monotonic() < end: pass"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +136,22 @@ def summary(looks: Sequence[Look]) -> dict[str, Any]:
 
 
 @contextmanager
+def busy_machine(seconds: float) -> Iterator[None]:
+    """Two processes a core that do nothing but run, for so long.
+
+    Decoders keep the most pictures that were ever under way: a machine that is slow for a moment makes memory grow by some,
+    once. Here that comes first.
+    """
+    load = [subprocess.Popen([sys.executable, "-c", _LOAD.format(seconds)]) for _ in range(2 * (os.cpu_count() or 1))]
+    try:
+        yield
+    finally:
+        for process in load:
+            process.kill()
+            process.wait()
+
+
+@contextmanager
 def camera_server(count: int, size: tuple[int, int], fps: int, outage_s: int) -> Iterator[list[str]]:
     """A process that is so many cameras and ends with this one; gives their addresses."""
     words = [sys.executable, "-c", _SERVER, *map(str, (count, *size, fps, outage_s))]
@@ -176,9 +197,10 @@ def soak_cameras(
         started_s, idle_s = time.monotonic(), time.process_time()
         for number, address in enumerate(addresses):
             hub.add(f"camera-{number}", address, max_fps=max_fps)
-        while time.monotonic() - started_s < seconds:
-            time.sleep(LOOKED_EVERY_S)
-            looks.append(look_at(hub, started_s))
+        with busy_machine(_BUSY * seconds):
+            while time.monotonic() - started_s < seconds:
+                time.sleep(LOOKED_EVERY_S)
+                looks.append(look_at(hub, started_s))
         stats, before, busy_s = hub.stats, time.monotonic(), time.process_time() - idle_s
         hub.cancel()
         hub.wait()
