@@ -139,8 +139,8 @@ def summary(looks: Sequence[Look]) -> dict[str, Any]:
 def busy_machine(seconds: float) -> Iterator[None]:
     """Two processes a core that do nothing but run, for so long.
 
-    Decoders keep the most pictures that were ever under way: a machine that is slow for a moment makes memory grow by some,
-    once. Here that comes first.
+    Decoders keep the most pictures that were ever under way: a machine that is slow for a moment makes memory grow by
+    some, once. Here that comes first.
     """
     load = [subprocess.Popen([sys.executable, "-c", _LOAD.format(seconds)]) for _ in range(2 * (os.cpu_count() or 1))]
     try:
