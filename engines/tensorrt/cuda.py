@@ -25,11 +25,12 @@ class CudaError(EngineError):
     """A call of the driver failed; ``code`` is its CUresult."""
 
     def __init__(self, call: str, code: int, name: str = "") -> None:
-        super().__init__(f"CUDA: {call} failed with {name or code}", code)
+        super().__init__(call, code, name)  # all are kept, for pickling
         self.code = code
 
     def __str__(self) -> str:
-        return str(self.args[0])
+        call, code, name = self.args
+        return f"CUDA: {call} failed with {name or code}"
 
     @property
     def out_of_memory(self) -> bool:
