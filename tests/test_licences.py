@@ -21,7 +21,11 @@ BY_HAND = {
     "certifi": "MPL-2.0: a list of certificates, used unchanged, by way of test tools",
     "faster-coco-eval": "Apache-2.0 by its licence file, which its metadata does not name; to evaluate only",
     "hypothesis": "MPL-2.0: tests only",
+    "nvidia-cuda-nvrtc": "NVIDIA's terms: for its cards, by an extra that is asked for",
     "pathspec": "MPL-2.0: mypy's, tests only",
+    "tensorrt": "NVIDIA's terms: for its cards, by an extra that is asked for",
+    "tensorrt-rtx-cu13-bindings": "NVIDIA's terms: for its cards, by an extra that is asked for",
+    "tensorrt-rtx-cu13-libs": "NVIDIA's terms: for its cards, by an extra that is asked for",
     "tqdm": "MPL-2.0 and MIT: used unchanged, by way of optional packages",
 }
 
