@@ -63,7 +63,7 @@ def main(words: Sequence[str] | None = None) -> None:
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             list(pool.map(lambda source: compile_source(given.nvcc, source, given.folder), sources()))
     except (OSError, RuntimeError) as error:
-        parser.exit(1, f"{error}\n")
+        parser.exit(1, f"{error}\nTo leave the CUDA kernels to NVRTC, build with -DVIDGRAPH_CUDA=OFF.\n")
 
 
 if __name__ == "__main__":
