@@ -1,6 +1,6 @@
 // CUDA twins of the three suppressions. Scores become ranks, a column a class; in each class, the best take part and are
 // suppressed by one block; of what is left of all classes, the best are put in order.
-#include "../native/cuda_select.h"
+#include "../native/cuda_sort.h"
 #include "../nms/cuda_suppress.h"
 #include "fast_nms.h"
 
@@ -47,14 +47,7 @@ fast_nms_classes(const uint64_t* ranks, int64_t count, int room, const float4* b
   const int64_t first = static_cast<int64_t>(blockIdx.x) * room;
   const uint64_t* mine = ranks + blockIdx.x * count;
   chosen += first, sorted += first, dropped += first, survivors += first;
-  if (thread == 0) found = 0;
-  const auto rank_at = [=](int64_t i) { return mine[i]; };
-  const uint64_t least = least_of_best<kClassThreads>(rank_at, count, room, &select);
-  for (int64_t i = thread; i < count; i += kClassThreads) {
-    if (mine[i] >= least) chosen[atomicAdd(&found, 1u)] = mine[i];
-  }
-  __syncthreads();
-  const int taken = static_cast<int>(found);
+  const int taken = static_cast<int>(choose_best<kClassThreads>(mine, count, room, &select, &found, chosen));
   for (int i = thread; i < taken; i += kClassThreads) {
     const int64_t place = place_among(chosen[i], chosen, taken);
     const float4 box = boxes[KERNEL_ISA::index_of_rank(chosen[i]) % count];
@@ -73,14 +66,8 @@ CUDA_KERNEL(kBestThreads)
 fast_nms_best(const uint64_t* ranks, int64_t count, int64_t limit, uint64_t* best, int* found) {
   __shared__ SelectShared select;
   __shared__ unsigned taken;
-  if (threadIdx.x == 0) taken = 0;
-  const auto rank_at = [=](int64_t i) { return ranks[i]; };
-  const uint64_t least = least_of_best<kBestThreads>(rank_at, count, limit, &select);
-  for (int64_t i = threadIdx.x; i < count; i += kBestThreads) {
-    if (ranks[i] >= least) best[atomicAdd(&taken, 1u)] = ranks[i];
-  }
-  __syncthreads();
-  if (threadIdx.x == 0) *found = static_cast<int>(taken);
+  const unsigned chosen = choose_best<kBestThreads>(ranks, count, limit, &select, &taken, best);
+  if (threadIdx.x == 0) *found = static_cast<int>(chosen);
 }
 
 // Puts detections in order. `class_of` may be null: the class is in the index, as fast_nms_ranks makes it.

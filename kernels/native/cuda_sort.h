@@ -6,11 +6,16 @@
 
 namespace vidgraph {
 
-// Larger for what comes first: the higher score, then the lower index. Zeros of both signs are equal. 0 for NaN.
-__device__ inline uint64_t rank_or_none(float score, uint32_t index) {
+// Larger for what comes first: the higher score, then the lower index; NaN comes last. Zeros of both signs are equal.
+__device__ inline uint64_t order_of(float score, uint32_t index) {
   const uint32_t bits = KERNEL_ISA::bits_of_float(score + 0.f);
   const uint32_t rising = bits ^ (bits >> 31 ? 0xffffffffu : 0x80000000u);
-  return score == score ? static_cast<uint64_t>(rising) << 32 | static_cast<uint32_t>(~index) : 0;
+  return static_cast<uint64_t>(score == score ? rising : 0u) << 32 | static_cast<uint32_t>(~index);
+}
+
+// The same, and 0 for NaN.
+__device__ inline uint64_t rank_or_none(float score, uint32_t index) {
+  return score == score ? order_of(score, index) : 0;
 }
 
 __device__ inline uint32_t index_of(uint64_t rank) { return ~static_cast<uint32_t>(rank); }

@@ -1,5 +1,5 @@
 // CUDA twin of `nms`: boxes find their place by counting those before them, and one block suppresses in their order.
-#include "../native/exponential.h"
+#include "../native/cuda_sort.h"
 #include "cuda_suppress.h"
 
 namespace vidgraph {
@@ -7,13 +7,6 @@ namespace {
 
 constexpr int kSortThreads = 256;
 constexpr int kThreads = 512;
-
-// Larger for what comes first: the higher score, then the lower index; NaN comes last, zeros of both signs are equal.
-__device__ inline uint64_t order_of(float score, int index) {
-  const uint32_t bits = KERNEL_ISA::bits_of_float(score + 0.f);
-  const uint32_t rising = bits ^ (bits >> 31 ? 0xffffffffu : 0x80000000u);
-  return static_cast<uint64_t>(score == score ? rising : 0u) << 32 | static_cast<uint32_t>(~index);
-}
 
 }  // namespace
 
