@@ -33,9 +33,12 @@ def build(options: argparse.Namespace) -> int:
             )
     job = _Job(options, Progress(quiet=options.quiet), has_card)
     rows: list[tuple[str, ...]] = [_HEADER]
-    for given in options.models:
-        rows += job.build(resolve_model(given))
-    show(_table(rows))
+    try:
+        for given in options.models:
+            rows += job.build(resolve_model(given))
+    finally:  # what was built stays, whatever happens to the next one
+        if len(rows) > 1:
+            show(_table(rows))
     return 0
 
 

@@ -35,6 +35,9 @@ WEIGHTS = "weights"
 IN_USE_S = 60.0  # an entry used this recently may be about to be opened by its user
 ABANDONED_S = 3600.0  # an unfinished file this old belongs to a process that was killed
 
+UNUSABLE = "nothing can be kept in {}; make that folder writable, or set VIDGRAPH_CACHE to another"
+"""Of an error where the cache is what was asked for; elsewhere it is worked without."""
+
 _UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 _said: set[str] = set()
 _temporary: dict[tuple[str, str], Path] = {}

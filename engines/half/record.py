@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 
-from ..cache import discard, find, key_of, replace_entry
+from ...pipeline.errors import EngineError
+from ..cache import UNUSABLE, cache_root, discard, find, key_of, replace_entry
 
 VERSION = 1
 """Part of the key: raised whenever the network in fp16 becomes another."""
@@ -29,9 +30,14 @@ class HalfRecord:
 
 
 def remember(digest: str, record: HalfRecord) -> None:
-    """Keep what was found out about the network with that digest (``network_digest``), in place of what was before."""
+    """Keep what was found out about the network with that digest (``network_digest``), in place of what was before.
 
+    Raises:
+        EngineError: the cache cannot be written.
+    """
     replace_entry("precision", _key(digest), json.dumps(asdict(record)).encode())
+    if recall(digest) != record:  # whoever builds the engine would leave everything in fp16
+        raise EngineError(f"cannot keep what has to stay in fp32: {UNUSABLE.format(cache_root())}")
 
 
 def forget(digest: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -13,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..._version import __version__
+from ...pipeline.cancel import StopOnSignal
 from ...pipeline.errors import EngineError
 from ..cache import discard, find, find_or_build, key_of, replace_entry
 from ..half.network import half_network
-from ..half.plan import HALF
+from ..half.plan import HALF, name_of, plan_half, with_constants
 from ..half.record import VERSION as HALF_VERSION
 from ..onnx_file import external_files, is_quantised, network_digest, read_network
 from ..spec import NOT_QUANTISED, NetworkRefused, TensorSpec, check_quantised, fixed_spec
@@ -32,6 +34,10 @@ if TYPE_CHECKING:
 LOG = logging.getLogger("vidgraph")
 VERSION = 1
 """Part of the key: raised whenever the same network is built otherwise."""
+
+_MATRICES = frozenset({"Gemm", "MatMul", "Einsum"})
+_WITHOUT_FP32_MATRICES = frozenset({"7.5"})
+"""Compute capabilities for which TensorRT-RTX 1.7 has no products of matrices in fp32."""
 
 Tell = Callable[[str, int, int], None]
 """Is told of a phase of a build: its name, steps done, and of how many."""
@@ -122,7 +128,7 @@ def facts_of(
     Raises:
         NetworkRefused: the library does not run on the card.
     """
-    everywhere = flavour.architectures
+    everywhere = _architectures(flavour, network, precision, keep)
     if card is not None and everywhere and card.capability not in everywhere:
         message = f"{flavour.title} does not run on {card.name} (compute capability {card.capability})"
         raise NetworkRefused(message, f"it runs on {', '.join(everywhere)}; engine tensorrt may. {ON_THE_CPU}")
@@ -131,6 +137,19 @@ def facts_of(
     return EngineFacts(
         flavour.name, flavour.version, network.name, network.digest, precision, keep, architectures, timed_on
     )
+
+
+def _architectures(flavour: Flavour, network: Network, precision: str, keep: tuple[str, ...]) -> tuple[str, ...]:
+    """Compute capabilities that a network can be built for without a card."""
+    known = flavour.architectures
+    matrices = {name_of(node) for node in network.model.graph.node if node.op_type in _MATRICES}
+    if not matrices or network.half or not set(known) & _WITHOUT_FP32_MATRICES:
+        return known
+    if precision == "fp16":
+        model = with_constants(network.model, str(network.path.parent))
+        if matrices <= plan_half(model, keep).half:
+            return known
+    return tuple(each for each in known if each not in _WITHOUT_FP32_MATRICES)
 
 
 def build_cached(flavour: Flavour, network: Network, facts: EngineFacts, tell: Tell | None = None) -> Built:
@@ -230,19 +249,23 @@ def _plan(
         model = half_network(model, str(path.parent), facts.keep)
     elif facts.precision == "int8":
         model = symmetric(model)
-    with flavour.said.listening() as said:
+    monitor = Monitor.of(api, tell)
+    with flavour.said.listening() as said, StopOnSignal(monitor.stop) as signals:
         builder = api.Builder(flavour.said.logger)
         definition = builder.create_network(_network_flags(api))
         parser = api.OnnxParser(definition, flavour.said.logger)
         if not parser.parse(model.SerializeToString(), path=str(path)):
             raise refused(flavour.title, path.name, model, parser)
         inputs, outputs = _ports(flavour, network, definition)
-        monitor = Monitor.of(api, tell)
         plan = builder.build_serialized_network(definition, _configured(flavour, builder, facts, monitor))
-        monitor.reraise()
-        if plan is None:
-            _raise_out_of_memory(flavour, path.name, said)
-            raise not_built(flavour.title, path.name, model, said)
+        errors = list(said)
+    if signals.received is not None:
+        signal.raise_signal(signals.received)
+        raise KeyboardInterrupt
+    monitor.reraise()
+    if plan is None:
+        _raise_out_of_memory(flavour, path.name, errors)
+        raise not_built(flavour.title, path.name, model, errors)
     return plan, inputs, outputs
 
 
@@ -290,11 +313,12 @@ def _raise_out_of_memory(flavour: Flavour, name: str, said: Any) -> None:
 
 
 class Monitor:
-    """Follows a build, and stops it where Ctrl-C or ``tell`` raises: an exception must not pass through C++."""
+    """Follows a build, and stops it on Ctrl-C and where ``tell`` raises: an exception must not pass through C++."""
 
     def __init__(self, monitor: Any) -> None:
         self.monitor = monitor
         self.raised: BaseException | None = None
+        self.stopped = False
         self._after: list[Callable[[], None]] = []
 
     @classmethod
@@ -307,9 +331,9 @@ class Monitor:
             try:
                 if tell is not None and name in phases:
                     tell(name, *phases[name])
-            except BaseException as error:  # Ctrl-C too: it is raised again when the build has ended
+            except BaseException as error:  # raised again when the build has ended
                 self.raised = error
-            return self.raised is None
+            return self.raised is None and not self.stopped
 
         def start(this: Any, name: str, parent: str | None, steps: int) -> None:
             if not parent:  # inner phases come by the hundred
@@ -332,6 +356,10 @@ class Monitor:
         methods = {"__init__": make, "phase_start": start, "step_complete": step, "phase_finish": finish}
         self.monitor = type("Monitor", (api.IProgressMonitor,), methods)()
         return self
+
+    def stop(self, now: bool) -> None:
+        """End the build at its next step."""
+        self.stopped = True
 
     def finally_do(self, action: Callable[[], None]) -> None:
         """Once the build has ended without an exception."""

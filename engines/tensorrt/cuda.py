@@ -175,7 +175,7 @@ def driver() -> Driver:
         raise EngineError(f"there is no NVIDIA driver on this machine (libcuda.so.1). {ON_THE_CPU}") from error
     try:
         return Driver(library)
-    except CudaError as error:
+    except (CudaError, AttributeError) as error:  # AttributeError: a library of that name that is no driver
         raise EngineError(f"the NVIDIA driver of this machine cannot be used ({error}). {ON_THE_CPU}") from error
 
 

@@ -84,7 +84,7 @@ def _split(path: Path, content: bytes) -> tuple[EngineFacts, memoryview]:
         for ports in ("inputs", "outputs"):
             held[ports] = tuple(TensorSpec(name, np.dtype(kind), tuple(shape)) for name, kind, shape in held[ports])
         facts = EngineFacts(**{**held, "keep": tuple(held["keep"]), "architectures": tuple(held["architectures"])})
-    except (ValueError, LookupError, TypeError) as error:
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
         raise EngineError(f"cannot open {path.name}: the file is cut short or damaged; build it again") from error
     return facts, memoryview(content)[start + length :]
 
@@ -97,7 +97,7 @@ def _refuse_ultralytics(path: Path, content: bytes) -> None:
         return
     try:
         held = json.loads(content[_ULTRALYTICS_LENGTH : _ULTRALYTICS_LENGTH + length])
-    except ValueError:
+    except (ValueError, RecursionError):
         return
     about = held.get("description", "a model") if isinstance(held, dict) else "a model"
     raise EngineError(

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ...engines.cache import cache_limit_bytes, cache_root
+from ...engines.cache import UNUSABLE, cache_limit_bytes, cache_root
 from ...engines.open import ENGINES, EngineRow, choose_engine
-from ...pipeline.errors import UsageError
+from ...pipeline.errors import EngineError, UsageError
 from ...pipeline.types.picture import Size
 from ..load import load_model
 from ..model import NOMINAL_FRAME, Model
@@ -62,12 +62,14 @@ def builder(engine: str) -> EngineRow:
     """The row of an engine that builds.
 
     Raises:
-        UsageError: there is no such engine, or it builds nothing.
+        UsageError: there is no such engine, it builds nothing, or the cache is turned off.
         MissingExtraError: it is not installed.
     """
     row = choose_engine(engine)
     if not hasattr(row.load(), "build_network"):
         raise UsageError(f"engine {row.name!r} compiles where it runs; engines that build are {', '.join(builders())}")
+    if not cache_limit_bytes():
+        raise UsageError(f"build keeps engines in {cache_root()}, which VIDGRAPH_CACHE_MAX=0 turns off")
     return row
 
 
@@ -97,13 +99,11 @@ def build(
         UsageError: an engine that builds nothing, an unknown precision, int8 of weights that are not quantised, or a
             cache that is turned off.
         MissingExtraError: the engine is not installed.
-        EngineError: a network cannot be built.
+        EngineError: a network cannot be built, or its engine not be kept.
     """
     row = builder(engine)
     if precision not in PRECISIONS:
         raise UsageError(f"build makes {', '.join(PRECISIONS)}, got precision {precision!r}")
-    if not cache_limit_bytes():
-        raise UsageError(f"build keeps engines in {cache_root()}, which VIDGRAPH_CACHE_MAX=0 turns off")
     with load_model(model, **{**choices, "engine": row.name, "precision": precision}) as loaded:
         size = loaded.input_size(frame)
         for graph in loaded.graphs:
@@ -124,6 +124,8 @@ def _build(
     keep = module.kept_layers(path) if precision == "fp16" else ()
     told = None if tell is None else lambda phase, done, total: tell(shown, phase, done, total)
     made = module.build_network(path, precision, keep, told)
+    if made.path is None:
+        raise EngineError(f"cannot keep the engine of {shown}: {UNUSABLE.format(cache_root())}")
     facts = made.facts
     return BuiltGraph(
         shown, batch, size, facts.precision, len(keep), len(made.content), made.seconds, facts.architectures, facts.card

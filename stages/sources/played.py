@@ -115,6 +115,14 @@ class PlayedCamera(SourceWrapper):
             self.source.open()
 
 
+def _is_passed_once(address: str) -> bool:
+    """Whether it is a FIFO, or another thing in the file system that is no file."""
+    try:
+        return Path(address).exists() and not Path(address).is_file()
+    except OSError:  # too long for a name
+        return False
+
+
 def as_camera(source: Source, address: str, frames: int | None) -> Source:
     """The source of an address, played as a camera unless it is one, for at most so many frames.
 
@@ -125,7 +133,7 @@ def as_camera(source: Source, address: str, frames: int | None) -> Source:
         return source
     if source.pictures is not None:
         what = "pictures, which have no times"
-    elif source.address == "-" or source.address.startswith(("http://", "https://")):
+    elif source.address == "-" or source.address.startswith(("http://", "https://")) or _is_passed_once(source.address):
         what = "not a file, and cannot be played again"
     else:
         return PlayedCamera(source, frames=frames)

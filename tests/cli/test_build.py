@@ -92,6 +92,30 @@ def test_a_cache_that_is_off(build: Callable[..., Any], rtx: None, monkeypatch: 
     assert ended.line.endswith("which VIDGRAPH_CACHE_MAX=0 turns off")
 
 
+def test_what_was_built_is_listed_though_the_next_is_refused(
+    build: Callable[..., Any], rtx: None, tmp_path: Path
+) -> None:
+    (tmp_path / "damaged.onnx").write_bytes(b"no network")
+    ended = build("yolact-edge-tiny", "damaged.onnx", "--size", "160x96", "--precision", "fp32")
+    assert ended.code == 1
+    assert "damaged.onnx" in ended.line
+    assert [line.split()[1] for line in ended.out.splitlines()] == ["graph", "key", "non_key"]
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_a_cache_that_keeps_nothing(
+    build: Callable[..., Any], rtx: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: str
+) -> None:
+    """An engine that is lost is none, and one without its layers in fp32 is a wrong one."""
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("VIDGRAPH_CACHE", str(tmp_path / "file" / "cache"))
+    ended = build("yolact-edge-tiny", "--size", "160x96", "--precision", precision, "-q")
+    assert ended.code == 1
+    assert ended.line.startswith("cannot keep ")
+    assert f"nothing can be kept in {tmp_path / 'file' / 'cache'}; make that folder writable" in ended.line
+    assert ended.out == ""
+
+
 def test_a_missing_package_names_its_extra(build: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     from dataclasses import replace
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,36 @@ def test_a_build_is_stopped_by_what_it_tells_and_leaves_nothing(net: Path) -> No
         build_network(net, "fp32", (), stop)
     assert not list(cache_root().rglob("*.engine"))
     assert not build_network(net, "fp32").cached
+
+
+def test_ctrl_c_ends_a_build(net: Path) -> None:
+    """Whenever it comes: no step of the library sees it as an exception."""
+    pressed: list[str] = []
+
+    def press(phase: str, done: int, total: int) -> None:
+        if not pressed:
+            pressed.append(phase)
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        build_network(net, "fp32", (), press)
+    assert pressed
+    assert not list(cache_root().rglob("*.engine"))
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.parametrize(
+    ("precision", "keep", "turing"), [("fp32", (), False), ("fp16", (), True), ("fp16", ("Y",), False)]
+)
+def test_products_of_matrices_in_fp32_leave_turing_out(
+    tmp_path: Path, precision: str, keep: tuple[str, ...], turing: bool
+) -> None:
+    nodes: list[Node] = [("MatMul", ["x", "w"], ["y"], {})]
+    weights = {"w": np.ones((SHAPE[-1], SHAPE[-1]), np.float32)}
+    path = saved(model_of(nodes, weights, {"y": SHAPE}), tmp_path / "net.onnx")
+    built = build_network(path, precision, keep)
+    assert ("7.5" in built.facts.architectures) == turing
+    assert set(RTX.architectures) - set(built.facts.architectures) <= {"7.5"}
 
 
 def refusal(model: Any, tmp_path: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import threading
 import time
 from pathlib import Path
@@ -108,6 +109,7 @@ def test_problems_are_those_of_all_rounds() -> None:
         ("photos", "pictures, which have no times"),
         ("photos/p1.png", "pictures, which have no times"),
         ("-", "not a file, and cannot be played again"),
+        ("pipe", "not a file, and cannot be played again"),
         ("http://127.0.0.1:9/in.mp4", "not a file, and cannot be played again"),
     ],
 )
@@ -116,6 +118,7 @@ def test_what_cannot_be_played_is_refused_in_a_line(
 ) -> None:
     from PIL import Image
 
+    os.mkfifo(tmp_path / "pipe")
     (tmp_path / "photos").mkdir()
     Image.new("RGB", (8, 6)).save(tmp_path / "photos" / "p1.png")
     monkeypatch.chdir(tmp_path)
