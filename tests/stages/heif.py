@@ -28,7 +28,7 @@ def _coded(rgb: NDArray[np.uint8]) -> tuple[bytes, bytes]:
     """The decoder's configuration (hvcC) and the coded picture."""
     file = io.BytesIO()
     with av.open(file, "w", format="mp4") as container:
-        stream = container.add_stream("libx265", rate=25, options={"x265-params": "log-level=none:crf=4"})
+        stream = container.add_stream("libx265", rate=25, options={"x265-params": "log-level=none:crf=4:bframes=0"})
         stream.height, stream.width, stream.pix_fmt = *rgb.shape[:2], "yuv420p"
         frame = av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(format="yuv420p")
         container.mux(stream.encode(frame))
