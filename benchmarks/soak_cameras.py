@@ -20,6 +20,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 from xml.etree import ElementTree
 
@@ -31,9 +32,10 @@ from .soak import resident_kib
 
 LOOKED_EVERY_S = 5.0
 WARM_UP = 0.2  # of the time, which the lines leave out
-_BUSY = 0.1  # of the time, at the beginning: other processes leave little of the machine
+_BUSY = 0.1  # of the time, at the beginning: other processes leave little of the machine, now and then
+_BURST_S, _BURSTS_EVERY_S = 3.0, 8.0  # too short for a camera to be given up for falling behind
 _DAYS_S = 7 * 24 * 3600
-_ENVELOPE_S = 60.0
+_MINUTE_S = 60.0
 _BLOCKS = 12  # of samples that are drawn together, as neighbours are alike
 _DRAWS = 2000
 
@@ -51,7 +53,13 @@ with RtspCamera(clip, cameras=count) as camera:
 """
 
 
-_LOAD = "import time; end = time.monotonic() + {}\nwhile time.monotonic() < end: pass"
+_LOAD = """
+import time
+end = time.monotonic() + {seconds}
+while time.monotonic() < end:
+    if time.monotonic() % {every_s} >= {busy_s}:
+        time.sleep(0.01)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,20 +115,19 @@ def live_kib() -> int:
     return (sizes["system", "current"] + sizes["total", "mmap"] - free) // 1024
 
 
-def least_of_each_minute(seconds: Sequence[float], values: Sequence[int]) -> tuple[list[float], list[int]]:
-    """Beginnings of minutes, and the least value in each: that of the fewest frames under way."""
-    minutes: dict[float, int] = {}
+def median_of_each_minute(seconds: Sequence[float], values: Sequence[int]) -> tuple[list[float], list[float]]:
+    """Beginnings of minutes, and the median in each: what it is but for the moments of a frame or of a run."""
+    minutes: dict[float, list[int]] = {}
     for second, value in zip(seconds, values, strict=True):
-        begin = second // _ENVELOPE_S * _ENVELOPE_S
-        minutes[begin] = min(value, minutes.get(begin, value))
-    return list(minutes), list(minutes.values())
+        minutes.setdefault(second // _MINUTE_S * _MINUTE_S, []).append(value)
+    return list(minutes), [median(each) for each in minutes.values()]
 
 
 def summary(looks: Sequence[Look]) -> dict[str, Any]:
     """Slopes of memory and latency, and what a week of that memory would be."""
     chosen = [look for look in looks if look.seconds >= WARM_UP * looks[-1].seconds]
     seconds = [look.seconds for look in chosen]
-    memory = slope_with_interval(*least_of_each_minute(seconds, [look.live_kib for look in chosen]))
+    memory = slope_with_interval(*median_of_each_minute(seconds, [look.live_kib for look in chosen]))
     resident = slope_with_interval(seconds, [look.resident_kib for look in chosen])
     latency = slope_with_interval(seconds, [look.latency_p50_ms for look in chosen])
     return {
@@ -137,12 +144,13 @@ def summary(looks: Sequence[Look]) -> dict[str, Any]:
 
 @contextmanager
 def busy_machine(seconds: float) -> Iterator[None]:
-    """Two processes a core that do nothing but run, for so long.
+    """Two processes a core that do nothing but run, in bursts, for so long.
 
     Decoders keep the most pictures that were ever under way: a machine that is slow for a moment makes memory grow by
     some, once. Here that comes first.
     """
-    load = [subprocess.Popen([sys.executable, "-c", _LOAD.format(seconds)]) for _ in range(2 * (os.cpu_count() or 1))]
+    code = _LOAD.format(seconds=seconds, every_s=_BURSTS_EVERY_S, busy_s=_BURST_S)
+    load = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(2 * (os.cpu_count() or 1))]
     try:
         yield
     finally:
