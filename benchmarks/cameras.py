@@ -163,9 +163,10 @@ def bench_cameras(
     with ExitStack() as opened:
         shares: dict[str, Any] = {"requests": budget.requests, "threads": budget.requests * budget.request_threads}
         loaded = opened.enter_context(load_model(resolve_model(model, weights=weights), **choices, **shares))
+        shared = budget.for_batches(loaded.engine_choice.batch)
 
         def measure(count: int) -> Held:
-            return _measure(source, loaded, count, budget, pace, seconds, max_fps, max_pixels)
+            return _measure(source, loaded, count, shared, pace, seconds, max_fps, max_pixels)
 
         measured = _search(measure, streams, target_latency)
         about = {

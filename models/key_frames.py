@@ -25,7 +25,7 @@ class KeyFrameFamily(Family, Protocol):
         """Both graphs, with state that goes from the first to the second."""
         if not self.key_frames(name):
             return super().open_runner(name, open_engine, batch=batch, requests=requests, propagation=propagation)
-        return open_temporal(open_engine, self.graphs(name), batch=propagation.batch)
+        return open_temporal(open_engine, self.graphs(name), together=propagation.batch, batch=batch, requests=requests)
 
     def infer(self, name: str, given: Inference) -> list[Stage]:
         """Preprocess, and a stage that keeps the last key frame's state of every stream."""

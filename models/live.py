@@ -59,6 +59,7 @@ def live(
     nms: str | None = None,
     keyframes: int | str | None = None,
     batch_non_key: bool = False,
+    batch: int = 1,
     head: str | None = None,
     overwrite: bool = False,
     preset: str = "veryfast",

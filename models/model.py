@@ -49,6 +49,11 @@ class EngineChoice:
     deterministic: bool = False
     batch: int = 1
 
+    @property
+    def at_once(self) -> int:
+        """Frames that have to be in the network at one time so that nothing of it is idle."""
+        return max(self.requests, self.batch)
+
 
 class Model:
     """A loaded model: call it on an image, or put its :meth:`stages` into a graph.
@@ -116,7 +121,7 @@ class Model:
         chosen = self.engine_choice
         inference = Inference(
             self._cache, self.size, select, raw, results, self.propagation, prefix, self._pool,
-            place_of_arrays(chosen.engine, chosen.device), chosen.requests, ahead, policy,
+            place_of_arrays(chosen.engine, chosen.device), chosen.at_once, ahead, policy,
         )  # fmt: skip
         return [*self._family.infer(self.name, inference), self._postprocess(raw, results, name)]
 
@@ -204,7 +209,7 @@ class Model:
     @property
     def lookahead(self) -> int:
         """Frames of a file that :meth:`stages` had best be allowed to hold back."""
-        return self.propagation.lookahead(self.engine_choice.requests) if self.key_frames else 0
+        return self.propagation.lookahead(self.engine_choice.at_once) if self.key_frames else 0
 
     def result_keys(self, keys: ResultKeys | None = None) -> ResultKeys:
         """Where results of this model are in a packet, for writers of results; ``keys`` as for :meth:`stages`."""

@@ -54,6 +54,7 @@ def run(
     nms: str | None = None,
     keyframes: int | str | None = None,
     batch_non_key: bool = False,
+    batch: int = 1,
     head: str | None = None,
     every: int | None = None,
     max_fps: float | None = None,
@@ -98,7 +99,7 @@ def run(
         outputs: addresses (``out.mp4``, ``out.jsonl``, ``frames/%06d.png``, ``drawn/{name}.png``, ``-``, ``window``,
             ``http://127.0.0.1:8080``, ``rtsp://server/name``), functions that take each :class:`FrameResult`, or sinks.
         weights, min_score, nms_iou, max_detections, classes, labels, size, device, engine, precision,
-            nms, keyframes, batch_non_key, head: as for :func:`load_model`.
+            nms, keyframes, batch_non_key, batch, head: as for :func:`load_model`.
         every: run the model on every Nth frame and repeat its result in between.
         max_fps: run the model at most so often per second of video and repeat its result in between.
         when: "motion": run the model where something moves, and every 2 seconds, and repeat its result in between.
@@ -221,11 +222,17 @@ def several(outputs: Sequence[Output] | Output) -> list[Output]:
 
 
 def loaded_for(model: Model | ResolvedModel, chosen: dict[str, Any], session: Session) -> Model:
-    """The model, with the session's threads; the session closes it.
+    """The model, with the session's threads, and as many workers as its batches need; the session closes it.
 
     Args:
         chosen: options of ``load_model``.
     """
+    loaded = _loaded_for(model, chosen, session)
+    session.budget = session.budget.for_batches(loaded.engine_choice.batch)
+    return loaded
+
+
+def _loaded_for(model: Model | ResolvedModel, chosen: dict[str, Any], session: Session) -> Model:
     budget = session.budget
     shares: dict[str, Any] = {"requests": budget.requests, "threads": budget.requests * budget.request_threads}
     if isinstance(model, Model):

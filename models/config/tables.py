@@ -97,6 +97,7 @@ class Defaults(Table):
     nms: str | None = _option("nms")
     keyframes: KeyFrames = _option("keyframes")
     batch_non_key: bool | None = _option("batch_non_key")
+    batch: int | None = _option("batch")
     max_detections: int | None = _option("max_detections")
     labels: Labels = _option("labels")
     size: Size = _option("size")

@@ -107,13 +107,8 @@ def build(
     with load_model(model, **{**choices, "engine": row.name, "precision": precision}) as loaded:
         size = loaded.input_size(frame)
         for graph in loaded.graphs:
-            for count in _batches(loaded, graph, batch):
+            for count in sorted({1, batch}):
                 yield _build(row, loaded, graph, size, count, precision, tell)
-
-
-def _batches(model: Model, graph: str, batch: int) -> list[int]:
-    """Key frames come one at a time."""
-    return [1] if model.key_frames and graph == model.graphs[0] else sorted({1, batch})
 
 
 def _build(

@@ -13,6 +13,8 @@ requests           total, 1 thread each  1, on total threads                thro
 encoder            total                 total                              encodes while the next frame infers
 =================  ====================  =================================  ==================================
 
+A network that runs batches has one worker for each frame of a batch, which all wait for it together, and one more.
+
 No share is less than 1. With ``--threads 1`` nothing runs on more than one thread within a part.
 """
 
@@ -23,7 +25,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..errors import UsageError
@@ -74,6 +76,10 @@ class ThreadBudget:
             request_threads=total if live else 1,
             encoder=total,
         )
+
+    def for_batches(self, batch: int) -> ThreadBudget:
+        """With enough workers for a network that runs ``batch`` frames at one time."""
+        return self if batch == 1 else replace(self, workers=max(self.workers, batch + 1))
 
 
 def available_cores(*, proc: Path = Path("/proc"), cgroups: Path = Path("/sys/fs/cgroup")) -> int:

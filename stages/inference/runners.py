@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -107,14 +108,23 @@ class OneGraph:
             yield runners.queues[self.graph]
 
 
-def open_temporal(open_engine: OpenEngine, graphs: Sequence[str], *, batch: int) -> TemporalEngines:
-    """Open a video network's engines: key frames one at a time, the others one at a time and ``batch`` at once.
+def open_temporal(
+    open_engine: OpenEngine, graphs: Sequence[str], *, together: int, batch: int = 1, requests: int = 1
+) -> TemporalEngines | BatchedTemporal:
+    """Open a video network's engines: key frames one at a time, the others one at a time and ``together`` at once.
 
     Args:
         graphs: names of the key graph and of the other one.
+        together: frames between two key frames of one stream.
+        batch: frames of any streams in one run of either graph; more than 1: these are the only batches.
+        requests: such runs of each graph at one time.
     """
+    if batch > 1:
+        return BatchedTemporal(
+            *(QueueRunner.open(open_engine, graph, batch=batch, requests=requests) for graph in graphs)
+        )
     key = open_engine(1, graphs[0])
-    return TemporalEngines(key, {size: open_engine(size, graphs[1]) for size in sorted({1, batch})})
+    return TemporalEngines(key, {size: open_engine(size, graphs[1]) for size in sorted({1, together})})
 
 
 class TemporalEngines:
@@ -155,3 +165,44 @@ class TemporalEngines:
     def _run(self, count: int, images: Tensor, state: Arrays) -> Arrays:
         shared = state if count == 1 else {name: concatenate([array] * count) for name, array in state.items()}
         return self._non_key[count].run({self._input: images, **shared})
+
+
+class BatchedTemporal:
+    """Key and non-key graphs that run frames of several streams at once, each with its own state; a ``TemporalRunner``.
+
+    Safe from several threads, of which as many have to be waiting as a batch is to have frames.
+
+    Args:
+        key: from the picture to outputs and state.
+        non_key: from picture and state to outputs.
+
+    Attributes:
+        first: the engine of one key frame.
+    """
+
+    def __init__(self, key: QueueRunner, non_key: QueueRunner) -> None:
+        self._key, self._non_key, self.first = key, non_key, key.first
+        (self._input,) = (spec.name for spec in key.first.inputs)
+        self._state = [spec.name for spec in non_key.first.inputs if spec.name != self._input]
+
+    def key(self, image: Tensor) -> tuple[Arrays, Arrays]:
+        """Outputs and state of a key frame; image float32 [1, 3, h, w]."""
+        outputs = _submit(self._key, {self._input: image}).result()
+        state = {name: outputs[name] for name in self._state}
+        return {name: array for name, array in outputs.items() if name not in state}, state
+
+    def non_key(self, images: Tensor, state: Arrays) -> Arrays:
+        """Outputs of frames [B, 3, h, w] that share ``state``."""
+        rows = (images[row : row + 1] for row in range(len(images)))
+        parts = [future.result() for future in [_submit(self._non_key, {self._input: row, **state}) for row in rows]]
+        return parts[0] if len(parts) == 1 else {name: concatenate([one[name] for one in parts]) for name in parts[0]}
+
+    def close(self) -> None:
+        """Close both queues and their engines."""
+        self._key.close()
+        self._non_key.close()
+
+
+def _submit(queue: QueueRunner, feeds: Mapping[str, Tensor]) -> Future[Arrays]:
+    """Ask for a run whose answer waits for no other thread's."""
+    return queue.submit(feeds, stream_id=str(threading.get_ident()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from vidgraph.kernels import HOST, Device, DeviceArray, to_device
 from vidgraph.pipeline.errors import EngineError
 from vidgraph.stages.inference.infer import Infer, RawOutputs
 from vidgraph.stages.inference.preprocess import InputSize, ModelInput, Preprocess
-from vidgraph.stages.inference.runners import TemporalEngines
+from vidgraph.stages.inference.runners import BatchedTemporal, QueueRunner, TemporalEngines
 
 from ... import standin
 from ...kernels.cases import random_planes
@@ -169,3 +170,27 @@ def test_the_state_of_a_key_frame_stays_there() -> None:
     assert not standin.TRANSFERS
     np.testing.assert_array_equal(outputs["y"].to_host(), [[2, 4]])
     np.testing.assert_array_equal(frames["y"].to_host(), [[7, 10], [11, 14]])
+
+
+def test_frames_of_two_streams_run_together_each_with_its_own_state() -> None:
+    def queue(*inputs: str) -> QueueRunner:
+        engines: dict[int, Engine] = {size: Sums(size, *inputs) for size in (1, 2)}
+        return QueueRunner(engines, EngineQueue(engines, deadline_ms=10_000))
+
+    both = BatchedTemporal(queue("x"), queue("x", "state"))
+    frames = [
+        standin.put(*(np.array([row], np.float32) for row in rows)) for rows in ([[1, 2], [3, 4]], [[5, 6], [7, 8]])
+    ]
+    standin.TRANSFERS.clear()
+
+    def stream(given: Any) -> tuple[Any, Any]:
+        outputs, state = both.key(given[0])
+        return outputs["y"], both.non_key(given[1], state)["y"]
+
+    with ThreadPoolExecutor(2) as threads:
+        (first_key, first), (second_key, second) = threads.map(stream, frames)
+    assert not standin.TRANSFERS
+    assert [runner.queue.batches for runner in (both._key, both._non_key)] == [{2: 1}, {2: 1}]
+    both.close()
+    for answer, want in ((first_key, [[2, 4]]), (second_key, [[10, 12]]), (first, [[7, 10]]), (second, [[19, 22]])):
+        np.testing.assert_array_equal(answer.to_host(), want)
