@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .pipeline.errors import (
         CheckpointError as CheckpointError,
         ConfigError as ConfigError,
+        DeviceError as DeviceError,
         DownloadError as DownloadError,
         EngineError as EngineError,
         GraphError as GraphError,
@@ -81,6 +82,7 @@ _HOME = {
     "pull": "models.weights.download",
     "CheckpointError": "pipeline.errors",
     "ConfigError": "pipeline.errors",
+    "DeviceError": "pipeline.errors",
     "DownloadError": "pipeline.errors",
     "EngineError": "pipeline.errors",
     "GraphError": "pipeline.errors",

@@ -29,6 +29,7 @@ ERRORS = (
     "OutputError",
     "CheckpointError",
     "EngineError",
+    "DeviceError",
     "DownloadError",
     "ResultsError",
     "MissingExtraError",

@@ -167,9 +167,9 @@ def lent(array: NDArray[Any]) -> NDArray[Any]:
 
 
 def _may_share_memory(out: Tensor, array: Tensor) -> bool:
-    """Of two arrays in host memory or on one device, whose inputs have no negative strides."""
+    """Of two arrays in host memory or on one device, by the addresses between which they lie."""
     if isinstance(out, DeviceArray) and isinstance(array, DeviceArray):
-        return out.pointer < array.end and array.pointer < out.end
+        return out.begin < array.end and array.begin < out.end
     return bool(np.may_share_memory(cast(Any, out), cast(Any, array)))
 
 

@@ -6,7 +6,6 @@ moves with :meth:`DeviceArray.to_host` and :func:`to_device` alone, which ask th
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -41,6 +40,10 @@ class Device:
 HOST = Device("cpu")
 
 
+class DeviceFailure(RuntimeError):
+    """A device cannot be used. The message says why, and what to do instead."""
+
+
 class Flags(NamedTuple):
     """As those of a NumPy array."""
 
@@ -62,7 +65,8 @@ class DeviceArray:
         stream: handle of the stream on which it is written; None: what is written has been.
         writeable: whether a kernel may write to it.
 
-    It exports ``__cuda_array_interface__`` (version 3) on CUDA, and ``__dlpack__`` where its owner does.
+    On CUDA it exports ``__cuda_array_interface__`` (version 3) with its stream, and ``__dlpack__``, which has the
+    stream that asks wait.
 
     Raises:
         ValueError: ``device`` is the host, or ``strides`` are not as many as ``shape``.
@@ -117,10 +121,19 @@ class DeviceArray:
         return Flags(dense or self.size == 0, aligned, self.writeable)
 
     @property
+    def begin(self) -> int:
+        """The lowest address of a number: ``pointer``, unless a stride is negative."""
+        return self.pointer + self._reach(min)
+
+    @property
     def end(self) -> int:
-        """Address behind the last number, where no stride is negative."""
+        """Address behind the number that lies highest."""
+        return self.pointer + (self._reach(max) + self.itemsize if self.size else 0)
+
+    def _reach(self, furthest: Callable[[int, int], int]) -> int:
+        """Bytes from the first number to the one that lies furthest up (max) or down (min)."""
         lengths = zip(self.shape, self.strides, strict=True)
-        return self.pointer + (sum((n - 1) * step for n, step in lengths) + self.itemsize if self.size else 0)
+        return sum(furthest((n - 1) * step, 0) for n, step in lengths) if self.size else 0
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -158,15 +171,16 @@ class DeviceArray:
         }  # fmt: skip
 
     def __dlpack_device__(self) -> tuple[int, int]:
-        return self._exporter().__dlpack_device__()  # type: ignore[no-any-return]
+        from .exchange import dlpack_device
 
-    def __dlpack__(self, **options: Any) -> Any:
-        return self._exporter().__dlpack__(**options)
+        return dlpack_device(self)
 
-    def _exporter(self) -> Any:
-        if isinstance(self.owner, DeviceArray) or not hasattr(self.owner, "__dlpack__"):
-            raise BufferError(f"an array on {self.device} of a {type(self.owner).__name__} has no DLPack export")
-        return self.owner
+    def __dlpack__(self, *, stream: int | None = None, copy: bool | None = None, **_: object) -> Any:
+        from .exchange import dlpack_capsule
+
+        capsule = dlpack_capsule(self, copy=copy)
+        back_end(self.device).hand_over(self, stream)
+        return capsule
 
 
 Tensor: TypeAlias = NDArray[Any] | DeviceArray
@@ -192,6 +206,9 @@ class BackEnd(Protocol):
     def from_host(self, array: NDArray[Any], device: Device) -> DeviceArray:
         """A copy on the device."""
 
+    def hand_over(self, array: DeviceArray, stream: int | None) -> None:
+        """Have a stream of another library, as DLPack names it, wait for what is queued on that of an array."""
+
 
 @dataclass(frozen=True, slots=True)
 class DeviceRow:
@@ -212,13 +229,9 @@ class DeviceRow:
 
 def _cuda_count() -> int:
     """Asks the driver, which a process that is to be forked must not do."""
-    try:
-        driver = ctypes.CDLL("libcuda.so.1")
-    except OSError:
-        return 0
-    count = ctypes.c_int(0)
-    found = driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0
-    return count.value if found else 0
+    from .cuda.libcuda import count_devices
+
+    return count_devices()
 
 
 # In the order in which ``auto`` prefers them.

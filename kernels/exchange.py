@@ -1,4 +1,4 @@
-"""Device arrays of other libraries, taken in without a copy: torch, CuPy, pycuda, JAX.
+"""Device arrays of other libraries, taken in and given without a copy: torch, CuPy, pycuda, JAX, PyAV.
 
 Sources: the CUDA Array Interface, version 3 (Numba's documentation); DLPack 0.8 (``dlpack.h``).
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from math import prod
 from typing import Any, NamedTuple
 
@@ -19,6 +20,8 @@ from .scalars import shown
 __all__ = ("device_array",)
 
 _CUDA = (2, 13)  # kDLCUDA, kDLCUDAManaged
+_DEFAULT_STREAM = 1  # of DLPack and of the driver: CU_STREAM_LEGACY
+_STREAM_SAID = 3  # the first version of the CUDA Array Interface with a stream; libraries before it use the default one
 _LETTERS = {0: "i", 1: "u", 2: "f", 5: "c", 6: "b"}  # DLDataTypeCode
 _TYPESTRS = [order + np.dtype(code).str[1:] for order in ("", "<", "|") for code in "?bhiqBHIQefdFD"]
 
@@ -28,12 +31,6 @@ class _Imported(NamedTuple):
 
     array: Any
     capsule: Any
-
-    def __dlpack_device__(self) -> tuple[int, int]:
-        return self.array.__dlpack_device__()  # type: ignore[no-any-return]
-
-    def __dlpack__(self, **options: Any) -> Any:
-        return self.array.__dlpack__(**options)
 
 
 class _Tensor(ctypes.Structure):
@@ -47,24 +44,99 @@ class _Tensor(ctypes.Structure):
     )  # fmt: skip
 
 
-def device_array(array: Any, *, stream: int | None = None) -> DeviceArray:
+class _Managed(ctypes.Structure):
+    """``DLManagedTensor``."""
+
+    _fields_ = (("tensor", _Tensor), ("context", ctypes.c_void_p), ("deleter", ctypes.c_void_p))
+
+
+_NAME = b"dltensor"  # of a capsule that nobody has taken
+_address_in = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_char_p)(
+    ("PyCapsule_GetPointer", ctypes.pythonapi)
+)
+_is_named = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_char_p)(("PyCapsule_IsValid", ctypes.pythonapi))
+_new_capsule = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)(
+    ("PyCapsule_New", ctypes.pythonapi)
+)
+_given: dict[int, tuple[Any, ...]] = {}
+"""By the address of a ``DLManagedTensor``: what has to live as long as somebody uses it."""
+
+
+def _delete(address: int) -> None:
+    """Called by whoever took an array, from any thread."""
+    _given.pop(address, None)
+
+
+def _drop(capsule: int) -> None:
+    """Called when a capsule goes; where it was taken, it has another name."""
+    if _is_named(capsule, _NAME):
+        _given.pop(_address_in(capsule, _NAME), None)
+
+
+_deleter = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(_delete)
+_destructor = ctypes.PYFUNCTYPE(None, ctypes.c_void_p)(_drop)
+
+
+def dlpack_device(array: DeviceArray) -> tuple[int, int]:
+    """Where an array lies, as DLPack says it.
+
+    Raises:
+        BufferError: on a device that has no DLPack export.
+    """
+    if array.device.kind != "cuda":
+        raise BufferError(f"an array on {array.device} has no DLPack export; copy it with .to_host()")
+    return _CUDA[0], array.device.index
+
+
+def dlpack_capsule(array: DeviceArray, *, copy: bool | None = None) -> Any:
+    """An array as DLPack takes it, without a copy; the capsule, or who took it, keeps the array.
+
+    Raises:
+        BufferError: a device that has no DLPack export, an array that is read-only, numbers that do not lie at
+            multiples of their size, or a copy is asked for.
+    """
+    device = dlpack_device(array)
+    if copy or not array.flags.writeable or not array.flags.aligned:
+        reason = "is to be copied" if copy else "lies at odd addresses" if array.flags.writeable else "is read-only"
+        raise BufferError(f"an array on {array.device} that {reason} has no DLPack export; take its .copy()")
+    numbers = ctypes.c_int64 * array.ndim
+    shape, strides = numbers(*array.shape), numbers(*(step // array.itemsize for step in array.strides))
+    code = next(code for code, letter in _LETTERS.items() if letter == array.dtype.kind)
+    places = (ctypes.cast(each, ctypes.POINTER(ctypes.c_int64)) for each in (shape, strides))
+    tensor = _Tensor(array.pointer, *device, array.ndim, code, 8 * array.itemsize, 1, *places, 0)
+    managed = _Managed(tensor, None, ctypes.cast(_deleter, ctypes.c_void_p))
+    _given[ctypes.addressof(managed)] = managed, shape, strides, array
+    return _new_capsule(ctypes.addressof(managed), _NAME, ctypes.cast(_destructor, ctypes.c_void_p))
+
+
+def device_array(array: Any) -> DeviceArray:
     """The memory of another library's device array, as an array of ours that keeps it alive.
+
+    Does not wait: what is queued on the device from now on waits for what the library has queued on its stream.
 
     Args:
         array: it has ``__cuda_array_interface__``, or ``__dlpack__`` and ``__dlpack_device__``.
-        stream: of DLPack: the handle of the stream on which it will be used; the library makes it wait.
 
     Raises:
         TypeError: it has neither, lies in host memory, or its numbers are of a type that NumPy does not have.
         ValueError: it is masked, or its interface is not as versions 0 to 3 have it.
+        CudaError: there is no driver, or no such device.
     """
     if isinstance(array, DeviceArray):
         return array
     interface = getattr(array, "__cuda_array_interface__", None)
-    device = _device(array, interface)
-    if interface is None:
-        return _from_dlpack(array, device, stream)
-    return _checked(array, array, device, interface if isinstance(interface, Mapping) else {})
+    device, given = _device(array, interface), interface if isinstance(interface, Mapping) else {}
+    if "stream" not in given and hasattr(array, "__dlpack__"):  # torch says its stream by DLPack alone
+        return _from_dlpack(array, device)
+    return _awaited(_checked(array, array, device, given))
+
+
+def _awaited(array: DeviceArray) -> DeviceArray:
+    """The same memory, as work on the stream of its device has it, which waits for what another library has queued."""
+    from .cuda.driver import address_of, driver
+
+    address_of(array)
+    return replace(array, stream=driver().stream(array.device))
 
 
 def _device(array: Any, interface: Any) -> Device:
@@ -88,9 +160,10 @@ def _checked(array: Any, owner: Any, device: Device, given: Mapping[str, Any]) -
             f"{shown(given[field]) if field in given else 'nothing'}; mend its export, or copy it with its own library"
         )
     (pointer, read_only), strides = given["data"], given.get("strides")
+    stream = given.get("stream") if given["version"] >= _STREAM_SAID else _DEFAULT_STREAM
     return DeviceArray(
         owner, pointer, tuple(given["shape"]), np.dtype(given["typestr"]), device,
-        tuple(strides or ()), given.get("stream"), not read_only,
+        tuple(strides or ()), stream, not read_only,
     )  # fmt: skip
 
 
@@ -118,11 +191,15 @@ def _all_whole(values: Any, low: int, high: int = 2**63 - 1) -> bool:
     return isinstance(values, tuple | list) and all(type(value) is int and low <= value <= high for value in values)
 
 
-def _from_dlpack(array: Any, device: Device, stream: int | None) -> DeviceArray:
-    capsule = array.__dlpack__() if stream is None else array.__dlpack__(stream=stream)
-    address = ctypes.pythonapi.PyCapsule_GetPointer
-    address.restype, address.argtypes = ctypes.c_void_p, (ctypes.py_object, ctypes.c_char_p)
-    tensor = _Tensor.from_address(address(capsule, b"dltensor"))
+def _from_dlpack(array: Any, device: Device) -> DeviceArray:
+    from .cuda.driver import driver
+
+    stream = driver().stream(device)
+    try:
+        capsule = array.__dlpack__(stream=stream)
+    except NotImplementedError:  # PyAV, whose arrays are for the default stream
+        capsule, stream = array.__dlpack__(), _DEFAULT_STREAM
+    tensor = _Tensor.from_address(_address_in(id(capsule), _NAME))
     typestr = f"{_LETTERS.get(tensor.code)}{tensor.bits / 8:g}"
     if typestr not in _TYPESTRS or tensor.lanes != 1:
         raise TypeError(f"a {type(array).__name__} has numbers of DLPack type {tensor.code}, which NumPy does not have")
@@ -131,4 +208,4 @@ def _from_dlpack(array: Any, device: Device, stream: int | None) -> DeviceArray:
         "data": ((tensor.data or 0) + tensor.byte_offset, False),
         "strides": [step * tensor.bits // 8 for step in tensor.strides[: tensor.ndim]] if tensor.strides else None,
     }  # fmt: skip
-    return _checked(array, _Imported(array, capsule), device, given)
+    return _awaited(_checked(array, _Imported(array, capsule), device, given))

@@ -73,6 +73,10 @@ class EngineError(VidgraphError):
     """A network cannot be compiled or run, or was fed what it does not take."""
 
 
+class DeviceError(EngineError):
+    """A card cannot be used: no driver or one that is too old, no such card, no memory left, a kernel that failed."""
+
+
 class DownloadError(VidgraphError):
     """Published weights could not be fetched or are not what was pinned."""
 

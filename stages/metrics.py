@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from ..kernels.cuda.driver import memory_in_use
 from ..pipeline.errors import MissingExtraError, OutputError, UsageError
 from ..pipeline.execution.stats import BUCKETS_MS, RunStats, StageStats, StreamStats, Summary
 
@@ -96,6 +97,7 @@ class _Collector:
         yield from _of_streams(stats.streams)
         yield from _of_cameras([stream for stream in stats.streams if stream.camera is not None])
         yield from _of_stages(stats)
+        yield from _of_cards()
 
 
 def _of_streams(streams: tuple[StreamStats, ...]) -> Iterator[Metric]:
@@ -156,6 +158,22 @@ def _of_stages(stats: RunStats) -> Iterator[Metric]:
     yield from (seconds, failed, left_out)
 
 
+def _of_cards() -> Iterator[Metric]:
+    """Nothing where this process uses no card."""
+    used = memory_in_use()
+    if not used:
+        return
+    from ..engines.tensorrt.build import BUILT
+
+    memory = _gauge("gpu_mem_bytes", "Memory in use on a card, by all processes.", "device")
+    builds = _counter("engine_builds", "Engines that this process has built rather than found in the cache.", "engine")
+    for device, size in used.items():
+        memory.add_metric([str(device)], size)
+    for engine, count in BUILT.items():
+        builds.add_metric([engine], count)
+    yield from (memory, builds)
+
+
 def _numbered(parts: tuple[StageStats, ...]) -> Iterator[tuple[str, StageStats]]:
     """The parts with names that differ: two outputs of a kind are ``encode`` and ``encode 2``."""
     seen: dict[str, int] = {}
@@ -179,10 +197,10 @@ def _counter(name: str, text: str, *labels: str) -> CounterMetricFamily:
     return CounterMetricFamily(_PREFIX + name, text, labels=labels)
 
 
-def _gauge(name: str, text: str) -> GaugeMetricFamily:
+def _gauge(name: str, text: str, label: str = "source") -> GaugeMetricFamily:
     from prometheus_client.core import GaugeMetricFamily
 
-    return GaugeMetricFamily(_PREFIX + name, text, labels=["source"])
+    return GaugeMetricFamily(_PREFIX + name, text, labels=[label])
 
 
 def _histogram(name: str, text: str, *labels: str) -> HistogramMetricFamily:

@@ -15,7 +15,12 @@ import numpy as np
 import pytest
 import vidgraph
 from vidgraph import DETECTIONS, Detections, Frame, Packet, Picture
+from vidgraph.kernels import to_device
+from vidgraph.kernels.cuda import driver
+from vidgraph.kernels.twins import TWINS
 
+from . import emulator
+from .kernels.cases import CUDA
 from .kernels.test_hostile_calls import attack
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -69,6 +74,38 @@ def dummy(values):
     "reference.py": """
 def dummy_reference(values):
     return values * 2
+""",
+}
+
+TWIN = {
+    "dummy.cu": """
+#include "../native/cuda.h"
+namespace vidgraph {
+CUDA_KERNEL(128) dummy_double(const float* values, int count, float* out) {
+  const int i = static_cast<int>(global_index());
+  if (i < count) out[i] = values[i] * 2.f;
+}
+}  // namespace vidgraph
+""",
+    "cuda.py": """
+from ctypes import c_int
+from ..cuda.driver import blocks_for, launch
+from ..cuda.memory import empty
+
+def dummy(values):
+    out = empty(values.shape, values.dtype, values.device)
+    launch("dummy_double", values.device, 128, blocks_for(len(values), 128), values, c_int(len(values)), out)
+    return out
+""",
+    "__init__.py": """
+import numpy as np
+from ..arrays import require
+from ..device import HOST
+from ..twins import twin
+
+def dummy(values):
+    device = require(values, "dummy: values", np.float32, (None,))
+    return values * 2 if device is HOST else twin(dummy, device)(values)
 """,
 }
 
@@ -277,6 +314,24 @@ def test_an_engine_is_a_file_and_a_row(place: Path, monkeypatch: pytest.MonkeyPa
     np.testing.assert_array_equal(engine.run(feeds)["x"], feeds["x"])
     with pytest.raises(vidgraph.VidgraphError, match="input 'x'"):
         engine.run({"x": np.zeros((2, 2), np.float32)})
+
+
+def test_a_kernel_of_a_card_is_two_files_and_a_row(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if emulator.compiler() is None:
+        pytest.skip("running a CUDA kernel on the CPU needs a C++ compiler")
+    folder = place / "kernels" / "dummy"
+    folder.mkdir()
+    shutil.copytree(ROOT / "kernels" / "native", place / "kernels" / "native")
+    for name, text in TWIN.items():
+        (folder / name).write_text(text, "utf-8")
+    dummy = importlib.import_module("vidgraph.kernels.dummy").dummy
+    monkeypatch.setattr(driver, "_drivers", [emulator.EmulatedDriver(extra=(folder / "dummy.cu",))])
+    with pytest.raises(ValueError, match=r"^dummy: there is no such kernel for arrays on cuda:0"):
+        dummy(to_device(np.zeros(3, np.float32), CUDA))
+    monkeypatch.setitem(TWINS, ("dummy", "cuda"), ".dummy.cuda")
+    for count in (0, 1, 127, 129, 1000):
+        values = np.arange(count, dtype=np.float32)
+        np.testing.assert_array_equal(dummy(to_device(values, CUDA)).to_host(), dummy(values))
 
 
 def test_a_kernel_is_a_folder_and_a_line(tmp_path: Path) -> None:

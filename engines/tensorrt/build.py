@@ -6,6 +6,7 @@ import logging
 import signal
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..._version import __version__
+from ...kernels.cuda.driver import Card
 from ...pipeline.cancel import StopOnSignal
 from ...pipeline.errors import EngineError
 from ..cache import discard, find, find_or_build, key_of, replace_entry
@@ -22,7 +24,6 @@ from ..half.plan import HALF, name_of, plan_half, with_constants
 from ..half.record import VERSION as HALF_VERSION
 from ..onnx_file import external_files, is_quantised, network_digest, read_network
 from ..spec import NOT_QUANTISED, NetworkRefused, TensorSpec, check_quantised, fixed_spec
-from .cuda import Card
 from .engine_file import EngineFacts, read_engine
 from .flavour import ON_THE_CPU, Flavour
 from .refusals import not_built, refused
@@ -38,6 +39,9 @@ VERSION = 1
 _MATRICES = frozenset({"Gemm", "MatMul", "Einsum"})
 _WITHOUT_FP32_MATRICES = frozenset({"7.5"})
 """Compute capabilities for which TensorRT-RTX 1.7 has no products of matrices in fp32."""
+
+BUILT: Counter[str] = Counter()
+"""How many engines this process has built, by library."""
 
 Tell = Callable[[str, int, int], None]
 """Is told of a phase of a build: its name, steps done, and of how many."""
@@ -207,6 +211,7 @@ def _built(flavour: Flavour, network: Network, facts: EngineFacts, tell: Tell | 
     if tell is None:
         LOG.info("building the engine of %s with %s in %s", network.name, flavour.title, facts.precision)
     plan, inputs, outputs = _plan(flavour, network, facts, tell)
+    BUILT[flavour.name] += 1
     facts = replace(facts, inputs=inputs, outputs=outputs)
     return Built(facts, facts.serialised(plan), None, time.perf_counter() - started)
 

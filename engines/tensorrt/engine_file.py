@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from ..._version import __version__
+from ...kernels.cuda.driver import Card
 from ...pipeline.errors import EngineError
 from ..spec import TensorSpec
-from .cuda import Card
 from .flavour import ON_THE_CPU, Flavour
 
 SUFFIXES = (".engine", ".plan", ".trt")

@@ -7,18 +7,18 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from ...kernels.cuda.driver import Card, CudaError, driver
 from ...kernels.device import Device
-from ...pipeline.errors import EngineError
+from ...pipeline.errors import DeviceError, EngineError
 from ..cache import discard
 from ..half.record import recall
 from ..onnx_file import file_digest
 from ..spec import EngineDescription, EngineOptions
 from .build import Built, Network, Tell, build_cached, check_precision, facts_of
-from .cuda import Card, driver, find_card
 from .engine_file import SUFFIXES, EngineFacts, check_fits, read_engine
 from .flavour import ON_THE_CPU, Flavour
 from .refusals import reason_of
-from .runtime import FORKS, TensorRTEngine, described_engine
+from .runtime import FORKS, TensorRTEngine, card_errors, described_engine
 
 LOG = logging.getLogger("vidgraph")
 
@@ -55,9 +55,9 @@ def build_with(
 
 def _card_to_build_on(flavour: Flavour, name: str) -> Card:
     try:
-        return find_card(0)
-    except EngineError as error:
-        raise EngineError(
+        return driver().card(Device("cuda"))
+    except CudaError as error:
+        raise DeviceError(
             f"cannot build {name}: {flavour.title} builds on the card that it builds for, and {error}; "
             "engine tensorrt-rtx builds without one"
         ) from error
@@ -73,12 +73,10 @@ def open_with(flavour: Flavour, path: Path, options: EngineOptions) -> TensorRTE
         NetworkRefused: the library does not take the network, or does not run on the card.
     """
     FORKS.begin(path.name)
-    try:
-        card = find_card(Device.of(options.device).index)
-    except EngineError as error:
-        raise EngineError(f"cannot run {path.name} on {options.device}: {error}") from error
-    _check_driver(flavour, path.name, card)
-    driver().activate(card.index)
+    with card_errors(f"cannot run {path.name} on {options.device}"):
+        card = driver().card(Device.of(options.device))
+        _check_driver(flavour, path.name, card)
+        driver().activate(Device.of(options.device))
     if path.suffix.lower() in SUFFIXES:
         return _open_file(flavour, path, card, options)
     network = Network.read(path)

@@ -1,8 +1,8 @@
 """A built engine that runs: every calling thread has an execution context with buffers on the card, bound once.
 
-A run queues its work and does not wait. It goes onto the stream of its feeds, or where they name none onto that of the
-buffers; the outputs name that stream. TensorRT-RTX captures a CUDA graph by itself; of TensorRT, the second run of a
-thread is captured here.
+A run queues its work on the compute stream of the card, and does not wait. Feeds that are written on another stream are
+waited for there. Of TensorRT, the second run of a thread is captured as a CUDA graph here. TensorRT-RTX captures one by
+itself, on a stream beside the compute stream, where nothing else gets into it; the two wait for one another.
 """
 
 from __future__ import annotations
@@ -10,27 +10,34 @@ from __future__ import annotations
 import logging
 import threading
 import weakref
-from collections import defaultdict
-from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
 
+from ...kernels.cuda.driver import Card, CudaError, Driver, address_of, driver
 from ...kernels.device import Device, DeviceArray, empty
-from ...pipeline.errors import EngineError
+from ...pipeline.errors import DeviceError, EngineError
 from ..cache import find, key_of, replace_entry
 from ..forks import ForkGuard
 from ..pool import Pool
 from ..spec import EngineOptions, TensorSpec, check_feeds, fixed_spec
-from .cuda import Card, CudaError, driver
 from .engine_file import EngineFacts
 from .flavour import ON_THE_CPU, Flavour
 from .refusals import reason_of
 
 LOG = logging.getLogger("vidgraph")
 FORKS = ForkGuard("TensorRT", instead=f". {ON_THE_CPU}")
+
+
+@contextmanager
+def card_errors(who: str) -> Iterator[None]:
+    """What is wrong with a card comes out as a ``DeviceError`` of ``who``."""
+    try:
+        yield
+    except CudaError as error:
+        raise DeviceError(f"{who}: {error}") from error
 
 
 class TensorRTEngine:
@@ -57,17 +64,14 @@ class TensorRTEngine:
         """Queue one run; the outputs are this thread's until it runs the engine again.
 
         Raises:
-            EngineError: the feeds do not fit, the engine is closed, the card has no memory left, a call of it fails, or
-                this process was forked.
+            EngineError: the feeds do not fit, the engine is closed, the card has no memory left or fails, or this
+                process was forked.
         """
         given = check_feeds(self.name, self.inputs, feeds, self._place)
         FORKS.check(self.name)
-        with self._turns.take():
-            try:
-                driver().activate(self._place.index)
-                return self._request().run(given)
-            except (CudaError, RuntimeError) as error:  # RuntimeError: the back end's, see kernels.device
-                raise EngineError(f"{self.name}: {error}") from error
+        with self._turns.take(), card_errors(self.name):
+            driver().activate(self._place)
+            return self._request().run(given)
 
     def _request(self) -> _Request:
         """That of the calling thread."""
@@ -84,10 +88,11 @@ class TensorRTEngine:
         requests = list(self._requests)
         if not requests and self._contexts.closed:
             return
-        driver().activate(self._place.index)
-        for request in requests:
-            request.close()
-        self._contexts.close()
+        with card_errors(self.name):
+            driver().synchronise(self._place)
+            for request in requests:
+                request.close()
+            self._contexts.close()
 
 
 class Contexts:
@@ -149,58 +154,55 @@ class _Request:
     def __init__(
         self, contexts: Contexts, inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...], place: Device
     ) -> None:
-        self._contexts, self._name = contexts, contexts.name
+        self._contexts, self._name, self._place = contexts, contexts.name, place
         self._context: Any = contexts.make()
-        self._stream = _take_stream(place.index)
         self._graphs: list[int] = []  # one, once it is captured
-        weakref.finalize(self, _release, place.index, self._stream, self._graphs).atexit = False
+        here = driver()
+        self._side = here.new_stream(place) if contexts.captures_itself else None
+        weakref.finalize(self, _release, here, place, self._side, self._graphs).atexit = False
         try:
             self._inputs = {spec.name: _buffer(spec, place) for spec in inputs}
             self._outputs = {spec.name: _buffer(spec, place) for spec in outputs}
-        except (MemoryError, RuntimeError) as error:  # the back end's, see kernels.device
-            if isinstance(error, MemoryError) or "memory" in str(error).lower():
-                raise out_of_memory(self._name, str(error)) from error
+        except CudaError as error:
+            if error.out_of_memory:
+                raise out_of_memory(self._name, "") from error
             raise
-        buffers = {**self._inputs, **self._outputs}
-        known = (array.stream for array in buffers.values() if array.stream is not None)
-        self._home = next(known, self._stream)  # whoever made the buffers reads them there
         engine = contexts.engine
         taken = {engine.get_tensor_name(index) for index in range(engine.num_io_tensors)}
-        for name, array in buffers.items():
+        for name, array in {**self._inputs, **self._outputs}.items():
             if name in taken and not self._context.set_tensor_address(name, array.pointer):
                 raise EngineError(f"{self._name}: {contexts.flavour.title} does not take a buffer for {name!r}")
-        self._last = self._home  # on which it ran last
         self._may_capture = not contexts.captures_itself
         self._runs = 0
 
     def run(self, given: Mapping[str, DeviceArray]) -> dict[str, DeviceArray]:
         """Queue copies of the feeds and the network."""
-        here = driver()
-        streams = dict.fromkeys(array.stream for array in given.values() if array.stream is not None)
-        stream = next(iter(streams), self._home)
-        for other in {*streams, self._last} - {stream}:
-            here.wait_for(stream, other)
-        self._last = stream
-        copied = {name: array if array.flags.c_contiguous else array.copy() for name, array in given.items()}
-        for name, packed in copied.items():
-            here.copy(self._inputs[name].pointer, packed.pointer, packed.nbytes, stream)
+        here, place = driver(), self._place
+        ours = here.stream(place)
+        for name, array in given.items():
+            packed = array if array.flags.c_contiguous else array.copy()
+            here.copy(self._inputs[name].pointer, address_of(packed), packed.nbytes, place)
+        for other in {array.stream for array in given.values() if array.stream is not None}:
+            here.wait_for(other, ours, place)  # before a feed is written again
         self._runs += 1
         if self._may_capture and self._runs == 2:
-            self._capture(stream)
+            self._capture()
         if self._graphs:
-            here.launch(self._graphs[0], stream)
+            here.launch_graph(self._graphs[0], place)
+        elif self._side is not None:
+            here.wait_for(self._side, ours, place)
+            self._execute(self._side)
+            here.wait_for(ours, self._side, place)
         else:
-            self._execute(stream)
-        if stream != self._home:
-            here.wait_for(self._home, stream)
-        return {name: replace(array, stream=stream) for name, array in self._outputs.items()}
+            self._execute(ours)
+        return dict(self._outputs)
 
-    def _capture(self, stream: int) -> None:
+    def _capture(self) -> None:
         """Have a graph of the network launched from now on, where it can be captured."""
         self._may_capture = False
         here = driver()
-        here.synchronise(stream)  # what the context still does may not be captured
-        graph = here.captured(self._stream, lambda: bool(self._context.execute_async_v3(self._stream)))
+        here.synchronise(self._place)  # what the context still does may not be captured
+        graph = here.capture(lambda stream: bool(self._context.execute_async_v3(stream)), self._place)
         if graph is not None:
             self._graphs.append(graph)
         else:
@@ -213,40 +215,27 @@ class _Request:
         if any("out of memory" in text.lower() for text in said):
             raise out_of_memory(self._name, said[0])
         reason = reason_of(said[0]) if said else "no reason is given"
-        raise EngineError(f"{self._name}: {self._contexts.flavour.title} failed: {reason}")
+        raise EngineError(f"{self._name}: {self._contexts.flavour.title} failed: {reason}. {ON_THE_CPU}")
 
     def close(self) -> None:
-        """Wait for what is queued, and free everything but the outputs that were given."""
-        if self._context is None:
-            return
-        driver().synchronise(self._last)
-        _destroy(self._graphs)
+        """Free everything but the outputs that were given; nothing of it may be queued any more."""
+        _destroy(driver(), self._place, self._graphs)
         self._context = None
         self._inputs.clear()
         self._outputs.clear()
 
 
-_idle_streams: defaultdict[int, list[int]] = defaultdict(list)
-"""By device. None is ever destroyed: outputs that outlive their engine name theirs."""
-
-
-def _take_stream(index: int) -> int:
-    try:
-        return _idle_streams[index].pop()
-    except IndexError:
-        return driver().new_stream()
-
-
-def _release(index: int, stream: int, graphs: list[int]) -> None:
+def _release(here: Driver, place: Device, side: int | None, graphs: list[int]) -> None:
     """What a thread that has ended held."""
-    with suppress(EngineError):
-        _destroy(graphs)
-    _idle_streams[index].append(stream)
+    with suppress(CudaError):  # where the card has failed, whoever asks it next is told
+        _destroy(here, place, graphs)
+        if side is not None:
+            here.destroy_stream(side, place)
 
 
-def _destroy(graphs: list[int]) -> None:
+def _destroy(here: Driver, place: Device, graphs: list[int]) -> None:
     while graphs:
-        driver().destroy_graph(graphs.pop())
+        here.destroy_graph(graphs.pop(), place)
 
 
 def _buffer(spec: TensorSpec, place: Device) -> DeviceArray:

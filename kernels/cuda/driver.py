@@ -1,32 +1,51 @@
-"""What makes memory on a card and launches kernels: NVIDIA's driver, or what a test puts in its place."""
+"""The way to the cards of this process: their memory, kernels, streams and graphs. Kernels and engines have this alone.
+
+A device has one compute stream, on which all work of this process is done in the order in which it is asked for. What
+another stream writes is waited for where its arrays come in.
+"""
 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..device import Device, DeviceArray
+from .libcuda import CudaError as CudaError
 
 Extent: TypeAlias = tuple[int, int, int]
 Argument: TypeAlias = "DeviceArray | ctypes._SimpleCData[Any] | ctypes.Structure | None"
 
 
-class CudaError(RuntimeError):
-    """A card cannot be used, and the message says why: no driver, an old one, no memory left, a failed kernel."""
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A CUDA device of this machine.
+
+    Attributes:
+        index: its number.
+        name: as the driver calls it.
+        capability: its compute capability, such as ``8.6``.
+        driver: the newest CUDA that the driver knows, such as (13, 0).
+    """
+
+    index: int
+    name: str
+    capability: str
+    driver: tuple[int, int]
 
 
 class Driver(Protocol):
-    """One process's way to its cards. Work of a device is done in the order in which it is asked for, on one stream."""
+    """One process's cards; safe from several threads. Whatever fails is a ``CudaError``."""
 
     def allocate(self, nbytes: int, device: Device) -> int:
         """Address of new memory of arbitrary content."""
 
     def free(self, pointer: int, device: Device) -> None:
-        """Give memory back, once the work that was asked for before is done; does not wait."""
+        """Give memory back, once the work that was asked for before is done; does not wait, and never raises."""
 
     def copy(self, target: int, source: int, nbytes: int, device: Device) -> None:
         """From one place of the device to another; does not wait."""
@@ -34,8 +53,11 @@ class Driver(Protocol):
     def read(self, pointer: int, into: NDArray[np.uint8], device: Device) -> None:
         """Copy to host memory, once all work that was asked for before is done; waits."""
 
-    def write(self, pointer: int, array: NDArray[np.uint8], device: Device) -> None:
-        """Copy from host memory; ``array`` may be changed afterwards."""
+    def upload(self, array: NDArray[np.uint8], device: Device) -> int:
+        """Address of new memory with the bytes of a contiguous array, which may be changed afterwards.
+
+        The copy begins at once, beside the work that was asked for before; what is asked for later waits for it.
+        """
 
     def fill(self, pointer: int, byte: int, nbytes: int, device: Device) -> None:
         """Set bytes; does not wait."""
@@ -46,7 +68,40 @@ class Driver(Protocol):
         """Start a kernel; does not wait. ``values`` are ctypes, in the order of its parameters."""
 
     def stream(self, device: Device) -> int:
-        """Handle of the stream on which the work of a device is done."""
+        """Handle of the compute stream."""
+
+    def wait_for(self, stream: int, other: int, device: Device) -> None:
+        """Have what is queued on ``stream`` from now on wait for what is queued on ``other`` now; does not wait."""
+
+    def card(self, device: Device) -> Card:
+        """What a device is."""
+
+    def memory_in_use(self) -> dict[Device, int]:
+        """Bytes in use, by all processes, on each card that this one uses and that still answers."""
+
+    def activate(self, device: Device) -> None:
+        """Make the context of a device, its primary one, that of the calling thread."""
+
+    def synchronise(self, device: Device) -> None:
+        """Wait until all work that was asked for before is done."""
+
+    def new_stream(self, device: Device) -> int:
+        """Handle of a stream beside the compute stream."""
+
+    def destroy_stream(self, stream: int, device: Device) -> None:
+        """Once what is queued on it is done; does not wait."""
+
+    def capture(self, queue: Callable[[int], bool], device: Device) -> int | None:
+        """Handle of a graph of what ``queue`` puts onto the stream that it is given; None: it cannot be captured.
+
+        The stream is one of its own, so that nothing that other threads ask for is captured.
+        """
+
+    def launch_graph(self, graph: int, device: Device) -> None:
+        """Queue a captured graph on the compute stream."""
+
+    def destroy_graph(self, graph: int, device: Device) -> None:
+        """Once it is no longer launched."""
 
 
 _drivers: list[Driver] = []
@@ -63,6 +118,11 @@ def driver() -> Driver:
 
         _drivers.append(open_driver())
     return _drivers[-1]
+
+
+def memory_in_use() -> dict[Device, int]:
+    """Bytes in use, by all processes, on each card that this one uses; starts no driver."""
+    return _drivers[-1].memory_in_use() if _drivers else {}
 
 
 def launch(
@@ -90,7 +150,15 @@ def blocks_for(count: int, threads: int) -> int:
     return -(-count // threads)
 
 
+def address_of(array: DeviceArray) -> int:
+    """The address of an array, for what is queued next on its device: that waits for another stream that writes it."""
+    if array.stream is not None:
+        opened = driver()
+        opened.wait_for(opened.stream(array.device), array.stream, array.device)
+    return array.pointer
+
+
 def _value(argument: Argument) -> Any:
     if isinstance(argument, DeviceArray):
-        return ctypes.c_void_p(argument.pointer)
+        return ctypes.c_void_p(address_of(argument))
     return ctypes.c_void_p(None) if argument is None else argument

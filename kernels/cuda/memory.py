@@ -11,24 +11,30 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from ..device import Device, DeviceArray, Shape, Tensor
-from .driver import driver
+from .driver import address_of, driver
 
 _ALIGNMENT = 16  # bytes; of the arrays of one transfer, enough for any number
+_DEFAULT_STREAM, _NO_WAIT = 1, -1  # of DLPack
 
 
 class Memory:
     """Owns memory of a card, which is given back with the last array of it."""
 
-    def __init__(self, nbytes: int, device: Device) -> None:
-        opened = driver()
-        self.pointer = opened.allocate(nbytes, device)
-        weakref.finalize(self, opened.free, self.pointer, device).atexit = False
+    def __init__(self, pointer: int, device: Device) -> None:
+        self.pointer = pointer
+        weakref.finalize(self, driver().free, pointer, device).atexit = False
 
 
 def empty(shape: Shape, dtype: DTypeLike, device: Device) -> DeviceArray:
     """A new array of arbitrary content."""
-    memory = Memory(int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize, device)
-    return DeviceArray(memory, memory.pointer, shape, np.dtype(dtype), device, stream=driver().stream(device))
+    nbytes = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+    return _array(driver().allocate(nbytes, device), shape, dtype, device)
+
+
+def _array(pointer: int, shape: Shape, dtype: DTypeLike, device: Device) -> DeviceArray:
+    """An array of new memory."""
+    memory = Memory(pointer, device)
+    return DeviceArray(memory, pointer, shape, np.dtype(dtype), device, stream=driver().stream(device))
 
 
 def zeros(shape: Shape, dtype: DTypeLike, device: Device) -> DeviceArray:
@@ -43,7 +49,7 @@ def copy(array: DeviceArray) -> DeviceArray:
     if not array.flags.c_contiguous:
         return from_host(to_host(array), array.device)
     made = empty(array.shape, array.dtype, array.device)
-    driver().copy(made.pointer, array.pointer, array.nbytes, array.device)
+    driver().copy(made.pointer, address_of(array), array.nbytes, array.device)
     return made
 
 
@@ -54,7 +60,7 @@ def concatenate(arrays: Sequence[DeviceArray]) -> DeviceArray:
     at = made.pointer
     for array in arrays:
         part = array if array.flags.c_contiguous else copy(array)
-        driver().copy(at, part.pointer, part.nbytes, part.device)
+        driver().copy(at, address_of(part), part.nbytes, part.device)
         at += part.nbytes
     return made
 
@@ -63,20 +69,18 @@ def to_host(array: DeviceArray) -> NDArray[Any]:
     """A copy in host memory; waits for what is still being written."""
     if array.size == 0:
         return np.empty(array.shape, array.dtype)
-    if min(array.strides, default=0) < 0:
-        raise ValueError(f"cannot copy an array of strides {array.strides} from {array.device}")
-    held = np.empty(array.end - array.pointer, np.uint8)
-    driver().read(array.pointer, held, array.device)
-    return np.ndarray(array.shape, array.dtype, held.data, 0, array.strides).copy()
+    before = address_of(array) - array.begin  # bytes in front of the first number, where a stride is negative
+    held = np.empty(array.end - array.begin, np.uint8)
+    driver().read(array.begin, held, array.device)
+    return np.ndarray(array.shape, array.dtype, held.data, before, array.strides).copy()
 
 
 def from_host(array: NDArray[Any], device: Device) -> DeviceArray:
     """A copy on the card."""
-    packed = np.ascontiguousarray(array)
-    made = empty(array.shape, array.dtype, device)
-    if packed.size:
-        driver().write(made.pointer, packed.reshape(-1).view(np.uint8), device)
-    return made
+    if array.size == 0:
+        return empty(array.shape, array.dtype, device)
+    packed = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+    return _array(driver().upload(packed, device), array.shape, array.dtype, device)
 
 
 def placed(arrays: Sequence[Tensor], device: Device) -> list[DeviceArray]:
@@ -92,3 +96,13 @@ def placed(arrays: Sequence[Tensor], device: Device) -> list[DeviceArray]:
         for array, start in zip(host, starts, strict=False)
     )
     return [array if isinstance(array, DeviceArray) else next(copies) for array in arrays]
+
+
+def hand_over(array: DeviceArray, stream: int | None) -> None:
+    """Have another library's stream wait for what is queued on that of an array.
+
+    Args:
+        stream: as DLPack has it: a handle; None: the default stream; -1: nothing waits.
+    """
+    if array.stream is not None and stream != _NO_WAIT:
+        driver().wait_for(_DEFAULT_STREAM if stream is None else stream, array.stream, array.device)

@@ -1,10 +1,17 @@
-"""NVIDIA's driver through ``cuda-bindings``: each card's primary context, as torch, pycuda and TensorRT use it."""
+"""NVIDIA's cards: each one's primary context, as torch, pycuda and TensorRT use it, with three streams of its own.
+
+Kernels, engines and copies on the card are queued on the compute stream. Arrays of the host are copied to new memory
+on a stream for that, which waits for nothing, so that a copy overlaps the work of the frame before; results on
+another one, behind the work that was asked for. Both go through pinned memory.
+"""
 
 from __future__ import annotations
 
 import ctypes
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from ctypes import c_int, c_size_t, c_ubyte, c_uint, c_uint64, c_void_p
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,167 +19,277 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..device import Device
-from .driver import CudaError, Driver, Extent
+from .driver import Card, Driver, Extent
+from .libcuda import NOT_FOUND, CudaError, Libcuda, open_libcuda
 from .program import program_for
+from .staging import BUFFER, NO_TIMING, Staging
 
-_OLDEST = 12000  # cuLibraryLoadData, stream-ordered memory and cubins of all cards up to Hopper
-_CPU = "run on the CPU instead (device cpu)"
+_MAJOR, _MINOR = 75, 76  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_…
+_NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING: does not wait for the default stream
+_THREAD_LOCAL = 1  # CU_STREAM_CAPTURE_MODE_THREAD_LOCAL: other threads go on
+_REUSE_WITH_WAITS, _KEPT_BYTES = 3, 4  # CU_MEMPOOL_ATTR_REUSE_ALLOW_INTERNAL_DEPENDENCIES, …_RELEASE_THRESHOLD
+_NAME_LENGTH = 256
 
 
 def open_driver() -> Driver:
     """The driver of this machine.
 
     Raises:
-        CudaError: there is none, it is too old, or ``cuda-bindings`` is not installed.
+        CudaError: there is none, it is too old, or it does not start.
     """
-    try:
-        ctypes.CDLL("libcuda.so.1")  # without it, the bindings raise once and hang the second time
-    except OSError as error:
-        raise CudaError(f"there is no NVIDIA driver here (libcuda.so.1 is not found); install it, or {_CPU}") from error
-    try:
-        from cuda.bindings import driver as cuda
-    except ImportError as error:
-        raise CudaError(f"CUDA needs the package cuda-bindings: pip install 'vidgraph[cuda]', or {_CPU}") from error
-    opened = NvidiaDriver(cuda)
-    opened.call("start the NVIDIA driver", cuda.cuInit(0))
-    version = opened.call("ask the NVIDIA driver for its version", cuda.cuDriverGetVersion())
-    if version < _OLDEST:
-        raise CudaError(
-            f"the NVIDIA driver is too old: it is for CUDA {_dotted(version)}, and {_dotted(_OLDEST)} is needed; "
-            f"update it, or {_CPU}"
-        )
-    return opened
-
-
-def _dotted(version: int) -> str:
-    return f"{version // 1000}.{version % 1000 // 10}"
+    return NvidiaDriver(open_libcuda())
 
 
 @dataclass(slots=True)
-class _Card:
+class _Opened:
     """What one card has of this process."""
 
-    context: Any
-    stream: Any
-    kernels: dict[str, Any] = field(default_factory=dict)
+    handle: int
+    context: int
+    compute: int
+    uploads: int
+    downloads: int
+    staging: Staging
+    libraries: list[int] = field(default_factory=list)
+    kernels: dict[str, int] = field(default_factory=dict)
 
 
 class NvidiaDriver:
-    """See :class:`~vidgraph.kernels.cuda.driver.Driver`. ``cuda`` is the module ``cuda.bindings.driver``."""
+    """See :class:`~vidgraph.kernels.cuda.driver.Driver`."""
 
-    def __init__(self, cuda: Any) -> None:
+    def __init__(self, cuda: Libcuda) -> None:
         self._cuda = cuda
-        self._cards: dict[int, _Card] = {}
+        self._opened: dict[int, _Opened] = {}
         self._lock = threading.Lock()
 
-    def call(self, what: str, answer: tuple[Any, ...]) -> Any:
-        """The result of a call of the driver; ``what`` it was to do is said where it failed.
+    # Cards.
 
-        Raises:
-            CudaError: it failed.
-        """
-        status, *results = answer
-        if int(status) == 0:
-            return results[0] if results else None
-        _, name = self._cuda.cuGetErrorName(status)
-        _, text = self._cuda.cuGetErrorString(status)
-        raise CudaError(f"cannot {what}: {_text(text)} ({_text(name)})")
+    def card(self, device: Device) -> Card:
+        """See ``Driver``."""
+        handle, name = self._handle(device), ctypes.create_string_buffer(_NAME_LENGTH)
+        self._cuda.call(f"ask {device} for its name", "cuDeviceGetName", name, c_int(_NAME_LENGTH), c_int(handle))
+        major, minor = self._capability(device, handle)
+        version = self._cuda.version
+        return Card(device.index, name.value.decode(), f"{major}.{minor}", (version // 1000, version % 1000 // 10))
 
-    def _card(self, device: Device) -> _Card:
+    def _handle(self, device: Device) -> int:
+        count = self._cuda.number("count the cards", "cuDeviceGetCount")
+        if device.index >= count:
+            raise CudaError(f"there is no {device} on this machine, which has {count}")
+        return self._cuda.number(f"open {device}", "cuDeviceGet", c_int(device.index))
+
+    def _capability(self, device: Device, handle: int) -> tuple[int, int]:
+        what = f"ask {device} for its compute capability"
+        asked = (c_int(_MAJOR), c_int(handle)), (c_int(_MINOR), c_int(handle))
+        major, minor = (self._cuda.number(what, "cuDeviceGetAttribute", *arguments) for arguments in asked)
+        return major, minor
+
+    def activate(self, device: Device) -> None:
+        """See ``Driver``."""
+        self._card(device)
+
+    def _card(self, device: Device) -> _Opened:
         """The card, whose context is then this thread's."""
-        card = self._cards.get(device.index)
+        card = self._opened.get(device.index)
         if card is None:
             with self._lock:
-                card = self._cards.get(device.index) or self._open(device)
-        self.call(f"use {device}", self._cuda.cuCtxSetCurrent(card.context))
+                card = self._opened.get(device.index) or self._open(device)
+        self._cuda.call(f"use {device}", "cuCtxSetCurrent", c_void_p(card.context))
         return card
 
-    def _open(self, device: Device) -> _Card:
-        cuda, what = self._cuda, f"open {device}"
-        count = self.call("count the cards", cuda.cuDeviceGetCount())
-        if device.index >= count:
-            raise CudaError(f"there is no {device}: this machine has {count} CUDA device{'s' * (count != 1)}; {_CPU}")
-        handle = self.call(what, cuda.cuDeviceGet(device.index))
-        context = self.call(what, cuda.cuDevicePrimaryCtxRetain(handle))
-        self.call(what, cuda.cuCtxSetCurrent(context))
-        stream = self.call(what, cuda.cuStreamCreate(int(cuda.CUstream_flags.CU_STREAM_NON_BLOCKING)))
-        pool = self.call(what, cuda.cuDeviceGetDefaultMemPool(handle))
-        kept = cuda.CUmemPool_attribute.CU_MEMPOOL_ATTR_RELEASE_THRESHOLD
-        self.call(what, cuda.cuMemPoolSetAttribute(pool, kept, cuda.cuuint64_t(2**64 - 1)))
-        card = self._cards[device.index] = _Card(context, stream)
-        self._load(card, device, handle)
-        return card
+    @contextmanager
+    def _beside(self, device: Device) -> Iterator[_Opened]:
+        """The card, in whatever thread Python collects garbage, whose context is then what it was."""
+        card = self._opened[device.index]
+        self._cuda.call(f"use {device}", "cuCtxPushCurrent_v2", c_void_p(card.context))
+        try:
+            yield card
+        finally:
+            self._cuda.call(f"use {device}", "cuCtxPopCurrent_v2", ctypes.byref(c_void_p()))
 
-    def _load(self, card: _Card, device: Device, handle: Any) -> None:
-        cuda, attributes = self._cuda, self._cuda.CUdevice_attribute
-        major, minor = (
-            self.call(f"ask {device} for its architecture", cuda.cuDeviceGetAttribute(attribute, handle))
-            for attribute in (
-                attributes.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR,
-                attributes.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR,
-            )
-        )
-        version = self.call("ask the NVIDIA driver for its version", cuda.cuDriverGetVersion())
-        for image in program_for(major, minor, version):
-            what = f"load the kernels on {device}"
-            library = self.call(what, cuda.cuLibraryLoadData(image, None, None, 0, None, None, 0))
-            count = self.call(what, cuda.cuLibraryGetKernelCount(library))
-            for kernel in self.call(what, cuda.cuLibraryEnumerateKernels(count, library)):
-                card.kernels[_text(self.call(what, cuda.cuKernelGetName(kernel)))] = kernel
+    def _open(self, device: Device) -> _Opened:
+        what, handle = f"open {device}", self._handle(device)
+        context = self._cuda.handle(what, "cuDevicePrimaryCtxRetain", c_int(handle))
+        self._cuda.call(what, "cuCtxSetCurrent", c_void_p(context))
+        pool = self._cuda.handle(what, "cuDeviceGetDefaultMemPool", c_int(handle))
+        for attribute, value in ((_KEPT_BYTES, c_uint64(2**64 - 1)), (_REUSE_WITH_WAITS, c_int(0))):
+            arguments = c_void_p(pool), c_int(attribute), ctypes.byref(value)
+            self._cuda.call(what, "cuMemPoolSetAttribute", *arguments)
+        compute, uploads, downloads = (self._new_stream(device) for _ in range(3))
+        card = _Opened(handle, context, compute, uploads, downloads, Staging(self._cuda))
+        return self._opened.setdefault(device.index, card)
+
+    # Memory.
 
     def allocate(self, nbytes: int, device: Device) -> int:
-        """See ``Driver``.
+        """See ``Driver``."""
+        return self._allocate(nbytes, device, self._card(device).compute)
 
-        Raises:
-            CudaError: not so much memory is left.
-        """
-        card = self._card(device)
-        what = f"get {nbytes} bytes of memory of {device} (use smaller pictures, fewer streams, or {_CPU})"
-        return int(self.call(what, self._cuda.cuMemAllocAsync(max(nbytes, 1), card.stream)))
+    def _allocate(self, nbytes: int, device: Device, stream: int) -> int:
+        what = f"get {nbytes} bytes of memory of {device}"
+        return self._cuda.handle(what, "cuMemAllocAsync", c_size_t(max(nbytes, 1)), c_void_p(stream))
 
     def free(self, pointer: int, device: Device) -> None:
         """See ``Driver``."""
-        card = self._card(device)
-        self.call(f"free memory of {device}", self._cuda.cuMemFreeAsync(pointer, card.stream))
+        with suppress(CudaError), self._beside(device) as card:  # whoever asks a card next that has failed is told
+            self._cuda.call(f"free memory of {device}", "cuMemFreeAsync", c_uint64(pointer), c_void_p(card.compute))
+
+    def memory_in_use(self) -> dict[Device, int]:
+        """See ``Driver``."""
+        used, free, total = {}, c_size_t(0), c_size_t(0)
+        for device in [Device("cuda", index) for index in list(self._opened)]:
+            with suppress(CudaError), self._beside(device):
+                what = f"ask {device} for its memory"
+                self._cuda.call(what, "cuMemGetInfo_v2", ctypes.byref(free), ctypes.byref(total))
+                used[device] = total.value - free.value
+        return used
 
     def copy(self, target: int, source: int, nbytes: int, device: Device) -> None:
         """See ``Driver``."""
         card = self._card(device)
-        self.call(f"copy on {device}", self._cuda.cuMemcpyDtoDAsync(target, source, nbytes, card.stream))
-
-    def read(self, pointer: int, into: NDArray[np.uint8], device: Device) -> None:
-        """See ``Driver``."""
-        card, what = self._card(device), f"copy from {device}"
-        self.call(what, self._cuda.cuMemcpyDtoHAsync(into.ctypes.data, pointer, into.nbytes, card.stream))
-        self.call(what, self._cuda.cuStreamSynchronize(card.stream))
-
-    def write(self, pointer: int, array: NDArray[np.uint8], device: Device) -> None:
-        """See ``Driver``. From pageable memory: the driver has taken a copy when the call returns."""
-        card = self._card(device)
-        copied = self._cuda.cuMemcpyHtoDAsync(pointer, array.ctypes.data, array.nbytes, card.stream)
-        self.call(f"copy to {device}", copied)
+        arguments = c_uint64(target), c_uint64(source), c_size_t(nbytes), c_void_p(card.compute)
+        self._cuda.call(f"copy on {device}", "cuMemcpyDtoDAsync_v2", *arguments)
 
     def fill(self, pointer: int, byte: int, nbytes: int, device: Device) -> None:
         """See ``Driver``."""
         card = self._card(device)
-        self.call(f"clear memory of {device}", self._cuda.cuMemsetD8Async(pointer, byte, nbytes, card.stream))
+        arguments = c_uint64(pointer), c_ubyte(byte), c_size_t(nbytes), c_void_p(card.compute)
+        self._cuda.call(f"clear memory of {device}", "cuMemsetD8Async", *arguments)
+
+    def upload(self, array: NDArray[np.uint8], device: Device) -> int:
+        """See ``Driver``. The memory is the copy stream's from the beginning, and so waits for no other work."""
+        card = self._card(device)
+        pointer = self._allocate(array.nbytes, device, card.uploads)
+        try:
+            for start in range(0, array.nbytes, BUFFER):
+                size = min(BUFFER, array.nbytes - start)
+                self._upload(pointer + start, array.ctypes.data + start, size, device, card)
+        except BaseException:
+            self.free(pointer, device)
+            raise
+        return pointer
+
+    def _upload(self, target: int, source: int, size: int, device: Device, card: _Opened) -> None:
+        """A piece; the compute stream waits for it."""
+        what, call = f"copy to {device}", self._cuda.call
+        with card.staging.buffer() as held:
+            ctypes.memmove(held.address, source, size)
+            arguments = c_uint64(target), c_void_p(held.address), c_size_t(size), c_void_p(card.uploads)
+            call(what, "cuMemcpyHtoDAsync_v2", *arguments)
+            call(what, "cuEventRecord", c_void_p(held.event), c_void_p(card.uploads))
+            call(what, "cuStreamWaitEvent", c_void_p(card.compute), c_void_p(held.event), c_uint(0))
+
+    def read(self, pointer: int, into: NDArray[np.uint8], device: Device) -> None:
+        """See ``Driver``."""
+        card, what, call = self._card(device), f"copy from {device}", self._cuda.call
+        self.wait_for(card.downloads, card.compute, device)
+        for start in range(0, into.nbytes, BUFFER):
+            size = min(BUFFER, into.nbytes - start)
+            with card.staging.buffer() as held:
+                arguments = c_void_p(held.address), c_uint64(pointer + start), c_size_t(size), c_void_p(card.downloads)
+                call(what, "cuMemcpyDtoHAsync_v2", *arguments)
+                call(what, "cuEventRecord", c_void_p(held.event), c_void_p(card.downloads))
+                call(what, "cuEventSynchronize", c_void_p(held.event))
+                ctypes.memmove(into.ctypes.data + start, held.address, size)
+
+    # Kernels.
 
     def launch(
         self, kernel: str, grid: Extent, block: Extent, shared: int, values: Sequence[Any], device: Device
     ) -> None:
         """See ``Driver``."""
         card = self._card(device)
-        places = (ctypes.c_void_p * max(len(values), 1))(*map(ctypes.addressof, values))
-        launched = self._cuda.cuLaunchKernel(
-            self._cuda.CUfunction(int(card.kernels[kernel])), *grid, *block, shared, card.stream,
-            ctypes.addressof(places), 0,
-        )  # fmt: skip
-        self.call(f"start kernel {kernel} on {device}", launched)
+        function = card.kernels.get(kernel) or self._kernel(kernel, card, device)
+        places = (c_void_p * len(values))(*map(ctypes.addressof, values))
+        extents = [c_uint(length) for length in (*grid, *block)]
+        arguments = *extents, c_uint(shared), c_void_p(card.compute), places, c_void_p()
+        self._cuda.call(f"start kernel {kernel} on {device}", "cuLaunchKernel", c_void_p(function), *arguments)
+
+    def _kernel(self, name: str, card: _Opened, device: Device) -> int:
+        """Handle of a kernel; all are loaded when the first is asked for."""
+        what = f"load the kernels on {device}"
+        with self._lock:
+            if not card.libraries:
+                images = program_for(*self._capability(device, card.handle), self._cuda.version)
+                none = c_void_p(), c_void_p(), c_uint(0)
+                loaded = [self._cuda.handle(what, "cuLibraryLoadData", image, *none, *none) for image in images]
+                card.libraries.extend(loaded)
+        handle = c_void_p()
+        for library in card.libraries:
+            code = self._cuda.code("cuLibraryGetKernel", ctypes.byref(handle), c_void_p(library), name.encode())
+            if code == 0:
+                return card.kernels.setdefault(name, handle.value or 0)
+            if code != NOT_FOUND:
+                raise self._cuda.error(what, code)
+        raise CudaError(f"there is no kernel {name} on {device}; install vidgraph again")
+
+    # Streams and graphs.
 
     def stream(self, device: Device) -> int:
         """See ``Driver``."""
-        return int(self._card(device).stream)
+        return (self._opened.get(device.index) or self._card(device)).compute
 
+    def wait_for(self, stream: int, other: int, device: Device) -> None:
+        """See ``Driver``."""
+        if stream == other:
+            return
+        self._card(device)
+        what, call = f"wait for a stream of {device}", self._cuda.call
+        event = c_void_p(self._cuda.handle(what, "cuEventCreate", c_uint(NO_TIMING)))
+        try:
+            call(what, "cuEventRecord", event, c_void_p(other))
+            call(what, "cuStreamWaitEvent", c_void_p(stream), event, c_uint(0))
+        finally:
+            call(what, "cuEventDestroy_v2", event)
 
-def _text(text: bytes | str) -> str:
-    return text.rstrip(b"\0").decode(errors="replace") if isinstance(text, bytes) else text
+    def synchronise(self, device: Device) -> None:
+        """See ``Driver``."""
+        card = self._card(device)
+        self._cuda.call(f"wait for {device}", "cuStreamSynchronize", c_void_p(card.compute))
+
+    def new_stream(self, device: Device) -> int:
+        """See ``Driver``."""
+        self._card(device)
+        return self._new_stream(device)
+
+    def _new_stream(self, device: Device) -> int:
+        return self._cuda.handle(f"make a stream of {device}", "cuStreamCreate", c_uint(_NON_BLOCKING))
+
+    def destroy_stream(self, stream: int, device: Device) -> None:
+        """See ``Driver``."""
+        with self._beside(device):
+            self._cuda.call(f"destroy a stream of {device}", "cuStreamDestroy_v2", c_void_p(stream))
+
+    def capture(self, queue: Callable[[int], bool], device: Device) -> int | None:
+        """See ``Driver``."""
+        what, stream = f"capture a graph on {device}", self.new_stream(device)
+        try:
+            self._cuda.call(what, "cuStreamBeginCapture_v2", c_void_p(stream), c_int(_THREAD_LOCAL))
+            graph = c_void_p()
+            try:
+                queued = queue(stream)
+            finally:
+                code = self._cuda.code("cuStreamEndCapture", c_void_p(stream), ctypes.byref(graph))
+            if not queued or code or not graph:
+                return None
+            return self._instantiated(what, graph)
+        finally:
+            self.destroy_stream(stream, device)
+
+    def _instantiated(self, what: str, graph: c_void_p) -> int | None:
+        try:
+            return self._cuda.handle(what, "cuGraphInstantiateWithFlags", graph, c_uint64(0))
+        except CudaError:
+            return None
+        finally:
+            self._cuda.call(what, "cuGraphDestroy", graph)
+
+    def launch_graph(self, graph: int, device: Device) -> None:
+        """See ``Driver``."""
+        card = self._card(device)
+        self._cuda.call(f"start a graph on {device}", "cuGraphLaunch", c_void_p(graph), c_void_p(card.compute))
+
+    def destroy_graph(self, graph: int, device: Device) -> None:
+        """See ``Driver``."""
+        with self._beside(device):
+            self._cuda.call(f"destroy a graph of {device}", "cuGraphExecDestroy", c_void_p(graph))

@@ -8,6 +8,7 @@ from ctypes import c_float, c_int
 
 from ..device import DeviceArray
 from ..pixel_formats import PlaneLayout
+from .driver import address_of
 
 MOST_PLANES = 3
 
@@ -35,7 +36,7 @@ class YuvToRgb(ctypes.Structure):
 
 def view_of(planes: Sequence[DeviceArray], layout: PlaneLayout) -> PictureView:
     """The planes of a picture, which its layout has checked."""
-    held = (_Plane(plane.pointer, plane.strides[0], *plane.shape[:2]) for plane in planes)
+    held = (_Plane(address_of(plane), plane.strides[0], *plane.shape[:2]) for plane in planes)
     return PictureView((_Plane * MOST_PLANES)(*held), *layout.native)
 
 

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from time import perf_counter_ns
 from typing import Any
 
+from ...kernels.device import DeviceFailure
 from .. import redaction
-from ..errors import EngineError, OutputError, StageError, VidgraphError
+from ..errors import DeviceError, EngineError, OutputError, StageError, VidgraphError
 from ..packet import Frame, Packet
 from ..stage import EndReason, Sink, Stage
 from .stats import Samples, StageStats
@@ -31,6 +32,15 @@ def one_line(error: BaseException) -> str:
     if str(type(error).__module__).split(".")[0] == __name__.split(".")[0] and text:
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _of_the_tree(error: BaseException) -> BaseException:
+    """What the kernels raise where a device cannot be used, as one of vidgraph's errors; others as they are."""
+    if not isinstance(error, DeviceFailure):
+        return error
+    mapped = DeviceError(str(error))
+    mapped.__cause__ = error
+    return mapped
 
 
 def where(frame: Frame) -> str:
@@ -169,7 +179,7 @@ class StageCaller:
             outputs.extend((None,) if result is None else result)  # keeps what came before an error
         except BaseException as error:  # threads of a run are the last to see it
             self._samples.add((perf_counter_ns() - started) * 1e-6)
-            return self._after_error(packet, outputs, error)
+            return self._after_error(packet, outputs, _of_the_tree(error))
         self._samples.add((perf_counter_ns() - started) * 1e-6)
         self._failed_in_a_row = 0
         if len(outputs) == 1 and not self._holds and _same_frame(outputs[0], packet):

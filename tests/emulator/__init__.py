@@ -160,9 +160,11 @@ class EmulatedDriver:
         """As the driver's."""
         ctypes.memmove(into.ctypes.data, pointer, into.nbytes)
 
-    def write(self, pointer: int, array: np.ndarray, device: Device) -> None:
+    def upload(self, array: np.ndarray, device: Device) -> int:
         """As the driver's."""
+        pointer = self.allocate(array.nbytes, device)
         ctypes.memmove(pointer, array.ctypes.data, array.nbytes)
+        return pointer
 
     def fill(self, pointer: int, byte: int, nbytes: int, device: Device) -> None:
         """As the driver's."""
@@ -177,19 +179,24 @@ class EmulatedDriver:
         values: Sequence[Any],
         device: Device,
     ) -> None:
-        """Run a kernel to its end.
+        """Run a kernel to its end; see :meth:`run`."""
+        self.run(kernel, grid, block, shared, (ctypes.c_void_p * len(values))(*map(ctypes.addressof, values)))
+
+    def run(
+        self, kernel: str, grid: tuple[int, ...], block: tuple[int, ...], shared: int, places: ctypes.Array[Any]
+    ) -> None:
+        """Run a kernel to its end, with arguments at these addresses.
 
         Raises:
             RuntimeError: what the emulator found wrong.
         """
         library, plain = self._of(kernel)
         extent, message = ctypes.c_uint * 3, ctypes.create_string_buffer(512)
-        places = (ctypes.c_void_p * max(len(values), 1))(*(ctypes.addressof(value) for value in values))
         self.launches += 1
         seed = ctypes.c_uint64(self.seed << 32 | self.launches)
         with _one_launch:
             wrong = library.emulator_launch(
-                kernel.encode(), extent(*grid), extent(*block), ctypes.c_size_t(shared), seed, int(plain), len(values),
+                kernel.encode(), extent(*grid), extent(*block), ctypes.c_size_t(shared), seed, int(plain), len(places),
                 places, message, ctypes.c_size_t(len(message)),
             )  # fmt: skip
         if wrong:
@@ -198,3 +205,10 @@ class EmulatedDriver:
     def stream(self, device: Device) -> int:
         """A handle as good as any."""
         return 1
+
+    def memory_in_use(self) -> dict[Device, int]:
+        """Not counted."""
+        return {}
+
+    def wait_for(self, stream: int, other: int, device: Device) -> None:
+        """Nothing is late here; :mod:`.libcuda` has streams that are."""

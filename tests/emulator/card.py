@@ -1,6 +1,6 @@
 """A card that is not there: emulated kernels, and networks that ONNX Runtime runs in place of TensorRT.
 
-This module is the module of the engine, by one row; the memory and the kernels are those of CUDA.
+This module is the module of the engine, by one row; memory, streams and kernels are asked for as of a real driver.
 """
 
 from __future__ import annotations
@@ -13,10 +13,9 @@ from typing import Any
 import pytest
 from vidgraph.engines import ENGINES, EngineOptions, EngineRow, check_feeds, onnxruntime
 from vidgraph.engines.spec import EngineDescription
-from vidgraph.kernels.cuda import driver
 from vidgraph.kernels.device import DEVICES, Device, to_device
 
-from . import EmulatedDriver
+from . import EmulatedDriver, libcuda
 
 ENGINE = "emulated-card"
 
@@ -52,7 +51,7 @@ def describe() -> EngineDescription:
 def plug_in(monkeypatch: pytest.MonkeyPatch, seed: int = 0) -> EmulatedDriver:
     """The machine has one card, and an engine for it; gives what runs its kernels."""
     emulated = EmulatedDriver(seed)
-    monkeypatch.setattr(driver, "_drivers", [emulated])
+    libcuda.plug_in(monkeypatch, emulated, seed)
     monkeypatch.setitem(DEVICES, "cuda", replace(DEVICES["cuda"], count=lambda: 1))
     row = EngineRow(ENGINE, __name__, package="onnxruntime", extra="onnxruntime", devices=("cuda",), wants="device")
     monkeypatch.setitem(ENGINES, ENGINE, row)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from vidgraph import Picture, kernels
-from vidgraph.kernels import Device, DeviceArray, device_array, to_device
+from vidgraph.kernels import Device, DeviceArray, to_device
 from vidgraph.kernels.device import DEVICES, HOST, concatenate, device_of, empty, to_host
 from vidgraph.kernels.twins import TWINS
 
@@ -263,137 +263,8 @@ def test_every_kernel_refuses_a_device_that_it_has_no_twin_for(monkeypatch: pyte
         assert message == text
 
 
-class Foreign:
-    """A CUDA array of another library; its memory is NumPy's."""
-
-    def __init__(self, numbers: np.ndarray) -> None:
-        self.numbers = numbers
-
-    def __dlpack_device__(self) -> tuple[int, int]:
-        return (2, 3)
-
-    def __dlpack__(self, **options: Any) -> Any:
-        return self.numbers.__dlpack__()
-
-
-class Interfaced:
-    """One that has the CUDA Array Interface alone, as pycuda's."""
-
-    def __init__(self, numbers: np.ndarray) -> None:
-        shape, typestr = numbers.shape, numbers.dtype.str
-        data = (numbers.ctypes.data, True)
-        self.__cuda_array_interface__ = {
-            "version": 3, "shape": shape, "typestr": typestr, "data": data, "strides": numbers.strides, "stream": 7,
-        }  # fmt: skip
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float16", "uint8", "int64", "bool"])
-def test_arrays_of_other_libraries_come_in_without_a_copy(dtype: str) -> None:
-    numbers = np.arange(24).reshape(4, 6).astype(dtype)[:, ::2]
-    for foreign, index in ((Foreign(numbers), 3), (Interfaced(numbers), 0)):
-        array = device_array(foreign)
-        assert (array.shape, array.dtype, array.strides) == (numbers.shape, numbers.dtype, numbers.strides)
-        assert (array.pointer, array.device) == (numbers.ctypes.data, Device("cuda", index))
-    assert (array.stream, array.writeable) == (7, False)
-    assert device_array(array) is array
-
-
-def test_arrays_go_out_without_a_copy() -> None:
-    array = device_array(Foreign(NUMBERS))
-    interface = array.__cuda_array_interface__
-    assert interface["data"] == (NUMBERS.ctypes.data, False)
-    assert (interface["version"], interface["shape"], interface["typestr"]) == (3, (6, 4), "<f4")
-    again = device_array(array[2:4])
-    assert again.pointer == NUMBERS.ctypes.data + 32
-    assert array.__dlpack_device__() == (2, 3)
-    assert "dltensor" in repr(array.__dlpack__(stream=1))
-    with pytest.raises(BufferError, match=r"^an array on cuda:3 of a DeviceArray has no DLPack export$"):
-        again.__dlpack__()
-    (near,) = standin.put(NUMBERS)
-    assert not hasattr(near, "__cuda_array_interface__")
-
-
-def test_what_is_no_device_array_does_not_come_in() -> None:
-    for other, message in (
-        (NUMBERS, r"a ndarray of DLPack device type 1 does not lie on CUDA"),
-        ([1], r"a list has neither __cuda_array_interface__ nor __dlpack__"),
-    ):
-        with pytest.raises(TypeError, match=f"^{message}$"):
-            device_array(other)
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"version": ...}, r"version .* must be from 0 to 3, got nothing"),
-        ({"version": 4}, r"version .* must be from 0 to 3, got 4"),
-        ({"version": "3"}, r"version .* must be from 0 to 3, got '3'"),
-        ({"shape": ...}, r"shape .* must be lengths from 0, of at most 2\^40 numbers in all, got nothing"),
-        ({"shape": (-6, 4)}, r"shape .* got \(-6, 4\)"),
-        ({"shape": (6.0, 4)}, r"shape .* got \(6\.0, 4\)"),
-        ({"shape": (2**62, 4)}, r"shape .* got \(4611686018427387904, 4\)"),
-        ({"shape": (2**64, 0)}, r"shape .* got \(18446744073709551616, 0\)"),
-        ({"shape": 24}, r"shape .* got 24"),
-        ({"typestr": ...}, r"typestr .* must be that of little-endian numbers, such as <f4, got nothing"),
-        ({"typestr": "|O"}, r"typestr .* got '\|O'"),
-        ({"typestr": ">f4"}, r"typestr .* got '>f4'"),
-        ({"typestr": "f3"}, r"typestr .* got 'f3'"),
-        ({"typestr": None}, r"typestr .* got None"),
-        ({"data": ...}, r"data .* must be \(address, read-only\), with an address other than 0 unless .* got nothing"),
-        ({"data": (None, False)}, r"data .* got \(None, False\)"),
-        ({"data": (0, False)}, r"data .* got \(0, False\)"),
-        ({"data": (-8, False)}, r"data .* got \(-8, False\)"),
-        ({"data": (8, "no")}, r"data .* got \(8, 'no'\)"),
-        ({"data": 8}, r"data .* got 8"),
-        ({"strides": (16,)}, r"strides .* must be None, or bytes for each axis, got \(16,\)"),
-        ({"strides": (16, 4, 1)}, r"strides .* got \(16, 4, 1\)"),
-        ({"strides": ()}, r"strides .* got \(\)"),
-        ({"strides": (16, 4.0)}, r"strides .* got \(16, 4\.0\)"),
-        ({"mask": NUMBERS}, r"mask .* must be None, got array"),
-        ({"stream": 0}, r"stream .* must be None, or a handle other than 0, got 0"),
-        ({"stream": "7"}, r"stream .* got '7'"),
-    ],
-)
-def test_interfaces_that_are_not_as_they_must_be(changes: dict[str, Any], message: str) -> None:
-    foreign = Interfaced(NUMBERS)
-    given = {**foreign.__cuda_array_interface__, **changes}
-    foreign.__cuda_array_interface__ = {field: value for field, value in given.items() if value is not ...}
-    with pytest.raises(
-        ValueError, match=rf"^device_array: {message}.*; mend its export, or copy it with its own librar"
-    ):
-        device_array(foreign)
-
-
-def test_interfaces_may_leave_out_what_has_a_default() -> None:
-    foreign = Interfaced(np.zeros((0, 4), np.float32))
-    foreign.__cuda_array_interface__ = {"version": 2, "shape": (0, 4), "typestr": "<f4", "data": (0, False)}
-    array = device_array(foreign)
-    assert (array.pointer, array.strides, array.stream, array.writeable) == (0, (16, 4), None, True)
-    foreign.__cuda_array_interface__ = None  # type: ignore[assignment]
-    with pytest.raises(TypeError, match=r"^a Interfaced has neither"):
-        device_array(foreign)
-
-
-def test_what_came_by_dlpack_is_checked_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ValueError, match=r"^device_array: stream of a Foreign must be None, or a handle other than 0"):
-        device_array(Foreign(NUMBERS), stream=0)
-    monkeypatch.setattr("vidgraph.kernels.exchange._LETTERS", {2: "i"})
-    with pytest.raises(TypeError, match=r"^a Foreign has numbers of DLPack type 0, which NumPy does not have"):
-        device_array(Foreign(np.arange(3)))
-
-
 def test_strides_are_as_many_as_axes() -> None:
     with pytest.raises(
         ValueError, match=r"^a DeviceArray of shape \(6, 4\) must have a stride for each axis, got \(16,\)"
     ):
         DeviceArray(None, 8, (6, 4), np.dtype(np.float32), standin.DEVICE, (16,))
-
-
-def test_torch_and_this_package_mean_the_same() -> None:
-    torch = pytest.importorskip("torch", reason="exchanges arrays with torch")
-    if not torch.cuda.is_available():
-        pytest.skip("needs a CUDA device")
-    tensor = torch.arange(6, device="cuda").reshape(2, 3)
-    array = device_array(tensor)
-    assert (array.pointer, array.shape, array.dtype) == (tensor.data_ptr(), (2, 3), np.int64)
-    assert torch.equal(torch.from_dlpack(array), tensor)

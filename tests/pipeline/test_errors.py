@@ -11,7 +11,6 @@ import pkgutil
 import pytest
 import vidgraph
 from vidgraph.engines.spec import NetworkRefused
-from vidgraph.engines.tensorrt.cuda import CudaError
 from vidgraph.pipeline.errors import (
     MissingExtraError,
     SourceError,
@@ -39,8 +38,6 @@ def _made(kind: type[VidgraphError]) -> VidgraphError:
         return StageError("it failed", stage="draw", stream_id="door", frame_index=41)
     if issubclass(kind, MissingExtraError | NetworkRefused):
         return kind("boats", "sail")
-    if kind is CudaError:
-        return CudaError("cuMemAlloc", 2, "CUDA_ERROR_OUT_OF_MEMORY")
     return kind("it failed")
 
 

@@ -5,16 +5,21 @@ from __future__ import annotations
 import socket
 import sys
 import urllib.request
+from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 import pytest
 import vidgraph
+from vidgraph.kernels import Device
+from vidgraph.kernels.device import empty
 from vidgraph.pipeline.errors import MissingExtraError, OutputError, UsageError
 from vidgraph.pipeline.execution.stats import RunStats, Samples, StageStats, StreamStats, Summary
 from vidgraph.stages.metrics import MOST_CAUSES, MetricsServer, metrics_place
 from vidgraph.stages.sources.camera.status import CameraStatus
+
+from ..emulator import libcuda
 
 pytest.importorskip("prometheus_client", reason="metrics need the extra 'metrics'")
 
@@ -88,6 +93,24 @@ def test_every_metric() -> None:
         'output_frames_left_out_total{cause="slow",stage="publish 2"}': 6,
     }
     assert {name: found.get(f"vidgraph_{name}") for name in expected} == pytest.approx(expected)
+
+
+def test_metrics_of_cards_are_there_where_one_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    library = libcuda.plug_in(monkeypatch)
+    monkeypatch.setattr("vidgraph.engines.tensorrt.build.BUILT", Counter({"tensorrt-rtx": 3}))
+    server = MetricsServer("0")
+    try:
+        server.watch(lambda: run_stats(camera_stats()))
+        without = scrape(server.address)
+        assert library.calls == []
+        held = empty((1 << 20,), np.uint8, Device("cuda"))
+        found = scrape(server.address)
+    finally:
+        server.close()
+    assert {name: found[name] for name in found if name.startswith("vidgraph_") and name not in without} == {
+        'vidgraph_gpu_mem_bytes{device="cuda:0"}': held.nbytes,
+        'vidgraph_engine_builds_total{engine="tensorrt-rtx"}': 3,
+    }
 
 
 def test_labels_are_bounded() -> None:

@@ -12,7 +12,16 @@ from . import standin
 
 @pytest.fixture
 def card(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Its streams are as late as may be."""
     with standin.plugged_in(monkeypatch) as plugged:
+        yield plugged
+
+
+@pytest.fixture(params=[(rtx, seed) for rtx in (False, True) for seed in (None, 0, 1, 2)], ids=str)
+def any_card(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Either library, and streams that work at any moment."""
+    rtx, seed = request.param
+    with standin.plugged_in(monkeypatch, seed, rtx=rtx) as plugged:
         yield plugged
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,13 +15,13 @@ def options(precision: str = "fp32", requests: int = 1) -> EngineOptions:
     return EngineOptions("cuda:0", precision, requests)
 
 
-def put(array: np.ndarray, stream: int | None = None) -> Any:
-    return replace(to_device(array, CARD), stream=stream)
+def put(array: np.ndarray) -> Any:
+    return to_device(array, CARD)
 
 
-def check(engine: Any, conv: Any, seed: int, stream: int | None = None) -> Any:
+def check(engine: Any, conv: Any, seed: int) -> Any:
     image = conv.image(seed)
-    outputs = engine.run({"image": put(image, stream)})
+    outputs = engine.run({"image": put(image)})
     for name, expected in conv.answer(image).items():
         np.testing.assert_allclose(to_host(outputs[name]), expected, atol=1e-5)
     return outputs

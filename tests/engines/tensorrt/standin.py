@@ -1,15 +1,13 @@
-"""A card, its driver and TensorRT that are not there: memory of this machine, and ONNX Runtime in place of engines.
+"""TensorRT that is not there: ONNX Runtime in place of engines, on a card and a driver that are not there either.
 
-An "engine" is the ONNX network itself. The driver has the functions of libcuda that are called, with ctypes arguments
-as a library gets them, and checks what it is told; the back end has the functions of ``kernels.device.BackEnd``.
+An "engine" is the ONNX network itself. The card and its driver are those of ``tests/emulator/libcuda.py``.
 """
 
 from __future__ import annotations
 
 import ctypes
-import itertools
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,119 +15,12 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from vidgraph.engines.tensorrt import cuda
 from vidgraph.engines.tensorrt.flavour import Flavour
-from vidgraph.kernels.device import DEVICES, Device, DeviceArray, DeviceRow
+from vidgraph.kernels.device import Device
+
+from ...emulator import libcuda
 
 CARD = Device("cuda", 0)
-
-
-# The back end: what kernels.device asks for.
-
-
-def empty(shape: tuple[int, ...], dtype: np.dtype[Any], device: Device) -> DeviceArray:
-    memory = np.full(shape, 85).astype(dtype)
-    return DeviceArray(memory, memory.ctypes.data, shape, dtype, device, stream=STATE.home)
-
-
-def to_host(array: DeviceArray) -> np.ndarray:
-    span = (ctypes.c_uint8 * (array.end - array.pointer)).from_address(array.pointer)
-    return np.ndarray(array.shape, array.dtype, bytes(span), 0, array.strides).copy()
-
-
-def from_host(array: np.ndarray, device: Device) -> DeviceArray:
-    made = empty(array.shape, array.dtype, device)
-    ctypes.memmove(made.pointer, np.ascontiguousarray(array).ctypes.data, made.nbytes)
-    return made
-
-
-def copy(array: DeviceArray) -> DeviceArray:
-    return from_host(to_host(array), array.device)
-
-
-def concatenate(arrays: Sequence[DeviceArray]) -> DeviceArray:
-    return from_host(np.concatenate([to_host(each) for each in arrays]), arrays[0].device)
-
-
-# The driver.
-
-
-@dataclass
-class Libcuda:
-    """The functions of libcuda. ``fails`` gives the code of a function that is to fail."""
-
-    name: bytes = b"Stand-in 4090"
-    capability: tuple[int, int] = (8, 9)
-    version: int = 13000
-    devices: int = 1
-    fails: dict[str, int] = field(default_factory=dict)
-    calls: list[str] = field(default_factory=list)
-    capturing: list[Any] | None = None
-    graphs: dict[int, list[Any]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self._handles = itertools.count(1000)
-
-    def __getattr__(self, function: str) -> Any:
-        if not function.startswith("cu"):
-            raise AttributeError(function)
-
-        def call(*arguments: Any) -> int:
-            self.calls.append(function)
-            if function in self.fails:
-                return self.fails[function]
-            getattr(self, f"do_{function}", lambda *_: None)(*arguments)
-            return 0
-
-        return call
-
-    def do_cuGetErrorName(self, code: int, name: Any) -> None:
-        name._obj.value = {2: b"CUDA_ERROR_OUT_OF_MEMORY", 35: b"CUDA_ERROR_INSUFFICIENT_DRIVER"}.get(code, b"")
-
-    def do_cuDeviceGetCount(self, count: Any) -> None:
-        count._obj.value = self.devices
-
-    def do_cuDeviceGet(self, device: Any, index: int) -> None:
-        device._obj.value = index
-
-    def do_cuDeviceGetName(self, name: Any, length: int, device: Any) -> None:
-        name.value = self.name
-
-    def do_cuDeviceGetAttribute(self, number: Any, attribute: int, device: Any) -> None:
-        number._obj.value = self.capability[attribute - 75]
-
-    def do_cuDriverGetVersion(self, number: Any) -> None:
-        number._obj.value = self.version
-
-    def _new_handle(self, handle: Any, *_: Any) -> None:
-        handle._obj.value = next(self._handles)
-
-    do_cuDevicePrimaryCtxRetain = do_cuStreamCreate = do_cuEventCreate = _new_handle
-
-    def do_cuMemcpyDtoDAsync_v2(self, target: Any, source: Any, size: Any, stream: Any) -> None:
-        assert self.capturing is None
-        ctypes.memmove(target.value, source.value, size.value)
-
-    def do_cuStreamBeginCapture_v2(self, stream: Any, mode: int) -> None:
-        assert mode == 1, "other threads go on"
-        self.capturing = []
-
-    def do_cuStreamEndCapture(self, stream: Any, graph: Any) -> None:
-        handle = next(self._handles)
-        self.graphs[handle], self.capturing = self.capturing or [], None
-        graph._obj.value = handle
-
-    def do_cuGraphInstantiateWithFlags(self, executable: Any, graph: Any, flags: Any) -> None:
-        handle = next(self._handles)
-        self.graphs[handle] = self.graphs[graph.value]
-        executable._obj.value = handle
-
-    def do_cuGraphLaunch(self, graph: Any, stream: Any) -> None:
-        for work in self.graphs[graph.value]:
-            work()
-
-
-# TensorRT.
 
 
 class ILogger:
@@ -370,10 +261,7 @@ class Context:
         if STATE.run_error:
             self._engine.logger.log(ILogger.ERROR, STATE.run_error)
             return False
-        if STATE.driver.capturing is not None:
-            STATE.driver.capturing.append(self._work)
-        else:
-            self._work()
+        STATE.driver.put(stream, self._work)
         return True
 
 
@@ -381,13 +269,12 @@ class Context:
 class State:
     """What the library of a test is to do, and what it did."""
 
-    driver: Libcuda
+    driver: libcuda.StandIn
     rtx: bool = False
     build_error: str = ""
     open_error: str = ""
     context_error: str = ""
     run_error: str = ""
-    home: int | None = None  # the stream of the back end
     streams: list[int] = field(default_factory=list)
     caches: list[bytes] = field(default_factory=list)
 
@@ -397,13 +284,9 @@ __version__ = "10.13.2.6"
 
 
 @contextmanager
-def plugged_in(monkeypatch: pytest.MonkeyPatch, **state: Any) -> Iterator[tuple[Flavour, State]]:
+def plugged_in(
+    monkeypatch: pytest.MonkeyPatch, seed: int | None = None, **state: Any
+) -> Iterator[tuple[Flavour, State]]:
     """The card, its driver and TensorRT are there."""
-    here = sys.modules[__name__]
-    driver = Libcuda()
-    monkeypatch.setattr(here, "STATE", State(driver, **state))
-    monkeypatch.setattr(cuda, "_load", lambda: driver)
-    monkeypatch.setitem(DEVICES, "cuda", DeviceRow("cuda", "CUDA", lambda: 1, back_end=__name__))
-    cuda.driver.cache_clear()
+    monkeypatch.setattr(sys.modules[__name__], "STATE", State(libcuda.plug_in(monkeypatch, seed=seed), **state))
     yield Flavour("tensorrt", "TensorRT", (__name__,), "tensorrt_stand_in"), STATE
-    cuda.driver.cache_clear()

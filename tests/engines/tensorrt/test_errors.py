@@ -9,16 +9,18 @@ from typing import Any
 
 import pytest
 from vidgraph.engines import EngineOptions, NetworkRefused
-from vidgraph.engines.tensorrt import cuda, runtime
+from vidgraph.engines.tensorrt import runtime
 from vidgraph.engines.tensorrt.flavour import Flavour
 from vidgraph.engines.tensorrt.open import build_with, open_with
-from vidgraph.pipeline.errors import EngineError
+from vidgraph.kernels.cuda import libcuda
+from vidgraph.kernels.cuda.driver import CudaError
+from vidgraph.pipeline.errors import DeviceError, EngineError
 
 from . import standin
 from .running import check, options, put
 
 pytest.importorskip("onnxruntime", reason="it runs in place of a card (the extra 'onnxruntime')")
-WAY_ON = "Use device cpu (engine openvino)"
+WAY_ON = ". Use device cpu"
 
 
 def message_of(flavour: Any, path: Path, device: str = "cuda:0") -> str:
@@ -26,7 +28,7 @@ def message_of(flavour: Any, path: Path, device: str = "cuda:0") -> str:
         open_with(flavour, path, EngineOptions(device, "fp32"))
     text = str(caught.value)
     assert "\n" not in text
-    assert text.endswith(WAY_ON), text
+    assert text.removesuffix(" (engine openvino)").endswith(WAY_ON), text
     return text
 
 
@@ -34,9 +36,8 @@ def test_no_driver(card: Any, network: Path, monkeypatch: pytest.MonkeyPatch) ->
     def missing() -> Any:
         raise OSError("libcuda.so.1: cannot open shared object file")
 
-    monkeypatch.setattr(cuda, "_load", missing)
+    monkeypatch.setattr(libcuda, "_load", missing)
     for _ in range(2):
-        cuda.driver.cache_clear()
         message = message_of(card[0], network)
         assert message.startswith(f"cannot run {network.name} on cuda:0: there is no NVIDIA driver on this machine")
 
@@ -44,15 +45,15 @@ def test_no_driver(card: Any, network: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_no_driver_to_build_with(card: Any, network: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     card[1].driver.fails["cuInit"] = 100
     with pytest.raises(
-        EngineError, match=r"^cannot build conv_relu\.onnx: TensorRT builds on the card .*cuInit.*rtx b"
+        DeviceError, match=r"^cannot build conv_relu\.onnx: TensorRT builds on the card .*_NO_DEVICE.*rtx b"
     ):
         build_with(card[0], network, "fp32")
 
 
 def test_a_driver_that_cannot_be_used(card: Any, network: Path) -> None:
-    card[1].driver.fails["cuInit"] = 35
+    card[1].driver.fails["cuInit"] = 803
     message = message_of(card[0], network)
-    assert "the NVIDIA driver of this machine cannot be used (CUDA: cuInit failed with CUDA_ERROR_INSU" in message
+    assert "on cuda:0: cannot start the NVIDIA driver: system has unsupported display driver / cuda" in message
 
 
 def test_a_driver_that_is_too_old(card: Any, network: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,32 +73,35 @@ def test_no_memory_left(card: Any, network: Path, where: str, conv: Any) -> None
     setattr(state, where, "[defaultAllocator.cpp::allocate::31] Error Code 1: Cuda Runtime (out of memory)")
     with pytest.raises(EngineError, match="memory") as caught:
         open_with(flavour, network, options()).run({"image": put(conv.image(0))})
-    assert str(caught.value).endswith(WAY_ON)
+    assert WAY_ON in str(caught.value)
     assert "smaller size or batch" in str(caught.value)
     assert ".cpp" not in str(caught.value)
 
 
-def test_no_memory_left_for_buffers(card: Any, network: Path, conv: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = open_with(card[0], network, options())
+def test_no_memory_left_for_buffers(card: Any, network: Path, conv: Any) -> None:
+    flavour, state = card
+    engine = open_with(flavour, network, options())
     image = put(conv.image(0))
-
-    def full(*_: Any) -> Any:
-        raise MemoryError("cuMemAlloc: CUDA_ERROR_OUT_OF_MEMORY")
-
-    monkeypatch.setattr(standin, "empty", full)
-    with pytest.raises(EngineError, match=rf"^{network.name}: the card has no memory left .*{WAY_ON[:15]}"):
+    state.driver.fails["cuMemAllocAsync"] = 2
+    with pytest.raises(EngineError, match=rf"^{network.name}: the card has no memory left; .*{WAY_ON}") as caught:
         engine.run({"image": image})
+    assert isinstance(caught.value.__cause__, CudaError)
+    state.driver.fails.clear()
+    check(engine, conv, 0)
 
 
 def test_a_run_that_fails(card: Any, network: Path, conv: Any) -> None:
     flavour, state = card
     engine = open_with(flavour, network, options())
     state.run_error = "IExecutionContext::enqueueV3: Error Code 1: Cuda Runtime (an illegal memory access)"
-    with pytest.raises(EngineError, match=r"^conv_relu\.onnx: TensorRT failed: an illegal memory access$"):
+    with pytest.raises(
+        EngineError, match=r"^conv_relu\.onnx: TensorRT failed: an illegal memory access\. Use device cpu"
+    ):
         engine.run({"image": put(conv.image(0))})
+    image = put(conv.image(0))
     state.run_error, state.driver.fails["cuMemcpyDtoDAsync_v2"] = "", 700
-    with pytest.raises(EngineError, match=r"^conv_relu\.onnx: CUDA: cuMemcpyDtoDAsync_v2 failed with 700$"):
-        engine.run({"image": put(conv.image(0))})
+    with pytest.raises(DeviceError, match=r"^conv_relu\.onnx: cannot copy on cuda:0: an illegal .*any more\. Use dev"):
+        engine.run({"image": image})
 
 
 @pytest.fixture

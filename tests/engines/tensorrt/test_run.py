@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import logging
 import threading
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +18,15 @@ from vidgraph.engines.cache import cache_root
 from vidgraph.engines.half.record import HalfRecord, remember
 from vidgraph.engines.onnx_file import file_digest
 from vidgraph.engines.tensorrt.open import build_with, open_with
+from vidgraph.kernels.cuda.driver import driver
 from vidgraph.kernels.device import to_host
 from vidgraph.pipeline.errors import EngineError
 
 from .running import check, options, put
+from .standin import CARD
 
 pytest.importorskip("onnxruntime", reason="it runs in place of a card (the extra 'onnxruntime')")
+THEIRS = 77  # a stream of another library
 
 
 def test_it_builds_opens_and_runs(card: Any, network: Path, conv: Any) -> None:
@@ -45,6 +50,9 @@ def test_the_second_run_is_captured_and_launched_from_then_on(card: Any, network
     for seed in range(5):
         check(engine, conv, seed)
     assert len(state.streams) == 2, "once queued, once captured"
+    assert state.streams[0] == driver().stream(CARD)
+    assert state.driver.captures == state.streams[1:]
+    assert state.streams[1] != state.streams[0], "what other threads queue there would be captured"
     assert state.driver.calls.count("cuGraphLaunch") == 4
     assert "cuStreamSynchronize" in state.driver.calls
     engine.close()
@@ -60,25 +68,41 @@ def test_what_cannot_be_captured_is_queued_each_time(card: Any, network: Path, c
     assert state.driver.calls.count("cuGraphLaunch") == 0
 
 
-def test_it_runs_on_the_stream_of_its_feeds_and_says_so(card: Any, network: Path, conv: Any) -> None:
-    flavour, state = card
+def test_results_are_right_whenever_streams_work(any_card: Any, network: Path, conv: Any) -> None:
+    flavour, state = any_card
     engine = open_with(flavour, network, options())
-    outputs = check(engine, conv, 0, stream=77)
-    assert {array.stream for array in outputs.values()} == {77}
-    assert state.streams == [77]
-    own = check(engine, conv, 1)["features"].stream
-    assert own not in (None, 0, 77), "it has one of its own"
-    assert state.driver.calls.count("cuStreamWaitEvent") == 3, "there after what it did here, and the other way round"
+    ours = driver().stream(CARD)
+    for seed in range(5):
+        outputs = check(engine, conv, seed)
+        assert {array.stream for array in outputs.values()} == {ours}
+    assert (ours in state.streams) == (not state.rtx), "it captures by itself, which nothing else may get into"
 
 
-def test_feeds_without_a_stream_run_on_that_of_the_back_end(card: Any, network: Path, conv: Any) -> None:
-    flavour, state = card
-    state.home = 55
+def test_feeds_of_other_streams_are_waited_for_and_may_be_written_again_there(
+    any_card: Any, network: Path, conv: Any
+) -> None:
+    flavour, state = any_card
     engine = open_with(flavour, network, options())
-    assert {array.stream for array in check(engine, conv, 0).values()} == {55}
-    assert "cuStreamWaitEvent" not in state.driver.calls
-    assert {array.stream for array in check(engine, conv, 1, stream=77).values()} == {77}
-    assert state.driver.calls.count("cuStreamWaitEvent") == 2
+    memory = put(np.zeros_like(conv.image(0)))
+    driver().wait_for(THEIRS, driver().stream(CARD), CARD)
+    for seed in range(4):
+        image = conv.image(seed)
+        state.driver.put(THEIRS, partial(ctypes.memmove, memory.pointer, image.ctypes.data, image.nbytes))
+        outputs = engine.run({"image": replace(memory, stream=THEIRS)})
+        state.driver.put(THEIRS, partial(ctypes.memset, memory.pointer, 0, memory.nbytes))
+        assert {array.stream for array in outputs.values()} == {driver().stream(CARD)}
+        np.testing.assert_allclose(to_host(outputs["features"]), conv.answer(image)["features"], atol=1e-5)
+
+
+def test_a_run_does_not_wait(card: Any, network: Path, conv: Any) -> None:
+    flavour, state = card
+    engine = open_with(flavour, network, options())
+    check(engine, conv, 0)
+    check(engine, conv, 1)
+    feeds = {"image": put(conv.image(2))}
+    state.driver.calls.clear()
+    engine.run(feeds)
+    assert not [call for call in state.driver.calls if "Synchronize" in call]
 
 
 def test_buffers_are_bound_once(card: Any, network: Path, conv: Any) -> None:
@@ -140,7 +164,7 @@ def test_what_threads_that_ended_held_is_freed_or_used_again(card: Any, network:
         thread.join()
         gc.collect()
     calls = state.driver.calls
-    assert calls.count("cuStreamCreate") <= 2
+    assert calls.count("cuStreamCreate") - calls.count("cuStreamDestroy_v2") == 3, "those of the card"
     assert calls.count("cuGraphExecDestroy") == calls.count("cuGraphInstantiateWithFlags") == 6
 
 

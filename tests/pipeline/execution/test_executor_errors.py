@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from vidgraph.kernels.cuda.driver import CudaError
 from vidgraph.pipeline.errors import (
+    DeviceError,
     EngineError,
     OutputError,
     ResultsError,
@@ -74,6 +76,7 @@ def test_an_error_of_our_own_keeps_its_words(executor: str) -> None:
     ("error", "fails", "frames"),
     [
         (EngineError("wrong shape"), lambda index: True, 1),  # an engine that has not worked once
+        (CudaError("there is no cuda:3"), lambda index: True, 1),
         (UsageError("no such class"), lambda index: index == 5, 6),
         (ResultsError("results.jsonl, line 7: not JSON"), lambda index: index == 5, 6),
         (RuntimeError("always"), lambda index: index >= 3, 3 + FAILURES_IN_A_ROW),
@@ -86,6 +89,14 @@ def test_hopeless_errors_end_the_run(executor: str, error: BaseException, fails:
         Graph(Numbers(500), FailOn(fails, error=error), collect).run(executor=executor)
     assert frames <= len(collect.indices()) < 100
     assert collect.log[-2:] == ["end a failed", "close"]
+
+
+def test_a_card_that_cannot_be_used(executor: str) -> None:
+    with pytest.raises(StageError, match=r"\(t = 0.000 s\): there is no cuda:3\. Use device cpu$") as caught:
+        Graph(Numbers(9), FailOn(lambda index: True, error=CudaError("there is no cuda:3"))).run(executor=executor)
+    error = caught.value.__cause__
+    assert type(error) is DeviceError
+    assert isinstance(error.__cause__, CudaError)
 
 
 def test_an_engine_error_later_is_one_bad_frame(executor: str) -> None:
