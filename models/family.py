@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ..kernels.device import HOST, Device
 from ..pipeline.packet import Key
 from ..pipeline.results.format import ResultKeys
 from ..pipeline.stage import Stage
@@ -56,9 +57,14 @@ class Family(Protocol):
         """The stages from a frame to what is kept of the network's outputs; by default it sees the whole frame."""
         form = self.input_format(name)
         infer = Infer(
-            given.engines, form.name, given.input_key, given.key, given.select_outputs, name=f"{given.prefix}infer"
-        )
+            given.engines, form.name, given.input_key, given.key, given.select_outputs,
+            name=f"{given.prefix}infer", device=given.outputs_on,
+        )  # fmt: skip
         return [given.preprocess(form), infer]
+
+    def postprocesses_on(self, device: Device) -> bool:
+        """Whether :meth:`select_outputs` and :meth:`postprocess` work on a device; if not, outputs come to the host."""
+        return device == HOST
 
     def rename_key(self, key: str) -> str | None:
         """What the network calls the tensor that a published file calls ``key``; None: not needed, ignored."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ..kernels.device import Device
+from ..kernels.device import HOST, Device
 from ..pipeline.packet import Key
 from ..pipeline.results.format import ResultKeys
 from ..stages.inference.engine_cache import EngineCache
@@ -48,6 +48,7 @@ class Inference:
         workers: frames in the network at one time.
         ahead: frames of a stream that may be held back.
         policy: of key frames, in place of the propagation's.
+        outputs_on: where ``select_outputs`` and the stages behind it work.
     """
 
     engines: EngineCache[Any]
@@ -62,6 +63,7 @@ class Inference:
     workers: int
     ahead: int = 0
     policy: PolicyOf | None = None
+    outputs_on: Device = HOST
 
     @property
     def input_key(self) -> Key[ModelInput]:

@@ -36,5 +36,6 @@ class KeyFrameFamily(Family, Protocol):
             workers=given.workers, ahead=given.ahead, batch=given.propagation.batch,
             policy=given.policy or policy_named(given.propagation.keyframes),
             name=f"{given.prefix}infer", key_frame=Key(f"{given.prefix}{KEY_FRAME}", int),
+            device=given.outputs_on,
         )  # fmt: skip
         return [given.preprocess(self.input_format(name)), infer]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..engines import Engine, open_engine
 from ..engines.open import EngineRow, first_that_takes, place_of_arrays
+from ..kernels.device import HOST
 from ..pipeline.errors import CheckpointError, UsageError
 from ..pipeline.packet import TENSORS, Frame, Key, Packet
 from ..pipeline.results.format import ModelInfo, ResultKeys
@@ -119,9 +120,11 @@ class Model:
         results, raw, name = keys or ResultKeys(), Key(f"{prefix}raw", RawOutputs), f"{prefix}postprocess"
         select = copy_outputs if self.head == RAW else self._family.select_outputs(self.name, self.choices)
         chosen = self.engine_choice
+        place = place_of_arrays(chosen.engine, chosen.device)
+        outputs_on = place if self.head != RAW and self._family.postprocesses_on(place) else HOST
         inference = Inference(
             self._cache, self.size, select, raw, results, self.propagation, prefix, self._pool,
-            place_of_arrays(chosen.engine, chosen.device), chosen.at_once, ahead, policy,
+            place, chosen.at_once, ahead, policy, outputs_on,
         )  # fmt: skip
         return [*self._family.infer(self.name, inference), self._postprocess(raw, results, name)]
 

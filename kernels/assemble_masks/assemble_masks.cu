@@ -22,6 +22,14 @@ struct MaskPlace {
   int first_x;
 };
 
+// How many masks there are: what a kernel before has left, or `room`.
+struct MaskCount {
+  const int* known;  // null: all
+  int room;
+
+  __device__ int get() const { return static_cast<int>(counted(known, room)); }
+};
+
 namespace {
 
 using namespace KERNEL_ISA;
@@ -182,9 +190,10 @@ __device__ inline int highest_bit(uint64_t word) { return 63 - __clzll(static_ca
 // Finds where each mask can be, and empties the boxes. One thread a mask. `limits`: the pixels of the frame that may be
 // set, null for all of them.
 CUDA_KERNEL(kThreads)
-mask_places(Prototypes prototypes, MaskFrame frame, const float* boxes, const Region* limits, int count,
+mask_places(Prototypes prototypes, MaskFrame frame, const float* boxes, const Region* limits, MaskCount known,
             MaskPlace* places, Region* tight) {
   const int64_t i = global_index();
+  const int count = known.get();
   if (i >= count) return;
   const Resize columns = columns_of(prototypes, frame), rows = rows_of(prototypes, frame);
   const Region mixed{columns.at(0).cell, rows.at(0).cell, columns.at(frame.width - 1).cell + 2,
@@ -197,8 +206,9 @@ mask_places(Prototypes prototypes, MaskFrame frame, const float* boxes, const Re
 
 // Writes the probabilities of each mask in its crop to `maps` [count][prototypes]. Blocks (any, masks).
 CUDA_KERNEL(kThreads)
-mask_probabilities(Prototypes prototypes, const float* coefficients, const MaskPlace* places, int count, float* maps) {
-  const int channels = prototypes.channels;
+mask_probabilities(Prototypes prototypes, const float* coefficients, const MaskPlace* places, MaskCount known,
+                   float* maps) {
+  const int channels = prototypes.channels, count = known.get();
   for (int mask = blockIdx.y; mask < count; mask += gridDim.y) {
     const Region crop = places[mask].crop;
     const float* own = coefficients + static_cast<int64_t>(mask) * channels;
@@ -220,9 +230,10 @@ mask_probabilities(Prototypes prototypes, const float* coefficients, const MaskP
 
 // Finds the box of the pixels that are set. Blocks (any, masks).
 CUDA_KERNEL(kThreads)
-mask_boxes(Prototypes prototypes, MaskFrame frame, const float* maps, const MaskPlace* places, int count,
+mask_boxes(Prototypes prototypes, MaskFrame frame, const float* maps, const MaskPlace* places, MaskCount known,
            Region* tight) {
   const Resize columns = columns_of(prototypes, frame), rows = rows_of(prototypes, frame);
+  const int count = known.get();
   for (int mask = blockIdx.y; mask < count; mask += gridDim.y) {
     const MaskPlace place = places[mask];
     const MaskMap map{maps + mask * map_size(prototypes), place.crop, prototypes.height, prototypes.width};
@@ -254,8 +265,9 @@ mask_boxes(Prototypes prototypes, MaskFrame frame, const float* maps, const Mask
 
 // Makes the boxes without a pixel all 0, and finds where the bits of each mask begin and the last one's end:
 // [count + 1]. One block.
-CUDA_KERNEL(kThreads) mask_offsets(Region* tight, int count, int64_t* offsets) {
+CUDA_KERNEL(kThreads) mask_offsets(Region* tight, MaskCount known, int64_t* offsets) {
   __shared__ int64_t per_warp[kWarps];
+  const int count = known.get();
   int64_t end = 0;
   for (int first = 0; first < count; first += kThreads) {
     const int i = first + static_cast<int>(threadIdx.x);
@@ -275,13 +287,15 @@ CUDA_KERNEL(kThreads) mask_offsets(Region* tight, int count, int64_t* offsets) {
   if (threadIdx.x == 0) offsets[count] = end;
 }
 
-// Writes the bits of the tight boxes: rows padded to a byte, first pixel in the highest bit. Blocks (any, masks).
+// Writes the bits of the tight boxes, as far as `bits` has `room` for all of a mask: rows padded to a byte, first pixel in
+// the highest bit. Blocks (any, masks).
 CUDA_KERNEL(kThreads)
 mask_bits(Prototypes prototypes, MaskFrame frame, const float* maps, const MaskPlace* places, const Region* tight,
-          const int64_t* offsets, int count, uint8_t* bits) {
+          const int64_t* offsets, MaskCount known, int64_t room, uint8_t* bits) {
   const Resize columns = columns_of(prototypes, frame), rows = rows_of(prototypes, frame);
-  const int lane = threadIdx.x % kWarpLanes;
+  const int lane = threadIdx.x % kWarpLanes, count = known.get();
   for (int mask = blockIdx.y; mask < count; mask += gridDim.y) {
+    if (offsets[mask + 1] > room) continue;
     const Region box = tight[mask];
     const MaskPlace place = places[mask];
     const MaskMap map{maps + mask * map_size(prototypes), place.crop, prototypes.height, prototypes.width};
@@ -304,11 +318,14 @@ mask_bits(Prototypes prototypes, MaskFrame frame, const float* maps, const MaskP
 }
 
 // What each mask is expected to share with the true one, over what they cover together. A warp a mask: sixteen lanes
-// sum in the order of the CPU what lies in the mask, the other sixteen what lies beside it.
+// sum in the order of the CPU what lies in the mask, the other sixteen what lies beside it. Times `scores`, where that is
+// not null.
 CUDA_KERNEL(kWarpLanes)
-mask_overlaps(Prototypes prototypes, const float* maps, const MaskPlace* places, float* overlaps) {
+mask_overlaps(Prototypes prototypes, const float* maps, const MaskPlace* places, MaskCount known, const float* scores,
+              float* overlaps) {
   const int mask = blockIdx.x, lane = threadIdx.x % kLanes;
   const bool sums_mask = threadIdx.x < kLanes;
+  if (mask >= known.get()) return;
   const Region crop = places[mask].crop;
   const float* map = maps + mask * map_size(prototypes);
   float sum = 0.f, pixels = 0.f;
@@ -326,7 +343,8 @@ mask_overlaps(Prototypes prototypes, const float* maps, const MaskPlace* places,
   }
   const float beside = __shfl_xor_sync(kAllLanes, sum, kLanes);
   const float expected = sum / (pixels + beside);
-  if (threadIdx.x == 0) overlaps[mask] = expected > 0.f ? expected : 0.f;
+  const float overlap = expected > 0.f ? expected : 0.f;
+  if (threadIdx.x == 0) overlaps[mask] = scores ? scores[mask] * overlap : overlap;
 }
 
 }  // namespace vidgraph

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from .. import _native
 from ..arrays import require_strided
-from ..device import HOST
+from ..device import HOST, Device
 from ..scalars import number, whole
 from ..twins import twin
 
@@ -43,6 +43,22 @@ def confident_rows(
 
     Source: definition; softmax with the background included as in Bolya et al., YOLACT, ICCV 2019.
     """
+    device, min_score, limit = checked(logits, min_score, limit)
+    if device is not HOST:
+        return twin(confident_rows, device)(logits, min_score=min_score, limit=limit)
+    classes = logits.shape[1] - 1
+    rows, scores = np.empty(len(logits), np.int64), np.empty((len(logits), classes), np.float32)
+    found = _native.confident_rows(logits, min_score, limit, rows, scores)
+    scores.resize((found, classes), refcheck=False)  # memory that was never written costs nothing
+    return rows[:found].copy(), scores
+
+
+def checked(logits: NDArray[np.float32], min_score: float, limit: int) -> tuple[Device, float, int]:
+    """Where ``logits`` lie, and the numbers; see :func:`confident_rows`.
+
+    Raises:
+        ValueError: something does not fit.
+    """
     device = require_strided(logits, "confident_rows: logits", np.float32, 2, "[P, C] with C >= 2")
     if logits.shape[1] < 2:
         raise ValueError(f"confident_rows: logits must have C >= 2 columns, got float32 {list(logits.shape)}")
@@ -51,12 +67,5 @@ def confident_rows(
             f"confident_rows: the numbers of a row must be adjacent, got strides {logits.strides};"
             " copy it with numpy.ascontiguousarray"
         )
-    min_score = number("confident_rows", "min_score", min_score)
-    limit = whole("confident_rows", "limit", limit, "must not be negative", low=0)
-    if device is not HOST:
-        return twin(confident_rows, device)(logits, min_score=min_score, limit=limit)
-    classes = logits.shape[1] - 1
-    rows, scores = np.empty(len(logits), np.int64), np.empty((len(logits), classes), np.float32)
-    found = _native.confident_rows(logits, min_score, limit, rows, scores)
-    scores.resize((found, classes), refcheck=False)  # memory that was never written costs nothing
-    return rows[:found].copy(), scores
+    least = number("confident_rows", "min_score", min_score)
+    return device, least, whole("confident_rows", "limit", limit, "must not be negative", low=0)

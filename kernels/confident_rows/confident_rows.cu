@@ -88,17 +88,18 @@ confident_rows_best(const uint64_t* ranks, int64_t count, int64_t limit, int64_t
   if (threadIdx.x == 0) *found = taken;
 }
 
-// The softmax of the foreground classes of chosen rows. A warp a row.
+// The softmax of the foreground classes of chosen rows, a warp a row; warps take turns.
 CUDA_KERNEL(kRowThreads)
 confident_rows_scores(const float* logits, int64_t stride, int columns, const int64_t* rows, const int* found,
                       float* scores) {
-  const int64_t i = global_index() / kWarpLanes;
-  if (i >= *found) return;
-  const float* row = logits + rows[i] * stride;
-  const RowSoftmax softmax = softmax_of(row, columns);
-  const int classes = columns - 1;
-  for (int c = static_cast<int>(threadIdx.x) % kWarpLanes; c < classes; c += kWarpLanes) {
-    scores[i * classes + c] = KERNEL_ISA::exp_float(row[1 + c] - softmax.maximum) / softmax.sum;
+  const int64_t count = *found;
+  for (int64_t i = global_index() / kWarpLanes; i < count; i += grid_step() / kWarpLanes) {
+    const float* row = logits + rows[i] * stride;
+    const RowSoftmax softmax = softmax_of(row, columns);
+    const int classes = columns - 1;
+    for (int c = static_cast<int>(threadIdx.x) % kWarpLanes; c < classes; c += kWarpLanes) {
+      scores[i * classes + c] = KERNEL_ISA::exp_float(row[1 + c] - softmax.maximum) / softmax.sum;
+    }
   }
 }
 

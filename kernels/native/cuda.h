@@ -18,6 +18,12 @@ constexpr unsigned kAllLanes = 0xffffffffu;
 // Position of this thread among all of the launch, for kernels of one axis.
 __device__ inline int64_t global_index() { return static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; }
 
+// How far apart the things are that one thread works on, for kernels of one axis with fewer threads than things.
+__device__ inline int64_t grid_step() { return static_cast<int64_t>(gridDim.x) * blockDim.x; }
+
+// How many things there are: what a kernel before has left at `known`, or all of `room` where that is null.
+__device__ inline int64_t counted(const int* known, int64_t room) { return known ? *known : room; }
+
 // How many threads before this one in the block say yes, and in `total` how many do in all. All threads call it, with
 // room for a number per warp and one more.
 template <int kThreads>

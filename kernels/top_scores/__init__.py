@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from .. import _native
 from ..arrays import require_strided
-from ..device import HOST
+from ..device import HOST, Device
 from ..scalars import number, whole
 from ..twins import twin
 
@@ -31,10 +31,19 @@ def top_scores(scores: NDArray[np.float32], *, min_score: float, limit: int) -> 
 
     Source: definition.
     """
-    device = require_strided(scores, "top_scores: scores", np.float32, 1, "[N]")
-    min_score = number("top_scores", "min_score", min_score)
-    limit = whole("top_scores", "limit", limit, "must not be negative", low=0)
+    device, min_score, limit = checked(scores, min_score, limit)
     if device is not HOST:
         return twin(top_scores, device)(scores, min_score=min_score, limit=limit)
     found = np.empty(len(scores), np.int64)
     return found[: _native.top_scores(scores, min_score, limit, found)].copy()
+
+
+def checked(scores: NDArray[np.float32], min_score: float, limit: int) -> tuple[Device, float, int]:
+    """Where ``scores`` lie, and the numbers; see :func:`top_scores`.
+
+    Raises:
+        ValueError: something does not fit.
+    """
+    device = require_strided(scores, "top_scores: scores", np.float32, 1, "[N]")
+    least = number("top_scores", "min_score", min_score)
+    return device, least, whole("top_scores", "limit", limit, "must not be negative", low=0)

@@ -13,8 +13,9 @@ constexpr int kPlaceThreads = 256;
 
 // `stride` counts floats and may be negative. A score that is no candidate has rank 0.
 CUDA_KERNEL(kRankThreads)
-top_scores_ranks(const float* scores, int64_t count, int64_t stride, float min_score, uint64_t* ranks) {
-  const int64_t i = global_index();
+top_scores_ranks(const float* scores, const int* known, int64_t room, int64_t stride, float min_score,
+                 uint64_t* ranks) {
+  const int64_t i = global_index(), count = counted(known, room);
   if (i >= count) return;
   const float score = scores[i * stride];
   ranks[i] = KERNEL_ISA::is_candidate(score, min_score) ? rank_or_none(score, static_cast<uint32_t>(i)) : 0;
@@ -22,9 +23,10 @@ top_scores_ranks(const float* scores, int64_t count, int64_t stride, float min_s
 
 // One block.
 CUDA_KERNEL(kBestThreads)
-top_scores_best(const uint64_t* ranks, int64_t count, int64_t limit, uint64_t* best, int* found) {
+top_scores_best(const uint64_t* ranks, const int* known, int64_t room, int64_t limit, uint64_t* best, int* found) {
   __shared__ SelectShared select;
   __shared__ unsigned taken;
+  const int64_t count = counted(known, room);
   const unsigned chosen = choose_best<kBestThreads>(ranks, count, limit, &select, &taken, best);
   if (threadIdx.x == 0) *found = static_cast<int>(chosen);
 }

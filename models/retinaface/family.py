@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ...kernels import queued
+from ...kernels.device import Device
 from ...pipeline.errors import UsageError
 from ...pipeline.packet import Key
 from ...pipeline.results.format import ResultKeys
@@ -57,6 +59,10 @@ class RetinaFaceFamily(TrainableFamily):
     def point_names(self, name: str) -> tuple[str, ...]:
         """Eyes, nose, corners of the mouth."""
         return POINT_NAMES
+
+    def postprocesses_on(self, device: Device) -> bool:
+        """Where the kernels do that follow one another without a wait."""
+        return queued.available(device)
 
     def select_outputs(self, name: str, choices: PostprocessOptions) -> OutputSelector:
         """The rows that score enough, best first."""

@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...kernels import decode_boxes, decode_points, nms, ssd_priors, top_scores
+from ...kernels import queued, ssd_priors
+from ...kernels.device import device_of
 from ...pipeline.packet import DETECTIONS, LANDMARKS, SKIPPED, Key, Packet
 from ...pipeline.results.format import ResultKeys
 from ...pipeline.stage import Stage
 from ...pipeline.types.detections import Detections
 from ...pipeline.types.landmarks import Landmarks
+from ...stages.inference.constants import DeviceConstants
 from ...stages.inference.infer import RawOutputs
 from ..formats import Arrays
 from ..options import PostprocessOptions
@@ -39,16 +41,21 @@ class SelectCandidates:
     """Picks the rows that score more than ``min_score`` from an engine's outputs, best first.
 
     Calling it gives ``index`` int64 [M] (the prior), ``scores`` float32 [M], ``loc`` float32 [M, 4] and
-    ``landm`` float32 [M, 10], all owned; only these few rows leave the thread of the engine.
+    ``landm`` float32 [M, 10], all owned; only these few rows leave the thread of the engine. Of outputs on a
+    device they lie there, have as many rows as there may be, and ``count`` int32 [1] says how many of them count; see
+    :mod:`vidgraph.kernels.queued`.
     """
 
     min_score: float = MIN_SCORE
 
-    def __call__(self, outputs: Mapping[str, NDArray[Any]]) -> Arrays:
-        face = np.ascontiguousarray(outputs["conf"][0, :, 1])
-        index = top_scores(face, min_score=self.min_score, limit=MAX_CANDIDATES)
-        loc, landm = (outputs[name][0][index] for name in ("loc", "landm"))
-        return {"index": index, "scores": face[index], "loc": loc, "landm": landm}
+    def __call__(self, outputs: Mapping[str, Any]) -> Arrays:
+        conf, loc, landm = (queued.first(outputs[name]) for name in ("conf", "loc", "landm"))
+        face = queued.column(conf, 1)
+        index, count = queued.top_scores(face, min_score=self.min_score, limit=MAX_CANDIDATES)
+        # Read before the next run of this thread writes the outputs again: on a device too, as all is on one stream.
+        scores, loc, landm = queued.take_rows((face, loc, landm), index, count)
+        kept: dict[str, Any] = {"index": index, "scores": scores, "loc": loc, "landm": landm}
+        return kept if count is None else {**kept, "count": count}
 
 
 @dataclass(frozen=True)
@@ -58,6 +65,9 @@ class DecodeFaces(Stage):
     Reads ``raw``; creates the detections of ``keys`` and its landmarks, row for row the same faces, best
     first. Boxes are as the network gives them: a face at the border may reach beyond the frame.
     Frames that were dropped or that the network skips pass unchanged.
+
+    All is computed where ``raw`` lies; from a device, nothing but the faces comes to the host, in one transfer, the
+    only wait.
     """
 
     config: RetinaFaceConfig
@@ -67,6 +77,7 @@ class DecodeFaces(Stage):
     max_detections: int = MAX_DETECTIONS
     class_names: tuple[str, ...] = CLASS_NAMES
     name: str = "decode_faces"
+    constants: DeviceConstants = field(default_factory=DeviceConstants, repr=False, compare=False)
 
     stateless = True
 
@@ -113,28 +124,32 @@ class DecodeFaces(Stage):
     def decode(self, raw: RawOutputs) -> tuple[Detections, Landmarks]:
         """Faces and points of one frame from what :class:`SelectCandidates` kept."""
         boxes, points = self._in_frame(raw)
-        scores = raw.arrays["scores"]
+        scores, count = raw.arrays["scores"], raw.arrays.get("count")
         # Suppression is in frame pixels, because the legacy rule adds one pixel of that unit.
-        rows = nms(boxes, scores, max_iou=self.max_iou, legacy=True)[: self.max_detections]
-        boxes, points, scores = boxes[rows], points[rows], scores[rows]
-        count = len(rows)
-        detections = Detections(boxes, scores, np.zeros(count, np.int32), self.class_names)
+        rows, count = queued.nms(
+            boxes, scores, max_iou=self.max_iou, legacy=True, limit=self.max_detections, count=count
+        )
+        boxes, points, scores = queued.fetch(queued.take_rows((boxes, points, scores), rows, count), count)
+        faces = len(boxes)
+        detections = Detections(boxes, scores, np.zeros(faces, np.int32), self.class_names)
         landmarks = Landmarks(
             points,
-            np.ones((count, len(POINT_NAMES)), np.float32),
+            np.ones((faces, len(POINT_NAMES)), np.float32),
             boxes,
             POINT_NAMES,
-            np.arange(count, dtype=np.int32),
-            np.full(count, -1, np.int32),
+            np.arange(faces, dtype=np.int32),
+            np.full(faces, -1, np.int32),
         )
         return detections, landmarks
 
-    def _in_frame(self, raw: RawOutputs) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def _in_frame(self, raw: RawOutputs) -> tuple[Any, Any]:
         """Boxes float32 [M, 4] and points float32 [M, 5, 2] of the candidates, in displayed pixels."""
-        height, width = raw.size
-        priors = priors_of(self.config, raw.size)[raw.arrays["index"]]
-        boxes = decode_boxes(raw.arrays["loc"], priors, variances=self.config.variances)
-        deltas = raw.arrays["landm"].reshape(-1, len(POINT_NAMES), 2)
-        points = decode_points(deltas, priors, variance=self.config.variances[0])
-        model_size = np.array((width, height), np.float32)
-        return raw.affine.boxes(boxes * np.tile(model_size, 2)), raw.affine.points(points * model_size)
+        arrays, variances = raw.arrays, self.config.variances
+        priors = self.constants.on(device_of(arrays["loc"]), raw.size, priors_of(self.config, raw.size))
+        rows, count = arrays["index"], arrays.get("count")
+        to_frame = (float(raw.size[1]), float(raw.size[0])), raw.affine.scale, raw.affine.offset
+        boxes = queued.decode_boxes(arrays["loc"], priors, rows, variances=variances, to_frame=to_frame, count=count)
+        points = queued.decode_points(
+            arrays["landm"], priors, rows, variance=variances[0], to_frame=to_frame, count=count
+        )
+        return boxes, points

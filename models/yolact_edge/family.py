@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ...kernels import queued
+from ...kernels.device import Device
 from ...pipeline.packet import Key
 from ...pipeline.results.format import ResultKeys
 from ...pipeline.types.picture import Size
@@ -180,6 +182,10 @@ class YolactFamily(KeyFrameFamily, TrainableFamily):
     def point_names(self, name: str) -> tuple[str, ...]:
         """There are none."""
         return ()
+
+    def postprocesses_on(self, device: Device) -> bool:
+        """Where the kernels do that follow one another without a wait."""
+        return queued.available(device)
 
     def select_outputs(self, name: str, choices: PostprocessOptions) -> OutputSelector:
         """The rows that score enough, and the prototypes."""

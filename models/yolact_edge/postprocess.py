@@ -9,15 +9,8 @@ from typing import Any, Literal, cast, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from ...kernels import (
-    assemble_masks,
-    confident_rows,
-    cross_class_fast_nms,
-    decode_boxes,
-    expected_mask_iou,
-    fast_nms,
-    traditional_nms,
-)
+from ...kernels import queued
+from ...kernels.device import device_of
 from ...pipeline.errors import UsageError
 from ...pipeline.packet import DETECTIONS, SKIPPED, Key, Packet
 from ...pipeline.results.format import ResultKeys
@@ -25,6 +18,7 @@ from ...pipeline.stage import Stage
 from ...pipeline.types.detections import Detections
 from ...pipeline.types.masks import Masks
 from ...pipeline.types.picture import Size
+from ...stages.inference.constants import DeviceConstants
 from ...stages.inference.infer import RawOutputs
 from ..formats import Arrays
 from ..options import PostprocessOptions
@@ -48,16 +42,21 @@ class SelectRows:
     Rows that score less could only suppress rows that score less still, so that leaving them out changes no
     result above ``min_score``. Calling it gives ``index`` int64 [K] (the prior, ascending), ``scores`` float32
     [K, classes], ``loc`` float32 [K, 4], ``coeff`` float32 [K, 32] and ``proto`` float32 [Hp, Wp, 32] (32 or what the
-    variant has), all owned.
+    variant has), all owned. Of outputs on a device they lie there, have as many rows as the network, and ``count``
+    int32 [1] says how many of them count; see :mod:`vidgraph.kernels.queued`.
     """
 
     min_score: float = MIN_CONFIDENCE
 
-    def __call__(self, outputs: Mapping[str, NDArray[Any]]) -> Arrays:
-        logits = outputs["logits"][0]
-        index, scores = confident_rows(logits, min_score=self.min_score, limit=len(logits))
-        loc, coeff = (outputs[name][0][index] for name in ("loc", "coeff"))
-        return {"index": index, "scores": scores, "loc": loc, "coeff": coeff, "proto": outputs["proto"][0].copy()}
+    def __call__(self, outputs: Mapping[str, Any]) -> Arrays:
+        logits, loc, coeff, proto = (queued.first(outputs[name]) for name in ("logits", "loc", "coeff", "proto"))
+        index, scores, count = queued.confident_rows(logits, min_score=self.min_score, limit=len(logits))
+        loc, coeff = queued.take_rows((loc, coeff), index, count)
+        # The outputs are written again by the next run of this thread. On a device, what is queued here is done before,
+        # as all is on one stream, and needs no wait. Later stages may queue their work behind that run, so they get
+        # nothing but copies, the prototypes too: a copy on the card takes microseconds.
+        kept: dict[str, Any] = {"index": index, "scores": scores, "loc": loc, "coeff": coeff, "proto": proto.copy()}
+        return kept if count is None else {**kept, "count": count}
 
 
 @dataclass(frozen=True)
@@ -67,6 +66,9 @@ class DecodeInstances(Stage):
     Reads ``raw``; creates the detections of ``keys``, best first. Boxes are as the official code gives them: clipped
     to the frame and rounded down to whole pixels (in float32, as all boxes are). A mask may reach some
     pixels beyond its box, and may be empty. Frames that were dropped or that the network skips pass unchanged.
+
+    All is computed where ``raw`` lies. From a device, nothing but the instances comes to the host, in one transfer, the
+    only wait; where the masks of a frame are large, in two.
 
     Attributes:
         config: the variant, with the classes of the weights.
@@ -90,6 +92,7 @@ class DecodeInstances(Stage):
     classes: tuple[int, ...] | None = None
     class_names: tuple[str, ...] = ()
     name: str = "decode_instances"
+    constants: DeviceConstants = field(default_factory=DeviceConstants, repr=False, compare=False)
 
     stateless = True
 
@@ -144,54 +147,46 @@ class DecodeInstances(Stage):
 
     def decode(self, raw: RawOutputs, frame: Size) -> Detections:
         """Instances in a frame of (height, width) ``frame`` from what :class:`SelectRows` kept."""
-        boxes = relative_boxes(self.config, raw)
-        rows, class_ids, scores = self.suppress(boxes, raw.arrays["scores"], raw.size)
-        boxes, coeff, proto = boxes[rows], raw.arrays["coeff"][rows], raw.arrays["proto"]
+        arrays, proto = raw.arrays, raw.arrays["proto"]
+        boxes = self.relative_boxes(raw)
+        rows, class_ids, scores, count = self.suppress(boxes, arrays["scores"], raw.size, arrays.get("count"))
+        boxes, coeff = queued.take_rows((boxes, arrays["coeff"]), rows, count)
         if self.config.mask_scores:
-            scores = scores * expected_mask_iou(proto, coeff, boxes)
-            order = np.argsort(-scores, kind="stable")
-            order = order[scores[order] > self.min_score]
-            boxes, coeff, class_ids, scores = boxes[order], coeff[order], class_ids[order], scores[order]
-        masks = assemble_masks(proto, coeff, boxes, size=frame)
+            scores = queued.scores_of_masks(scores, proto, coeff, boxes, count)
+            order, count = queued.top_scores(scores, min_score=self.min_score, limit=len(scores), count=count)
+            boxes, coeff, class_ids, scores = queued.take_rows((boxes, coeff, class_ids, scores), order, count)
+        found = boxes, scores, class_ids
+        (boxes, scores, class_ids), masks = queued.fetch_masks(proto, coeff, boxes, found, size=frame, count=count)
         names = self.class_names or self.config.class_names
         return Detections(frame_boxes(boxes, frame), scores, class_ids, names, Masks(*masks, frame))
 
-    def suppress(
-        self, boxes: NDArray[np.float32], scores: NDArray[np.float32], size: Size
-    ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
+    def relative_boxes(self, raw: RawOutputs) -> Any:
+        """Boxes of all rows, float32 [K, 4], (x1, y1, x2, y2) relative to the input (so to the frame), not clipped."""
+        arrays = raw.arrays
+        priors = self.constants.on(device_of(arrays["loc"]), raw.size, priors_of(self.config, raw.size))
+        count = arrays.get("count")
+        return queued.decode_boxes(arrays["loc"], priors, arrays["index"], variances=VARIANCES, count=count)
+
+    def suppress(self, boxes: Any, scores: Any, size: Size, count: queued.Count = None) -> queued.Found:
         """Rows, classes and scores of the detections, best first; the scores are those of the classes alone.
 
         Args:
             boxes: float32 [K, 4], relative to the network's input.
             scores: float32 [K, classes].
             size: (height, width) of the network's input.
+            count: how many of them count, and of what is given; see :mod:`vidgraph.kernels.queued`.
         """
         limit = self.max_detections or (TOP_K if self.nms == "cross-class" else MAX_DETECTIONS)
+        classes = None if self.classes is None else np.array(self.classes, np.int32)
+        if classes is not None:
+            classes = self.constants.on(device_of(scores), "classes", classes)
+        rule: dict[str, Any] = {"max_iou": self.max_iou, "limit": limit, "classes": classes, "count": count}
         if self.nms == "cross-class":
-            rows, class_ids, best = cross_class_fast_nms(
-                boxes, scores, max_iou=self.max_iou, top_k=TOP_K, min_score=self.min_score
-            )
-            wanted = np.flatnonzero(np.isin(class_ids, self.classes) if self.classes is not None else class_ids >= 0)
-            wanted = wanted[:limit]
-            return rows[wanted], class_ids[wanted], best[wanted]
-        columns = None if self.classes is None else np.array(self.classes, np.int32)
-        if columns is not None:
-            scores = np.ascontiguousarray(scores[:, columns])
+            return queued.cross_class_fast_nms(boxes, scores, **rule, top_k=TOP_K, min_score=self.min_score)
         if self.nms == "fast":
-            rows, class_ids, best = fast_nms(
-                boxes, scores, max_iou=self.max_iou, top_k=TOP_K, limit=limit, min_score=self.min_score
-            )
-        else:
-            floor = max(MIN_CONFIDENCE, self.min_score)
-            rows, class_ids, best = traditional_nms(
-                boxes, scores, max_iou=self.max_iou, limit=limit, min_score=floor, size=size
-            )
-        return rows, class_ids if columns is None else columns[class_ids], best
-
-
-def relative_boxes(config: YolactConfig, raw: RawOutputs) -> NDArray[np.float32]:
-    """Boxes of all rows, float32 [K, 4], (x1, y1, x2, y2) relative to the input (and so to the frame), not clipped."""
-    return decode_boxes(raw.arrays["loc"], priors_of(config, raw.size)[raw.arrays["index"]], variances=VARIANCES)
+            return queued.fast_nms(boxes, scores, **rule, top_k=TOP_K, min_score=self.min_score)
+        floor = max(MIN_CONFIDENCE, self.min_score)
+        return queued.traditional_nms(boxes, scores, **rule, min_score=floor, size=size)
 
 
 def frame_boxes(boxes: NDArray[np.float32], frame: Size) -> NDArray[np.float32]:

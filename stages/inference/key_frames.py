@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ...kernels.device import to_host
 from ...pipeline.errors import UsageError
 from ...pipeline.packet import Frame
 
@@ -183,8 +184,9 @@ def policy_named(text: str | int) -> PolicyOf:
     raise UsageError(f"key frames must be a number from 1, 'adaptive' or 'all', got {text!r}")
 
 
-def _thumbnail(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Mean of the channels on a coarse grid of about 32 x 32 samples."""
+def _thumbnail(image: Any) -> NDArray[np.float32]:
+    """Mean of the channels on a coarse grid of about 32 x 32 samples; an image on a device is copied."""
+    image = to_host(image)
     rows, columns = (max(1, length // 32) for length in image.shape[2:])
     thumbnail: NDArray[np.float32] = image[0, :, rows // 2 :: rows, columns // 2 :: columns].mean(axis=0)
     return thumbnail

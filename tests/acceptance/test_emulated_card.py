@@ -15,6 +15,9 @@ from ..emulator import card
 pytestmark = pytest.mark.skipif(emulator.compiler() is None, reason="needs a C++ compiler")
 
 
+MOST_BYTES = 64 << 10  # of a frame, from the card to the host
+
+
 def lines_of(path: Path) -> tuple[dict[str, Any], list[str]]:
     """The header and the lines of frames of a results file."""
     first, *frames = path.read_text("utf-8").splitlines()
@@ -26,7 +29,10 @@ def lines_of(path: Path) -> tuple[dict[str, Any], list[str]]:
 def test_the_results_are_those_of_the_cpu(
     clip: str, seed: int, face_clip: Path, face_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same network in the same engine; faces, and a video model whose features stay from key frame to key frame."""
+    """The same network in the same engine; faces, and a video model whose features stay from key frame to key frame.
+
+    A frame leaves the card once, as little more than its results: that is the one wait.
+    """
     emulated = card.plug_in(monkeypatch, seed)
     given: dict[str, Any] = {
         "faces": {"source": face_clip, "model": "retinaface", "weights": face_weights, "frames": 8},
@@ -41,6 +47,8 @@ def test_the_results_are_those_of_the_cpu(
         frames.append(lines)
     assert emulated.launches >= len(frames[1]) > 0
     assert frames[1] == frames[0]
+    assert len(emulated.reads) == len(frames[1])
+    assert max(emulated.reads) < MOST_BYTES
     assert any(json.loads(line)["objects"] for line in frames[0])
     models = [header["models"][0] for header in headers]
     assert [(model["engine"], model["device"]) for model in models] == [("onnxruntime", "cpu"), (card.ENGINE, "cuda:0")]

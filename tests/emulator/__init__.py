@@ -15,7 +15,8 @@ import shutil
 import subprocess
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -127,10 +128,16 @@ class EmulatedDriver:
         seed: of the orders in which blocks and threads run; each launch has another.
         texts: sources in place of those of their files.
         extra: further sources.
+
+    Attributes:
+        launches: how many kernels were started.
+        reads: bytes of each transfer to the host, in order; every one is a wait.
     """
 
     def __init__(self, seed: int = 0, texts: dict[Path, str] | None = None, extra: Sequence[Path] = ()) -> None:
         self.seed, self.launches = seed, 0
+        self.reads: list[int] = []
+        self._local = threading.local()
         self._texts = texts or {}
         self._sources = {kernel: source for source in (*SOURCES, *extra) for kernel in kernels_of(source)}
 
@@ -158,7 +165,22 @@ class EmulatedDriver:
 
     def read(self, pointer: int, into: np.ndarray, device: Device) -> None:
         """As the driver's."""
+        self.saw(into.nbytes)
         ctypes.memmove(into.ctypes.data, pointer, into.nbytes)
+
+    def saw(self, nbytes: int) -> None:
+        """Note a transfer to the host."""
+        if not getattr(self._local, "unseen", False):
+            self.reads.append(nbytes)
+
+    @contextmanager
+    def unseen(self) -> Iterator[None]:
+        """What this thread reads meanwhile is not among ``reads``: it stands for work of the card itself."""
+        self._local.unseen = True
+        try:
+            yield
+        finally:
+            self._local.unseen = False
 
     def upload(self, array: np.ndarray, device: Device) -> int:
         """As the driver's."""

@@ -247,6 +247,8 @@ class StandIn:
 
     def do_cuMemcpyDtoHAsync_v2(self, *arguments: Any) -> None:
         self._copy("cuMemcpyDtoHAsync", *arguments)
+        if self.emulated is not None:
+            self.emulated.saw(arguments[2].value)
 
     def do_cuMemsetD8Async(self, pointer: Any, byte: Any, size: Any, stream: Any) -> None:
         self.put(stream.value, lambda: ctypes.memset(pointer.value, byte.value, size.value), "cuMemsetD8Async")

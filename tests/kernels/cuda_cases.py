@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from .cases import to_device, to_host
 from .cuda_drawing import draw, draw_segments, shade_surfaces
 from .cuda_mask_cases import assemble_masks, label_map, label_runs
 from .cuda_picture_cases import CASES as PICTURE_CASES, Case, Cases
+from .cuda_queued import CASES as QUEUED_CASES
 from .mutants import Mutant, flattened, own_mutants
 
 SLOWEST_S = 30  # of the processor, without compiling: a fault may be that a loop never ends
@@ -123,13 +125,22 @@ def ssd() -> Iterator[Case]:
             yield kernels.decode_points, (raw, priors), {"variance": 0.1}
 
 
-CASES: dict[str, Cases] = {
+_ALONE: dict[str, Cases] = {
     cases.__name__: cases
     for cases in (
         assemble_masks, best_classes, class_nms, confident_rows, draw, draw_segments, fast_nms, label_map, label_runs,
         nms, shade_surfaces, ssd, top_scores,
     )
 } | PICTURE_CASES  # fmt: skip
+
+
+def _with_queued(stem: str) -> Iterator[Case]:
+    for cases in (_ALONE, QUEUED_CASES):
+        if stem in cases:
+            yield from cases[stem]()
+
+
+CASES: dict[str, Cases] = {stem: partial(_with_queued, stem) for stem in sorted({*_ALONE, *QUEUED_CASES})}
 """Stem of a source -> its cases."""
 
 

@@ -14,7 +14,7 @@ from vidgraph.kernels import decode_boxes
 from vidgraph.models import find_model, load_model
 from vidgraph.models.weights.find import Weights
 from vidgraph.models.yolact_edge.config import CONFIGS, VARIANCES
-from vidgraph.models.yolact_edge.postprocess import DecodeInstances, SelectRows, relative_boxes
+from vidgraph.models.yolact_edge.postprocess import DecodeInstances, SelectRows
 from vidgraph.models.yolact_edge.priors import priors_of
 from vidgraph.pipeline.types.affine import Affine
 from vidgraph.stages.inference.infer import RawOutputs
@@ -175,8 +175,8 @@ def test_detections_and_masks(frame: Any, nms: str, tolerance: Tolerance) -> Non
     """All of them, as sets: one may be missing where a prior or the end of the list changed sides."""
     kind, expected = KINDS[nms], frame.expected
     raw, decode = rows_of(frame.raw), stage(frame.model, nms)
-    boxes = relative_boxes(CONFIGS[frame.model], raw)
-    rows, classes, scores = decode.suppress(boxes, raw.arrays["scores"], raw.size)
+    boxes = decode.relative_boxes(raw)
+    rows, classes, scores, _ = decode.suppress(boxes, raw.arrays["scores"], raw.size)
     assert len(rows) == len(expected[f"{kind}.score"])
     assert (np.diff(scores) <= 0).all()
     pairs = pairs_of(boxes[rows], classes, expected, kind, tolerance("yolact detections"))
@@ -201,8 +201,8 @@ def test_detections_and_masks(frame: Any, nms: str, tolerance: Tolerance) -> Non
 @every_frame
 def test_pixels_of_masks(frame: Any, tolerance: Tolerance) -> None:
     raw, decode = rows_of(frame.raw), stage(frame.model, "fast")
-    boxes = relative_boxes(CONFIGS[frame.model], raw)
-    rows, classes, _ = decode.suppress(boxes, raw.arrays["scores"], raw.size)
+    boxes = decode.relative_boxes(raw)
+    rows, classes, _, _ = decode.suppress(boxes, raw.arrays["scores"], raw.size)
     detections = decode.decode(raw, FRAME)
     full = np.unpackbits(frame.expected["post.fast_nms.mask_bits_top20"], axis=-1).astype(bool)
     pairs = pairs_of(boxes[rows], classes, frame.expected, "fast_nms", tolerance("yolact detections"))

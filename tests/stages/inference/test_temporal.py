@@ -249,3 +249,17 @@ def test_policies_by_name() -> None:
     assert isinstance(policy_named("Adaptive")("a"), Adaptive)
     with pytest.raises(UsageError, match="a number from 1, 'adaptive' or 'all', got '0'"):
         policy_named("0")
+
+
+def test_the_stream_that_waited_longest_loses_its_state(caplog: pytest.LogCaptureFixture) -> None:
+    """Its next frame is a key frame; those in the network are finished."""
+    stage = TemporalInfer(Cache(Network()), INPUT, RAW, policy=policy_named(5), most_streams=2)
+    order = [("a", 0), ("b", 0), ("a", 1), ("c", 0), ("a", 2), ("b", 1), ("c", 1), ("c", 2)]
+    packets = [packet(index, stream=stream) for stream, index in order]
+    rows = rows_of(run(stage, packets))
+    assert [(stream, index) for stream, index, *_ in rows] == order
+    assert [key for _, _, key, _ in rows] == [0, 0, 0, 0, 0, 1, 1, 1]
+    assert stage.evictions == 3  # b by c, c by b, a by c
+    assert [record.message for record in caplog.records] == [
+        "infer: more than 2 streams; stream b begins again with a key frame"
+    ]
