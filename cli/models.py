@@ -61,13 +61,14 @@ def pull(options: argparse.Namespace) -> int:
 
 
 def export(options: argparse.Namespace) -> int:
-    """Write a model as ONNX, or the TOML of a custom ONNX model."""
+    """Write a model as ONNX or as a program of torch, or the TOML of a custom ONNX model."""
     if options.template:
         from .check import template
 
         return template(options)
     if options.output is None:
-        raise UsageError("no output was given; -o FILE.onnx")
+        raise UsageError("no output was given; -o FILE.onnx (or FILE.pt2)")
+    from ..engines.open import PROGRAM
     from ..models.export.export import default_size, export as write, exportable
     from ..models.resolve import resolve_model
     from ..models.weights.find import Weights
@@ -85,6 +86,6 @@ def export(options: argparse.Namespace) -> int:
         force=options.overwrite,
         **passed(options, write),
     )
-    precision = Weights.find(row, path).precision
+    precision = "fp32" if path.suffix.lower() == PROGRAM else Weights.find(row, path).precision
     say(f"{path}: {row.name}, input {size[1]}x{size[0]}, batch {options.batch}, {precision}")
     return 0

@@ -37,11 +37,11 @@ def device_info() -> dict[str, str]:
 
 def _device_line(kind: str) -> str:
     rows = [row for row in ENGINES.values() if kind in row.devices]
-    installed = [row.name for row in rows if row.installed]
+    installed = [row.name for row in rows if row.installed_for(kind)]
     if not rows:
         return "this version runs on the CPU only"
     if not installed:
-        return f"no engine for it is installed; pip install 'vidgraph[{rows[0].extra}]'"
+        return f"no engine for it is installed; pip install 'vidgraph[{rows[0].extra_for(kind)}]'"
     return f"{DEVICES[kind].count()} found; engines: {', '.join(installed)}"
 
 

@@ -1,7 +1,8 @@
-"""Networks on ONNX Runtime: the reference, and the engine of machines without OpenVINO.
+"""Networks on ONNX Runtime: the reference, the engine of machines without OpenVINO, and of cards without TensorRT.
 
-The one module that imports ``onnxruntime``. Nothing is cached: opening RetinaFace MobileNet0.25 takes
-11 ms, from its own optimised file 3 ms, which does not pay for a file per machine and version.
+The one module that imports ``onnxruntime``; :mod:`.onnxruntime_card` has what is different on a card. Nothing is
+cached: opening RetinaFace MobileNet0.25 takes 11 ms, from its own optimised file 3 ms, which does not pay for a file
+per machine and version.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..kernels.device import Tensor
+from ..kernels.device import HOST, Device, Tensor
 from ..pipeline.errors import EngineError
 from .onnx_file import external_files, is_quantised, network_digest, read_network
 from .pool import Pool
@@ -35,6 +36,8 @@ from .spec import (
 
 if TYPE_CHECKING:
     from onnx import ModelProto
+
+    from .onnxruntime_card import OnnxRuntimeCardEngine
 
 
 def _import_quietly() -> ModuleType:
@@ -61,28 +64,35 @@ _DTYPES = {
 
 
 def describe() -> EngineDescription:
-    """Version, devices and precisions here."""
+    """Version, devices and precisions here; on a card also fp16."""
+    if "CUDAExecutionProvider" in ort.get_available_providers():
+        return EngineDescription(str(ort.__version__), ("cpu", "cuda"), ("fp32", "fp16", "int8"))
     return EngineDescription(str(ort.__version__), ("cpu",), ("fp32", "int8"))
 
 
-def open_network(path: Path, options: EngineOptions) -> OnnxRuntimeEngine:
+def open_network(path: Path, options: EngineOptions) -> OnnxRuntimeEngine | OnnxRuntimeCardEngine:
     """Open an ONNX file.
 
     Raises:
-        EngineError: the file cannot be read, has no fixed shapes, or the precision is not the graph's own.
+        EngineError: the file cannot be read, has no fixed shapes, or the precision is not the graph's own; on a card
+            also as :func:`.onnxruntime_card.open_on_card`.
         NetworkRefused: it has an operator that ONNX Runtime does not know, or the like.
     """
     model = read_network(path)
-    network_digest(path, external_files(model))  # says in one line what is wrong with the files
+    digest = network_digest(path, external_files(model))  # says in one line what is wrong with the files
     quantised = is_quantised(model)
     if quantised:
         check_quantised(path.name, options.precision)
     elif options.precision == "int8":
         raise EngineError(NOT_QUANTISED.format(path.name))
+    if Device.of(options.device) != HOST:
+        from .onnxruntime_card import open_on_card
+
+        return open_on_card(path, model, digest, options, quantised=quantised)
     try:
-        session = ort.InferenceSession(str(path), _session_options(options), providers=["CPUExecutionProvider"])
+        session = ort.InferenceSession(str(path), session_options(options), providers=["CPUExecutionProvider"])
     except Exception as error:  # its exceptions have no common base of their own
-        raise NetworkRefused(f"cannot open {path.name} with onnxruntime", _one_line(error)) from error
+        raise NetworkRefused(f"cannot open {path.name} with onnxruntime", one_line(error)) from error
     return OnnxRuntimeEngine(path.name, session, options, quantised=quantised)
 
 
@@ -96,12 +106,12 @@ def open_exact(name: str, model: ModelProto, options: EngineOptions) -> OnnxRunt
     Raises:
         NetworkRefused: as :func:`open_network`.
     """
-    chosen = _session_options(options)
+    chosen = session_options(options)
     chosen.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:
         session = ort.InferenceSession(model.SerializeToString(), chosen, providers=["CPUExecutionProvider"])
     except Exception as error:  # its exceptions have no common base of their own
-        raise NetworkRefused(f"cannot open {name} with onnxruntime", _one_line(error)) from error
+        raise NetworkRefused(f"cannot open {name} with onnxruntime", one_line(error)) from error
     return OnnxRuntimeEngine(name, session, options)
 
 
@@ -111,12 +121,12 @@ def read_ports(path: Path, name: str) -> tuple[Port, ...]:
     Raises:
         EngineError: the file cannot be read; it is called ``name``.
     """
-    chosen = _session_options(EngineOptions())
+    chosen = session_options(EngineOptions())
     chosen.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC  # folds what shapes are made of
     try:
         outputs = ort.InferenceSession(str(path), chosen, providers=["CPUExecutionProvider"]).get_outputs()
     except Exception as error:  # its exceptions have no common base of their own
-        raise NetworkRefused(f"cannot read {name} with onnxruntime", _one_line(error)) from error
+        raise NetworkRefused(f"cannot read {name} with onnxruntime", one_line(error)) from error
     return tuple(Port(port.name, port.type, _lengths(port.shape)) for port in outputs)
 
 
@@ -125,7 +135,8 @@ def _lengths(shape: list[int | str | None]) -> tuple[int | None, ...] | None:
     return tuple(length if isinstance(length, int) else None for length in shape) or None
 
 
-def _session_options(options: EngineOptions) -> Any:
+def session_options(options: EngineOptions) -> Any:
+    """``SessionOptions`` of every session: nothing spins, nothing is printed."""
     chosen = ort.SessionOptions()
     chosen.intra_op_num_threads = options.threads_per_request
     chosen.inter_op_num_threads = 1
@@ -136,7 +147,8 @@ def _session_options(options: EngineOptions) -> Any:
     return chosen
 
 
-def _one_line(error: Exception) -> str:
+def one_line(error: Exception) -> str:
+    """What ONNX Runtime says, without the places of its sources."""
     text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", " ".join(str(error).split()))
     text = re.sub(r"^Load model from .*? failed:\s*", "", text)
     text = re.sub(r"^/\S+:\d+ .*?\) (?=[A-Z])", "", text)  # the function of its sources that says so
@@ -150,6 +162,29 @@ def _spec(name: str, port: Any) -> TensorSpec:
     return fixed_spec(name, port.name, dtype, port.shape)
 
 
+def specs_of(name: str, session: Any) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+    """Inputs and outputs of a session.
+
+    Raises:
+        EngineError: of the network ``name``: a shape is open.
+        NetworkRefused: a type is none of NumPy's.
+    """
+    inputs, outputs = session.get_inputs(), session.get_outputs()
+    return tuple(_spec(name, port) for port in inputs), tuple(_spec(name, port) for port in outputs)
+
+
+def check_graph_precision(name: str, own: str, asked: str) -> None:
+    """
+    Raises:
+        EngineError: another precision than the graph's ``own`` is ``asked`` for.
+    """
+    if asked not in ("auto", own):
+        raise EngineError(
+            f"{name}: precision {asked!r} is not available with onnxruntime, which computes in the precision of the "
+            f"graph: {own}"
+        )
+
+
 class OnnxRuntimeEngine:
     """A network run by ONNX Runtime; see :class:`vidgraph.engines.Engine`. Its outputs are new arrays every time."""
 
@@ -157,14 +192,9 @@ class OnnxRuntimeEngine:
 
     def __init__(self, name: str, session: Any, options: EngineOptions, *, quantised: bool = False) -> None:
         self.name, self.device = name, options.device
-        self.inputs = tuple(_spec(name, port) for port in session.get_inputs())
-        self.outputs = tuple(_spec(name, port) for port in session.get_outputs())
+        self.inputs, self.outputs = specs_of(name, session)
         self.precision = "int8" if quantised else self._float_precision()
-        if options.precision not in ("auto", self.precision):
-            raise EngineError(
-                f"{name}: precision {options.precision!r} is not available with onnxruntime, which computes in the "
-                f"precision of the graph: {self.precision}"
-            )
+        check_graph_precision(name, self.precision, options.precision)
         self._output_names = [spec.name for spec in self.outputs]
         self._sessions = Pool(name, [session] * options.requests)  # one session, so many callers at a time
 
@@ -182,7 +212,7 @@ class OnnxRuntimeEngine:
             try:
                 answers = session.run(self._output_names, {name: np.ascontiguousarray(a) for name, a in feeds.items()})
             except Exception as error:  # its exceptions have no common base of their own
-                raise EngineError(f"{self.name}: onnxruntime failed: {_one_line(error)}") from error
+                raise EngineError(f"{self.name}: onnxruntime failed: {one_line(error)}") from error
         return dict(zip(self._output_names, answers, strict=True))
 
     def close(self) -> None:

@@ -19,6 +19,9 @@ from .spec import Engine, EngineOptions, NetworkRefused, Port
 
 LOG = logging.getLogger("vidgraph")
 Opened = TypeVar("Opened")
+ONNX, PROGRAM = ".onnx", ".pt2"
+"""Suffixes of the two kinds of networks: ONNX files, and exported programs of torch."""
+
 PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
 
 
@@ -27,8 +30,11 @@ class EngineRow:
     """One engine: a module with ``open_network(path, options) -> Engine`` and ``describe() -> EngineDescription``.
 
     ``open_network`` raises ``NetworkRefused`` where another engine may take the network: ``auto`` then goes on.
-    Where it infers shapes without running, also ``read_ports(path, name) -> tuple[Port, ...]``; where it builds ahead
-    of time, ``build_network(path, precision, keep, tell)`` and ``kept_layers(path)`` as in :mod:`.tensorrt.open`.
+    ``network`` is the kind of file it opens; ``auto`` takes engines of the kind that is given. ``card_part`` is a file
+    of the package (a pattern) that only its build for cards has, which ``card_extra`` installs; empty: there is one
+    build. Where it infers shapes without running, the module has ``read_ports(path, name) -> tuple[Port, ...]``; where
+    it ``builds`` ahead of time, ``build_network(path, precision, keep, tell)`` and ``kept_layers(path)`` as in
+    :mod:`.tensorrt.open`.
     """
 
     name: str
@@ -37,6 +43,10 @@ class EngineRow:
     extra: str  # what installs it
     devices: tuple[str, ...] = ("cpu",)  # kinds of kernels.device.DEVICES
     wants: Literal["host", "device"] = "host"  # where it takes and gives arrays: in host memory, or where it runs
+    network: str = ONNX
+    card_part: str = ""
+    card_extra: str = ""
+    builds: bool = False
 
     @property
     def installed(self) -> bool:
@@ -46,6 +56,18 @@ class EngineRow:
     def runs_on(self, device: str) -> bool:
         """Whether it runs on ``cpu`` or ``cuda:N``."""
         return Device.of(device).kind in self.devices
+
+    def installed_for(self, device: str) -> bool:
+        """Whether what is installed of it runs on ``cpu`` or ``cuda:N``; nothing is imported."""
+        found = find_spec(self.package) if self.runs_on(device) else None
+        if found is None or not self.card_part or Device.of(device) == HOST:
+            return found is not None
+        folders = found.submodule_search_locations or ()
+        return any(next(Path(folder).glob(self.card_part), None) is not None for folder in folders)
+
+    def extra_for(self, device: str) -> str:
+        """What installs it for ``cpu`` or ``cuda:N``."""
+        return self.extra if Device.of(device) == HOST else self.card_extra or self.extra
 
     def load(self) -> ModuleType:
         """Import its module.
@@ -59,14 +81,19 @@ class EngineRow:
         return import_module(self.module, __package__)
 
 
-# In the order in which ``auto`` prefers them.
+# In the order in which ``auto`` prefers them; on a card those that build first.
 ENGINES: dict[str, EngineRow] = {
     row.name: row
     for row in (
         EngineRow("openvino", ".openvino", package="openvino", extra="openvino"),
-        EngineRow("onnxruntime", ".onnxruntime", package="onnxruntime", extra="onnxruntime"),
         EngineRow(
-            "tensorrt", ".tensorrt.standard", package="tensorrt", extra="tensorrt", devices=("cuda",), wants="device"
+            "tensorrt",
+            ".tensorrt.standard",
+            package="tensorrt",
+            extra="tensorrt",
+            devices=("cuda",),
+            wants="device",
+            builds=True,
         ),
         EngineRow(
             "tensorrt-rtx",
@@ -75,6 +102,36 @@ ENGINES: dict[str, EngineRow] = {
             extra="tensorrt-rtx",
             devices=("cuda",),
             wants="device",
+            builds=True,
+        ),
+        EngineRow(
+            "onnxruntime",
+            ".onnxruntime",
+            package="onnxruntime",
+            extra="onnxruntime",
+            devices=("cpu", "cuda"),
+            wants="device",
+            card_part="capi/*onnxruntime_providers_cuda*",
+            card_extra="onnxruntime-gpu",
+        ),
+        EngineRow(
+            "torch",
+            ".torch.open",
+            package="torch",
+            extra="torch",
+            devices=("cpu", "cuda"),
+            wants="device",
+            network=PROGRAM,
+            card_part="lib/*torch_cuda*",
+        ),
+        EngineRow(
+            "torch-tensorrt",
+            ".torch.tensorrt",
+            package="torch_tensorrt",
+            extra="torch-tensorrt",
+            devices=("cuda",),
+            wants="device",
+            network=PROGRAM,
         ),
     )
 }
@@ -90,14 +147,15 @@ def open_engine(
     threads: int = 1,
     deterministic: bool = False,
 ) -> Engine:
-    """Open an ONNX file of fixed shapes as something that runs.
+    """Open a network of fixed shapes, an ONNX file or an exported program of torch, as something that runs.
 
     Args:
         path: the network.
         engine: a name of ``ENGINES``, or ``auto``: the first installed one for the device that takes the network
-            (OpenVINO, then ONNX Runtime; on CUDA TensorRT, then TensorRT-RTX; a warning says where it is not the
-            first).
-        device: ``auto`` (the first kind that this machine has and an installed engine runs on), ``cpu`` or ``cuda:N``.
+            (OpenVINO, then ONNX Runtime; on CUDA TensorRT, then TensorRT-RTX, then ONNX Runtime; of an exported program
+            torch; a warning says where it is not the first).
+        device: ``auto`` (the first kind that this machine has and the engine, or an installed one, runs on), ``cpu`` or
+            ``cuda:N``.
         precision: ``auto`` (bf16 where the processor computes it natively, on CUDA fp16 where the network was checked
             in it, else fp32), ``fp32``, ``bf16``, ``fp16``, ``int8``.
         requests: how many threads may run it at the same time; further ones wait.
@@ -111,15 +169,17 @@ def open_engine(
         EngineError: no such engine for that device, or the file cannot be opened or compiled.
     """
     path = Path(path)
-    choose_engine(engine)
-    chosen = choose_device(device)
+    network = PROGRAM if path.suffix.lower() == PROGRAM else ONNX
+    choose_engine(engine, network=network)
+    chosen = choose_device(device, engine, network)
     if precision not in PRECISIONS:
         raise _unknown("precision", precision, PRECISIONS)
     options = EngineOptions(chosen, precision, requests, threads, deterministic)
 
     def open_with(row: EngineRow) -> Engine:
+        _check_network(path.name, row, network)
         if not row.runs_on(chosen):
-            others = [other.name for other in ENGINES.values() if other.installed and other.runs_on(chosen)]
+            others = [each.name for each in _rows(network) if each.installed_for(chosen)]
             title = DEVICES[Device.of(chosen).kind].title
             cure = f"engine {others[0]!r} runs there" if others else f"no {title} engine is installed. Use device cpu"
             raise EngineError(
@@ -128,10 +188,26 @@ def open_engine(
         opened: Engine = row.load().open_network(path, options)
         return opened
 
-    return first_that_takes(engine, chosen, path.name, open_with)
+    return first_that_takes(engine, chosen, path.name, open_with, network)
 
 
-def first_that_takes(engine: str, device: str, name: str, open_with: Callable[[EngineRow], Opened]) -> Opened:
+def _rows(network: str) -> list[EngineRow]:
+    """Those that open files of that suffix."""
+    return [row for row in ENGINES.values() if row.network == network]
+
+
+def _check_network(name: str, row: EngineRow, network: str) -> None:
+    if row.network != network:
+        others = ", ".join(each.name for each in _rows(network))
+        raise EngineError(
+            f"cannot open {name} with {row.name}, which takes {row.network} files; engines of {network} files are "
+            f"{others}"
+        )
+
+
+def first_that_takes(
+    engine: str, device: str, name: str, open_with: Callable[[EngineRow], Opened], network: str = ONNX
+) -> Opened:
     """What ``open_with`` makes with an engine; with ``auto``, with the first installed one that takes the network.
 
     Args:
@@ -139,17 +215,18 @@ def first_that_takes(engine: str, device: str, name: str, open_with: Callable[[E
         device: where it is to run, as :func:`choose_device` gives it.
         name: what messages call the network.
         open_with: opens it, or everything that is to run in one engine.
+        network: suffix of the files that are opened.
 
     Raises:
         UsageError, MissingExtraError: as :func:`choose_engine`.
         EngineError: what ``open_with`` raises; of ``auto``, where no engine takes the network, with the reason of each
             and what to install.
     """
-    first = choose_engine(engine, device)
+    first = choose_engine(engine, device, network)
     if engine.lower() != "auto":
         return open_with(first)
     refused: dict[str, EngineError] = {}
-    others = (row for row in ENGINES.values() if row is not first and row.installed and row.runs_on(device))
+    others = (row for row in _rows(network) if row is not first and row.installed_for(device))
     for row in (first, *others):
         try:
             opened = open_with(row)
@@ -162,15 +239,15 @@ def first_that_takes(engine: str, device: str, name: str, open_with: Callable[[E
             reasons = "; ".join(f"{other} refuses it ({_reason(error)})" for other, error in refused.items())
             _say_once(f"{name} runs in {row.name}: {reasons}")
         return opened
-    raise _none_takes(refused, device) from next(iter(refused.values()))
+    raise _none_takes(refused, device, network) from next(iter(refused.values()))
 
 
-def _none_takes(refused: dict[str, EngineError], device: str) -> EngineError:
+def _none_takes(refused: dict[str, EngineError], device: str, network: str = ONNX) -> EngineError:
     """The error of ``auto``: why each engine does not take a network, and which others there are."""
     first, *rest = refused.items()
     said = [str(first[1]), *(f"nor with {engine}: {_reason(error)}" for engine, error in rest)]
-    missing = [row for row in ENGINES.values() if not row.installed and row.runs_on(device)]
-    said += [f"{row.name} may run it: pip install 'vidgraph[{row.extra}]'" for row in missing]
+    missing = [row for row in _rows(network) if row.runs_on(device) and not row.installed_for(device)]
+    said += [f"{row.name} may run it: pip install 'vidgraph[{row.extra_for(device)}]'" for row in missing]
     return EngineError("; ".join(said))
 
 
@@ -199,7 +276,7 @@ def read_ports(path: Path, name: str, *, engine: str = "auto") -> tuple[Port, ..
     first = choose_engine(engine)
     refused: dict[str, EngineError] = {}
     best: tuple[Port, ...] | None = None
-    for row in (first, *(row for row in ENGINES.values() if row is not first and row.installed)):
+    for row in (first, *(row for row in _rows(ONNX) if row is not first and row.installed)):
         read = getattr(row.load(), "read_ports", None)
         try:
             ports: tuple[Port, ...] = read(path, name) if read is not None else ()
@@ -216,8 +293,10 @@ def read_ports(path: Path, name: str, *, engine: str = "auto") -> tuple[Port, ..
     raise _none_takes(refused, "cpu") if engine.lower() == "auto" else next(iter(refused.values()))
 
 
-def choose_engine(name: str, device: str = "cpu") -> EngineRow:
+def choose_engine(name: str, device: str = "cpu", network: str = ONNX) -> EngineRow:
     """The row of an engine by name, or for ``auto`` the first installed one that runs on ``device``, else the first.
+
+    ``auto`` is one for files of the suffix ``network``.
 
     Raises:
         UsageError: no such engine.
@@ -225,24 +304,27 @@ def choose_engine(name: str, device: str = "cpu") -> EngineRow:
     """
     name = name.lower()
     if name == "auto":
-        installed = [row for row in ENGINES.values() if row.installed]
-        for row in [row for row in installed if row.runs_on(device)] or installed:
+        rows = _rows(network)
+        for row in [row for row in rows if row.installed_for(device)] or [row for row in rows if row.installed]:
             return row
-        raise MissingExtraError("running a network", next(iter(ENGINES.values())).extra)
+        raise MissingExtraError("running a network", rows[0].extra)
     if name not in ENGINES:
         raise _unknown("engine", name, ("auto", *ENGINES))
     return ENGINES[name]
 
 
-def choose_device(name: str) -> str:
-    """``cpu`` or ``cuda:N`` for a device as the user wrote it; ``auto``: the first there is that an engine runs on.
+def choose_device(name: str, engine: str = "auto", network: str = ONNX) -> str:
+    """``cpu`` or ``cuda:N`` for a device as the user wrote it; ``auto``: the first there is that the engine runs on.
+
+    With engine ``auto``, that an installed one for files of the suffix ``network`` runs on.
 
     Raises:
         UsageError: it is neither ``auto``, ``cpu``, ``cuda`` nor ``cuda:N``.
     """
     name = name.lower()
     if name == "auto":
-        served = {kind for row in ENGINES.values() if row.installed for kind in row.devices}
+        rows = _rows(network) if engine.lower() == "auto" else [choose_engine(engine)]
+        served = {kind for row in rows for kind in row.devices if row.installed_for(kind)}
         return next((str(Device(kind)) for kind, row in DEVICES.items() if kind in served and row.count()), str(HOST))
     kind, colon, index = name.partition(":")
     if kind in DEVICES and (index.isdecimal() if colon and kind != HOST.kind else not colon):

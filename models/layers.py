@@ -67,3 +67,19 @@ def he_initialised(network: nn.Module, mode: str) -> Iterator[tuple[str, nn.Conv
             if each.bias is not None:
                 nn.init.zeros_(each.bias)
             yield name, each
+
+
+class WithTables(nn.Module):
+    """A network whose last inputs are fixed tables."""
+
+    def __init__(self, network: nn.Module, tables: Iterable[Tensor]) -> None:
+        super().__init__()
+        self.network = network
+        self.names: list[str] = []
+        for table in tables:
+            self.names.append(f"table{len(self.names)}")
+            self.register_buffer(self.names[-1], table)
+
+    def forward(self, *given: Tensor) -> object:
+        """What the network gives for the other inputs."""
+        return self.network(*given, *(getattr(self, name) for name in self.names))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Sequence
 
-from ..engines.open import PRECISIONS, choose_device, choose_engine
+from ..engines.open import PRECISIONS, PROGRAM, choose_device, choose_engine
 from ..pipeline.errors import UsageError, nearest
 from ..pipeline.execution.threads import available_cores
 from ..pipeline.options import COUNT, check_options, filled
@@ -57,7 +57,8 @@ def load_model(
             frames are enlarged), or (height, width) with padding; by default the model's own longer side.
             Models whose input is a square take the side, or (height, width), and frames fill it. A custom
             ONNX model takes either where it leaves its size open.
-        engine: ``auto``, ``openvino``, ``onnxruntime``, ``tensorrt`` or ``tensorrt-rtx``.
+        engine: ``auto``, ``openvino``, ``onnxruntime``, ``tensorrt``, ``tensorrt-rtx``, ``torch`` or
+            ``torch-tensorrt``.
         device: ``auto``, ``cpu`` or ``cuda:N``.
         precision: ``auto``, ``fp32``, ``bf16``, ``fp16`` or ``int8``.
         min_score: rows must score more than this, in [0, 1].
@@ -92,7 +93,7 @@ def load_model(
     for what, value in (("requests", requests), ("batch", batch)):
         if not COUNT.allows(value):
             raise UsageError(f"{what} must be {COUNT.expected}, got {value!r}")
-    given |= {"device": choose_device(device), "threads": threads or available_cores()}
+    given |= {"device": choose_device(device, engine), "threads": threads or available_cores()}
     resolved = resolve_model(name, weights=weights)
     found: Weights
     if resolved.row is not None:
@@ -107,6 +108,8 @@ def load_model(
         check_head(row.name, RAW if head == RAW else None, given)
         given["labels"] = None  # the names of the file's classes are these already
     found.check_precision(precision)
+    if choose_engine(engine).network == PROGRAM:
+        found.check_program()
     options = validate_options(row.name, found.family.class_names(row.name), given)
     propagation = propagation_of(found.family, row, keyframes=keyframes, batch_non_key=batch_non_key)
     return Model(row, found, input_size, filled(EngineChoice, given), options, propagation=propagation, head=head)

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from ..engines import Engine, open_engine
-from ..engines.open import EngineRow, first_that_takes, place_of_arrays
+from ..engines.open import EngineRow, choose_engine, first_that_takes, place_of_arrays
 from ..kernels.device import HOST
 from ..pipeline.errors import CheckpointError, UsageError
 from ..pipeline.packet import TENSORS, Frame, Key, Packet
@@ -241,9 +241,9 @@ class Model:
         """
         chosen = asdict(self.engine_choice)
         del chosen["batch"]  # it is in the network
-        return open_engine(
-            self.weights.network_file(input_size, batch, graph), **{**chosen, "engine": engine or chosen["engine"]}
-        )
+        chosen["engine"] = engine or chosen["engine"]
+        kind = choose_engine(chosen["engine"]).network
+        return open_engine(self.weights.network_file(input_size, batch, graph, kind), **chosen)
 
     def _open_runner(self, input_size: Size) -> Any:
         chosen = self.engine_choice

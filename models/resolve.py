@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..engines.onnx_file import read_metadata
+from ..engines.open import PROGRAM
 from ..pipeline.errors import UsageError
 from .default_model import default_model
 from .registry import MODELS, find_model
@@ -89,7 +90,7 @@ def resolve_model(
     chosen = file if weights is None else weights
     path = None if chosen is None else Path(chosen).expanduser()
     if path is not None:
-        _check_is_no_engine(path)
+        _check_is_model(path)
     if path is not None and is_exported(path) and not _built_in(name) and not written_by_vidgraph(path):
         return ResolvedModel(name, name, None, path)
     row = find_model(name)
@@ -101,13 +102,18 @@ def written_by_vidgraph(path: Path) -> bool:
     return "vidgraph.model" in read_metadata(path)
 
 
-def _check_is_no_engine(path: Path) -> None:
+def _check_is_model(path: Path) -> None:
     from ..engines.tensorrt.engine_file import SUFFIXES
 
     if path.suffix.lower() in SUFFIXES:
         raise UsageError(
             f"{path} is an engine: it is for one card, and does not say what its outputs mean. Give the ONNX file that "
             f"it was made of (Ultralytics: yolo export format=onnx); vidgraph build makes engines of that"
+        )
+    if path.suffix.lower() == PROGRAM:
+        raise UsageError(
+            f"{path} is a program of torch, which vidgraph.engines.open_engine runs; a model of vidgraph runs in torch "
+            f"with --model NAME=CHECKPOINT --engine torch, a network of yours as an ONNX file (torch.onnx.export)"
         )
 
 
@@ -122,7 +128,7 @@ def _split(text: str) -> tuple[str, str | None]:
 def _file_alone(text: str) -> ResolvedModel | None:
     """The model of a file that is named alone, or None where it is no file."""
     path = Path(os.path.expanduser(text))  # noqa: PTH111  Path's raises for unknown users
-    _check_is_no_engine(path)
+    _check_is_model(path)
     if is_exported(path) and not written_by_vidgraph(path):
         return ResolvedModel(text, path.stem, None, path)
     is_file = os.path.isfile(path)  # noqa: PTH113  Path.is_file raises where the text is too long

@@ -10,9 +10,10 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 from vidgraph.engines import ENGINES
+from vidgraph.engines.open import ONNX
 
-CPU_ENGINES = [name for name, row in ENGINES.items() if "cpu" in row.devices]
-"""Engines that run on any machine, installed or not."""
+CPU_ENGINES = [name for name, row in ENGINES.items() if "cpu" in row.devices and row.network == ONNX]
+"""Engines of ONNX files that run on any machine, installed or not."""
 SIZE = (240, 320)
 """Height and width of the pictures."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from ...kernels.cuda.driver import Card, CudaError, driver
 from ...kernels.device import Device
 from ...pipeline.errors import DeviceError, EngineError
 from ..cache import discard
+from ..half.choice import choose_half
 from ..half.record import recall
 from ..onnx_file import file_digest
 from ..spec import EngineDescription, EngineOptions
@@ -132,29 +132,13 @@ def _choose(network: Network, asked: str) -> tuple[str, tuple[str, ...]]:
         return "int8", ()
     if network.half:
         return "fp16", ()
-    record = recall(network.digest) if asked in ("auto", "fp16") else None
-    if record is None:
-        if asked == "fp32":
-            return "fp32", ()
-        _say_unchecked(network.name, asked)
-        return ("fp32" if asked == "auto" else "fp16"), ()
-    return "fp16", record.keep
+    return choose_half(network.name, network.digest, asked)
 
 
 def kept_layers(path: Path) -> tuple[str, ...]:
     """Names of the nodes of a network that were found to need fp32; none where it was not checked in fp16."""
     record = recall(file_digest(path))
     return () if record is None else record.keep
-
-
-@lru_cache(maxsize=256)
-def _say_unchecked(name: str, asked: str) -> None:
-    """However often a process opens the network."""
-    consequence = "it runs in fp32" if asked == "auto" else "results may be wrong"
-    LOG.warning(
-        "%s was not checked in fp16, so %s; vidgraph build MODEL --precision fp16 --source VIDEO checks it",
-        name, consequence,
-    )  # fmt: skip
 
 
 def _deserialised(flavour: Flavour, plan: Any) -> Any:

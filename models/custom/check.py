@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,8 @@ import numpy as np
 
 from ...engines.compare import random_feeds
 from ...engines.onnx_file import shape_text
-from ...engines.open import ENGINES, EngineRow, choose_device, choose_engine, open_engine
+from ...engines.open import ENGINES, ONNX, EngineRow, choose_device, choose_engine, open_engine, place_of_arrays
+from ...kernels.device import Tensor, to_device, to_host
 from ...pipeline.errors import CheckpointError, EngineError, MissingExtraError, VidgraphError
 from ...pipeline.execution.threads import available_cores
 from ...pipeline.types.picture import Size
@@ -103,7 +104,8 @@ def check(
     if written_by_vidgraph(path):
         read_exported(path)
         raise CheckpointError(f"{path} was written by vidgraph export; vidgraph bench --model {path} measures it")
-    here = [row for row in ENGINES.values() if row.runs_on(choose_device("auto"))]
+    device = choose_device("auto")
+    here = [row for row in ENGINES.values() if row.network == ONNX and row.runs_on(device)]
     rows = here if engine in (None, "auto") else [choose_engine(engine or "")]
     given = inspect_file(
         path, size=size, engine=engine or "auto", labels=None if labels is None else read_labels(labels)
@@ -170,18 +172,26 @@ def _speed(engine: str, file: Path, precision: str, threads: int, runs: int) -> 
     try:
         opened = open_engine(file, engine=engine, precision=precision, threads=threads)
         try:
-            feeds = random_feeds(opened.inputs)
-            opened.run(feeds)
+            place = place_of_arrays(engine, opened.device)
+            feeds = {name: to_device(array, place) for name, array in random_feeds(opened.inputs).items()}
+            _wait(opened.run(feeds))
             times: list[float] = []
             while len(times) < runs and (len(times) < 3 or sum(times) < 1e3 * MOST_S):
                 started = time.perf_counter()
-                opened.run(feeds)
+                _wait(opened.run(feeds))
                 times.append(1e3 * (time.perf_counter() - started))
             return Speed(engine, opened.precision, threads, statistics.median(times))
         finally:
             opened.close()
     except VidgraphError as error:
         return Speed(engine, precision, threads, refusal=" ".join(str(error).split()))
+
+
+def _wait(outputs: Mapping[str, Tensor]) -> None:
+    """Until a run on a card is done."""
+    for array in outputs.values():
+        to_host(array)
+        break
 
 
 def _network_rows(given: InspectedFile, flop: int | None) -> list[tuple[str, str]]:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...pipeline.errors import CheckpointError
+from ...engines.open import ONNX, PROGRAM
+from ...pipeline.errors import CheckpointError, UsageError
 from ...pipeline.packet import Key
 from ...pipeline.results.format import ResultKeys
 from ...stages.inference.infer import RawOutputs
@@ -122,8 +123,18 @@ class CustomWeights(Weights):
     def check_precision(self, asked: str) -> None:
         """The engine's matter: a file of any precision may be given."""
 
-    def network_file(self, size: tuple[int, int], batch: int = 1, graph: str | None = None) -> Path:
+    def check_program(self) -> None:
+        """It is an ONNX file.
+
+        Raises:
+            UsageError: always.
+        """
+        raise UsageError(f"{self.path} is an ONNX file, which engines of exported programs of torch do not take")
+
+    def network_file(self, size: tuple[int, int], batch: int = 1, graph: str | None = None, kind: str = ONNX) -> Path:
         """The file for pictures of (height, width) ``size``."""
+        if kind == PROGRAM:
+            self.check_program()
         custom = self.custom
         return with_static_shapes(self.path, custom.info, custom.image, size, batch=batch, engine=self.engine)
 

@@ -55,7 +55,7 @@ class BuiltGraph:
 
 def builders() -> list[str]:
     """Names of the engines that build ahead of time, installed or not; OpenVINO and ONNX Runtime need none."""
-    return [row.name for row in ENGINES.values() if "cpu" not in row.devices]
+    return [row.name for row in ENGINES.values() if row.builds]
 
 
 def builder(engine: str) -> EngineRow:

@@ -1,4 +1,4 @@
-"""``vidgraph export``: a model as one file that needs neither torch nor the cache."""
+"""``vidgraph export``: a model as one ONNX file that needs neither torch nor the cache, or as a program of torch."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from ...engines.open import PROGRAM
 from ...pipeline.claims import alone, whole_file
 from ...pipeline.errors import OutputError, UsageError
 from ..resolve import ResolvedModel, resolve_model
@@ -27,6 +28,9 @@ def export(
 ) -> Path:
     """Write a model as a static-shape ONNX file; a video model as two, ``…-key.onnx`` and ``…-non_key.onnx``.
 
+    Where the name ends in ``.pt2``, as an exported program of torch (``torch.export``), for the engines ``torch`` and
+    ``torch-tensorrt`` of :func:`vidgraph.engines.open_engine`.
+
     Args:
         model: a name of ``MODELS``, ``NAME=FILE``, or a file of weights.
         weights: a checkpoint (its first use needs torch) or a file exported before (does not); by
@@ -44,7 +48,8 @@ def export(
         The path of the file, of several the first.
 
     Raises:
-        UsageError: unknown model, impossible size or batch, no weights.
+        UsageError: unknown model, impossible size or batch, no weights; a program of weights that are an ONNX file, or
+            in int8.
         CheckpointError: the weights do not fit the model.
         OutputError: the file exists, is written by another process, or cannot be written.
         SourceError: the frames to calibrate with cannot be read.
@@ -64,7 +69,7 @@ def export(
             if each.exists() and not force:
                 raise OutputError(f"{each} exists; choose another name or overwrite it (-y, force=True)")
         found = Weights.find(row, resolved.weights)
-        network = _network(found, size, precision, calibrate, frames)
+        network = _network(found, size, precision, calibrate, frames, target.suffix.lower())
         for graph, each in targets.items():
             with whole_file(each, overwrite=force) as part:
                 part.write_bytes(network(size, batch, graph))
@@ -86,6 +91,7 @@ def _network(
     precision: str,
     calibrate: str | os.PathLike[str] | None,
     frames: int | None,
+    kind: str,
 ) -> Callable[[tuple[int, int], int, str], bytes]:
     """What makes the files: of these weights as they are, or of what they become by quantising."""
     from .calibrate import CALIBRATION_FRAMES, quantised
@@ -96,6 +102,10 @@ def _network(
         )
     if precision != "int8" and (calibrate is not None or frames is not None):
         raise UsageError("calibrate and frames are for precision int8, which was not asked for")
+    if kind == PROGRAM:
+        if precision == "int8":
+            raise UsageError("export writes int8 as an ONNX file (.onnx), not as a program of torch (.pt2)")
+        return found.program
     if calibrate is None:
         found.check_precision(precision)
         return found.network

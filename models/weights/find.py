@@ -9,12 +9,14 @@ from pathlib import Path
 
 from ...engines.cache import cache_root, cached_file, key_of
 from ...engines.onnx_file import read_metadata
+from ...engines.open import ONNX, PROGRAM
 from ...pipeline.errors import CheckpointError, UsageError
 from ..family import Family
 from ..registry import model_of_file
 from ..variant import Variant, WeightsFile
 from .checkpoint import sha256_of
 from .onnx_export import EXPORT_VERSION, TEMPLATE_SIZE, check_exported, export_checkpoint, is_exported, resized
+from .program_export import PROGRAM_VERSION, export_program
 
 
 def pulled_path(row: Variant, weights: WeightsFile) -> Path:
@@ -94,13 +96,36 @@ class Weights:
         graph = self.graphs[0] if graph is None else graph
         return resized(self._template(graph), self.family.graph_shape(self.row.name, size, batch, graph))
 
-    def network_file(self, size: tuple[int, int], batch: int = 1, graph: str | None = None) -> Path:
-        """The same from the cache, or made now."""
+    def check_program(self) -> None:
+        """Raise where no program of torch can be made of these weights.
+
+        Raises:
+            UsageError: they are an ONNX file.
+        """
+        if is_exported(self.path):
+            raise UsageError(
+                f"{self.path} is an ONNX file, and a program of torch is made of a checkpoint; "
+                f"give that: {self.row.name}=CHECKPOINT, or choose an engine of ONNX files"
+            )
+
+    def program(self, size: tuple[int, int], batch: int = 1, graph: str | None = None) -> bytes:
+        """The exported program of torch of a graph (None: the first) for an input of ``size`` (height, width).
+
+        Raises:
+            UsageError: as :meth:`check_program`.
+            MissingExtraError: torch is not installed.
+        """
+        self.check_program()
+        return export_program(self.row, self.path, size, batch, self.graphs[0] if graph is None else graph)
+
+    def network_file(self, size: tuple[int, int], batch: int = 1, graph: str | None = None, kind: str = ONNX) -> Path:
+        """A graph from the cache, or made now, as the ``kind`` of file that an engine takes: ``.onnx`` or ``.pt2``."""
+        make, version = (self.program, f"-p{PROGRAM_VERSION}") if kind == PROGRAM else (self.network, "")
 
         def build(path: Path) -> None:
-            path.write_bytes(self.network(size, batch, graph))
+            path.write_bytes(make(size, batch, graph))
 
-        name = Path(f"{self.key}-{size[1]}x{size[0]}-b{batch}.onnx")
+        name = Path(f"{self.key}{version}-{size[1]}x{size[0]}-b{batch}{kind}")
         return cached_file("models", graph_file(name, self.graphs[0] if graph is None else graph).name, build)
 
     def _template(self, graph: str) -> Path:

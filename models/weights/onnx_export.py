@@ -121,6 +121,12 @@ def export_checkpoint(row: Variant, path: Path, size: tuple[int, int], batch: in
         MissingExtraError: torch is not installed.
     """
     family, network = load_fitted(row, path)
+    metadata = metadata_of(row, family, path, graph)
+    return export_graph(family.traced(network, graph), family.graph_shape(row.name, size, batch, graph), metadata)
+
+
+def metadata_of(row: Variant, family: Family, path: Path, graph: str) -> dict[str, str]:
+    """What is written into an export of a graph of the checkpoint ``path``, so that it says what it is."""
     form = family.input_format(row.name)
     layout = {"layout": "NCHW", "colour": "BGR" if form.bgr else "RGB", "mean": form.mean, "std": form.std}
     metadata = {
@@ -136,7 +142,7 @@ def export_checkpoint(row: Variant, path: Path, size: tuple[int, int], batch: in
     }
     if graph:
         metadata["vidgraph.graph"] = graph
-    return export_graph(family.traced(network, graph), family.graph_shape(row.name, size, batch, graph), metadata)
+    return metadata
 
 
 def export_graph(network: nn.Module, shape: GraphShape, metadata: dict[str, str]) -> bytes:

@@ -71,7 +71,7 @@ def test_an_engine_that_does_not_serve_the_device(device: None) -> None:
     for options, message in (
         (
             {"device": "standin", "engine": "onnxruntime"},
-            "on standin:0: engine 'onnxruntime' runs on cpu and engine 'st",
+            "on standin:0: engine 'onnxruntime' runs on cpu, cuda and engine 'st",
         ),
         ({"device": "cpu", "engine": "standin"}, "on cpu: engine 'standin' runs on standin and engine 'openvino' runs"),
         (
@@ -83,6 +83,25 @@ def test_an_engine_that_does_not_serve_the_device(device: None) -> None:
             open_engine(Path("net.onnx"), **options)
 
 
+def test_a_build_for_cards_is_told_by_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is imported; which of two packages wrote the files that both write is not asked."""
+    folder = tmp_path / "engine_with_parts"
+    (folder / "capi").mkdir(parents=True)
+    (folder / "__init__.py").write_text("raise AssertionError('imported')\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    row = replace(ENGINES["onnxruntime"], package=folder.name)
+    monkeypatch.setitem(ENGINES, "onnxruntime", row)
+    prefer("cuda", monkeypatch)
+    assert [row.installed_for(device) for device in ("cpu", "cuda:0")] == [True, False]
+    assert [row.extra_for(device) for device in ("cpu", "cuda:0")] == ["onnxruntime", "onnxruntime-gpu"]
+    assert choose_device("auto") == choose_device("auto", "onnxruntime") == "cpu"
+    (folder / "capi" / "libonnxruntime_providers_cuda.so").write_bytes(b"")
+    assert row.installed_for("cuda:0")
+    assert choose_device("auto") == choose_device("auto", "onnxruntime") == "cuda:0"
+    assert choose_device("auto", "openvino") == "cpu"
+    assert choose_engine("auto", "cuda:0") is row
+
+
 def test_where_arrays_lie_is_said_by_the_row(device: None, monkeypatch: pytest.MonkeyPatch) -> None:
     assert place_of_arrays("auto", "standin:1") == Device("standin", 1)
     assert place_of_arrays("standin", "cpu") == place_of_arrays("auto", "cpu") == HOST
@@ -91,7 +110,10 @@ def test_where_arrays_lie_is_said_by_the_row(device: None, monkeypatch: pytest.M
 
 
 def test_info_and_versions_follow_from_the_rows(device: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert device_info() == {"cuda": "this version runs on the CPU only", "standin": "1 found; engines: standin"}
+    assert device_info() == {
+        "cuda": "no engine for it is installed; pip install 'vidgraph[onnxruntime-gpu]'",
+        "standin": "1 found; engines: standin",
+    }
     assert engine_packages() == ("openvino", "onnxruntime", "numpy")
     assert open_engine(Path("net.onnx"), device="standin").name == "net.onnx"
     assert "numpy" in noted_packages()

@@ -29,7 +29,7 @@ REAL = [pytest.param(name, marks=pytest.mark.skipif(not row.installed, reason=f"
     [
         ({"engine": "openvno"}, "unknown engine 'openvno'; did you mean openvino? known: " + KNOWN),
         ({"engine": "zzz"}, "unknown engine 'zzz'; known: " + KNOWN),
-        ({"engine": "torch"}, "unknown engine 'torch'; known: " + KNOWN),
+        ({"engine": "pytorch"}, "unknown engine 'pytorch'; did you mean torch? known: " + KNOWN),
         ({"precision": "bf61"}, "unknown precision 'bf61'; did you mean bf16 or fp16? known: " + KNOWN_PRECISIONS),
         ({"device": "gpu"}, "unknown device 'gpu'; did you mean cpu? known: auto, cpu, cuda:0"),
     ],

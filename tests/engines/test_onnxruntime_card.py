@@ -1,0 +1,297 @@
+"""ONNX Runtime on a card that is not there: its provider of the CPU, bound to memory that stands for a card's."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from vidgraph.engines import Engine, EngineOptions, open_engine
+from vidgraph.engines.half.record import HalfRecord, remember
+from vidgraph.engines.onnx_file import file_digest
+from vidgraph.engines.spec import NetworkRefused
+from vidgraph.kernels.device import to_device, to_host
+from vidgraph.pipeline.errors import EngineError
+
+from .tensorrt import standin
+from .tensorrt.running import check, put
+
+pytest.importorskip("onnxruntime", reason="needs the extra 'onnxruntime'")
+from vidgraph.engines import onnxruntime, onnxruntime_card
+
+CARD = "cuda:0"
+
+
+class Sessions:
+    """Makes sessions, keeps what they are made with, and fails where it is told to."""
+
+    def __init__(self) -> None:
+        self.options: list[dict[str, str]] = []
+        self.refuses: dict[str, str] = {}
+        self.real = onnxruntime.ort.InferenceSession
+
+    def __call__(self, network: Any, chosen: Any, *, providers: Any, enable_fallback: int) -> Any:
+        ((name, options),) = providers
+        assert enable_fallback == 0, "it would print, and run on the CPU"
+        self.options.append(options)
+        if options["enable_cuda_graph"] in self.refuses:
+            raise RuntimeError(self.refuses[options["enable_cuda_graph"]])
+        return self.real(network, chosen, providers=[name])
+
+
+@pytest.fixture
+def card(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    with standin.plugged_in(monkeypatch) as (_, state):
+        monkeypatch.setattr(onnxruntime_card, "_lanes", {})
+        yield state
+
+
+@pytest.fixture
+def sessions(card: Any, monkeypatch: pytest.MonkeyPatch) -> Sessions:
+    made = Sessions()
+    monkeypatch.setattr(onnxruntime_card, "PROVIDER", "CPUExecutionProvider")
+    monkeypatch.setattr(onnxruntime_card, "MEMORY", "cpu")
+    monkeypatch.setattr(onnxruntime.ort, "InferenceSession", made)
+    return made
+
+
+def open_it(path: Path, precision: str = "fp32", requests: int = 1, deterministic: bool = False) -> Any:
+    options = EngineOptions(CARD, precision, requests, deterministic=deterministic)
+    return onnxruntime.open_network(path, options)
+
+
+def test_it_opens_and_runs(sessions: Sessions, network: Path, conv: Any) -> None:
+    engine = open_engine(network, engine="onnxruntime", device=CARD, precision="fp32")
+    assert isinstance(engine, Engine)
+    assert (engine.name, engine.engine, engine.device, engine.precision) == (network.name, "onnxruntime", CARD, "fp32")
+    assert (engine.inputs, engine.outputs) == (conv.inputs, conv.outputs)
+    for seed in range(3):
+        check(engine, conv, seed)
+    strided = to_device(np.repeat(conv.image(9), 2, axis=3), standin.CARD)
+    strided = replace(strided, shape=conv.inputs[0].shape, strides=(*strided.strides[:3], 2 * strided.strides[3]))
+    np.testing.assert_allclose(
+        to_host(engine.run({"image": strided})["means"]), conv.answer(conv.image(9))["means"], atol=1e-5
+    )
+    engine.close()
+    engine.close()
+    with pytest.raises(EngineError, match=r"^conv_relu\.onnx: run\(\) after close\(\)$"):
+        engine.run({"image": put(conv.image(0))})
+
+
+def test_nothing_goes_through_host_memory(
+    sessions: Sessions, network: Path, conv: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, image = open_it(network), put(conv.image(1))
+    first = engine.run({"image": image})
+    with monkeypatch.context() as patch:
+        for name in ("to_host", "from_host"):
+            patch.setattr(standin, name, lambda *_: pytest.fail("a copy through the host"))
+        again = engine.run({"image": image})
+    assert [array.pointer for array in again.values()] == [array.pointer for array in first.values()], "bound once"
+    np.testing.assert_allclose(to_host(again["features"]), conv.answer(conv.image(1))["features"], atol=1e-5)
+
+
+def test_it_asks_for_exact_fp32_our_stream_and_a_graph(sessions: Sessions, card: Any, network: Path) -> None:
+    engine = open_it(network)
+    (options,) = sessions.options
+    assert options == {
+        "device_id": "0",
+        "user_compute_stream": str(engine._lane.stream),
+        "use_tf32": "0",
+        "arena_extend_strategy": "kSameAsRequested",
+        "cudnn_conv_algo_search": "EXHAUSTIVE",
+        "enable_cuda_graph": "1",
+    }
+    assert card.driver.calls.count("cuStreamCreate") == 1
+    open_it(network, deterministic=True)
+    assert sessions.options[1]["cudnn_conv_algo_search"] == "HEURISTIC"
+    assert card.driver.calls.count("cuStreamCreate") == 1, "one stream for all engines of a card"
+
+
+def test_it_runs_after_its_feeds_and_says_on_which_stream(
+    sessions: Sessions, card: Any, network: Path, conv: Any
+) -> None:
+    card.home = 55
+    engine = open_it(network)
+    outputs = check(engine, conv, 0, stream=77)
+    assert {array.stream for array in outputs.values()} == {77}
+    assert card.driver.calls.count("cuStreamWaitEvent") == 4, "after the feeds and the readers of outputs, and back"
+    assert {array.stream for array in check(engine, conv, 1).values()} == {55}
+
+
+def test_every_thread_has_outputs_of_its_own(sessions: Sessions, network: Path, conv: Any) -> None:
+    engine = open_it(network, requests=2)
+    lease = engine.run({"image": put(conv.image(0))})
+    others: list[Any] = []
+
+    def work() -> None:
+        others.extend(check(engine, conv, seed) for seed in range(1, 4))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    np.testing.assert_allclose(to_host(lease["features"]), conv.answer(conv.image(0))["features"], atol=1e-5)
+    assert not {array.pointer for array in lease.values()} & {array.pointer for array in others[0].values()}
+    engine.close()
+    np.testing.assert_allclose(to_host(lease["features"]), conv.answer(conv.image(0))["features"], atol=1e-5)
+
+
+def test_feeds_must_lie_on_the_card(sessions: Sessions, network: Path, conv: Any) -> None:
+    with pytest.raises(EngineError, match=r"input 'image' must lie on cuda:0, got one in host memory"):
+        open_it(network).run({"image": conv.image(0)})
+
+
+def test_a_network_that_cannot_be_captured_is_opened_without_graphs(
+    sessions: Sessions, network: Path, conv: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    sessions.refuses["1"] = "This session cannot use the graph capture feature as requested by the user"
+    with caplog.at_level(logging.DEBUG, "vidgraph"):
+        check(open_it(network), conv, 0)
+    assert [options["enable_cuda_graph"] for options in sessions.options] == ["1", "0"]
+    assert "conv_relu.onnx is not captured as a CUDA graph: This session cannot" in caplog.text
+
+
+def test_a_capture_that_fails_is_run_without(
+    sessions: Sessions, network: Path, conv: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    options = onnxruntime_card._run_options
+    monkeypatch.setattr(onnxruntime_card, "_run_options", lambda number: asked.append(number) or options(number))
+    run = sessions.real.run_with_iobinding
+    failing = iter([RuntimeError("CUDA failure 901: operation failed due to a previous error during capture")])
+
+    def once(*given: Any) -> Any:
+        for error in failing:
+            raise error
+        return run(*given)
+
+    monkeypatch.setattr(sessions.real, "run_with_iobinding", once)
+    engine = open_it(network)
+    for seed in range(3):
+        check(engine, conv, seed)
+    assert asked == [1, -1]
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("[ONNXRuntimeError] : 1 : FAIL : CUDNN failure 4", r"^conv_relu\.onnx: onnxruntime failed: CUDNN failure 4$"),
+        ("BFCArena: Failed to allocate memory for 9 bytes", r"^conv_relu\.onnx: the card has no memory left \(BFC"),
+    ],
+)
+def test_errors_of_a_run_are_ours(
+    said: str, expected: str, sessions: Sessions, network: Path, conv: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise RuntimeError(said)
+
+    engine = open_it(network)
+    monkeypatch.setattr(sessions.real, "run_with_iobinding", fail)
+    with pytest.raises(EngineError, match=expected):
+        engine.run({"image": put(conv.image(0))})
+
+
+@pytest.mark.parametrize(
+    ("said", "kind", "expected"),
+    [
+        ("CUDA failure 2: out of memory", EngineError, r"^conv_relu\.onnx: the card has no memory left"),
+        (
+            "Fatal error: Frob is not a registered op",
+            NetworkRefused,
+            r"^cannot open conv_relu\.onnx with onnxruntime on",
+        ),
+    ],
+)
+def test_errors_of_opening_are_ours(
+    said: str, kind: type[EngineError], expected: str, sessions: Sessions, network: Path
+) -> None:
+    sessions.refuses |= {"0": said, "1": said}
+    with pytest.raises(kind, match=expected) as caught:
+        open_it(network)
+    assert type(caught.value) is kind
+
+
+def test_without_a_driver_it_says_so(network: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from vidgraph.engines.tensorrt import cuda
+
+    def missing() -> Any:
+        raise OSError("libcuda.so.1: cannot open shared object file")
+
+    monkeypatch.setattr(cuda, "_load", missing)
+    cuda.driver.cache_clear()
+    with pytest.raises(EngineError) as caught:
+        open_engine(network, engine="onnxruntime", device=CARD)
+    assert str(caught.value) == (
+        "cannot run conv_relu.onnx on cuda:0: there is no NVIDIA driver on this machine (libcuda.so.1). Use device cpu "
+        "(engine openvino)"
+    )
+
+
+def test_a_build_without_the_provider_names_what_to_install(card: Any, network: Path) -> None:
+    if "CUDAExecutionProvider" in onnxruntime.ort.get_available_providers():
+        pytest.skip("needs an onnxruntime that has no CUDA provider")
+    with pytest.raises(EngineError) as caught:
+        open_it(network)
+    assert str(caught.value) == (
+        "cannot run conv_relu.onnx on cuda:0: the installed onnxruntime has no CUDA provider; pip uninstall onnxruntime"
+        " onnxruntime-gpu, then pip install 'vidgraph[onnxruntime-gpu]' (both packages write the same files, so only "
+        "one of them can be installed). Use device cpu (engine openvino)"
+    )
+
+
+@pytest.mark.filterwarnings("ignore:Specified provider")
+def test_a_silent_fall_back_to_the_cpu_is_an_error(
+    card: Any, network: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any
+) -> None:
+    """What ONNX Runtime does when it cannot load its provider, or does not have it: a session on the CPU."""
+    if "CUDAExecutionProvider" in onnxruntime.ort.get_available_providers():
+        pytest.skip("needs an onnxruntime that has no CUDA provider")
+    monkeypatch.setattr(onnxruntime.ort, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+    with pytest.raises(EngineError, match=r"on cuda:0: ONNX Runtime cannot load its CUDA provider.*pip install 'vidgr"):
+        open_it(network)
+    assert capfd.readouterr().out == ""
+
+
+def test_nodes_that_stay_on_the_cpu_are_told(
+    sessions: Sessions, network: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    if not hasattr(sessions.real, "get_provider_graph_assignment_info"):
+        pytest.skip("needs an ONNX Runtime that says where nodes run")
+    open_it(network)
+    assert caplog.text == ""
+    nodes = onnxruntime_card.nodes_elsewhere
+
+    def of_another(session: Any) -> Any:
+        with monkeypatch.context() as patch:
+            patch.setattr(onnxruntime_card, "PROVIDER", "CUDAExecutionProvider")
+            return nodes(session)
+
+    monkeypatch.setattr(onnxruntime_card, "nodes_elsewhere", of_another)
+    open_it(network)
+    assert "conv_relu.onnx: ONNX Runtime runs nodes on the CPU, to which their inputs are copied: 1 " in caplog.text
+    assert "GlobalAveragePool" in caplog.text
+
+
+def test_fp16_is_made_where_it_was_checked(
+    sessions: Sessions, network: Path, conv: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    image = put(conv.image(4))
+    assert open_it(network, "auto").precision == "fp32"
+    assert "conv_relu.onnx was not checked in fp16, so it runs in fp32" in caplog.text
+    exact = to_host(open_it(network).run({"image": image})["features"])
+    remember(file_digest(network), HalfRecord((), 1, "a test", 0.0))
+    engine = open_it(network, "auto")
+    assert (engine.precision, engine.inputs, engine.outputs) == ("fp16", conv.inputs, conv.outputs)
+    half = to_host(engine.run({"image": image})["features"])
+    assert 1e-5 < np.abs(half - exact).max() < 2e-2
+
+
+@pytest.mark.parametrize("precision", ["bf16", "int8"])
+def test_precisions_that_it_does_not_have(precision: str, sessions: Sessions, network: Path) -> None:
+    with pytest.raises(EngineError, match=rf"^conv_relu\.onnx: precision '{precision}' "):
+        open_it(network, precision)
