@@ -25,6 +25,7 @@ from .confident_rows import *
 from .device import *
 from .draw import *
 from .draw_segments import *
+from .eight_bits import *
 from .exchange import *
 from .fast_nms import *
 from .label_map import *

@@ -147,7 +147,7 @@ def output(
     require(out, f"{owner}: out", dtype, shape, device)
     if not out.flags.writeable:
         raise ValueError(f"{owner}: out must be writable")
-    if any(_may_share_memory(out, array) for array in inputs):
+    if any(may_share_memory(out, array) for array in inputs):
         raise ValueError(f"{owner}: out must not share memory with an input")
     return out
 
@@ -166,7 +166,7 @@ def lent(array: NDArray[Any]) -> NDArray[Any]:
     return array if array.flags.writeable else np.asarray(_Lender(array))
 
 
-def _may_share_memory(out: Tensor, array: Tensor) -> bool:
+def may_share_memory(out: Tensor, array: Tensor) -> bool:
     """Of two arrays in host memory or on one device, by the addresses between which they lie."""
     if isinstance(out, DeviceArray) and isinstance(array, DeviceArray):
         return out.begin < array.end and array.begin < out.end

@@ -17,7 +17,7 @@ from .arrays import MOST_NUMBERS
 from .device import Device, DeviceArray
 from .scalars import shown
 
-__all__ = ("device_array",)
+__all__ = ("device_array", "dlpack_capsule")
 
 _CUDA = (2, 13)  # kDLCUDA, kDLCUDAManaged
 _DEFAULT_STREAM = 1  # of DLPack and of the driver: CU_STREAM_LEGACY

@@ -13,7 +13,7 @@ from .device import HOST, Device, Tensor
 from .scalars import check_extent, shown
 from .twins import twin_module
 
-__all__ = ("PIXEL_FORMATS", "PlaneLayout")
+__all__ = ("PIXEL_FORMATS", "PlaneLayout", "eight_bit_format")
 
 Kind = Literal["planar", "semi_planar", "gray", "packed_rgb"]
 
@@ -127,6 +127,19 @@ PIXEL_FORMATS: dict[str, PlaneLayout] = {
         PlaneLayout("rgb24", "packed_rgb"),
     )
 }
+
+
+_EIGHT_BITS = {
+    "yuv420p10le": "yuv420p",
+    "yuv422p10le": "yuv422p",
+    "yuv444p10le": "yuv444p",
+    "p010le": "nv12",
+}
+
+
+def eight_bit_format(format: str) -> str:
+    """The name of a pixel format with 8 bits a sample; of those that have 8 bits, their own."""
+    return _EIGHT_BITS.get(format, format)
 
 
 def layout_of(owner: str, format: str, planes: Sequence[Tensor]) -> tuple[PlaneLayout, tuple[Any, ...], Device]:

@@ -25,6 +25,7 @@ TWINS: dict[tuple[str, str], str] = {
     ("draw_masks", "cuda"): ".draw.cuda",
     ("draw_points", "cuda"): ".draw.cuda",
     ("draw_segments", "cuda"): ".draw_segments.cuda",
+    ("eight_bits", "cuda"): ".eight_bits.cuda",
     ("expected_mask_iou", "cuda"): ".assemble_masks.cuda",
     ("fast_nms", "cuda"): ".fast_nms.cuda",
     ("label_map", "cuda"): ".label_map.cuda",

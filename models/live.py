@@ -29,7 +29,7 @@ from ..stages.sample import Sample
 from ..stages.session import STAGE_LIMIT_S, Session, SessionOptions, described, output_stream, result_of
 from ..stages.sinks.kinds import kind_of
 from ..stages.sinks.registry import Output, Outputs
-from ..stages.sources.camera.options import CameraOptions, Corrupt, Deinterlace, Rotation, Transport
+from ..stages.sources.camera.options import CameraOptions, Corrupt, DecoderName, Deinterlace, Rotation, Transport
 from ..stages.sources.camera.status import CameraStatus
 from ..stages.sources.masked import MaskedSource
 from ..stages.sources.registry import open_source
@@ -38,6 +38,7 @@ from ..stages.zones import MarkZones, Zones
 from .live_parts import Choices, Loop, owned
 from .model import Model
 from .pace import Overload, Pace, Skipped, sampler
+from .place import place_of_frames
 from .resolve import resolve_model
 from .run import loaded_for, several
 
@@ -62,6 +63,7 @@ def live(
     batch: int = 1,
     head: str | None = None,
     overwrite: bool = False,
+    encoder: str = "auto",
     preset: str = "veryfast",
     threads: int | None = None,
     overload: Overload | None = None,
@@ -85,7 +87,7 @@ def live(
                 print(result.stream, len(result.detections))
 
     Args:
-        model, weights to head, threads, max_pixels, preset: as for :func:`vidgraph.run`.
+        model, weights to head, threads, max_pixels, encoder, preset: as for :func:`vidgraph.run`.
         outputs: for all cameras: functions, sinks, ``-``, ``all.jsonl``, … An address with ``{stream}`` is an output
             of each camera's own.
         overload, max_latency, skipped, metrics, traces, rotate, keep: as for :func:`vidgraph.run`.
@@ -169,6 +171,7 @@ class Hub:
             header=header_record(models=self.models, sources=sources, settings={**self._settings, **settings}),
             keys=keys,
             result_of=lambda packet: result_of(packet, keys),
+            encoder=self._session.options.encoder,
             preset=self._session.options.preset,
             threads=self._session.budget.encoder,
         )
@@ -189,6 +192,7 @@ class Hub:
         give_up_s: float | None = None,
         transport: Transport = "auto",
         corrupt: Corrupt = "mark",
+        decoder: DecoderName = "auto",
         allow_redirect: bool = False,
         tls_pin: str | None = None,
         deinterlace: Deinterlace = "auto",
@@ -205,8 +209,8 @@ class Hub:
             outputs: of this camera alone; an error in one ends this camera only.
             classes: keep only these, of those that the model keeps.
             every, max_fps: run the model on every Nth frame, or at most so often a second.
-            when, ignore_motion, as_camera, freeze_s, give_up_s, transport, corrupt: as for :func:`vidgraph.run`, of
-                this camera.
+            when, ignore_motion, as_camera, freeze_s, give_up_s, transport, corrupt, decoder: as for
+                :func:`vidgraph.run`, of this camera.
             allow_redirect, tls_pin, deinterlace, rotate, mirror: whom to trust, and how a camera's picture is shown, as
                 in :class:`vidgraph.stages.CameraOptions`.
             privacy_masks: areas that are black in every frame, before anything sees it: image files, white where they
@@ -223,7 +227,7 @@ class Hub:
         given: dict[str, Any] = {"freeze_s": freeze_s, "give_up_s": give_up_s}
         given |= {"transport": transport, "corrupt": corrupt}
         rates: dict[str, Any] = {"every": every, "max_fps": max_fps, "when": when, "ignore_motion": ignore_motion}
-        check_options({**given, **rates, "classes": classes, "as_camera": as_camera})
+        check_options({**given, **rates, "classes": classes, "as_camera": as_camera, "decoder": decoder})
         self._running.check_addable(name)
         sample = sampler(**rates)
         shapes = None if zones is None else self._zones_of(zones)
@@ -235,7 +239,7 @@ class Hub:
         with ExitStack() as refused:
             if isinstance(source, Source):
                 refused.callback(setattr, source, "stream_id", source.stream_id)
-            opened = self._open(name, source, camera, as_camera=as_camera)
+            opened = self._open(name, source, camera, as_camera=as_camera, decoder=decoder)
             if privacy_masks:
                 opened = MaskedSource(opened, privacy_masks)
             stream = output_stream(opened, options)
@@ -258,7 +262,13 @@ class Hub:
             refused.pop_all()
 
     def _open(
-        self, name: str, source: str | os.PathLike[str] | Source, camera: CameraOptions, *, as_camera: bool
+        self,
+        name: str,
+        source: str | os.PathLike[str] | Source,
+        camera: CameraOptions,
+        *,
+        as_camera: bool,
+        decoder: DecoderName,
     ) -> Source:
         if isinstance(source, Source):
             if as_camera:
@@ -268,6 +278,7 @@ class Hub:
             source.stream_id = name
             return source
         how: dict[str, Any] = {"as_camera": as_camera, "max_pixels": self._session.options.max_pixels, "camera": camera}
+        how |= {"decoder": decoder, "device": place_of_frames(self._model)}
         found = open_source(source, stream_id=name, latest=True, threads=1, **how)
         if len(found) != 1:
             raise UsageError(f"{name!r} stands for {len(found)} sources; add each under a name of its own")

@@ -28,11 +28,12 @@ from ..stages.replay_results import ReplayResults
 from ..stages.session import STAGE_LIMIT_S, Address, Policy, Session, SessionOptions, addresses_of, result_of
 from ..stages.sinks.iterator import IteratorSink
 from ..stages.sinks.registry import Output
-from ..stages.sources.camera.options import Corrupt, Transport
+from ..stages.sources.camera.options import Corrupt, DecoderName, Transport
 from ..stages.traces import Tracer
 from .load import load_model
 from .model import Model
 from .pace import Overload, Pace, Skipped, sampler
+from .place import place_of_frames
 from .resolve import ResolvedModel, resolve_model
 
 
@@ -70,11 +71,13 @@ def run(
     max_latency: float | None = None,
     overwrite: bool = False,
     resume: bool = False,
+    encoder: str = "auto",
     preset: str = "veryfast",
     threads: int | None = None,
     deterministic: bool = False,
     strict: bool = False,
     executor: str = "threaded",
+    decoder: DecoderName = "auto",
     max_pixels: int = MAX_PIXELS,
     freeze_s: float = 5.0,
     give_up_s: float | None = None,
@@ -119,11 +122,15 @@ def run(
         overwrite: replace existing outputs.
         resume: go on after the last frame that all outputs have; one must be ``.jsonl``. Video goes on in a further
             file, ``out.part2.mp4``.
-        preset: of the x264 encoder, ``ultrafast`` … ``medium``.
+        encoder: of video files: "libx264" (H.264, on the CPU), or on an NVIDIA card "h264_nvenc", "hevc_nvenc" or
+            "av1_nvenc"; "auto": "h264_nvenc" for frames that are on a card, where it has it, else "libx264".
+        preset: of the encoder, by x264's names: ``ultrafast`` … ``medium``.
         threads: in all; None: the cores this process may use.
         deterministic: the same bits every time, of damaged video too; slower.
         strict: the first bad frame ends the run.
         executor: "threaded", or "serial": one frame at a time, with the same results.
+        decoder: of video: "auto": on the card that the model runs on (NVDEC), where it can, else by the CPU, and a line
+            in the log says why; "cpu"; "cuda": on a card, and by the CPU what it does not take.
         max_pixels: larger pictures are refused before memory is asked for; 8192x8192 by default.
         freeze_s: of cameras: connect again when there was no picture for so many seconds.
         give_up_s: of cameras: end the stream when the camera was away for so many seconds; None: never.
@@ -158,6 +165,7 @@ def run(
         filled(SessionOptions, given),
         skip=None if sample is None else sample.skip,
         also_read=[] if motion is None else motion.files,
+        device=place_of_frames(named, engine, device),
     )
     try:
         if motion is not None:
@@ -186,6 +194,7 @@ def draw(
     outputs: Sequence[Output] | Output,
     start: str | float | None = None,
     overwrite: bool = False,
+    encoder: str = "auto",
     preset: str = "veryfast",
     threads: int | None = None,
     max_pixels: int = MAX_PIXELS,
@@ -195,7 +204,7 @@ def draw(
     Args:
         source: the video.
         results: its ``.jsonl`` results.
-        outputs, overwrite, preset, threads, max_pixels: as for :func:`run`.
+        outputs, overwrite, encoder, preset, threads, max_pixels: as for :func:`run`.
         start: as it was given to the run that made the results.
 
     Raises:

@@ -171,6 +171,8 @@ TIME = Value(
 )
 DURATION = Value(read_duration, Number(float, 1e-9, 1e9, "").allows, "seconds above 0")
 OVERLOAD = one_of("drop", "skip", "stretch")
+DECODER = one_of("auto", "cpu", "cuda")
+ENCODER = one_of("auto", "libx264", "h264_nvenc", "hevc_nvenc", "av1_nvenc")
 TRANSPORT = one_of("auto", "tcp", "udp", "multicast")
 CORRUPT = one_of("mark", "drop")
 WHEN, SKIPPED = one_of("motion"), one_of("hold", "none")
@@ -290,6 +292,8 @@ _ROWS = (
               f"{_RUN} --strict"),
     OptionRow("executor", None, "threaded", "how frames go through", "run",
               values={"threaded": "several at a time", "serial": "one frame at a time"}),
+    OptionRow("decoder", DECODER, "auto", "of video: auto (on the model's GPU, else CPU), cpu or cuda", "run",
+              f"{_RUN} --decoder cpu", "D"),
     OptionRow("max_pixels", COUNT, MAX_PIXELS, "refuse larger pictures (default 67108864, 8192x8192)", "run",
               f"{_RUN} --max-pixels 100000000", "N"),
     OptionRow("freeze_s", SECONDS, 5.0, "cameras: connect again after so long without a picture (default 5)", "run",
@@ -312,7 +316,9 @@ _ROWS = (
               f"{_RUN} --rotate 100MB", "SIZE|TIME"),
     OptionRow("keep", TEXT, None, "with --rotate: remove the oldest files beyond so much in all (10GB)", "output",
               f"{_RUN} --rotate 1h --keep 10GB", "SIZE"),
-    OptionRow("preset", TEXT, "veryfast", "x264 preset of encoded video (default veryfast)", "output",
+    OptionRow("encoder", ENCODER, "auto", "video files: auto, libx264, h264_nvenc, hevc_nvenc or av1_nvenc", "output",
+              f"{_DRAWN} --encoder libx264", "E"),
+    OptionRow("preset", TEXT, "veryfast", "preset of encoded video, by x264's names (default veryfast)", "output",
               f"{_DRAWN} --preset ultrafast", "NAME"),
 )
 # fmt: on

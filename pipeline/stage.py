@@ -38,7 +38,7 @@ _WORDS = frozenset(
     (
         *("opens", "pen", "closes", "lose", "lives", "lie", "problem", "file", "flies", "picture", "frame", "fames"),
         *("interrupts", "create", "crates", "read", "reds", "rads", "update", "hold", "writes", "rite", "writ"),
-        *("stats", "statu"),
+        *("stats", "statu", "decode", "decoders"),
     )
 )
 """All English words that would count as misspelt attributes."""
@@ -169,6 +169,11 @@ class Source(Part, ABC):
     def pictures(self) -> tuple[tuple[str, Path], ...] | None:
         """Name and file of each picture, by frame number, of a stream of picture files; None of a video."""
         return None
+
+    @default
+    def decoder(self) -> str:
+        """Where its video is decoded: ``cpu``, ``cuda:0``; empty where it is no video, or no frame has come yet."""
+        return ""
 
     @abstractmethod
     def frames(self) -> Iterator[Frame]:

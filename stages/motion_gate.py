@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..kernels import changed_blocks, luma_means
-from ..kernels.device import HOST
+from ..kernels.device import to_host
 from ..pipeline.errors import SourceError, UsageError
 from ..pipeline.packet import Frame
 from ..pipeline.types.picture import Size
@@ -95,10 +95,10 @@ class MotionGate:
         Args:
             last: of the same stream and epoch; None before its first run.
         """
-        picture = frame.picture.on(HOST)
+        picture = frame.picture
         longest = -(-max(picture.height, picture.width) // LONGEST_GRID)
         block = min(max(SMALLEST_BLOCK_PX, longest), LARGEST_BLOCK_PX)
-        means = luma_means(picture.planes, picture.format, block=block)
+        means = to_host(luma_means(picture.planes, picture.format, block=block))  # where the picture lies
         if last is None or last.means.shape != means.shape:
             size = (picture.height, picture.width)
             return LastRun(means, self._counted(frame.stream_id, size, block, means.shape), frame.pts_ns, moved=True)

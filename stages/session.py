@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
+from ..kernels.device import HOST, Device
 from ..pipeline.errors import UsageError
 from ..pipeline.execution.run import GraphRun
 from ..pipeline.execution.threads import ThreadBudget
@@ -26,7 +27,7 @@ from .metrics import MetricsServer
 from .sinks.addresses import OutputStream
 from .sinks.registry import Output, Outputs
 from .sinks.rotation import Rotation
-from .sources.camera.options import CameraOptions, Corrupt, Transport
+from .sources.camera.options import CameraOptions, Corrupt, DecoderName, Transport
 from .sources.peekable import PeekableSource
 from .sources.registry import in_real_time, open_sources
 from .traces import Tracer
@@ -65,6 +66,8 @@ class SessionOptions:
     give_up_s: float | None = None
     transport: Transport = "auto"
     corrupt: Corrupt = "mark"
+    decoder: DecoderName = "auto"
+    encoder: str = "auto"
 
     @property
     def camera(self) -> CameraOptions:
@@ -122,6 +125,7 @@ class Session:
         *,
         skip: Callable[[Frame], bool] | None = None,
         also_read: Sequence[Path] = (),
+        device: Device = HOST,
     ) -> Session:
         """Check the outputs against the sources, then open the sources and read each up to its first frame.
 
@@ -130,6 +134,7 @@ class Session:
         Args:
             skip: is told of each frame that a resumed run has done before; see :class:`PeekableSource`.
             also_read: files besides the sources that no output may write.
+            device: where frames are needed.
 
         Raises:
             UsageError: addresses or options that make no sense together.
@@ -154,6 +159,8 @@ class Session:
             deterministic=options.deterministic,
             threads=decoder,
             max_pixels=options.max_pixels,
+            decoder=options.decoder,
+            device=device,
             camera=options.camera,
         )
         if options.resume and any(source.live for source in opened):
@@ -257,6 +264,7 @@ class Session:
             header=header,
             keys=keys,
             result_of=lambda packet: result_of(packet, keys),
+            encoder=self.options.encoder,
             preset=self.options.preset,
             threads=self.budget.encoder,
         )
@@ -322,7 +330,7 @@ def _open_apart(source: Source) -> None:
 
 
 def _source_info(peek: PeekableSource, source: Source) -> SourceInfo:
-    return SourceInfo(source.stream_id, source.address, peek.size, peek.rate, source.live)
+    return SourceInfo(source.stream_id, source.address, peek.size, peek.rate, source.live, source.decoder)
 
 
 def output_stream(source: Source, options: SessionOptions, also_read: Sequence[Path] = ()) -> OutputStream:

@@ -24,6 +24,14 @@ __device__ inline int64_t grid_step() { return static_cast<int64_t>(gridDim.x) *
 // How many things there are: what a kernel before has left at `known`, or all of `room` where that is null.
 __device__ inline int64_t counted(const int* known, int64_t room) { return known ? *known : room; }
 
+// A plane of a picture by its number. An index that is not known at compile time would put the picture into local memory.
+__device__ inline Plane plane_of(const PictureView& p, int index) {
+  const Plane &a = p.planes[0], &b = p.planes[1], &c = p.planes[2];
+  return {index == 0 ? a.data : index == 1 ? b.data : c.data, index == 0 ? a.stride : index == 1 ? b.stride : c.stride,
+          index == 0 ? a.height : index == 1 ? b.height : c.height,
+          index == 0 ? a.width : index == 1 ? b.width : c.width};
+}
+
 // How many threads before this one in the block say yes, and in `total` how many do in all. All threads call it, with
 // room for a number per warp and one more.
 template <int kThreads>

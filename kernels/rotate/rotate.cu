@@ -17,13 +17,6 @@ struct Part {
   int top, left;
 };
 
-__device__ inline Plane plane_of(const PictureView& p, int index) {
-  const Plane &a = p.planes[0], &b = p.planes[1], &c = p.planes[2];
-  return {index == 0 ? a.data : index == 1 ? b.data : c.data, index == 0 ? a.stride : index == 1 ? b.stride : c.stride,
-          index == 0 ? a.height : index == 1 ? b.height : c.height,
-          index == 0 ? a.width : index == 1 ? b.width : c.width};
-}
-
 // Samples are read one by one: pairs of them may lie at odd addresses.
 template <typename Sample, int kSamples>
 __device__ inline uint32_t load_pixel(const Plane& plane, Source at) {

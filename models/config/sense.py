@@ -22,7 +22,7 @@ from .mistakes import Mistakes
 from .variables import filled_in, with_login
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
-_READ = ("transport", "freeze_s", "give_up_s", "corrupt", "allow_redirect", "tls_pin")
+_READ = ("transport", "freeze_s", "give_up_s", "corrupt", "decoder", "allow_redirect", "tls_pin")
 _CAMERA = (*_READ, "deinterlace", "rotate", "mirror")
 _RATE = ("every", "max_fps", "when", "ignore_motion")
 

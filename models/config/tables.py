@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator, StringConstra
 
 from ...pipeline.options import OPTIONS, SECONDS, Number, read_duration, read_size
 from ...stages.areas import check_polygon
-from ...stages.sources.camera.options import Corrupt, Deinterlace, Rotation, Transport
+from ...stages.sources.camera.options import Corrupt, DecoderName, Deinterlace, Rotation, Transport
 from ..pace import Overload
 from .variables import check_variables
 
@@ -117,6 +117,7 @@ class Defaults(Table):
     freeze_s: float | None = _option("freeze_s")
     give_up_s: float | None = _option("give_up_s")
     corrupt: Corrupt | None = _option("corrupt")
+    decoder: DecoderName | None = _option("decoder")
     allow_redirect: bool | None = _key("follow RTSP redirections to other hosts, which get the password too")
     tls_pin: str | None = _key("file with the certificate that the camera must have (rtsps)")
     deinterlace: Deinterlace | None = _key("of interlaced pictures: auto (one field, at full size) or off")
@@ -140,6 +141,7 @@ class Shared(Table):
 
     outputs: Texts | None = _key("outputs for all cameras; with {stream}, one for each")
     overwrite: bool | None = _option("overwrite")
+    encoder: str | None = _option("encoder")
     preset: str | None = _option("preset")
     threads: int | None = _option("threads")
     overload: Overload | None = _option("overload")

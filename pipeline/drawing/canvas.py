@@ -29,7 +29,10 @@ class Layer(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Canvas:
-    """Writable planes and how their samples mean colours. Positions are pixels of it, colours RGB uint8 [N, 3]."""
+    """Writable planes and how their samples mean colours. Positions are pixels of it, colours RGB uint8 [N, 3].
+
+    Planes that lie on a device are drawn on there; what is drawn is copied there, in one transfer for each call.
+    """
 
     format: str
     planes: tuple[NDArray[np.uint8], ...]

@@ -95,13 +95,15 @@ class ModelInfo:
 
 @dataclass(frozen=True, slots=True)
 class SourceInfo:
-    """What the header says of a source; ``size`` is (height, width), ``rate`` frames per second, where known."""
+    """What the header says of a source; ``size`` is (height, width), ``rate`` frames per second, where known;
+    ``decoder`` is the card that decodes it, empty or ``cpu`` where none does."""
 
     stream: str
     address: str = field(default="", repr=False)  # with its secrets
     size: tuple[int, int] | None = None
     rate: Fraction | float | None = None
     live: bool = False
+    decoder: str = ""
 
 
 def header_record(
@@ -240,6 +242,7 @@ def _source_record(source: SourceInfo) -> Record:
         "size": source.size and [source.size[1], source.size[0]],
         "rate": source.rate and round(float(source.rate), 5),
         "live": source.live,
+        "decoder": "" if source.decoder == "cpu" else source.decoder,
     }
     return {name: value for name, value in known.items() if value or name == "stream"}
 

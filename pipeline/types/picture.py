@@ -137,13 +137,10 @@ class Picture:
         return int(self.planes[0].shape[1])
 
     def rgb(self) -> NDArray[np.uint8]:
-        """The picture as RGB, uint8 ``[H, W, 3]``, read-only; converted once and kept.
-
-        Raises:
-            ValueError: the planes do not lie in host memory.
-        """
+        """The picture as RGB in host memory, uint8 ``[H, W, 3]``, read-only; converted once and kept."""
         if not self._rgb:
-            rgb = to_rgb(self.host_planes, self.format, matrix=self.matrix, full_range=self.full_range)
+            planes = self.on(HOST).host_planes
+            rgb = to_rgb(planes, self.format, matrix=self.matrix, full_range=self.full_range)
             rgb.flags.writeable = False
             self._rgb.append(rgb)
         return self._rgb[0]

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...kernels import PIXEL_FORMATS
+from ...kernels import PIXEL_FORMATS, eight_bit_format, eight_bits
+from ...kernels.device import HOST
 from ...pipeline.drawing.canvas import Canvas, Stroke
 from ...pipeline.drawing.style import DrawStyle
 from ...pipeline.packet import Key, Packet
@@ -18,27 +19,20 @@ from ...pipeline.results.format import ResultKeys, first_keys
 from ...pipeline.results.result_types import RESULT_TYPES
 from ...pipeline.stage import Stage
 from ...pipeline.types.picture import Picture
+from .card_planes import new_card_planes
 from .picture_pool import PicturePool
 
 ANNOTATED: Key[Picture] = Key("annotated", Picture)
 """The picture with the results drawn on it; the frame's own picture stays as it was."""
-
-_EIGHT_BITS = {
-    "yuv420p10le": "yuv420p",
-    "yuv422p10le": "yuv422p",
-    "yuv444p10le": "yuv444p",
-    "p010le": "nv12",
-    "gray": "yuv420p",
-}
 
 
 class Draw(Stage):
     """Creates :data:`ANNOTATED`: segments, masks, boxes, points and labels on a copy of the picture.
 
     YUV stays YUV in its own chroma resolution, RGB stays RGB; more than 8 bits become 8, gray becomes
-    ``yuv420p``. A frame without results is passed on as it is, without a copy. The copy's memory is used
-    again when everybody has let go of the picture. A result that is a picture itself is shown in place of the
-    frame's, in its own size.
+    ``yuv420p``. A picture on a card is drawn on there. A frame without results is passed on as it is, without a copy.
+    The copy's memory is used again when everybody has let go of the picture. A result that is a picture itself is
+    shown in place of the frame's, in its own size.
 
     Args:
         keys: where the results are, one entry for each model; what a packet does not have is not drawn.
@@ -115,22 +109,23 @@ def _to_draw(
 
 
 def _copy_of(picture: Picture, pool: PicturePool) -> Canvas:
-    """A copy of a picture that can be drawn on, in 8 bits."""
-    name = _EIGHT_BITS.get(picture.format, picture.format)
-    planes = pool.take(PIXEL_FORMATS[name].shapes(picture.height, picture.width))
-    layout = PIXEL_FORMATS[picture.format]
-    for source, target in zip(picture.host_planes, planes, strict=False):
-        _copy_samples(source, target, shift=layout.bits - 8 + layout.low_bits)
-    for chroma in planes[len(picture.planes) :]:  # of gray
-        chroma.fill(128)
-    gray = picture.format == "gray" and picture.matrix == "rgb"
-    return Canvas(name, planes, "bt709" if gray else picture.matrix, picture.full_range)
+    """A copy of a picture that can be drawn on, in 8 bits, where the picture lies; of gray, in host memory."""
+    if picture.format == "gray":
+        return _colour_copy_of(picture.on(HOST), pool)
+    name, size = eight_bit_format(picture.format), (picture.height, picture.width)
+    planes: Any
+    if picture.device == HOST:
+        planes = pool.take(PIXEL_FORMATS[name].shapes(*size))
+    else:
+        planes = new_card_planes(name, *size, picture.device)
+    eight_bits(picture.planes, picture.format, out=planes)
+    return Canvas(name, planes, picture.matrix, picture.full_range)
 
 
-def _copy_samples(source: NDArray[Any], target: NDArray[np.uint8], *, shift: int) -> None:
-    """Copy samples, rounded to 8 bits by dropping ``shift`` low ones."""
-    if shift == 0:
-        np.copyto(target, source)
-        return
-    rounded = (source >> shift) + (source >> (shift - 1) & 1)
-    np.minimum(rounded, 255, out=target, casting="unsafe")
+def _colour_copy_of(gray: Picture, pool: PicturePool) -> Canvas:
+    """The same of gray, which colours can be drawn on."""
+    luma, *chroma = planes = pool.take(PIXEL_FORMATS["yuv420p"].shapes(gray.height, gray.width))
+    eight_bits(gray.planes, "gray", out=(luma,))
+    for plane in chroma:
+        plane.fill(128)
+    return Canvas("yuv420p", planes, "bt709" if gray.matrix == "rgb" else gray.matrix, gray.full_range)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...engines import Engine
+from ...kernels.device import HOST
 from ...pipeline.packet import DETECTIONS, Key, Packet
 from ...pipeline.types.affine import Affine
 from ...pipeline.types.detections import Detections
@@ -68,7 +69,7 @@ class CropBoxes(NetworkStage):
 
     def added(self, packet: Packet) -> Packet:
         """Add the crops."""
-        picture, boxes = packet.frame.picture, packet[self.boxes].boxes
+        picture, boxes = packet.frame.picture.on(HOST), packet[self.boxes].boxes
         frame = (picture.height, picture.width)
         size = self.preprocess.size.fit(frame).size
         fits = [fit_box(box, size, frame, self.margin) for box in boxes.tolist()]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from av.codec.context import CodecContext
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ...kernels import PIXEL_FORMATS
 from ...kernels.arrays import lent
+from ...kernels.device import HOST
 from ...pipeline.types.picture import HDR_TRANSFERS, UNMARKED, Picture
 
 MATRIX_TAGS = {"bt601": Colorspace.SMPTE170M, "bt709": Colorspace.ITU709, "bt2020": 9}
@@ -69,6 +70,15 @@ def coded_size(picture: Picture) -> tuple[int, int]:
     return picture.height + picture.height % 2, picture.width + picture.width % 2
 
 
+class Frames(Protocol):
+    """Makes encoder frames of one stream's pictures; ``form`` is FFmpeg's name of their format."""
+
+    form: str
+
+    def make(self, picture: Picture) -> VideoFrame:
+        """An FFmpeg frame of a picture."""
+
+
 class EncoderFrames:
     """Makes encoder frames of one stream's pictures, with one converter.
 
@@ -78,12 +88,13 @@ class EncoderFrames:
     """
 
     def __init__(self, form: str = "yuv420p", *, rgb: tuple[str, bool] = ("bt709", False)) -> None:
-        self._form, self._rgb = form, rgb
+        self.form, self._rgb = form, rgb
         self._reformatter = VideoReformatter()
 
     def make(self, picture: Picture) -> VideoFrame:
-        """An FFmpeg frame of a picture; it shares the picture's memory where nothing has to change."""
-        planes = picture.host_planes
+        """An FFmpeg frame of a picture; it shares the picture's memory where nothing has to change. One that lies on a
+        device is copied from there."""
+        planes = picture.on(HOST).host_planes
         height, width = coded_size(picture)
         if (height, width) != (picture.height, picture.width):
             shapes = PIXEL_FORMATS[picture.format].shapes(height, width)
@@ -97,7 +108,7 @@ class EncoderFrames:
             frame = VideoFrame.from_dlpack(tuple(lent(plane) for plane in planes), format=picture.format)
         matrix, full_range = self._rgb if picture.format == "rgb24" else coded_matrix(picture)
         coded_range = ColorRange.JPEG if full_range else ColorRange.MPEG
-        if frame.format.name != self._form:
+        if frame.format.name != self.form:
             frame = self._convert(frame, picture, matrix, coded_range)
         frame.colorspace, frame.color_range = matrix_tag(picture), coded_range
         frame.pict_type = PictureType.NONE
@@ -107,7 +118,7 @@ class EncoderFrames:
         table = _SCALER_MATRIX[matrix]
         return self._reformatter.reformat(
             frame,
-            format=self._form,
+            format=self.form,
             src_colorspace=table,
             dst_colorspace=table,
             src_color_range=ColorRange.JPEG if picture.full_range else ColorRange.MPEG,

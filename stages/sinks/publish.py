@@ -18,10 +18,10 @@ from ..drawing.draw import ANNOTATED
 from ..sources.camera.address import read_address
 from ..sources.camera.status import CameraStatus
 from .addresses import shown_picture, stream_addresses
+from .encoders import PRESETS
 from .publish_connection import SCHEMES
 from .publish_feed import Feed
 from .settings import SinkSettings
-from .video_file import PRESETS
 
 
 class PublishVideo(Sink):

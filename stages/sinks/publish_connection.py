@@ -19,8 +19,9 @@ from ...pipeline.packet import Frame
 from ...pipeline.types.picture import Picture
 from ..sources.camera.address import CameraAddress
 from .encoder_frame import Coding, EncoderFrames, coded_matrix, coded_size, matrix_tag
+from .encoders import NO_DELAY, RATE_FACTOR
 from .publish_process import HEAD, TICKS
-from .video_file import NO_DELAY, RATE_FACTOR, frame_time, nominal_rate
+from .video_file import frame_time, nominal_rate
 
 ANSWER_S = 10.0
 """The server takes the video within so long of being asked to."""

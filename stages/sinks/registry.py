@@ -193,6 +193,7 @@ class Outputs:
         header: Record | None = None,
         keys: Sequence[ResultKeys] = (ResultKeys(),),
         result_of: Callable[[Packet], FrameResult] | None = None,
+        encoder: str = "auto",
         preset: str = "veryfast",
         threads: int = 1,
         needs: frozenset[Key[Any]] | None = None,
@@ -204,13 +205,14 @@ class Outputs:
             header: first line of results; None: one without models.
             keys: where the results are, one entry for each model.
             result_of: makes what functions are called with; None: a plain ``FrameResult``.
+            encoder: of video files; see :class:`~.video.EncodeVideo`.
             preset: of the video encoder.
             threads: of each video encoder.
             needs: keys that must have been created before results are written; None: the first of each model.
             drawn: show the annotated pictures; False: the frames as they came.
 
         Raises:
-            UsageError: an unknown preset; something that is no output.
+            UsageError: an unknown encoder or preset; something that is no output.
         """
         settings = SinkSettings(
             streams=self._streams,
@@ -218,6 +220,7 @@ class Outputs:
             resume=self._resume,
             so_far=self._so_far,
             claims=self._claims,
+            encoder=encoder,
             preset=preset,
             threads=threads,
             header=header,

@@ -34,6 +34,7 @@ class SinkSettings:
     resume: bool
     so_far: Mapping[Path, VideoSoFar]
     claims: Claims
+    encoder: str
     preset: str
     threads: int
     header: Record | None

@@ -18,8 +18,9 @@ from ..sources.clock import NANOSECONDS
 from .addresses import OutputStream, part_files, part_path, shown_picture
 from .audio_copy import AudioCopy
 from .encoder_frame import Coding
+from .encoders import ENCODERS, PRESETS
 from .settings import SinkSettings
-from .video_file import PRESETS, EncoderSettings, VideoFile, frame_time
+from .video_file import EncoderSettings, VideoFile, frame_time
 from .video_so_far import VideoSoFar
 
 log = logging.getLogger("vidgraph")
@@ -29,9 +30,9 @@ _KEPT_ORIGIN_S = 1  # a file's clock that begins within a second of 0 is kept; o
 class EncodeVideo(Sink):
     """Writes every frame of every stream in order, failed ones undrawn; those without pixels are left out.
 
-    Each file is H.264 4:2:0 in 8 bits with the source's timestamps and all of its audio streams, copied or,
-    where the container cannot hold the codec, transcoded to AAC. Pictures of odd size get one more row or
-    column. Colour tags are those of the source; HDR is written in 8 bits, and this is said.
+    Each file is H.264 (with some encoders H.265 or AV1), 4:2:0 in 8 bits, with the source's timestamps and all of its
+    audio streams, copied or, where the container cannot hold the codec, transcoded to AAC. Pictures of odd size get one
+    more row or column. Colour tags are those of the source; HDR is written in 8 bits, and this is said.
 
     A video whose size, matrix, range or pixel shape changes, or whose time jumps by more than an MP4 can count (half
     an hour and more), goes on in a further file, ``out.part2.mp4``, with the sound from there on, so that nothing is
@@ -41,7 +42,9 @@ class EncodeVideo(Sink):
     Args:
         paths: the file of each stream.
         streams: what is known of the streams, for the sound.
-        preset: of x264, ``ultrafast`` to ``veryslow``.
+        encoder: ``libx264``, ``h264_nvenc``, ``hevc_nvenc``, ``av1_nvenc``; ``auto``: ``h264_nvenc`` for pictures on a
+            card, where it has it, else ``libx264``, and a line in the log says why.
+        preset: by x264's names, ``ultrafast`` to ``veryslow``.
         threads: of each encoder.
         picture: the key of what to show; None: the frames as they came.
         overwrite: replace files that exist; otherwise those that are not claimed yet must not be there.
@@ -49,7 +52,7 @@ class EncodeVideo(Sink):
         claims: of the run; None: its own.
 
     Raises:
-        UsageError: an unknown preset.
+        UsageError: an unknown encoder or preset.
     """
 
     name = "encode"
@@ -59,6 +62,7 @@ class EncodeVideo(Sink):
         paths: Mapping[str, Path],
         *,
         streams: Sequence[OutputStream] = (),
+        encoder: str = "auto",
         preset: str = "veryfast",
         threads: int = 1,
         picture: Key[Picture] | None = ANNOTATED,
@@ -68,9 +72,11 @@ class EncodeVideo(Sink):
     ) -> None:
         if preset not in PRESETS:
             raise UsageError(f"unknown preset {preset!r}; presets are {', '.join(PRESETS)}")
+        if encoder not in ("auto", *ENCODERS):
+            raise UsageError(f"unknown encoder {encoder!r}; encoders are auto, {', '.join(ENCODERS)}")
         self.paths = dict(paths)
         self._about = {stream.stream_id: stream for stream in streams}
-        self._settings = EncoderSettings(preset, max(1, threads))
+        self._settings = EncoderSettings(encoder, preset, max(1, threads))
         self._key = picture
         self.reads: frozenset[Key[Any]] = frozenset() if picture is None else frozenset({picture})
         self._so_far = dict(so_far or {})
@@ -284,6 +290,7 @@ def open_video(address: str, paths: dict[str, Path], settings: SinkSettings) -> 
     return EncodeVideo(
         paths,
         streams=settings.streams,
+        encoder=settings.encoder,
         preset=settings.preset,
         threads=settings.threads,
         picture=settings.picture,

@@ -9,17 +9,19 @@ from typing import Any
 import av
 from av.error import FFmpegError
 from av.packet import Packet
+from av.video.stream import VideoStream
 
 from ...pipeline.claims import CHECKED_EVERY_S, Claim, output_error
 from ...pipeline.errors import OutputError
 from ...pipeline.packet import Frame
-from ...pipeline.types.picture import UNMARKED, ColorTags, Picture
+from ...pipeline.types.picture import UNMARKED, Picture
 from ..sources.clock import NANOSECONDS
 from .audio_copy import AudioCopy
-from .encoder_frame import MATRIX_TAGS, EncoderFrames, coded_matrix, coded_size, matrix_tag
+from .card_frames import CARD_FORMAT
+from .encoder_frame import MATRIX_TAGS, coded_matrix, coded_size, matrix_tag
+from .encoders import choose_encoder, frames_for
 from .output_file import OutputFile
 
-PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
 FRAGMENT_S = Fraction(1, 2)
 """Pictures and sound of so long are written together; a kill loses those that are not complete."""
 KEY_FRAME_S = 4  # from one key frame to the next: how finely players seek
@@ -30,24 +32,20 @@ _MP4_OPTIONS = {"movflags": "hybrid_fragmented+delay_moov", "frag_duration": str
 _MKV_OPTIONS = {"cluster_time_limit": str(int(FRAGMENT_S * 1000))}
 # Packets come in order already: the muxer must not hold pictures back until the (late, finished) sound has some.
 _COMMON_OPTIONS = {"flush_packets": "1", "max_interleave_delta": "1"}
-# At most one frame is in the encoder at any time: no lookahead, no B-frames, threads that share a frame. Measured
-# at 1080p against the preset's own settings: about as sharp in 3/4 of the time, in a file that is 40 % larger.
-NO_DELAY = "rc-lookahead=0:sync-lookahead=0:bframes=0"
-RATE_FACTOR = "24"
 _MAX_THREADS = 8
-_MOST_CHROMATICITY, _MOST_LIGHT = 50_000, 65_535  # that H.264 can say. Source: ITU-T H.264, D.2.29 and D.2.31
 _BUFFER = 1 << 20
 _LONGEST_PRELOAD_S = 2000  # FFmpeg counts microseconds in 31 bits
 _FINEST = 1_000_000  # ticks a second: MP4 counts them in 32 bits
 _COARSEST = 10_000
 _LONGEST_TICKS = 2**31 - 1  # from one frame of an MP4 to the next
-_LONGEST_SIDE_PX = 16_384  # of a picture, in x264
 
 
 @dataclass(frozen=True, slots=True)
 class EncoderSettings:
-    """How to encode: an x264 ``preset`` and the threads of one encoder."""
+    """How to encode: ``auto`` or an encoder of :data:`.encoders.ENCODERS`, a preset by x264's names, and the threads of
+    one encoder."""
 
+    encoder: str = "auto"
     preset: str = "veryfast"
     threads: int = 1
 
@@ -79,17 +77,12 @@ class VideoFile:
         shift: Fraction = Fraction(0),
         audio_from: Fraction | None = None,
     ) -> None:
-        if max(picture.height, picture.width) > _LONGEST_SIDE_PX:
-            raise OutputError(
-                f"cannot write {claim.path}: H.264 pictures have at most {_LONGEST_SIDE_PX} pixels a side, got"
-                f" {picture.width}x{picture.height}; pictures as files (%06d.png) can be larger"
-            )
+        self._encoder = choose_encoder(settings.encoder, picture, str(claim.path))
         self.path = path = claim.path
         self._claim, self.frames = claim, 0
         self._audio, self._shift = audio, shift
         self._time_base = _ticks(Fraction(frame.time_base))
-        self._form = "nv12" if picture.format == "nv12" else "yuv420p"
-        self._make = EncoderFrames(self._form, rgb=coded_matrix(picture)).make
+        self._frames = frames_for(self._encoder, picture)
         self._grid = _EvenTimes(frame)
         self._last_pts: int | None = None
         self._durations: dict[int, int] = {}  # by pts, of the frames that are in the encoder
@@ -110,12 +103,21 @@ class VideoFile:
             self._open(frame, picture, settings, preload_s=late)
             if audio is not None:
                 audio.add_to(self._container, path)
-            self._container.start_encoding()
-            if audio is not None and late:
-                audio.write_first(self._container)
+            self._late, self._begun = late, False
+            if (
+                self._frames.form != CARD_FORMAT
+            ):  # of frames on a card, the first one tells the encoder which card it is
+                self._begin()
         except (FFmpegError, OSError) as error:
             self._file.close()
             raise output_error(path, error) from error
+
+    def _begin(self) -> None:
+        """Write what comes before the first packet."""
+        self._container.start_encoding()
+        if self._audio is not None and self._late:
+            self._audio.write_first(self._container)
+        self._begun = True
 
     def _open(self, frame: Frame, picture: Picture, settings: EncoderSettings, *, preload_s: Fraction) -> None:
         suffix = self.path.suffix.lower()
@@ -131,12 +133,16 @@ class VideoFile:
             buffer_size=_BUFFER,
         )
         rate = nominal_rate(frame.duration_ns)
-        options = {"preset": settings.preset, "crf": RATE_FACTOR, "x264-params": NO_DELAY + _light(picture.tags)}
-        self._stream = stream = self._container.add_stream("libx264", rate=rate, options=options)
+        options = self._encoder.options(settings.preset, picture.tags)
+        stream = self._container.add_stream(self._encoder.codec, rate=rate, options=options)
+        assert isinstance(stream, VideoStream)
+        self._stream = stream
         stream.height, stream.width = coded_size(picture)
-        stream.pix_fmt = self._form
+        stream.pix_fmt = self._frames.form
         context = stream.codec_context
         context.time_base = self._time_base
+        if self._encoder.tag and suffix != ".mkv":
+            context.codec_tag = self._encoder.tag
         context.gop_size = max(1, round(KEY_FRAME_S * rate))
         context.thread_type, context.thread_count = "SLICE", min(settings.threads, _MAX_THREADS)
         _, full_range = coded_matrix(picture)
@@ -157,7 +163,10 @@ class VideoFile:
             raise OutputError(f"cannot write {self.path}: it was closed after an error")
         self._claim.check(every_s=CHECKED_EVERY_S)
         shown = self._grid.exact(frame_time(frame))
-        coded = self._make(picture)
+        try:
+            coded = self._frames.make(picture)
+        except (FFmpegError, OSError) as error:
+            raise self._failed(error) from error
         pts = round((shown - self._shift) / self._time_base)
         if self._last_pts is not None and pts <= self._last_pts:
             pts = self._last_pts + 1
@@ -177,7 +186,10 @@ class VideoFile:
 
     def _encode(self, coded: av.VideoFrame | None) -> None:
         try:
-            for packet in self._coded(coded):
+            packets = self._coded(coded)
+            if not self._begun:
+                self._begin()
+            for packet in packets:
                 if self._audio is not None and packet.dts is not None:
                     self._audio.write_until(self._container, packet.dts * self._time_base + self._shift)
                 self._container.mux_one(packet)
@@ -206,6 +218,9 @@ class VideoFile:
             OutputError: the file cannot be written to its end, or was removed or replaced; it is closed.
         """
         if self._file.closed:
+            return
+        if not self._begun:  # nothing was written
+            self.abandon()
             return
         try:
             self._encode(None)
@@ -253,16 +268,6 @@ def frame_time(frame: Frame) -> Fraction:
     if frame.time_base == Fraction(1, NANOSECONDS):
         return Fraction(frame.pts_ns, NANOSECONDS)
     return frame.pts * Fraction(frame.time_base)
-
-
-def _light(tags: ColorTags) -> str:
-    """x264's parameters for what the source says of the light of HDR video; nothing where it is out of range."""
-    text = ""
-    if tags.mastering and max(tags.mastering[:8]) <= _MOST_CHROMATICITY and min(tags.mastering) >= 0:
-        text += ":mastering-display=G({},{})B({},{})R({},{})WP({},{})L({},{})".format(*tags.mastering)
-    if tags.light_level and max(tags.light_level) <= _MOST_LIGHT:
-        text += ":cll={},{}".format(*tags.light_level)
-    return text
 
 
 def _ticks(time_base: Fraction) -> Fraction:

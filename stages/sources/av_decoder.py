@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING
 from av.error import FFmpegError
 
 from ...pipeline.limits import MAX_PIXELS
+from .av_card import CardDecoding
 from .av_open import choose_stream, frame_rate, limit_pixels, open_container, stated_end
 from .avi_clock import AviClock
 from .clock import FORWARD_JUMP_NS, NANOSECONDS, to_ticks
@@ -57,6 +58,7 @@ class Decoder:
         sliced: bool = False,
         threads: int = 0,
         max_pixels: int = MAX_PIXELS,
+        card: CardDecoding | None = None,
     ) -> None:
         """
         Args:
@@ -67,12 +69,13 @@ class Decoder:
                 otherwise several pictures are decoded at once.
             threads: 0: FFmpeg's choice.
             max_pixels: larger pictures are refused; where a stream comes to them later, as damage.
+            card: decodes what it can; None: the CPU.
 
         Raises:
             SourceError: it cannot be opened, has no such stream, or one of larger pictures.
         """
         self._address, self._name, self._video_stream = address, name, video_stream
-        self._sliced, self._threads, self._max_pixels = sliced, threads, max_pixels
+        self._sliced, self._threads, self._max_pixels, self._card = sliced, threads, max_pixels, card
         self.container: InputContainer
         self.stream: VideoStream
         self._open()
@@ -83,7 +86,10 @@ class Decoder:
         self._reset()
 
     def _open(self) -> None:
-        self.container = open_container(self._address, self._name, max_pixels=self._max_pixels)
+        acceleration = None if self._card is None else self._card.acceleration()
+        self.container = open_container(
+            self._address, self._name, max_pixels=self._max_pixels, acceleration=acceleration
+        )
         try:
             self.stream = choose_stream(self.container, self._video_stream, self._name)
             limit_pixels(self.stream, self._name, self._max_pixels)
@@ -285,6 +291,7 @@ class Decoder:
                 sliced=True,
                 threads=1,
                 max_pixels=self._max_pixels,
+                card=self._card,
             )
             with closing(again):
                 for frame in again.frames_from(latest):

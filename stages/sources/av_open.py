@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import av
+from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.stream import Discard, Disposition
@@ -66,13 +67,20 @@ def _nearest(path: Path) -> str:
     return f" (is it {near[0]}?)" if near else ""
 
 
-def open_container(address: str | Path | IO[bytes], name: str, *, max_pixels: int = MAX_PIXELS) -> InputContainer:
+def open_container(
+    address: str | Path | IO[bytes],
+    name: str,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    acceleration: HWAccel | None = None,
+) -> InputContainer:
     """Open a file, an http(s) address or a binary stream for reading.
 
     Args:
         address: a path is a path, whatever characters it has; a stream is read from where it stands.
         name: what errors call it.
         max_pixels: larger pictures are not decoded to find out what is in it; see :func:`limit_pixels`.
+        acceleration: decodes what it can of it; None: the CPU.
 
     Raises:
         SourceError: it cannot be opened; one line that begins with or contains ``name``.
@@ -82,14 +90,13 @@ def open_container(address: str | Path | IO[bytes], name: str, *, max_pixels: in
     try:
         if isinstance(address, Path):
             check_file(address)
-            return _reader(f"file:{address}", limits)
+            return _reader(f"file:{address}", limits, acceleration)
         if isinstance(address, str):
             # FFmpeg's own limits. PyAV's (``timeout``) are held by a function that FFmpeg calls ten times a second and
             # that takes the GIL: in a thread that is left behind at exit, it crashes once the interpreter has gone.
             silence_us = f"{ANSWER_S * 1e6:.0f}"
             limits |= {"timeout": silence_us, "rw_timeout": silence_us}  # of TCP, and of what else is below
-            return _reader(address, limits)
-        return _reader(address, limits)
+        return _reader(address, limits, acceleration)
     except (FFmpegError, OSError, EOFError, ValueError) as error:
         redact_error(error)
         raise SourceError(f"cannot open {name}: {_reason(error, address)}") from error
@@ -173,8 +180,8 @@ def limit_pixels(stream: VideoStream, name: str, max_pixels: int) -> None:
     context.options = {**context.options, "max_pixels": str(max_pixels + _ROUNDED_UP)}
 
 
-def _reader(place: str | IO[bytes], options: dict[str, str]) -> InputContainer:
-    container: InputContainer = av.open(place, "r", options=options, **_TEXTS)
+def _reader(place: str | IO[bytes], options: dict[str, str], acceleration: HWAccel | None = None) -> InputContainer:
+    container: InputContainer = av.open(place, "r", options=options, hwaccel=acceleration, **_TEXTS)
     return container
 
 

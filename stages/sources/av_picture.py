@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,9 @@ from av.video.reformatter import ColorRange, VideoReformatter
 from numpy.typing import NDArray
 
 from ...kernels import PIXEL_FORMATS, rotate
+from ...kernels.device import DeviceArray, Tensor, to_host
 from ...pipeline.types.picture import HDR_TRANSFERS, UNMARKED, ColorTags, Matrix, Picture
+from .av_card import CARD_FORMAT, CARD_SAMPLES, card_planes, sample_format
 from .deep_samples import DEEP_FORMATS, to_8_bits
 from .one_field import one_field
 
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("vidgraph")
 
-Planes = tuple[NDArray[Any], ...]
+Planes = tuple[Tensor, ...]
 
 # FFmpeg's AVColorSpace. 4 (FCC) is within 0.003 of BT.601's weights, 7 (SMPTE 240M) within 0.02 of BT.709's.
 _MATRICES: dict[int, Matrix] = {
@@ -52,12 +54,15 @@ UPRIGHT = Orientation()
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What to do with frames of one format: ``round`` to 8 bits, ``convert`` with swscale, or share ``planes``."""
+    """What to do with frames of one format: ``round`` to 8 bits, ``convert`` with swscale, or share ``planes``, which
+    may lie ``on_card``; of others that lie there, ``fetch`` the samples first."""
 
     target: str
     planes: int
     convert: bool
     round: bool = False
+    on_card: bool = False
+    fetch: str = ""
 
 
 class PictureReader:
@@ -69,18 +74,22 @@ class PictureReader:
     format of the same or the next finer chroma resolution, in 8 or 10 bits. Gray and RGB of more than 8 bits
     are rounded to the nearest. Alpha is left out.
 
+    Frames that lie on a card stay there in ``nv12`` and ``p010le``, turned or not; for what else there is to do with
+    them they are copied to host memory, and the log says so once.
+
     Args:
         codec: FFmpeg's name of the decoder that the frames come from.
         deinterlace: of a picture woven of two fields, show one.
+        name: what the log calls the source.
     """
 
-    def __init__(self, codec: str = "", *, deinterlace: bool = False) -> None:
-        self._deinterlace = deinterlace
+    def __init__(self, codec: str = "", *, deinterlace: bool = False, name: str = "video") -> None:
+        self._deinterlace, self._name, self._said = deinterlace, name, set[str]()
         # PyAV frees the texts that belong to side data, and FFmpeg does too. Only these decoders attach such: the name
         # of a colour profile.
         self._has_side_data = codec not in ("png", "apng")
         self._reformatter = VideoReformatter()
-        self._plans: dict[tuple[str, bool, bool], _Plan] = {}
+        self._plans: dict[tuple[str, str, bool, bool], _Plan] = {}
         self._tags: dict[tuple[int, int, int], ColorTags] = {}
 
     def read(
@@ -98,17 +107,19 @@ class PictureReader:
             turn = orientation
         quarter = turn.degrees in (90, 270)
         odd = bool(frame.width % 2 or frame.height % 2)
-        key = (frame.format.name, quarter, odd)
+        form = sample_format(frame)
+        key = (frame.format.name, form.name, quarter, odd)
         plan = self._plans.get(key)
         if plan is None:
-            plan = self._plans[key] = _plan(frame.format, quarter=quarter, odd=odd)
+            plan = self._plans[key] = _plan(form, quarter=quarter, odd=odd, on_card=frame.format.name == CARD_FORMAT)
         full_range = _is_full_range(frame)
         planes = self._planes(frame, plan, full_range)
         woven = frame.interlaced_frame
         if woven and self._deinterlace:
-            planes, woven = tuple(map(one_field, planes)), False
+            planes, woven = tuple(map(one_field, self._fetched(planes, "deinterlaced"))), False
         if turn.mirrored:
-            planes = tuple(np.ascontiguousarray(plane[:, ::-1]) for plane in planes)
+            hosted = self._fetched(planes, "mirrored")
+            planes = tuple(np.ascontiguousarray(plane[:, ::-1]) for plane in hosted)
         if turn.degrees:
             planes = rotate(planes, plan.target, turn.degrees)
         rgb = plan.target == "rgb24"
@@ -132,7 +143,23 @@ class PictureReader:
             tags = self._tags[codes] = _color_tags(frame, *codes, has_side_data=self._has_side_data)
         return tags
 
+    def _fetched(self, planes: Planes, what: str) -> tuple[NDArray[Any], ...]:
+        """The planes in host memory, where they are ``what`` then."""
+        if isinstance(planes[0], DeviceArray):
+            self._say_fetched(what)
+        return tuple(map(to_host, planes))
+
+    def _say_fetched(self, what: str) -> None:
+        if what not in self._said:
+            self._said.add(what)
+            log.warning("%s: every picture is copied from the card to host memory, to be %s there", self._name, what)
+
     def _planes(self, frame: VideoFrame, plan: _Plan, full_range: bool) -> Planes:
+        if plan.on_card:
+            return card_planes(frame)
+        if plan.fetch:
+            self._say_fetched(f"read ({plan.fetch})")
+            frame = self._reformatter.reformat(frame, format=plan.fetch, threads=1)
         if plan.round:
             return (to_8_bits(frame, full_range=full_range),)
         if plan.convert:
@@ -157,8 +184,12 @@ def _share(frame: VideoFrame, index: int) -> NDArray[Any]:
     return view
 
 
-def _plan(form: VideoFormat, *, quarter: bool, odd: bool) -> _Plan:
+def _plan(form: VideoFormat, *, quarter: bool, odd: bool, on_card: bool = False) -> _Plan:
     name = form.name
+    if on_card and name in CARD_SAMPLES:
+        return _Plan(name, 2, convert=False, on_card=True)
+    if on_card:
+        return replace(_plan(form, quarter=quarter, odd=odd), fetch=name)
     plain = name.replace("yuvj", "yuv", 1).replace("yuva", "yuv", 1)
     layout = PIXEL_FORMATS.get(plain)
     if layout is not None:

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ...kernels.device import HOST, Device
 from ...pipeline.limits import MAX_PIXELS
 from .camera.address import SCHEMES
-from .camera.options import CameraOptions
+from .camera.options import CameraOptions, DecoderName
 from .synthetic.settings import NAMES, is_synthetic
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
@@ -32,6 +33,8 @@ class SourceOptions:
     threads: int | None = None
     video_stream: int | None = None
     max_pixels: int = MAX_PIXELS
+    decoder: DecoderName = "auto"
+    device: Device = HOST
     camera: CameraOptions = field(default_factory=CameraOptions)
 
     def part(self) -> dict[str, Any]:

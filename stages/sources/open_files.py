@@ -26,6 +26,8 @@ def open_stream(address: str, name: str | None, options: SourceOptions) -> list[
         sliced=options.latest,
         deterministic=options.deterministic,
         threads=options.threads,
+        decoder=options.decoder,
+        device=options.device,
         **options.part(),
     )
     return [source]

@@ -9,10 +9,11 @@ from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
+from ...kernels.device import HOST, Device
 from ...pipeline.errors import UsageError
 from ...pipeline.limits import MAX_PIXELS
 from ...pipeline.stage import Source
-from .camera.options import CameraOptions
+from .camera.options import CameraOptions, DecoderName
 from .kinds import SourceOptions, all_kinds, is_there, kind_of
 from .played import as_camera
 from .realtime import RealtimeSource
@@ -33,6 +34,8 @@ def open_source(
     threads: int | None = None,
     video_stream: int | None = None,
     max_pixels: int = MAX_PIXELS,
+    decoder: DecoderName = "auto",
+    device: Device = HOST,
     camera: CameraOptions | None = None,
 ) -> list[Source]:
     """The sources that an address stands for; usually one, several for a glob that matches videos.
@@ -54,7 +57,11 @@ def open_source(
         threads: of the decoder; None: one per available core.
         video_stream: which of several video streams of a file, from 0; None: the best.
         max_pixels: larger pictures are refused before memory is asked for.
-        camera: how it is read, if it is one; ``threads`` and ``max_pixels`` are those given here. None: as usual.
+        decoder: of video: ``auto``: on the card where the frames are needed, if it can, else by the CPU, and a line in
+            the log says why; ``cpu``; ``cuda``: on a card.
+        device: where the frames are needed.
+        camera: how it is read, if it is one; ``threads``, ``max_pixels``, ``decoder`` and ``device`` are those given
+            here. None: as usual.
 
     Returns:
         sources that are not opened yet, but whose file or folder exists.
@@ -73,6 +80,8 @@ def open_source(
         threads=threads,
         video_stream=video_stream,
         max_pixels=max_pixels,
+        decoder=decoder,
+        device=device,
         camera=camera or CameraOptions(),
     )
     return in_real_time(_sources(os.fspath(address), stream_id, options), latest=latest)

@@ -11,14 +11,17 @@ from fractions import Fraction
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from ...kernels.device import HOST, Device
 from ...pipeline.errors import SourceError
 from ...pipeline.limits import MAX_PIXELS, check_max_pixels, too_large
 from ...pipeline.packet import Frame
 from ...pipeline.redaction import HIDDEN, redact_address
 from ...pipeline.stage import Source
+from .av_card import CardReport, card_decoding, sample_format
 from .av_decoder import Decoder
 from .av_open import NETWORK, stated_size
 from .av_picture import PictureReader
+from .camera.options import DecoderName
 from .clock import NANOSECONDS, StreamClock, frames_between, parse_range, to_ns, to_ticks
 from .image_bytes import announced_size
 from .stdin import StandardInput
@@ -60,6 +63,8 @@ class VideoSource(Source):
         threads: int | None = None,
         standard_input: IO[bytes] | None = None,
         max_pixels: int = MAX_PIXELS,
+        decoder: DecoderName = "auto",
+        device: Device = HOST,
     ) -> None:
         """
         Args:
@@ -71,10 +76,13 @@ class VideoSource(Source):
             video_stream: which of several video streams, from 0; None: the one FFmpeg rates best
                 (marked as default, most data).
             sliced: decode without frame threads: less delay, for live use.
-            deterministic: one thread, so that damage decodes to the same pixels every time.
+            deterministic: one thread, so that damage decodes to the same pixels every time; ``auto`` is the CPU then.
             threads: of the decoder; None: one per available core.
             standard_input: read instead of ``sys.stdin.buffer``.
             max_pixels: larger pictures are refused before memory is asked for.
+            decoder: ``auto``: NVDEC on the card where the frames are needed, where it can, else the CPU, and a line in
+                the log says why; ``cpu``; ``cuda``: NVDEC, and the CPU for what it does not take.
+            device: where the frames are needed.
 
         Raises:
             UsageError: times or counts that make no sense.
@@ -88,23 +96,28 @@ class VideoSource(Source):
         self._video_stream = video_stream
         self._sliced = sliced or deterministic
         self._threads = 1 if deterministic else threads or available_cores()
+        self._place: tuple[DecoderName, Device] = (decoder, HOST if deterministic else device)
         self._stdin = standard_input
         self._input: StandardInput | None = None
         self._decoder: Decoder | None = None
         self._damaged = 0
         self._expected: int | None = None
         self._problems: dict[str, int] = {}
+        self._report = CardReport(self.label, None)
         self._process = os.getpid()
 
     def open(self) -> None:
         """Open the container.
 
         Raises:
-            SourceError: it cannot be read, or has no video; one line with the reason.
+            SourceError: it cannot be read, has no video, or cannot be decoded where it was asked for; one line with
+                the reason.
         """
         if self._decoder is not None:
             return
         self._problems, self._damaged, self._process = {}, 0, os.getpid()
+        card = card_decoding(*self._place, self.label)
+        self._report = CardReport(self.label, card)
         place: str | Path | StandardInput = Path(self.address)
         if self.address == "-":
             place = self._input = StandardInput(self._stdin)
@@ -117,6 +130,7 @@ class VideoSource(Source):
             sliced=self._sliced,
             threads=self._threads,
             max_pixels=self._max_pixels,
+            card=card,
         )
         self._expected = self._expect(self._decoder)
 
@@ -129,6 +143,11 @@ class VideoSource(Source):
     def audio_address(self) -> str:
         """Its own address; standard input can be read only once."""
         return "" if self.address == "-" else self.address
+
+    @property
+    def decoder(self) -> str:
+        """Where it is decoded, once its first frame has come."""
+        return self._report.decoder
 
     @property
     def files(self) -> list[Path]:
@@ -191,13 +210,14 @@ class VideoSource(Source):
         if os.getpid() != self._process:
             raise SourceError(f"{self.label}: was opened before this process was forked; open it again here")
         clock = StreamClock(decoder.time_base, rate=decoder.rate, start=decoder.stream.start_time)
-        reader, state = PictureReader(decoder.stream.codec_context.name), _Epoch()
+        reader, state = PictureReader(decoder.stream.codec_context.name, name=self.label), _Epoch()
         index, seen, first_capture = 0, 0, self._first_capture(decoder)
         with closing(self._decoded(decoder, clock)) as decoded:
             for frame in decoded:
                 seen += 1
                 tick = clock.place(frame.pts, frame.duration, is_key=frame.key_frame)
-                state.note(tick.jumped, (frame.width, frame.height, frame.format.name))
+                self._report.look(decoder.stream, frame)
+                state.note(tick.jumped, (frame.width, frame.height, sample_format(frame).name))
                 if self._start_ns is not None and tick.pts_ns < self._start_ns:
                     continue
                 if self._end_ns is not None and tick.pts_ns >= self._end_ns:

@@ -42,6 +42,7 @@ class SourceWrapper(Source):
     audio_address: Any = _as_the_source("audio_address")
     files: Any = _as_the_source("files")
     pictures: Any = _as_the_source("pictures")
+    decoder: Any = _as_the_source("decoder")
 
     def open(self) -> None:
         """Open the source."""

@@ -132,11 +132,13 @@ class EmulatedDriver:
     Attributes:
         launches: how many kernels were started.
         reads: bytes of each transfer to the host, in order; every one is a wait.
+        library: the stand-in of NVIDIA's driver by which it is asked, where it is.
     """
 
     def __init__(self, seed: int = 0, texts: dict[Path, str] | None = None, extra: Sequence[Path] = ()) -> None:
         self.seed, self.launches = seed, 0
         self.reads: list[int] = []
+        self.library: Any = None
         self._local = threading.local()
         self._texts = texts or {}
         self._sources = {kernel: source for source in (*SOURCES, *extra) for kernel in kernels_of(source)}

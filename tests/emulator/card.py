@@ -66,7 +66,7 @@ def describe() -> EngineDescription:
 def plug_in(monkeypatch: pytest.MonkeyPatch, seed: int = 0) -> EmulatedDriver:
     """The machine has one card, and an engine for it; gives what runs its kernels."""
     emulated = EmulatedDriver(seed)
-    libcuda.plug_in(monkeypatch, emulated, seed)
+    emulated.library = libcuda.plug_in(monkeypatch, emulated, seed)
     monkeypatch.setattr(sys.modules[__name__], "_emulated", [emulated])
     monkeypatch.setitem(DEVICES, "cuda", replace(DEVICES["cuda"], count=lambda: 1))
     row = EngineRow(ENGINE, __name__, package="onnxruntime", extra="onnxruntime", devices=("cuda",), wants="device")

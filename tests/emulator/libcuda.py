@@ -52,6 +52,7 @@ class _Stream:
 class _Event:
     stream: _Stream | None = None
     work: _Work | None = None
+    handle: int = 0  # of the stream
 
 
 class StandIn:
@@ -65,6 +66,7 @@ class StandIn:
         fails: gives the code of a function that is to fail.
         calls: names of functions, in order.
         queued: (function, stream) of what was queued, in order.
+        orders: (stream that is waited for, stream that waits), in order.
         pinned: bytes of pinned memory.
     """
 
@@ -74,6 +76,7 @@ class StandIn:
         self.fails: dict[str, int] = {}
         self.calls: list[str] = []
         self.queued: list[tuple[str, int]] = []
+        self.orders: list[tuple[int, int]] = []
         self.sizes: dict[str, list[int]] = {}
         self.pinned = 0
         self.captures: list[int] = []
@@ -270,6 +273,7 @@ class StandIn:
     def do_cuStreamWaitEvent(self, stream: Any, event: Any, flags: Any) -> None:
         then = self._events[event.value]
         now = _Event(then.stream, then.work)  # as it was recorded, whatever becomes of it
+        self.orders.append((then.handle, stream.value))
         self.put(stream.value, lambda: self._finish_event(now), "cuStreamWaitEvent")
 
     def do_cuEventCreate(self, event: Any, flags: Any) -> None:
@@ -280,7 +284,7 @@ class StandIn:
 
     def do_cuEventRecord(self, event: Any, stream: Any) -> None:
         work = self.put(stream.value, lambda: None, "cuEventRecord")
-        self._events[event.value].stream, self._events[event.value].work = self._stream(stream.value), work
+        self._events[event.value] = _Event(self._stream(stream.value), work, stream.value)
 
     def do_cuEventQuery(self, event: Any) -> int:
         work = self._events[event.value].work

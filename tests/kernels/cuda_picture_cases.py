@@ -59,6 +59,13 @@ def rotate() -> Iterator[Case]:
                 yield kernels.rotate, (odd_planes(format, *size),), {"format": format, "degrees": degrees}
 
 
+def eight_bits() -> Iterator[Case]:
+    """Rows shorter and longer than the part of a block; samples beyond the bits of the format."""
+    for format in PIXEL_FORMATS:
+        for size in ((1, 1), (5, 7), (3, 520), (2, 1030)):
+            yield kernels.eight_bits, (odd_planes(format, *size),), {"format": format}
+
+
 def luma_means() -> Iterator[Case]:
     """Sums beyond 16 bits; blocks that fill those of the threads, or all but; parts of blocks."""
     for format in ("nv12", "p010le", "yuv422p10le", "rgb24"):
@@ -111,6 +118,7 @@ def changed_blocks() -> Iterator[Case]:
 
 
 CASES: dict[str, Cases] = {
-    cases.__name__: cases for cases in (changed_blocks, luma_means, preprocess, rotate, to_rgb, warp_features)
+    cases.__name__: cases
+    for cases in (changed_blocks, eight_bits, luma_means, preprocess, rotate, to_rgb, warp_features)
 }
 """Stem of a source -> its cases."""

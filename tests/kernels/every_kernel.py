@@ -36,6 +36,7 @@ def pictures() -> Iterator[tuple[str, Any]]:
 def conversions(format: str, height: int, width: int) -> Iterator[tuple[str, Any]]:
     planes, word = planes_of(format, height, width), f"{format}/{width}"
     yield f"to_rgb/{word}", kernels.to_rgb(planes, format, **COLOURS)
+    yield f"eight_bits/{word}", kernels.eight_bits(planes, format)
     for degrees in (90, 180, 270):
         yield f"rotate/{word}/{degrees}", kernels.rotate(planes, format, degrees)
     for ratio in (0.4, 1.0, 3.0, 11.0):

@@ -63,7 +63,9 @@ class Recorder:
         kept = copy.deepcopy(bound.arguments) if kind not in self.kinds else {}
         result = self.kernel(*values, **named)
         if "out" in kept and kept["out"] is None:
-            kept["out"] = np.zeros_like(result)
+            results = result if isinstance(result, tuple) else (result,)
+            written = tuple(map(np.zeros_like, results))
+            kept["out"] = written if isinstance(result, tuple) else written[0]
         self.kinds.setdefault(kind, kept)
         return result
 

@@ -17,6 +17,7 @@ from av.error import FFmpegError
 
 from ....pipeline.errors import SourceError
 from ....pipeline.redaction import redact_address
+from ..av_card import CardDecoding
 from ..av_open import limit_pixels
 from ..clock import NANOSECONDS, to_ns
 from .address import CameraAddress
@@ -106,9 +107,15 @@ class Connection:
     """
 
     def __init__(
-        self, address: CameraAddress, options: CameraOptions, hints: Hints, wait: Wait, monitor: Monitor
+        self,
+        address: CameraAddress,
+        options: CameraOptions,
+        hints: Hints,
+        wait: Wait,
+        monitor: Monitor,
+        card: CardDecoding | None = None,
     ) -> None:
-        self._address, self._options, self._hints = address, options, hints
+        self._address, self._options, self._hints, self._card = address, options, hints, card
         self._wait, self._monitor = wait, monitor
         self.container: InputContainer
         self.stream: VideoStream
@@ -196,6 +203,8 @@ class Connection:
         arguments: dict[str, Any] = {"file": address.url, "mode": "r", "timeout": (OPEN_S, silence_s)}
         if address.is_device:
             arguments["format"] = "v4l2"
+        if self._card is not None:
+            arguments["hwaccel"] = self._card.acceleration()
         by_udp = address.is_rtsp and self._hints.way_of(self._options)[0] != "tcp"
         self.began_s = time.monotonic()
         with self._wait.inside(min(OPEN_S, UDP_OPEN_S) if by_udp else OPEN_S):

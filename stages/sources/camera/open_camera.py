@@ -59,7 +59,13 @@ def open_web(address: str, name: str | None, options: SourceOptions) -> list[Sou
 def camera_options(options: SourceOptions) -> CameraOptions:
     """How a camera is read, of the options for every source."""
     threads = min(options.threads or 1, _MOST_THREADS)
-    return replace(options.camera, max_pixels=options.max_pixels, threads=threads)
+    return replace(
+        options.camera,
+        max_pixels=options.max_pixels,
+        threads=threads,
+        decoder=options.decoder,
+        device=options.device,
+    )
 
 
 def _warn_of_password(text: str, place: CameraAddress) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from ....kernels.device import HOST, Device
 from ....pipeline.errors import UsageError
 from ....pipeline.limits import MAX_PIXELS
 
@@ -12,12 +13,14 @@ Transport = Literal["auto", "tcp", "udp", "multicast"]
 Corrupt = Literal["mark", "drop"]
 Deinterlace = Literal["auto", "off"]
 Rotation = Literal[0, 90, 180, 270]
+DecoderName = Literal["auto", "cpu", "cuda"]
 
 _KNOWN = {
     "transport": get_args(Transport),
     "corrupt": get_args(Corrupt),
     "deinterlace": get_args(Deinterlace),
     "rotate": get_args(Rotation),
+    "decoder": get_args(DecoderName),
 }
 
 
@@ -36,6 +39,8 @@ class CameraOptions:
         tls_pin: file with the certificate that the camera must have; None: any will do, and a warning says so.
         max_pixels: larger pictures are refused.
         threads: of the decoder.
+        decoder: ``auto``: on the card that takes the frames (NVDEC), else by the CPU; ``cpu``; ``cuda``: on a card.
+        device: where the frames are needed.
 
     Raises:
         UsageError: a value that cannot be.
@@ -52,6 +57,8 @@ class CameraOptions:
     tls_pin: str | None = None
     max_pixels: int = MAX_PIXELS
     threads: int = 1
+    decoder: DecoderName = "auto"
+    device: Device = HOST
 
     def __post_init__(self) -> None:
         if not 0 < self.freeze_s < float("inf"):

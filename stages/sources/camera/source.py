@@ -14,6 +14,7 @@ import av
 from ....pipeline.errors import SourceError, UsageError
 from ....pipeline.packet import Frame
 from ....pipeline.stage import Source
+from ..av_card import CardDecoding, CardReport, card_decoding, sample_format
 from ..av_picture import Orientation, PictureReader
 from .address import CameraAddress, read_address
 from .backoff import OPEN_GATE, Backoff
@@ -89,6 +90,8 @@ class CameraSource(Source):
         turned = self._options.rotate or self._options.mirror
         self._orientation = Orientation(self._options.rotate, self._options.mirror) if turned else None
         self._wait, self._hints = Wait(), Hints()
+        self._card: CardDecoding | None = None
+        self._report = CardReport(self.address, None)
         self._begin()
 
     def _begin(self) -> None:
@@ -127,9 +130,20 @@ class CameraSource(Source):
         """The most that were asked for; None: no end."""
         return self._limit
 
+    @property
+    def decoder(self) -> str:
+        """Where it is decoded, once its first frame has come."""
+        return self._report.decoder
+
     def open(self) -> None:
-        """Get ready; the camera is not asked yet."""
+        """Get ready; the camera is not asked yet.
+
+        Raises:
+            SourceError: it cannot be decoded on a card, as was asked for.
+        """
         self._begin()
+        self._card = card_decoding(self._options.decoder, self._options.device, self.address)
+        self._report = CardReport(self.address, self._card)
         if self._place.scheme in OVER_TLS and self._options.tls_pin is None:
             self._monitor.say("tls", "its certificate is not checked: anyone on the way could be the camera")
         if self._place.user and self._place.password in ("", "admin", self._place.user):
@@ -190,7 +204,7 @@ class CameraSource(Source):
             CameraError: there is none.
         """
         self._monitor.connecting()
-        connection = Connection(self._place, self._options, self._hints, self._wait, self._monitor)
+        connection = Connection(self._place, self._options, self._hints, self._wait, self._monitor, self._card)
         with OPEN_GATE.enter(self._place.host, self._wait) as entered:
             if not entered:
                 return None
@@ -207,7 +221,8 @@ class CameraSource(Source):
         Raises:
             CameraError: it was lost.
         """
-        reader = PictureReader(connection.stream.codec_context.name, deinterlace=self._options.deinterlace == "auto")
+        codec, deinterlace = connection.stream.codec_context.name, self._options.deinterlace == "auto"
+        reader = PictureReader(codec, deinterlace=deinterlace, name=self.address)
         relief = connection.decoding.relief
         first, lagging_since, least_lag_s = True, time.monotonic(), float("inf")
         self._lost_before = self._monitor.status.lost_packets or 0
@@ -260,7 +275,8 @@ class CameraSource(Source):
         """The frame of a picture, counted."""
         decoded, new_epoch = arrival.frame, moment.new_epoch or self._jumped
         self._jumped = False
-        shape = decoded.width, decoded.height, decoded.format.name
+        self._report.look(connection.stream, decoded)
+        shape = decoded.width, decoded.height, sample_format(decoded).name
         if self._index and (first or new_epoch or shape != self._shape):
             self._epoch += 1
         self._shape = shape

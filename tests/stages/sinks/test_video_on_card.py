@@ -1,0 +1,153 @@
+"""Video files by NVENC: what it is given, and what is said where there is none."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from vidgraph.kernels import PIXEL_FORMATS
+from vidgraph.kernels.cuda import driver
+from vidgraph.kernels.device import HOST, Device
+from vidgraph.pipeline.errors import OutputError, UsageError
+from vidgraph.pipeline.options import OPTIONS
+from vidgraph.pipeline.packet import Packet
+from vidgraph.pipeline.types.picture import Picture
+from vidgraph.stages.sinks.card_frames import CardFrames, stays_on_card
+from vidgraph.stages.sinks.encoder_frame import EncoderFrames
+from vidgraph.stages.sinks.encoders import ENCODERS, PRESETS
+from vidgraph.stages.sinks.video import EncodeVideo
+
+from ... import emulator
+from ...emulator import card, codec
+from .sinks import frame, write_all, yuv_picture
+
+CARD = Device("cuda")
+needs_compiler = pytest.mark.skipif(emulator.compiler() is None, reason="needs a C++ compiler")
+
+
+@pytest.fixture
+def emulated(monkeypatch: pytest.MonkeyPatch) -> emulator.EmulatedDriver:
+    return card.plug_in(monkeypatch)
+
+
+def nv12(number: int) -> Picture:
+    picture = yuv_picture(number)
+    luma, *chroma = picture.host_planes
+    return Picture("nv12", (luma, np.stack(chroma, -1)), matrix="bt601")
+
+
+def packets_of(pictures: list[Picture]) -> list[Packet]:
+    return [Packet(frame(index, picture=picture)) for index, picture in enumerate(pictures)]
+
+
+def coded(path: Path) -> list[tuple[bytes, int | None, int | None]]:
+    """What a file has of each picture: its bits, its time and its length."""
+    with av.open(str(path)) as container:
+        return [(bytes(each), each.pts, each.duration) for each in container.demux(video=0) if each.size]
+
+
+@needs_compiler
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_the_file_is_the_same_from_the_card(
+    suffix: str, tmp_path: Path, emulated: emulator.EmulatedDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    codec.plug_in(monkeypatch)
+    given = [nv12(number) for number in range(6)]
+    moved: list[Device] = []
+    on = Picture.on
+    for name, pictures in (("cpu", given), ("card", [picture.on(CARD) for picture in given])):
+        with monkeypatch.context() as patch:
+            patch.setattr(Picture, "on", lambda self, device: (moved.append(device), on(self, device))[1])
+            moved.clear()
+            write_all(EncodeVideo({"s": tmp_path / f"{name}{suffix}"}, picture=None), packets_of(pictures))
+        assert (HOST in moved) == (name == "cpu")
+    expected = coded(tmp_path / f"cpu{suffix}")
+    assert coded(tmp_path / f"card{suffix}") == expected
+    assert len(expected) == 6
+
+
+@needs_compiler
+@pytest.mark.parametrize("format", [*PIXEL_FORMATS])
+def test_whatever_lies_on_the_card_is_encoded(
+    format: str, emulated: emulator.EmulatedDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As nv12 in one piece: what the stand-in for NVENC reads is what x264 would be given."""
+    codec.plug_in(monkeypatch)
+    layout, random = PIXEL_FORMATS[format], np.random.default_rng(5)
+    for size in ((12, 18), (11, 17)):
+        planes = (random.integers(0, 2**layout.bits, shape) << layout.low_bits for shape in layout.shapes(*size))
+        rgb = layout.kind in ("packed_rgb", "gray")
+        picture = Picture(
+            format, tuple(plane.astype(layout.dtype) for plane in planes), matrix="rgb" if rgb else "bt709"
+        )
+        given = CardFrames(CARD).make(picture.on(CARD))
+        assert (given.width, given.height) == (size[1] + size[1] % 2, size[0] + size[0] % 2)
+        if format == "p010le" and stays_on_card(picture.on(CARD)):  # rounded on the card, dithered by swscale
+            continue
+        np.testing.assert_array_equal(given.to_ndarray(), EncoderFrames("nv12").make(picture).to_ndarray())
+
+
+@needs_compiler
+def test_the_encoder_waits_for_what_was_drawn(
+    emulated: emulator.EmulatedDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    codec.plug_in(monkeypatch)
+    picture = nv12(1).on(CARD)
+    orders = emulated.library.orders
+    orders.clear()
+    CardFrames(CARD).make(picture)
+    assert orders[0] == (driver.driver().stream(CARD), 1)
+
+
+@needs_compiler
+def test_auto_falls_back_and_says_why(
+    tmp_path: Path, emulated: emulator.EmulatedDriver, caplog: pytest.LogCaptureFixture
+) -> None:
+    """FFmpeg's own refusal, with everything there but a card."""
+    given = [nv12(number) for number in range(3)]
+    with caplog.at_level(logging.WARNING, "vidgraph"):
+        for name, pictures in (("cpu", given), ("card", [picture.on(CARD) for picture in given])):
+            write_all(EncodeVideo({"s": tmp_path / f"{name}.mp4"}, picture=None), packets_of(pictures))
+    (line,) = caplog.messages
+    assert "card.mp4: encoded by the CPU, as h264_nvenc is not to be had: " in line
+    assert (tmp_path / "card.mp4").read_bytes() == (tmp_path / "cpu.mp4").read_bytes()
+
+
+@pytest.mark.parametrize("encoder", ["h264_nvenc", "hevc_nvenc", "av1_nvenc"])
+def test_an_encoder_that_is_not_to_be_had_is_one_line(encoder: str, tmp_path: Path) -> None:
+    sink = EncodeVideo({"s": tmp_path / "out.mp4"}, picture=None, encoder=encoder)
+    expected = rf"^cannot write .*out\.mp4: {encoder} is not to be had: .+; use encoder auto or libx264$"
+    with pytest.raises(OutputError, match=expected):
+        write_all(sink, packets_of([nv12(0)]))
+    assert not (tmp_path / "out.mp4").exists()
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_pictures_that_are_too_large_for_an_encoder(encoder: str, tmp_path: Path) -> None:
+    most = ENCODERS[encoder].longest_side_px
+    wide = Picture.from_rgb(np.zeros((2, most + 2, 3), np.uint8))
+    expected = rf": {ENCODERS[encoder].title} pictures have at most {most} pixels a side, got {most + 2}x2; "
+    with pytest.raises(OutputError, match=expected):
+        write_all(EncodeVideo({"s": tmp_path / "out.mkv"}, picture=None, encoder=encoder), packets_of([wide]))
+
+
+def test_unknown_encoders_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"^unknown encoder 'x265'; encoders are auto, libx264, h264_nvenc"):
+        EncodeVideo({"s": tmp_path / "out.mp4"}, encoder="x265")
+
+
+def test_the_option_has_the_rows_of_the_table() -> None:
+    read: Any = OPTIONS["encoder"].read
+    assert all(read.allows(name) for name in ("auto", *ENCODERS))
+    assert read.expected.replace(" or ", ", ").split(", ") == ["auto", *ENCODERS]
+
+
+def test_every_preset_has_one_of_nvenc() -> None:
+    row = ENCODERS["hevc_nvenc"]
+    options = [row.options(preset, nv12(0).tags) for preset in PRESETS]
+    assert [each["preset"] for each in options] == sorted(each["preset"] for each in options)
+    assert all(each["bf"] == "0" for each in options)
