@@ -9,6 +9,8 @@ Source: the CUDA Driver API (``cuda.h``).
 from __future__ import annotations
 
 import ctypes
+from ctypes import c_int, c_size_t, c_ubyte, c_uint, c_uint64, c_void_p
+from functools import cached_property
 from typing import Any
 
 from ..device import DeviceFailure
@@ -19,6 +21,55 @@ OUT_OF_MEMORY, NOT_FOUND, NOT_READY = 2, 500, 600
 _NAME = "libcuda.so.1"
 _ON_THE_CPU = "Use device cpu"
 _LOST = frozenset({214, 220, 700, 702, 710, 714, 715, 716, 717, 718, 719})  # after which a context cannot be used
+
+
+_HANDLE = _PLACE = _MEMORY = c_void_p  # CUstream and the like; where a result goes; host memory
+_POINTER = c_uint64  # CUdeviceptr
+_COPY = c_size_t, _HANDLE  # bytes and stream
+
+PROTOTYPES: dict[str, tuple[Any, ...]] = {
+    "cuCtxPopCurrent_v2": (_PLACE,),
+    "cuCtxPushCurrent_v2": (_HANDLE,),
+    "cuCtxSetCurrent": (_HANDLE,),
+    "cuDeviceGet": (_PLACE, c_int),
+    "cuDeviceGetAttribute": (_PLACE, c_int, c_int),
+    "cuDeviceGetCount": (_PLACE,),
+    "cuDeviceGetDefaultMemPool": (_PLACE, c_int),
+    "cuDeviceGetName": (_PLACE, c_int, c_int),
+    "cuDevicePrimaryCtxRetain": (_PLACE, c_int),
+    "cuDriverGetVersion": (_PLACE,),
+    "cuEventCreate": (_PLACE, c_uint),
+    "cuEventDestroy_v2": (_HANDLE,),
+    "cuEventQuery": (_HANDLE,),
+    "cuEventRecord": (_HANDLE, _HANDLE),
+    "cuEventSynchronize": (_HANDLE,),
+    "cuGetErrorName": (c_int, _PLACE),
+    "cuGetErrorString": (c_int, _PLACE),
+    "cuGraphDestroy": (_HANDLE,),
+    "cuGraphExecDestroy": (_HANDLE,),
+    "cuGraphInstantiateWithFlags": (_PLACE, _HANDLE, c_uint64),
+    "cuGraphLaunch": (_HANDLE, _HANDLE),
+    "cuInit": (c_uint,),
+    "cuLaunchKernel": (_HANDLE, *[c_uint] * 7, _HANDLE, _MEMORY, _MEMORY),
+    "cuLibraryGetKernel": (_PLACE, _HANDLE, _MEMORY),
+    "cuLibraryLoadData": (_PLACE, _MEMORY, *[_MEMORY, _MEMORY, c_uint] * 2),
+    "cuMemAllocAsync": (_PLACE, *_COPY),
+    "cuMemFreeAsync": (_POINTER, _HANDLE),
+    "cuMemGetInfo_v2": (_PLACE, _PLACE),
+    "cuMemHostAlloc": (_PLACE, c_size_t, c_uint),
+    "cuMemPoolSetAttribute": (_HANDLE, c_int, _MEMORY),
+    "cuMemcpyDtoDAsync_v2": (_POINTER, _POINTER, *_COPY),
+    "cuMemcpyDtoHAsync_v2": (_MEMORY, _POINTER, *_COPY),
+    "cuMemcpyHtoDAsync_v2": (_POINTER, _MEMORY, *_COPY),
+    "cuMemsetD8Async": (_POINTER, c_ubyte, *_COPY),
+    "cuStreamBeginCapture_v2": (_HANDLE, c_int),
+    "cuStreamCreate": (_PLACE, c_uint),
+    "cuStreamDestroy_v2": (_HANDLE,),
+    "cuStreamEndCapture": (_HANDLE, _PLACE),
+    "cuStreamSynchronize": (_HANDLE,),
+    "cuStreamWaitEvent": (_HANDLE, _HANDLE, c_uint),
+}
+"""The functions that are called, and the types of their parameters."""
 
 
 class CudaError(DeviceFailure):
@@ -36,29 +87,32 @@ class CudaError(DeviceFailure):
 
 
 class Libcuda:
-    """The driver's functions; safe from several threads.
-
-    Raises:
-        CudaError: it is too old, or does not start.
-    """
+    """The driver's functions; safe from several threads."""
 
     def __init__(self, library: Any) -> None:
         self._library = library
-        self.version = self.number("ask the NVIDIA driver for its version", "cuDriverGetVersion")
-        if self.version < OLDEST:
-            raise CudaError(
-                f"the NVIDIA driver is too old: it is for CUDA {dotted(self.version)}, and {dotted(OLDEST)} is needed; "
-                f"update it"
-            )
-        self.call("start the NVIDIA driver", "cuInit", ctypes.c_uint(0))
+        self._functions: dict[str, Any] = {}
+
+    @cached_property
+    def version(self) -> int:
+        """The newest CUDA that it knows, such as 12040. Raises as :meth:`call`."""
+        return self.number("ask the NVIDIA driver for its version", "cuDriverGetVersion")
+
+    def start(self) -> None:
+        """To be called before any other function but that of the version. Raises as :meth:`call`."""
+        self.call("start the NVIDIA driver", "cuInit", 0)
 
     def code(self, function: str, *arguments: Any) -> int:
         """The CUresult of a call."""
+        return int((self._functions.get(function) or self._function(function))(*arguments))
+
+    def _function(self, name: str) -> Any:
         try:
-            called = getattr(self._library, function)
+            function = getattr(self._library, name)
         except AttributeError as error:  # a library of that name that is no driver
-            raise CudaError(f"the NVIDIA driver cannot be used: it has no {function}; install it again") from error
-        return int(called(*arguments))
+            raise CudaError(f"the NVIDIA driver cannot be used: it has no {name}; install it again") from error
+        function.argtypes = PROTOTYPES[name]
+        return self._functions.setdefault(name, function)
 
     def call(self, what: str, function: str, *arguments: Any) -> None:
         """Call a function; ``what`` it is to do is said where it fails.
@@ -96,7 +150,7 @@ class Libcuda:
 
     def _said(self, function: str, code: int) -> str:
         text = ctypes.c_char_p()
-        self.code(function, ctypes.c_int(code), ctypes.byref(text))
+        self.code(function, code, ctypes.byref(text))
         return (text.value or str(code).encode()).decode(errors="replace")
 
 
@@ -119,15 +173,21 @@ def open_libcuda() -> Libcuda:
         library = _load()
     except OSError as error:
         raise CudaError(f"there is no NVIDIA driver on this machine ({_NAME})") from error
-    return Libcuda(library)
+    opened = Libcuda(library)
+    if opened.version < OLDEST:
+        raise CudaError(
+            f"the NVIDIA driver is too old: it is for CUDA {dotted(opened.version)}, and {dotted(OLDEST)} is needed; "
+            f"update it"
+        )
+    opened.start()
+    return opened
 
 
 def count_devices() -> int:
     """How many cards this machine has, also where the driver is too old for them; 0 where they cannot be counted."""
-    count = ctypes.c_int(0)
     try:
-        library = _load()
-        found = library.cuInit(ctypes.c_uint(0)) == 0 and library.cuDeviceGetCount(ctypes.byref(count)) == 0
-    except (OSError, AttributeError):
+        library = Libcuda(_load())
+        library.start()
+        return library.number("count the cards", "cuDeviceGetCount")
+    except (OSError, CudaError):
         return 0
-    return count.value if found else 0

@@ -11,7 +11,7 @@ import ctypes
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from ctypes import c_int, c_size_t, c_ubyte, c_uint, c_uint64, c_void_p
+from ctypes import c_int, c_size_t, c_uint64, c_void_p
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,6 +44,7 @@ def open_driver() -> Driver:
 class _Opened:
     """What one card has of this process."""
 
+    name: str
     handle: int
     context: int
     compute: int
@@ -67,7 +68,7 @@ class NvidiaDriver:
     def card(self, device: Device) -> Card:
         """See ``Driver``."""
         handle, name = self._handle(device), ctypes.create_string_buffer(_NAME_LENGTH)
-        self._cuda.call(f"ask {device} for its name", "cuDeviceGetName", name, c_int(_NAME_LENGTH), c_int(handle))
+        self._cuda.call(f"ask {device} for its name", "cuDeviceGetName", name, _NAME_LENGTH, handle)
         major, minor = self._capability(device, handle)
         version = self._cuda.version
         return Card(device.index, name.value.decode(), f"{major}.{minor}", (version // 1000, version % 1000 // 10))
@@ -76,11 +77,11 @@ class NvidiaDriver:
         count = self._cuda.number("count the cards", "cuDeviceGetCount")
         if device.index >= count:
             raise CudaError(f"there is no {device} on this machine, which has {count}")
-        return self._cuda.number(f"open {device}", "cuDeviceGet", c_int(device.index))
+        return self._cuda.number(f"open {device}", "cuDeviceGet", device.index)
 
     def _capability(self, device: Device, handle: int) -> tuple[int, int]:
         what = f"ask {device} for its compute capability"
-        asked = (c_int(_MAJOR), c_int(handle)), (c_int(_MINOR), c_int(handle))
+        asked = (_MAJOR, handle), (_MINOR, handle)
         major, minor = (self._cuda.number(what, "cuDeviceGetAttribute", *arguments) for arguments in asked)
         return major, minor
 
@@ -94,45 +95,45 @@ class NvidiaDriver:
         if card is None:
             with self._lock:
                 card = self._opened.get(device.index) or self._open(device)
-        self._cuda.call(f"use {device}", "cuCtxSetCurrent", c_void_p(card.context))
+        self._cuda.call("use a card", "cuCtxSetCurrent", card.context)
         return card
 
     @contextmanager
     def _beside(self, device: Device) -> Iterator[_Opened]:
         """The card, in whatever thread Python collects garbage, whose context is then what it was."""
         card = self._opened[device.index]
-        self._cuda.call(f"use {device}", "cuCtxPushCurrent_v2", c_void_p(card.context))
+        self._cuda.call("use a card", "cuCtxPushCurrent_v2", card.context)
         try:
             yield card
         finally:
-            self._cuda.call(f"use {device}", "cuCtxPopCurrent_v2", ctypes.byref(c_void_p()))
+            self._cuda.call("use a card", "cuCtxPopCurrent_v2", ctypes.byref(c_void_p()))
 
     def _open(self, device: Device) -> _Opened:
         what, handle = f"open {device}", self._handle(device)
-        context = self._cuda.handle(what, "cuDevicePrimaryCtxRetain", c_int(handle))
-        self._cuda.call(what, "cuCtxSetCurrent", c_void_p(context))
-        pool = self._cuda.handle(what, "cuDeviceGetDefaultMemPool", c_int(handle))
+        context = self._cuda.handle(what, "cuDevicePrimaryCtxRetain", handle)
+        self._cuda.call(what, "cuCtxSetCurrent", context)
+        pool = self._cuda.handle(what, "cuDeviceGetDefaultMemPool", handle)
         for attribute, value in ((_KEPT_BYTES, c_uint64(2**64 - 1)), (_REUSE_WITH_WAITS, c_int(0))):
-            arguments = c_void_p(pool), c_int(attribute), ctypes.byref(value)
-            self._cuda.call(what, "cuMemPoolSetAttribute", *arguments)
+            self._cuda.call(what, "cuMemPoolSetAttribute", pool, attribute, ctypes.byref(value))
         compute, uploads, downloads = (self._new_stream(device) for _ in range(3))
-        card = _Opened(handle, context, compute, uploads, downloads, Staging(self._cuda))
+        card = _Opened(str(device), handle, context, compute, uploads, downloads, Staging(self._cuda))
         return self._opened.setdefault(device.index, card)
 
     # Memory.
 
     def allocate(self, nbytes: int, device: Device) -> int:
         """See ``Driver``."""
-        return self._allocate(nbytes, device, self._card(device).compute)
+        card = self._card(device)
+        return self._allocate(nbytes, card, card.compute)
 
-    def _allocate(self, nbytes: int, device: Device, stream: int) -> int:
-        what = f"get {nbytes} bytes of memory of {device}"
-        return self._cuda.handle(what, "cuMemAllocAsync", c_size_t(max(nbytes, 1)), c_void_p(stream))
+    def _allocate(self, nbytes: int, card: _Opened, stream: int) -> int:
+        what = f"get {nbytes} bytes of memory of {card.name}"
+        return self._cuda.handle(what, "cuMemAllocAsync", max(nbytes, 1), stream)
 
     def free(self, pointer: int, device: Device) -> None:
         """See ``Driver``."""
         with suppress(CudaError), self._beside(device) as card:  # whoever asks a card next that has failed is told
-            self._cuda.call(f"free memory of {device}", "cuMemFreeAsync", c_uint64(pointer), c_void_p(card.compute))
+            self._cuda.call("free memory", "cuMemFreeAsync", pointer, card.compute)
 
     def memory_in_use(self) -> dict[Device, int]:
         """See ``Driver``."""
@@ -147,37 +148,34 @@ class NvidiaDriver:
     def copy(self, target: int, source: int, nbytes: int, device: Device) -> None:
         """See ``Driver``."""
         card = self._card(device)
-        arguments = c_uint64(target), c_uint64(source), c_size_t(nbytes), c_void_p(card.compute)
-        self._cuda.call(f"copy on {device}", "cuMemcpyDtoDAsync_v2", *arguments)
+        self._cuda.call(f"copy on {card.name}", "cuMemcpyDtoDAsync_v2", target, source, nbytes, card.compute)
 
     def fill(self, pointer: int, byte: int, nbytes: int, device: Device) -> None:
         """See ``Driver``."""
         card = self._card(device)
-        arguments = c_uint64(pointer), c_ubyte(byte), c_size_t(nbytes), c_void_p(card.compute)
-        self._cuda.call(f"clear memory of {device}", "cuMemsetD8Async", *arguments)
+        self._cuda.call(f"clear memory of {card.name}", "cuMemsetD8Async", pointer, byte, nbytes, card.compute)
 
     def upload(self, array: NDArray[np.uint8], device: Device) -> int:
         """See ``Driver``. The memory is the copy stream's from the beginning, and so waits for no other work."""
         card = self._card(device)
-        pointer = self._allocate(array.nbytes, device, card.uploads)
+        pointer = self._allocate(array.nbytes, card, card.uploads)
         try:
             for start in range(0, array.nbytes, BUFFER):
                 size = min(BUFFER, array.nbytes - start)
-                self._upload(pointer + start, array.ctypes.data + start, size, device, card)
+                self._upload(pointer + start, array.ctypes.data + start, size, card)
         except BaseException:
             self.free(pointer, device)
             raise
         return pointer
 
-    def _upload(self, target: int, source: int, size: int, device: Device, card: _Opened) -> None:
+    def _upload(self, target: int, source: int, size: int, card: _Opened) -> None:
         """A piece; the compute stream waits for it."""
-        what, call = f"copy to {device}", self._cuda.call
+        what, call = f"copy to {card.name}", self._cuda.call
         with card.staging.buffer() as held:
             ctypes.memmove(held.address, source, size)
-            arguments = c_uint64(target), c_void_p(held.address), c_size_t(size), c_void_p(card.uploads)
-            call(what, "cuMemcpyHtoDAsync_v2", *arguments)
-            call(what, "cuEventRecord", c_void_p(held.event), c_void_p(card.uploads))
-            call(what, "cuStreamWaitEvent", c_void_p(card.compute), c_void_p(held.event), c_uint(0))
+            call(what, "cuMemcpyHtoDAsync_v2", target, held.address, size, card.uploads)
+            call(what, "cuEventRecord", held.event, card.uploads)
+            call(what, "cuStreamWaitEvent", card.compute, held.event, 0)
 
     def read(self, pointer: int, into: NDArray[np.uint8], device: Device) -> None:
         """See ``Driver``."""
@@ -186,10 +184,9 @@ class NvidiaDriver:
         for start in range(0, into.nbytes, BUFFER):
             size = min(BUFFER, into.nbytes - start)
             with card.staging.buffer() as held:
-                arguments = c_void_p(held.address), c_uint64(pointer + start), c_size_t(size), c_void_p(card.downloads)
-                call(what, "cuMemcpyDtoHAsync_v2", *arguments)
-                call(what, "cuEventRecord", c_void_p(held.event), c_void_p(card.downloads))
-                call(what, "cuEventSynchronize", c_void_p(held.event))
+                call(what, "cuMemcpyDtoHAsync_v2", held.address, pointer + start, size, card.downloads)
+                call(what, "cuEventRecord", held.event, card.downloads)
+                call(what, "cuEventSynchronize", held.event)
                 ctypes.memmove(into.ctypes.data + start, held.address, size)
 
     # Kernels.
@@ -201,9 +198,8 @@ class NvidiaDriver:
         card = self._card(device)
         function = card.kernels.get(kernel) or self._kernel(kernel, card, device)
         places = (c_void_p * len(values))(*map(ctypes.addressof, values))
-        extents = [c_uint(length) for length in (*grid, *block)]
-        arguments = *extents, c_uint(shared), c_void_p(card.compute), places, c_void_p()
-        self._cuda.call(f"start kernel {kernel} on {device}", "cuLaunchKernel", c_void_p(function), *arguments)
+        what = f"start kernel {kernel} on {card.name}"
+        self._cuda.call(what, "cuLaunchKernel", function, *grid, *block, shared, card.compute, places, None)
 
     def _kernel(self, name: str, card: _Opened, device: Device) -> int:
         """Handle of a kernel; all are loaded when the first is asked for."""
@@ -211,12 +207,12 @@ class NvidiaDriver:
         with self._lock:
             if not card.libraries:
                 images = program_for(*self._capability(device, card.handle), self._cuda.version)
-                none = c_void_p(), c_void_p(), c_uint(0)
+                none = None, None, 0
                 loaded = [self._cuda.handle(what, "cuLibraryLoadData", image, *none, *none) for image in images]
                 card.libraries.extend(loaded)
         handle = c_void_p()
         for library in card.libraries:
-            code = self._cuda.code("cuLibraryGetKernel", ctypes.byref(handle), c_void_p(library), name.encode())
+            code = self._cuda.code("cuLibraryGetKernel", ctypes.byref(handle), library, name.encode())
             if code == 0:
                 return card.kernels.setdefault(name, handle.value or 0)
             if code != NOT_FOUND:
@@ -235,17 +231,17 @@ class NvidiaDriver:
             return
         self._card(device)
         what, call = f"wait for a stream of {device}", self._cuda.call
-        event = c_void_p(self._cuda.handle(what, "cuEventCreate", c_uint(NO_TIMING)))
+        event = self._cuda.handle(what, "cuEventCreate", NO_TIMING)
         try:
-            call(what, "cuEventRecord", event, c_void_p(other))
-            call(what, "cuStreamWaitEvent", c_void_p(stream), event, c_uint(0))
+            call(what, "cuEventRecord", event, other)
+            call(what, "cuStreamWaitEvent", stream, event, 0)
         finally:
             call(what, "cuEventDestroy_v2", event)
 
     def synchronise(self, device: Device) -> None:
         """See ``Driver``."""
         card = self._card(device)
-        self._cuda.call(f"wait for {device}", "cuStreamSynchronize", c_void_p(card.compute))
+        self._cuda.call(f"wait for {device}", "cuStreamSynchronize", card.compute)
 
     def new_stream(self, device: Device) -> int:
         """See ``Driver``."""
@@ -253,23 +249,23 @@ class NvidiaDriver:
         return self._new_stream(device)
 
     def _new_stream(self, device: Device) -> int:
-        return self._cuda.handle(f"make a stream of {device}", "cuStreamCreate", c_uint(_NON_BLOCKING))
+        return self._cuda.handle(f"make a stream of {device}", "cuStreamCreate", _NON_BLOCKING)
 
     def destroy_stream(self, stream: int, device: Device) -> None:
         """See ``Driver``."""
         with self._beside(device):
-            self._cuda.call(f"destroy a stream of {device}", "cuStreamDestroy_v2", c_void_p(stream))
+            self._cuda.call(f"destroy a stream of {device}", "cuStreamDestroy_v2", stream)
 
     def capture(self, queue: Callable[[int], bool], device: Device) -> int | None:
         """See ``Driver``."""
         what, stream = f"capture a graph on {device}", self.new_stream(device)
         try:
-            self._cuda.call(what, "cuStreamBeginCapture_v2", c_void_p(stream), c_int(_THREAD_LOCAL))
+            self._cuda.call(what, "cuStreamBeginCapture_v2", stream, _THREAD_LOCAL)
             graph = c_void_p()
             try:
                 queued = queue(stream)
             finally:
-                code = self._cuda.code("cuStreamEndCapture", c_void_p(stream), ctypes.byref(graph))
+                code = self._cuda.code("cuStreamEndCapture", stream, ctypes.byref(graph))
             if not queued or code or not graph:
                 return None
             return self._instantiated(what, graph)
@@ -278,7 +274,7 @@ class NvidiaDriver:
 
     def _instantiated(self, what: str, graph: c_void_p) -> int | None:
         try:
-            return self._cuda.handle(what, "cuGraphInstantiateWithFlags", graph, c_uint64(0))
+            return self._cuda.handle(what, "cuGraphInstantiateWithFlags", graph, 0)
         except CudaError:
             return None
         finally:
@@ -287,9 +283,9 @@ class NvidiaDriver:
     def launch_graph(self, graph: int, device: Device) -> None:
         """See ``Driver``."""
         card = self._card(device)
-        self._cuda.call(f"start a graph on {device}", "cuGraphLaunch", c_void_p(graph), c_void_p(card.compute))
+        self._cuda.call(f"start a graph on {device}", "cuGraphLaunch", graph, card.compute)
 
     def destroy_graph(self, graph: int, device: Device) -> None:
         """See ``Driver``."""
         with self._beside(device):
-            self._cuda.call(f"destroy a graph of {device}", "cuGraphExecDestroy", c_void_p(graph))
+            self._cuda.call(f"destroy a graph of {device}", "cuGraphExecDestroy", graph)

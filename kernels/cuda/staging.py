@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import threading
 from collections import deque
 from collections.abc import Iterator
@@ -46,7 +45,7 @@ class Staging:
         """
         taken = self._take()
         try:
-            self._cuda.call("copy to or from the card", "cuEventSynchronize", ctypes.c_void_p(taken.event))
+            self._cuda.call("copy to or from the card", "cuEventSynchronize", taken.event)
             yield taken
         finally:
             with self._changed:
@@ -65,10 +64,9 @@ class Staging:
                 self._changed.wait()
 
     def _is_free(self, buffer: Buffer) -> bool:
-        return self._cuda.code("cuEventQuery", ctypes.c_void_p(buffer.event)) == 0
+        return self._cuda.code("cuEventQuery", buffer.event) == 0
 
     def _make(self) -> Buffer:
         what = f"get {BUFFER} bytes of host memory for copies"
-        arguments = ctypes.c_size_t(BUFFER), ctypes.c_uint(_ALL_CONTEXTS)
-        address = self._cuda.handle(what, "cuMemHostAlloc", *arguments)
-        return Buffer(address, self._cuda.handle(what, "cuEventCreate", ctypes.c_uint(NO_TIMING)))
+        address = self._cuda.handle(what, "cuMemHostAlloc", BUFFER, _ALL_CONTEXTS)
+        return Buffer(address, self._cuda.handle(what, "cuEventCreate", NO_TIMING))

@@ -2,7 +2,7 @@
 
 What is queued on a stream is done when somebody waits for it, or at a random moment before that: whoever does not wait
 for another stream, or uses memory again that a copy still needs, sees noise. Arguments are ctypes, as a library gets
-them; ``sizes`` keeps how many bytes each had.
+them by their prototypes.
 """
 
 from __future__ import annotations
@@ -77,7 +77,6 @@ class StandIn:
         self.calls: list[str] = []
         self.queued: list[tuple[str, int]] = []
         self.orders: list[tuple[int, int]] = []
-        self.sizes: dict[str, list[int]] = {}
         self.pinned = 0
         self.captures: list[int] = []
         self._random = None if seed is None else random.Random(seed)
@@ -96,13 +95,14 @@ class StandIn:
         done = getattr(self, f"do_{function}")
 
         def call(*arguments: Any) -> int:
+            kinds = vars(call)["argtypes"]
+            given = [_as(kind, argument) for kind, argument in zip(kinds, arguments, strict=True)]
             with self._lock:
                 self.calls.append(function)
-                self.sizes[function] = [_size(argument) for argument in arguments]
                 if function in self.fails:
                     return self.fails[function]
                 self._go_on()
-                return done(*arguments) or 0
+                return done(*given) or 0
 
         return call
 
@@ -347,11 +347,12 @@ class StandIn:
         self._finish(self._streams[stream.value])
 
 
-def _size(argument: Any) -> int:
-    """Bytes of an argument as C gets it."""
-    assert not isinstance(argument, int), "an int without a type is 32 bits"
-    is_pointer = isinstance(argument, bytes | ctypes.Array) or not isinstance(argument, ctypes._SimpleCData)
-    return 8 if is_pointer else ctypes.sizeof(argument)
+def _as(kind: Any, argument: Any) -> Any:
+    """An argument as a parameter of this kind; references, arrays and bytes are addresses."""
+    if isinstance(argument, int | None):
+        return kind(argument)
+    assert kind is ctypes.c_void_p
+    return argument
 
 
 def plug_in(
