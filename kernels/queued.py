@@ -222,8 +222,9 @@ class _Parcel:
 
     def _part(self, start: int, shape: tuple[int, ...], dtype: Any) -> DeviceArray:
         memory = self._memory
-        place = memory.pointer + start
-        return replace(memory, owner=memory, pointer=place, shape=shape, dtype=np.dtype(dtype), strides=())
+        place, kind = memory.pointer + start, np.dtype(dtype)
+        part: DeviceArray = replace(memory, owner=memory, pointer=place, shape=shape, dtype=kind, strides=())
+        return part
 
     def read(self) -> tuple[NDArray[Any], ...]:
         """The wait: the rows that count of each table."""

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from .. import _native
 from ..arrays import require_strided
-from ..device import HOST, Device
+from ..device import HOST, Device, Tensor
 from ..scalars import number, whole
 from ..twins import twin
 
@@ -53,7 +53,7 @@ def confident_rows(
     return rows[:found].copy(), scores
 
 
-def checked(logits: NDArray[np.float32], min_score: float, limit: int) -> tuple[Device, float, int]:
+def checked(logits: Tensor, min_score: float, limit: int) -> tuple[Device, float, int]:
     """Where ``logits`` lie, and the numbers; see :func:`confident_rows`.
 
     Raises:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from .. import _native
 from ..arrays import require_strided
-from ..device import HOST, Device
+from ..device import HOST, Device, Tensor
 from ..scalars import number, whole
 from ..twins import twin
 
@@ -38,7 +38,7 @@ def top_scores(scores: NDArray[np.float32], *, min_score: float, limit: int) -> 
     return found[: _native.top_scores(scores, min_score, limit, found)].copy()
 
 
-def checked(scores: NDArray[np.float32], min_score: float, limit: int) -> tuple[Device, float, int]:
+def checked(scores: Tensor, min_score: float, limit: int) -> tuple[Device, float, int]:
     """Where ``scores`` lie, and the numbers; see :func:`top_scores`.
 
     Raises:

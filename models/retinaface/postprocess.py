@@ -55,7 +55,9 @@ class SelectCandidates:
         # Read before the next run of this thread writes the outputs again: on a device too, as all is on one stream.
         scores, loc, landm = queued.take_rows((face, loc, landm), index, count)
         kept: dict[str, Any] = {"index": index, "scores": scores, "loc": loc, "landm": landm}
-        return kept if count is None else {**kept, "count": count}
+        if count is not None:
+            kept["count"] = count
+        return kept
 
 
 @dataclass(frozen=True)

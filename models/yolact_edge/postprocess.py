@@ -56,7 +56,9 @@ class SelectRows:
         # as all is on one stream, and needs no wait. Later stages may queue their work behind that run, so they get
         # nothing but copies, the prototypes too: a copy on the card takes microseconds.
         kept: dict[str, Any] = {"index": index, "scores": scores, "loc": loc, "coeff": coeff, "proto": proto.copy()}
-        return kept if count is None else {**kept, "count": count}
+        if count is not None:
+            kept["count"] = count
+        return kept
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ def test_the_results_are_those_of_the_cpu(
     emulated = card.plug_in(monkeypatch, seed)
     given: dict[str, Any] = {
         "faces": {"source": face_clip, "model": "retinaface", "weights": face_weights, "frames": 8},
-        "street": {"source": "synth:street?size=320x180&frames=7", "model": "yolact-edge-tiny", "keyframes": 3},
+        "street": {"source": "synth:street?size=320x180&frames=5", "model": "yolact-edge-tiny", "keyframes": 2},
     }[clip]
     headers, frames = [], []
     for engine, device in (("onnxruntime", "cpu"), (card.ENGINE, "cuda:0")):

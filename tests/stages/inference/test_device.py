@@ -15,9 +15,13 @@ from vidgraph.engines import Engine, EngineQueue, ReplayEngine, TensorSpec, chec
 from vidgraph.engines.open import place_of_arrays
 from vidgraph.kernels import HOST, Device, DeviceArray, to_device
 from vidgraph.pipeline.errors import EngineError
+from vidgraph.pipeline.packet import KEY_FRAME
+from vidgraph.pipeline.types.affine import Affine
 from vidgraph.stages.inference.infer import Infer, RawOutputs
-from vidgraph.stages.inference.preprocess import InputSize, ModelInput, Preprocess
+from vidgraph.stages.inference.key_frames import policy_named
+from vidgraph.stages.inference.preprocess import BufferPool, InputSize, ModelInput, Preprocess
 from vidgraph.stages.inference.runners import BatchedTemporal, QueueRunner, TemporalEngines
+from vidgraph.stages.inference.temporal import TemporalInfer
 
 from ... import standin
 from ...kernels.cases import random_planes
@@ -194,3 +198,33 @@ def test_frames_of_two_streams_run_together_each_with_its_own_state() -> None:
     both.close()
     for answer, want in ((first_key, [[2, 4]]), (second_key, [[10, 12]]), (first, [[7, 10]]), (second, [[19, 22]])):
         np.testing.assert_array_equal(answer.to_host(), want)
+
+
+class TwoGraphs:
+    """A video network on the device; how far from good the prediction of a frame was, is 0.25."""
+
+    def runner(self, size: tuple[int, int]) -> AbstractContextManager[Any]:
+        return nullcontext(self)
+
+    def key(self, image: DeviceArray) -> tuple[dict[str, DeviceArray], dict[str, DeviceArray]]:
+        return {"y": image}, {"state": image}
+
+    def non_key(self, images: DeviceArray, state: Mapping[str, Any]) -> dict[str, DeviceArray]:
+        assert state["state"].device == standin.DEVICE
+        return {"y": images, "evidence": standin._made(np.full(len(images), 0.25, np.float32))}
+
+
+@pytest.mark.parametrize(("keyframes", "transfers"), [(3, 0), ("adaptive", 4 + 3)])
+def test_a_video_network_waits_only_for_a_policy_that_asks(keyframes: int | str, transfers: int) -> None:
+    """An adaptive one sees each picture, and the evidence of each frame that is no key frame before the next."""
+    stage = TemporalInfer(TwoGraphs(), GIVEN, RAW, policy=policy_named(keyframes), device=standin.DEVICE)
+    pool, packets = BufferPool(), []
+    for index, image in enumerate(standin.put(*np.zeros((FRAMES, 1, 3, 64, 64), np.float32))):
+        packet = Packet(Frame("one", index, 0, 0, 0, pictures()[0]))
+        packets.append(packet.with_item(GIVEN, ModelInput(image, Affine((1.0, 1.0)), pool)))
+    stage.open()
+    standin.TRANSFERS.clear()
+    out = [each for packet in packets for each in stage.process(packet)]
+    stage.close()
+    assert [each[KEY_FRAME] for each in out] == ([0, 0, 0, 3] if keyframes == 3 else [0, 0, 0, 0])
+    assert standin.TRANSFERS["to host"] == transfers
