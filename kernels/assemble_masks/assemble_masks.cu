@@ -323,28 +323,28 @@ mask_bits(Prototypes prototypes, MaskFrame frame, const float* maps, const MaskP
 CUDA_KERNEL(kWarpLanes)
 mask_overlaps(Prototypes prototypes, const float* maps, const MaskPlace* places, MaskCount known, const float* scores,
               float* overlaps) {
-  const int mask = blockIdx.x, lane = threadIdx.x % kLanes;
+  const int lane = threadIdx.x % kLanes, count = known.get();
   const bool sums_mask = threadIdx.x < kLanes;
-  if (mask >= known.get()) return;
-  const Region crop = places[mask].crop;
-  const float* map = maps + mask * map_size(prototypes);
-  float sum = 0.f, pixels = 0.f;
-  for (int y = crop.y1; y < crop.y2; ++y) {
-    const float* row = map + static_cast<int64_t>(y) * prototypes.width;
-    for (int x = crop.x1 + lane; x < crop.x2; x += kLanes) {
-      const bool in_mask = row[x] > kMaskThreshold;
-      sum += in_mask == sums_mask ? row[x] : 0.f;
-      pixels += in_mask ? 1.f : 0.f;
+  for (int mask = blockIdx.x; mask < count; mask += gridDim.x) {
+    const Region crop = places[mask].crop;
+    const float* map = maps + mask * map_size(prototypes);
+    float sum = 0.f, pixels = 0.f;
+    for (int y = crop.y1; y < crop.y2; ++y) {
+      const float* row = map + static_cast<int64_t>(y) * prototypes.width;
+      for (int x = crop.x1 + lane; x < crop.x2; x += kLanes) {
+        const bool in_mask = row[x] > kMaskThreshold;
+        sum += in_mask == sums_mask ? row[x] : 0.f;
+        pixels += in_mask ? 1.f : 0.f;
+      }
     }
+    for (int apart = kLanes / 2; apart > 0; apart /= 2) {
+      sum += __shfl_xor_sync(kAllLanes, sum, apart);
+      pixels += __shfl_xor_sync(kAllLanes, pixels, apart);
+    }
+    const float beside = __shfl_xor_sync(kAllLanes, sum, kLanes);
+    const float expected = sum / (pixels + beside), overlap = expected > 0.f ? expected : 0.f;
+    if (threadIdx.x == 0) overlaps[mask] = scores ? scores[mask] * overlap : overlap;
   }
-  for (int apart = kLanes / 2; apart > 0; apart /= 2) {
-    sum += __shfl_xor_sync(kAllLanes, sum, apart);
-    pixels += __shfl_xor_sync(kAllLanes, pixels, apart);
-  }
-  const float beside = __shfl_xor_sync(kAllLanes, sum, kLanes);
-  const float expected = sum / (pixels + beside);
-  const float overlap = expected > 0.f ? expected : 0.f;
-  if (threadIdx.x == 0) overlaps[mask] = scores ? scores[mask] * overlap : overlap;
 }
 
 }  // namespace vidgraph
