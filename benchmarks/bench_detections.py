@@ -37,18 +37,18 @@ def cases() -> Iterator[Case]:
     yield from _warp_cases()
 
 
-def random_raw(candidates: int, objects: int) -> Raw:
-    """Background, but for about so many priors around objects, each of one class."""
+def random_raw(candidates: int, objects: int, count: int = PRIORS, classes: int = CLASSES) -> Raw:
+    """Background, but for about so many of ``count`` priors around objects, each of one class."""
     random = np.random.default_rng(candidates)
-    logits = random.normal(size=(PRIORS, CLASSES))
+    logits = random.normal(size=(count, classes))
     logits[:, 0] += 9
-    rows, of = random.choice(PRIORS, candidates, replace=False), random.integers(0, objects, candidates)
+    rows, of = random.choice(count, candidates, replace=False), random.integers(0, objects, candidates)
     logits[rows, 0] -= 3
-    logits[rows, random.integers(1, CLASSES, objects)[of]] += random.uniform(6, 11, candidates)
-    priors = np.concatenate([random.random((PRIORS, 2)), random.uniform(0.05, 0.2, (PRIORS, 2))], axis=1)
+    logits[rows, random.integers(1, classes, objects)[of]] += random.uniform(6, 11, candidates)
+    priors = np.concatenate([random.random((count, 2)), random.uniform(0.05, 0.2, (count, 2))], axis=1)
     priors[rows, :2] = random.random((objects, 2))[of] + random.normal(0, 0.02, (candidates, 2))
     priors[rows, 2:] = random.uniform(0.05, 0.25, (objects, 2))[of]
-    loc = random.normal(0, 0.5, (PRIORS, 4))
+    loc = random.normal(0, 0.5, (count, 4))
     return Raw(logits.astype(np.float32), loc.astype(np.float32), priors.astype(np.float32))
 
 
