@@ -17,6 +17,9 @@ from .clock import EventClock
 from .plan import BAD, PARTS, run_all, run_here, tell
 from .scale import FULL, QUICK, Bench
 
+MODELS = ("yolact-edge-tiny", "retinaface-tiny")
+"""Those that come with the package: a video model with masks, and one of pictures."""
+
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run the parts; 0: all is as it must be, 1: something is wrong, 2: there is no card."""
@@ -27,27 +30,25 @@ def main(words: Sequence[str] | None = None) -> int:
         print(f"vidgraph.benchmarks.gpu: {error}", file=sys.stderr)
         return 2
     names = options.part or list(PARTS)
-    passed = ["--device", str(device), "--model", options.model, "--engine", options.engine]
-    passed += ["--quick"] * options.quick + ["--parity-only"] * options.parity_only
+    models = tuple(options.model or MODELS)
     if options.here:
-        bench = Bench(
-            device,
-            EventClock(device),
-            QUICK if options.quick else FULL,
-            options.model,
-            options.engine,
-            options.parity_only,
-        )
+        scale = QUICK if options.quick else FULL
+        bench = Bench(device, EventClock(device), scale, models, options.engine, options.precision, options.parity_only)
         outcomes = {name: run_here(name, bench, options.report) for name in names}
         for name, outcome in outcomes.items():
             tell(name, outcome)
     else:
-        outcomes = run_all(names, passed)
+        passed = ["--device", str(device), "--engine", options.engine, "--precision", options.precision]
+        passed += [word for name in models for word in ("--model", name)]
+        outcomes = run_all(names, [*passed, *["--quick"] * options.quick, *["--parity-only"] * options.parity_only])
     if options.outcome is not None:
         options.outcome.write_text(json.dumps(outcomes[names[0]]))
     if options.output is not None:
-        scale = QUICK if options.quick else FULL
-        save(options.output, "gpu", {"scale": scale.name, "device": str(device), "parts": outcomes})
+        save(
+            options.output,
+            "gpu",
+            {"scale": "quick" if options.quick else "full", "device": str(device), "parts": outcomes},
+        )
     return int(any(outcome["state"] in BAD for outcome in outcomes.values()))
 
 
@@ -74,8 +75,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--part", action="append", choices=PARTS, help="only this one; may be given again")
     parser.add_argument("--quick", action="store_true", help="small inputs: does everything work? Times say nothing")
     parser.add_argument("--device", default="cuda", metavar="cuda:N")
-    parser.add_argument("--model", default="yolact-edge-tiny", metavar="NAME", help="that engines and runs have")
-    parser.add_argument("--engine", default="auto", metavar="NAME", help="of whole runs (default: auto)")
+    parser.add_argument(
+        "--model", action="append", metavar="NAME", help="of runs, again and again; engines run the first"
+    )
+    parser.add_argument("--engine", default="auto", metavar="NAME", help="of whole runs")
+    parser.add_argument("--precision", default="auto", metavar="NAME", help="of whole runs")
     parser.add_argument("--parity-only", action="store_true", help="compare the kernels, and time nothing")
     parser.add_argument("--here", action="store_true", help="in this process, without a limit of time")
     parser.add_argument("--outcome", type=Path, help=argparse.SUPPRESS)

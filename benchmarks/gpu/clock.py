@@ -6,6 +6,7 @@ import ctypes
 import math
 import statistics
 from collections.abc import Callable, Sequence
+from ctypes import byref, c_float, c_size_t, c_uint, c_void_p
 from typing import Any, Protocol
 from unittest import mock
 
@@ -29,7 +30,7 @@ WARM = 3
 
 
 class Clock(Protocol):
-    """Events on the stream on which the kernels of a device run."""
+    """Events, and copies to and from the host, on the stream on which the kernels of a device run."""
 
     device: Device
 
@@ -48,21 +49,30 @@ class Clock(Protocol):
     def pinned(self, nbytes: int) -> NDArray[np.uint8]:
         """Page-locked host memory, which is never given back."""
 
+    def copy_to(self, pointer: int, array: NDArray[np.uint8]) -> None:
+        """Queue a copy to the card."""
+
+    def copy_from(self, pointer: int, array: NDArray[np.uint8]) -> None:
+        """Queue a copy to host memory."""
+
+
+def load_libcuda() -> Any:
+    """NVIDIA's driver, of which :func:`..kernels.cuda.driver.driver` has said that it is there."""
+    return ctypes.CDLL("libcuda.so.1")
+
 
 class EventClock:
-    """CUDA's events, through ``cuda-bindings``; see :class:`Clock`.
+    """CUDA's events; see :class:`Clock`.
 
     Raises:
         EngineError: a call of the driver fails.
     """
 
     def __init__(self, device: Device) -> None:
-        from cuda.bindings import driver as cuda
-
-        self.device, self._cuda = device, cuda
-        self._stream = cuda.CUstream(driver().stream(device))  # the card's context is this thread's from here on
-        self._idle: list[Any] = []
-        self._scratch = empty((SCRATCH,), np.uint8, device)
+        self.device, self._cuda = device, load_libcuda()
+        self._scratch = empty((SCRATCH,), np.uint8, device)  # makes the card's context that of this thread, too
+        self._stream = c_void_p(driver().stream(device))
+        self._idle: list[c_void_p] = []
         self._fills = 1
         self.hold()
         start = self.mark()
@@ -70,18 +80,22 @@ class EventClock:
         (one_ms,) = self.spans_ms([(start, self.mark())])
         self._fills = math.ceil(HOLD_MS / max(one_ms, 1e-3))
 
-    def mark(self) -> Any:
+    def mark(self) -> c_void_p:
         """See :class:`Clock`."""
-        event = self._idle.pop() if self._idle else self._done("make an event", self._cuda.cuEventCreate(0))
-        self._done("record an event", self._cuda.cuEventRecord(event, self._stream))
+        event = self._idle.pop() if self._idle else c_void_p()
+        if not event:
+            self._call("cuEventCreate", byref(event), c_uint(0))
+        self._call("cuEventRecord", event, self._stream)
         return event
 
     def spans_ms(self, spans: Sequence[Span]) -> list[float]:
         """See :class:`Clock`."""
         found = []
         for start, end in spans:
-            self._done("wait for an event", self._cuda.cuEventSynchronize(end))
-            found.append(float(self._done("read an event", self._cuda.cuEventElapsedTime(start, end))))
+            between = c_float()
+            self._call("cuEventSynchronize", end)
+            self._call("cuEventElapsedTime", byref(between), start, end)
+            found.append(between.value)
         self._idle += [event for span in spans for event in span]
         return found
 
@@ -93,18 +107,28 @@ class EventClock:
 
     def synchronise(self) -> None:
         """See :class:`Clock`."""
-        self._done("wait", self._cuda.cuCtxSynchronize())
+        self._call("cuCtxSynchronize")
 
     def pinned(self, nbytes: int) -> NDArray[np.uint8]:
         """See :class:`Clock`."""
-        address = int(self._done("get page-locked memory", self._cuda.cuMemHostAlloc(nbytes, 0)))
-        return np.ctypeslib.as_array((ctypes.c_uint8 * nbytes).from_address(address))
+        address = c_void_p()
+        self._call("cuMemHostAlloc", byref(address), c_size_t(nbytes), c_uint(0))
+        return np.ctypeslib.as_array((ctypes.c_uint8 * nbytes).from_address(address.value or 0))
 
-    def _done(self, what: str, answer: tuple[Any, ...]) -> Any:
-        status, *results = answer
-        if int(status):
-            raise EngineError(f"cannot {what} on {self.device}: {status!r}")
-        return results[0] if results else None
+    def copy_to(self, pointer: int, array: NDArray[np.uint8]) -> None:
+        """See :class:`Clock`."""
+        places = c_void_p(pointer), c_void_p(array.ctypes.data)
+        self._call("cuMemcpyHtoDAsync_v2", *places, c_size_t(array.nbytes), self._stream)
+
+    def copy_from(self, pointer: int, array: NDArray[np.uint8]) -> None:
+        """See :class:`Clock`."""
+        places = c_void_p(array.ctypes.data), c_void_p(pointer)
+        self._call("cuMemcpyDtoHAsync_v2", *places, c_size_t(array.nbytes), self._stream)
+
+    def _call(self, function: str, *arguments: Any) -> None:
+        code = getattr(self._cuda, function)(*arguments)
+        if code:
+            raise EngineError(f"{function} failed on {self.device} with the CUresult {code}")
 
 
 def rounded(milliseconds: float) -> float:

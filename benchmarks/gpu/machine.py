@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib.metadata
 import subprocess
+from ctypes import byref, c_int, c_size_t
 from typing import Any
 
 from ...kernels.cuda.compile import sources
-from ...kernels.cuda.driver import driver
+from ...pipeline.errors import EngineError
+from .clock import load_libcuda
 from .report import Report
 from .scale import Bench
 
@@ -22,10 +25,10 @@ PACKAGES = (
     "cvcuda-cu12",
 )
 ATTRIBUTES = {
-    "multiprocessors": "MULTIPROCESSOR_COUNT", "clock_khz": "CLOCK_RATE", "memory_clock_khz": "MEMORY_CLOCK_RATE",
-    "memory_bus_bits": "GLOBAL_MEMORY_BUS_WIDTH", "l2_bytes": "L2_CACHE_SIZE", "ecc": "ECC_ENABLED",
-    "major": "COMPUTE_CAPABILITY_MAJOR", "minor": "COMPUTE_CAPABILITY_MINOR",
+    "multiprocessors": 16, "clock_khz": 13, "memory_clock_khz": 36, "memory_bus_bits": 37, "l2_bytes": 38, "ecc": 32,
+    "major": 75, "minor": 76,
 }  # fmt: skip
+"""Of ``CUdevice_attribute`` (``cuda.h``)."""
 ASKED = (
     "driver_version",
     "clocks.sm",
@@ -48,23 +51,26 @@ def measure(bench: Bench, report: Report) -> None:
 
 def card_facts(index: int) -> dict[str, Any]:
     """What the driver says of a card."""
-    driver()  # which says in one line what is wrong where there is none
-    from cuda.bindings import driver as cuda
-
-    handle = cuda.cuDeviceGet(index)[1]
-    kinds = cuda.CUdevice_attribute
-    numbers = {
-        name: cuda.cuDeviceGetAttribute(getattr(kinds, f"CU_DEVICE_ATTRIBUTE_{word}"), handle)[1]
-        for name, word in ATTRIBUTES.items()
-    }
-    name = cuda.cuDeviceGetName(256, handle)[1]
-    version = cuda.cuDriverGetVersion()[1]
+    cuda, card = load_libcuda(), c_int()
+    name, memory, version = ctypes.create_string_buffer(256), c_size_t(), c_int()
+    answers = [
+        cuda.cuDeviceGet(byref(card), c_int(index)),
+        cuda.cuDeviceGetName(name, c_int(len(name)), card),
+        cuda.cuDeviceTotalMem_v2(byref(memory), card),
+        cuda.cuDriverGetVersion(byref(version)),
+    ]
+    numbers = {word: c_int() for word in ATTRIBUTES}
+    for word, number in numbers.items():
+        answers.append(cuda.cuDeviceGetAttribute(byref(number), c_int(ATTRIBUTES[word]), card))
+    if any(answers):
+        raise EngineError(f"cannot ask cuda:{index} what it is: its CUresults are {answers}")
+    major, minor = numbers.pop("major").value, numbers.pop("minor").value
     return {
-        "card": name.rstrip(b"\0").decode(errors="replace"),
-        "capability": f"{numbers.pop('major')}.{numbers.pop('minor')}",
-        "memory_bytes": int(cuda.cuDeviceTotalMem(handle)[1]),
-        "driver_cuda": f"{version // 1000}.{version % 1000 // 10}",
-        **{name: int(number) for name, number in numbers.items()},
+        "card": name.value.decode(errors="replace"),
+        "capability": f"{major}.{minor}",
+        "memory_bytes": memory.value,
+        "driver_cuda": f"{version.value // 1000}.{version.value % 1000 // 10}",
+        **{word: number.value for word, number in numbers.items()},
     }
 
 

@@ -6,18 +6,17 @@ import statistics
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ...engines import ENGINES, Engine, open_engine
+from ...engines import ENGINES, Engine
 from ...engines.compare import difference, random_feeds
 from ...engines.open import EngineRow
 from ...kernels.device import to_device, to_host
 from ...models.load import load_model
 from ...models.model import Model
-from ...pipeline.errors import VidgraphError
+from ...pipeline.errors import EngineError, MissingExtraError, UsageError
 from .clock import WARM, Clock
 from .report import Absent, Report
 from .scale import Bench
@@ -33,7 +32,7 @@ def measure(bench: Bench, report: Report) -> None:
     """A row an engine, precision and batch.
 
     Raises:
-        Absent: no engine for the card is installed.
+        Absent: no engine for the card is installed, or runs.
     """
     rows = [row for row in ENGINES.values() if bench.device.kind in row.devices]
     for row in rows:
@@ -41,50 +40,66 @@ def measure(bench: Bench, report: Report) -> None:
             report.skip(row.name, f"it is not installed: pip install 'vidgraph[{row.extra}]'")
     if not any(row.installed for row in rows):
         raise Absent("no engine for the card is installed")
-    with load_network(bench) as model:
-        report.note(model=model.name, weights=model.weights.path.name)
-        for batch in bench.scale.batches:
-            _batch(bench, report, [row for row in rows if row.installed], _network(model, bench, batch), batch)
+    for batch in bench.scale.batches:
+        _batch(bench, report, [row for row in rows if row.installed], batch)
+    if not report.rows:
+        raise Absent("no engine runs on the card; the reasons are beside it")
 
 
-def load_network(bench: Bench, **choices: Any) -> Model:
-    """The model that engines run, with the input of the scale."""
-    return load_model(bench.model, size=bench.scale.network, **choices)
+def load_network(bench: Bench, name: str, **choices: Any) -> Model:
+    """A model with the input of the scale."""
+    return load_model(name, size=bench.scale.network, **choices)
 
 
-def _network(model: Model, bench: Bench, batch: int) -> Path:
-    return model.network_file(bench.scale.frame, batch)
+def _open(bench: Bench, batch: int, **choices: Any) -> Engine:
+    """An engine of the first graph of the first model."""
+    with load_network(bench, bench.models[0], **choices) as model:
+        return model.open_engine(model.input_size(bench.scale.frame), batch)
 
 
-def _batch(bench: Bench, report: Report, rows: Sequence[EngineRow], path: Path, batch: int) -> None:
-    feeds, want = _reference(report, path)
+def _batch(bench: Bench, report: Report, rows: Sequence[EngineRow], batch: int) -> None:
+    feeds, want = _reference(bench, report, batch)
     for precision in BOUNDS:
         for row in rows:
             what = f"{row.name} in {precision}, batch {batch}"
             try:
-                engine = open_engine(path, engine=row.name, device=str(bench.device), precision=precision)
-            except VidgraphError as error:
-                report.skip(what, error)
+                engine = _open(bench, batch, engine=row.name, device=str(bench.device), precision=precision)
+            except UsageError:  # of the call, whatever the engine
+                raise
+            except Exception as error:  # another library's too, of any class
+                report.skip(what, f"{type(error).__name__}: {error}")
                 continue
             with closing(engine):
-                given = feeds or random_feeds(engine.inputs)
-                worst = _parity(bench, engine, row, given, want) if want else None
-                if worst is not None and not worst[1] <= BOUNDS[precision]:
-                    report.fault(
-                        f"{what}: output {worst[0]!r} differs by {worst[1]:.2e} of its largest magnitude, "
-                        f"more than {BOUNDS[precision]:g}"
-                    )
-                figures = {"engine": row.name, "precision": engine.precision, "batch": batch}
-                figures["worst_relative"] = None if worst is None else f"{worst[1]:.2e}"
-                report.row(**figures, **engine_times(bench, engine, row, given, batch))
+                _measure(bench, report, engine, row, batch, feeds, want)
 
 
-def _reference(report: Report, path: Path) -> tuple[Arrays, Arrays]:
+def _measure(
+    bench: Bench, report: Report, engine: Engine, row: EngineRow, batch: int, feeds: Arrays, want: Arrays
+) -> None:
+    given = feeds or random_feeds(engine.inputs)
+    worst = _parity(bench, engine, row, given, want) if want else None
+    bound = BOUNDS.get(engine.precision, BOUNDS["fp16"])
+    if worst is not None and not worst[1] <= bound:
+        report.fault(
+            f"{row.name} in {engine.precision}, batch {batch}: output {worst[0]!r} differs by {worst[1]:.2e} of its "
+            f"largest magnitude, more than {bound:g}"
+        )
+    report.row(
+        model=bench.models[0],
+        engine=row.name,
+        precision=engine.precision,
+        batch=batch,
+        worst_relative=None if worst is None else f"{worst[1]:.2e}",
+        **engine_times(bench, engine, row, given, batch),
+    )
+
+
+def _reference(bench: Bench, report: Report, batch: int) -> tuple[Arrays, Arrays]:
     """Feeds, and what ONNX Runtime makes of them on the CPU; nothing where it is not installed."""
     try:
-        engine = open_engine(path, engine="onnxruntime", device="cpu", precision="fp32")
-    except VidgraphError as error:
-        report.skip(f"the outputs of {path.name} are compared with nothing", error)
+        engine = _open(bench, batch, engine="onnxruntime", device="cpu", precision="fp32")
+    except (EngineError, MissingExtraError) as error:
+        report.skip(f"the outputs of batch {batch} are compared with nothing", error)
         return {}, {}
     with closing(engine):
         feeds = random_feeds(engine.inputs)

@@ -12,6 +12,7 @@ from typing import Any
 from ...engines import ENGINES
 from ...engines.compare import random_feeds
 from ...models.model import Model
+from ...models.registry import find_model
 from ...models.run import run
 from ...pipeline.execution.threads import ThreadBudget
 from ...pipeline.graph import Graph
@@ -45,32 +46,37 @@ class Again(Source):
 
 
 def measure(bench: Bench, report: Report) -> None:
-    """The overhead, and a row for each number of streams and pictures in a run of the network."""
+    """The overhead, and a row for each model and number of streams and of pictures in a run of the network."""
     with tempfile.TemporaryDirectory(prefix="vidgraph-bench-") as folder:
         clip = synthetic_clip(bench, Path(folder, "street.mp4"))
-        with _loaded(bench, batch=1, every_frame=True) as model:
-            report.note(overhead=overhead(bench, model, clip))
-        for batch in bench.scale.batches:
-            with _loaded(bench, batch=batch) as model:
-                info = model.describe(bench.scale.frame)
-                about = {"engine": info.engine, "precision": info.precision, "device": info.device, "batch": batch}
-                for streams in bench.scale.streams:
-                    out = Path(folder, f"{batch}-{streams}.jsonl")
-                    report.row(**about, **many_streams(bench, model, clip, streams, out))
+        for name in bench.models:
+            with _loaded(bench, name, every_frame=True) as model:
+                report.note(**{f"overhead {name}": overhead(bench, model, clip)})
+        for name in bench.models:
+            for batch in bench.scale.batches:
+                with _loaded(bench, name, batch=batch) as model:
+                    if batch > 1 and model.key_frames:
+                        report.skip(f"{name}, batch {batch}", "a video model runs the frames of a stream one at a time")
+                        continue
+                    _streams(bench, report, model, clip, batch, Path(folder))
 
 
-def _loaded(bench: Bench, *, batch: int, every_frame: bool = False) -> Model:
-    """With the threads of a run on files, so that no run opens engines of its own."""
+def _streams(bench: Bench, report: Report, model: Model, clip: Path, batch: int, folder: Path) -> None:
+    info = model.describe(bench.scale.frame)
+    for streams in bench.scale.streams:
+        figures = many_streams(bench, model, clip, streams, folder / f"{model.name}-{batch}-{streams}.jsonl")
+        report.row(model=model.name, engine=info.engine, precision=info.precision, batch=batch, **figures)
+
+
+def _loaded(bench: Bench, name: str, *, batch: int = 1, every_frame: bool = False) -> Model:
+    """With the threads of a run on files, so that no run opens engines; or one frame at a time, each whole."""
     budget = ThreadBudget.share_out()
-    shares: dict[str, Any] = {"requests": budget.requests, "threads": budget.requests * budget.request_threads}
-    shares |= {"engine": bench.engine, "device": str(bench.device), "batch": batch}
+    choices: dict[str, Any] = {"engine": bench.engine, "precision": bench.precision, "device": str(bench.device)}
     if every_frame:
-        shares |= {"requests": 1, "threads": 1}
-    model = load_network(bench, **shares)
-    if not (every_frame and model.key_frames):
-        return model
-    model.close()
-    return load_network(bench, keyframes="all", **shares)
+        keyframes = "all" if find_model(name).family().key_frames(name) else None
+        return load_network(bench, name, keyframes=keyframes, requests=1, threads=1, **choices)
+    shares = {"requests": budget.requests, "threads": budget.requests * budget.request_threads}
+    return load_network(bench, name, batch=batch, **shares, **choices)
 
 
 def synthetic_clip(bench: Bench, path: Path) -> Path:

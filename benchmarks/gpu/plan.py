@@ -39,9 +39,9 @@ PARTS: dict[str, Part] = {
     "kernels": Part(".part_kernels", 120),
     "chain": Part(".part_chain", 40),
     "beside": Part(".part_beside", 80),
-    "engines": Part(".part_engines", 180),
+    "engines": Part(".part_engines", 220),
     "pipeline": Part(".part_pipeline", 180),
-    "sanitizer": Part(".part_sanitizer", 220),
+    "sanitizer": Part(".part_sanitizer", 210),
 }
 """In the order in which they run."""
 

@@ -117,15 +117,16 @@ def _engines(part: Figures) -> Iterator[str]:
 
 
 def _pipeline(part: Figures) -> Iterator[str]:
-    found = part.get("overhead")
-    if found:
-        yield (
-            f"A run at batch 1 ({found['engine']}, {found['precision']}): {found['run_ms']} ms a frame, the engine "
-            f"alone {found['engine_ms']} ms: {found['share']:.1%} more (wanted: at most {found['target_share']:.0%})."
-        )
-        yield ""
+    for name, found in part.items():
+        if name.startswith("overhead "):
+            yield (
+                f"- {name.removeprefix('overhead ')} at batch 1 ({found['engine']}, {found['precision']}): a run "
+                f"{found['run_ms']} ms a frame, the engine alone {found['engine_ms']} ms: {found['share']:.1%} more "
+                f"(wanted: at most {found['target_share']:.0%})"
+            )
+    yield ""
     columns = {
-        "engine": _text("engine"), "precision": _text("precision"), "batch": _text("batch"),
+        "model": _text("model"), "engine": _text("engine"), "precision": _text("precision"), "batch": _text("batch"),
         "streams": _text("streams"), "frames/s": _text("fps"), "latency p50, p95, p99, ms": _latency,
     }  # fmt: skip
     yield from _table(part["rows"], columns)

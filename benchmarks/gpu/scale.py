@@ -74,14 +74,15 @@ class Bench:
         device: the card.
         clock: of its stream.
         scale: sizes.
-        model: that engines run.
-        engine: of whole runs.
+        models: of whole runs; engines run the first one.
+        engine, precision: of whole runs.
         parity_only: kernels are compared and not timed.
     """
 
     device: Device
     clock: Clock
     scale: Scale
-    model: str
+    models: tuple[str, ...]
     engine: str = "auto"
+    precision: str = "auto"
     parity_only: bool = False

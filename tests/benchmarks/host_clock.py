@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import time
 from collections.abc import Sequence
 
@@ -27,3 +28,9 @@ class HostClock:
 
     def pinned(self, nbytes: int) -> np.ndarray:
         return np.empty(nbytes, np.uint8)
+
+    def copy_to(self, pointer: int, array: np.ndarray) -> None:
+        ctypes.memmove(pointer, array.ctypes.data, array.nbytes)
+
+    def copy_from(self, pointer: int, array: np.ndarray) -> None:
+        ctypes.memmove(array.ctypes.data, pointer, array.nbytes)

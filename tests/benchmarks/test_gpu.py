@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +31,7 @@ from .. import emulator
 from ..emulator import card
 from .host_clock import HostClock
 
-CARD, MODEL = Device("cuda", 0), "yolact-edge-tiny"
+CARD = Device("cuda", 0)
 
 needs_emulator = pytest.mark.skipif(emulator.compiler() is None, reason="needs a C++ compiler")
 
@@ -46,7 +44,7 @@ def bench(monkeypatch: pytest.MonkeyPatch, command_cache: Path) -> Bench:
     monkeypatch.setattr(command, "EventClock", HostClock)
     monkeypatch.setattr(machine, "card_facts", lambda _: {"card": "a stand-in", "capability": "9.0"})
     monkeypatch.setattr(part_sanitizer, "find", lambda: None)
-    return Bench(CARD, HostClock(CARD), QUICK, MODEL, card.ENGINE)
+    return Bench(CARD, HostClock(CARD), QUICK, command.MODELS, card.ENGINE)
 
 
 def made_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,7 +101,7 @@ def test_a_kernel_that_fails_is_told_and_the_others_go_on(bench: Bench, monkeypa
 def test_copies_and_post_processing_are_measured(bench: Bench) -> None:
     copies, chain = Report(), Report()
     part_copies.measure(bench, copies)
-    assert len(copies.rows) == 5
+    assert len(copies.rows) == 7
     assert all(row["gb_per_s"] > 0 for row in copies.rows)
     part_chain.measure(bench, chain)
     assert chain.wrong == []
@@ -117,8 +115,11 @@ def test_copies_and_post_processing_are_measured(bench: Bench) -> None:
 def test_torch_computes_the_same(bench: Bench) -> None:
     torch = pytest.importorskip("torch", reason="the other side is written in torch")
     report = Report()
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     with torch.no_grad():
         part_beside.compare(bench, report, torch, "cpu")
+    torch.set_num_threads(threads)
     ours = [row["task"] for row in report.rows if row["name"] == "vidgraph"]
     assert len(ours) == 5
     single = {row["task"]: row for row in report.rows if row["name"] == "torch float32"}
@@ -149,7 +150,7 @@ def test_engines_are_compared_and_timed(bench: Bench, monkeypatch: pytest.Monkey
     assert all(row["pictures_per_s"] > 0 for row in ours)
     left_out = {each["what"] for each in report.skipped}
     assert f"{card.ENGINE} in fp16, batch 1" in left_out
-    monkeypatch.setattr(part_engines, "BOUNDS", {"fp32": -1.0})
+    monkeypatch.setattr(part_engines, "BOUNDS", {"fp32": -1.0, "fp16": -1.0})
     wrong = Report()
     part_engines.measure(bench, wrong)
     assert len(wrong.wrong) == len(QUICK.batches)
@@ -160,11 +161,15 @@ def test_engines_are_compared_and_timed(bench: Bench, monkeypatch: pytest.Monkey
 def test_whole_runs_are_measured(bench: Bench) -> None:
     report = Report()
     part_pipeline.measure(bench, report)
-    found = report.facts["overhead"]
-    assert (found["engine"], found["device"]) == (card.ENGINE, "cuda:0")
-    assert found["share"] == pytest.approx(found["run_ms"] / found["engine_ms"] - 1, abs=0.01)
-    assert found["within_target"] == (found["share"] <= part_pipeline.MOST_OVERHEAD)
-    assert [(row["batch"], row["streams"]) for row in report.rows] == [(1, 1), (1, 2), (2, 1), (2, 2)]
+    for name in command.MODELS:
+        found = report.facts[f"overhead {name}"]
+        assert (found["engine"], found["device"]) == (card.ENGINE, "cuda:0")
+        assert found["share"] == pytest.approx(found["run_ms"] / found["engine_ms"] - 1, abs=0.01)
+        assert found["within_target"] == (found["share"] <= part_pipeline.MOST_OVERHEAD)
+    video, pictures = command.MODELS
+    measured = [(row["model"], row["batch"], row["streams"]) for row in report.rows]
+    assert measured == [(video, 1, 1), (video, 1, 2), *((pictures, b, s) for b in (1, 2) for s in (1, 2))]
+    assert [each["what"] for each in report.skipped] == [f"{video}, batch 2"]
     for row in report.rows:
         assert row["frames"] == QUICK.frames
         assert row["fps"] > 0
@@ -222,83 +227,6 @@ def test_without_a_card_there_is_one_line(
     assert command.main(["--device", "cpu"]) == 2
     assert capsys.readouterr().err == "vidgraph.benchmarks.gpu: device must be cuda or cuda:N, got 'cpu'\n"
     assert list(tmp_path.iterdir()) == []
-
-
-CHILD = """
-import json, os, sys, time
-words = dict(zip(sys.argv, sys.argv[1:]))
-with open(words["--report"], "w") as file:
-    json.dump({"rows": [1], "skipped": [], "wrong": []}, file)
-{}
-"""
-
-
-def child(text: str, limit_s: float = 60.0) -> dict[str, Any]:
-    return plan.run_in_child("kernels", [], limit_s, (sys.executable, "-c", CHILD.replace("{}", text, 1)))
-
-
-def test_a_part_that_hangs_or_dies_leaves_what_it_measured() -> None:
-    late = child("time.sleep(60)", limit_s=3.0)
-    assert (late["state"], late["reason"], late["rows"]) == ("out of time", "it was ended after 3 s", [1])
-    dead = child("os._exit(7)")
-    assert (dead["state"], dead["reason"], dead["rows"]) == ("failed", "its process ended with 7 and left nothing", [1])
-    whole = child('json.dump({"state": "done", "seconds": 1, "rows": [2]}, open(words["--outcome"], "w"))')
-    assert (whole["state"], whole["rows"]) == ("done", [2])
-
-
-def test_parts_for_which_no_time_is_left_are_not_begun(monkeypatch: pytest.MonkeyPatch) -> None:
-    begun: list[str] = []
-    monkeypatch.setattr(plan, "run_in_child", lambda name, *_: begun.append(name))
-    outcomes = plan.run_all(["kernels", "chain"], [], total_s=-1.0)
-    assert begun == []
-    assert {outcome["state"] for outcome in outcomes.values()} == {"out of time"}
-    assert sum(part.limit_s for part in plan.PARTS.values()) > plan.TOTAL_S > 0
-    assert plan.TOTAL_S < 600
-
-
-@pytest.fixture
-def sanitizer(tmp_path: Path) -> Callable[[str, int], list[str]]:
-    """A program that says something and ends with a code."""
-
-    def make(said: str, code: int) -> list[str]:
-        path = tmp_path / "compute-sanitizer"
-        path.write_text(f"#!/bin/sh\necho '{said}'\nexit {code}\n")
-        path.chmod(0o755)
-        return [str(path)]
-
-    return make
-
-
-@pytest.mark.parametrize(
-    ("tool", "said", "code", "found", "fault"),
-    [
-        ("memcheck", "========= ERROR SUMMARY: 0 errors", 0, 0, None),
-        ("memcheck", "========= ERROR SUMMARY: 3 errors", 0, 3, "memcheck found 3: "),
-        ("racecheck", "========= RACECHECK SUMMARY: 0 hazards displayed (0 errors, 0 warnings)", 0, 0, None),
-        ("racecheck", "========= RACECHECK SUMMARY: 1 hazard displayed (1 error)", 0, 1, "racecheck found 1: "),
-        ("memcheck", "========= ERROR SUMMARY: 0 errors", 1, 0, "the kernels under memcheck ended with 1: "),
-        ("racecheck", "no such tool", 5, None, "racecheck ended with 5 and says no sum: no such tool"),
-    ],
-)  # fmt: skip
-def test_what_the_sanitizer_finds_is_a_fault(
-    sanitizer: Callable[[str, int], list[str]], tool: str, said: str, code: int, found: int | None, fault: str | None
-) -> None:
-    report = Report()
-    part_sanitizer.check(report, tool, sanitizer(said, code))
-    assert [row["found"] for row in report.rows] == ([] if found is None else [found])
-    assert len(report.wrong) == (fault is not None)
-    assert fault is None or report.wrong[0].startswith(fault)
-
-
-def test_the_sanitizer_is_found_in_the_toolkit(
-    sanitizer: Callable[[str, int], list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (made,) = sanitizer("", 0)
-    (tmp_path / "bin").mkdir()
-    Path(made).rename(tmp_path / "bin" / "compute-sanitizer")
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setenv("CUDA_HOME", str(tmp_path))
-    assert part_sanitizer.find() == str(tmp_path / "bin" / "compute-sanitizer")
 
 
 def test_a_page_without_marks_and_a_file_without_figures_are_refused(
