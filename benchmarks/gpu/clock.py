@@ -161,24 +161,34 @@ def _span(call: Call, clock: Clock) -> Span:
     return start, clock.mark()
 
 
-def kernel_times(call: Call, clock: Clock, rounds: int) -> dict[str, float]:
-    """The median of what all kernels of a call take together, each between two events of its own.
+def kernel_times(call: Call, clock: Clock, rounds: int) -> dict[str, Any]:
+    """Medians of what the kernels of a call take, each between two events of its own.
 
     Returns:
-        ``launches`` of one call, and ``kernels_ms``.
+        ``launches`` of one call, ``kernels_ms`` of all together, and ``by_kernel``: milliseconds by name.
     """
-    opened, spans, totals = driver(), list[Span](), list[float]()
-    launch = opened.launch
+    opened, rows = driver(), list[dict[str, float]]()
+    launch, spans = opened.launch, list[tuple[str, Span]]()
 
-    def timed(*arguments: Any) -> None:
+    def timed(kernel: str, *arguments: Any) -> None:
         start = clock.mark()
-        launch(*arguments)
-        spans.append((start, clock.mark()))
+        launch(kernel, *arguments)
+        spans.append((kernel, (start, clock.mark())))
 
     with mock.patch.object(opened, "launch", timed):
         for _ in range(rounds + WARM):
             spans.clear()
             clock.hold()
             call()
-            totals.append(sum(clock.spans_ms(spans)))
-    return {"launches": len(spans), "kernels_ms": rounded(statistics.median(totals[WARM:]))}
+            rows.append(_sums(spans, clock))
+    counted = rows[WARM:]
+    by_kernel = {name: rounded(statistics.median(row[name] for row in counted)) for name in counted[0]}
+    total = statistics.median(sum(row.values()) for row in counted)
+    return {"launches": len(spans), "kernels_ms": rounded(total), "by_kernel": by_kernel}
+
+
+def _sums(spans: Sequence[tuple[str, Span]], clock: Clock) -> dict[str, float]:
+    sums = dict.fromkeys((kernel for kernel, _ in spans), 0.0)
+    for (kernel, _), taken in zip(spans, clock.spans_ms([span for _, span in spans]), strict=True):
+        sums[kernel] += taken
+    return sums
