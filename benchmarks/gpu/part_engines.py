@@ -16,7 +16,7 @@ from ...engines.open import EngineRow
 from ...kernels.device import to_device, to_host
 from ...models.load import load_model
 from ...models.model import Model
-from ...pipeline.errors import EngineError, MissingExtraError, UsageError
+from ...pipeline.errors import VidgraphError
 from .clock import WARM, Clock
 from .report import Absent, Report
 from .scale import Bench
@@ -40,6 +40,8 @@ def measure(bench: Bench, report: Report) -> None:
             report.skip(row.name, f"it is not installed: pip install 'vidgraph[{row.extra}]'")
     if not any(row.installed for row in rows):
         raise Absent("no engine for the card is installed")
+    with load_network(bench, bench.models[0]) as model:  # says what is wrong with its name, whatever the engine
+        report.note(model=model.name, weights=model.weights.path.name)
     for batch in bench.scale.batches:
         _batch(bench, report, [row for row in rows if row.installed], batch)
     if not report.rows:
@@ -64,8 +66,6 @@ def _batch(bench: Bench, report: Report, rows: Sequence[EngineRow], batch: int) 
             what = f"{row.name} in {precision}, batch {batch}"
             try:
                 engine = _open(bench, batch, engine=row.name, device=str(bench.device), precision=precision)
-            except UsageError:  # of the call, whatever the engine
-                raise
             except Exception as error:  # another library's too, of any class
                 report.skip(what, f"{type(error).__name__}: {error}")
                 continue
@@ -98,7 +98,7 @@ def _reference(bench: Bench, report: Report, batch: int) -> tuple[Arrays, Arrays
     """Feeds, and what ONNX Runtime makes of them on the CPU; nothing where it is not installed."""
     try:
         engine = _open(bench, batch, engine="onnxruntime", device="cpu", precision="fp32")
-    except (EngineError, MissingExtraError) as error:
+    except VidgraphError as error:
         report.skip(f"the outputs of batch {batch} are compared with nothing", error)
         return {}, {}
     with closing(engine):

@@ -12,7 +12,6 @@ from typing import Any
 from ...engines import ENGINES
 from ...engines.compare import random_feeds
 from ...models.model import Model
-from ...models.registry import find_model
 from ...models.run import run
 from ...pipeline.execution.threads import ThreadBudget
 from ...pipeline.graph import Graph
@@ -72,11 +71,14 @@ def _loaded(bench: Bench, name: str, *, batch: int = 1, every_frame: bool = Fals
     """With the threads of a run on files, so that no run opens engines; or one frame at a time, each whole."""
     budget = ThreadBudget.share_out()
     choices: dict[str, Any] = {"engine": bench.engine, "precision": bench.precision, "device": str(bench.device)}
+    shares: dict[str, Any] = {"requests": budget.requests, "threads": budget.requests * budget.request_threads}
     if every_frame:
-        keyframes = "all" if find_model(name).family().key_frames(name) else None
-        return load_network(bench, name, keyframes=keyframes, requests=1, threads=1, **choices)
-    shares = {"requests": budget.requests, "threads": budget.requests * budget.request_threads}
-    return load_network(bench, name, batch=batch, **shares, **choices)
+        shares = {"requests": 1, "threads": 1}
+    model = load_network(bench, name, batch=batch, **shares, **choices)
+    if not (every_frame and model.key_frames):
+        return model
+    model.close()
+    return load_network(bench, name, keyframes="all", **shares, **choices)
 
 
 def synthetic_clip(bench: Bench, path: Path) -> Path:

@@ -29,7 +29,7 @@ class Libcuda:
         return 0
 
     def cuEventRecord(self, event: Any, stream: Any) -> int:
-        assert stream.value == 1
+        assert stream.value == driver.driver().stream(Device("cuda", 0))
         self.records += 1
         self.events[event.value] = self.records
         return 0
