@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...kernels.device import DeviceArray, empty, to_device, to_host
-from .part_kernels import copy_gb_per_s
+from .part_kernels import copy_gb_per_s, gb_per_s
 from .report import Report
 from .scale import Bench
 
@@ -42,4 +42,4 @@ def _rate(bench: Bench, copy: Callable[[], Any], rounds: int) -> float:
         start = bench.clock.mark()
         copy()
         spans.append((start, bench.clock.mark()))
-    return round(bench.scale.copied / 1e6 / max(statistics.median(bench.clock.spans_ms(spans)), 1e-9), 2)
+    return gb_per_s(bench.scale.copied, statistics.median(bench.clock.spans_ms(spans)))

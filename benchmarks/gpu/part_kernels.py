@@ -42,8 +42,8 @@ def _measure(bench: Bench, report: Report, name: str, case: KernelCase, copy: fl
         times = kernel_times(lambda: case.call(*there), bench.clock, bench.scale.rounds)
         calls = call_times(lambda: case.call(*there), bench.clock, bench.scale.rounds)
         moved = case.moved if case.moved is not None else least_bytes(case, want)
-        rate = moved / 1e6 / max(times["kernels_ms"], 1e-9)
-        row |= {**times, **calls, "bytes": moved, "gb_per_s": round(rate, 2)}
+        rate = gb_per_s(moved, times["kernels_ms"])
+        row |= {**times, **calls, "bytes": moved, "gb_per_s": rate}
         row["share_of_copy"] = round(rate / copy, 4) if copy else None
     report.row(**row)
 
@@ -106,7 +106,12 @@ def copy_gb_per_s(device: Device, clock: Clock, nbytes: int, rounds: int) -> flo
         start = clock.mark()
         opened.copy(target.pointer, source.pointer, nbytes, device)
         spans.append((start, clock.mark()))
-    return round(2 * nbytes / 1e6 / max(statistics.median(clock.spans_ms(spans)), 1e-9), 1)
+    return gb_per_s(2 * nbytes, statistics.median(clock.spans_ms(spans)))
+
+
+def gb_per_s(nbytes: int, milliseconds: float) -> float:
+    """To four digits."""
+    return float(f"{nbytes / 1e6 / max(milliseconds, 1e-9):.4g}")
 
 
 def empty_span_ms(clock: Clock, rounds: int) -> float:
