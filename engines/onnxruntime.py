@@ -54,7 +54,7 @@ def _import_quietly() -> ModuleType:
 
 
 ort = _import_quietly()
-_ONLY_FATAL = 4  # its errors are raised as well; nothing is printed beside them
+ONLY_FATAL = 4  # its errors are raised as well; nothing is printed beside them
 _DTYPES = {
     "tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(double)": np.float64,
     "tensor(int8)": np.int8, "tensor(int16)": np.int16, "tensor(int32)": np.int32, "tensor(int64)": np.int64,
@@ -143,7 +143,7 @@ def session_options(options: EngineOptions) -> Any:
     chosen.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     chosen.add_session_config_entry("session.intra_op.allow_spinning", "0")  # spinning starves decoder and encoder
     chosen.use_deterministic_compute = True
-    chosen.log_severity_level = _ONLY_FATAL
+    chosen.log_severity_level = ONLY_FATAL
     return chosen
 
 

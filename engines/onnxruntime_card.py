@@ -25,7 +25,7 @@ from .forks import ForkGuard
 from .half.choice import choose_half
 from .half.network import half_network
 from .half.plan import HALF
-from .onnxruntime import check_graph_precision, one_line, ort, session_options, specs_of
+from .onnxruntime import ONLY_FATAL, check_graph_precision, one_line, ort, session_options, specs_of
 from .pool import Pool
 from .spec import EngineOptions, NetworkRefused, TensorSpec, check_feeds
 from .tensorrt.cuda import CudaError, driver, find_card
@@ -144,8 +144,8 @@ def provider_options(lane: Lane, *, captures: bool, deterministic: bool) -> dict
 
 def _open(name: str, content: Content, lane: Lane, options: EngineOptions) -> Any:
     """A session on the card; without CUDA graphs where ONNX Runtime cannot capture the network."""
-    if hasattr(ort, "preload_dlls"):  # from 1.21 on; finds the CUDA libraries of NVIDIA's wheels
-        ort.preload_dlls()
+    ort.set_default_logger_severity(ONLY_FATAL)  # what it says when it cannot load its provider
+    ort.preload_dlls()  # the CUDA libraries of NVIDIA's wheels; prints the names of those that are missing
     session: Any = None
     for captures in (True, False):
         chosen = session_options(options)

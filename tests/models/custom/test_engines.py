@@ -217,7 +217,7 @@ def test_all_engines_of_a_model_are_of_one_kind(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(base, "open_engine", watched)
     with load_model(str(path)) as model:
         files = {1: path, 2: tmp_path / "two.onnx"}
-        monkeypatch.setattr(type(model.weights), "network_file", lambda self, size, batch=1, graph=None: files[batch])
+        monkeypatch.setattr(type(model.weights), "network_file", lambda self, size, batch, *_: files[batch])
         model.engine_choice = replace(model.engine_choice, batch=2)
         with pytest.raises(ValueError, match="for batch 2"):  # the file is that of one picture
             model.describe()
