@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -34,7 +34,9 @@ _INCLUDED = re.compile(r'^#include "([^"]+)"', re.MULTILINE)
 _FLAGS = (
     "-std=c++17",
     "-O1",
-    "-g",
+    "-fPIC",
+    "-fvisibility=hidden",
+    "-ffp-contract=off",
     "-Wall",
     "-Wextra",
     "-Werror",
@@ -42,7 +44,7 @@ _FLAGS = (
     "-Wno-unknown-pragmas",
     "-Wno-sign-compare",
 )
-_ADDRESSES = ("-w", "-fsanitize=address", "-fsanitize-sections=emulated_shared")
+_ADDRESSES = ("-w", "-fsanitize=address", "-fno-omit-frame-pointer", "-fsanitize-sections=emulated_shared")
 _SANITIZED = (
     "-g", "-fsanitize=address,undefined,float-cast-overflow", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer",
     "-fsanitize-sections=emulated_shared",
@@ -59,6 +61,7 @@ def compiler() -> str | None:
     return shutil.which(os.environ.get("CXX", "c++"))
 
 
+@cache
 def _waits(source: Path, text: str | None = None) -> bool:
     """Whether threads of its kernels, or what they include, may wait for one another."""
     text = source.read_text() if text is None else text
@@ -66,6 +69,7 @@ def _waits(source: Path, text: str | None = None) -> bool:
     return bool(_WAITS.search(text)) or any(_waits(header) for header in included if header.name != "cuda.h")
 
 
+@cache
 def kernels_of(source: Path) -> list[str]:
     """Names of the kernels of a source."""
     return _KERNEL.findall(source.read_text())
@@ -79,46 +83,57 @@ def build(source: Path, text: str | None = None) -> Path:
         RuntimeError: it does not compile; with what the compiler says.
     """
     checks = () if not sanitized() else _SANITIZED if text is None else _ADDRESSES
-    flags = (*_FLAGS, *checks, "-ffp-contract=off")
-    headers = sorted([*HERE.glob("*.h"), *HERE.glob("*.cpp"), *KERNELS.glob("*/*.h")])
-    key = hashlib.sha256("\0".join([*map(str, flags), text or source.read_text()]).encode())
-    for header in headers:
-        key.update(header.read_bytes())
-    folder = Path(tempfile.gettempdir(), f"vidgraph-emulator-{os.getuid()}", f"{source.stem}-{key.hexdigest()[:20]}")
+    flags, headers = (*_FLAGS, *checks), sorted(HERE.glob("*.h"))
+    scheduler = _made("emulator.o", ("-c", *flags), {}, [HERE / "emulator.cpp"], headers)
+    written = {
+        "source.cu": source.read_text() if text is None else text,
+        "kernels.h": "".join(f"KERNEL({name})\n" for name in kernels_of(source)),
+    }
+    flags = ("-shared", *flags, f"-I{HERE}", f"-iquote{source.parent}")
+    own = [*headers, *sorted(KERNELS.glob("*/*.h"))]
+    return _made(f"{source.stem}.so", flags, written, [HERE / "library.cpp", scheduler], own)
+
+
+def _made(name: str, flags: Sequence[str], written: Mapping[str, str], of: Iterable[Path], headers: list[Path]) -> Path:
+    """What the compiler makes of files, and of others that are written for it; made once for all processes."""
+    key = hashlib.sha256("\0".join([*flags, *written.values()]).encode())
+    for path in (*of, *headers):
+        key.update(path.read_bytes())
+    folder = Path(tempfile.gettempdir(), f"vidgraph-emulator-{os.getuid()}", f"{name}-{key.hexdigest()[:20]}")
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    library = folder / "library.so"
+    made, part = folder / name, folder / f"{os.getpid()}-{name}"
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not library.exists():
-            _compile(source, text, folder, flags)
-    return library
+        if made.exists():
+            return made
+        for file, text in written.items():
+            (folder / file).write_text(text)
+        command = (str(compiler()), *flags, f"-iquote{folder}", *map(str, of), "-o", str(part))
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise RuntimeError(f"the emulator cannot compile {name}:\n{done.stderr[-4000:]}")
+        part.rename(made)
+    return made
 
 
-def _compile(source: Path, text: str | None, folder: Path, flags: Sequence[str]) -> None:
-    (folder / "kernels.h").write_text("".join(f"KERNEL({name})\n" for name in kernels_of(source)))
-    (folder / "source.cu").write_text(source.read_text() if text is None else text)
-    made = folder / f"library.{os.getpid()}"
-    command = (
-        str(compiler()), *flags, "-fPIC", "-shared", f"-I{HERE}", f"-iquote{source.parent}",
-        f'-DKERNEL_SOURCES="{folder / "source.cu"}"', f'-DKERNEL_LIST="{folder / "kernels.h"}"',
-        str(HERE / "library.cpp"), "-o", str(made),
-    )  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"the emulator cannot compile {source.name}:\n{done.stderr[-4000:]}")
-    made.rename(folder / "library.so")
-
+MOST_BYTES = 1 << 40  # beyond, an array is refused; a kernel with a fault may count anything
 
 _one_launch = threading.Lock()  # a library has one launch at a time
+_libc = ctypes.CDLL(None)  # or what the sanitizer has put in its place
+_libc.malloc.restype, _libc.malloc.argtypes = ctypes.c_void_p, (ctypes.c_size_t,)
+_libc.free.argtypes = (ctypes.c_void_p,)
+_library = cache(ctypes.CDLL)
 
 
-@cache
-def _library(path: Path) -> ctypes.CDLL:
-    library = ctypes.CDLL(str(path))
-    library.emulator_allocate.restype = ctypes.c_void_p
-    library.emulator_allocate.argtypes = (ctypes.c_size_t,)
-    library.emulator_free.argtypes = (ctypes.c_void_p,)
-    return library
+def choose_fault(library: Path, number: int) -> None:
+    """From now on the fault of that number shows, of those that have been put into a text; -1 for none."""
+    ctypes.c_int.in_dll(_library(library), "emulator_fault").value = number
+    ctypes.c_int.in_dll(_library(library), "emulator_fault_met").value = 0
+
+
+def fault_was_met(library: Path) -> bool:
+    """Whether a thread has come by the fault that is chosen."""
+    return bool(ctypes.c_int.in_dll(_library(library), "emulator_fault_met").value)
 
 
 class EmulatedDriver:
@@ -143,23 +158,22 @@ class EmulatedDriver:
         self._texts = texts or {}
         self._sources = {kernel: source for source in (*SOURCES, *extra) for kernel in kernels_of(source)}
 
-    @cache  # noqa: B019 - lives as long as its test
-    def _waiting(self, source: Path) -> bool:
-        return _waits(source, self._texts.get(source))
-
     def _of(self, kernel: str) -> tuple[ctypes.CDLL, bool]:
         source = self._sources[kernel]
         text = self._texts.get(source)
-        return _library(build(source, text)), not self._waiting(source)
+        return _library(build(source, text)), not _waits(source, text)
 
     def allocate(self, nbytes: int, device: Device) -> int:
         """New memory, full of noise."""
-        library = _library(build(SOURCES[0]))
-        return int(library.emulator_allocate(nbytes))
+        pointer = _libc.malloc(max(nbytes, 1)) if 0 <= nbytes <= MOST_BYTES else None
+        if pointer is None:
+            raise MemoryError(f"{nbytes} bytes for an array of the emulated card")
+        ctypes.memset(pointer, 0xA5, nbytes)
+        return int(pointer)
 
     def free(self, pointer: int, device: Device) -> None:
         """Give it back."""
-        _library(build(SOURCES[0])).emulator_free(pointer)
+        _libc.free(pointer)
 
     def copy(self, target: int, source: int, nbytes: int, device: Device) -> None:
         """As the driver's."""

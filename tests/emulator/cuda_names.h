@@ -25,11 +25,11 @@ enum Step { sync, ballot, any, all, shuffle, reduce };
 template <class T>
 T shuffled(unsigned mask, T value, int from, int kind) {
   const uint64_t* seen = exchange(kind, mask, word_of(value));
-  if (!(mask >> from & 1u)) fail_here(name_of(*launch->current) + " reads of a lane that takes no part in the shuffle");
+  if (!(mask >> from & 1u)) fail_shuffle();
   return value_of<T>(seen[from]);
 }
 
-inline int lane() { return launch->current->number % kWarp; }
+inline int lane() { return here.lane; }
 
 template <class T, class Combine>
 T reduced(unsigned mask, T value, Combine combine) {
@@ -61,11 +61,11 @@ T atomically(T* place, Change change) {
 #define __forceinline__ inline
 #define __launch_bounds__(...)
 #define __shared__ static __attribute__((section("emulated_shared")))
-#define DYNAMIC_SHARED(name) unsigned char* name = emulator::launch->dynamic_shared
-#define threadIdx (emulator::launch->current->index)
-#define blockIdx (emulator::launch->block_index)
-#define blockDim (emulator::launch->block)
-#define gridDim (emulator::launch->grid)
+#define DYNAMIC_SHARED(name) unsigned char* name = emulator::here.dynamic_shared
+#define threadIdx (emulator::here.thread)
+#define blockIdx (emulator::here.block)
+#define blockDim (emulator::here.block_size)
+#define gridDim (emulator::here.grid)
 struct alignas(8) float2 {
   float x, y;
 };
@@ -86,11 +86,8 @@ struct alignas(4) uchar4 {
 };
 constexpr int warpSize = emulator::kWarp;
 
-inline void __syncthreads() { emulator::wait_for(emulator::State::at_barrier, 0, 0, 0); }
-inline int __syncthreads_count(int predicate) {
-  emulator::wait_for(emulator::State::at_barrier, 0, 0, predicate != 0);
-  return emulator::launch->current->count;
-}
+inline void __syncthreads() { emulator::at_barrier(false); }
+inline int __syncthreads_count(int predicate) { return emulator::at_barrier(predicate != 0); }
 inline int __syncthreads_or(int predicate) { return __syncthreads_count(predicate) > 0; }
 inline int __syncthreads_and(int predicate) { return __syncthreads_count(predicate == 0) == 0; }
 inline void __syncwarp(unsigned mask = ~0u) { emulator::exchange(emulator::sync, mask, 0); }
@@ -152,11 +149,11 @@ T atomicAdd(T* place, U value) {
 }
 template <class T, class U>
 T atomicMax(T* place, U value) {
-  return emulator::atomically(place, [=](T old) { return std::max(old, static_cast<T>(value)); });
+  return emulator::atomically(place, [=](T old) { return old < static_cast<T>(value) ? static_cast<T>(value) : old; });
 }
 template <class T, class U>
 T atomicMin(T* place, U value) {
-  return emulator::atomically(place, [=](T old) { return std::min(old, static_cast<T>(value)); });
+  return emulator::atomically(place, [=](T old) { return static_cast<T>(value) < old ? static_cast<T>(value) : old; });
 }
 template <class T, class U>
 T atomicOr(T* place, U value) {

@@ -1,34 +1,20 @@
-"""What every CUDA kernel is held against its CPU twin with, by source; and a script that does so with faults in it.
-
-    python -m tests.kernels.cuda_cases nms 5
-
-A script of its own, under the address sanitizer, as a fault may bring the process down.
-"""
+"""What every CUDA kernel is held against its CPU twin with, by source."""
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-import sys
 from collections.abc import Iterator
-from functools import partial
-from pathlib import Path
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 from vidgraph import kernels
-from vidgraph.kernels.cuda import driver
 
-from .. import emulator
 from .cases import to_device, to_host
 from .cuda_drawing import draw, draw_segments, shade_surfaces
 from .cuda_mask_cases import assemble_masks, label_map, label_runs
 from .cuda_picture_cases import CASES as PICTURE_CASES, Case, Cases
 from .cuda_queued import CASES as QUEUED_CASES
-from .mutants import Mutant, flattened, own_mutants
 
-SLOWEST_S = 30  # of the processor, without compiling: a fault may be that a loop never ends
 NAN, INF = np.float32(np.nan), np.float32(np.inf)
 
 
@@ -148,60 +134,21 @@ def _arrays(result: Any) -> list[np.ndarray]:
     return [to_host(array) for array in (result if isinstance(result, tuple) else (result,))]
 
 
-def compare(stem: str) -> None:
-    """Run all cases of a source on the host and by the driver that is in place.
+@cache
+def cases_of(stem: str) -> list[tuple[Case, list[np.ndarray]]]:
+    """All cases of a source, each with what the host gives. That is asked once, and may draw into what it is given."""
+    answers = [_arrays(function(*arrays, **options)) for function, arrays, options in CASES[stem]()]
+    return list(zip(CASES[stem](), answers, strict=True))
+
+
+def compare(case: Case, wanted: list[np.ndarray]) -> None:
+    """Run a case by the driver that is in place.
 
     Raises:
-        AssertionError: they differ in a bit.
+        AssertionError: its results are not ``wanted``.
     """
-    for function, arrays, options in CASES[stem]():
-        there = {name: to_device(v, "cuda") if isinstance(v, np.ndarray) else v for name, v in options.items()}
-        found = _arrays(function(*to_device(arrays, "cuda"), **there))
-        for got, want in zip(found, _arrays(function(*arrays, **options)), strict=True):
-            np.testing.assert_array_equal(got, want)
-            assert got.dtype == want.dtype
-
-
-def try_mutants(stem: str, seeds: int) -> None:
-    """Print, as JSON lines, the name of each fault of a source and what was seen of it; null where nothing was.
-
-    The first, without a name, is the source as it is.
-    """
-    (source,) = (source for source in emulator.SOURCES if source.stem == stem)
-    sound = Mutant(stem, "", "", "", flattened(source))
-    for mutant in (sound, *own_mutants(source)):
-        print(json.dumps([mutant.name if mutant.fault else "", _seen(mutant, source, seeds)]), flush=True)
-
-
-_SEEN = {0: None, 1: "wrong results", 2: "does not compile", 99: "an access beyond an array"}
-
-
-def _seen(mutant: Mutant, source: Path, seeds: int) -> str | None:
-    """What a child process finds wrong; it may be killed for it."""
-    child = os.fork()
-    if child == 0:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-        os._exit(_exit_code(mutant, source, seeds))
-    status = os.waitpid(child, 0)[1]
-    if os.WIFSIGNALED(status):
-        return signal.Signals(os.WTERMSIG(status)).name
-    return _SEEN[os.WEXITSTATUS(status)]
-
-
-def _exit_code(mutant: Mutant, source: Path, seeds: int) -> int:
-    try:
-        emulator.build(source, mutant.text)
-    except RuntimeError:
-        return 2
-    signal.setitimer(signal.ITIMER_VIRTUAL, SLOWEST_S)
-    try:
-        for seed in range(seeds):
-            driver._drivers[:] = [emulator.EmulatedDriver(seed, {source: mutant.text})]
-            compare(mutant.stem)
-    except (AssertionError, RuntimeError, ValueError, IndexError, OverflowError):
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    try_mutants(sys.argv[1], int(sys.argv[2]))
+    function, arrays, options = case
+    there = {name: to_device(v, "cuda") if isinstance(v, np.ndarray) else v for name, v in options.items()}
+    for got, want in zip(_arrays(function(*to_device(arrays, "cuda"), **there)), wanted, strict=True):
+        np.testing.assert_array_equal(got, want)
+        assert got.dtype == want.dtype

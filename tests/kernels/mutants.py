@@ -33,15 +33,15 @@ class Mutant:
         stem: of the source.
         fault: ``barrier``, ``guard`` or ``bound``.
         place: the kernel or function, and which of its faults of that kind, from 0.
-        line: what was there.
-        text: the source with the fault, headers of CUDA kernels written into it.
+        line: what is there without the fault.
+        at: where it begins in the flattened text.
     """
 
     stem: str
     fault: str
     place: str
     line: str
-    text: str
+    at: int
 
     @property
     def name(self) -> str:
@@ -77,14 +77,26 @@ def mutants(source: Path) -> Iterator[Mutant]:
             function = _function(text, found.start())
             number = counts[fault, function]
             counts[fault, function] += 1
-            put = found[0].replace(" < ", " <= ") if fault == "bound" else ";"
-            altered = text[: found.start()] + put + text[found.end() :]
-            yield Mutant(source.stem, fault, f"{function} {number}", found[0], altered)
+            yield Mutant(source.stem, fault, f"{function} {number}", found[0], found.start())
 
 
 def own_mutants(source: Path) -> list[Mutant]:
     """Those of its own functions, and of shared ones that are tested with this source; see :data:`TESTED_WITH`."""
     return [each for each in mutants(source) if TESTED_WITH.get(each.place.split()[0], source.stem) == source.stem]
+
+
+def with_faults(source: Path) -> str:
+    """The flattened text of a source with all its faults: the emulator chooses one, by its place in ``own_mutants``."""
+    text, put_in = flattened(source), []
+    for number, mutant in enumerate(own_mutants(source)):
+        chosen, end = f"emulator::fault({number})", mutant.at + len(mutant.line)
+        if mutant.fault == "bound":
+            put_in.append((mutant.at + mutant.line.index("< ") + 2, f"{chosen} + "))
+        else:
+            put_in += [(mutant.at, f"{{ if (!{chosen}) "), (end, " }")]
+    for at, piece in sorted(put_in, reverse=True):
+        text = text[:at] + piece + text[at:]
+    return text
 
 
 _FUNCTION = re.compile(r"^(?:CUDA_KERNEL\(\w+\)\s*|__device__ inline [\w:<>* ]+?)(\w+)\(", re.MULTILINE)

@@ -7,7 +7,7 @@ from vidgraph.kernels.cuda import driver
 from vidgraph.kernels.twins import TWINS
 
 from .. import emulator
-from .cuda_cases import CASES, compare
+from .cuda_cases import CASES, cases_of, compare
 
 SEEDS = 20
 
@@ -26,5 +26,6 @@ def test_every_source_has_cases() -> None:
 def test_the_same_bits_in_every_order_of_threads(stem: str, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     emulated = emulator.EmulatedDriver(seed)
     monkeypatch.setattr(driver, "_drivers", [emulated])
-    compare(stem)
+    for case, wanted in cases_of(stem):
+        compare(case, wanted)
     assert emulated.launches > 0

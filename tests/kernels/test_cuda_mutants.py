@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from .. import emulator
 from .cuda_cases import CASES
-from .mutants import TESTED_WITH, mutants, own_mutants
+from .cuda_faults import NEVER_MET
+from .mutants import TESTED_WITH, mutants, own_mutants, with_faults
 from .test_emulator import preloaded
-
-SEEDS = 3
 
 _TURN = "one turn more of a loop, in which nothing is within bounds"
 _END = "where the last ones end, which is written there anyway"
@@ -40,27 +43,59 @@ HARMLESS = {
 
 
 def test_faults_are_put_in() -> None:
-    """Each into a text of its own; and those of shared functions are tried with a source that has them."""
+    """All, each once; and those of shared functions into a source that has cases for them."""
     found = [mutant for source in emulator.SOURCES for mutant in own_mutants(source)]
-    assert len({mutant.text for mutant in found}) == len({mutant.name for mutant in found}) == len(found)
+    assert len({mutant.name for mutant in found}) == len(found)
     assert {mutant.fault for mutant in found} == {"barrier", "guard", "bound"}
     everywhere = {mutant.place for source in emulator.SOURCES for mutant in mutants(source)}
     assert {mutant.place for mutant in found} == everywhere
     assert set(TESTED_WITH) <= {place.split()[0] for place in everywhere}
     assert set(HARMLESS) <= {mutant.name for mutant in found}
+    for source in emulator.SOURCES:
+        chosen = re.findall(r"emulator::fault\((\d+)\)", with_faults(source))
+        assert sorted(map(int, chosen)) == list(range(len(own_mutants(source))))
 
 
-@pytest.mark.parametrize("stem", CASES)
-def test_every_fault_is_caught(stem: str) -> None:
+class Faults:
+    """The process that tries them, and what it writes."""
+
+    def __init__(self, environment: dict[str, str], errors: Path) -> None:
+        path = os.pathsep.join([str(emulator.HERE.parents[1]), environment.get("PYTHONPATH", "")])
+        command, self.errors = [sys.executable, "-m", f"{__package__}.cuda_faults"], errors
+        with errors.open("wb") as file:
+            self._process = subprocess.Popen(
+                command, env={**environment, "PYTHONPATH": path}, text=True,
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=file,
+            )  # fmt: skip
+
+    def seen(self, stem: str) -> dict[str, str | None] | None:
+        """What was seen of each fault of a source; None where the process has ended."""
+        assert self._process.stdin
+        assert self._process.stdout
+        with contextlib.suppress(BrokenPipeError):
+            print(stem, file=self._process.stdin, flush=True)
+        line = self._process.stdout.readline()
+        return dict(json.loads(line)) if line else None
+
+    def close(self) -> None:
+        """Let it end."""
+        self._process.communicate()
+
+
+@pytest.fixture(scope="module")
+def faults(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Faults]:
     environment = preloaded()
     if environment is None:
         pytest.skip("needs a compiler with the address sanitizer")
-    environment["PYTHONPATH"] = os.pathsep.join([str(emulator.HERE.parents[1]), environment.get("PYTHONPATH", "")])
-    command = [sys.executable, "-m", "tests.kernels.cuda_cases", stem, str(SEEDS)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    seen = dict(json.loads(line) for line in done.stdout.splitlines())
-    assert "does not compile" not in seen.values(), seen
-    assert seen.pop("") is None
+    process = Faults(environment, tmp_path_factory.mktemp("faults") / "errors")
+    yield process
+    process.close()
+
+
+@pytest.mark.parametrize("stem", CASES)
+def test_every_fault_is_caught(faults: Faults, stem: str) -> None:
+    seen = faults.seen(stem)
+    assert seen is not None, faults.errors.read_text()
     missed = {name for name, what in seen.items() if what is None}
     assert missed == {name for name in HARMLESS if name.startswith(f"{stem}: ")}
+    assert NEVER_MET not in seen.values(), seen

@@ -185,7 +185,11 @@ def preloaded() -> dict[str, str] | None:
     ]
     if not all(Path(path).is_absolute() for path in found):
         return None
-    return {**os.environ, "LD_PRELOAD": " ".join(found), "ASAN_OPTIONS": "detect_leaks=0:exitcode=99"}
+    return {
+        **os.environ,
+        "LD_PRELOAD": " ".join(found),
+        "ASAN_OPTIONS": "detect_leaks=0:exitcode=99:allocator_may_return_null=1",
+    }
 
 
 @pytest.mark.parametrize("fault", [None, *FAULTS])
