@@ -15,10 +15,11 @@ import threading
 import weakref
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..kernels.cuda.driver import CudaError, address_of, driver
 from ..kernels.device import Device, DeviceArray, empty
 from ..pipeline.errors import EngineError
 from .forks import ForkGuard
@@ -28,9 +29,8 @@ from .half.plan import HALF
 from .onnxruntime import ONLY_FATAL, check_graph_precision, one_line, ort, session_options, specs_of
 from .pool import Pool
 from .spec import EngineOptions, NetworkRefused, TensorSpec, check_feeds
-from .tensorrt.cuda import CudaError, driver, find_card
 from .tensorrt.flavour import ON_THE_CPU
-from .tensorrt.runtime import out_of_memory
+from .tensorrt.runtime import card_errors, out_of_memory
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -86,23 +86,21 @@ def open_on_card(
         quantised: whether it computes in int8.
 
     Raises:
-        EngineError: there is no driver or no such card; the installed ONNX Runtime has no CUDA provider, or cannot load
+        DeviceError: there is no driver or no such card.
+        EngineError: the installed ONNX Runtime has no CUDA provider, or cannot load
             it; the network does not have the precision; the card has no memory left; or this process was forked
             after ONNX Runtime had used a card.
         NetworkRefused: it has an operator that ONNX Runtime does not know, or the like.
     """
     name, place = path.name, Device.of(options.device)
     FORKS.begin(name)
-    try:
-        find_card(place.index)
-    except EngineError as error:
-        raise EngineError(f"cannot run {name} on {place}: {error}") from error
+    with card_errors(f"cannot run {name} on {place}"):
+        driver().activate(place)
     if PROVIDER not in ort.get_available_providers():
         raise EngineError(
             f"cannot run {name} on {place}: the installed onnxruntime has no CUDA provider; {INSTALL}. {ON_THE_CPU}"
         )
     content = Content.of(path, model, digest, quantised=quantised, asked=options.precision)
-    driver().activate(place.index)
     lane = lane_of(place)
     with lane.turn:  # it allocates, which a capture under way would not survive
         session = _open(name, content, lane, options)
@@ -111,7 +109,7 @@ def open_on_card(
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """The one stream of a card that sessions run on, in turns."""
+    """The stream of a card that sessions run on, in turns, beside that of everything else."""
 
     place: Device
     stream: int
@@ -126,7 +124,7 @@ def lane_of(place: Device) -> Lane:
     """That of a card, whose context is that of this thread."""
     with _lanes_lock:
         if place not in _lanes:
-            _lanes[place] = Lane(place, driver().new_stream())
+            _lanes[place] = Lane(place, driver().new_stream(place))
         return _lanes[place]
 
 
@@ -201,8 +199,8 @@ def _is_about_memory(text: str) -> bool:
 class OnnxRuntimeCardEngine:
     """A network run by ONNX Runtime on a card; see :class:`vidgraph.engines.Engine`.
 
-    Feeds and outputs lie on ``device``. Feeds are read in the order of their stream: whoever writes them again does so
-    on that stream, or waits for the outputs. Outputs are those of the calling thread until it runs the engine again.
+    Feeds and outputs lie on ``device``, in the order of its stream: whoever writes feeds again does so on that stream,
+    or waits for the outputs. Outputs are those of the calling thread until it runs the engine again.
     """
 
     engine = "onnxruntime"
@@ -226,11 +224,9 @@ class OnnxRuntimeCardEngine:
         given = check_feeds(self.name, self.inputs, feeds, self._lane.place)
         FORKS.check(self.name)
         with self._sessions.take() as session:
-            try:
-                driver().activate(self._lane.place.index)
+            with card_errors(self.name):
+                driver().activate(self._lane.place)
                 return self._buffers(session).run(given)
-            except (CudaError, RuntimeError) as error:  # RuntimeError: the back end's, see kernels.device
-                raise EngineError(f"{self.name}: {error}") from error
 
     def _buffers(self, session: Any) -> _Bound:
         """Those of the calling thread."""
@@ -264,36 +260,28 @@ class _Bound:
         try:
             self._inputs = {spec.name: _buffer(spec, lane.place) for spec in inputs}
             self._outputs = {spec.name: _buffer(spec, lane.place) for spec in outputs}
-        except (MemoryError, RuntimeError) as error:  # the back end's, see kernels.device
-            if isinstance(error, MemoryError) or _is_about_memory(str(error)):
+        except CudaError as error:
+            if error.out_of_memory:
                 raise out_of_memory(name, str(error)) from error
             raise
         self._binding = session.io_binding()
         for bind, arrays in ((self._binding.bind_input, self._inputs), (self._binding.bind_output, self._outputs)):
             for each, array in arrays.items():
                 bind(each, MEMORY, lane.place.index, array.dtype.type, array.shape, array.pointer)
-        buffers = (*self._inputs.values(), *self._outputs.values())
-        known = (array.stream for array in buffers if array.stream is not None)
-        self._home = next(known, lane.stream)  # whoever made the buffers reads them there
         self._number = number
         self._options = _run_options(number)
 
     def run(self, given: Mapping[str, DeviceArray]) -> dict[str, DeviceArray]:
         """Copy the feeds on the card, and run the network."""
-        here, own = driver(), self._lane.stream
-        streams = dict.fromkeys(array.stream for array in given.values() if array.stream is not None)
-        stream = next(iter(streams), self._home)
+        here, place, own = driver(), self._lane.place, self._lane.stream
         packed = {name: array if array.flags.c_contiguous else array.copy() for name, array in given.items()}
-        others = {*streams, self._home} - {own}
         with self._lane.turn:
-            for other in others:
-                here.wait_for(own, other)
             for name, array in packed.items():
-                here.copy(self._inputs[name].pointer, array.pointer, array.nbytes, own)
+                here.copy(self._inputs[name].pointer, address_of(array), array.nbytes, place)
+            here.wait_for(own, here.stream(place), place)
             self._launch()
-            for other in others:
-                here.wait_for(other, own)
-        return {name: replace(array, stream=stream) for name, array in self._outputs.items()}
+            here.wait_for(here.stream(place), own, place)
+        return dict(self._outputs)
 
     def _launch(self) -> None:
         try:
@@ -317,8 +305,7 @@ class _Bound:
         """Wait for what is queued, and free everything but the outputs that were given."""
         if self._session is None:
             return
-        driver().activate(self._lane.place.index)
-        driver().synchronise(self._lane.stream)
+        driver().synchronise(self._lane.place)
         self._session = self._binding = None
         self._inputs.clear()
         self._outputs.clear()

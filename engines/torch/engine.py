@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 
+from ...kernels.cuda.driver import address_of, driver
 from ...kernels.device import HOST, Device, Tensor
 from ...kernels.exchange import device_array
 from ...pipeline.errors import EngineError
@@ -127,30 +128,26 @@ class OnHost:
 
 
 class OnCard:
-    """On a card: work goes onto the stream of the feeds, else onto one of ours."""
+    """On a card: work goes onto the stream of everything else there."""
 
     def __init__(self, device: Device) -> None:
         self.device = device
         self._name = str(device)
-        self._own = torch.cuda.Stream(self._name)
-        self._local = threading.local()
 
     def queue(self, given: Sequence[Any]) -> AbstractContextManager[Any]:
-        """On the first stream that the arrays name, which waits for the others."""
-        handles = list(dict.fromkeys(array.stream for array in given if array.stream is not None))
-        streams = [torch.cuda.ExternalStream(handle, device=self._name) for handle in handles] or [self._own]
-        for other in streams[1:]:
-            streams[0].wait_stream(other)
-        self._local.stream = streams[0]
-        return torch.cuda.stream(streams[0])  # type: ignore[no-any-return]
+        """On the card's stream, which waits for others that the arrays name."""
+        for array in given:
+            address_of(array)
+        stream = torch.cuda.ExternalStream(driver().stream(self.device), device=self._name)
+        return torch.cuda.stream(stream)  # type: ignore[no-any-return]
 
     def tensor(self, array: Any) -> Any:
         """The memory of the array."""
         return torch.as_tensor(array, device=self._name)
 
     def array(self, tensor: Any) -> Tensor:
-        """The memory of the tensor, written on the stream of the run."""
-        return replace(device_array(tensor), stream=int(self._local.stream.cuda_stream))
+        """The memory of the tensor."""
+        return device_array(tensor)
 
 
 class TorchEngine:

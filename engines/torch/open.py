@@ -10,10 +10,10 @@ from typing import Any
 
 import torch
 
+from ...kernels.cuda.driver import CudaError, driver
 from ...kernels.device import HOST, Device
 from ...pipeline.errors import EngineError
 from ..spec import EngineDescription, EngineOptions, NetworkRefused, TensorSpec, shortened
-from ..tensorrt.cuda import find_card
 from .archive import read_program
 from .engine import FORKS, OnCard, OnHost, Place, Program, TorchEngine, specs_of
 
@@ -82,8 +82,8 @@ def place_of(name: str, options: EngineOptions) -> Place:
             f"for CUDA. Use device cpu"
         )
     try:
-        find_card(device.index)
-    except EngineError as error:
+        driver().card(device)
+    except CudaError as error:
         raise EngineError(f"cannot run {name} on {device}: {error}") from error
     if device.index >= torch.cuda.device_count():
         raise EngineError(

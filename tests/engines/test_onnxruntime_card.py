@@ -12,9 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 from vidgraph.engines import Engine, EngineOptions, open_engine
+from vidgraph.engines.half import choice
 from vidgraph.engines.half.record import HalfRecord, remember
 from vidgraph.engines.onnx_file import file_digest
 from vidgraph.engines.spec import NetworkRefused
+from vidgraph.kernels.cuda import driver as cuda_driver, libcuda, memory
+from vidgraph.kernels.cuda.driver import driver
 from vidgraph.kernels.device import to_device, to_host
 from vidgraph.pipeline.errors import EngineError
 
@@ -27,12 +30,29 @@ from vidgraph.engines import onnxruntime, onnxruntime_card
 CARD = "cuda:0"
 
 
+class OnStream:
+    """A session whose runs are work on a stream, done when somebody waits for it, as on a card."""
+
+    def __init__(self, real: Any, stream: int, made_by: Sessions) -> None:
+        self._real, self._stream, self._made_by = real, stream, made_by
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+    def run_with_iobinding(self, binding: Any, options: Any) -> None:
+        if self._made_by.run_errors:
+            raise self._made_by.run_errors.pop(0)
+        self._made_by.driver.put(self._stream, lambda: self._real.run_with_iobinding(binding, options))
+
+
 class Sessions:
     """Makes sessions, keeps what they are made with, and fails where it is told to."""
 
-    def __init__(self) -> None:
+    def __init__(self, driver: Any) -> None:
+        self.driver = driver
         self.options: list[dict[str, str]] = []
         self.refuses: dict[str, str] = {}
+        self.run_errors: list[Exception] = []
         self.real = onnxruntime.ort.InferenceSession
 
     def __call__(self, network: Any, chosen: Any, *, providers: Any, enable_fallback: int) -> Any:
@@ -41,19 +61,20 @@ class Sessions:
         self.options.append(options)
         if options["enable_cuda_graph"] in self.refuses:
             raise RuntimeError(self.refuses[options["enable_cuda_graph"]])
-        return self.real(network, chosen, providers=[name])
+        return OnStream(self.real(network, chosen, providers=[name]), int(options["user_compute_stream"]), self)
 
 
-@pytest.fixture
-def card(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    with standin.plugged_in(monkeypatch) as (_, state):
+@pytest.fixture(params=[None, 0, 1])
+def card(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Its streams are as late as may be, or work at any moment."""
+    with standin.plugged_in(monkeypatch, request.param) as (_, state):
         monkeypatch.setattr(onnxruntime_card, "_lanes", {})
         yield state
 
 
 @pytest.fixture
 def sessions(card: Any, monkeypatch: pytest.MonkeyPatch) -> Sessions:
-    made = Sessions()
+    made = Sessions(card.driver)
     monkeypatch.setattr(onnxruntime_card, "PROVIDER", "CPUExecutionProvider")
     monkeypatch.setattr(onnxruntime_card, "MEMORY", "cpu")
     monkeypatch.setattr(onnxruntime.ort, "InferenceSession", made)
@@ -90,7 +111,7 @@ def test_nothing_goes_through_host_memory(
     first = engine.run({"image": image})
     with monkeypatch.context() as patch:
         for name in ("to_host", "from_host"):
-            patch.setattr(standin, name, lambda *_: pytest.fail("a copy through the host"))
+            patch.setattr(memory, name, lambda *_: pytest.fail("a copy through the host"))
         again = engine.run({"image": image})
     assert [array.pointer for array in again.values()] == [array.pointer for array in first.values()], "bound once"
     np.testing.assert_allclose(to_host(again["features"]), conv.answer(conv.image(1))["features"], atol=1e-5)
@@ -107,21 +128,24 @@ def test_it_asks_for_exact_fp32_our_stream_and_a_graph(sessions: Sessions, card:
         "cudnn_conv_algo_search": "EXHAUSTIVE",
         "enable_cuda_graph": "1",
     }
-    assert card.driver.calls.count("cuStreamCreate") == 1
+    made = card.driver.calls.count("cuStreamCreate")
     open_it(network, deterministic=True)
     assert sessions.options[1]["cudnn_conv_algo_search"] == "HEURISTIC"
-    assert card.driver.calls.count("cuStreamCreate") == 1, "one stream for all engines of a card"
+    assert card.driver.calls.count("cuStreamCreate") == made, "one stream for all engines of a card"
 
 
 def test_it_runs_after_its_feeds_and_says_on_which_stream(
     sessions: Sessions, card: Any, network: Path, conv: Any
 ) -> None:
-    card.home = 55
     engine = open_it(network)
-    outputs = check(engine, conv, 0, stream=77)
-    assert {array.stream for array in outputs.values()} == {77}
-    assert card.driver.calls.count("cuStreamWaitEvent") == 4, "after the feeds and the readers of outputs, and back"
-    assert {array.stream for array in check(engine, conv, 1).values()} == {55}
+    for seed in range(3):
+        check(engine, conv, seed)
+    image, compute, own = put(conv.image(0)), driver().stream(standin.CARD), engine._lane.stream
+    for stream, before in ((image.stream, []), (77, [(77, compute)])):
+        card.driver.orders.clear()
+        outputs = engine.run({"image": replace(image, stream=stream)})
+        assert card.driver.orders == [*before, (compute, own), (own, compute)]
+        assert {array.stream for array in outputs.values()} == {compute}
 
 
 def test_every_thread_has_outputs_of_its_own(sessions: Sessions, network: Path, conv: Any) -> None:
@@ -162,15 +186,8 @@ def test_a_capture_that_fails_is_run_without(
     asked: list[str] = []
     options = onnxruntime_card._run_options
     monkeypatch.setattr(onnxruntime_card, "_run_options", lambda number: asked.append(number) or options(number))
-    run = sessions.real.run_with_iobinding
-    failing = iter([RuntimeError("CUDA failure 901: operation failed due to a previous error during capture")])
-
-    def once(*given: Any) -> Any:
-        for error in failing:
-            raise error
-        return run(*given)
-
-    monkeypatch.setattr(sessions.real, "run_with_iobinding", once)
+    failure = RuntimeError("CUDA failure 901: operation failed due to a previous error during capture")
+    sessions.run_errors.append(failure)
     engine = open_it(network)
     for seed in range(3):
         check(engine, conv, seed)
@@ -184,14 +201,9 @@ def test_a_capture_that_fails_is_run_without(
         ("BFCArena: Failed to allocate memory for 9 bytes", r"^conv_relu\.onnx: the card has no memory left \(BFC"),
     ],
 )
-def test_errors_of_a_run_are_ours(
-    said: str, expected: str, sessions: Sessions, network: Path, conv: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(*_: Any) -> None:
-        raise RuntimeError(said)
-
+def test_errors_of_a_run_are_ours(said: str, expected: str, sessions: Sessions, network: Path, conv: Any) -> None:
     engine = open_it(network)
-    monkeypatch.setattr(sessions.real, "run_with_iobinding", fail)
+    sessions.run_errors += [RuntimeError(said)] * 2
     with pytest.raises(EngineError, match=expected):
         engine.run({"image": put(conv.image(0))})
 
@@ -217,18 +229,12 @@ def test_errors_of_opening_are_ours(
 
 
 def test_without_a_driver_it_says_so(network: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from vidgraph.engines.tensorrt import cuda
-
-    def missing() -> Any:
-        raise OSError("libcuda.so.1: cannot open shared object file")
-
-    monkeypatch.setattr(cuda, "_load", missing)
-    cuda.driver.cache_clear()
+    monkeypatch.setattr(cuda_driver, "_drivers", [])
+    monkeypatch.setattr(libcuda, "_NAME", "libnone.so.1")
     with pytest.raises(EngineError) as caught:
         open_engine(network, engine="onnxruntime", device=CARD)
     assert str(caught.value) == (
-        "cannot run conv_relu.onnx on cuda:0: there is no NVIDIA driver on this machine (libcuda.so.1). Use device cpu "
-        "(engine openvino)"
+        "cannot run conv_relu.onnx on cuda:0: there is no NVIDIA driver on this machine (libnone.so.1). Use device cpu"
     )
 
 
@@ -280,6 +286,7 @@ def test_nodes_that_stay_on_the_cpu_are_told(
 def test_fp16_is_made_where_it_was_checked(
     sessions: Sessions, network: Path, conv: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
+    choice.say_unchecked.cache_clear()
     image = put(conv.image(4))
     assert open_it(network, "auto").precision == "fp32"
     assert "conv_relu.onnx was not checked in fp16, so it runs in fp32" in caplog.text
