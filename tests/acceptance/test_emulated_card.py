@@ -30,23 +30,49 @@ def lines_of(path: Path) -> tuple[dict[str, Any], list[str]]:
     return json.loads(first), frames
 
 
-@pytest.mark.parametrize("seed", range(2))
-@pytest.mark.parametrize("clip", ["faces", "street"])
+def plug_in_onnxruntime(monkeypatch: pytest.MonkeyPatch, emulated: emulator.EmulatedDriver) -> None:
+    """ONNX Runtime's engine for cards, with its provider of the CPU, as work on a stream, in the card's memory."""
+    onnxruntime_card = pytest.importorskip("vidgraph.engines.onnxruntime_card", reason="needs onnxruntime")
+    launch = onnxruntime_card._Bound._launch
+    monkeypatch.setattr(onnxruntime_card, "_lanes", {})
+    monkeypatch.setattr(onnxruntime_card, "PROVIDER", "CPUExecutionProvider")
+    monkeypatch.setattr(onnxruntime_card, "MEMORY", "cpu")
+    monkeypatch.setattr(onnxruntime_card, "provider_options", lambda *_, **__: {})
+    put = emulated.library.put
+    monkeypatch.setattr(onnxruntime_card._Bound, "_launch", lambda self: put(self._lane.stream, lambda: launch(self)))
+
+
+@pytest.mark.parametrize(
+    ("clip", "seed", "on_card"),
+    [
+        *((clip, seed, card.ENGINE) for clip in ("faces", "street") for seed in range(2)),
+        ("faces", 0, "onnxruntime"),
+        ("street", 0, "onnxruntime"),
+    ],
+)
 def test_the_results_are_those_of_the_cpu(
-    clip: str, seed: int, face_clip: Path, face_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    clip: str,
+    seed: int,
+    on_card: str,
+    face_clip: Path,
+    face_weights: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The same network in the same engine; faces, and a video model whose features stay from key frame to key frame.
 
     A frame leaves the card once, as little more than its results: that is the one wait.
     """
     emulated = card.plug_in(monkeypatch, seed)
+    if on_card == "onnxruntime":
+        plug_in_onnxruntime(monkeypatch, emulated)
     given: dict[str, Any] = {
         "faces": {"source": face_clip, "model": "retinaface", "weights": face_weights, "frames": 8},
         "street": {"source": "synth:street?size=320x180&frames=5", "model": "yolact-edge-tiny", "keyframes": 2},
     }[clip]
     headers, frames = [], []
-    for engine, device in (("onnxruntime", "cpu"), (card.ENGINE, "cuda:0")):
-        out = tmp_path / f"{engine}.jsonl"
+    for engine, device in (("onnxruntime", "cpu"), (on_card, "cuda:0")):
+        out = tmp_path / f"{engine}-{device[:4]}.jsonl"
         vidgraph.run(**given, engine=engine, device=device, precision="fp32", outputs=[out]).wait()
         header, lines = lines_of(out)
         headers.append(header)
@@ -57,7 +83,7 @@ def test_the_results_are_those_of_the_cpu(
     assert max(emulated.reads) < MOST_BYTES
     assert any(json.loads(line)["objects"] for line in frames[0])
     models = [header["models"][0] for header in headers]
-    assert [(model["engine"], model["device"]) for model in models] == [("onnxruntime", "cpu"), (card.ENGINE, "cuda:0")]
+    assert [(model["engine"], model["device"]) for model in models] == [("onnxruntime", "cpu"), (on_card, "cuda:0")]
 
 
 @pytest.mark.parametrize("clip", ["faces", "street"])

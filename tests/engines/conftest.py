@@ -17,7 +17,7 @@ from ..material import CPU_ENGINES
 
 Arrays = dict[str, np.ndarray]
 NETWORK = "conv_relu.onnx"
-ENGINE_NAMES = [*CPU_ENGINES, "replay"]
+ENGINE_NAMES = [*CPU_ENGINES, "torch", "replay"]
 
 
 @pytest.fixture(autouse=True)
@@ -128,11 +128,31 @@ def make_conv() -> type[ConvRelu]:
     return ConvRelu
 
 
+@pytest.fixture(scope="session")
+def network_for(network: Path, conv: ConvRelu) -> Callable[[str], Path]:
+    """The network as the file that an engine takes; skips where the engine is not installed."""
+
+    def find(name: str) -> Path:
+        row = ENGINES[name]
+        if not row.installed:
+            pytest.skip(f"needs the package {row.package}")
+        path = network.with_suffix(row.network)
+        if not path.exists():
+            from .torch.programs import write_conv
+
+            write_conv(conv, path)
+        return path
+
+    return find
+
+
 Opener = Callable[..., Engine]
 
 
 @pytest.fixture(params=ENGINE_NAMES)
-def open_one(request: pytest.FixtureRequest, network: Path, conv: ConvRelu) -> Iterator[Opener]:
+def open_one(
+    request: pytest.FixtureRequest, network: Path, network_for: Callable[[str], Path], conv: ConvRelu
+) -> Iterator[Opener]:
     """Opens the network on one engine; ``images`` are what will be asked, in order (for the replay engine)."""
     name, opened = request.param, []
 
@@ -142,9 +162,7 @@ def open_one(request: pytest.FixtureRequest, network: Path, conv: ConvRelu) -> I
             recorded = [answers[id(image)] for image in images or []]
             engine: Engine = ReplayEngine(conv.inputs, conv.outputs, recorded, name=network.name)
         else:
-            if not ENGINES[name].installed:
-                pytest.skip(f"needs the package {ENGINES[name].package}")
-            engine = open_engine(network, engine=name, **{"precision": "fp32", **options})
+            engine = open_engine(network_for(name), engine=name, **{"precision": "fp32", **options})
         opened.append(engine)
         return engine
 
