@@ -105,7 +105,7 @@ def _check_payload(name: str, archive: Any, held: set[str], kind: str) -> None:
         EngineError: one is pickled.
     """
     config = f"data/{kind}/model_{kind}_config.json"
-    if config not in held:
+    if config not in held or f"data/{kind}/model.pt" in held:  # where both are there, torch reads the latter
         raise EngineError(f"cannot open {name}: its {kind} are pickled, as torch before 2.9 wrote them; save it again")
     for tensor, about in json.loads(archive.read_bytes(config))["config"].items():
         plain = about["path_name"].startswith(("weight_", "tensor_"))

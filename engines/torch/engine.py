@@ -58,8 +58,8 @@ def specs_of(name: str, program: Any, metadata: Mapping[str, Any]) -> tuple[tupl
     given = []
     for kind, tensors in (("inputs", signature.user_inputs), ("outputs", signature.user_outputs)):
         names = metadata.get(kind, tensors)
-        if len(names) != len(tensors):
-            raise EngineError(f"cannot open {name}: it has {len(tensors)} {kind}, and its metadata names {len(names)}")
+        if not isinstance(names, list | tuple) or len(names) != len(tensors):
+            raise EngineError(f"cannot open {name}: its metadata does not name its {len(tensors)} {kind}")
         given.append(tuple(_spec(name, *pair, known) for pair in zip(names, tensors, strict=True)))
     return tuple(given)
 

@@ -105,7 +105,7 @@ def _callable(exported: Any, outputs: tuple[TensorSpec, ...], device: Device, *,
         exported = move_to_device_pass(exported, str(device))
     module, tree = exported.module(check_guards=False), exported.call_spec.in_spec
     if to_half:
-        module.half()
+        _without_type_checks(module).half()
     kinds = [getattr(torch, str(spec.dtype)) for spec in outputs]
 
     def call(tensors: Sequence[Any]) -> list[Any]:
@@ -115,6 +115,15 @@ def _callable(exported: Any, outputs: tuple[TensorSpec, ...], device: Device, *,
         return [each.to(kind) for each, kind in zip(pytree.tree_leaves(module(*args, **kwargs)), kinds, strict=True)]
 
     return call
+
+
+def _without_type_checks(module: Any) -> Any:
+    """A module that was exported, without the nodes that insist on the types it was exported with."""
+    for node in list(module.graph.nodes):
+        if node.target is torch.ops.aten._assert_tensor_metadata.default:
+            module.graph.erase_node(node)
+    module.recompile()
+    return module
 
 
 def _try(name: str, program: Program, place: Place) -> None:

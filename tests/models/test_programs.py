@@ -38,6 +38,17 @@ def test_programs_give_what_onnx_files_give(
             assert difference.relative <= tolerance("parity, engine fp32"), (graph, difference)
 
 
+def test_a_video_model_has_fp16(seeded_checkpoint: Make) -> None:
+    """Whole numbers and checks of types in its graph do not stand in the way."""
+    weights = Weights.find(find_model("yolact-edge-tiny"), seeded_checkpoint("yolact-edge-tiny"))
+    for graph in weights.graphs:
+        file = weights.network_file((70, 101), 1, graph, ".pt2")
+        exact, half = (open_engine(file, precision=precision) for precision in ("fp32", "fp16"))
+        assert half.precision == "fp16"
+        differences = compare(exact, half, random_feeds(exact.inputs))
+        assert 1e-5 < max(difference.relative for difference in differences) < 0.1, graph
+
+
 def test_a_model_runs_in_torch(seeded_checkpoint: Make) -> None:
     results = []
     for engine in ("onnxruntime", "torch"):

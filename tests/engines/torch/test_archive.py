@@ -73,6 +73,18 @@ def test_nothing_is_unpickled(config: str, change: Any, record: str, program: Pa
     assert not trap.exists()
 
 
+@pytest.mark.parametrize("kind", ["weights", "constants"])
+def test_what_older_torch_pickled_is_not_read(kind: str, program: Path, tmp_path: Path) -> None:
+    trap, content = tmp_path / "ran", io.BytesIO()
+    torch.save({"weight": Bomb(trap)}, content)
+    bad = rewritten(program, tmp_path / "bad.pt2", {f"data/{kind}/model.pt": content.getvalue()})
+    with pytest.raises(
+        EngineError, match=rf"^cannot open bad\.pt2: its {kind} are pickled, as torch before 2\.9 wrote"
+    ):
+        read_program(bad)
+    assert not trap.exists()
+
+
 def test_examples_of_inputs_are_not_read(program: Path, conv: Any, tmp_path: Path) -> None:
     trap, examples = tmp_path / "ran", io.BytesIO()
     torch.save((Bomb(trap),), examples)
@@ -141,6 +153,13 @@ def test_what_could_become_code_is_refused(change: Any, said: str, program: Path
     with pytest.raises(EngineError, match=r"^cannot open bad\.pt2: ") as caught:
         read_program(bad)
     assert said in str(caught.value)
+
+
+def test_metadata_that_does_not_fit_is_refused(program: Path, tmp_path: Path) -> None:
+    for given in (b'{"inputs": ["image", "flow"]}', b'{"inputs": 3}'):
+        bad = rewritten(program, tmp_path / "bad.pt2", {"extra/vidgraph.json": given})
+        with pytest.raises(EngineError, match=r"^cannot open bad\.pt2: its metadata does not name its 1 inputs$"):
+            open_engine(bad, engine="torch")
 
 
 def test_guards_and_notes_of_a_file_are_dropped(program: Path, tmp_path: Path, capfd: Any) -> None:
