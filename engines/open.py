@@ -59,11 +59,13 @@ class EngineRow:
 
     def installed_for(self, device: str) -> bool:
         """Whether what is installed of it runs on ``cpu`` or ``cuda:N``; nothing is imported."""
-        found = find_spec(self.package) if self.runs_on(device) else None
-        if found is None or not self.card_part or Device.of(device) == HOST:
-            return found is not None
-        folders = found.submodule_search_locations or ()
-        return any(next(Path(folder).glob(self.card_part), None) is not None for folder in folders)
+        if not (self.installed and self.runs_on(device)):
+            return False
+        if not self.card_part or Device.of(device) == HOST:
+            return True
+        found = find_spec(self.package)
+        folders = found.submodule_search_locations if found is not None else None
+        return any(next(Path(folder).glob(self.card_part), None) is not None for folder in folders or ())
 
     def extra_for(self, device: str) -> str:
         """What installs it for ``cpu`` or ``cuda:N``."""
