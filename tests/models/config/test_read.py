@@ -201,7 +201,7 @@ adress = "x"
     ]
     keys = ["run.outputs.1", "run.overload", "defaults.modle", "cameras.door.classes", "cameras.door.every"]
     assert [line.split(": ")[1] for line in found][:5] == keys
-    assert "did you mean model?" in found[2]
+    assert "did you mean model" in found[2]
     assert "no class 'fac'; did you mean face?" in found[3]
     assert "the environment variable NOT_SET_ANYWHERE is not set" in found[5]
 
