@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from ...engines.open import choose_device
@@ -14,7 +15,7 @@ from ...kernels.device import DEVICES, Device
 from ...pipeline.errors import UsageError, VidgraphError
 from ..harness import save
 from .clock import EventClock
-from .plan import BAD, PARTS, run_all, run_here, tell
+from .plan import BAD, PARTS, Outcomes, run_all, run_here, tell
 from .scale import FULL, QUICK, Bench
 
 MODELS = ("yolact-edge-tiny", "retinaface-tiny")
@@ -24,32 +25,42 @@ MODELS = ("yolact-edge-tiny", "retinaface-tiny")
 def main(words: Sequence[str] | None = None) -> int:
     """Run the parts; 0: all is as it must be, 1: something is wrong, 2: there is no card."""
     options = _parser().parse_args(words)
+    options.part, options.model = options.part or list(PARTS), options.model or list(MODELS)
     try:
         device = card_of(options.device)
     except (VidgraphError, RuntimeError) as error:  # RuntimeError: the driver's
         print(f"vidgraph.benchmarks.gpu: {error}", file=sys.stderr)
         return 2
-    names = options.part or list(PARTS)
-    models = tuple(options.model or MODELS)
-    if options.here:
-        scale = QUICK if options.quick else FULL
-        bench = Bench(device, EventClock(device), scale, models, options.engine, options.precision, options.parity_only)
-        outcomes = {name: run_here(name, bench, options.report) for name in names}
-        for name, outcome in outcomes.items():
-            tell(name, outcome)
-    else:
-        passed = ["--device", str(device), "--engine", options.engine, "--precision", options.precision]
-        passed += [word for name in models for word in ("--model", name)]
-        outcomes = run_all(names, [*passed, *["--quick"] * options.quick, *["--parity-only"] * options.parity_only])
-    if options.outcome is not None:
-        options.outcome.write_text(json.dumps(outcomes[names[0]]))
-    if options.output is not None:
-        save(
-            options.output,
-            "gpu",
-            {"scale": "quick" if options.quick else "full", "device": str(device), "parts": outcomes},
-        )
+    outcomes = _run_here(options, device) if options.here else _run_apart(options, device)
     return int(any(outcome["state"] in BAD for outcome in outcomes.values()))
+
+
+def _run_here(options: argparse.Namespace, device: Device) -> Outcomes:
+    """The parts in this process; ``--outcome`` is where the one that runs it wants to find the first."""
+    scale, models = QUICK if options.quick else FULL, tuple(options.model)
+    bench = Bench(device, EventClock(device), scale, models, options.engine, options.precision, options.parity_only)
+    outcomes = {}
+    for name in options.part:
+        outcomes[name] = run_here(name, bench, options.report)
+        tell(name, outcomes[name])
+        _keep(options, device, outcomes)
+    if options.outcome is not None:
+        options.outcome.write_text(json.dumps(outcomes[options.part[0]]))
+    return outcomes
+
+
+def _run_apart(options: argparse.Namespace, device: Device) -> Outcomes:
+    """Each part in a process of its own."""
+    passed = ["--device", str(device), "--engine", options.engine, "--precision", options.precision]
+    passed += [word for name in options.model for word in ("--model", name)]
+    passed += ["--quick"] * options.quick + ["--parity-only"] * options.parity_only
+    return run_all(options.part, passed, partial(_keep, options, device))
+
+
+def _keep(options: argparse.Namespace, device: Device, outcomes: Outcomes) -> None:
+    if options.output is not None:
+        scale = QUICK if options.quick else FULL
+        save(options.output, "gpu", {"scale": scale.name, "device": str(device), "parts": outcomes})
 
 
 def card_of(text: str) -> Device:

@@ -29,7 +29,8 @@ def measure(bench: Bench, report: Report) -> None:
         raise Absent(
             "compute-sanitizer is not found, neither on the path nor in CUDA_HOME; it comes with CUDA's toolkit"
         )
-    words = [sys.executable, "-P", "-m", "vidgraph.benchmarks.gpu", "--here", "--quick", "--parity-only"]
+    python = [sys.executable, *["-P"] * sys.flags.safe_path]
+    words = [*python, "-m", "vidgraph.benchmarks.gpu", "--here", "--quick", "--parity-only"]
     for tool in TOOLS:
         check(report, tool, [program, "--tool", tool, *words, "--part", "kernels", "--device", str(bench.device)])
 

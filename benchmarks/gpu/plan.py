@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -50,6 +50,8 @@ BAD = ("wrong", "failed", "out of time")
 
 Outcome = dict[str, Any]
 """``state``, ``reason`` where there is one, ``seconds``, and the figures."""
+Outcomes = dict[str, Outcome]
+"""By part."""
 
 
 def run_here(name: str, bench: Bench, path: Path | None = None) -> Outcome:
@@ -75,7 +77,7 @@ def run_in_child(name: str, words: Sequence[str], limit_s: float, program: Seque
         program: in place of this module's command.
     """
     started = time.perf_counter()
-    command = program or (sys.executable, "-P", "-m", __package__ or "")
+    command = program or (sys.executable, *["-P"] * sys.flags.safe_path, "-m", __package__ or "")
     with tempfile.TemporaryDirectory(prefix="vidgraph-gpu-") as folder:
         outcome, partial = Path(folder, "outcome.json"), Path(folder, "report.json")
         files = ("--outcome", str(outcome), "--report", str(partial))
@@ -100,9 +102,18 @@ def _read(path: Path) -> Outcome:
     return dict(json.loads(path.read_text())) if path.exists() else {}
 
 
-def run_all(names: Sequence[str], words: Sequence[str], total_s: float = TOTAL_S) -> dict[str, Outcome]:
-    """Parts in turn, each in a process of its own; one for which no time is left is not begun."""
-    outcomes, ends = {}, time.perf_counter() + total_s
+def run_all(
+    names: Sequence[str], words: Sequence[str], keep: Callable[[Outcomes], None], total_s: float = TOTAL_S
+) -> Outcomes:
+    """Parts in turn, each in a process of its own; one for which no time is left is not begun.
+
+    Args:
+        names: of the parts.
+        words: further options of the command.
+        keep: is given what there is after each part, as the command itself may be ended.
+        total_s: for all of them.
+    """
+    outcomes, ends = Outcomes(), time.perf_counter() + total_s
     for name in names:
         limit = min(PARTS[name].limit_s, ends - time.perf_counter())
         print(f"{name}:", flush=True)
@@ -111,6 +122,7 @@ def run_all(names: Sequence[str], words: Sequence[str], total_s: float = TOTAL_S
         else:
             outcomes[name] = _outcome("out of time", f"the {total_s:.0f} s for all parts were over", ends, {})
         tell(name, outcomes[name])
+        keep(outcomes)
     return outcomes
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from vidgraph.benchmarks.gpu import part_sanitizer, plan
 from vidgraph.benchmarks.gpu.report import Report
+from vidgraph.kernels.device import DEVICES
 
 CHILD = """
 import json, os, sys, time
@@ -36,11 +37,27 @@ def test_a_part_that_hangs_or_dies_leaves_what_it_measured() -> None:
 def test_parts_for_which_no_time_is_left_are_not_begun(monkeypatch: pytest.MonkeyPatch) -> None:
     begun: list[str] = []
     monkeypatch.setattr(plan, "run_in_child", lambda name, *_: begun.append(name))
-    outcomes = plan.run_all(["kernels", "chain"], [], total_s=-1.0)
+    outcomes = plan.run_all(["kernels", "chain"], [], lambda _: None, total_s=-1.0)
     assert begun == []
     assert {outcome["state"] for outcome in outcomes.values()} == {"out of time"}
     assert sum(part.limit_s for part in plan.PARTS.values()) > plan.TOTAL_S > 0
     assert plan.TOTAL_S < 600
+
+
+def test_what_there_is_after_each_part_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[list[str]] = []
+    monkeypatch.setattr(plan, "run_in_child", lambda name, *_: {"state": "done", "seconds": 0.0})
+    plan.run_all(["kernels", "chain"], [], lambda outcomes: kept.append(list(outcomes)))
+    assert kept == [["kernels"], ["kernels", "chain"]]
+
+
+def test_the_command_of_a_part_runs(capfd: pytest.CaptureFixture[str]) -> None:
+    if DEVICES["cuda"].count():
+        pytest.skip("there is a card here")
+    outcome = plan.run_in_child("machine", ["--quick"], 120.0)
+    assert (outcome["state"], outcome["reason"]) == ("failed", "its process ended with 2 and left nothing")
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.startswith("vidgraph.benchmarks.gpu: there is no ")
 
 
 @pytest.fixture
