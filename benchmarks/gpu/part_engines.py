@@ -69,7 +69,7 @@ def _batch(bench: Bench, report: Report, rows: Sequence[EngineRow], batch: int) 
             except Exception as error:  # another library's too, of any class
                 report.skip(what, f"{type(error).__name__}: {error}")
                 continue
-            with closing(engine):
+            with closing(engine), report.going_on(what):
                 _measure(bench, report, engine, row, batch, feeds, want)
 
 

@@ -25,10 +25,8 @@ def measure(bench: Bench, report: Report) -> None:
         copy = copy_gb_per_s(bench.device, bench.clock, bench.scale.copied, bench.scale.rounds)
         report.note(copy_gb_per_s=copy, empty_span_ms=empty_span_ms(bench.clock, bench.scale.rounds))
     for name, make in CASES.items():
-        try:
+        with report.going_on(name):
             _measure(bench, report, name, make(bench.scale), copy)
-        except Exception as error:  # whatever it is, it is told, and the next kernel is tried
-            report.fault(f"{name} failed: {type(error).__name__}: {error}")
 
 
 def _measure(bench: Bench, report: Report, name: str, case: KernelCase, copy: float) -> None:

@@ -49,15 +49,15 @@ def measure(bench: Bench, report: Report) -> None:
     with tempfile.TemporaryDirectory(prefix="vidgraph-bench-") as folder:
         clip = synthetic_clip(bench, Path(folder, "street.mp4"))
         for name in bench.models:
-            with _loaded(bench, name, every_frame=True) as model:
+            with report.going_on(f"{name}, every frame"), _loaded(bench, name, every_frame=True) as model:
                 report.note(**{f"overhead {name}": overhead(bench, model, clip)})
         for name in bench.models:
             for batch in bench.scale.batches:
-                with _loaded(bench, name, batch=batch) as model:
+                with report.going_on(f"{name}, batch {batch}"), _loaded(bench, name, batch=batch) as model:
                     if batch > 1 and model.key_frames:
                         report.skip(f"{name}, batch {batch}", "a video model runs the frames of a stream one at a time")
-                        continue
-                    _streams(bench, report, model, clip, batch, Path(folder))
+                    else:
+                        _streams(bench, report, model, clip, batch, Path(folder))
 
 
 def _streams(bench: Bench, report: Report, model: Model, clip: Path, batch: int, folder: Path) -> None:

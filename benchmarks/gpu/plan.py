@@ -64,7 +64,7 @@ def run_here(name: str, bench: Bench, path: Path | None = None) -> Outcome:
         state, reason = "skipped", str(error)
     except Exception as error:  # whatever it is, it is told, and the other parts go on
         state, reason = "failed", f"{type(error).__name__}: {error}"
-    return _outcome("wrong" if report.wrong and state == "done" else state, reason, started, report.figures())
+    return _outcome("wrong" if report.wrong and state != "failed" else state, reason, started, report.figures())
 
 
 def run_in_child(name: str, words: Sequence[str], limit_s: float, program: Sequence[str] = ()) -> Outcome:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +49,14 @@ class Report:
         """A result is not what it must be; the part goes on."""
         self.wrong.append(text)
         self._tell(f"WRONG: {text}")
+
+    @contextmanager
+    def going_on(self, what: str) -> Iterator[None]:
+        """Whatever ``what`` fails with is a fault, and the part goes on."""
+        try:
+            yield
+        except Exception as error:  # of any library
+            self.fault(f"{what} failed: {type(error).__name__}: {error}")
 
     def figures(self) -> dict[str, Any]:
         """Everything, JSON-able."""

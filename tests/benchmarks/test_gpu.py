@@ -177,6 +177,22 @@ def test_whole_runs_are_measured(bench: Bench) -> None:
 
 
 @needs_emulator
+def test_an_engine_that_fails_is_told_and_the_others_go_on(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(self: object, feeds: object) -> Any:
+        raise RuntimeError("an illegal address")
+
+    monkeypatch.setattr(card.OnCard, "run", broken)
+    engines, runs = plan.run_here("engines", bench), plan.run_here("pipeline", bench)
+    name = f"{card.ENGINE} in fp32"
+    assert engines["wrong"] == [f"{name}, batch {n} failed: RuntimeError: an illegal address" for n in QUICK.batches]
+    assert (engines["state"], runs["state"]) == ("wrong", "wrong")
+    assert [line.partition(" failed: ")[0] for line in runs["wrong"]] == [
+        *(f"{model}, every frame" for model in command.MODELS), f"{command.MODELS[0]}, batch 1",
+        *(f"{command.MODELS[1]}, batch {n}" for n in QUICK.batches),
+    ]  # fmt: skip
+
+
+@needs_emulator
 def test_the_command_writes_all_parts_and_they_go_into_the_page(
     bench: Bench, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
