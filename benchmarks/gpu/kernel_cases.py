@@ -156,6 +156,13 @@ def to_rgb(scale: Scale) -> KernelCase:
     return KernelCase(f"{_size(scale)} NV12 to RGB", call, (inputs.noise_planes(scale),))
 
 
+def eight_bits(scale: Scale) -> KernelCase:
+    random = np.random.default_rng(15)
+    planes = tuple(random.integers(0, 1024, plane.shape).astype(np.uint16) << 6 for plane in inputs.noise_planes(scale))
+    call = partial(kernels.eight_bits, format="p010le")
+    return KernelCase(f"{_size(scale)} P010 to NV12", call, (planes,))
+
+
 def rotate(scale: Scale) -> KernelCase:
     call = partial(kernels.rotate, format="nv12", degrees=90)
     return KernelCase(f"{_size(scale)} NV12 turned by 90 degrees", call, (inputs.noise_planes(scale),))
