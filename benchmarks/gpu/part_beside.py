@@ -130,23 +130,19 @@ def near_levels(ours: NDArray[Any], theirs: NDArray[Any]) -> float:
 
 
 def _suppression(scale: Scale) -> Task:
-    host, _ = chain_of(scale)
-    raw = inputs.raw_outputs(scale)
-
-    def ours(*arrays: Any) -> Any:
-        there = host.with_arrays(*arrays)
-        _, scores = there.rows()
-        boxes = there.decode()
-        return boxes, *there.suppress(boxes, scores)
-
+    host = chain_of(scale)
     title = f"{scale.priors} x {scale.classes} logits to {scale.detections} boxes"
-    return Task(title, ours, host.arrays, plain_torch.suppress, (raw.logits, raw.loc, raw.priors), _same_boxes)
+    tensors = host.logits, host.loc, host.priors
+    return Task(
+        title, lambda *arrays: host.with_arrays(*arrays).suppress(), host.arrays, plain_torch.suppress, tensors,
+        _same_boxes,
+    )  # fmt: skip
 
 
 def _same_boxes(ours: Any, theirs: Any) -> float:
     """The share of our boxes that the other found with the same class."""
-    boxes, rows, classes, _ = ours
-    near = np.abs(boxes[rows][:, None] - theirs[0].astype(np.float32)[None]).max(axis=2) <= NEAR
+    boxes, classes, *_ = ours
+    near = np.abs(boxes[:, None] - theirs[0].astype(np.float32)[None]).max(axis=2) <= NEAR
     return float((near & (classes[:, None] == theirs[1][None])).any(axis=1).mean())
 
 
@@ -193,19 +189,15 @@ def _drawn_alike(ours: NDArray[Any], theirs: NDArray[Any]) -> float:
 
 
 def _chain(scale: Scale) -> Task:
-    host, coeff = chain_of(scale)
-    raw = inputs.raw_outputs(scale)
+    host = chain_of(scale)
 
     def theirs(torch: Any, *given: Any) -> Any:
         *tensors, dtype = given
         return plain_torch.chain(torch, tuple(tensors), scale.frame, dtype)
 
-    def agree(ours: Any, found: Any) -> float:
-        return _same_boxes((ours[2], *ours[3:6]), found)
-
     title = f"post-processing: raw outputs to {scale.detections} detections of {scale.frame[1]}x{scale.frame[0]}"
-    tensors = raw.logits, raw.loc, raw.priors, host.proto, coeff
-    return Task(title, lambda *arrays: host.with_arrays(*arrays).run(), host.arrays, theirs, tensors, agree)
+    tensors = host.logits, host.loc, host.priors, host.proto, host.coeff
+    return Task(title, lambda *arrays: host.with_arrays(*arrays).run(), host.arrays, theirs, tensors, _same_boxes)
 
 
 def _tensors(torch: Any, arrays: Any, place: str) -> Any:
