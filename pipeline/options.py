@@ -244,7 +244,7 @@ _ROWS = (
     OptionRow("batch_non_key", SWITCH, False, "video models: run the frames between key frames as one batch", "model",
               f"{_VIDEO} --batch-non-key"),
     OptionRow("batch", COUNT, 1, "frames of any streams in one run of the network, at most", "model",
-              "vidgraph run cams.toml --device cuda:0 --batch 8", "N"),
+              f"{_RUN} --batch 4", "N"),
     OptionRow("max_detections", COUNT, None, "at most this many detections per frame", "model",
               f"{_RUN} --max-detections 20", "N", in_header=True),
     OptionRow("classes", NAMES, None, "keep only these classes", "model",

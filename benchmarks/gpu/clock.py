@@ -57,7 +57,7 @@ class Clock(Protocol):
 
 
 def load_libcuda() -> Any:
-    """NVIDIA's driver, of which :func:`..kernels.cuda.driver.driver` has said that it is there."""
+    """NVIDIA's driver, of which :func:`vidgraph.kernels.cuda.driver.driver` has said that it is there."""
     return ctypes.CDLL("libcuda.so.1")
 
 
