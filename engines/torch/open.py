@@ -40,7 +40,11 @@ def open_network(path: Path, options: EngineOptions) -> TorchEngine:
     inputs, outputs = specs_of(path.name, exported, metadata)
     own = "fp16" if any(spec.dtype == "float16" for spec in inputs) else "fp32"
     precision = check_precision(path.name, own, options.precision)
-    program = Program(_callable(exported, outputs, place.device, to_half=precision != own), inputs, outputs, precision)
+    try:
+        call = _callable(exported, outputs, place.device, to_half=precision != own)
+    except Exception as error:  # it documents no types; SyntaxError where names in the file make no function
+        raise NetworkRefused(f"cannot open {path.name}", f"torch: {shortened(str(error), 120)}") from error
+    program = Program(call, inputs, outputs, precision)
     if precision != own:
         _say_unchecked(path.name)
         _try(path.name, program, place)
@@ -112,7 +116,8 @@ def _callable(exported: Any, outputs: tuple[TensorSpec, ...], device: Device, *,
         if to_half:
             tensors = [each.half() if each.dtype == torch.float32 else each for each in tensors]
         args, kwargs = pytree.tree_unflatten(list(tensors), tree)
-        return [each.to(kind) for each, kind in zip(pytree.tree_leaves(module(*args, **kwargs)), kinds, strict=True)]
+        answers = module.forward(*args, **kwargs)  # calling the module prints a traceback where it fails
+        return [each.to(kind) for each, kind in zip(pytree.tree_leaves(answers), kinds, strict=True)]
 
     return call
 

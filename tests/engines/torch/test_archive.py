@@ -162,6 +162,35 @@ def test_metadata_that_does_not_fit_is_refused(program: Path, tmp_path: Path) ->
             open_engine(bad, engine="torch")
 
 
+def test_a_graph_that_makes_no_function_is_refused(program: Path, tmp_path: Path) -> None:
+    def rename(graph: dict[str, Any]) -> None:
+        for spec in graph["graph_module"]["signature"]["input_specs"]:
+            for kind, about in spec.items():
+                about["arg"] = {"as_tensor": {"name": "image"}} if kind == "user_input" else {"name": "image"}
+
+    bad = rewritten(program, tmp_path / "bad.pt2", {GRAPH: changed(rename)})
+    with pytest.raises(EngineError, match=r"^cannot open bad\.pt2: "):
+        open_engine(bad, engine="torch")
+
+
+def test_a_program_that_fails_prints_nothing(tmp_path: Path, capfd: Any) -> None:
+    class Rows(torch.nn.Module):  # type: ignore[misc]
+        def forward(self, x: Any) -> Any:
+            return x[torch.tensor([5])]
+
+    def smaller(graph: dict[str, Any]) -> None:
+        for meta in graph["graph_module"]["graph"]["tensor_values"].values():
+            if meta["sizes"] == [{"as_int": 9}, {"as_int": 2}]:
+                meta["sizes"][0] = {"as_int": 3}
+
+    path = write(Rows(), tmp_path / "rows.pt2", torch.zeros(9, 2))
+    bad = rewritten(path, tmp_path / "bad.pt2", {GRAPH: changed(smaller)})
+    engine = open_engine(bad, engine="torch")
+    with pytest.raises(EngineError, match=r"^bad\.pt2: torch failed: index 5 is out of bounds"):
+        engine.run({"x": np.zeros((3, 2), np.float32)})
+    assert capfd.readouterr() == ("", "")
+
+
 def test_guards_and_notes_of_a_file_are_dropped(program: Path, tmp_path: Path, capfd: Any) -> None:
     def add(graph: dict[str, Any]) -> None:
         graph["guards_code"] = ["print('ran') or True"]
