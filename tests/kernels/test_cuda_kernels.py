@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from vidgraph.kernels.cuda import driver
+from vidgraph.kernels.device import DEVICES
 from vidgraph.kernels.twins import TWINS
 
 from .. import emulator
@@ -29,3 +30,10 @@ def test_the_same_bits_in_every_order_of_threads(stem: str, seed: int, monkeypat
     for case, wanted in cases_of(stem):
         compare(case, wanted)
     assert emulated.launches > 0
+
+
+@pytest.mark.parametrize("stem", CASES)
+def test_the_same_bits_on_a_card(stem: str) -> None:
+    if not DEVICES["cuda"].count():
+        pytest.skip("needs a CUDA device")
+    compare(stem)
