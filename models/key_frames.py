@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+from ..kernels.device import HOST
 from ..pipeline.packet import KEY_FRAME, Key
 from ..pipeline.stage import Stage
 from ..stages.inference.key_frames import policy_named
 from ..stages.inference.runners import OpenEngine, open_temporal
-from ..stages.inference.temporal import TemporalInfer
+from ..stages.inference.temporal import MOST_STREAMS, TemporalInfer
 from .family import Family
 from .inference import Inference, Propagation
 
@@ -36,6 +37,6 @@ class KeyFrameFamily(Family, Protocol):
             workers=given.workers, ahead=given.ahead, batch=given.propagation.batch,
             policy=given.policy or policy_named(given.propagation.keyframes),
             name=f"{given.prefix}infer", key_frame=Key(f"{given.prefix}{KEY_FRAME}", int),
-            device=given.outputs_on,
+            device=given.outputs_on, most_streams=None if given.device == HOST else MOST_STREAMS,
         )  # fmt: skip
         return [given.preprocess(self.input_format(name)), infer]

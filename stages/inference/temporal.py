@@ -20,8 +20,8 @@ from .temporal_pool import FrameJob, JobPool, KeyFrameGroup, TemporalCache
 
 LOG = logging.getLogger("vidgraph")
 
-MOST_STREAMS = 64
-"""A state of the published networks takes 3 MB, on the device of the network."""
+MOST_STREAMS = 128
+"""With a state on a card at one time; one of the published networks takes 3 MB."""
 
 
 @dataclass(slots=True)
@@ -58,7 +58,7 @@ class TemporalInfer(Stage):
         ahead: frames of a stream that may be held back; 0 (live): each runs at once, on the calling thread.
         batch: frames between two key frames that run as one, where so many are there (1: each alone).
         key_frame: where the index of a frame's key frame goes.
-        most_streams: with a state at one time.
+        most_streams: with a state at one time; None: as many as there are.
         device: where ``select_outputs`` and the stages behind this one work; the state stays where the network gives
             it.
 
@@ -81,7 +81,7 @@ class TemporalInfer(Stage):
         batch: int = 1,
         name: str = "infer",
         key_frame: Key[int] = KEY_FRAME,
-        most_streams: int = MOST_STREAMS,
+        most_streams: int | None = None,
         device: Device = HOST,
     ) -> None:
         self.name: str = name
@@ -109,12 +109,12 @@ class TemporalInfer(Stage):
         wanted = stream.policy.wants_evidence
         job = FrameJob(packet, next(self._places), given=packet[self._input_key], wants_evidence=wanted)
         assert job.given is not None
-        group = stream.group
+        group, stream.used = stream.group, job.place
         if group is None:
             group = self._begin_group(stream, job)
         else:
             stream.policy.is_key(packet.frame, job.given.tensor, group.index)
-        job.group, stream.last, stream.used = group, job, job.place
+        job.group, stream.last = group, job
         self._pool.run([job])
         return (self._finished(job),)
 
@@ -190,10 +190,13 @@ class TemporalInfer(Stage):
 
     def _evict(self) -> None:
         """Take their state from those streams whose last frame is the longest ago, where too many have one."""
+        most = self._most_streams
+        if most is None:
+            return
         with self._lock:
             holding = [(name, stream) for name, stream in self._streams.items() if stream.group is not None]
             holding.sort(key=lambda each: each[1].used)
-            evicted = holding[: max(len(holding) - self._most_streams, 0)]
+            evicted = holding[: max(len(holding) - most, 0)]
             groups = [(name, stream.group) for name, stream in evicted]
             for _, stream in evicted:
                 stream.group = None
@@ -201,7 +204,7 @@ class TemporalInfer(Stage):
             level = logging.DEBUG if self.evictions > len(evicted) else logging.WARNING
         for name, group in groups:
             text = "%s: more than %d streams; stream %s begins again with a key frame"
-            LOG.log(level, text, self.name, self._most_streams, name)
+            LOG.log(level, text, self.name, most, name)
             if group is not None:
                 self._pool.flush(group)
 
