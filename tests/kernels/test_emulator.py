@@ -44,10 +44,6 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Runs a kernel ``probe(in, count, out)`` of the given body on the numbers 0 to 99, in blocks of 128 threads."""
 
     def run(body: str, seed: int = 0, blocks: int = 1) -> np.ndarray:
-        source = tmp_path / "probe.cu"
-        source.write_text(
-            f"{PROLOGUE}\nCUDA_KERNEL(128) probe(const float* in, int count, float* out) {{\n{body}\n}}\n"
-        )
         emulated = emulator.EmulatedDriver(seed, extra=(probe(tmp_path, body),))
         monkeypatch.setattr(driver, "_drivers", [emulated])
         numbers = from_host(np.arange(COUNT, dtype=np.float32), CUDA)
@@ -206,6 +202,15 @@ def test_the_sanitizers_see_accesses_beyond_arrays(fault: str | None, tmp_path: 
     else:
         assert done.returncode != 0
         assert "AddressSanitizer" in done.stderr or "runtime error" in done.stderr
+
+
+def test_one_fault_is_chosen(run: Run, tmp_path: Path) -> None:
+    """Of those in a text; one that no thread comes by is known from one that changes nothing."""
+    body = "out[0] = in[emulator::fault(0)] + count; if (count < 0) out[1] = emulator::fault(1);"
+    library = emulator.build(probe(tmp_path, body))
+    for number, answer, met in ((-1, COUNT, False), (0, COUNT + 1, True), (1, COUNT, False)):
+        emulator.choose_fault(library, number)
+        assert (run(body)[0], emulator.fault_was_met(library)) == (answer, met)
 
 
 def test_unknown_kernels_and_wrong_arguments(run: Run) -> None:
