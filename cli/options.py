@@ -115,8 +115,8 @@ def _training(flag: str, value: str = "", **settings: Any) -> Option:
 
 # One option, one or two lines: a table, which the formatter would make five times as long.
 # fmt: off
-SOURCES = _option("sources", metavar="SOURCE", nargs="*",
-                  help=source_kinds() + "; NAME=… names it",
+SOURCES = _option("sources", metavar="[NAME=]SOURCE", nargs="*",
+                  help=source_kinds(),
                   example="vidgraph run in.mp4 door=clips/door.mkv --model retinaface-1mb -o '{stream}.jsonl'")
 MODEL = _option("--model", metavar="NAME[=FILE]", help="model name, with a weights file if needed; or a custom .onnx",
                 example="vidgraph run in.mp4 --model retinaface=mobilenet0.25_Final.pth -o out.mp4")
