@@ -1,9 +1,11 @@
 """Networks on an NVIDIA card by ONNX Runtime's CUDA provider: nothing of a run goes through host memory.
 
 Every calling thread has buffers of its own on the card, to which the session is bound once. All runs on a card go onto
-one stream of ours, one after the other: what is queued on a stream while ONNX Runtime captures it would become part of
-the graph. It captures a CUDA graph for each thread where every node runs on the card, and waits for what it launches;
-otherwise a run is queued. Source: ONNX Runtime's documentation of the CUDA provider, of IOBinding and of run options.
+one stream beside the compute stream, one after the other, as what is queued on a stream while ONNX Runtime captures it
+would become part of the graph; the two wait for one another. It captures a CUDA graph for each thread where every node
+runs on the card, and waits for what it launches; otherwise a run is queued.
+
+Source: ONNX Runtime's documentation of the CUDA provider, of IOBinding and of run options.
 """
 
 from __future__ import annotations
@@ -86,8 +88,7 @@ def open_on_card(
         quantised: whether it computes in int8.
 
     Raises:
-        DeviceError: there is no driver or no such card.
-        EngineError: the installed ONNX Runtime has no CUDA provider, or cannot load
+        EngineError: there is no driver or no such card; the installed ONNX Runtime has no CUDA provider, or cannot load
             it; the network does not have the precision; the card has no memory left; or this process was forked
             after ONNX Runtime had used a card.
         NetworkRefused: it has an operator that ONNX Runtime does not know, or the like.
@@ -95,13 +96,15 @@ def open_on_card(
     name, place = path.name, Device.of(options.device)
     FORKS.begin(name)
     with card_errors(f"cannot run {name} on {place}"):
-        driver().activate(place)
+        driver().card(place)
     if PROVIDER not in ort.get_available_providers():
         raise EngineError(
             f"cannot run {name} on {place}: the installed onnxruntime has no CUDA provider; {INSTALL}. {ON_THE_CPU}"
         )
     content = Content.of(path, model, digest, quantised=quantised, asked=options.precision)
-    lane = lane_of(place)
+    with card_errors(f"cannot run {name} on {place}"):
+        driver().activate(place)
+        lane = lane_of(place)
     with lane.turn:  # it allocates, which a capture under way would not survive
         session = _open(name, content, lane, options)
     return OnnxRuntimeCardEngine(name, session, content.precision, lane, options)
@@ -109,7 +112,7 @@ def open_on_card(
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """The stream of a card that sessions run on, in turns, beside that of everything else."""
+    """The one stream of a card that sessions run on, in turns."""
 
     place: Device
     stream: int
@@ -199,8 +202,8 @@ def _is_about_memory(text: str) -> bool:
 class OnnxRuntimeCardEngine:
     """A network run by ONNX Runtime on a card; see :class:`vidgraph.engines.Engine`.
 
-    Feeds and outputs lie on ``device``, in the order of its stream: whoever writes feeds again does so on that stream,
-    or waits for the outputs. Outputs are those of the calling thread until it runs the engine again.
+    Feeds and outputs lie on ``device``. Feeds are read in the order of their stream: whoever writes them again does so
+    on that stream, or waits for the outputs. Outputs are those of the calling thread until it runs the engine again.
     """
 
     engine = "onnxruntime"
@@ -223,10 +226,9 @@ class OnnxRuntimeCardEngine:
         """
         given = check_feeds(self.name, self.inputs, feeds, self._lane.place)
         FORKS.check(self.name)
-        with self._sessions.take() as session:
-            with card_errors(self.name):
-                driver().activate(self._lane.place)
-                return self._buffers(session).run(given)
+        with self._sessions.take() as session, card_errors(self.name):
+            driver().activate(self._lane.place)
+            return self._buffers(session).run(given)
 
     def _buffers(self, session: Any) -> _Bound:
         """Those of the calling thread."""
@@ -262,7 +264,7 @@ class _Bound:
             self._outputs = {spec.name: _buffer(spec, lane.place) for spec in outputs}
         except CudaError as error:
             if error.out_of_memory:
-                raise out_of_memory(name, str(error)) from error
+                raise out_of_memory(name, "") from error
             raise
         self._binding = session.io_binding()
         for bind, arrays in ((self._binding.bind_input, self._inputs), (self._binding.bind_output, self._outputs)):
@@ -274,13 +276,16 @@ class _Bound:
     def run(self, given: Mapping[str, DeviceArray]) -> dict[str, DeviceArray]:
         """Copy the feeds on the card, and run the network."""
         here, place, own = driver(), self._lane.place, self._lane.stream
-        packed = {name: array if array.flags.c_contiguous else array.copy() for name, array in given.items()}
+        ours = here.stream(place)
+        for name, array in given.items():
+            packed = array if array.flags.c_contiguous else array.copy()
+            here.copy(self._inputs[name].pointer, address_of(packed), packed.nbytes, place)
+        for other in {array.stream for array in given.values() if array.stream is not None}:
+            here.wait_for(other, ours, place)  # before a feed is written again
         with self._lane.turn:
-            for name, array in packed.items():
-                here.copy(self._inputs[name].pointer, address_of(array), array.nbytes, place)
-            here.wait_for(own, here.stream(place), place)
+            here.wait_for(own, ours, place)
             self._launch()
-            here.wait_for(here.stream(place), own, place)
+            here.wait_for(ours, own, place)
         return dict(self._outputs)
 
     def _launch(self) -> None:
@@ -305,7 +310,8 @@ class _Bound:
         """Wait for what is queued, and free everything but the outputs that were given."""
         if self._session is None:
             return
-        driver().synchronise(self._lane.place)
+        with card_errors(self._name):
+            driver().synchronise(self._lane.place)
         self._session = self._binding = None
         self._inputs.clear()
         self._outputs.clear()

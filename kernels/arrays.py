@@ -167,7 +167,7 @@ def lent(array: NDArray[Any]) -> NDArray[Any]:
 
 
 def may_share_memory(out: Tensor, array: Tensor) -> bool:
-    """Of two arrays in host memory or on one device, by the addresses between which they lie."""
+    """Whether two arrays in host memory or on one device may overlap, by the addresses between which they lie."""
     if isinstance(out, DeviceArray) and isinstance(array, DeviceArray):
         return out.begin < array.end and array.begin < out.end
     return bool(np.may_share_memory(cast(Any, out), cast(Any, array)))

@@ -178,7 +178,10 @@ class DeviceArray:
     def __dlpack__(self, *, stream: int | None = None, copy: bool | None = None, **_: object) -> Any:
         from .exchange import dlpack_capsule
 
-        capsule = dlpack_capsule(self, copy=copy)
+        if copy or not self.writeable:
+            reason = "is to be copied" if copy else "is read-only"
+            raise BufferError(f"an array on {self.device} that {reason} has no DLPack export; take its .copy()")
+        capsule = dlpack_capsule(self)
         back_end(self.device).hand_over(self, stream)
         return capsule
 

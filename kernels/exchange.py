@@ -88,17 +88,18 @@ def dlpack_device(array: DeviceArray) -> tuple[int, int]:
     return _CUDA[0], array.device.index
 
 
-def dlpack_capsule(array: DeviceArray, *, copy: bool | None = None) -> Any:
-    """An array as DLPack takes it, without a copy; the capsule, or who took it, keeps the array.
+def dlpack_capsule(array: DeviceArray) -> Any:
+    """An array on CUDA as a DLPack capsule, without a copy; the capsule, or who takes it, keeps the array.
+
+    Nobody is made to wait for what is still being written, as by ``array.__dlpack__(stream=…)``; nor does it say that
+    an array is read-only.
 
     Raises:
-        BufferError: a device that has no DLPack export, an array that is read-only, numbers that do not lie at
-            multiples of their size, or a copy is asked for.
+        BufferError: it does not lie on CUDA, or its numbers do not lie at multiples of their size.
     """
     device = dlpack_device(array)
-    if copy or not array.flags.writeable or not array.flags.aligned:
-        reason = "is to be copied" if copy else "lies at odd addresses" if array.flags.writeable else "is read-only"
-        raise BufferError(f"an array on {array.device} that {reason} has no DLPack export; take its .copy()")
+    if not array.flags.aligned:
+        raise BufferError(f"an array on {array.device} at odd addresses has no DLPack export; take its .copy()")
     numbers = ctypes.c_int64 * array.ndim
     shape, strides = numbers(*array.shape), numbers(*(step // array.itemsize for step in array.strides))
     code = next(code for code, letter in _LETTERS.items() if letter == array.dtype.kind)

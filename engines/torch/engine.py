@@ -128,18 +128,18 @@ class OnHost:
 
 
 class OnCard:
-    """On a card: work goes onto the stream of everything else there."""
+    """On a card: work goes onto its compute stream."""
 
     def __init__(self, device: Device) -> None:
         self.device = device
         self._name = str(device)
+        self._stream = torch.cuda.ExternalStream(driver().stream(device), device=self._name)
 
     def queue(self, given: Sequence[Any]) -> AbstractContextManager[Any]:
-        """On the card's stream, which waits for others that the arrays name."""
+        """Other streams that write the arrays are waited for there."""
         for array in given:
             address_of(array)
-        stream = torch.cuda.ExternalStream(driver().stream(self.device), device=self._name)
-        return torch.cuda.stream(stream)  # type: ignore[no-any-return]
+        return torch.cuda.stream(self._stream)  # type: ignore[no-any-return]
 
     def tensor(self, array: Any) -> Any:
         """The memory of the array."""

@@ -10,10 +10,11 @@ from typing import Any
 
 import torch
 
-from ...kernels.cuda.driver import CudaError, driver
+from ...kernels.cuda.driver import driver
 from ...kernels.device import HOST, Device
 from ...pipeline.errors import EngineError
 from ..spec import EngineDescription, EngineOptions, NetworkRefused, TensorSpec, shortened
+from ..tensorrt.runtime import card_errors
 from .archive import read_program
 from .engine import FORKS, OnCard, OnHost, Place, Program, TorchEngine, specs_of
 
@@ -85,10 +86,8 @@ def place_of(name: str, options: EngineOptions) -> Place:
             f"cannot run {name} on {device}: torch {torch.__version__} is built without CUDA; install a build of torch "
             f"for CUDA. Use device cpu"
         )
-    try:
+    with card_errors(f"cannot run {name} on {device}"):
         driver().card(device)
-    except CudaError as error:
-        raise EngineError(f"cannot run {name} on {device}: {error}") from error
     if device.index >= torch.cuda.device_count():
         raise EngineError(
             f"cannot run {name} on {device}: torch {torch.__version__} finds {torch.cuda.device_count()} cards that it "

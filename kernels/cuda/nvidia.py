@@ -101,7 +101,7 @@ class NvidiaDriver:
     @contextmanager
     def _beside(self, device: Device) -> Iterator[_Opened]:
         """The card, in whatever thread Python collects garbage, whose context is then what it was."""
-        card = self._opened[device.index]
+        card = self._opened.get(device.index) or self._card(device)
         self._cuda.call("use a card", "cuCtxPushCurrent_v2", card.context)
         try:
             yield card
@@ -229,14 +229,14 @@ class NvidiaDriver:
         """See ``Driver``."""
         if stream == other:
             return
-        self._card(device)
         what, call = f"wait for a stream of {device}", self._cuda.call
-        event = self._cuda.handle(what, "cuEventCreate", NO_TIMING)
-        try:
-            call(what, "cuEventRecord", event, other)
-            call(what, "cuStreamWaitEvent", stream, event, 0)
-        finally:
-            call(what, "cuEventDestroy_v2", event)
+        with self._beside(device):
+            event = self._cuda.handle(what, "cuEventCreate", NO_TIMING)
+            try:
+                call(what, "cuEventRecord", event, other)
+                call(what, "cuStreamWaitEvent", stream, event, 0)
+            finally:
+                call(what, "cuEventDestroy_v2", event)
 
     def synchronise(self, device: Device) -> None:
         """See ``Driver``."""

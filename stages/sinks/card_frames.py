@@ -6,7 +6,6 @@ a decoder whose surface has more rows, are copied on the card. It encodes on the
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -59,12 +58,13 @@ class CardFrames:
         try:
             planes, full_range = self._planes(picture)
             opened = driver()
+            opened.activate(self._device)
             opened.wait_for(_DEFAULT_STREAM, opened.stream(self._device), self._device)
         except CudaError as error:
             raise OutputError(f"cannot encode on {self._device}: {error}") from error
         if self._context is None:  # the thread's own, as that of everything else here
             self._context = CudaContext(self._device.index, primary_ctx=False, current_ctx=True)
-        capsules = tuple(dlpack_capsule(replace(plane, writeable=True)) for plane in planes)  # which NVENC only reads
+        capsules = tuple(map(dlpack_capsule, planes))
         frame = VideoFrame.from_dlpack(capsules, format="nv12", cuda_context=self._context)
         frame.colorspace, frame.color_range = matrix_tag(picture), ColorRange.JPEG if full_range else ColorRange.MPEG
         frame.pict_type = PictureType.NONE

@@ -15,8 +15,7 @@ import shutil
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -154,7 +153,6 @@ class EmulatedDriver:
         self.seed, self.launches = seed, 0
         self.reads: list[int] = []
         self.library: Any = None
-        self._local = threading.local()
         self._texts = texts or {}
         self._sources = {kernel: source for source in (*SOURCES, *extra) for kernel in kernels_of(source)}
 
@@ -181,22 +179,8 @@ class EmulatedDriver:
 
     def read(self, pointer: int, into: np.ndarray, device: Device) -> None:
         """As the driver's."""
-        self.saw(into.nbytes)
+        self.reads.append(into.nbytes)
         ctypes.memmove(into.ctypes.data, pointer, into.nbytes)
-
-    def saw(self, nbytes: int) -> None:
-        """Note a transfer to the host."""
-        if not getattr(self._local, "unseen", False):
-            self.reads.append(nbytes)
-
-    @contextmanager
-    def unseen(self) -> Iterator[None]:
-        """What this thread reads meanwhile is not among ``reads``: it stands for work of the card itself."""
-        self._local.unseen = True
-        try:
-            yield
-        finally:
-            self._local.unseen = False
 
     def upload(self, array: np.ndarray, device: Device) -> int:
         """As the driver's."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import itertools
 import random
+import sys
 import threading
 from collections import Counter, deque
 from collections.abc import Callable
@@ -251,7 +252,7 @@ class StandIn:
     def do_cuMemcpyDtoHAsync_v2(self, *arguments: Any) -> None:
         self._copy("cuMemcpyDtoHAsync", *arguments)
         if self.emulated is not None:
-            self.emulated.saw(arguments[2].value)
+            self.emulated.reads.append(arguments[2].value)
 
     def do_cuMemsetD8Async(self, pointer: Any, byte: Any, size: Any, stream: Any) -> None:
         self.put(stream.value, lambda: ctypes.memset(pointer.value, byte.value, size.value), "cuMemsetD8Async")
@@ -355,11 +356,20 @@ def _as(kind: Any, argument: Any) -> Any:
     return argument
 
 
+_plugged_in: list[StandIn] = []
+
+
+def plugged_in() -> StandIn:
+    """The library that is there now."""
+    return _plugged_in[-1]
+
+
 def plug_in(
     monkeypatch: pytest.MonkeyPatch, emulated: EmulatedDriver | None = None, seed: int | None = None
 ) -> StandIn:
     """This machine has a driver and a card."""
     library = StandIn(emulated, seed)
+    monkeypatch.setattr(sys.modules[__name__], "_plugged_in", [library])
     monkeypatch.setattr(libcuda, "_load", lambda: library)
     monkeypatch.setattr(nvidia, "program_for", lambda *_: [source.stem.encode() for source in sources()])
     monkeypatch.setattr(driver, "_drivers", [])

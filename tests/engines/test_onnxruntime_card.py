@@ -141,7 +141,7 @@ def test_it_runs_after_its_feeds_and_says_on_which_stream(
     for seed in range(3):
         check(engine, conv, seed)
     image, compute, own = put(conv.image(0)), driver().stream(standin.CARD), engine._lane.stream
-    for stream, before in ((image.stream, []), (77, [(77, compute)])):
+    for stream, before in ((image.stream, []), (77, [(77, compute), (compute, 77)])):
         card.driver.orders.clear()
         outputs = engine.run({"image": replace(image, stream=stream)})
         assert card.driver.orders == [*before, (compute, own), (own, compute)]

@@ -177,7 +177,7 @@ def test_arrays_that_dlpack_cannot_say() -> None:
     odd = replace(array, pointer=array.pointer + 2, shape=(2,), strides=())
     for given, options, message in (
         (replace(array, writeable=False), {}, "read-only"),
-        (odd, {}, "lies at odd addresses"),
+        (odd, {}, "at odd addresses"),
         (array, {"copy": True}, "is to be copied"),
         (
             standin.from_host(NUMBERS, standin.DEVICE),
