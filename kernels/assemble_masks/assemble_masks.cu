@@ -229,7 +229,7 @@ mask_probabilities(Prototypes prototypes, const float* coefficients, const MaskP
 }
 
 // Finds the box of the pixels that are set. Blocks (any, masks).
-CUDA_KERNEL(kThreads)
+CUDA_KERNEL(kThreads, 4)
 mask_boxes(Prototypes prototypes, MaskFrame frame, const float* maps, const MaskPlace* places, MaskCount known,
            Region* tight) {
   const Resize columns = columns_of(prototypes, frame), rows = rows_of(prototypes, frame);

@@ -8,7 +8,8 @@
 
 #include "kernel.h"
 
-#define CUDA_KERNEL(threads) extern "C" __global__ void __launch_bounds__(threads)
+// Threads of a block, and how many blocks a multiprocessor is to have room for, where more would cost spills.
+#define CUDA_KERNEL(...) extern "C" __global__ void __launch_bounds__(__VA_ARGS__)
 
 namespace vidgraph {
 

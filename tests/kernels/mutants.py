@@ -99,7 +99,7 @@ def with_faults(source: Path) -> str:
     return text
 
 
-_FUNCTION = re.compile(r"^(?:CUDA_KERNEL\(\w+\)\s*|__device__ inline [\w:<>* ]+?)(\w+)\(", re.MULTILINE)
+_FUNCTION = re.compile(r"^(?:CUDA_KERNEL\([\w, ]+\)\s*|__device__ inline [\w:<>* ]+?)(\w+)\(", re.MULTILINE)
 
 
 def _function(text: str, place: int) -> str:
