@@ -50,6 +50,12 @@ class EngineChoice:
     deterministic: bool = False
     batch: int = 1
 
+    def __post_init__(self) -> None:
+        if self.deterministic and self.batch > 1:
+            raise UsageError(
+                f"deterministic runs have batch 1, got {self.batch}, as which frames run together depends on time"
+            )
+
     @property
     def at_once(self) -> int:
         """Frames that have to be in the network at one time so that nothing of it is idle."""

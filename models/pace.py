@@ -90,7 +90,7 @@ class Pace:
         if way == "drop":
             stages = model.stages()
         elif way == "skip":
-            load = NetworkLoad(target_s=self.max_latency, at_once=model.engine_choice.requests)
+            load = NetworkLoad(target_s=self.max_latency, at_once=model.engine_choice.at_once)
             stages = model.stages()
             first.append(TakeUnderLoad(load))
             last = [NetworkDone(load, _results(model, stages))]

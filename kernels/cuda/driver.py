@@ -47,6 +47,12 @@ class Driver(Protocol):
     def free(self, pointer: int, device: Device) -> None:
         """Give memory back, once the work that was asked for before is done; does not wait, and never raises."""
 
+    def allocate_fixed(self, nbytes: int, device: Device) -> int:
+        """As ``allocate``, of memory that other libraries may register, as NVENC does; it may wait for the card."""
+
+    def free_fixed(self, pointer: int, device: Device) -> None:
+        """Give memory of ``allocate_fixed`` back; waits for the card, and never raises."""
+
     def copy(self, target: int, source: int, nbytes: int, device: Device) -> None:
         """From one place of the device to another; does not wait."""
 

@@ -25,6 +25,21 @@ class Memory:
         weakref.finalize(self, driver().free, pointer, device).atexit = False
 
 
+class FixedMemory:
+    """As :class:`Memory`, which other libraries may register: NVENC takes none that is in the order of a stream."""
+
+    def __init__(self, nbytes: int, device: Device) -> None:
+        opened = driver()
+        self.pointer = opened.allocate_fixed(nbytes, device)
+        weakref.finalize(self, opened.free_fixed, self.pointer, device).atexit = False
+
+
+def fixed(nbytes: int, device: Device) -> DeviceArray:
+    """New memory of arbitrary content that other libraries may register, uint8 [nbytes]; made to be used often."""
+    memory = FixedMemory(nbytes, device)
+    return DeviceArray(memory, memory.pointer, (nbytes,), np.dtype(np.uint8), device, stream=driver().stream(device))
+
+
 def empty(shape: Shape, dtype: DTypeLike, device: Device) -> DeviceArray:
     """A new array of arbitrary content."""
     nbytes = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize

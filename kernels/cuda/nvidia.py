@@ -135,6 +135,16 @@ class NvidiaDriver:
         with suppress(CudaError), self._beside(device) as card:  # whoever asks a card next that has failed is told
             self._cuda.call("free memory", "cuMemFreeAsync", pointer, card.compute)
 
+    def allocate_fixed(self, nbytes: int, device: Device) -> int:
+        """See ``Driver``."""
+        what = f"get {nbytes} bytes of memory of {self._card(device).name}"
+        return self._cuda.handle(what, "cuMemAlloc_v2", max(nbytes, 1))
+
+    def free_fixed(self, pointer: int, device: Device) -> None:
+        """See ``Driver``."""
+        with suppress(CudaError), self._beside(device) as card:
+            self._cuda.call(f"free memory of {card.name}", "cuMemFree_v2", pointer)
+
     def memory_in_use(self) -> dict[Device, int]:
         """See ``Driver``."""
         used, free, total = {}, c_size_t(0), c_size_t(0)

@@ -1,11 +1,15 @@
 """Turns pictures on a card into the frames that NVENC takes: NV12 in one piece of memory, which stays where it is.
 
-NVENC is told one address, and finds the chroma directly below the rows of luma: planes that lie otherwise, as those of
-a decoder whose surface has more rows, are copied on the card. It encodes on the default stream, which waits for ours.
+NVENC is told one address, and finds the chroma directly below the rows of luma. It registers that address, which it may
+not with memory in the order of a stream, as all other is: pictures are copied on the card. It encodes on the default
+stream, which waits for ours.
 """
 
 from __future__ import annotations
 
+import weakref
+from collections import deque
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,11 +18,12 @@ from av.video.reformatter import ColorRange
 
 from ...kernels import eight_bits
 from ...kernels.cuda.driver import CudaError, driver
+from ...kernels.cuda.memory import fixed
 from ...kernels.device import Device, DeviceArray, to_device
 from ...kernels.exchange import dlpack_capsule
 from ...pipeline.errors import OutputError
-from ...pipeline.types.picture import Picture
-from ..drawing.card_planes import in_one_piece, new_card_planes
+from ...pipeline.types.picture import Picture, Size
+from ..drawing.card_planes import card_bytes, card_planes_in
 from .encoder_frame import EncoderFrames, coded_size, matrix_tag
 
 CARD_FORMAT = "cuda"
@@ -47,9 +52,10 @@ class CardFrames:
         self._device = device
         self._host = EncoderFrames("nv12", rgb=rgb)
         self._context: CudaContext | None = None
+        self._surfaces: Surfaces | None = None
 
     def make(self, picture: Picture) -> VideoFrame:
-        """An FFmpeg frame of a picture; it shares the picture's memory where that lies as it must.
+        """An FFmpeg frame of a copy of a picture.
 
         Raises:
             OutputError: the driver fails.
@@ -71,16 +77,43 @@ class CardFrames:
         return frame
 
     def _planes(self, picture: Picture) -> tuple[tuple[DeviceArray, ...], bool]:
-        """NV12 in one piece on the card, and whether its range is the full one."""
-        held: Any = picture.planes
-        if picture.format == "nv12" and picture.device == self._device and in_one_piece(held):
-            return held, picture.full_range
-        height, width = coded_size(picture)
-        made = new_card_planes("nv12", height, width, self._device)
+        """A copy as NV12 on the card in memory that NVENC may register, and whether its range is the full one."""
+        size = coded_size(picture)
+        if self._surfaces is None or self._surfaces.size != size:
+            self._surfaces = Surfaces(self._device, size)
+        made = self._surfaces.take()
         if stays_on_card(picture) and picture.device == self._device:
+            held: Any = picture.planes
             eight_bits(held, picture.format, out=made)
             return made, picture.full_range
         frame = self._host.make(picture)
         planes = tuple(to_device(np.from_dlpack(plane), self._device) for plane in frame.planes)
         eight_bits(planes, "nv12", out=made)
         return made, frame.color_range == ColorRange.JPEG
+
+
+class Surfaces:
+    """Memory for NV12 pictures of one (height, width), used again when nobody holds a picture in it any more.
+
+    NVENC registers memory by its address and keeps that until it is closed, so it is given few places, always the same.
+    """
+
+    def __init__(self, device: Device, size: Size) -> None:
+        self._device, self.size = device, size
+        self._idle: deque[DeviceArray] = deque()
+
+    def take(self) -> tuple[DeviceArray, ...]:
+        """The planes of a picture, with arbitrary content."""
+        try:
+            piece = self._idle.popleft()
+        except IndexError:
+            piece = fixed(card_bytes("nv12", *self.size), self._device)
+        lease = _Lease()
+        weakref.finalize(lease, self._idle.append, piece).atexit = False
+        return tuple(replace(plane, owner=lease) for plane in card_planes_in(piece, "nv12", *self.size))
+
+
+class _Lease:
+    """Owns the planes of a picture."""
+
+    __slots__ = ("__weakref__",)

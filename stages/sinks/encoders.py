@@ -11,7 +11,6 @@ from av.codec.context import CodecContext
 from av.error import FFmpegError
 from av.video.codeccontext import VideoCodecContext
 
-from ...kernels.cuda.driver import CudaError
 from ...pipeline.errors import OutputError
 from ...pipeline.types.picture import ColorTags, Picture
 from .card_frames import CARD_FORMAT, CardFrames, stays_on_card
@@ -109,7 +108,7 @@ def _refusal(encoder: Encoder, picture: Picture) -> str:
         return ""
     try:
         _try(encoder, picture)
-    except (CudaError, FFmpegError, OSError, ValueError) as error:
+    except (OutputError, FFmpegError, OSError, ValueError) as error:
         text = getattr(error, "strerror", None) or str(error).partition("\n")[0]
         return f"{encoder.codec} is not to be had: {text}"
     return ""

@@ -10,12 +10,13 @@ from fractions import Fraction
 
 from av.error import FFmpegError, InvalidDataError
 
+from ...kernels.device import DeviceFailure
 from ...pipeline.errors import OutputError
 from ...pipeline.packet import Frame
 from ...pipeline.types.picture import Picture
 from ..sources.camera.address import CameraAddress
 from ..sources.camera.backoff import Backoff
-from ..sources.camera.reasons import Reason, reason_of
+from ..sources.camera.reasons import REASONS, Reason, reason_of
 from ..sources.camera.status import CameraStatus, Monitor
 from .publish_connection import PublishConnection
 from .video_file import frame_time
@@ -137,7 +138,7 @@ class Feed:
         self._backoff.worked()
         self._monitor.up()
 
-    def lost(self, error: FFmpegError | OSError, *, was_up: bool) -> float:
+    def lost(self, error: DeviceFailure | FFmpegError | OSError, *, was_up: bool) -> float:
         """A connection was lost or not made; the seconds until another is tried. A file's stream has failed."""
         if not self.live:
             with self._changed:
@@ -160,6 +161,8 @@ class Feed:
 
 
 def _reason(error: BaseException, *, was_up: bool) -> Reason:
+    if isinstance(error, DeviceFailure):
+        return replace(REASONS["lost"], text=str(error))
     if isinstance(error, InvalidDataError) and not was_up:  # FFmpeg's word for answers that it does not expect
         return _NO_RECORD
     return reason_of(error, opening=not was_up)
@@ -218,7 +221,7 @@ class _Worker(threading.Thread):
                 self.is_up = True
                 self._feed.came_up()
                 self._pace.begin(frame)
-        except (FFmpegError, OSError) as error:
+        except (DeviceFailure, FFmpegError, OSError) as error:
             was_up, stuck = self.is_up, self._stuck
             self._close()
             lost = TimeoutError("the server takes nothing") if stuck else error

@@ -165,6 +165,9 @@ class VideoFile:
         shown = self._grid.exact(frame_time(frame))
         try:
             coded = self._frames.make(picture)
+        except OutputError:  # of the card
+            self.abandon()
+            raise
         except (FFmpegError, OSError) as error:
             raise self._failed(error) from error
         pts = round((shown - self._shift) / self._time_base)

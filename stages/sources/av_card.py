@@ -6,6 +6,7 @@ decoder's surface, so that pictures may be held for as long as anyone likes: sur
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import weakref
 from dataclasses import dataclass, replace
@@ -30,9 +31,12 @@ log = logging.getLogger("vidgraph")
 
 CARD_FORMAT = "cuda"
 """FFmpeg's name for the format of frames that lie on a card."""
+MOST_THREADS_ON_CARD = 8
+"""Threads of a decoder that may have to decode on the CPU after all: each takes a surface, of which NVDEC has 32."""
 CARD_SAMPLES = ("nv12", "p010le")
 """The formats of their samples that can stay there: those of 4:2:0 in 8 and 10 bits."""
 _DEFAULT_STREAM = 1  # CU_STREAM_LEGACY
+_NVDEC = "libnvcuvid.so.1"
 _PROBED = "h264"  # a codec that every NVDEC has
 
 
@@ -93,14 +97,15 @@ def _tried(card: Device) -> HWAccel:
         is_hw_owned=True,
     )
     made.create(Codec(_PROBED, "r"))
+    ctypes.CDLL(_NVDEC)  # which FFmpeg loads with the first frame only
     return made
 
 
 def _reason(error: BaseException) -> str:
     if isinstance(error, CudaError):
         return str(error.args[0])
-    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return f"FFmpeg says {text!r}" if isinstance(error, OSError | FFmpegError) else text.splitlines()[0]
+    text = getattr(error, "strerror", None)
+    return f"FFmpeg says {text!r}" if text else (str(error) or type(error).__name__).splitlines()[0]
 
 
 def sample_format(frame: VideoFrame) -> VideoFormat:

@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING
 from av.error import FFmpegError
 
 from ...pipeline.limits import MAX_PIXELS
-from .av_card import CardDecoding
+from .av_card import MOST_THREADS_ON_CARD, CardDecoding
 from .av_open import choose_stream, frame_rate, limit_pixels, open_container, stated_end
 from .avi_clock import AviClock
 from .clock import FORWARD_JUMP_NS, NANOSECONDS, to_ticks
@@ -98,7 +98,10 @@ class Decoder:
             raise
         self._family = self.container.format.name.split(",")[0]
         context = self.stream.codec_context
-        context.thread_type, context.thread_count = ("SLICE" if self._sliced else "AUTO"), self._threads
+        threads = (
+            self._threads if self._card is None else min(self._threads or MOST_THREADS_ON_CARD, MOST_THREADS_ON_CARD)
+        )
+        context.thread_type, context.thread_count = ("SLICE" if self._sliced else "AUTO"), threads
 
     def _reset(self, wanted_from: int | None = None) -> None:
         self.packets = self.pictures = self.errors = self.broken = 0

@@ -68,6 +68,7 @@ class StandIn:
         calls: names of functions, in order.
         queued: (function, stream) of what was queued, in order.
         orders: (stream that is waited for, stream that waits), in order.
+        fixed: addresses of memory that is not in the order of a stream.
         pinned: bytes of pinned memory.
     """
 
@@ -78,6 +79,7 @@ class StandIn:
         self.calls: list[str] = []
         self.queued: list[tuple[str, int]] = []
         self.orders: list[tuple[int, int]] = []
+        self.fixed: set[int] = set()
         self.pinned = 0
         self.captures: list[int] = []
         self._random = None if seed is None else random.Random(seed)
@@ -234,6 +236,16 @@ class StandIn:
             _C.free(pointer.value)
 
         self.put(stream.value, free, "cuMemFreeAsync")
+
+    def do_cuMemAlloc_v2(self, pointer: Any, size: Any) -> None:
+        self.fixed.add(self._take(pointer, size.value))
+
+    def do_cuMemFree_v2(self, pointer: Any) -> None:
+        for stream in list(self._streams.values()):
+            self._finish(stream)
+        self.fixed.remove(pointer.value)
+        del self._memory[pointer.value]
+        _C.free(pointer.value)
 
     def do_cuMemHostAlloc(self, pointer: Any, size: Any, flags: Any) -> None:
         assert flags.value == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,12 @@ import pytest
 from vidgraph.kernels import PIXEL_FORMATS
 from vidgraph.kernels.cuda import driver
 from vidgraph.kernels.device import HOST, Device
+from vidgraph.kernels.exchange import dlpack_capsule
 from vidgraph.pipeline.errors import OutputError, UsageError
 from vidgraph.pipeline.options import OPTIONS
 from vidgraph.pipeline.packet import Packet
 from vidgraph.pipeline.types.picture import Picture
+from vidgraph.stages.sinks import card_frames
 from vidgraph.stages.sinks.card_frames import CardFrames, stays_on_card
 from vidgraph.stages.sinks.encoder_frame import EncoderFrames
 from vidgraph.stages.sinks.encoders import ENCODERS, PRESETS
@@ -89,6 +92,42 @@ def test_whatever_lies_on_the_card_is_encoded(
         if format == "p010le" and stays_on_card(picture.on(CARD)):  # rounded on the card, dithered by swscale
             continue
         np.testing.assert_array_equal(given.to_ndarray(), EncoderFrames("nv12").make(picture).to_ndarray())
+
+
+@needs_compiler
+def test_the_encoder_is_given_few_places_that_it_may_register(
+    emulated: emulator.EmulatedDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NVENC takes no memory in the order of a stream, and knows what it has registered by its address."""
+    codec.plug_in(monkeypatch)
+    frames, made, places = CardFrames(CARD), [], []
+    monkeypatch.setattr(card_frames, "dlpack_capsule", lambda plane: (places.append(plane), dlpack_capsule(plane))[1])
+    for number in range(6):
+        made.append(frames.make(nv12(number).on(CARD)))
+        assert places[0].pointer in emulated.library.fixed
+        assert places[1].pointer == places[0].pointer + places[0].strides[0] * places[0].shape[0]
+        places.clear()
+        if number >= 2:
+            del made[0]
+    assert len(emulated.library.fixed) == 1  # the stand-in takes what it is given at once
+    held = [frames._planes(nv12(number).on(CARD))[0] for number in range(3)]
+    assert len({luma.pointer for luma, _ in held}) == len(emulated.library.fixed) == 3
+    for number, planes in enumerate(held):
+        np.testing.assert_array_equal(planes[0].to_host(), nv12(number).host_planes[0])
+    del held, planes, frames
+    gc.collect()
+    assert not emulated.library.fixed
+
+
+@needs_compiler
+def test_a_card_without_room_is_passed_over(
+    tmp_path: Path, emulated: emulator.EmulatedDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    codec.plug_in(monkeypatch)
+    given = packets_of([nv12(number).on(CARD) for number in range(3)])
+    emulated.library.fails["cuMemAlloc_v2"] = 2
+    write_all(EncodeVideo({"s": tmp_path / "cpu.mp4"}, picture=None), given)
+    assert len(coded(tmp_path / "cpu.mp4")) == 3
 
 
 @needs_compiler

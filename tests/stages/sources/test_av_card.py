@@ -16,6 +16,7 @@ from vidgraph.kernels.cuda import driver, libcuda
 from vidgraph.kernels.device import HOST, Device, DeviceArray, to_host
 from vidgraph.pipeline.errors import SourceError, UsageError
 from vidgraph.pipeline.types.picture import Picture
+from vidgraph.stages.sources import av_card
 from vidgraph.stages.sources.av_card import CardDecoding, CardReport, card_planes
 from vidgraph.stages.sources.av_picture import Orientation, PictureReader
 from vidgraph.stages.sources.registry import open_source
@@ -86,6 +87,18 @@ def test_ffmpegs_own_refusal(
     assert source.decoder == "cpu"
     (line,) = caplog.messages
     assert "in.mp4: decoded by the CPU, as NVDEC of cuda:0 is not to be had: FFmpeg says" in line
+
+
+@needs_compiler
+def test_a_driver_without_its_library_for_video_is_said(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """FFmpeg would find out with the first frame, and go on without a word."""
+    card.plug_in(monkeypatch)
+    monkeypatch.setattr(av_card, "HWAccel", lambda *_, **__: SimpleNamespace(create=lambda codec: None))
+    monkeypatch.setattr(av_card, "_NVDEC", "libnone.so.1")
+    with pytest.raises(
+        SourceError, match=r": NVDEC of cuda:0 is not to be had: libnone\.so\.1: cannot open shared obj"
+    ):
+        VideoSource(clip, decoder="cuda", device=CARD).open()
 
 
 @needs_compiler
