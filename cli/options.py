@@ -125,7 +125,7 @@ OUTPUT = _option("-o", "--output", dest="outputs", metavar="OUT", action="append
                  example="vidgraph run in.mp4 --model retinaface-1mb -o out.mp4 -o out.jsonl")
 OWNERS: tuple[Owner, ...] = ("output", "model", "run")
 OF_RUN = _options(*(row.name for owner in OWNERS for row in rows_of(owner) if row.example))
-OVERWRITE, THREADS, MAX_PIXELS, PRESET = _options("overwrite", "threads", "max_pixels", "preset")
+OVERWRITE, THREADS, MAX_PIXELS, ENCODER, PRESET = _options("overwrite", "threads", "max_pixels", "encoder", "preset")
 QUIET = _option("-q", "--quiet", action="store_true", help="print errors only",
                 example="vidgraph run in.mp4 --model retinaface-1mb -o out.jsonl -q")
 VERBOSE = _option("-v", "--verbose", action="store_true", help="print more, with tracebacks of errors",
@@ -341,7 +341,7 @@ COMMANDS: tuple[Command, ...] = (
                      example="vidgraph draw in.mp4 out.jsonl -o drawn.mp4"),
              _option("results", metavar="RESULTS", help="its .jsonl results",
                      example="vidgraph draw in.mp4 out.jsonl -o drawn.mp4"),
-             OUTPUT, OVERWRITE, PRESET, THREADS, MAX_PIXELS, QUIET, VERBOSE),
+             OUTPUT, OVERWRITE, ENCODER, PRESET, THREADS, MAX_PIXELS, QUIET, VERBOSE),
             "vidgraph draw in.mp4 out.jsonl -o drawn.mp4"),
     Command("graph", "print the graph that run would run with these options", "run:graph",
             (_option("--format", choices=("text", "mermaid"), default="text", help="text, or mermaid: a flow chart",

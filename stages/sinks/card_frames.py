@@ -17,11 +17,10 @@ from av.video.frame import CudaContext, PictureType, VideoFrame
 from av.video.reformatter import ColorRange
 
 from ...kernels import eight_bits
-from ...kernels.cuda.driver import CudaError, driver
+from ...kernels.cuda.driver import driver
 from ...kernels.cuda.memory import fixed
 from ...kernels.device import Device, DeviceArray, to_device
 from ...kernels.exchange import dlpack_capsule
-from ...pipeline.errors import OutputError
 from ...pipeline.types.picture import Picture, Size
 from ..drawing.card_planes import card_bytes, card_planes_in
 from .encoder_frame import EncoderFrames, coded_size, matrix_tag
@@ -58,16 +57,13 @@ class CardFrames:
         """An FFmpeg frame of a copy of a picture.
 
         Raises:
-            OutputError: the driver fails.
+            CudaError: the driver fails.
             FFmpegError, OSError: FFmpeg cannot use the card.
         """
-        try:
-            planes, full_range = self._planes(picture)
-            opened = driver()
-            opened.activate(self._device)
-            opened.wait_for(_DEFAULT_STREAM, opened.stream(self._device), self._device)
-        except CudaError as error:
-            raise OutputError(f"cannot encode on {self._device}: {error}") from error
+        planes, full_range = self._planes(picture)
+        opened = driver()
+        opened.activate(self._device)
+        opened.wait_for(_DEFAULT_STREAM, opened.stream(self._device), self._device)
         if self._context is None:  # the thread's own, as that of everything else here
             self._context = CudaContext(self._device.index, primary_ctx=False, current_ctx=True)
         capsules = tuple(map(dlpack_capsule, planes))

@@ -11,8 +11,11 @@ from av.codec.context import CodecContext
 from av.error import FFmpegError
 from av.video.codeccontext import VideoCodecContext
 
+from ...kernels.cuda.driver import CudaError, driver
+from ...kernels.device import Device
 from ...pipeline.errors import OutputError
 from ...pipeline.types.picture import ColorTags, Picture
+from ..sources.av_card import refusal_text
 from .card_frames import CARD_FORMAT, CardFrames, stays_on_card
 from .encoder_frame import EncoderFrames, Frames, coded_matrix, coded_size
 
@@ -108,9 +111,8 @@ def _refusal(encoder: Encoder, picture: Picture) -> str:
         return ""
     try:
         _try(encoder, picture)
-    except (OutputError, FFmpegError, OSError, ValueError) as error:
-        text = getattr(error, "strerror", None) or str(error).partition("\n")[0]
-        return f"{encoder.codec} is not to be had: {text}"
+    except (CudaError, FFmpegError, OSError, ValueError) as error:
+        return f"{encoder.codec} is not to be had: {refusal_text(error)}"
     return ""
 
 
@@ -119,6 +121,7 @@ def _try(encoder: Encoder, picture: Picture) -> None:
     context = CodecContext.create(encoder.codec, "w")
     assert isinstance(context, VideoCodecContext)
     on_card = stays_on_card(picture)
+    driver().activate(picture.device if on_card else Device("cuda"))  # which says best what is missing
     context.height, context.width = coded_size(picture) if on_card else _NVENC_PROBED
     context.pix_fmt = CARD_FORMAT if on_card else "nv12"
     context.framerate, context.time_base = _PROBED_AT, 1 / _PROBED_AT

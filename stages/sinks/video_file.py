@@ -11,6 +11,7 @@ from av.error import FFmpegError
 from av.packet import Packet
 from av.video.stream import VideoStream
 
+from ...kernels.cuda.driver import CudaError
 from ...pipeline.claims import CHECKED_EVERY_S, Claim, output_error
 from ...pipeline.errors import OutputError
 from ...pipeline.packet import Frame
@@ -165,10 +166,7 @@ class VideoFile:
         shown = self._grid.exact(frame_time(frame))
         try:
             coded = self._frames.make(picture)
-        except OutputError:  # of the card
-            self.abandon()
-            raise
-        except (FFmpegError, OSError) as error:
+        except (CudaError, FFmpegError, OSError) as error:
             raise self._failed(error) from error
         pts = round((shown - self._shift) / self._time_base)
         if self._last_pts is not None and pts <= self._last_pts:

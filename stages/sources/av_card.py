@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import logging
 import weakref
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -74,7 +75,7 @@ def card_decoding(decoder: DecoderName, device: Device, name: str) -> CardDecodi
     try:
         return CardDecoding(card, _tried(card))
     except (CudaError, FFmpegError, OSError, NotImplementedError) as error:
-        reason = f"NVDEC of {card} is not to be had: {_reason(error)}"
+        reason = f"NVDEC of {card} is not to be had: {refusal_text(error)}"
         if decoder == "cuda":
             raise SourceError(f"cannot decode {name} on {card}: {reason}; use decoder auto or cpu") from error
         log.warning("%s: decoded by the CPU, as %s", name, reason)
@@ -101,7 +102,8 @@ def _tried(card: Device) -> HWAccel:
     return made
 
 
-def _reason(error: BaseException) -> str:
+def refusal_text(error: BaseException) -> str:
+    """Why a card does not decode or encode, by what the driver or FFmpeg has raised."""
     if isinstance(error, CudaError):
         return str(error.args[0])
     text = getattr(error, "strerror", None)
@@ -173,7 +175,8 @@ class _Lease:
 
 
 def _give_back(planes: list[Any], frame: VideoFrame, device: Device) -> None:
-    """Called with the last plane. What refers to the frame here goes when this returns."""
-    opened = driver()
-    opened.wait_for(_DEFAULT_STREAM, opened.stream(device), device)
+    """Called with the last plane, in any thread. What refers to the frame here goes when this returns."""
+    with suppress(CudaError):  # whoever asks a card next that has failed is told
+        opened = driver()
+        opened.wait_for(_DEFAULT_STREAM, opened.stream(device), device)
     planes.clear()

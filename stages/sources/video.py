@@ -96,7 +96,7 @@ class VideoSource(Source):
         self._video_stream = video_stream
         self._sliced = sliced or deterministic
         self._threads = 1 if deterministic else threads or available_cores()
-        self._place: tuple[DecoderName, Device] = (decoder, HOST if deterministic else device)
+        self._place: tuple[DecoderName, Device] = ("cpu" if deterministic and decoder == "auto" else decoder, device)
         self._stdin = standard_input
         self._input: StandardInput | None = None
         self._decoder: Decoder | None = None

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from vidgraph.kernels import PIXEL_FORMATS
 from vidgraph.kernels.cuda import driver
+from vidgraph.kernels.cuda.driver import CudaError
 from vidgraph.kernels.device import HOST, Device
 from vidgraph.kernels.exchange import dlpack_capsule
 from vidgraph.pipeline.errors import OutputError, UsageError
@@ -152,8 +153,24 @@ def test_auto_falls_back_and_says_why(
         for name, pictures in (("cpu", given), ("card", [picture.on(CARD) for picture in given])):
             write_all(EncodeVideo({"s": tmp_path / f"{name}.mp4"}, picture=None), packets_of(pictures))
     (line,) = caplog.messages
-    assert "card.mp4: encoded by the CPU, as h264_nvenc is not to be had: " in line
+    assert "card.mp4: encoded by the CPU, as h264_nvenc is not to be had: FFmpeg says '" in line
     assert (tmp_path / "card.mp4").read_bytes() == (tmp_path / "cpu.mp4").read_bytes()
+
+
+@needs_compiler
+def test_a_card_that_fails_is_no_encoder(
+    tmp_path: Path, emulated: emulator.EmulatedDriver, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> None:
+        raise CudaError("get 9 bytes of memory of cuda:0: out of memory")
+
+    monkeypatch.setattr(CardFrames, "make", fail)
+    write_all(EncodeVideo({"s": tmp_path / "out.mp4"}, picture=None), packets_of([nv12(0).on(CARD)]))
+    (line,) = caplog.messages
+    assert line.endswith("as h264_nvenc is not to be had: get 9 bytes of memory of cuda:0: out of memory")
+    sink = EncodeVideo({"s": tmp_path / "card.mp4"}, picture=None, encoder="h264_nvenc")
+    with pytest.raises(OutputError, match=r": get 9 bytes .*; use encoder auto or libx264$"):
+        write_all(sink, packets_of([nv12(0).on(CARD)]))
 
 
 @pytest.mark.parametrize("encoder", ["h264_nvenc", "hevc_nvenc", "av1_nvenc"])
