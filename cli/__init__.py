@@ -96,6 +96,8 @@ def _add_command(commands: argparse._SubParsersAction[_Parser], command: Command
         several = ["nargs" in option.settings for option in places]
         words = [f"[{name} ...]" if many else name for name, many in zip(names, several, strict=True)]
         sub.usage = " ".join(["%(prog)s [options]", *words])
+        sub._positionals.title = argparse.SUPPRESS  # so that the page fits on a screen
+        sub._option_string_actions["--help"].help = argparse.SUPPRESS
 
 
 def console() -> NoReturn:

@@ -56,6 +56,7 @@ class OnCard:
         return outputs
 
     def close(self) -> None:
+        driver.driver().synchronise(Device.of(self.device))
         self._host.close()
 
 
