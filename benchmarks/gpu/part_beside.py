@@ -92,7 +92,7 @@ _TIMES = ("call_ms", "queued_ms")
 
 def _ratios(theirs: dict[str, Any], ours: dict[str, float]) -> dict[str, float]:
     """How many times as long the other takes."""
-    return {f"x_{name}": round(theirs[name] / max(ours[name], 1e-9), 2) for name in ours}
+    return {f"x_{name}": float(f"{theirs[name] / max(ours[name], 1e-9):.3g}") for name in ours}
 
 
 def tasks(scale: Scale) -> Iterator[Task]:
