@@ -18,6 +18,7 @@ from ...pipeline.errors import EngineError
 from ..forks import ForkGuard
 from ..pool import Pool
 from ..spec import EngineOptions, NetworkRefused, TensorSpec, check_feeds, fixed_spec, shortened
+from ..tensorrt.runtime import card_errors
 
 FORKS = ForkGuard("torch", instead=". Engine onnxruntime runs in a forked process")
 _DTYPES = {
@@ -99,6 +100,9 @@ class Place(Protocol):
     def array(self, tensor: Any) -> Tensor:
         """Of a tensor that was made inside :meth:`queue`."""
 
+    def finish(self) -> None:
+        """Wait until what was queued is done."""
+
 
 class OnHost:
     """In host memory."""
@@ -126,6 +130,9 @@ class OnHost:
         made: np.ndarray[Any, Any] = tensor.numpy()
         return made
 
+    def finish(self) -> None:
+        """Nothing is queued."""
+
 
 class OnCard:
     """On a card: work goes onto its compute stream."""
@@ -149,6 +156,10 @@ class OnCard:
         """The memory of the tensor."""
         return device_array(tensor)
 
+    def finish(self) -> None:
+        """What the compute stream has."""
+        driver().synchronise(self.device)
+
 
 class TorchEngine:
     """A network run by torch; see :class:`vidgraph.engines.Engine`. Its outputs are new arrays every time."""
@@ -157,6 +168,7 @@ class TorchEngine:
         self.engine, self.name, self.device, self.precision = engine, name, str(place.device), program.precision
         self.inputs, self.outputs = program.inputs, program.outputs
         self._place = place
+        self._program: Program | None = program  # torch gives the memory of weights away as soon as nobody holds them
         self._programs = Pool(name, [program.call] * options.requests)
 
     def run(self, feeds: Mapping[str, Any]) -> dict[str, Tensor]:
@@ -176,17 +188,26 @@ class TorchEngine:
                     answers = [_own(answer, tensors) for answer in call(tensors)]
                     made = [self._place.array(answer) for answer in answers]
             except torch.OutOfMemoryError as error:
-                raise EngineError(
-                    f"{self.name}: the card has no memory left ({shortened(str(error), 120)}); end what else runs on "
-                    f"it, or choose a smaller size or batch. Use device cpu"
-                ) from error
+                raise out_of_memory(self.name, error) from error
             except Exception as error:  # it documents no types; most are RuntimeError
                 raise EngineError(f"{self.name}: {self.engine} failed: {shortened(str(error))}") from error
         return dict(zip((spec.name for spec in self.outputs), made, strict=True))
 
     def close(self) -> None:
-        """Wait for runs under way and free the network; may be called twice."""
+        """Wait for runs under way, on a card for all work, and free the network; may be called twice."""
         self._programs.close()
+        if self._program is not None:
+            with card_errors(self.name):
+                self._place.finish()
+            self._program = None
+
+
+def out_of_memory(name: str, error: Exception) -> EngineError:
+    """The error where a card has no room for a network, or for what it computes."""
+    return EngineError(
+        f"{name}: the card has no memory left ({shortened(str(error), 120)}); end what else runs on it, or choose a "
+        f"smaller size or batch. Use device cpu"
+    )
 
 
 def _own(answer: Any, feeds: Sequence[Any]) -> Any:

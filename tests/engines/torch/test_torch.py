@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import warnings
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +19,7 @@ from vidgraph.kernels.device import DeviceArray, to_host
 from vidgraph.pipeline.errors import EngineError, MissingExtraError
 
 from ..tensorrt import standin
-from ..tensorrt.running import check
+from ..tensorrt.running import check, put
 
 pytest.importorskip("torch", reason="needs the extra 'torch'")
 import torch
@@ -130,6 +131,9 @@ class Place:
         held = tensor.numpy()
         return DeviceArray(tensor, tensor.data_ptr(), held.shape, held.dtype, self.device)
 
+    def finish(self) -> None:
+        driver().synchronise(self.device)
+
 
 @pytest.fixture
 def card(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
@@ -155,6 +159,20 @@ def test_arrays_stay_on_the_card(card: Any, program: Path, conv: Any, monkeypatc
     with pytest.raises(EngineError, match=r"must lie on cuda:0, got one in host memory"):
         engine.run({"image": conv.image(0)})
     assert not torch.backends.cudnn.allow_tf32
+
+
+def test_weights_are_there_until_the_card_has_read_them(
+    card: Any, program: Path, conv: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.export.passes.move_to_device_pass", lambda exported, place: exported)
+    engine = open_engine(program, engine="torch", device="cuda:0", precision="fp32")
+    engine.run({"image": put(conv.image(0))})
+    call, alive = weakref.ref(engine._program.call), []  # type: ignore[attr-defined]
+    card.driver.put(driver().stream(standin.CARD), lambda: alive.append(call() is not None))
+    engine.close()
+    assert alive == [True]
+    assert call() is None
+    engine.close()
 
 
 def test_out_of_memory_and_other_errors_are_ours(program: Path, conv: Any, monkeypatch: pytest.MonkeyPatch) -> None:
