@@ -7,6 +7,7 @@ another stream writes is waited for where its arrays come in.
 from __future__ import annotations
 
 import ctypes
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
@@ -111,6 +112,7 @@ class Driver(Protocol):
 
 
 _drivers: list[Driver] = []
+_opening = threading.Lock()
 
 
 def driver() -> Driver:
@@ -122,7 +124,9 @@ def driver() -> Driver:
     if not _drivers:
         from .nvidia import open_driver
 
-        _drivers.append(open_driver())
+        with _opening:
+            if not _drivers:  # no other thread was first
+                _drivers.append(open_driver())
     return _drivers[-1]
 
 

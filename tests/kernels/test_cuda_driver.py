@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
 import pickle
@@ -66,6 +67,26 @@ def test_memory_in_use_is_told_of_cards_that_are_used(library: libcuda.StandIn) 
     assert memory_in_use() == {CUDA: array.nbytes}
     library.fails["cuMemGetInfo_v2"] = 700
     assert memory_in_use() == {}
+
+
+def test_threads_that_ask_first_at_once_have_one_driver(
+    library: libcuda.StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both, opened, real = threading.Barrier(2), [], nvidia.open_driver
+
+    def slowly() -> Any:
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both.wait(0.3)  # the other one, if it comes in here
+        return real()
+
+    monkeypatch.setattr(nvidia, "open_driver", slowly)
+    threads = [threading.Thread(target=lambda: opened.append(driver())) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert opened[0] is opened[1]
+    assert library.calls.count("cuInit") == 1
 
 
 def test_a_result_is_read_behind_the_work_before_it_with_one_wait(library: libcuda.StandIn) -> None:
