@@ -7,7 +7,7 @@ from ctypes import c_int
 import numpy as np
 
 from ..cuda.driver import blocks_for, launch
-from ..cuda.memory import empty, zeros
+from ..cuda.memory import aligned, empty, zeros
 from ..device import DeviceArray
 from ..nms.cuda import OverlapRule
 
@@ -30,7 +30,7 @@ def class_nms(
     launch("class_nms_ranks", device, _RANK_THREADS, blocks, scores, c_int(count), ranks)
     launch(
         "class_nms_sort", device, _RANK_THREADS, blocks,
-        ranks, boxes, class_ids, c_int(count), ordered, groups, order, found,
+        ranks, aligned(boxes), class_ids, c_int(count), ordered, groups, order, found,
     )  # fmt: skip
     rule = OverlapRule(max_iou, 0.0, inclusive=False, kept_only=True)
     launch(

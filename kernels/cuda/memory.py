@@ -13,7 +13,7 @@ from numpy.typing import DTypeLike, NDArray
 from ..device import Device, DeviceArray, Shape, Tensor
 from .driver import address_of, driver
 
-_ALIGNMENT = 16  # bytes; of the arrays of one transfer, enough for any number
+_ALIGNMENT = 16  # bytes; of the arrays of one transfer, enough for any number and for four of float32
 _DEFAULT_STREAM, _NO_WAIT = 1, -1  # of DLPack
 
 
@@ -66,6 +66,11 @@ def copy(array: DeviceArray) -> DeviceArray:
     made = empty(array.shape, array.dtype, array.device)
     driver().copy(made.pointer, address_of(array), array.nbytes, array.device)
     return made
+
+
+def aligned(array: DeviceArray) -> DeviceArray:
+    """The same numbers where a kernel reads four of them at once: itself, or a copy of an array at another address."""
+    return copy(array) if array.pointer % _ALIGNMENT else array
 
 
 def concatenate(arrays: Sequence[DeviceArray]) -> DeviceArray:

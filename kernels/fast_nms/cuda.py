@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..cuda.driver import blocks_for, launch
-from ..cuda.memory import empty, zeros
+from ..cuda.memory import aligned, empty, zeros
 from ..device import DeviceArray
 from ..nms.cuda import OverlapRule
 
@@ -151,8 +151,8 @@ class _Group:
         left, left_count = empty((classes * limit,), np.uint64, device), zeros((1,), np.int32, device)
         launch(
             "fast_nms_classes", device, _CLASS_THREADS, classes,
-            ranks, self.count, c_int64(room), c_int(limit), self.boxes, *map(c_float, self.scale), self.rule,
-            class_of, wanted, c_int(0 if wanted is None else len(wanted)),
+            ranks, self.count, c_int64(room), c_int(limit), aligned(self.boxes), *map(c_float, self.scale),
+            self.rule, class_of, wanted, c_int(0 if wanted is None else len(wanted)),
             chosen, sorted_ranks, ordered, dropped, left, left_count,
         )  # fmt: skip
         return left, left_count

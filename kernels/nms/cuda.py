@@ -7,7 +7,7 @@ from ctypes import Structure, c_float, c_int
 import numpy as np
 
 from ..cuda.driver import blocks_for, launch
-from ..cuda.memory import empty, zeros
+from ..cuda.memory import aligned, empty, zeros
 from ..device import DeviceArray
 
 _SORT_THREADS, _THREADS = 256, 512  # as in nms.cu
@@ -44,7 +44,7 @@ def queue_nms(
     dropped, found = empty((given,), np.uint8, device), empty((1,), np.int32, device)
     launch(
         "nms_sort", device, _SORT_THREADS, blocks_for(given, _SORT_THREADS),
-        boxes, scores, count, c_int(given), ordered, order,
+        aligned(boxes), scores, count, c_int(given), ordered, order,
     )  # fmt: skip
     rule = OverlapRule(max_iou, legacy, inclusive=False, kept_only=True)
     launch(

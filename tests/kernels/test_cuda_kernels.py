@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
 import pytest
 from vidgraph.kernels.cuda import driver
-from vidgraph.kernels.device import DEVICES
+from vidgraph.kernels.device import DEVICES, Device
 from vidgraph.kernels.twins import TWINS
 
 from .. import emulator
@@ -30,6 +35,32 @@ def test_the_same_bits_in_every_order_of_threads(stem: str, seed: int, monkeypat
     for case, wanted in cases_of(stem):
         compare(case, wanted)
     assert emulated.launches > 0
+
+
+class Beside(emulator.EmulatedDriver):
+    """Arrays of the host come to lie four bytes beside where new memory begins."""
+
+    def upload(self, array: np.ndarray, device: Device) -> int:
+        memory = np.concatenate([np.zeros(4, np.uint8), array])
+        return super().upload(memory, device) + 4
+
+    def free(self, pointer: int, device: Device) -> None:
+        super().free(pointer - pointer % 16, device)
+
+    def launch(self, kernel: str, grid: Any, block: Any, shared: int, values: Any, device: Device) -> None:
+        text = Path(self._sources[kernel]).read_text()
+        found = re.search(rf"\b{kernel}\(([^)]*)\)", text)
+        assert found is not None
+        for parameter, value in zip(found[1].split(","), values, strict=True):
+            assert "float4" not in parameter or value.value % 16 == 0, parameter
+        super().launch(kernel, grid, block, shared, values, device)
+
+
+@pytest.mark.parametrize("stem", ["class_nms", "fast_nms", "nms"])
+def test_boxes_may_lie_anywhere(stem: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(driver, "_drivers", [Beside()])
+    for case, wanted in cases_of(stem):
+        compare(case, wanted)
 
 
 @pytest.mark.parametrize("stem", CASES)
