@@ -70,6 +70,7 @@ PROTOTYPES: dict[str, tuple[Any, ...]] = {
     "cuStreamEndCapture": (_HANDLE, _PLACE),
     "cuStreamSynchronize": (_HANDLE,),
     "cuStreamWaitEvent": (_HANDLE, _HANDLE, c_uint),
+    "cuThreadExchangeStreamCaptureMode": (_PLACE,),
 }
 """The functions that are called, and the types of their parameters."""
 

@@ -62,6 +62,7 @@ class NvidiaDriver:
         self._cuda = cuda
         self._opened: dict[int, _Opened] = {}
         self._lock = threading.Lock()
+        self._threads = threading.local()
 
     # Cards.
 
@@ -95,13 +96,22 @@ class NvidiaDriver:
         if card is None:
             with self._lock:
                 card = self._opened.get(device.index) or self._open(device)
+        self._ignore_captures_of_others()
         self._cuda.call("use a card", "cuCtxSetCurrent", card.context)
         return card
+
+    def _ignore_captures_of_others(self) -> None:
+        """Otherwise this thread could not get memory, say, while another library captures a graph in another thread."""
+        if not hasattr(self._threads, "asked"):
+            mode = ctypes.byref(c_int(_THREAD_LOCAL))
+            self._cuda.call("use a card beside captures of other threads", "cuThreadExchangeStreamCaptureMode", mode)
+            self._threads.asked = True
 
     @contextmanager
     def _beside(self, device: Device) -> Iterator[_Opened]:
         """The card, in whatever thread Python collects garbage, whose context is then what it was."""
         card = self._opened.get(device.index) or self._card(device)
+        self._ignore_captures_of_others()
         self._cuda.call("use a card", "cuCtxPushCurrent_v2", card.context)
         try:
             yield card
@@ -268,27 +278,24 @@ class NvidiaDriver:
 
     def capture(self, queue: Callable[[int], bool], device: Device) -> int | None:
         """See ``Driver``."""
-        what, stream = f"capture a graph on {device}", self.new_stream(device)
+        what, stream, graph = f"capture a graph on {device}", self.new_stream(device), c_void_p()
         try:
             self._cuda.call(what, "cuStreamBeginCapture_v2", stream, _THREAD_LOCAL)
-            graph = c_void_p()
             try:
                 queued = queue(stream)
             finally:
                 code = self._cuda.code("cuStreamEndCapture", stream, ctypes.byref(graph))
-            if not queued or code or not graph:
-                return None
-            return self._instantiated(what, graph)
+            return None if not queued or code else self._instantiated(what, graph)
         finally:
             self.destroy_stream(stream, device)
+            if graph:
+                self._cuda.call(what, "cuGraphDestroy", graph)
 
     def _instantiated(self, what: str, graph: c_void_p) -> int | None:
         try:
             return self._cuda.handle(what, "cuGraphInstantiateWithFlags", graph, 0)
         except CudaError:
             return None
-        finally:
-            self._cuda.call(what, "cuGraphDestroy", graph)
 
     def launch_graph(self, graph: int, device: Device) -> None:
         """See ``Driver``."""

@@ -34,6 +34,8 @@ _ERRORS = {
 }
 _NOT_FOUND, _NOT_READY = 500, 600
 _FIRST_CONTEXT = 10
+_NOT_BESIDE_CAPTURES = 900  # CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, of the functions that wait or get memory at once
+_UNSAFE = frozenset({"cuEventQuery", "cuMemHostAlloc"})
 
 
 @dataclass(eq=False)
@@ -69,7 +71,9 @@ class StandIn:
         queued: (function, stream) of what was queued, in order.
         orders: (stream that is waited for, stream that waits), in order.
         fixed: addresses of memory that is not in the order of a stream.
+        graphs: what was captured, until it is destroyed.
         pinned: bytes of pinned memory.
+        captured_beside: whether another library captures a graph, in the mode that forbids some calls in all threads.
     """
 
     def __init__(self, emulated: EmulatedDriver | None = None, seed: int | None = None) -> None:
@@ -81,12 +85,13 @@ class StandIn:
         self.orders: list[tuple[int, int]] = []
         self.fixed: set[int] = set()
         self.pinned = 0
+        self.captured_beside = False
         self.captures: list[int] = []
         self._random = None if seed is None else random.Random(seed)
         self._handles = itertools.count(1000)
         self._streams: dict[int, _Stream] = {}
         self._events: dict[int, _Event] = {}
-        self._graphs: dict[int, list[Callable[[], object]]] = {}
+        self.graphs: dict[int, list[Callable[[], object]]] = {}
         self._names: dict[int, str] = {}  # of libraries and kernels
         self._memory: dict[int, int] = {}
         self._contexts = threading.local()
@@ -104,6 +109,8 @@ class StandIn:
                 self.calls.append(function)
                 if function in self.fails:
                     return self.fails[function]
+                if self.captured_beside and function in _UNSAFE and not self._contexts.__dict__.get("mode"):
+                    return _NOT_BESIDE_CAPTURES
                 self._go_on()
                 return done(*given) or 0
 
@@ -206,6 +213,10 @@ class StandIn:
 
     def do_cuCtxPopCurrent_v2(self, context: Any) -> None:
         context._obj.value = self._stack.pop()
+
+    def do_cuThreadExchangeStreamCaptureMode(self, mode: Any) -> None:
+        ours = self._contexts.__dict__
+        mode._obj.value, ours["mode"] = ours.get("mode", 0), mode._obj.value
 
     # Memory.
 
@@ -319,19 +330,19 @@ class StandIn:
     def do_cuStreamEndCapture(self, stream: Any, graph: Any) -> None:
         graph._obj.value = next(self._handles)
         found = self._streams[stream.value]
-        self._graphs[graph._obj.value], found.captured = found.captured or [], None
+        self.graphs[graph._obj.value], found.captured = found.captured or [], None
 
     def do_cuGraphInstantiateWithFlags(self, executable: Any, graph: Any, flags: Any) -> None:
         executable._obj.value = next(self._handles)
-        self._graphs[executable._obj.value] = self._graphs[graph.value]
+        self.graphs[executable._obj.value] = self.graphs[graph.value]
 
     def do_cuGraphDestroy(self, graph: Any) -> None:
-        del self._graphs[graph.value]
+        del self.graphs[graph.value]
 
     do_cuGraphExecDestroy = do_cuGraphDestroy
 
     def do_cuGraphLaunch(self, graph: Any, stream: Any) -> None:
-        works = self._graphs[graph.value]
+        works = self.graphs[graph.value]
         self.put(stream.value, lambda: [work() for work in works], "cuGraphLaunch")
 
     # Kernels.

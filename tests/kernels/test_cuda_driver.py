@@ -9,6 +9,7 @@ import pickle
 import re
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,7 @@ def test_memory_in_use_is_told_of_cards_that_are_used(library: libcuda.StandIn) 
 def test_threads_that_ask_first_at_once_have_one_driver(
     library: libcuda.StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    both, opened, real = threading.Barrier(2), [], nvidia.open_driver
+    both, real = threading.Barrier(2), nvidia.open_driver
 
     def slowly() -> Any:
         with contextlib.suppress(threading.BrokenBarrierError):
@@ -80,12 +81,9 @@ def test_threads_that_ask_first_at_once_have_one_driver(
         return real()
 
     monkeypatch.setattr(nvidia, "open_driver", slowly)
-    threads = [threading.Thread(target=lambda: opened.append(driver())) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert opened[0] is opened[1]
+    with ThreadPoolExecutor(2) as pool:
+        opened = [pool.submit(driver) for _ in range(2)]
+    assert opened[0].result() is opened[1].result()
     assert library.calls.count("cuInit") == 1
 
 
@@ -235,6 +233,27 @@ def test_what_cannot_be_captured(library: libcuda.StandIn, fails: str) -> None:
         library.fails[fails] = 901
     assert driver().capture(lambda stream: bool(fails), CUDA) is None
     assert "cuStreamDestroy_v2" in library.calls
+    assert library.graphs == {}
+
+
+def test_an_error_while_it_is_captured(library: libcuda.StandIn) -> None:
+    with pytest.raises(ZeroDivisionError):
+        driver().capture(lambda stream: bool(1 // 0), CUDA)
+    assert "cuStreamDestroy_v2" in library.calls
+    assert library.graphs == {}
+
+
+def test_a_graph_that_another_library_captures_in_another_thread_stops_nothing(library: libcuda.StandIn) -> None:
+    """As PyTorch and ONNX Runtime do by default: whoever has not said otherwise cannot get pinned memory meanwhile."""
+    library.captured_beside = True
+    arrays = [from_host(NUMBERS, CUDA)]
+    for _ in range(2):
+        np.testing.assert_array_equal(to_host(copy(arrays[0])), NUMBERS)
+    assert library.calls.count("cuThreadExchangeStreamCaptureMode") == 1, "it is kept for the thread"
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(arrays.clear)
+    assert library.calls.count("cuThreadExchangeStreamCaptureMode") == 2
+    assert library.calls.count("cuMemFreeAsync") == 3
 
 
 def test_two_cards(library: libcuda.StandIn) -> None:
