@@ -1,9 +1,8 @@
 """Networks on an NVIDIA card by ONNX Runtime's CUDA provider: nothing of a run goes through host memory.
 
-Every calling thread has buffers of its own on the card, to which the session is bound once. All runs on a card go onto
-one stream beside the compute stream, one after the other, as what is queued on a stream while ONNX Runtime captures it
-would become part of the graph; the two wait for one another. It captures a CUDA graph for each thread where every node
-runs on the card, and waits for what it launches; otherwise a run is queued.
+Every calling thread has buffers of its own on the card, to which the session is bound once. All runs on a card are
+queued on one stream beside the compute stream, one after the other; the two wait for one another. CUDA graphs are left
+off: with them a session keeps memory for every thread that ever ran it, until it is closed, and waits for every run.
 
 Source: ONNX Runtime's documentation of the CUDA provider, of IOBinding and of run options.
 """
@@ -11,7 +10,6 @@ Source: ONNX Runtime's documentation of the CUDA provider, of IOBinding and of r
 from __future__ import annotations
 
 import ctypes
-import itertools
 import logging
 import threading
 import weakref
@@ -47,7 +45,6 @@ INSTALL = (
     "pip uninstall onnxruntime onnxruntime-gpu, then pip install 'vidgraph[onnxruntime-gpu]' (both packages write the "
     "same files, so only one of them can be installed)"
 )
-_NOT_CAPTURED = -1  # as gpu_graph_id
 _NO_MEMORY = ("out of memory", "failed to allocate", "alloc_failed")
 
 
@@ -105,14 +102,14 @@ def open_on_card(
     with card_errors(f"cannot run {name} on {place}"):
         driver().activate(place)
         lane = lane_of(place)
-    with lane.turn:  # it allocates, which a capture under way would not survive
+    with lane.turn:
         session = _open(name, content, lane, options)
     return OnnxRuntimeCardEngine(name, session, content.precision, lane, options)
 
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """The one stream of a card that sessions run on, in turns."""
+    """The one stream of a card that sessions run on; they are made, run and freed in turns."""
 
     place: Device
     stream: int
@@ -131,7 +128,7 @@ def lane_of(place: Device) -> Lane:
         return _lanes[place]
 
 
-def provider_options(lane: Lane, *, captures: bool, deterministic: bool) -> dict[str, str]:
+def provider_options(lane: Lane, *, deterministic: bool) -> dict[str, str]:
     """Options of the CUDA provider: exact fp32, our stream, and memory that grows by what is asked for."""
     return {
         "device_id": str(lane.place.index),
@@ -139,31 +136,25 @@ def provider_options(lane: Lane, *, captures: bool, deterministic: bool) -> dict
         "use_tf32": "0",  # rounds fp32 to 10 bits
         "arena_extend_strategy": "kSameAsRequested",  # shapes are fixed: after the first run nothing is added
         "cudnn_conv_algo_search": "HEURISTIC" if deterministic else "EXHAUSTIVE",  # by time, so not always the same
-        "enable_cuda_graph": "1" if captures else "0",
+        "enable_cuda_graph": "0",
     }
 
 
 def _open(name: str, content: Content, lane: Lane, options: EngineOptions) -> Any:
-    """A session on the card; without CUDA graphs where ONNX Runtime cannot capture the network."""
+    """A session on the card."""
     ort.set_default_logger_severity(ONLY_FATAL)  # what it says when it cannot load its provider
     ort.preload_dlls()  # the CUDA libraries of NVIDIA's wheels; prints the names of those that are missing
-    session: Any = None
-    for captures in (True, False):
-        chosen = session_options(options)
-        chosen.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
-        chosen.add_session_config_entry("session.use_device_allocator_for_initializers", "1")  # outside the arena
-        given = provider_options(lane, captures=captures, deterministic=options.deterministic)
-        try:
-            session = ort.InferenceSession(content.network, chosen, providers=[(PROVIDER, given)], enable_fallback=0)
-            break
-        except Exception as error:  # its exceptions have no common base of their own
-            said = one_line(error)
-            if captures:
-                LOG.debug("%s is not captured as a CUDA graph: %s", name, said)
-                continue
-            if _is_about_memory(said):
-                raise out_of_memory(name, said) from error
-            raise NetworkRefused(f"cannot open {name} with onnxruntime on {lane.place}", said) from error
+    chosen = session_options(options)
+    chosen.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    chosen.add_session_config_entry("session.use_device_allocator_for_initializers", "1")  # outside the arena
+    given = provider_options(lane, deterministic=options.deterministic)
+    try:
+        session = ort.InferenceSession(content.network, chosen, providers=[(PROVIDER, given)], enable_fallback=0)
+    except Exception as error:  # its exceptions have no common base of their own
+        said = one_line(error)
+        if _is_about_memory(said):
+            raise out_of_memory(name, said) from error
+        raise NetworkRefused(f"cannot open {name} with onnxruntime on {lane.place}", said) from error
     if PROVIDER not in session.get_providers():
         raise EngineError(
             f"cannot run {name} on {lane.place}: ONNX Runtime cannot load its CUDA provider, because libraries of CUDA "
@@ -212,8 +203,8 @@ class OnnxRuntimeCardEngine:
         self.name, self.device, self.precision = name, str(lane.place), precision
         self.inputs, self.outputs = specs_of(name, session)
         self._lane = lane
+        self._session = session
         self._sessions = Pool(name, [session] * options.requests)
-        self._numbers = itertools.count(1)
         self._local = threading.local()
         self._bound: weakref.WeakSet[_Bound] = weakref.WeakSet()
 
@@ -234,7 +225,7 @@ class OnnxRuntimeCardEngine:
         """Those of the calling thread."""
         bound: _Bound | None = getattr(self._local, "bound", None)
         if bound is None:
-            bound = _Bound(self.name, session, self.inputs, self.outputs, self._lane, next(self._numbers))
+            bound = _Bound(self.name, session, self.inputs, self.outputs, self._lane)
             self._bound.add(bound)
             self._local.bound = bound
         return bound
@@ -242,8 +233,13 @@ class OnnxRuntimeCardEngine:
     def close(self) -> None:
         """Wait for runs under way and free the network; outputs already given stay valid."""
         self._sessions.close()
-        for bound in list(self._bound):
-            bound.close()
+        with self._lane.turn, card_errors(self.name):
+            if self._session is None:
+                return
+            driver().synchronise(self._lane.place)  # also for runs of threads that have ended
+            for bound in list(self._bound):
+                bound.close()
+            self._session = None
 
 
 class _Bound:
@@ -256,7 +252,6 @@ class _Bound:
         inputs: tuple[TensorSpec, ...],
         outputs: tuple[TensorSpec, ...],
         lane: Lane,
-        number: int,
     ) -> None:
         self._name, self._lane, self._session = name, lane, session
         try:
@@ -270,11 +265,11 @@ class _Bound:
         for bind, arrays in ((self._binding.bind_input, self._inputs), (self._binding.bind_output, self._outputs)):
             for each, array in arrays.items():
                 bind(each, MEMORY, lane.place.index, array.dtype.type, array.shape, array.pointer)
-        self._number = number
-        self._options = _run_options(number)
+        self._options = ort.RunOptions()
+        self._options.add_run_config_entry("disable_synchronize_execution_providers", "1")  # it does not wait
 
     def run(self, given: Mapping[str, DeviceArray]) -> dict[str, DeviceArray]:
-        """Copy the feeds on the card, and run the network."""
+        """Queue copies of the feeds and the network."""
         here, place, own = driver(), self._lane.place, self._lane.stream
         ours = here.stream(place)
         for name, array in given.items():
@@ -284,21 +279,17 @@ class _Bound:
             here.wait_for(other, ours, place)  # before a feed is written again
         with self._lane.turn:
             here.wait_for(own, ours, place)
-            self._launch()
-            here.wait_for(ours, own, place)
+            try:
+                self._launch()
+            finally:
+                here.wait_for(ours, own, place)  # also for what was queued before it failed
         return dict(self._outputs)
 
     def _launch(self) -> None:
         try:
             self._session.run_with_iobinding(self._binding, self._options)
-            return
         except Exception as error:  # its exceptions have no common base of their own
-            if self._number == _NOT_CAPTURED:
-                raise self._failed(error) from error
-            LOG.debug("%s is not captured as a CUDA graph: %s", self._name, one_line(error))
-        self._number = _NOT_CAPTURED
-        self._options = _run_options(_NOT_CAPTURED)
-        self._launch()
+            raise self._failed(error) from error
 
     def _failed(self, error: Exception) -> EngineError:
         said = one_line(error)
@@ -307,22 +298,10 @@ class _Bound:
         return EngineError(f"{self._name}: onnxruntime failed: {said}")
 
     def close(self) -> None:
-        """Wait for what is queued, and free everything but the outputs that were given."""
-        if self._session is None:
-            return
-        with card_errors(self._name):
-            driver().synchronise(self._lane.place)
+        """Free everything but the outputs that were given; nothing of it may be queued any more."""
         self._session = self._binding = None
         self._inputs.clear()
         self._outputs.clear()
-
-
-def _run_options(number: int) -> Any:
-    """Options of runs that have a CUDA graph of their own, by its number; they do not wait for the card."""
-    chosen = ort.RunOptions()
-    chosen.add_run_config_entry("gpu_graph_id", str(number))
-    chosen.add_run_config_entry("disable_synchronize_execution_providers", "1")
-    return chosen
 
 
 def _buffer(spec: TensorSpec, place: Device) -> DeviceArray:

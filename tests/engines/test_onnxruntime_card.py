@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import threading
+import weakref
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -51,7 +51,7 @@ class Sessions:
     def __init__(self, driver: Any) -> None:
         self.driver = driver
         self.options: list[dict[str, str]] = []
-        self.refuses: dict[str, str] = {}
+        self.refuses = ""
         self.run_errors: list[Exception] = []
         self.real = onnxruntime.ort.InferenceSession
 
@@ -59,8 +59,8 @@ class Sessions:
         ((name, options),) = providers
         assert enable_fallback == 0, "it would print, and run on the CPU"
         self.options.append(options)
-        if options["enable_cuda_graph"] in self.refuses:
-            raise RuntimeError(self.refuses[options["enable_cuda_graph"]])
+        if self.refuses:
+            raise RuntimeError(self.refuses)
         return OnStream(self.real(network, chosen, providers=[name]), int(options["user_compute_stream"]), self)
 
 
@@ -117,7 +117,7 @@ def test_nothing_goes_through_host_memory(
     np.testing.assert_allclose(to_host(again["features"]), conv.answer(conv.image(1))["features"], atol=1e-5)
 
 
-def test_it_asks_for_exact_fp32_our_stream_and_a_graph(sessions: Sessions, card: Any, network: Path) -> None:
+def test_it_asks_for_exact_fp32_our_stream_and_no_graph(sessions: Sessions, card: Any, network: Path) -> None:
     engine = open_it(network)
     (options,) = sessions.options
     assert options == {
@@ -126,7 +126,7 @@ def test_it_asks_for_exact_fp32_our_stream_and_a_graph(sessions: Sessions, card:
         "use_tf32": "0",
         "arena_extend_strategy": "kSameAsRequested",
         "cudnn_conv_algo_search": "EXHAUSTIVE",
-        "enable_cuda_graph": "1",
+        "enable_cuda_graph": "0",
     }
     made = card.driver.calls.count("cuStreamCreate")
     open_it(network, deterministic=True)
@@ -170,28 +170,30 @@ def test_feeds_must_lie_on_the_card(sessions: Sessions, network: Path, conv: Any
         open_it(network).run({"image": conv.image(0)})
 
 
-def test_a_network_that_cannot_be_captured_is_opened_without_graphs(
-    sessions: Sessions, network: Path, conv: Any, caplog: pytest.LogCaptureFixture
-) -> None:
-    sessions.refuses["1"] = "This session cannot use the graph capture feature as requested by the user"
-    with caplog.at_level(logging.DEBUG, "vidgraph"):
-        check(open_it(network), conv, 0)
-    assert [options["enable_cuda_graph"] for options in sessions.options] == ["1", "0"]
-    assert "conv_relu.onnx is not captured as a CUDA graph: This session cannot" in caplog.text
+def test_a_session_is_freed_in_a_turn_of_its_own(sessions: Sessions, card: Any, network: Path, conv: Any) -> None:
+    engine = open_it(network, requests=2)
+    image, alone = put(conv.image(0)), []
+    done: list[bool] = []
+    weakref.finalize(engine._session, lambda: alone.append((engine._lane.turn.locked(), len(done))))
+    thread = threading.Thread(target=engine.run, args=({"image": image},))
+    thread.start()
+    thread.join()  # with what it had
+    card.driver.put(driver().stream(standin.CARD), lambda: done.append(True))
+    engine.close()
+    assert alone == [(True, 1)]
 
 
-def test_a_capture_that_fails_is_run_without(
-    sessions: Sessions, network: Path, conv: Any, monkeypatch: pytest.MonkeyPatch
+def test_what_comes_next_waits_for_a_run_that_failed_half_way(
+    sessions: Sessions, card: Any, network: Path, conv: Any
 ) -> None:
-    asked: list[str] = []
-    options = onnxruntime_card._run_options
-    monkeypatch.setattr(onnxruntime_card, "_run_options", lambda number: asked.append(number) or options(number))
-    failure = RuntimeError("CUDA failure 901: operation failed due to a previous error during capture")
-    sessions.run_errors.append(failure)
-    engine = open_it(network)
-    for seed in range(3):
-        check(engine, conv, seed)
-    assert asked == [1, -1]
+    engine, image = open_it(network), put(conv.image(0))
+    compute, own = driver().stream(standin.CARD), engine._lane.stream
+    sessions.run_errors.append(RuntimeError("CUDNN failure 4"))
+    card.driver.orders.clear()
+    with pytest.raises(EngineError, match="CUDNN failure 4"):
+        engine.run({"image": image})
+    assert card.driver.orders == [(compute, own), (own, compute)]
+    check(engine, conv, 1)
 
 
 @pytest.mark.parametrize(
@@ -203,7 +205,7 @@ def test_a_capture_that_fails_is_run_without(
 )
 def test_errors_of_a_run_are_ours(said: str, expected: str, sessions: Sessions, network: Path, conv: Any) -> None:
     engine = open_it(network)
-    sessions.run_errors += [RuntimeError(said)] * 2
+    sessions.run_errors.append(RuntimeError(said))
     with pytest.raises(EngineError, match=expected):
         engine.run({"image": put(conv.image(0))})
 
@@ -222,7 +224,7 @@ def test_errors_of_a_run_are_ours(said: str, expected: str, sessions: Sessions, 
 def test_errors_of_opening_are_ours(
     said: str, kind: type[EngineError], expected: str, sessions: Sessions, network: Path
 ) -> None:
-    sessions.refuses |= {"0": said, "1": said}
+    sessions.refuses = said
     with pytest.raises(kind, match=expected) as caught:
         open_it(network)
     assert type(caught.value) is kind
