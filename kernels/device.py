@@ -66,7 +66,7 @@ class DeviceArray:
         writeable: whether a kernel may write to it.
 
     On CUDA it exports ``__cuda_array_interface__`` (version 3) with its stream, and ``__dlpack__``, which has the
-    stream that asks wait.
+    stream that asks wait. Who reads the memory on another stream keeps the array until that is done.
 
     Raises:
         ValueError: ``device`` is the host, or ``strides`` are not as many as ``shape``.

@@ -6,7 +6,9 @@ Sources: the CUDA Array Interface, version 3 (Numba's documentation); DLPack 0.8
 from __future__ import annotations
 
 import ctypes
+import weakref
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from math import prod
 from typing import Any, NamedTuple
@@ -92,7 +94,8 @@ def dlpack_capsule(array: DeviceArray) -> Any:
     """An array on CUDA as a DLPack capsule, without a copy; the capsule, or who takes it, keeps the array.
 
     Nobody is made to wait for what is still being written, as by ``array.__dlpack__(stream=…)``; nor does it say that
-    an array is read-only.
+    an array is read-only. Memory is given away again in the order of our stream: by the rule of DLPack, who reads it
+    on another one keeps what was taken until that is done, or has our stream wait for it.
 
     Raises:
         BufferError: it does not lie on CUDA, or its numbers do not lie at multiples of their size.
@@ -113,7 +116,9 @@ def dlpack_capsule(array: DeviceArray) -> Any:
 def device_array(array: Any) -> DeviceArray:
     """The memory of another library's device array, as an array of ours that keeps it alive.
 
-    Does not wait: what is queued on the device from now on waits for what the library has queued on its stream.
+    Does not wait: what is queued on the device from now on waits for what the library has queued on its stream. When
+    the last array of that memory goes, that stream waits for what is queued on the device; where the library does not
+    name its stream, as in DLPack, the default stream does.
 
     Args:
         array: it has ``__cuda_array_interface__``, or ``__dlpack__`` and ``__dlpack_device__``.
@@ -127,25 +132,46 @@ def device_array(array: Any) -> DeviceArray:
         return array
     interface = getattr(array, "__cuda_array_interface__", None)
     device, given = _device(array, interface), interface if isinstance(interface, Mapping) else {}
-    if "stream" not in given and hasattr(array, "__dlpack__"):  # torch says its stream by DLPack alone
-        return _from_dlpack(array, device)
-    return _awaited(_checked(array, array, device, given))
+    if device is not None and "stream" not in given and hasattr(array, "__dlpack__"):
+        return _from_dlpack(array, device)  # torch says its stream by DLPack alone
+    return _taken(_checked(array, array, device, given))
 
 
-def _awaited(array: DeviceArray) -> DeviceArray:
-    """The same memory, as work on the stream of its device has it, which waits for what another library has queued."""
+class _Loan:
+    """Owns memory of another library, which has it back with the last array of it."""
+
+    __slots__ = ("__weakref__",)
+
+
+def _taken(array: DeviceArray, theirs: int | None = None) -> DeviceArray:
+    """The same memory, as work on the stream of its device has it, which waits for what another library has queued.
+
+    Work of that library waits for ours in turn when it has the memory back: that on the stream of the array, or on
+    ``theirs``, or else on the default stream.
+    """
     from .cuda.driver import address_of, driver
 
     address_of(array)
-    return replace(array, stream=driver().stream(array.device))
+    loan = _Loan()
+    stream = theirs or array.stream or _DEFAULT_STREAM
+    weakref.finalize(loan, _give_back, array.owner, stream, array.device).atexit = False
+    return replace(array, owner=loan, stream=driver().stream(array.device))
 
 
-def _device(array: Any, interface: Any) -> Device:
-    """Where it lies; a library without DLPack does not say the number of the device, and means the current one."""
+def _give_back(owner: Any, stream: int, device: Device) -> None:
+    """Called with the last array, from any thread. What refers to ``owner`` here goes when this returns."""
+    from .cuda.driver import CudaError, driver
+
+    with suppress(CudaError):  # whoever asks a card next that has failed is told
+        driver().wait_for(stream, driver().stream(device), device)
+
+
+def _device(array: Any, interface: Any) -> Device | None:
+    """Where it lies; None: a library without DLPack does not say the number of the device."""
     place = getattr(array, "__dlpack_device__", None)
     if place is None:
         if interface is not None:
-            return Device("cuda", 0)
+            return None
         raise TypeError(f"a {type(array).__name__} has neither __cuda_array_interface__ nor __dlpack__")
     number, index = place()
     if int(number) not in _CUDA:
@@ -153,8 +179,10 @@ def _device(array: Any, interface: Any) -> Device:
     return Device("cuda", int(index))
 
 
-def _checked(array: Any, owner: Any, device: Device, given: Mapping[str, Any]) -> DeviceArray:
-    """The array that ``given``, as in the CUDA Array Interface, describes."""
+def _checked(array: Any, owner: Any, device: Device | None, given: Mapping[str, Any]) -> DeviceArray:
+    """The array that ``given``, as in the CUDA Array Interface, describes; the driver knows where it lies."""
+    from .cuda.driver import driver
+
     for field, rule in _wrong(given):
         raise ValueError(
             f"device_array: {field} of a {type(array).__name__} must be {rule}, got "
@@ -162,6 +190,8 @@ def _checked(array: Any, owner: Any, device: Device, given: Mapping[str, Any]) -
         )
     (pointer, read_only), strides = given["data"], given.get("strides")
     stream = given.get("stream") if given["version"] >= _STREAM_SAID else _DEFAULT_STREAM
+    if device is None:
+        device = driver().device_at(pointer) if pointer else Device("cuda", 0)
     return DeviceArray(
         owner, pointer, tuple(given["shape"]), np.dtype(given["typestr"]), device,
         tuple(strides or ()), stream, not read_only,
@@ -209,4 +239,4 @@ def _from_dlpack(array: Any, device: Device) -> DeviceArray:
         "data": ((tensor.data or 0) + tensor.byte_offset, False),
         "strides": [step * tensor.bits // 8 for step in tensor.strides[: tensor.ndim]] if tensor.strides else None,
     }  # fmt: skip
-    return _awaited(_checked(array, _Imported(array, capsule), device, given))
+    return _taken(_checked(array, _Imported(array, capsule), device, given), _DEFAULT_STREAM)

@@ -83,6 +83,9 @@ class Driver(Protocol):
     def card(self, device: Device) -> Card:
         """What a device is."""
 
+    def device_at(self, pointer: int) -> Device:
+        """The card on which memory lies, whoever got it."""
+
     def memory_in_use(self) -> dict[Device, int]:
         """Bytes in use, by all processes, on each card that this one uses and that still answers."""
 

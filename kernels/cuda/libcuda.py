@@ -64,6 +64,7 @@ PROTOTYPES: dict[str, tuple[Any, ...]] = {
     "cuMemcpyDtoHAsync_v2": (_MEMORY, _POINTER, *_COPY),
     "cuMemcpyHtoDAsync_v2": (_POINTER, _MEMORY, *_COPY),
     "cuMemsetD8Async": (_POINTER, c_ubyte, *_COPY),
+    "cuPointerGetAttribute": (_PLACE, c_int, _POINTER),
     "cuStreamBeginCapture_v2": (_HANDLE, c_int),
     "cuStreamCreate": (_PLACE, c_uint),
     "cuStreamDestroy_v2": (_HANDLE,),

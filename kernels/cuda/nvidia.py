@@ -25,6 +25,7 @@ from .program import program_for
 from .staging import BUFFER, NO_TIMING, Staging
 
 _MAJOR, _MINOR = 75, 76  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_…
+_ORDINAL = 9  # CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL
 _NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING: does not wait for the default stream
 _THREAD_LOCAL = 1  # CU_STREAM_CAPTURE_MODE_THREAD_LOCAL: other threads go on
 _REUSE_WITH_WAITS, _KEPT_BYTES = 3, 4  # CU_MEMPOOL_ATTR_REUSE_ALLOW_INTERNAL_DEPENDENCIES, …_RELEASE_THRESHOLD
@@ -154,6 +155,11 @@ class NvidiaDriver:
         """See ``Driver``."""
         with suppress(CudaError), self._beside(device) as card:
             self._cuda.call(f"free memory of {card.name}", "cuMemFree_v2", pointer)
+
+    def device_at(self, pointer: int) -> Device:
+        """See ``Driver``."""
+        what = "find the card of an array of another library"
+        return Device("cuda", self._cuda.number(what, "cuPointerGetAttribute", _ORDINAL, pointer))
 
     def memory_in_use(self) -> dict[Device, int]:
         """See ``Driver``."""

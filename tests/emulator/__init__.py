@@ -228,6 +228,10 @@ class EmulatedDriver:
         """A handle as good as any."""
         return 1
 
+    def device_at(self, pointer: int) -> Device:
+        """There is one."""
+        return Device("cuda", 0)
+
     def memory_in_use(self) -> dict[Device, int]:
         """Not counted."""
         return {}

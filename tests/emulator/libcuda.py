@@ -72,6 +72,7 @@ class StandIn:
         orders: (stream that is waited for, stream that waits), in order.
         fixed: addresses of memory that is not in the order of a stream.
         graphs: what was captured, until it is destroyed.
+        ordinals: of the cards of other libraries' memory, by its address; 0 where nothing is said.
         pinned: bytes of pinned memory.
         captured_beside: whether another library captures a graph, in the mode that forbids some calls in all threads.
     """
@@ -84,6 +85,7 @@ class StandIn:
         self.queued: list[tuple[str, int]] = []
         self.orders: list[tuple[int, int]] = []
         self.fixed: set[int] = set()
+        self.ordinals: dict[int, int] = {}
         self.pinned = 0
         self.captured_beside = False
         self.captures: list[int] = []
@@ -219,6 +221,10 @@ class StandIn:
         mode._obj.value, ours["mode"] = ours.get("mode", 0), mode._obj.value
 
     # Memory.
+
+    def do_cuPointerGetAttribute(self, number: Any, attribute: Any, pointer: Any) -> None:
+        assert attribute.value == 9
+        number._obj.value = self.ordinals.get(pointer.value, 0)
 
     def do_cuDeviceGetDefaultMemPool(self, pool: Any, device: Any) -> None:
         pool._obj.value = next(self._handles)

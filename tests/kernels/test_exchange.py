@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from vidgraph.kernels import Device, DeviceArray, device_array, exchange, to_device
-from vidgraph.kernels.cuda.driver import driver
+from vidgraph.kernels.cuda.driver import CudaError, driver
 
 from .. import standin
 from ..emulator import libcuda
@@ -80,19 +80,56 @@ def test_arrays_of_other_libraries_come_in_without_a_copy(dtype: str) -> None:
 
 def test_what_arrays_that_come_in_are_waited_for(cards: libcuda.StandIn) -> None:
     ours, foreign = driver().stream(CUDA_3), Foreign(NUMBERS)
-    device_array(foreign)
+    held = [device_array(foreign)]
     assert foreign.asked == [ours], "the library makes it wait"
     assert cards.queued == []
-    device_array(OfDefaultStream(NUMBERS))
+    held.append(device_array(OfDefaultStream(NUMBERS)))
     assert cards.queued == [("cuEventRecord", 1), ("cuStreamWaitEvent", ours)]
     cards.queued.clear()
     interfaced, ours = Interfaced(NUMBERS), driver().stream(Device("cuda"))
     for changes, stream in (({}, 7), ({"stream": None}, None), ({"version": 2}, 1)):
         interfaced.__cuda_array_interface__ |= changes
-        device_array(interfaced)
+        held.append(device_array(interfaced))
         waited = [] if stream is None else [("cuEventRecord", stream), ("cuStreamWaitEvent", ours)]
         assert cards.queued == waited
         cards.queued.clear()
+
+
+@pytest.mark.parametrize(
+    ("foreign", "changes", "stream"),
+    [(Foreign, {}, 1), (OfDefaultStream, {}, 1), (Interfaced, {}, 7), (Interfaced, {"stream": None}, 1)],
+)
+def test_memory_that_came_in_goes_back_behind_our_work(
+    foreign: Any, changes: dict[str, Any], stream: int, cards: libcuda.StandIn
+) -> None:
+    """The library may write there as soon as nobody holds it, while what was queued here still reads."""
+    theirs = foreign(NUMBERS.copy())
+    if changes:
+        theirs.__cuda_array_interface__ |= changes
+    arrays = [device_array(theirs)]
+    ours, owner = arrays[0].stream, weakref.ref(theirs)
+    arrays = [arrays[0][2:4]]
+    del theirs
+    gc.collect()
+    cards.queued.clear()
+    assert owner() is not None
+    arrays.clear()
+    assert owner() is None
+    assert cards.queued == [("cuEventRecord", ours), ("cuStreamWaitEvent", stream)]
+    arrays = [device_array(foreign(NUMBERS))]
+    cards.fails["cuEventRecord"] = 700
+    arrays.clear()  # and nothing is raised where Python collects it
+
+
+def test_the_driver_says_where_memory_without_dlpack_lies(cards: libcuda.StandIn) -> None:
+    foreign = Interfaced(NUMBERS)
+    cards.ordinals[NUMBERS.ctypes.data] = 2
+    array = device_array(foreign)
+    assert (array.device, array.stream) == (Device("cuda", 2), driver().stream(Device("cuda", 2)))
+    assert array.stream != driver().stream(Device("cuda", 0))
+    cards.fails["cuPointerGetAttribute"] = 1
+    with pytest.raises(CudaError, match=r"^cannot find the card of an array of another library: "):
+        device_array(foreign)
 
 
 @pytest.mark.usefixtures("cards")

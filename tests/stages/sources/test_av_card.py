@@ -172,7 +172,7 @@ def test_memory_goes_back_to_the_decoder_in_order(clip: Path, emulated: emulator
     orders.clear()
     del chroma
     gc.collect()
-    assert orders == [(ours, 1)]
+    assert set(orders) == {(ours, 1)}
 
 
 @needs_compiler
