@@ -29,6 +29,7 @@ from .refusals import reason_of
 
 LOG = logging.getLogger("vidgraph")
 FORKS = ForkGuard("TensorRT", instead=f". {ON_THE_CPU}")
+_BUILD_AGAIN = f"give the network as ONNX, or build it with linear inputs and outputs on the card. {ON_THE_CPU}"
 
 
 @contextmanager
@@ -258,7 +259,8 @@ def described_engine(flavour: Flavour, name: str, engine: Any, card: Card) -> En
     """The facts of an engine that another program wrote, from the engine itself.
 
     Raises:
-        EngineError: a shape is open, or a type is none of NumPy's.
+        EngineError: a shape is open, a type is none of NumPy's, or an input or output lies in host memory or has its numbers
+            in an order of its own.
     """
     api = flavour.api
     ports: dict[bool, list[TensorSpec]] = {True: [], False: []}
@@ -268,6 +270,10 @@ def described_engine(flavour: Flavour, name: str, engine: Any, card: Card) -> En
             dtype = np.dtype(api.nptype(engine.get_tensor_dtype(tensor)))
         except TypeError as error:
             raise EngineError(f"cannot open {name}: {tensor!r} has a type that NumPy does not have") from error
+        if engine.get_tensor_location(tensor) != api.TensorLocation.DEVICE:
+            raise EngineError(f"cannot open {name}: {tensor!r} lies in host memory; {_BUILD_AGAIN}")
+        if engine.get_tensor_format(tensor) != api.TensorFormat.LINEAR:
+            raise EngineError(f"cannot open {name}: {tensor!r} has its numbers in another order; {_BUILD_AGAIN}")
         taken = engine.get_tensor_mode(tensor) == api.TensorIOMode.INPUT
         ports[taken].append(fixed_spec(name, tensor, dtype, tuple(engine.get_tensor_shape(tensor))))
     inputs, outputs = tuple(ports[True]), tuple(ports[False])

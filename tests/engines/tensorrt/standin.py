@@ -43,6 +43,14 @@ class TensorIOMode:
     INPUT, OUTPUT = "input", "output"
 
 
+class TensorLocation:
+    DEVICE, HOST = "device", "host"
+
+
+class TensorFormat:
+    LINEAR, CHW32 = "linear", "chw32"
+
+
 class Plain:
     """A class whose fields are given by name."""
 
@@ -193,6 +201,12 @@ class Engine:
     def get_tensor_shape(self, name: str) -> tuple[int, ...]:
         return tuple(each.dim_value for each in self._values[name].shape.dim)
 
+    def get_tensor_location(self, name: str) -> str:
+        return STATE.locations.get(name, TensorLocation.DEVICE)
+
+    def get_tensor_format(self, name: str) -> str:
+        return STATE.formats.get(name, TensorFormat.LINEAR)
+
     def create_execution_context(self, config: Any = None) -> Any:
         assert (config is not None) == STATE.rtx
         if STATE.context_error:
@@ -275,6 +289,8 @@ class State:
     open_error: str = ""
     context_error: str = ""
     run_error: str = ""
+    locations: dict[str, str] = field(default_factory=dict)
+    formats: dict[str, str] = field(default_factory=dict)
     streams: list[int] = field(default_factory=list)
     caches: list[bytes] = field(default_factory=list)
 

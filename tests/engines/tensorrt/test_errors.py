@@ -127,6 +127,26 @@ def test_an_engine_of_another_program_runs_where_it_fits(card: Any, network: Pat
     check(engine, conv, 1)
 
 
+@pytest.mark.parametrize(
+    ("odd", "said"),
+    [
+        ({"locations": {"means": "host"}}, "'means' lies in host memory; give the network as ONNX"),
+        (
+            {"formats": {"image": "chw32"}},
+            "'image' has its numbers in another order; give the network as ONNX",
+        ),
+    ],
+)
+def test_an_engine_of_another_program_with_buffers_of_another_kind(
+    odd: dict[str, Any], said: str, card: Any, network: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "raw.plan"
+    path.write_bytes(network.read_bytes())
+    for field, value in odd.items():
+        setattr(card[1], field, value)
+    assert message_of(card[0], path).startswith(f"cannot open raw.plan: {said}")
+
+
 @pytest.mark.parametrize("other", ["card", "capability", "version"])
 def test_an_engine_file_of_another_card_or_version(
     card: Any, engine_file: Path, other: str, monkeypatch: pytest.MonkeyPatch
