@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from .compile import KERNELS, OPTIONS, sources
 from .driver import CudaError
 
+LOG = logging.getLogger("vidgraph")
 _FATBIN_VERSION = 13000  # of CUDA, whose compiler makes the fatbins; older drivers do not take them
 
 # What NVRTC does not have; the kernels use of them what follows.
@@ -54,14 +57,24 @@ def compile_source(source: Path, architecture: str) -> bytes:
     texts = [path.read_bytes() for path in (source, *sorted(KERNELS.glob("*/*.h")))]
     key = hashlib.sha256(repr((texts, _HEADERS, options, major, minor)).encode())
     cached = _cache() / f"{source.stem}-{architecture}-{key.hexdigest()[:32]}.cubin"
-    if cached.exists():
+    with suppress(OSError):  # it is not there, or cannot be read
         return cached.read_bytes()
     image = _compile(nvrtc, source, [*options, f"-I{source.parent}"])
-    cached.parent.mkdir(parents=True, exist_ok=True)
-    written = cached.with_suffix(f".{os.getpid()}")
-    written.write_bytes(image)
-    written.replace(cached)
+    _keep(image, cached)
     return image
+
+
+def _keep(image: bytes, cached: Path) -> None:
+    """For the next process, unless the cache cannot be written."""
+    written = cached.with_suffix(f".{os.getpid()}")
+    try:
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        written.write_bytes(image)
+        written.replace(cached)
+    except OSError as error:
+        LOG.debug("cannot keep a compiled kernel in %s: %s", cached.parent, error)
+        with suppress(OSError):  # a disk that is full
+            written.unlink(missing_ok=True)
 
 
 def open_nvrtc() -> Any:
@@ -108,4 +121,11 @@ def _checked(nvrtc: Any, source: Path, answer: tuple[Any, ...]) -> Any:
 
 
 def _cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "vidgraph", "cuda")
+    return Path(os.environ.get("XDG_CACHE_HOME") or _home() / ".cache", "vidgraph", "cuda")
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError:  # a user without a home, as in some containers: a place where no folder can be made
+        return Path(os.devnull)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import shutil
 import struct
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from vidgraph.kernels.cuda import driver, program
@@ -49,6 +54,36 @@ def test_nvrtc_compiles_what_is_shipped(stem: str, tmp_path: Path, monkeypatch: 
     cached.write_bytes(b"from the cache")
     assert program.compile_source(source_of(stem), "sm_90") == b"from the cache"
     assert program.compile_source(source_of(stem), "sm_80") != b"from the cache"
+
+
+@pytest.mark.parametrize("cannot", ["a folder be made", "a file be read", "a home be found", "a file be written whole"])
+def test_a_cache_that_cannot_be_used_is_no_error(cannot: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(program, "open_nvrtc", lambda: SimpleNamespace(nvrtcVersion=lambda: (0, 13, 0)))
+    monkeypatch.setattr(program, "_compile", lambda *_: b"image")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    source = source_of(STEMS[0])
+    if cannot == "a folder be made":
+        (tmp_path / "cache").write_bytes(b"")
+    elif cannot == "a file be read":
+        program.compile_source(source, "sm_90")
+        (cached,) = (tmp_path / "cache").rglob("*.cubin")
+        cached.unlink()
+        cached.mkdir()
+    elif cannot == "a home be found":
+        monkeypatch.delenv("XDG_CACHE_HOME")
+        monkeypatch.setattr(program.os.path, "expanduser", lambda path: path)  # as of a user without one
+    else:
+        monkeypatch.setattr(Path, "replace", fails_with(errno.ENOSPC))
+    for _ in range(2):
+        assert program.compile_source(source, "sm_90") == b"image"
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.read_bytes()]
+
+
+def fails_with(code: int) -> Callable[..., Any]:
+    def fail(*_: Any) -> Any:
+        raise OSError(code, os.strerror(code))
+
+    return fail
 
 
 def parts_of(fatbin: Path) -> list[tuple[int, str]]:
