@@ -259,8 +259,8 @@ def described_engine(flavour: Flavour, name: str, engine: Any, card: Card) -> En
     """The facts of an engine that another program wrote, from the engine itself.
 
     Raises:
-        EngineError: a shape is open, a type is none of NumPy's, or an input or output lies in host memory or has its numbers
-            in an order of its own.
+        EngineError: a shape is open, a type is none of NumPy's, or an input or output lies in host memory or has its
+            numbers in an order of its own.
     """
     api = flavour.api
     ports: dict[bool, list[TensorSpec]] = {True: [], False: []}

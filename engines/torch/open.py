@@ -16,7 +16,7 @@ from ...pipeline.errors import EngineError
 from ..spec import EngineDescription, EngineOptions, NetworkRefused, TensorSpec, shortened
 from ..tensorrt.runtime import card_errors
 from .archive import read_program
-from .engine import FORKS, OnCard, OnHost, Place, Program, TorchEngine, specs_of
+from .engine import FORKS, OnCard, OnHost, Place, Program, TorchEngine, out_of_memory, specs_of
 
 LOG = logging.getLogger("vidgraph")
 
@@ -32,7 +32,8 @@ def open_network(path: Path, options: EngineOptions) -> TorchEngine:
 
     Raises:
         EngineError: the file cannot be read, is damaged or would run code, has open shapes or another precision; there
-            is no such card, or torch is built without CUDA; or this process was forked after torch had run.
+            is no such card, it has no memory left, or torch is built without CUDA; or this process was forked after
+            torch had run.
         NetworkRefused: it has something that this engine does not take.
     """
     FORKS.begin(path.name)
@@ -42,7 +43,10 @@ def open_network(path: Path, options: EngineOptions) -> TorchEngine:
     own = "fp16" if any(spec.dtype == "float16" for spec in inputs) else "fp32"
     precision = check_precision(path.name, own, options.precision)
     try:
-        call = _callable(exported, outputs, place.device, to_half=precision != own)
+        with place.queue([]):  # the first run comes after what is done to the weights
+            call = _callable(exported, outputs, place.device, to_half=precision != own)
+    except torch.OutOfMemoryError as error:
+        raise out_of_memory(path.name, error) from error
     except Exception as error:  # it documents no types; SyntaxError where names in the file make no function
         raise NetworkRefused(f"cannot open {path.name}", f"torch: {shortened(str(error), 120)}") from error
     program = Program(call, inputs, outputs, precision)
@@ -96,7 +100,11 @@ def place_of(name: str, options: EngineOptions) -> Place:
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False  # it rounds fp32 to 10 bits
     if options.deterministic:
         torch.backends.cudnn.deterministic = True
-    return OnCard(device)
+    try:
+        with card_errors(f"cannot run {name} on {device}"):
+            return OnCard(device)
+    except RuntimeError as error:  # of torch, when it starts CUDA
+        raise EngineError(f"cannot run {name} on {device}: {shortened(str(error))}. Use device cpu") from error
 
 
 def _callable(exported: Any, outputs: tuple[TensorSpec, ...], device: Device, *, to_half: bool) -> Any:
@@ -133,11 +141,14 @@ def _without_type_checks(module: Any) -> Any:
 def _try(name: str, program: Program, place: Place) -> None:
     """
     Raises:
+        EngineError: the card has no memory left.
         NetworkRefused: fp16 and fp32 do not go together in the program.
     """
     zeros = [torch.zeros(spec.shape, dtype=getattr(torch, str(spec.dtype))) for spec in program.inputs]
     try:
-        with torch.inference_mode():
+        with place.queue([]), torch.inference_mode():
             program.call([each.to(str(place.device)) for each in zeros])
+    except torch.OutOfMemoryError as error:
+        raise out_of_memory(name, error) from error
     except RuntimeError as error:
         raise NetworkRefused(f"cannot run {name} in fp16 with torch", shortened(str(error))) from error

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from vidgraph.engines import ENGINES, EngineOptions, open_engine
 from vidgraph.engines.spec import NetworkRefused
-from vidgraph.kernels.cuda.driver import address_of, driver
+from vidgraph.kernels.cuda.driver import CudaError, address_of, driver
 from vidgraph.kernels.device import DeviceArray, to_host
-from vidgraph.pipeline.errors import EngineError, MissingExtraError
+from vidgraph.pipeline.errors import DeviceError, EngineError, MissingExtraError
 
 from ..tensorrt import standin
 from ..tensorrt.running import check, put
@@ -191,6 +191,37 @@ def test_out_of_memory_and_other_errors_are_ours(program: Path, conv: Any, monke
         monkeypatch.setattr(engine._place, "tensor", fail)
         with pytest.raises(EngineError, match=said):
             engine.run({"image": conv.image(0)})
+
+
+@pytest.mark.parametrize("where", ["move", "try"])
+def test_a_card_without_memory_is_not_the_fault_of_the_network(
+    where: str, card: Any, program: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried")
+
+    moved = fail if where == "move" else lambda exported, place: exported
+    monkeypatch.setattr("torch.export.passes.move_to_device_pass", moved)
+    monkeypatch.setattr(torch.Tensor, "to", fail)
+    with pytest.raises(EngineError, match=r"^net\.pt2: the card has no memory left \(CUDA out of") as caught:
+        open_engine(program, engine="torch", device="cuda:0", precision="fp16")
+    assert not isinstance(caught.value, NetworkRefused)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"), [(CudaError("cannot make a stream"), DeviceError), (RuntimeError("CUDA\nerror"), EngineError)]
+)
+def test_a_card_that_does_not_start(
+    error: Exception, kind: type[EngineError], card: Any, program: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(device: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr(opening, "OnCard", fail)
+    with pytest.raises(
+        kind, match=r"^cannot run net\.pt2 on cuda:0: (cannot make a stream|CUDA error)\. Use device cpu$"
+    ):
+        open_engine(program, engine="torch", device="cuda:0")
 
 
 # Torch-TensorRT.
