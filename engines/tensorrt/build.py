@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
 LOG = logging.getLogger("vidgraph")
+_BUILDING = threading.Lock()  # two builds at a time would time each other
 VERSION = 1
 """Part of the key: raised whenever the same network is built otherwise."""
 
@@ -255,7 +257,7 @@ def _plan(
     elif facts.precision == "int8":
         model = symmetric(model)
     monitor = Monitor.of(api, tell)
-    with flavour.said.listening() as said, StopOnSignal(monitor.stop) as signals:
+    with _BUILDING, flavour.said.listening() as said, StopOnSignal(monitor.stop) as signals:
         builder = api.Builder(flavour.said.logger)
         definition = builder.create_network(_network_flags(api))
         parser = api.OnnxParser(definition, flavour.said.logger)

@@ -101,16 +101,17 @@ class Flavour:
 
 
 class Said:
-    """The logger that a library is given, and the last ``errors`` that came through it."""
+    """The logger that a library is given, and who listens to the errors that come through it."""
 
     def __init__(self, api: ModuleType) -> None:
-        self.errors: deque[str] = deque(maxlen=_SAID)
-        self._one_at_a_time = threading.RLock()
+        self._listening: dict[int, deque[str]] = {}  # by thread
         severity = api.ILogger
 
         def log(this: Any, level: Any, message: str) -> None:
             if level <= severity.ERROR:
-                self.errors.append(message)
+                own = self._listening.get(threading.get_ident())
+                for heard in [*self._listening.values()] if own is None else [own]:
+                    heard.append(message)
             LOG.debug("%s", message)
 
         def make(this: Any) -> None:
@@ -120,10 +121,17 @@ class Said:
 
     @contextmanager
     def listening(self) -> Iterator[deque[str]]:
-        """The errors that come meanwhile; one at a time."""
-        with self._one_at_a_time:
-            self.errors.clear()
-            yield self.errors
+        """The last errors that come meanwhile: those of this thread, and those of threads of the library's own."""
+        thread, heard = threading.get_ident(), deque[str](maxlen=_SAID)
+        before = self._listening.get(thread)
+        self._listening[thread] = heard
+        try:
+            yield heard
+        finally:
+            if before is None:
+                del self._listening[thread]
+            else:
+                self._listening[thread] = before
 
 
 STANDARD = Flavour("tensorrt", "TensorRT", ("tensorrt",), "tensorrt")

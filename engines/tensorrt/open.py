@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from .refusals import reason_of
 from .runtime import FORKS, TensorRTEngine, card_errors, described_engine
 
 LOG = logging.getLogger("vidgraph")
+_READING = threading.Lock()  # a runtime is one thread's at a time
 
 
 def described(flavour: Flavour) -> EngineDescription:
@@ -86,13 +88,13 @@ def open_with(flavour: Flavour, path: Path, options: EngineOptions) -> TensorRTE
     for _ in range(2):
         built = build_cached(flavour, network, facts)
         stored, plan = read_from(built)
-        engine = _deserialised(flavour, plan)
+        engine, said = _deserialised(flavour, plan)
         if engine is not None or built.path is None or not built.cached:
             break
         LOG.warning("cannot use the engine of %s in the cache; building it again", path.name)
         discard(built.path)
     if engine is None:
-        raise _not_opened(flavour, path, card)
+        raise _not_opened(flavour, path, card, said)
     return TensorRTEngine(flavour, path.name, engine, stored, card, options)
 
 
@@ -106,9 +108,9 @@ def _open_file(flavour: Flavour, path: Path, card: Card, options: EngineOptions)
     facts, plan = read_engine(path)
     if facts is not None:
         check_fits(path, facts, flavour, card)
-    engine = _deserialised(flavour, plan)
+    engine, said = _deserialised(flavour, plan)
     if engine is None:
-        raise _not_opened(flavour, path, card)
+        raise _not_opened(flavour, path, card, said)
     facts = facts or described_engine(flavour, path.name, engine, card)
     if options.precision not in ("auto", facts.precision):
         raise EngineError(
@@ -141,14 +143,13 @@ def kept_layers(path: Path) -> tuple[str, ...]:
     return () if record is None else record.keep
 
 
-def _deserialised(flavour: Flavour, plan: Any) -> Any:
-    """TensorRT's engine; None: it does not take it, and has said why."""
-    with flavour.said.listening():
-        return flavour.runtime.deserialize_cuda_engine(plan)
+def _deserialised(flavour: Flavour, plan: Any) -> tuple[Any, list[str]]:
+    """TensorRT's engine, and what it said; None: it does not take it."""
+    with _READING, flavour.said.listening() as said:
+        return flavour.runtime.deserialize_cuda_engine(plan), [*said]
 
 
-def _not_opened(flavour: Flavour, path: Path, card: Card) -> EngineError:
-    said = list(flavour.said.errors)
+def _not_opened(flavour: Flavour, path: Path, card: Card, said: list[str]) -> EngineError:
     if any("memory" in text.lower() for text in said):
         why = "the card has no memory left; end what else runs on it, or choose a smaller size or batch"
     else:

@@ -101,6 +101,7 @@ class Contexts:
 
     def __init__(self, flavour: Flavour, name: str, engine: Any, facts: EngineFacts, card: Card) -> None:
         self.flavour, self.name, self.engine = flavour, name, engine
+        self._making = threading.Lock()
         self._config: Any = None
         self._cache: Any = None
         self._stored = b""
@@ -123,7 +124,7 @@ class Contexts:
         Raises:
             EngineError: there is no memory left for it.
         """
-        with self.flavour.said.listening() as said:
+        with self._making, self.flavour.said.listening() as said:
             arguments = [] if self._config is None else [self._config]
             context = self.engine.create_execution_context(*arguments)
             if context is None:
@@ -203,19 +204,20 @@ class _Request:
         self._may_capture = False
         here = driver()
         here.synchronise(self._place)  # what the context still does may not be captured
-        graph = here.capture(lambda stream: bool(self._context.execute_async_v3(stream)), self._place)
+        with self._contexts.flavour.said.listening():
+            graph = here.capture(lambda stream: bool(self._context.execute_async_v3(stream)), self._place)
         if graph is not None:
             self._graphs.append(graph)
         else:
             LOG.debug("%s cannot be captured as a CUDA graph; it is queued each time", self._name)
 
     def _execute(self, stream: int) -> None:
-        if self._context.execute_async_v3(stream):
-            return
-        said = [*self._contexts.flavour.said.errors][-1:]
-        if any("out of memory" in text.lower() for text in said):
-            raise out_of_memory(self._name, said[0])
-        reason = reason_of(said[0]) if said else "no reason is given"
+        with self._contexts.flavour.said.listening() as said:
+            if self._context.execute_async_v3(stream):
+                return
+        if said and "out of memory" in said[-1].lower():
+            raise out_of_memory(self._name, said[-1])
+        reason = reason_of(said[-1]) if said else "no reason is given"
         raise EngineError(f"{self._name}: {self._contexts.flavour.title} failed: {reason}. {ON_THE_CPU}")
 
     def close(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,23 @@ def test_a_run_that_fails(card: Any, network: Path, conv: Any) -> None:
     state.run_error, state.driver.fails["cuMemcpyDtoDAsync_v2"] = "", 700
     with pytest.raises(DeviceError, match=r"^conv_relu\.onnx: cannot copy on cuda:0: an illegal .*any more\. Use dev"):
         engine.run({"image": image})
+
+
+def test_engines_open_and_run_while_another_is_built(card: Any, network: Path, conv: Any) -> None:
+    """And each thread has its own errors, while those of TensorRT's own threads are told to whoever listens."""
+    said, logger = card[0].said, card[0].said.logger
+    engine = open_with(card[0], network, options())
+    with ThreadPoolExecutor(2) as pool, said.listening() as of_the_build:
+        logger.log(standin.ILogger.ERROR, "of the build")
+        pool.submit(check, engine, conv, 0).result(timeout=30)
+        pool.submit(open_with, card[0], network, options()).result(timeout=30)
+        pool.submit(logger.log, standin.ILogger.ERROR, "of a thread of the library").result()
+        card[1].run_error = "IExecutionContext::enqueueV3: Error Code 1: Cuda Runtime (an illegal memory access)"
+        with pytest.raises(EngineError, match="an illegal memory access"):
+            pool.submit(lambda: engine.run({"image": put(conv.image(0))})).result(timeout=30)
+        assert [*of_the_build] == ["of the build", "of a thread of the library"]
+    logger.log(standin.ILogger.ERROR, "to nobody")
+    assert len(of_the_build) == 2
 
 
 @pytest.fixture
