@@ -67,4 +67,5 @@ def test_boxes_may_lie_anywhere(stem: str, monkeypatch: pytest.MonkeyPatch) -> N
 def test_the_same_bits_on_a_card(stem: str) -> None:
     if not DEVICES["cuda"].count():
         pytest.skip("needs a CUDA device")
-    compare(stem)
+    for case, wanted in cases_of(stem):
+        compare(case, wanted)

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from vidgraph.engines import Engine
 from vidgraph.engines.cache import cache_root
+from vidgraph.engines.half import choice
 from vidgraph.engines.half.record import HalfRecord, remember
 from vidgraph.engines.onnx_file import file_digest
 from vidgraph.engines.tensorrt.open import build_with, open_with
@@ -200,6 +201,7 @@ def test_fp16_by_itself_only_where_it_was_checked(
     card: Any, network: Path, conv: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     flavour = card[0]
+    choice.say_unchecked.cache_clear()
     with caplog.at_level(logging.WARNING, "vidgraph"):
         assert open_with(flavour, network, options("auto")).precision == "fp32"
         assert open_with(flavour, network, options("fp16")).precision == "fp16"
