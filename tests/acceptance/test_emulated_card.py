@@ -33,13 +33,25 @@ def lines_of(path: Path) -> tuple[dict[str, Any], list[str]]:
 def plug_in_onnxruntime(monkeypatch: pytest.MonkeyPatch, emulated: emulator.EmulatedDriver) -> None:
     """ONNX Runtime's engine for cards, with its provider of the CPU, as work on a stream, in the card's memory."""
     onnxruntime_card = pytest.importorskip("vidgraph.engines.onnxruntime_card", reason="needs onnxruntime")
-    launch = onnxruntime_card._Bound._launch
+    opened, put = onnxruntime_card._open, emulated.library.put
     monkeypatch.setattr(onnxruntime_card, "_lanes", {})
     monkeypatch.setattr(onnxruntime_card, "PROVIDER", "CPUExecutionProvider")
     monkeypatch.setattr(onnxruntime_card, "MEMORY", "cpu")
     monkeypatch.setattr(onnxruntime_card, "provider_options", lambda *_, **__: {})
-    put = emulated.library.put
-    monkeypatch.setattr(onnxruntime_card._Bound, "_launch", lambda self: put(self._lane.stream, lambda: launch(self)))
+
+    class OnStream:
+        """A session."""
+
+        def __init__(self, name: str, content: Any, lane: Any, options: Any) -> None:
+            self._real, self._stream = opened(name, content, lane, options), lane.stream
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._real, name)
+
+        def run_with_iobinding(self, *given: Any) -> None:
+            put(self._stream, lambda: self._real.run_with_iobinding(*given))
+
+    monkeypatch.setattr(onnxruntime_card, "_open", OnStream)
 
 
 @pytest.mark.parametrize(
