@@ -237,7 +237,7 @@ def _measure(
         kept=min(done[name].count / max(1, sink.frames[name]) for name in names),
         latency_ms=max(done.values(), key=lambda summary: summary.p95),
         fps=rates,
-        jain=sum(rates) ** 2 / (count * squares) if squares else 0.0,
+        jain=min(1.0, sum(rates) ** 2 / (count * squares)) if squares else 0.0,  # 1 + 2e-16 is rounding
         cpu_cores=busy / wall,
     )
 

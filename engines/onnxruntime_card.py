@@ -19,9 +19,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..kernels.cuda.driver import CudaError, address_of, driver
-from ..kernels.device import Device, DeviceArray, empty
+from ..kernels.cuda.driver import address_of, driver
+from ..kernels.device import Device, DeviceArray
 from ..pipeline.errors import EngineError
+from .card import ON_THE_CPU, CardBuffers, card_errors, out_of_memory
 from .forks import ForkGuard
 from .half.choice import choose_half
 from .half.network import half_network
@@ -29,8 +30,6 @@ from .half.plan import HALF
 from .onnxruntime import ONLY_FATAL, check_graph_precision, one_line, ort, session_options, specs_of
 from .pool import Pool
 from .spec import EngineOptions, NetworkRefused, TensorSpec, check_feeds
-from .tensorrt.flavour import ON_THE_CPU
-from .tensorrt.runtime import card_errors, out_of_memory
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -254,15 +253,10 @@ class _Bound:
         lane: Lane,
     ) -> None:
         self._name, self._lane, self._session = name, lane, session
-        try:
-            self._inputs = {spec.name: _buffer(spec, lane.place) for spec in inputs}
-            self._outputs = {spec.name: _buffer(spec, lane.place) for spec in outputs}
-        except CudaError as error:
-            if error.out_of_memory:
-                raise out_of_memory(name, "") from error
-            raise
-        self._binding = session.io_binding()
-        for bind, arrays in ((self._binding.bind_input, self._inputs), (self._binding.bind_output, self._outputs)):
+        self._buffers = CardBuffers(name, inputs, outputs, lane.place)
+        self._binding = binding = session.io_binding()
+        buffers = self._buffers
+        for bind, arrays in ((binding.bind_input, buffers.inputs), (binding.bind_output, buffers.outputs)):
             for each, array in arrays.items():
                 bind(each, MEMORY, lane.place.index, array.dtype.type, array.shape, array.pointer)
         self._options = ort.RunOptions()
@@ -274,7 +268,7 @@ class _Bound:
         ours = here.stream(place)
         for name, array in given.items():
             packed = array if array.flags.c_contiguous else array.copy()
-            here.copy(self._inputs[name].pointer, address_of(packed), packed.nbytes, place)
+            here.copy(self._buffers.inputs[name].pointer, address_of(packed), packed.nbytes, place)
         for other in {array.stream for array in given.values() if array.stream is not None}:
             here.wait_for(other, ours, place)  # before a feed is written again
         with self._lane.turn:
@@ -283,7 +277,7 @@ class _Bound:
                 self._launch()
             finally:
                 here.wait_for(ours, own, place)  # also for what was queued before it failed
-        return dict(self._outputs)
+        return dict(self._buffers.outputs)
 
     def _launch(self) -> None:
         try:
@@ -300,12 +294,4 @@ class _Bound:
     def close(self) -> None:
         """Free everything but the outputs that were given; nothing of it may be queued any more."""
         self._session = self._binding = None
-        self._inputs.clear()
-        self._outputs.clear()
-
-
-def _buffer(spec: TensorSpec, place: Device) -> DeviceArray:
-    array = empty(spec.shape, spec.dtype, place)
-    if not isinstance(array, DeviceArray):
-        raise AssertionError("an array on a card is a DeviceArray")
-    return array
+        self._buffers.clear()

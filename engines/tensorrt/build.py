@@ -20,13 +20,14 @@ from ...kernels.cuda.driver import Card
 from ...pipeline.cancel import StopOnSignal
 from ...pipeline.errors import EngineError
 from ..cache import discard, find, find_or_build, key_of, replace_entry
+from ..card import ON_THE_CPU
 from ..half.network import half_network
 from ..half.plan import HALF, name_of, plan_half, with_constants
 from ..half.record import VERSION as HALF_VERSION
 from ..onnx_file import external_files, is_quantised, network_digest, read_network
 from ..spec import NOT_QUANTISED, NetworkRefused, TensorSpec, check_quantised, fixed_spec
 from .engine_file import EngineFacts, read_engine
-from .flavour import ON_THE_CPU, Flavour
+from .flavour import Flavour
 from .refusals import not_built, refused
 from .symmetric import symmetric
 

@@ -12,8 +12,9 @@ import numpy as np
 from ..._version import __version__
 from ...kernels.cuda.driver import Card
 from ...pipeline.errors import EngineError
+from ..card import ON_THE_CPU
 from ..spec import TensorSpec
-from .flavour import ON_THE_CPU, Flavour
+from .flavour import Flavour
 
 SUFFIXES = (".engine", ".plan", ".trt")
 """What engine files are called; whatever else is given is an ONNX file."""

@@ -19,11 +19,9 @@ from types import ModuleType
 from typing import Any
 
 from ...pipeline.errors import EngineError
+from ..card import ON_THE_CPU
 
 LOG = logging.getLogger("vidgraph")
-ON_THE_CPU = "Use device cpu (engine openvino)"
-"""The way on, where a card cannot be used."""
-
 _CUDA_MAJORS = (14, 13, 12, 11)
 _SAID = 50  # the last errors that are kept
 

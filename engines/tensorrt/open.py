@@ -11,15 +11,16 @@ from ...kernels.cuda.driver import Card, CudaError, driver
 from ...kernels.device import Device
 from ...pipeline.errors import DeviceError, EngineError
 from ..cache import discard
+from ..card import ON_THE_CPU, card_errors
 from ..half.choice import choose_half
 from ..half.record import recall
 from ..onnx_file import file_digest
 from ..spec import EngineDescription, EngineOptions
 from .build import Built, Network, Tell, build_cached, check_precision, facts_of
 from .engine_file import SUFFIXES, EngineFacts, check_fits, read_engine
-from .flavour import ON_THE_CPU, Flavour
+from .flavour import Flavour
 from .refusals import reason_of
-from .runtime import FORKS, TensorRTEngine, card_errors, described_engine
+from .runtime import FORKS, TensorRTEngine, described_engine
 
 LOG = logging.getLogger("vidgraph")
 _READING = threading.Lock()  # a runtime is one thread's at a time

@@ -10,35 +10,27 @@ from __future__ import annotations
 import logging
 import threading
 import weakref
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
 from ...kernels.cuda.driver import Card, CudaError, Driver, address_of, driver
-from ...kernels.device import Device, DeviceArray, empty
-from ...pipeline.errors import DeviceError, EngineError
+from ...kernels.device import Device, DeviceArray
+from ...pipeline.errors import EngineError
 from ..cache import find, key_of, replace_entry
+from ..card import ON_THE_CPU, CardBuffers, card_errors, out_of_memory
 from ..forks import ForkGuard
 from ..pool import Pool
 from ..spec import EngineOptions, TensorSpec, check_feeds, fixed_spec
 from .engine_file import EngineFacts
-from .flavour import ON_THE_CPU, Flavour
+from .flavour import Flavour
 from .refusals import reason_of
 
 LOG = logging.getLogger("vidgraph")
 FORKS = ForkGuard("TensorRT", instead=f". {ON_THE_CPU}")
 _BUILD_AGAIN = f"give the network as ONNX, or build it with linear inputs and outputs on the card. {ON_THE_CPU}"
-
-
-@contextmanager
-def card_errors(who: str) -> Iterator[None]:
-    """What is wrong with a card comes out as a ``DeviceError`` of ``who``."""
-    try:
-        yield
-    except CudaError as error:
-        raise DeviceError(f"{who}: {error}") from error
 
 
 class TensorRTEngine:
@@ -128,7 +120,7 @@ class Contexts:
             arguments = [] if self._config is None else [self._config]
             context = self.engine.create_execution_context(*arguments)
             if context is None:
-                raise out_of_memory(self.name, said[0] if said else "")
+                raise out_of_memory(self.name, reason_of(said[0]) if said else "")
         return context
 
     def _use_cache(self) -> None:
@@ -162,16 +154,10 @@ class _Request:
         here = driver()
         self._side = here.new_stream(place) if contexts.captures_itself else None
         weakref.finalize(self, _release, here, place, self._side, self._graphs).atexit = False
-        try:
-            self._inputs = {spec.name: _buffer(spec, place) for spec in inputs}
-            self._outputs = {spec.name: _buffer(spec, place) for spec in outputs}
-        except CudaError as error:
-            if error.out_of_memory:
-                raise out_of_memory(self._name, "") from error
-            raise
+        self._buffers = CardBuffers(self._name, inputs, outputs, place)
         engine = contexts.engine
         taken = {engine.get_tensor_name(index) for index in range(engine.num_io_tensors)}
-        for name, array in {**self._inputs, **self._outputs}.items():
+        for name, array in {**self._buffers.inputs, **self._buffers.outputs}.items():
             if name in taken and not self._context.set_tensor_address(name, array.pointer):
                 raise EngineError(f"{self._name}: {contexts.flavour.title} does not take a buffer for {name!r}")
         self._may_capture = not contexts.captures_itself
@@ -183,7 +169,7 @@ class _Request:
         ours = here.stream(place)
         for name, array in given.items():
             packed = array if array.flags.c_contiguous else array.copy()
-            here.copy(self._inputs[name].pointer, address_of(packed), packed.nbytes, place)
+            here.copy(self._buffers.inputs[name].pointer, address_of(packed), packed.nbytes, place)
         for other in {array.stream for array in given.values() if array.stream is not None}:
             here.wait_for(other, ours, place)  # before a feed is written again
         self._runs += 1
@@ -197,7 +183,7 @@ class _Request:
             here.wait_for(ours, self._side, place)
         else:
             self._execute(ours)
-        return dict(self._outputs)
+        return dict(self._buffers.outputs)
 
     def _capture(self) -> None:
         """Have a graph of the network launched from now on, where it can be captured."""
@@ -216,7 +202,7 @@ class _Request:
             if self._context.execute_async_v3(stream):
                 return
         if said and "out of memory" in said[-1].lower():
-            raise out_of_memory(self._name, said[-1])
+            raise out_of_memory(self._name, reason_of(said[-1]))
         reason = reason_of(said[-1]) if said else "no reason is given"
         raise EngineError(f"{self._name}: {self._contexts.flavour.title} failed: {reason}. {ON_THE_CPU}")
 
@@ -224,8 +210,7 @@ class _Request:
         """Free everything but the outputs that were given; nothing of it may be queued any more."""
         _destroy(driver(), self._place, self._graphs)
         self._context = None
-        self._inputs.clear()
-        self._outputs.clear()
+        self._buffers.clear()
 
 
 def _release(here: Driver, place: Device, side: int | None, graphs: list[int]) -> None:
@@ -239,22 +224,6 @@ def _release(here: Driver, place: Device, side: int | None, graphs: list[int]) -
 def _destroy(here: Driver, place: Device, graphs: list[int]) -> None:
     while graphs:
         here.destroy_graph(graphs.pop(), place)
-
-
-def _buffer(spec: TensorSpec, place: Device) -> DeviceArray:
-    array = empty(spec.shape, spec.dtype, place)
-    if not isinstance(array, DeviceArray):
-        raise AssertionError("an array on a card is a DeviceArray")
-    return array
-
-
-def out_of_memory(name: str, reason: str) -> EngineError:
-    """The error where a card has no room for a network."""
-    told = f" ({reason_of(reason)})" if reason else ""
-    return EngineError(
-        f"{name}: the card has no memory left{told}; end what else runs on it, choose a smaller size or batch, or run "
-        f"it elsewhere. {ON_THE_CPU}"
-    )
 
 
 def described_engine(flavour: Flavour, name: str, engine: Any, card: Card) -> EngineFacts:

@@ -15,10 +15,10 @@ from ...kernels.cuda.driver import address_of, driver
 from ...kernels.device import HOST, Device, Tensor
 from ...kernels.exchange import device_array
 from ...pipeline.errors import EngineError
+from ..card import card_errors, out_of_memory
 from ..forks import ForkGuard
 from ..pool import Pool
 from ..spec import EngineOptions, NetworkRefused, TensorSpec, check_feeds, fixed_spec, shortened
-from ..tensorrt.runtime import card_errors
 
 FORKS = ForkGuard("torch", instead=". Engine onnxruntime runs in a forked process")
 _DTYPES = {
@@ -188,7 +188,7 @@ class TorchEngine:
                     answers = [_own(answer, tensors) for answer in call(tensors)]
                     made = [self._place.array(answer) for answer in answers]
             except torch.OutOfMemoryError as error:
-                raise out_of_memory(self.name, error) from error
+                raise no_memory(self.name, error) from error
             except Exception as error:  # it documents no types; most are RuntimeError
                 raise EngineError(f"{self.name}: {self.engine} failed: {shortened(str(error))}") from error
         return dict(zip((spec.name for spec in self.outputs), made, strict=True))
@@ -202,12 +202,9 @@ class TorchEngine:
             self._program = None
 
 
-def out_of_memory(name: str, error: Exception) -> EngineError:
+def no_memory(name: str, error: Exception) -> EngineError:
     """The error where a card has no room for a network, or for what it computes."""
-    return EngineError(
-        f"{name}: the card has no memory left ({shortened(str(error), 120)}); end what else runs on it, or choose a "
-        f"smaller size or batch. Use device cpu"
-    )
+    return out_of_memory(name, shortened(str(error), 120), instead="Use device cpu")
 
 
 def _own(answer: Any, feeds: Sequence[Any]) -> Any:

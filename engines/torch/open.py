@@ -13,10 +13,10 @@ import torch
 from ...kernels.cuda.driver import driver
 from ...kernels.device import HOST, Device
 from ...pipeline.errors import EngineError
+from ..card import card_errors
 from ..spec import EngineDescription, EngineOptions, NetworkRefused, TensorSpec, shortened
-from ..tensorrt.runtime import card_errors
 from .archive import read_program
-from .engine import FORKS, OnCard, OnHost, Place, Program, TorchEngine, out_of_memory, specs_of
+from .engine import FORKS, OnCard, OnHost, Place, Program, TorchEngine, no_memory, specs_of
 
 LOG = logging.getLogger("vidgraph")
 
@@ -46,7 +46,7 @@ def open_network(path: Path, options: EngineOptions) -> TorchEngine:
         with place.queue([]):  # the first run comes after what is done to the weights
             call = _callable(exported, outputs, place.device, to_half=precision != own)
     except torch.OutOfMemoryError as error:
-        raise out_of_memory(path.name, error) from error
+        raise no_memory(path.name, error) from error
     except Exception as error:  # it documents no types; SyntaxError where names in the file make no function
         raise NetworkRefused(f"cannot open {path.name}", f"torch: {shortened(str(error), 120)}") from error
     program = Program(call, inputs, outputs, precision)
@@ -149,6 +149,6 @@ def _try(name: str, program: Program, place: Place) -> None:
         with place.queue([]), torch.inference_mode():
             program.call([each.to(str(place.device)) for each in zeros])
     except torch.OutOfMemoryError as error:
-        raise out_of_memory(name, error) from error
+        raise no_memory(name, error) from error
     except RuntimeError as error:
         raise NetworkRefused(f"cannot run {name} in fp16 with torch", shortened(str(error))) from error

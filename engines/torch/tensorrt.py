@@ -15,7 +15,7 @@ from ...kernels.device import HOST, Device
 from ...pipeline.errors import EngineError
 from ..spec import EngineDescription, EngineOptions, NetworkRefused, shortened
 from .archive import read_program
-from .engine import FORKS, Program, TorchEngine, out_of_memory, specs_of
+from .engine import FORKS, Program, TorchEngine, no_memory, specs_of
 from .open import place_of
 
 
@@ -50,7 +50,7 @@ def open_network(path: Path, options: EngineOptions) -> TorchEngine:
             exported, inputs=shapes, device=compiler.Device(gpu_id=device.index), disable_tf32=True
         )
     except torch.OutOfMemoryError as error:
-        raise out_of_memory(name, error) from error
+        raise no_memory(name, error) from error
     except Exception as error:  # it documents no types
         raise NetworkRefused(f"cannot compile {name} with torch-tensorrt", shortened(str(error))) from error
 

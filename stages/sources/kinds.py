@@ -7,13 +7,15 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ...kernels.device import HOST, Device
 from ...pipeline.limits import MAX_PIXELS
 from .camera.address import SCHEMES
 from .camera.options import CameraOptions, DecoderName
 from .synthetic.settings import NAMES, is_synthetic
+
+if TYPE_CHECKING:
+    from ...kernels.device import Device  # which needs NumPy
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 _NUMBERED = re.compile(r"%(0\d+)?d")
@@ -34,7 +36,7 @@ class SourceOptions:
     video_stream: int | None = None
     max_pixels: int = MAX_PIXELS
     decoder: DecoderName = "auto"
-    device: Device = HOST
+    device: Device | None = None
     camera: CameraOptions = field(default_factory=CameraOptions)
 
     def part(self) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from ...kernels.device import HOST
 from ...pipeline.errors import SourceError, UsageError
 from ...pipeline.redaction import redact_address
 from ...pipeline.stage import Source
@@ -27,7 +28,7 @@ def open_stream(address: str, name: str | None, options: SourceOptions) -> list[
         deterministic=options.deterministic,
         threads=options.threads,
         decoder=options.decoder,
-        device=options.device,
+        device=options.device or HOST,
         **options.part(),
     )
     return [source]

@@ -174,20 +174,16 @@ def test_no_video_without_audio(rtsp_camera: Make) -> None:
     assert both.numbers == [0]
 
 
-@pytest.mark.parametrize(
-    ("faults", "end"),
-    [
-        (Faults(channels=(4, 5)), "enough"),
-        (Faults(junk_channel=9), "enough"),
-        (Faults(announced_channels=(2, 3)), "OSError"),
-    ],
-    ids=["its own", "unknown", "others than announced"],
-)
-def test_channels(rtsp_camera: Make, faults: Faults, end: str) -> None:
-    seen = read(rtsp_camera(CLIP, faults=faults).url, 20, timeout_s=(1, 1))
-    assert seen.end == end
-    if end == "enough":
-        assert seen.numbers == list(range(20))
+@pytest.mark.parametrize("faults", [Faults(channels=(4, 5)), Faults(junk_channel=9)], ids=["its own", "unknown"])
+def test_channels(rtsp_camera: Make, faults: Faults) -> None:
+    assert read(rtsp_camera(CLIP, faults=faults).url, 20).numbers == list(range(20))
+
+
+def test_channels_that_were_not_announced(rtsp_camera: Make) -> None:
+    """Nothing is read until a limit ends it, and it depends on the moment which of two errors FFmpeg has for that."""
+    seen = read(rtsp_camera(CLIP, faults=Faults(announced_channels=(2, 3))).url, 20, timeout_s=(1, 1))
+    assert (seen.end in ("OSError", "ExitError"), seen.packets, seen.frames) == (True, 0, [])
+    assert seen.ended_s > 1.9
 
 
 def test_without_rtp_info(rtsp_camera: Make) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
-from ....kernels.device import HOST, Device
 from ....pipeline.errors import UsageError
 from ....pipeline.limits import MAX_PIXELS
+
+if TYPE_CHECKING:
+    from ....kernels.device import Device  # which needs NumPy
 
 Transport = Literal["auto", "tcp", "udp", "multicast"]
 Corrupt = Literal["mark", "drop"]
@@ -40,7 +42,7 @@ class CameraOptions:
         max_pixels: larger pictures are refused.
         threads: of the decoder.
         decoder: ``auto``: on the card that takes the frames (NVDEC), else by the CPU; ``cpu``; ``cuda``: on a card.
-        device: where the frames are needed.
+        device: where the frames are needed; None: in host memory.
 
     Raises:
         UsageError: a value that cannot be.
@@ -58,7 +60,7 @@ class CameraOptions:
     max_pixels: int = MAX_PIXELS
     threads: int = 1
     decoder: DecoderName = "auto"
-    device: Device = HOST
+    device: Device | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.freeze_s < float("inf"):

@@ -11,6 +11,7 @@ from typing import Any
 
 import av
 
+from ....kernels.device import HOST
 from ....pipeline.errors import SourceError, UsageError
 from ....pipeline.packet import Frame
 from ....pipeline.stage import Source
@@ -142,7 +143,7 @@ class CameraSource(Source):
             SourceError: it cannot be decoded on a card, as was asked for.
         """
         self._begin()
-        self._card = card_decoding(self._options.decoder, self._options.device, self.address)
+        self._card = card_decoding(self._options.decoder, self._options.device or HOST, self.address)
         self._report = CardReport(self.address, self._card)
         if self._place.scheme in OVER_TLS and self._options.tls_pin is None:
             self._monitor.say("tls", "its certificate is not checked: anyone on the way could be the camera")
