@@ -6,20 +6,22 @@ from typing import Any
 
 from xdist.scheduler import LoadScheduling
 
-IN_REAL_TIME = (
+WITH_A_PEER = (
     "tests/acceptance/test_camera",
     "tests/acceptance/test_sockets",
     "tests/benchmarks/test_cameras",
     "tests/cli/test_cameras",
     "tests/models/config/test_cameras",
     "tests/models/test_live",
-    "tests/pipeline/execution/",
-    "tests/pipeline/test_cancel",
     "tests/stages/sinks/test_mjpeg",
     "tests/stages/sinks/test_publish",
     "tests/stages/sources/camera/",
     "tests/testing/",
 )
+"""Tests of what cameras and viewers send in real time. A machine that stands still for a moment makes them fail: they
+are tried once more then, and the summary names them."""
+
+IN_REAL_TIME = (*WITH_A_PEER, "tests/pipeline/execution/", "tests/pipeline/test_cancel")
 """Tests of what comes in real time: those that leave no processor free would make them late."""
 
 

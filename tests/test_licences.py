@@ -23,6 +23,7 @@ BY_HAND = {
     "hypothesis": "MPL-2.0: tests only",
     "nvidia-cuda-nvrtc": "NVIDIA's terms: for its cards, by an extra that is asked for",
     "pathspec": "MPL-2.0: mypy's, tests only",
+    "pytest-rerunfailures": "MPL-2.0: tests only",
     "tensorrt": "NVIDIA's terms: for its cards, by an extra that is asked for",
     "tensorrt-rtx-cu13-bindings": "NVIDIA's terms: for its cards, by an extra that is asked for",
     "tensorrt-rtx-cu13-libs": "NVIDIA's terms: for its cards, by an extra that is asked for",
