@@ -1,5 +1,6 @@
 """Cameras for a long time: memory, latency, threads and descriptors of the process that reads them.
 
+    export MALLOC_ARENA_MAX=2 MALLOC_MMAP_THRESHOLD_=131072
     python -m vidgraph.benchmarks.soak_cameras --cameras 16 --minutes 30 -o results/soak_cameras.json
 
 A process of its own is that many RTSP cameras (:mod:`vidgraph.testing`); this one reads and decodes them all and runs a
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import ctypes
+import math
 import os
 import subprocess
 import sys
@@ -36,8 +38,8 @@ _BUSY = 0.1  # of the time, at the beginning: other processes leave little of th
 _BURST_S, _BURSTS_EVERY_S = 3.0, 8.0  # too short for a camera to be given up for falling behind
 _DAYS_S = 7 * 24 * 3600
 _MINUTE_S = 60.0
-_BLOCKS = 12  # of samples that are drawn together, as neighbours are alike
-_DRAWS = 2000
+_Z_95 = 1.96
+_MALLOC = ("MALLOC_ARENA_MAX", "MALLOC_MMAP_THRESHOLD_")  # as docs/cameras.md has them set
 
 _SERVER = """
 import sys, threading
@@ -78,23 +80,20 @@ class Look:
 
 
 def slope_with_interval(x: Sequence[float], y: Sequence[float]) -> tuple[float, float, float]:
-    """The slope of a line by least squares and its 95 % interval, by a bootstrap of residuals in blocks.
+    """The median of the slopes between any two points, and its 95 % interval.
 
-    Source: Künsch, The jackknife and the bootstrap for general stationary observations, 1989.
+    A value that rises from beginning to end, by however little, has a slope; one that is flat and steps up once by the
+    picture that a decoder had never needed before does not. What it rose by in all is told beside it.
+
+    Source: Sen, Estimates of the regression coefficient based on Kendall's tau, 1968.
     """
     xs, ys = np.asarray(x, np.float64), np.asarray(y, np.float64)
-    centred = xs - xs.mean()
-    slope = float(centred @ ys / (centred @ centred))
-    rest = ys - ys.mean() - slope * centred
-    length = max(1, len(xs) // _BLOCKS)
-    random = np.random.default_rng(0)
-    slopes = np.empty(_DRAWS)
-    for draw in range(_DRAWS):
-        starts = random.integers(0, len(xs) - length + 1, -(-len(xs) // length))
-        drawn = np.concatenate([rest[start : start + length] for start in starts])[: len(xs)]
-        slopes[draw] = slope + centred @ drawn / (centred @ centred)
-    low, high = np.percentile(slopes, (2.5, 97.5))
-    return slope, float(low), float(high)
+    count = len(xs)
+    first, second = np.triu_indices(count, 1)
+    slopes = np.sort((ys[second] - ys[first]) / (xs[second] - xs[first]))
+    half = _Z_95 * math.sqrt(count * (count - 1) * (2 * count + 5) / 18) / 2
+    low, high = (np.clip(round(len(slopes) / 2 + side), 0, len(slopes) - 1) for side in (-half, half))
+    return float(np.median(slopes)), float(slopes[low]), float(slopes[high])
 
 
 def live_kib() -> int:
@@ -115,9 +114,9 @@ def live_kib() -> int:
     return (sizes["system", "current"] + sizes["total", "mmap"] - free) // 1024
 
 
-def median_of_each_minute(seconds: Sequence[float], values: Sequence[int]) -> tuple[list[float], list[float]]:
+def median_of_each_minute(seconds: Sequence[float], values: Sequence[float]) -> tuple[list[float], list[float]]:
     """Beginnings of minutes, and the median in each: what it is but for the moments of a frame or of a run."""
-    minutes: dict[float, list[int]] = {}
+    minutes: dict[float, list[float]] = {}
     for second, value in zip(seconds, values, strict=True):
         minutes.setdefault(second // _MINUTE_S * _MINUTE_S, []).append(value)
     return list(minutes), [median(each) for each in minutes.values()]
@@ -127,15 +126,16 @@ def summary(looks: Sequence[Look]) -> dict[str, Any]:
     """Slopes of memory and latency, and what a week of that memory would be."""
     chosen = [look for look in looks if look.seconds >= WARM_UP * looks[-1].seconds]
     seconds = [look.seconds for look in chosen]
-    memory = slope_with_interval(*median_of_each_minute(seconds, [look.live_kib for look in chosen]))
-    resident = slope_with_interval(seconds, [look.resident_kib for look in chosen])
-    latency = slope_with_interval(seconds, [look.latency_p50_ms for look in chosen])
+    minutes, live_medians = median_of_each_minute(seconds, [look.live_kib for look in chosen])
+    _, resident_medians = median_of_each_minute(seconds, [look.resident_kib for look in chosen])
+    live, resident = slope_with_interval(minutes, live_medians), slope_with_interval(minutes, resident_medians)
+    latency = slope_with_interval(*median_of_each_minute(seconds, [look.latency_p50_ms for look in chosen]))
     return {
-        "live_kib_per_hour": [round(3600 * one, 1) for one in memory],
-        "live_mb_in_7_days": [round(_DAYS_S * one / 1024, 1) for one in memory],
-        "resident_kib_per_hour": [round(3600 * one, 1) for one in resident],
+        "live_mb_in_7_days": [round(_DAYS_S * one / 1024, 1) for one in live],
+        "resident_mb_in_7_days": [round(_DAYS_S * one / 1024, 1) for one in resident],
         "latency_p50_ms_per_hour": [round(3600 * one, 3) for one in latency],
-        "resident_kib": [chosen[0].resident_kib, chosen[-1].resident_kib],
+        "live_kib_of_minutes": live_medians,
+        "resident_kib_of_minutes": resident_medians,
         "threads": [min(look.threads for look in chosen), max(look.threads for look in chosen)],
         "descriptors": [min(look.descriptors for look in chosen), max(look.descriptors for look in chosen)],
         "latency_p99_ms": max(look.latency_p99_ms for look in chosen),
@@ -222,6 +222,7 @@ def soak_cameras(
         "seconds": seconds,
         "outage_every_s": outage_s,
         "model": model,
+        "environment": {name: os.environ[name] for name in _MALLOC if name in os.environ},
         **summary(looks),
         "frames_per_second_and_camera": [round(min(rates), 3), round(max(rates), 3)],
         "problems": stats.problems,
