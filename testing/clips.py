@@ -6,7 +6,6 @@ import json
 import os
 import re
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property, lru_cache
@@ -18,6 +17,7 @@ import numpy as np
 from ..pipeline.errors import UsageError
 from . import obus
 from .numbers import NUMBERS, numbered_luma
+from .ordinary_priority import ordinary_priority
 
 Codec = Literal["h264", "hevc", "mjpeg", "av1"]
 
@@ -151,14 +151,10 @@ def make_clip(
         raise UsageError(f"the numbers of frames go from 0 to {NUMBERS - 1}, got {first} to {first + frames - 1}")
     times = _times(frames, fps, intervals)
 
-    def encode() -> list[tuple[bytes, int, bool]]:
+    with ordinary_priority():
         encoder = _encoder(codec, size, fps, full_range, crf)
         encoder.options = _options(codec, gop, b_frames, slices, interlaced, crf)
-        return list(_packets(encoder, size, range(first, first + frames), interlaced, noise))
-
-    # The encoder of AV1 has the thread that calls it run before all others of the machine, where that is allowed.
-    with ThreadPoolExecutor(1) as apart:
-        packets = apart.submit(encode).result()
+        packets = list(_packets(encoder, size, range(first, first + frames), interlaced, noise))
     units = tuple(AccessUnit(_nals(codec, data), times[pts], key) for data, pts, key in packets)
     return Clip(codec, size[1], size[0], Fraction(fps).limit_denominator(1001), times[frames], units)
 

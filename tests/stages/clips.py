@@ -20,6 +20,7 @@ import numpy as np
 from av.container import OutputContainer
 from av.video.reformatter import ColorRange, Colorspace
 from numpy.typing import NDArray
+from vidgraph.testing.ordinary_priority import ordinary_priority
 
 BITS = 10
 PATCHES = np.array(
@@ -206,13 +207,10 @@ def _write_tone(container: OutputContainer, stream: Any, seconds: float) -> None
 
 @contextmanager
 def as_before() -> Iterator[None]:
-    """Around an encoder: SVT-AV1 has the thread that calls it run before all others, and so what that starts."""
-    policy, priority = os.sched_getscheduler(0), os.sched_getparam(0)
+    """Around an encoder: SVT-AV1 would have its threads run before all others, and would print its settings."""
     os.environ["SVT_LOG"] = "0"  # errors only; the library has no other switch
-    try:
+    with ordinary_priority():
         yield
-    finally:
-        os.sched_setscheduler(0, policy, priority)
 
 
 def make_audio(path: Path, *, seconds: float = 1.0) -> Path:
