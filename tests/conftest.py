@@ -42,6 +42,29 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> InRealTim
     return InRealTimeFirst(config, log) if config.getoption("dist") == "load" else None  # type: ignore[arg-type]
 
 
+class FailuresAtOnce:
+    """Says what failed when it fails: a run that is ended from outside prints no summary."""
+
+    def __init__(self, reporter: pytest.TerminalReporter) -> None:
+        self._reporter = reporter
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Called where the tests are handed out."""
+        if report.failed:
+            crash = getattr(report.longrepr, "reprcrash", None)
+            why = str(getattr(crash, "message", None) or report.longrepr).strip().splitlines() or [""]
+            where = f"{report.nodeid}, {report.when}, after {report.duration:.0f} s"
+            self._reporter.write_line(f"\nFAILED {where}: {why[0][:200]}")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Add it where there is somebody to tell."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(FailuresAtOnce(reporter), "failures-at-once")
+
+
 @pytest.fixture(scope="session")
 def shared() -> Callable[[str], Path]:
     """A file or folder beside the checkout that is not part of the project; skips where it is missing."""
