@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
@@ -89,8 +90,11 @@ class Driver(Protocol):
     def memory_in_use(self) -> dict[Device, int]:
         """Bytes in use, by all processes, on each card that this one uses and that still answers."""
 
-    def activate(self, device: Device) -> None:
-        """Make the context of a device, its primary one, that of the calling thread."""
+    def active(self, device: Device) -> AbstractContextManager[object]:
+        """The context of a device, its primary one, as that of the calling thread: for other libraries, meanwhile.
+
+        All else here leaves the thread's context as it was, too.
+        """
 
     def synchronise(self, device: Device) -> None:
         """Wait until all work that was asked for before is done."""

@@ -30,7 +30,6 @@ _COPY = c_size_t, _HANDLE  # bytes and stream
 PROTOTYPES: dict[str, tuple[Any, ...]] = {
     "cuCtxPopCurrent_v2": (_PLACE,),
     "cuCtxPushCurrent_v2": (_HANDLE,),
-    "cuCtxSetCurrent": (_HANDLE,),
     "cuDeviceGet": (_PLACE, c_int),
     "cuDeviceGetAttribute": (_PLACE, c_int, c_int),
     "cuDeviceGetCount": (_PLACE,),
@@ -88,6 +87,11 @@ class CudaError(DeviceFailure):
     def out_of_memory(self) -> bool:
         """Whether the card has no memory left."""
         return self.code == OUT_OF_MEMORY
+
+    @property
+    def lost(self) -> bool:
+        """Whether this process cannot use the card any more."""
+        return self.code in _LOST
 
 
 class Libcuda:

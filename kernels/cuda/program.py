@@ -12,6 +12,7 @@ from typing import Any
 
 from .compile import KERNELS, OPTIONS, sources
 from .driver import CudaError
+from .libcuda import dotted
 
 LOG = logging.getLogger("vidgraph")
 _FATBIN_VERSION = 13000  # of CUDA, whose compiler makes the fatbins; older drivers do not take them
@@ -42,16 +43,16 @@ def program_for(major: int, minor: int, driver_version: int) -> Iterator[bytes]:
         if fatbin.exists() and driver_version >= _FATBIN_VERSION:
             yield fatbin.read_bytes()
         else:
-            yield compile_source(source, f"sm_{major}{minor}")
+            yield compile_source(source, f"sm_{major}{minor}", driver_version)
 
 
-def compile_source(source: Path, architecture: str) -> bytes:
+def compile_source(source: Path, architecture: str, driver_version: int) -> bytes:
     """One source, compiled by NVRTC for an architecture such as ``sm_90``, or taken from the cache.
 
     Raises:
-        CudaError: NVRTC is not installed, or refuses the source.
+        CudaError: NVRTC is not installed, is newer than the driver, or refuses the source.
     """
-    nvrtc = open_nvrtc()
+    nvrtc = open_nvrtc(driver_version)
     _, major, minor = nvrtc.nvrtcVersion()
     options = [*OPTIONS, "-default-device", f"-arch={architecture}"]
     texts = [path.read_bytes() for path in (source, *sorted(KERNELS.glob("*/*.h")))]
@@ -77,21 +78,28 @@ def _keep(image: bytes, cached: Path) -> None:
             written.unlink(missing_ok=True)
 
 
-def open_nvrtc() -> Any:
+def open_nvrtc(driver_version: int) -> Any:
     """The bindings of NVRTC.
 
     Raises:
-        CudaError: they, or its library, are not installed.
+        CudaError: they, or its library, are not installed, or what it makes is for later drivers.
     """
+    extra = "cuda" if driver_version >= _FATBIN_VERSION else "cuda12"
+    install = f"pip install 'vidgraph[{extra}]'"
     try:
         from cuda.bindings import nvrtc
 
-        nvrtc.nvrtcVersion()
+        _, major, minor = nvrtc.nvrtcVersion()
     except Exception as error:  # what it raises where its library is missing has no class of its own
         raise CudaError(
             "there are no kernels compiled for this card and driver, and NVRTC, which would compile them, is not "
-            "installed: pip install 'vidgraph[cuda]'"
+            f"installed: {install}"
         ) from error
+    if major > driver_version // 1000:  # a driver loads what any CUDA of its own major version makes, or an earlier one
+        raise CudaError(
+            f"the NVIDIA driver is for CUDA {dotted(driver_version)}, and does not load the kernels that NVRTC "
+            f"{major}.{minor} would compile: update the driver, or {install}"
+        )
     return nvrtc
 
 

@@ -51,8 +51,8 @@ class OnCard:
             for name, answer in answers.items():
                 _numbers(outputs[name])[...] = answer
 
-        card.activate(there)
-        libcuda.plugged_in().put(card.stream(there), work)
+        with card.active(there):
+            libcuda.plugged_in().put(card.stream(there), work)
         return outputs
 
     def close(self) -> None:

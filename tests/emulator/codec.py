@@ -21,6 +21,8 @@ from vidgraph.kernels.exchange import device_array, dlpack_capsule
 from vidgraph.stages.sinks import card_frames, encoders, video_file
 from vidgraph.stages.sources import av_card, av_picture
 from vidgraph.stages.sources.av_decoder import Decoder
+from vidgraph.stages.sources.camera.connection import Connection
+from vidgraph.stages.sources.camera.decoding import Arrival
 
 _PITCH, _ROWS = 512, 16  # multiples of which a surface is
 
@@ -41,24 +43,35 @@ class CardPlane:
 
 
 class CardFrame:
-    """A decoded frame whose samples lie on a card, and which is otherwise as it was."""
+    """A decoded frame whose samples lie on a card, and which is otherwise as it was; ``beyond`` are rows above and
+    columns to the left of it that are not to be shown."""
 
-    def __init__(self, real: VideoFrame, planes: tuple[CardPlane, ...], sw_format: VideoFormat) -> None:
+    def __init__(
+        self, real: VideoFrame, planes: tuple[CardPlane, ...], sw_format: VideoFormat, beyond: tuple[int, int]
+    ) -> None:
         self.real, self.planes, self.sw_format = real, planes, sw_format
+        self.height, self.width = real.height + beyond[0], real.width + beyond[1]
         self.format = SimpleNamespace(name="cuda", is_rgb=False)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.real, name)
 
 
-def on_card(frame: VideoFrame, device: Device) -> Any:
-    """``frame`` as NVDEC would have given it: in NV12, or P010 where it has more than 8 bits."""
+def on_card(frame: VideoFrame, device: Device, beyond: tuple[int, int] = (0, 0)) -> Any:
+    """``frame`` as NVDEC would have given it: in NV12, or P010 where it has more than 8 bits.
+
+    Args:
+        beyond: rows and columns that a stream says are not to be shown, at the top and at the left: even numbers.
+    """
     deep = "10" in frame.format.name
     samples = frame.reformat(format="p010le" if deep else "nv12")
     planes = [np.from_dlpack(plane) for plane in samples.planes]
+    for index, (rows, columns) in enumerate((beyond, (beyond[0] // 2, beyond[1] // 2))):
+        around = [(rows, 0), (columns, 0), (0, 0)][: planes[index].ndim]
+        planes[index] = np.pad(planes[index], around, constant_values=99)
     luma, chroma = _surface([planes[0], planes[1].reshape(len(planes[1]), -1)], device)
     chroma = replace(chroma, shape=planes[1].shape, strides=(chroma.strides[0], *planes[1].strides[1:]))
-    return CardFrame(frame, (CardPlane(luma), CardPlane(chroma)), samples.format)
+    return CardFrame(frame, (CardPlane(luma), CardPlane(chroma)), samples.format, beyond)
 
 
 def _surface(planes: list[np.ndarray], device: Device) -> list[DeviceArray]:
@@ -112,23 +125,32 @@ class Exported:
         return self._capsule
 
 
-def plug_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The emulated card, which is plugged in already, decodes and encodes."""
-    software = Decoder._decode
+def plug_in(monkeypatch: pytest.MonkeyPatch, beyond: tuple[int, int] = (0, 0)) -> None:
+    """The emulated card, which is plugged in already, decodes and encodes; ``beyond``: see :func:`on_card`."""
+    software, received = Decoder._decode, Connection.pictures
 
     def decode(decoder: Decoder, packet: Any) -> Iterator[VideoFrame | CardFrame]:
         card = decoder._card
         for frame in software(decoder, packet):
-            yield frame if card is None else on_card(frame, card.device)
+            yield frame if card is None else on_card(frame, card.device, beyond)
+
+    def pictures(connection: Connection) -> Iterator[Arrival]:
+        card = connection._card
+        for arrival in received(connection):
+            yield arrival if card is None else replace(arrival, frame=on_card(arrival.frame, card.device, beyond))
+
+    def tried(card: Device) -> None:
+        driver.driver().stream(card)
 
     monkeypatch.setattr(Decoder, "_decode", decode)
+    monkeypatch.setattr(Connection, "pictures", pictures)
     side_data: Any = av_picture.SideDataContainer  # type: ignore[attr-defined]
     monkeypatch.setattr(av_picture, "SideDataContainer", lambda frame: side_data(getattr(frame, "real", frame)))
-    monkeypatch.setattr(av_card, "_tried", lambda card: driver.driver().activate(card))
+    monkeypatch.setattr(av_card, "_tried", tried)
     x264 = encoders.ENCODERS["libx264"]
     row = replace(encoders.ENCODERS["h264_nvenc"], codec="libx264", options=x264.options)
     monkeypatch.setitem(encoders.ENCODERS, "h264_nvenc", row)
-    for module in (card_frames, encoders, video_file):  # what x264 is told instead of "cuda"
+    for module in (card_frames, video_file):  # what x264 is told instead of "cuda"
         monkeypatch.setattr(module, "CARD_FORMAT", "nv12")
     monkeypatch.setattr(card_frames.CardFrames, "form", "nv12")
     monkeypatch.setattr(card_frames, "VideoFrame", CardEncoderFrame)

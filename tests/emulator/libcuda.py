@@ -98,6 +98,7 @@ class StandIn:
         self._memory: dict[int, int] = {}
         self._contexts = threading.local()
         self._lock = threading.RLock()
+        self._working = 0  # pieces of work that are being done, one within another
 
     def __getattr__(self, function: str) -> Any:
         if not function.startswith("cu"):
@@ -124,7 +125,7 @@ class StandIn:
         """Queue something that is done on a stream."""
         with self._lock:
             found = self._stream(stream)
-            assert found.context == self._context, "the context of another card is current"
+            assert found.context == self.context, "the context of another card is current"
             self.queued.append((function, stream))
             work = _Work(do)
             if found.captured is not None:
@@ -136,22 +137,25 @@ class StandIn:
     def _stream(self, handle: int) -> _Stream:
         """That of a handle; every card has default streams 1 and 2, and other libraries have streams of their own."""
         assert handle, "not on the default stream by its old name"
-        assert self._context, "no context is current"
-        return self._streams.setdefault(handle if handle > 2 else -10 * self._context - handle, _Stream(self._context))
+        assert self.context, "no context is current"
+        return self._streams.setdefault(handle if handle > 2 else -10 * self.context - handle, _Stream(self.context))
 
     def _go_on(self) -> None:
-        """Some streams work by themselves."""
-        while self._random and self._random.random() < 0.4:
+        """Some streams work by themselves; not within work, which may call functions too, as memory goes back."""
+        while self._random and not self._working and self._random.random() < 0.4:
             busy = [stream for stream in self._streams.values() if stream.queue]
             if not busy:
                 break
             self._step(self._random.choice(busy))
 
     def _step(self, stream: _Stream) -> None:
-        work = stream.queue[0]
-        work.do()
+        work = stream.queue.popleft()
+        self._working += 1
+        try:
+            work.do()
+        finally:
+            self._working -= 1
         work.done = True
-        stream.queue.popleft()
 
     def _finish(self, stream: _Stream, work: _Work | None = None) -> None:
         """Do what is queued on a stream, up to some work of it."""
@@ -201,14 +205,12 @@ class StandIn:
         return stack
 
     @property
-    def _context(self) -> int:
+    def context(self) -> int:
+        """That of the calling thread; 0: none."""
         return self._stack[-1]
 
     def do_cuDevicePrimaryCtxRetain(self, context: Any, device: Any) -> None:
         context._obj.value = _FIRST_CONTEXT + device.value
-
-    def do_cuCtxSetCurrent(self, context: Any) -> None:
-        self._stack[-1] = context.value
 
     def do_cuCtxPushCurrent_v2(self, context: Any) -> None:
         self._stack.append(context.value)
@@ -290,9 +292,9 @@ class StandIn:
 
     def do_cuStreamCreate(self, handle: Any, flags: Any) -> None:
         assert flags.value == 1, "it does not wait for the default stream"
-        assert self._context
+        assert self.context
         handle._obj.value = next(self._handles)
-        self._streams[handle._obj.value] = _Stream(self._context)
+        self._streams[handle._obj.value] = _Stream(self.context)
 
     def do_cuStreamDestroy_v2(self, stream: Any) -> None:
         self._finish(self._streams.pop(stream.value))
@@ -308,7 +310,7 @@ class StandIn:
 
     def do_cuEventCreate(self, event: Any, flags: Any) -> None:
         assert flags.value == 2, "it measures no time"
-        assert self._context
+        assert self.context
         event._obj.value = next(self._handles)
         self._events[event._obj.value] = _Event()
 
