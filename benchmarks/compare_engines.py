@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..engines.compare import Difference, compare, format_differences
 from ..engines.spec import Engine
+from ..kernels.device import Tensor, to_host
 from ..models.load import load_model
 from ..models.model import Model
 from ..models.resolve import resolve_model
@@ -21,6 +22,8 @@ from ..pipeline.limits import MAX_PIXELS
 from ..pipeline.packet import DETECTIONS, Packet
 from ..pipeline.stage import through
 from ..pipeline.types.picture import Size
+from ..stages.inference.recurrent import Memory
+from ..stages.sources.camera.options import FEW_FRAMES
 from ..stages.sources.registry import open_sources
 from .result_difference import ResultDifference
 
@@ -81,12 +84,13 @@ def compare_engines(
             for each, (engine, precision) in ((first, _engine(reference)), (second, _engine(candidate)))
         ]
         runs = [each.stages() for each in models]
-        sources = open_sources([source], frames=frames, max_pixels=max_pixels)
+        sources = open_sources([source], frames=frames, max_pixels=max_pixels, camera=FEW_FRAMES)
         if len(sources) != 1:
             raise UsageError(f"compare takes one source, {os.fspath(source)} stands for {len(sources)}")
         opened.callback(sources[0].close)
         sources[0].open()
         preprocess, results = models[0].preprocess(), ResultDifference()
+        remembered = _Remembered(models[0].memory or Memory())
         worst: dict[str, Difference] = {}
         pairs: dict[Size, list[_Pair]] = {}
         count = 0
@@ -95,7 +99,7 @@ def compare_engines(
             (given,) = packet.items.values()
             if given.size not in pairs:
                 pairs[given.size] = _open_pairs(models, given.size, opened)
-            for row in _differences(pairs[given.size], given.tensor):
+            for row in _differences(pairs[given.size], given.tensor, remembered):
                 if row.output not in worst or row.worst > worst[row.output].worst:
                     worst[row.output] = row
             given.release()
@@ -127,12 +131,37 @@ def _open_pairs(models: list[Model], size: Size, opened: ExitStack) -> list[_Pai
     return pairs
 
 
-def _differences(pairs: list[_Pair], image: NDArray[np.float32]) -> Iterator[Difference]:
+class _Remembered:
+    """What both engines are given of the frame before: what the reference gave for it, and its picture."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+        self._state: Mapping[str, NDArray[Any]] | None = None
+        self._before: NDArray[Any] | None = None
+
+    def besides(self, image: NDArray[Any], engine: Engine) -> dict[str, NDArray[Any]]:
+        """What the network takes besides the picture."""
+        state = self._memory.first_values(engine.inputs) if self._state is None else self._state
+        previous = self._memory.previous
+        before = image if self._before is None else self._before
+        return {**state, **({} if previous is None else {previous: before})}
+
+    def note(self, image: NDArray[Any], outputs: Mapping[str, Tensor]) -> None:
+        """Keep what the next frame needs."""
+        self._state = {each.input: to_host(outputs[each.output]).copy() for each in self._memory.states}
+        self._before = image.copy()
+
+
+def _differences(pairs: list[_Pair], image: NDArray[np.float32], remembered: _Remembered) -> Iterator[Difference]:
     """Every graph on one picture; what it takes besides is what the reference's graphs before it left.
 
     A graph that takes something else, such as crops, is left out.
     """
-    known: dict[str, NDArray[Any]] = {pairs[0].reference.inputs[0].name: image}
+    known = remembered.besides(image, pairs[0].reference)
+    picture = next(spec.name for spec in pairs[0].reference.inputs if spec.name not in known)
+    if known:
+        remembered.note(image, pairs[0].reference.run({**known, picture: image}))
+    known[picture] = image
     for pair in pairs:
         wanted = [spec.name for spec in pair.reference.inputs]
         if not known.keys() >= set(wanted):

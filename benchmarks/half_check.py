@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,12 @@ from ..models.load import load_model
 from ..models.model import Model
 from ..models.resolve import ResolvedModel
 from ..pipeline.errors import EngineError, SourceError
-from ..pipeline.packet import DETECTIONS, Packet
+from ..pipeline.packet import DETECTIONS, Frame, Packet
 from ..pipeline.redaction import redact_address
 from ..pipeline.stage import through
 from ..pipeline.types.detections import Detections
 from ..pipeline.types.picture import Size
+from ..stages.sources.camera.options import FEW_FRAMES
 from ..stages.sources.registry import open_sources
 from .result_difference import ResultDifference
 
@@ -99,7 +100,7 @@ def check_half(
 
     Args:
         model: what is checked.
-        source: what ``vidgraph run`` takes.
+        source: what ``vidgraph run`` takes; a camera that is away for 30 s is an error.
         frames: at most so many.
         batch: what is found out about single pictures is remembered for so many in one run, too.
         tell: is told what is being done.
@@ -110,11 +111,12 @@ def check_half(
         SourceError: the source cannot be read, or has no frames.
         MissingExtraError: ONNX Runtime is not installed.
     """
+    looked_at = _LookedAt(source, frames)
     with load_model(model, **{**choices, "engine": "onnxruntime", "device": "cpu", "precision": "auto"}) as loaded:
         watched = _Watched(loaded)
         with watched:
             tell("running in fp32")
-            reference = _results(watched, source, frames)
+            reference = _results(watched, looked_at)
         recordings = watched.recordings
         checks: dict[Path, GraphCheck] = {}
         most = MOST_NOISE
@@ -125,14 +127,14 @@ def check_half(
                 checks[path] = _repaired(recording, before, most)
             with _Rounded(loaded, {path: each.keep for path, each in checks.items()}) as rounded:
                 tell("running in fp16")
-                results = difference_of(reference, _results(rounded, source, frames))
+                results = difference_of(reference, _results(rounded, looked_at))
             problem = problem_of(results, reference)
             if problem is None:
                 break
             most = min(most, max(each.noise for each in checks.values())) / 2
         else:
             raise EngineError(f"{loaded.name} cannot run in fp16: {problem}; {_layers(checks.values())}")
-        shown = redact_address(os.fspath(source))
+        shown = looked_at.shown
         for path, check in checks.items():
             record = HalfRecord(tuple(sorted(check.keep)), len(reference), shown, check.noise)
             for twin in watched.in_batches(path, {1, batch}):
@@ -163,8 +165,9 @@ def check_engine(
         load_model(model, **{**choices, "engine": "onnxruntime", "device": "cpu", "precision": "auto"}) as exact,
         load_model(model, **{**choices, "engine": engine, "device": device, "precision": precision}) as candidate,
     ):
-        reference = _results(exact, source, frames)
-        results = difference_of(reference, _results(candidate, source, frames))
+        looked_at = _LookedAt(source, frames)
+        reference = _results(exact, looked_at)
+        results = difference_of(reference, _results(candidate, looked_at))
         problem = problem_of(results, reference)
         if problem is not None:
             for graph in exact.graphs:
@@ -183,20 +186,41 @@ class Found:
     size: Size
 
 
-def _results(model: Model, source: str | os.PathLike[str], frames: int) -> list[Found]:
-    """What a model finds in the first frames of a source."""
+class _LookedAt:
+    """The first frames of a source, again and again; those of a camera are kept, as the next ones are others.
+
+    Attributes:
+        shown: the source, without secrets.
+    """
+
+    def __init__(self, source: str | os.PathLike[str], frames: int) -> None:
+        self.shown = redact_address(os.fspath(source))
+        self._sources = open_sources([source], frames=frames, camera=FEW_FRAMES)
+        self._kept: dict[str, list[Frame]] = {}
+
+    def streams(self) -> Iterator[Iterable[Frame]]:
+        """The frames of each stream, until the next one is asked for."""
+        for one in self._sources:
+            if one.stream_id in self._kept:
+                yield self._kept[one.stream_id]
+                continue
+            one.open()
+            try:
+                yield self._kept.setdefault(one.stream_id, [*one.frames()]) if one.live else one.frames()
+            finally:
+                one.close()
+
+
+def _results(model: Model, looked_at: _LookedAt) -> list[Found]:
+    """What a model finds there."""
     found = []
-    for one in open_sources([source], frames=frames):
+    for frames in looked_at.streams():
         stages = model.stages()
-        one.open()
-        try:
-            for frame in one.frames():
-                packet = through(stages, Packet(frame))[-1]
-                found.append(Found(packet.get(DETECTIONS), (frame.picture.height, frame.picture.width)))
-        finally:
-            one.close()
+        for frame in frames:
+            packet = through(stages, Packet(frame))[-1]
+            found.append(Found(packet.get(DETECTIONS), (frame.picture.height, frame.picture.width)))
     if not found:
-        raise SourceError(f"{redact_address(os.fspath(source))} has no frames to compare on")
+        raise SourceError(f"{looked_at.shown} has no frames to compare on")
     return found
 
 

@@ -98,11 +98,10 @@ def open_on_card(
             f"cannot run {name} on {place}: the installed onnxruntime has no CUDA provider; {INSTALL}. {ON_THE_CPU}"
         )
     content = Content.of(path, model, digest, quantised=quantised, asked=options.precision)
-    with card_errors(f"cannot run {name} on {place}"):
-        driver().activate(place)
+    with card_errors(f"cannot run {name} on {place}"), driver().active(place):
         lane = lane_of(place)
-    with lane.turn:
-        session = _open(name, content, lane, options)
+        with lane.turn:
+            session = _open(name, content, lane, options)
     return OnnxRuntimeCardEngine(name, session, content.precision, lane, options)
 
 
@@ -120,7 +119,7 @@ _lanes_lock = threading.Lock()
 
 
 def lane_of(place: Device) -> Lane:
-    """That of a card, whose context is that of this thread."""
+    """That of a card."""
     with _lanes_lock:
         if place not in _lanes:
             _lanes[place] = Lane(place, driver().new_stream(place))
@@ -216,8 +215,8 @@ class OnnxRuntimeCardEngine:
         """
         given = check_feeds(self.name, self.inputs, feeds, self._lane.place)
         FORKS.check(self.name)
-        with self._sessions.take() as session, card_errors(self.name):
-            driver().activate(self._lane.place)
+        place = self._lane.place
+        with self._sessions.take() as session, card_errors(self.name), driver().active(place):
             return self._buffers(session).run(given)
 
     def _buffers(self, session: Any) -> _Bound:
@@ -232,10 +231,11 @@ class OnnxRuntimeCardEngine:
     def close(self) -> None:
         """Wait for runs under way and free the network; outputs already given stay valid."""
         self._sessions.close()
-        with self._lane.turn, card_errors(self.name):
+        place = self._lane.place
+        with self._lane.turn, card_errors(self.name), driver().active(place):
             if self._session is None:
                 return
-            driver().synchronise(self._lane.place)  # also for runs of threads that have ended
+            driver().synchronise(place)  # also for runs of threads that have ended
             for bound in list(self._bound):
                 bound.close()
             self._session = None

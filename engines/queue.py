@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -15,6 +15,15 @@ from ..pipeline.errors import EngineError
 from .spec import Engine, check_feeds
 
 Outputs = Mapping[str, Any]
+
+_ran: defaultdict[str, Counter[int]] = defaultdict(Counter)
+_counting = threading.Lock()
+
+
+def batches_run() -> dict[str, dict[int, int]]:
+    """Networks that were run in batches by this process: name -> size of a batch -> how often."""
+    with _counting:
+        return {name: dict(sizes) for name, sizes in _ran.items()}
 
 
 @dataclass(slots=True, eq=False)
@@ -145,6 +154,8 @@ class EngineQueue:
                 self._changed.wait(left)
             size = max(size for size in self._engines if size <= len(self._pending))
             self.batches[size] += 1
+            with _counting:
+                _ran[self._engines[1].name][size] += 1
             batch = [self._pending.popleft() for _ in range(size)]
             if self._pending:
                 self._changed.notify()  # another worker may sleep without a time limit

@@ -66,7 +66,8 @@ class DeviceArray:
         writeable: whether a kernel may write to it.
 
     On CUDA it exports ``__cuda_array_interface__`` (version 3) with its stream, and ``__dlpack__``, which has the
-    stream that asks wait. Who reads the memory on another stream keeps the array until that is done.
+    stream that asks wait; the memory is used again behind what a default stream (None, 1, 2) that has asked reads. Who
+    reads it on any other stream keeps the array until that is done.
 
     Raises:
         ValueError: ``device`` is the host, or ``strides`` are not as many as ``shape``.
@@ -181,7 +182,7 @@ class DeviceArray:
         if copy or not self.writeable:
             reason = "is to be copied" if copy else "is read-only"
             raise BufferError(f"an array on {self.device} that {reason} has no DLPack export; take its .copy()")
-        capsule = dlpack_capsule(self)
+        capsule = dlpack_capsule(self, on_default_stream=stream in (None, 1, 2))  # legacy, and that of each thread
         back_end(self.device).hand_over(self, stream)
         return capsule
 
@@ -265,6 +266,26 @@ def device_of(array: Tensor) -> Device:
 def to_host(array: Tensor) -> NDArray[Any]:
     """``array`` in host memory: itself where it lies there, else a copy."""
     return array.to_host() if isinstance(array, DeviceArray) else array
+
+
+def all_to_host(arrays: Sequence[Tensor]) -> list[NDArray[Any]]:
+    """Each array in host memory, as :func:`to_host`; those on a device, which is one, come in one transfer."""
+    there = [array for array in arrays if isinstance(array, DeviceArray)]
+    if len(there) < 2:
+        return [to_host(array) for array in arrays]
+    held = to_host(concatenate([_bytes_of(array) for array in there]))
+    ends = np.cumsum([array.nbytes for array in there]).tolist()
+    copies = iter(
+        held[end - array.nbytes : end].copy().view(array.dtype).reshape(array.shape)
+        for end, array in zip(ends, there, strict=True)
+    )
+    return [next(copies) if isinstance(array, DeviceArray) else array for array in arrays]
+
+
+def _bytes_of(array: DeviceArray) -> DeviceArray:
+    """The memory of an array, uint8 ``[N]``; of a copy of one that is not C-contiguous."""
+    packed = array if array.flags.c_contiguous else array.copy()
+    return replace(packed, owner=packed, shape=(packed.nbytes,), dtype=np.dtype(np.uint8), strides=())
 
 
 def to_device(array: Tensor, device: Device) -> Tensor:

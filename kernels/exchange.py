@@ -11,13 +11,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from math import prod
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from .arrays import MOST_NUMBERS
-from .device import Device, DeviceArray
+from .device import Device, DeviceArray, DeviceFailure
 from .scalars import shown
+
+if TYPE_CHECKING:
+    from .cuda.driver import Driver
 
 __all__ = ("device_array", "dlpack_capsule")
 
@@ -60,13 +63,25 @@ _is_named = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_char_p)(("
 _new_capsule = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)(
     ("PyCapsule_New", ctypes.pythonapi)
 )
-_given: dict[int, tuple[Any, ...]] = {}
-"""By the address of a ``DLManagedTensor``: what has to live as long as somebody uses it."""
+_given: dict[int, _Given] = {}
+"""By the address of a ``DLManagedTensor``."""
+
+
+class _Given(NamedTuple):
+    """What has to live as long as somebody uses an array, and the driver, where a default stream reads it."""
+
+    array: DeviceArray
+    tensor: tuple[Any, ...]
+    opened: Driver | None
 
 
 def _delete(address: int) -> None:
-    """Called by whoever took an array, from any thread."""
-    _given.pop(address, None)
+    """Called by whoever took an array, from any thread, perhaps while what it has queued still reads there."""
+    given = _given.pop(address, None)
+    if given is not None and given.opened is not None:
+        opened, device = given.opened, given.array.device
+        with suppress(DeviceFailure):  # whoever asks a card next that has failed is told
+            opened.wait_for(opened.stream(device), _DEFAULT_STREAM, device)
 
 
 def _drop(capsule: int) -> None:
@@ -90,12 +105,16 @@ def dlpack_device(array: DeviceArray) -> tuple[int, int]:
     return _CUDA[0], array.device.index
 
 
-def dlpack_capsule(array: DeviceArray) -> Any:
+def dlpack_capsule(array: DeviceArray, *, on_default_stream: bool = False) -> Any:
     """An array on CUDA as a DLPack capsule, without a copy; the capsule, or who takes it, keeps the array.
 
     Nobody is made to wait for what is still being written, as by ``array.__dlpack__(stream=…)``; nor does it say that
-    an array is read-only. Memory is given away again in the order of our stream: by the rule of DLPack, who reads it
-    on another one keeps what was taken until that is done, or has our stream wait for it.
+    an array is read-only. Memory is given away again in the order of our stream. By the rule of DLPack, who reads it on
+    another one keeps what was taken until that is done: streams are their owners', and may be gone by then. The default
+    stream is always there, so that ours can wait for it.
+
+    Args:
+        on_default_stream: it is read on CUDA's default stream, or one that waits for that and is waited for by it.
 
     Raises:
         BufferError: it does not lie on CUDA, or its numbers do not lie at multiples of their size.
@@ -109,7 +128,12 @@ def dlpack_capsule(array: DeviceArray) -> Any:
     places = (ctypes.cast(each, ctypes.POINTER(ctypes.c_int64)) for each in (shape, strides))
     tensor = _Tensor(array.pointer, *device, array.ndim, code, 8 * array.itemsize, 1, *places, 0)
     managed = _Managed(tensor, None, ctypes.cast(_deleter, ctypes.c_void_p))
-    _given[ctypes.addressof(managed)] = managed, shape, strides, array
+    opened = None
+    if on_default_stream:
+        from .cuda.driver import driver
+
+        opened = driver()
+    _given[ctypes.addressof(managed)] = _Given(array, (managed, shape, strides), opened)
     return _new_capsule(ctypes.addressof(managed), _NAME, ctypes.cast(_destructor, ctypes.c_void_p))
 
 
@@ -160,9 +184,9 @@ def _taken(array: DeviceArray, theirs: int | None = None) -> DeviceArray:
 
 def _give_back(owner: Any, stream: int, device: Device) -> None:
     """Called with the last array, from any thread. What refers to ``owner`` here goes when this returns."""
-    from .cuda.driver import CudaError, driver
+    from .cuda.driver import driver
 
-    with suppress(CudaError):  # whoever asks a card next that has failed is told
+    with suppress(DeviceFailure):  # whoever asks a card next that has failed is told
         driver().wait_for(stream, driver().stream(device), device)
 
 

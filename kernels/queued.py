@@ -6,8 +6,8 @@ reads, ``count``, and gives that of what it finds; what lies behind those rows i
 :func:`fetch` and :func:`fetch_masks`, each once, and the second a second time where masks are large.
 
 In host memory these are the kernels themselves: arrays have as many rows as there are, and ``count`` is None. What a
-kernel demands is checked where a network's outputs come in, by :func:`confident_rows`, :func:`top_scores` and
-:func:`take_rows`; what is made of these fits by itself.
+kernel demands is checked where a network's outputs come in, by :func:`confident_rows`, :func:`best_classes`,
+:func:`top_scores` and :func:`take_rows`; what is made of these fits by itself.
 """
 
 from __future__ import annotations
@@ -21,7 +21,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import kernels
+from . import box_rows
 from .assemble_masks.cuda import QueuedMasks
+from .best_classes import checked as checked_classes
+from .box_rows import Shown
+from .box_rows.cuda import (
+    queue_class_numbers,
+    queue_corner_boxes,
+    queue_finite_report,
+    queue_placed_boxes,
+    queue_usable_scores,
+)
 from .confident_rows import checked as checked_logits
 from .device import Device, DeviceArray, empty
 from .take_rows.cuda import queue_take_rows
@@ -53,11 +63,34 @@ def first(batch: Array) -> Array:
 
 
 def column(table: Array, index: int) -> Array:
-    """A column of ``[N, C]``; on a device without a copy."""
+    """A column of ``[N, C]``, without a copy."""
     if not isinstance(table, DeviceArray):
-        return np.ascontiguousarray(table[:, index])
+        return table[:, index]
     place = table.pointer + index * table.strides[1]
     return replace(table, owner=table, pointer=place, shape=table.shape[:1], strides=table.strides[:1])
+
+
+def columns(table: Array, first: int, end: int) -> Array:
+    """Columns of ``[N, C]`` from ``first`` up to ``end``, without a copy."""
+    if not isinstance(table, DeviceArray):
+        return table[:, first:end]
+    place, shape = table.pointer + first * table.strides[1], (len(table), end - first)
+    return replace(table, owner=table, pointer=place, shape=shape, strides=table.strides)
+
+
+def moved_axes(array: Array, order: Sequence[int]) -> Array:
+    """The axes of an array in another order, without a copy."""
+    if not isinstance(array, DeviceArray):
+        return array.transpose(order)
+    shape, strides = (tuple(lengths[axis] for axis in order) for lengths in (array.shape, array.strides))
+    return replace(array, owner=array, shape=shape, strides=strides)
+
+
+def in_one_row(array: Array) -> Array:
+    """All numbers of a C-contiguous array as ``[1, N]``, without a copy."""
+    if not isinstance(array, DeviceArray):
+        return array.reshape(1, -1)
+    return replace(array, owner=array, shape=(1, array.size), strides=())
 
 
 def confident_rows(logits: Array, *, min_score: float, limit: int) -> tuple[Array, Array, Count]:
@@ -67,6 +100,19 @@ def confident_rows(logits: Array, *, min_score: float, limit: int) -> tuple[Arra
     _, min_score, limit = checked_logits(logits, min_score, limit)
     rows, scores, count = _queued("confident_rows", logits)(logits, min_score=min_score, limit=limit)
     return rows, scores, count
+
+
+def best_classes(
+    scores: Array, *, min_score: float, objectness: Array | None = None, sigmoid: bool = False
+) -> tuple[Array, Array, Array, Count]:
+    """As :func:`vidgraph.kernels.best_classes`."""
+    if not isinstance(scores, DeviceArray):
+        found = kernels.best_classes(scores, min_score=min_score, objectness=objectness, sigmoid=sigmoid)
+        return *found, None
+    _, min_score, sigmoid = checked_classes(scores, min_score, objectness, sigmoid)
+    queue = _queued("best_classes", scores)
+    rows, class_ids, best, count = queue(scores, min_score=min_score, objectness=objectness, sigmoid=sigmoid)
+    return rows, class_ids, best, count
 
 
 def top_scores(scores: Array, *, min_score: float, limit: int, count: Count = None) -> tuple[Array, Count]:
@@ -87,7 +133,7 @@ def take_rows(tables: Sequence[Array], rows: Array, count: Count = None) -> tupl
     if len(set(map(len, tables))) > 1:
         raise ValueError(f"take_rows: tables must have as many rows each, got {', '.join(map(str, map(len, tables)))}")
     if not isinstance(rows, DeviceArray):
-        return tuple(table[rows] for table in tables)
+        return tuple(np.ascontiguousarray(table[rows]) for table in tables)
     return queue_take_rows(tables, rows, count=count)
 
 
@@ -137,6 +183,17 @@ def nms(
     return kept, found
 
 
+def class_nms(
+    boxes: Array, scores: Array, class_ids: Array, *, max_iou: float, limit: int, count: Count = None
+) -> tuple[Array, Count]:
+    """As :func:`vidgraph.kernels.class_nms`."""
+    if not isinstance(scores, DeviceArray):
+        return kernels.class_nms(boxes, scores, class_ids, max_iou=max_iou, limit=limit), None
+    queue = _queued("class_nms", scores)
+    kept, found = queue(boxes, scores, class_ids, max_iou=max_iou, limit=limit, count=count)
+    return kept, found
+
+
 Found = tuple[Array, Array, Array, Count]
 """Rows, classes and scores, best first, and how many they are."""
 
@@ -174,23 +231,77 @@ def scores_of_masks(scores: Array, proto: Array, coeff: Array, boxes: Array, cou
     return scores * kernels.expected_mask_iou(proto, coeff, boxes)
 
 
-def fetch(arrays: Sequence[Array], count: Count = None) -> tuple[NDArray[Any], ...]:
-    """The rows that count of each array, in host memory: one transfer, which waits for all that is queued."""
+def corner_boxes(boxes: Array, order: str, extent: Pair | None = None, *, count: Count = None) -> Array:
+    """As :func:`.box_rows.corner_boxes`."""
+    if not isinstance(boxes, DeviceArray):
+        return box_rows.corner_boxes(boxes, order, extent)
+    return queue_corner_boxes(boxes, order, extent, count=count)
+
+
+def usable_scores(
+    scores: Array,
+    class_ids: Array,
+    boxes: Array,
+    extras: Array,
+    *,
+    classes: Array | None = None,
+    count: Count = None,
+) -> Array:
+    """As :func:`.box_rows.usable_scores` with the tables ``boxes``, float32 ``[N, 4]``, and ``extras``, ``[N, E]``."""
+    if not isinstance(scores, DeviceArray):
+        return box_rows.usable_scores(scores, class_ids, (boxes, extras), classes)
+    return queue_usable_scores(scores, class_ids, boxes, extras, classes=classes, count=count)
+
+
+def class_numbers(numbers: Array, *, count: Count = None) -> Array:
+    """As :func:`.box_rows.class_numbers`."""
+    if not isinstance(numbers, DeviceArray):
+        return box_rows.class_numbers(numbers)
+    return queue_class_numbers(numbers, count=count)
+
+
+def placed_boxes(boxes: Array, shown: Shown, *, count: Count = None) -> tuple[Array, Array]:
+    """As :func:`.box_rows.placed_boxes`."""
+    if not isinstance(boxes, DeviceArray):
+        return box_rows.placed_boxes(boxes, shown)
+    return queue_placed_boxes(boxes, shown, count=count)
+
+
+def finite_report(outputs: Sequence[DeviceArray], found: DeviceArray) -> DeviceArray:
+    """Of outputs on a device, which to look at would be a wait; see :func:`.box_rows.cuda.queue_finite_report`."""
+    return queue_finite_report(outputs, found)
+
+
+def fetch(arrays: Sequence[Array], count: Count = None, note: Array | None = None) -> tuple[NDArray[Any], ...]:
+    """The rows that count of each array, in host memory: one transfer, which waits for all that is queued.
+
+    ``note``: int32 ``[K]``, comes with them, the last and whole.
+    """
     if not isinstance(arrays[0], DeviceArray):
-        return tuple(arrays)
-    return _Parcel(arrays, count).read()
+        return (*arrays, *(() if note is None else (note,)))
+    return _Parcel(arrays, count, note).read()
 
 
 def fetch_masks(
-    proto: Array, coeff: Array, boxes: Array, others: Sequence[Array], *, size: tuple[int, int], count: Count = None
+    proto: Array,
+    coeff: Array,
+    boxes: Array,
+    others: Sequence[Array],
+    *,
+    size: tuple[int, int],
+    window: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0),
+    limits: Array | None = None,
+    count: Count = None,
+    note: Array | None = None,
 ) -> tuple[tuple[NDArray[Any], ...], Masks]:
     """:func:`fetch` of ``others``, and what :func:`vidgraph.kernels.assemble_masks` gives, in host memory."""
     if not isinstance(proto, DeviceArray):
-        return tuple(others), kernels.assemble_masks(proto, coeff, boxes, size=size)
-    masks = QueuedMasks(proto, coeff, boxes, size=size, count=count)
-    parcel = _Parcel([*others, masks.tight], count, MASK_ROOM)
-    masks.write(parcel.more)
-    *found, tight = parcel.read()
+        masks = kernels.assemble_masks(proto, coeff, boxes, size=size, window=window, limits=limits)
+        return fetch(others, count, note), masks
+    made = QueuedMasks(proto, coeff, boxes, size=size, window=window, limits=limits, count=count)
+    parcel = _Parcel([made.tight, *others], count, note, MASK_ROOM)
+    made.write(parcel.more)
+    tight, *found = parcel.read()
     offsets = np.zeros(len(tight) + 1, np.int64)
     widths, heights = (tight[:, 2:] - tight[:, :2]).astype(np.int64).T
     np.cumsum((widths + 7) // 8 * heights, out=offsets[1:])
@@ -198,27 +309,30 @@ def fetch_masks(
     if needed <= MASK_ROOM:
         return tuple(found), (tight, parcel.read_more[:needed].copy(), offsets)
     bits: Array = empty((needed,), np.uint8, proto.device)
-    masks.write(bits)
+    made.write(bits)
     return tuple(found), (tight, bits.to_host(), offsets)
 
 
 class _Parcel:
-    """Rows of tables and more bytes, one after another in memory of a device, for one transfer.
+    """How many rows count, a note, rows of tables and more bytes: one after another on a device, for one transfer.
 
     Attributes:
         more: the bytes behind the tables, on the device.
         read_more: the same in host memory, after :meth:`read`.
     """
 
-    def __init__(self, tables: Sequence[DeviceArray], count: Count, more: int = 0) -> None:
-        self._tables = tables
-        sizes = (4, *(table.nbytes for table in tables), more)  # the first is how many rows count
+    def __init__(
+        self, tables: Sequence[DeviceArray], count: Count, note: DeviceArray | None = None, more: int = 0
+    ) -> None:
+        self._tables, self._head = tables, 1 + (0 if note is None else len(note))
+        sizes = (4 * self._head, *(table.nbytes for table in tables), more)
         starts = np.cumsum([0, *(-(-size // _ALIGNMENT) * _ALIGNMENT for size in sizes)]).tolist()
         self._starts, self._start_of_more = starts[1:-2], starts[-2]
         self._memory: Array = empty((starts[-1],), np.uint8, tables[0].device)
         self.more, self.read_more = self._part(self._start_of_more, (more,), np.uint8), np.empty(0, np.uint8)
         out = [self._part(start, each.shape, each.dtype) for start, each in zip(self._starts, tables, strict=True)]
-        queue_take_rows(tables, None, count=count, out=out, taken=self._part(0, (1,), np.int32))
+        head = self._part(0, (self._head,), np.int32)
+        queue_take_rows(tables, None, count=count, out=out, taken=head, note=note)
 
     def _part(self, start: int, shape: tuple[int, ...], dtype: Any) -> DeviceArray:
         memory = self._memory
@@ -227,14 +341,15 @@ class _Parcel:
         return part
 
     def read(self) -> tuple[NDArray[Any], ...]:
-        """The wait: the rows that count of each table."""
+        """The wait: the rows that count of each table, and the note where there is one."""
         held = self._memory.to_host()
-        taken = int(held[:4].view(np.int32)[0]) if len(self._tables[0]) else 0
+        taken, *note = held[: 4 * self._head].view(np.int32).tolist()
         self.read_more = held[self._start_of_more :]
-        return tuple(
+        rows = tuple(
             held[start : start + each.nbytes].view(each.dtype).reshape(each.shape)[:taken].copy()
             for start, each in zip(self._starts, self._tables, strict=True)
         )
+        return (*rows, np.array(note, np.int32)) if note else rows
 
 
 def _per_class(

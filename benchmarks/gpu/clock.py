@@ -70,7 +70,7 @@ class EventClock:
 
     def __init__(self, device: Device) -> None:
         self.device, self._cuda = device, load_libcuda()
-        self._scratch = empty((SCRATCH,), np.uint8, device)  # makes the card's context that of this thread, too
+        self._scratch = empty((SCRATCH,), np.uint8, device)
         self._stream = c_void_p(driver().stream(device))
         self._idle: list[c_void_p] = []
         self._fills = 1
@@ -126,7 +126,8 @@ class EventClock:
         self._call("cuMemcpyDtoHAsync_v2", *places, c_size_t(array.nbytes), self._stream)
 
     def _call(self, function: str, *arguments: Any) -> None:
-        code = getattr(self._cuda, function)(*arguments)
+        with driver().active(self.device):
+            code = getattr(self._cuda, function)(*arguments)
         if code:
             raise EngineError(f"{function} failed on {self.device} with the CUresult {code}")
 

@@ -17,6 +17,7 @@ from .scale import Bench
 PACKAGES = (
     "cuda-bindings",
     "nvidia-cuda-nvrtc",
+    "nvidia-cuda-nvrtc-cu12",
     "onnxruntime-gpu",
     "tensorrt",
     "torch",

@@ -76,10 +76,16 @@ def open_with(flavour: Flavour, path: Path, options: EngineOptions) -> TensorRTE
         NetworkRefused: the library does not take the network, or does not run on the card.
     """
     FORKS.begin(path.name)
-    with card_errors(f"cannot run {path.name} on {options.device}"):
-        card = driver().card(Device.of(options.device))
+    place = Device.of(options.device)
+    with card_errors(f"cannot run {path.name} on {place}"):
+        card = driver().card(place)
         _check_driver(flavour, path.name, card)
-        driver().activate(Device.of(options.device))
+        with driver().active(place):
+            return _open(flavour, path, card, options)
+
+
+def _open(flavour: Flavour, path: Path, card: Card, options: EngineOptions) -> TensorRTEngine:
+    """With the context of the card as this thread's."""
     if path.suffix.lower() in SUFFIXES:
         return _open_file(flavour, path, card, options)
     network = Network.read(path)

@@ -62,8 +62,7 @@ class TensorRTEngine:
         """
         given = check_feeds(self.name, self.inputs, feeds, self._place)
         FORKS.check(self.name)
-        with self._turns.take(), card_errors(self.name):
-            driver().activate(self._place)
+        with self._turns.take(), card_errors(self.name), driver().active(self._place):
             return self._request().run(given)
 
     def _request(self) -> _Request:
@@ -81,7 +80,7 @@ class TensorRTEngine:
         requests = list(self._requests)
         if not requests and self._contexts.closed:
             return
-        with card_errors(self.name):
+        with card_errors(self.name), driver().active(self._place):
             driver().synchronise(self._place)
             for request in requests:
                 request.close()

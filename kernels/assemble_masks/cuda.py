@@ -6,7 +6,7 @@ from ctypes import Structure, c_float, c_int, c_int64, c_void_p
 
 import numpy as np
 
-from ..cuda.driver import blocks_for, launch
+from ..cuda.driver import address_of, blocks_for, launch
 from ..cuda.memory import empty
 from ..device import DeviceArray
 
@@ -57,10 +57,10 @@ class _Maps:
         row, pixel, channel = (stride // proto.itemsize for stride in proto.strides)
         strides = row, pixel, channel if channels > 1 else 1
         self._read = (proto, count)  # whose addresses are in the structures
-        self.prototypes = _Prototypes(proto.pointer, height, width, channels, *strides)
+        self.prototypes = _Prototypes(address_of(proto), height, width, channels, *strides)
         self.frame = _Frame(_window(window[0::2], width), _window(window[1::2], height), *size)
         self.device, self.room, self.queued = device, room, count is not None
-        self.count = _Count(None if count is None else count.pointer, room)
+        self.count = _Count(None if count is None else address_of(count), room)
         self.tight, self.places = empty((room, 4), _INT, device), empty((room, _PLACE), _INT, device)
         self.maps = empty((room, height, width), _FLOAT, device)
         launch(

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from .. import _native
 from ..arrays import place_of, require_strided
-from ..device import HOST, Device
+from ..device import HOST, Device, Tensor
 from ..scalars import flag, number
 from ..twins import twin
 
@@ -47,24 +47,34 @@ def best_classes(
 
     Source: definition.
     """
-    device = _check("scores", scores, 2)
-    if scores.shape[1] < 1:
-        raise ValueError(f"best_classes: scores must have at least one class, got {list(scores.shape)}")
-    count = len(scores)
-    if objectness is not None:
-        _check("objectness", objectness, 1, device)
-        if len(objectness) != count:
-            raise ValueError(f"best_classes: objectness must have the {count} rows of scores, got {len(objectness)}")
-    min_score = number("best_classes", "min_score", min_score)
-    sigmoid = flag("best_classes", "sigmoid", sigmoid)
+    device, min_score, sigmoid = checked(scores, min_score, objectness, sigmoid)
     if device is not HOST:
         return twin(best_classes, device)(scores, min_score=min_score, objectness=objectness, sigmoid=sigmoid)
+    count = len(scores)
     rows, class_ids, kept = np.empty(count, np.int64), np.empty(count, np.int32), np.empty(count, np.float32)
     found = _native.best_classes(scores, objectness, min_score, sigmoid, rows, class_ids, kept)
     return rows[:found].copy(), class_ids[:found].copy(), kept[:found].copy()
 
 
-def _check(what: str, array: NDArray[np.float32], dimensions: int, device: Device | None = None) -> Device:
+def checked(scores: Tensor, min_score: float, objectness: Tensor | None, sigmoid: bool) -> tuple[Device, float, bool]:
+    """Where ``scores`` lie, the number and the flag; see :func:`best_classes`.
+
+    Raises:
+        ValueError: something does not fit.
+    """
+    device = _check("scores", scores, 2)
+    if scores.shape[1] < 1:
+        raise ValueError(f"best_classes: scores must have at least one class, got {list(scores.shape)}")
+    if objectness is not None:
+        _check("objectness", objectness, 1, device)
+        if len(objectness) != len(scores):
+            raise ValueError(
+                f"best_classes: objectness must have the {len(scores)} rows of scores, got {len(objectness)}"
+            )
+    return device, number("best_classes", "min_score", min_score), flag("best_classes", "sigmoid", sigmoid)
+
+
+def _check(what: str, array: Tensor, dimensions: int, device: Device | None = None) -> Device:
     place_of(array, f"best_classes: {what}", device)
     if array.dtype == np.float32 and any(stride % 4 for stride in array.strides):
         raise ValueError(

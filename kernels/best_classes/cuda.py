@@ -6,8 +6,8 @@ from ctypes import Structure, c_float, c_int, c_int64, c_void_p
 
 import numpy as np
 
-from ..cuda.driver import blocks_for, launch
-from ..cuda.memory import empty
+from ..cuda.driver import address_of, blocks_for, launch
+from ..cuda.memory import empty, zeros
 from ..device import DeviceArray
 
 _ROW_THREADS, _THREADS = 256, 1024  # as in best_classes.cu
@@ -26,13 +26,23 @@ def best_classes(
     scores: DeviceArray, *, min_score: float, objectness: DeviceArray | None, sigmoid: bool
 ) -> tuple[DeviceArray, DeviceArray, DeviceArray]:
     """See :func:`vidgraph.kernels.best_classes`. Waits once, for how many rows there are."""
+    *made, found = queue_best_classes(scores, min_score=min_score, objectness=objectness, sigmoid=sigmoid)
+    taken = int(found.to_host()[0]) if len(scores) else 0
+    rows, class_ids, kept = (array[:taken] for array in made)
+    return rows, class_ids, kept
+
+
+def queue_best_classes(
+    scores: DeviceArray, *, min_score: float, objectness: DeviceArray | None, sigmoid: bool
+) -> tuple[DeviceArray, DeviceArray, DeviceArray, DeviceArray]:
+    """As :func:`best_classes`: as many rows, classes and scores as there may be, and how many are, int32 ``[1]``."""
     device, count = scores.device, len(scores)
     rows, class_ids, kept = (empty((count,), dtype, device) for dtype in (np.int64, np.int32, np.float32))
     if count == 0:
-        return rows, class_ids, kept
+        return rows, class_ids, kept, zeros((1,), np.int32, device)
     row_stride, column_stride = (stride // 4 for stride in scores.strides)
-    factor = (objectness.pointer, objectness.strides[0] // 4) if objectness is not None else (None, 0)
-    table = _ScoreTable(scores.pointer, count, row_stride, scores.shape[1], column_stride, *factor)
+    factor = (address_of(objectness), objectness.strides[0] // 4) if objectness is not None else (None, 0)
+    table = _ScoreTable(address_of(scores), count, row_stride, scores.shape[1], column_stride, *factor)
     of_row, score = empty((count,), np.int32, device), empty((count,), np.float32, device)
     found = empty((1,), np.int32, device)
     launch(
@@ -40,5 +50,4 @@ def best_classes(
         table, c_float(min_score), c_int(sigmoid), of_row, score,
     )  # fmt: skip
     launch("best_classes_found", device, _THREADS, 1, score, of_row, c_int64(count), rows, class_ids, kept, found)
-    taken = int(found.to_host()[0])
-    return rows[:taken], class_ids[:taken], kept[:taken]
+    return rows, class_ids, kept, found

@@ -11,17 +11,17 @@ constexpr int kThreads = 512;
 }  // namespace
 
 // A NaN score has rank 0.
-CUDA_KERNEL(kRankThreads) class_nms_ranks(const float* scores, int count, uint64_t* ranks) {
-  const int64_t i = global_index();
+CUDA_KERNEL(kRankThreads) class_nms_ranks(const float* scores, const int* known, int room, uint64_t* ranks) {
+  const int64_t i = global_index(), count = counted(known, room);
   if (i < count) ranks[i] = rank_or_none(scores[i], static_cast<uint32_t>(i));
 }
 
 // Boxes, classes and rows in the order of their ranks; those of rank 0 come nowhere, and `found` counts the others.
 CUDA_KERNEL(kRankThreads)
-class_nms_sort(const uint64_t* ranks, const float4* boxes, const int* class_ids, int count, float4* sorted, int* groups,
-               int* order, int* found) {
+class_nms_sort(const uint64_t* ranks, const float4* boxes, const int* class_ids, const int* known, int room,
+               float4* sorted, int* groups, int* order, int* found) {
   __shared__ uint64_t tile[kRankThreads];
-  const int i = static_cast<int>(global_index());
+  const int i = static_cast<int>(global_index()), count = static_cast<int>(counted(known, room));
   const uint64_t mine = i < count ? ranks[i] : 0;
   int place = 0;
   for (int first = 0; first < count; first += kRankThreads) {

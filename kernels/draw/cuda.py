@@ -8,7 +8,7 @@ from ctypes import c_bool, c_double, c_float, c_int, c_int64, c_uint, c_uint8
 
 import numpy as np
 
-from ..cuda.driver import Argument, blocks_for, launch
+from ..cuda.driver import Argument, address_of, blocks_for, launch
 from ..cuda.memory import placed
 from ..cuda.pictures import view_of
 from ..device import DeviceArray, Tensor
@@ -69,7 +69,7 @@ def draw_labels(
     """See :func:`vidgraph.kernels.draw_labels`. A mask that serves many labels is copied once."""
     each = {id(mask): mask for mask in masks}
     there = dict(zip(each, placed(list(each.values()), planes[0].device), strict=True))
-    glyphs = np.array([(there[id(mask)].pointer, *mask.shape) for mask in masks], _GLYPHS)
+    glyphs = np.array([(address_of(there[id(mask)]), *mask.shape) for mask in masks], _GLYPHS)
     alpha = c_uint8(share_of_255("draw_labels", "opacity", opacity))
     _draw("draw_labels", planes, format, matrix, full_range, (glyphs, origins, colors, text_colors), alpha)
 

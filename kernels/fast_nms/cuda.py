@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..cuda.driver import blocks_for, launch
+from ..cuda.driver import address_of, blocks_for, launch
 from ..cuda.memory import aligned, empty, zeros
 from ..device import DeviceArray
 from ..nms.cuda import OverlapRule
@@ -165,8 +165,8 @@ def _per_class(group: _Group, scores: DeviceArray, limit: int, min_score: float,
     if limit == 0:
         return _nothing(scores)
     ranks = empty((classes, room), np.uint64, scores.device)
-    known, places = (None if array is None else array.pointer for array in (group.count, columns))
-    table = _ScoreColumns(scores.pointer, known, room, stride, classes, places)
+    known, places = (None if array is None else address_of(array) for array in (group.count, columns))
+    table = _ScoreColumns(address_of(scores), known, room, stride, classes, places)
     launch(
         "fast_nms_ranks", scores.device, _RANK_THREADS, min(blocks_for(ranks.size, _RANK_THREADS), _MOST_BLOCKS),
         table, c_float(_floor(min_score)), ranks,

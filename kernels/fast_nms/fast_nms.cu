@@ -23,12 +23,6 @@ constexpr int kClassThreads = 256;
 constexpr int kBestThreads = 1024;
 constexpr int kPlaceThreads = 256;
 
-__device__ inline bool is_among(int number, const int* numbers, int count) {
-  bool found = false;
-  for (int i = 0; i < count; ++i) found |= numbers[i] == number;
-  return found;
-}
-
 }  // namespace
 
 // `ranks` [classes][room]: of scores above `floor`, else 0.

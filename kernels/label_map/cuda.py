@@ -6,7 +6,7 @@ from ctypes import Structure, c_float, c_int, c_int64, c_void_p
 
 import numpy as np
 
-from ..cuda.driver import blocks_for, launch
+from ..cuda.driver import address_of, blocks_for, launch
 from ..cuda.memory import empty, zeros
 from ..device import DeviceArray
 
@@ -33,7 +33,7 @@ def label_map(
     labels, counts = empty(size, np.dtype(np.int32), device), zeros((classes,), np.int64, device)
     launch(
         "label_pixels", device, _THREADS, blocks_for(width, _THREADS) * blocks_for(height, _STRIP),
-        _Logits(logits.pointer, *strides, classes, rows, columns), _resize(columns, width, window[0], window[2]),
+        _Logits(address_of(logits), *strides, classes, rows, columns), _resize(columns, width, window[0], window[2]),
         _resize(rows, height, window[1], window[3]), c_int(height), c_int(width), c_int(first), labels, counts,
     )  # fmt: skip
     return labels, counts

@@ -6,7 +6,7 @@ from ctypes import Structure, c_int64, c_void_p
 
 import numpy as np
 
-from ..cuda.driver import blocks_for, launch
+from ..cuda.driver import address_of, blocks_for, launch
 from ..cuda.memory import empty
 from ..device import DeviceArray
 
@@ -20,7 +20,7 @@ class _Map(Structure):
 
 def label_runs(labels: DeviceArray) -> tuple[DeviceArray, DeviceArray]:
     """See :func:`vidgraph.kernels.label_runs`. Waits once, for how many runs there are."""
-    (height, width), device, given = labels.shape, labels.device, _Map(labels.pointer, *labels.shape)
+    (height, width), device, given = labels.shape, labels.device, _Map(address_of(labels), *labels.shape)
     parts = blocks_for(height, _PART)
     blocks, count = blocks_for(width, _THREADS) * parts, width * parts
     offsets = empty((count + 1,), _PLACE, device)

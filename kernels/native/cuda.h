@@ -25,6 +25,12 @@ __device__ inline int64_t grid_step() { return static_cast<int64_t>(gridDim.x) *
 // How many things there are: what a kernel before has left at `known`, or all of `room` where that is null.
 __device__ inline int64_t counted(const int* known, int64_t room) { return known ? *known : room; }
 
+__device__ inline bool is_among(int number, const int* numbers, int count) {
+  bool found = false;
+  for (int i = 0; i < count; ++i) found |= numbers[i] == number;
+  return found;
+}
+
 // A plane of a picture by its number. An index that is not known at compile time would put the picture into local memory.
 __device__ inline Plane plane_of(const PictureView& p, int index) {
   const Plane &a = p.planes[0], &b = p.planes[1], &c = p.planes[2];

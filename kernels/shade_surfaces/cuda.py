@@ -7,7 +7,7 @@ from ctypes import c_int, c_uint32, c_void_p
 
 import numpy as np
 
-from ..cuda.driver import blocks_for, launch
+from ..cuda.driver import address_of, blocks_for, launch
 from ..cuda.memory import empty, placed, zeros
 from ..device import DeviceArray
 from . import SurfaceTable, check_surfaces
@@ -51,8 +51,8 @@ def shade_surfaces(
     if out.size == 0:
         return out
     columns = placed([getattr(table, name) for name in _TABLE], device)
-    looks = _Surfaces(*(array.pointer for array in (*columns, textures)))
-    scene, sums = _Scene(surfaces.pointer, shadow.pointer, height, width, count, looks), None
+    looks = _Surfaces(*map(address_of, (*columns, textures)))
+    scene, sums = _Scene(address_of(surfaces), address_of(shadow), height, width, count, looks), None
     if table.blur.any():
         sums = empty((3, height, width + 1), np.dtype(np.uint32), device)
         launch("shade_sums", device, _THREADS, height, scene, sums)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from ctypes import Structure, c_int, c_int64, c_void_p
 from math import prod
 
-from ..cuda.driver import blocks_for, launch
+from ..cuda.driver import address_of, blocks_for, launch
 from ..cuda.memory import empty
 from ..device import DeviceArray
 
@@ -15,7 +15,9 @@ _MOST_BLOCKS = 128  # for one table; they take turns
 
 
 class _RowTable(Structure):
-    _fields_ = (("source", c_void_p), ("target", c_void_p), ("stride", c_int64), ("words", c_int))
+    _fields_ = (
+        ("source", c_void_p), ("target", c_void_p), ("stride", c_int64), ("step", c_int64), ("words", c_int),
+    )  # fmt: skip
 
 
 class _RowTables(Structure):
@@ -34,15 +36,18 @@ def queue_take_rows(
     count: DeviceArray | None = None,
     out: Sequence[DeviceArray] | None = None,
     taken: DeviceArray | None = None,
+    note: DeviceArray | None = None,
 ) -> tuple[DeviceArray, ...]:
     """Rows of tables, one after another in new memory.
 
     Args:
-        tables: one to six of any types of whole words (of 4 bytes), ``[N, …]``; the numbers of a row are adjacent.
+        tables: one to six of any types of whole words (of 4 bytes), ``[N, …]``; the numbers of a row are adjacent,
+            unless it is of two axes and a type of one word, which may have any strides.
         rows: int64 ``[M]``, each a row of every table, in any order; None: all rows as they are.
         count: int32 ``[1]``, how many of ``rows`` count; None: all.
         out: where they go, C-contiguous ``[M, …]``; None: to new arrays.
-        taken: int32 ``[1]``, becomes how many they are.
+        taken: int32 ``[1 + K]``, becomes how many they are, and the numbers of ``note``.
+        note: int32 ``[K]``; None: nothing.
 
     Returns:
         ``out``.
@@ -52,11 +57,12 @@ def queue_take_rows(
         out = tuple(empty((room, *table.shape[1:]), table.dtype, table.device) for table in tables)
     described = _RowTables()
     for place, (table, to) in enumerate(zip(tables, out, strict=True)):
-        stride = table.strides[0] // _WORD
-        described.tables[place] = _RowTable(table.pointer, to.pointer, stride, words_of(table))
-    blocks = min(blocks_for(room * max(map(words_of, tables)), _THREADS), _MOST_BLOCKS)
+        apart = table.strides[1] if table.ndim == 2 and table.itemsize == _WORD else _WORD
+        strides = table.strides[0] // _WORD, apart // _WORD
+        described.tables[place] = _RowTable(address_of(table), address_of(to), *strides, words_of(table))
+    blocks = min(max(blocks_for(room * max(map(words_of, tables)), _THREADS), 1), _MOST_BLOCKS)
     launch(
         "take_rows", tables[0].device, _THREADS, (blocks, len(tables), 1),
-        described, rows, count, c_int64(room), taken,
+        described, rows, count, c_int64(room), note, c_int(0 if note is None else len(note)), taken,
     )  # fmt: skip
     return tuple(out)

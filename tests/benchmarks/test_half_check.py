@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 import pytest
+from vidgraph.benchmarks import half_check
 from vidgraph.benchmarks.half_check import MOST_NOISE, check_engine, check_half
 from vidgraph.engines.half.record import recall
 from vidgraph.engines.onnx_file import file_digest
 from vidgraph.models.resolve import resolve_model
-from vidgraph.pipeline.errors import EngineError
+from vidgraph.pipeline.errors import EngineError, SourceError
+from vidgraph.pipeline.packet import Frame
+from vidgraph.stages.sources.camera.options import FEW_FRAMES, CameraOptions
+from vidgraph.stages.sources.registry import open_source
+from vidgraph.stages.sources.wrapper import SourceWrapper
 
 from ..material import make_photo
 
@@ -134,6 +140,35 @@ def test_a_video_model_is_checked_with_its_state_and_remembered_for_batches() ->
     known = [recall(file_digest(path)) for path in batched if path.exists()]
     assert len(known) >= 2
     assert all(known)
+
+
+def test_a_camera_that_is_away_is_an_error(custom_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert FEW_FRAMES.give_up_s == 30
+    monkeypatch.setattr(half_check, "FEW_FRAMES", CameraOptions(give_up_s=0.2))
+    with pytest.raises(
+        SourceError, match=r"^camera '127\.0\.0\.1' \(rtsp://127\.0\.0\.1:9/none\): the connection is refu"
+    ):
+        check_half(resolve_model(str(custom_model)), source="rtsp://127.0.0.1:9/none")
+
+
+def test_frames_of_a_camera_are_those_of_the_first_look(
+    custom_model: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next ones are others, and so are their results."""
+
+    class Camera(SourceWrapper):
+        live = True
+        looks = 0
+
+        def frames(self) -> Iterator[Frame]:
+            self.looks += 1
+            return self.source.frames()
+
+    (photo,) = open_source(source)
+    camera = Camera(photo)
+    monkeypatch.setattr(half_check, "open_sources", lambda *_, **__: [camera])
+    assert check_half(resolve_model(str(custom_model)), source="rtsp://camera").frames == 1
+    assert camera.looks == 1
 
 
 def test_an_engine_that_was_built_is_compared_with_fp32(

@@ -6,13 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from vidgraph.engines import ENGINES, open_engine
+from vidgraph.engines import ENGINES, EngineRow, open_engine
 from vidgraph.engines.info import device_info, engine_packages
 from vidgraph.engines.open import choose_device, choose_engine, place_of_arrays
 from vidgraph.kernels import HOST, Device
 from vidgraph.kernels.device import DEVICES
 from vidgraph.pipeline.environment import noted_packages
-from vidgraph.pipeline.errors import EngineError, UsageError
+from vidgraph.pipeline.errors import EngineError, MissingExtraError, UsageError
 
 from .. import standin
 
@@ -59,6 +59,17 @@ def test_auto_takes_an_engine_that_serves_the_device(device: None) -> None:
     assert open_engine(Path("net.onnx"), device="standin:1").device == "standin:1"
 
 
+def test_an_engine_that_does_not_run_on_the_cpu_is_asked_for_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a machine without a card, and without the engine: it says what it needs, and not that the CPU is no card."""
+    monkeypatch.setitem(DEVICES, "cuda", replace(DEVICES["cuda"], count=lambda: 0))
+    row = EngineRow("of-cards", ".none", package="no_such_package", extra="of-cards", devices=("cuda",))
+    monkeypatch.setitem(ENGINES, row.name, row)
+    assert choose_device("auto", "of-cards") == "cuda:0"
+    assert choose_device("auto", "openvino") == choose_device("auto", "onnxruntime") == "cpu"
+    with pytest.raises(MissingExtraError, match=r"^engine 'of-cards' needs an optional package; .*\[of-cards\]'$"):
+        open_engine(Path("net.onnx"), engine="of-cards")
+
+
 def test_names_of_devices_are_those_of_the_table(device: None) -> None:
     assert choose_device("standin") == "standin:0"
     assert choose_device("STANDIN:3") == "standin:3"
@@ -71,12 +82,15 @@ def test_an_engine_that_does_not_serve_the_device(device: None) -> None:
     for options, message in (
         (
             {"device": "standin", "engine": "onnxruntime"},
-            "on standin:0: engine 'onnxruntime' runs on cpu, cuda and engine 'st",
+            "on standin:0: engine 'onnxruntime' needs device cpu or cuda; engine 'st",
         ),
-        ({"device": "cpu", "engine": "standin"}, "on cpu: engine 'standin' runs on standin and engine 'openvino' runs"),
+        (
+            {"device": "cpu", "engine": "standin"},
+            "on cpu: engine 'standin' needs device standin; engine 'openvino' runs",
+        ),
         (
             {"device": "cuda:1", "engine": "standin"},
-            "on cuda:1: engine 'standin' runs on standin and no CUDA engine is",
+            "on cuda:1: engine 'standin' needs device standin; no CUDA engine is",
         ),
     ):
         with pytest.raises(EngineError, match=rf"^cannot run net\.onnx {message}"):

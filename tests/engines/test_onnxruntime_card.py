@@ -178,7 +178,8 @@ def test_a_session_is_freed_in_a_turn_of_its_own(sessions: Sessions, card: Any, 
     thread = threading.Thread(target=engine.run, args=({"image": image},))
     thread.start()
     thread.join()  # with what it had
-    card.driver.put(driver().stream(standin.CARD), lambda: done.append(True))
+    with driver().active(standin.CARD):
+        card.driver.put(driver().stream(standin.CARD), lambda: done.append(True))
     engine.close()
     assert alone == [(True, 1)]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from concurrent.futures import Future
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from vidgraph.engines import ENGINES, EngineQueue, ReplayEngine, TensorSpec, open_engine
+from vidgraph.engines.queue import batches_run
 from vidgraph.pipeline.errors import EngineError
 
 from ..material import CPU_ENGINES
@@ -205,3 +207,16 @@ def test_sizes_that_do_not_belong_together(sizes: tuple[int, ...]) -> None:
     engines = {size: ReplayEngine((SPEC,), (SPEC,), []) for size in sizes}
     with pytest.raises(ValueError, match=r"needs the network exported for batch 1|is not replay for batch 3"):
         EngineQueue(engines)
+
+
+def test_batches_of_a_process_are_counted_by_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vidgraph.engines.queue._ran", defaultdict(Counter))
+    for _ in range(2):
+        queue = EngineQueue({1: Doubler(1), 2: Doubler(2)}, deadline_ms=10_000.0)
+        futures = [queue.submit(feed(value)) for value in (1.0, 2.0, 3.0)]
+        queue.close()
+        assert [value_of(future) for future in futures] == [2, 4, 6]
+    alone = EngineQueue({1: Doubler(1)})
+    alone.submit(feed(1.0)).result(10)
+    alone.close()
+    assert batches_run() == {"doubler-1.onnx": {2: 2, 1: 2}}

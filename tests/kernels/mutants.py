@@ -16,6 +16,7 @@ _BOUND = re.compile(r"\b\w+ < (?:count|here|taken|rows|columns|classes|room)\b")
 
 TESTED_WITH = {
     "count_before": "best_classes",
+    "is_among": "fast_nms",
     "sum_before": "label_runs",
     "least_of_best": "fast_nms",
     "choose_best": "top_scores",

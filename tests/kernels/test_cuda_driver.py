@@ -154,7 +154,8 @@ def test_what_another_library_writes_is_waited_for(library: libcuda.StandIn, ord
     array = from_host(np.zeros_like(NUMBERS), CUDA)
     theirs = DeviceArray(array, array.pointer, array.shape, array.dtype, CUDA, stream=77)
     driver().wait_for(77, driver().stream(CUDA), CUDA)
-    library.put(77, lambda: ctypes.memmove(array.pointer, NUMBERS.ctypes.data, NUMBERS.nbytes))
+    with driver().active(CUDA):
+        library.put(77, lambda: ctypes.memmove(array.pointer, NUMBERS.ctypes.data, NUMBERS.nbytes))
     np.testing.assert_array_equal(to_host(copy(theirs)), NUMBERS)
 
 
@@ -262,13 +263,34 @@ def test_two_cards(library: libcuda.StandIn) -> None:
     arrays = [from_host(NUMBERS + index, card) for index, card in enumerate(cards)]
     assert arrays[0].stream != arrays[1].stream
     assert driver().card(cards[1]).index == 1
-    driver().activate(cards[1])
     first = to_host(arrays[0])
-    driver().activate(cards[1])
     del arrays[0]
-    gc.collect()  # which leaves this thread's context as it is
-    library.put(arrays[0].stream, lambda: None)
     np.testing.assert_array_equal([first, to_host(arrays[0])], [NUMBERS, NUMBERS + 1])
+
+
+def test_a_thread_keeps_the_context_that_it_had(library: libcuda.StandIn) -> None:
+    """As torch goes on where that is; also where a call fails, and where Python collects arrays."""
+    library.devices = 2
+    there = Device("cuda", 1)
+    with driver().active(CUDA):
+        theirs = library.context
+        assert theirs
+        held = [from_host(NUMBERS, there)]
+        assert library.context == theirs
+        np.testing.assert_array_equal(
+            to_host(concatenate([copy(held[0]), zeros((4, 6), np.float32, there)]))[:4], NUMBERS
+        )
+        driver().wait_for(driver().stream(there), 1, there)
+        assert driver().capture(lambda stream: library.context != theirs, there) is not None
+        driver().synchronise(there)
+        assert library.context == theirs
+        held.clear()
+        gc.collect()
+        library.fails["cuMemAllocAsync"] = 2
+        with pytest.raises(CudaError):
+            from_host(NUMBERS, there)
+        assert library.context == theirs
+    assert not library.context
 
 
 # What goes wrong.
@@ -321,7 +343,7 @@ def test_a_library_that_is_no_driver(library: libcuda.StandIn, monkeypatch: pyte
 
 @pytest.mark.usefixtures("library")
 def test_a_card_that_is_not_there() -> None:
-    for ask in (driver().card, driver().activate, lambda device: empty((1,), np.uint8, device)):
+    for ask in (driver().card, driver().active, lambda device: empty((1,), np.uint8, device)):
         assert message_of(lambda ask=ask: ask(Device("cuda", 3))) == "there is no cuda:3 on this machine, which has 1"
 
 

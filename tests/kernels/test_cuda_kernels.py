@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from vidgraph.kernels.cuda import driver
-from vidgraph.kernels.device import DEVICES, Device
+from vidgraph.kernels.device import DEVICES, Device, DeviceArray
 from vidgraph.kernels.twins import TWINS
 
 from .. import emulator
+from .cases import to_device
 from .cuda_cases import CASES, cases_of, compare
 
 SEEDS = 20
@@ -61,6 +63,41 @@ def test_boxes_may_lie_anywhere(stem: str, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(driver, "_drivers", [Beside()])
     for case, wanted in cases_of(stem):
         compare(case, wanted)
+
+
+class Noting(emulator.EmulatedDriver):
+    """Knows what its stream was made to wait for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waited: set[int] = set()
+
+    def wait_for(self, stream: int, other: int, device: Device) -> None:
+        self.waited.add(other)
+
+
+def of_streams(given: Any, streams: list[int]) -> Any:
+    """Arrays on the card, nested as they are given, as another stream each writes them; its handle is noted."""
+    if isinstance(given, tuple | list):
+        return type(given)(of_streams(each, streams) for each in given)
+    if not isinstance(given, DeviceArray):
+        return given
+    handle = 1000 + len(streams)
+    streams += [handle] if given.size else []
+    return replace(given, owner=given, stream=handle)
+
+
+@pytest.mark.parametrize("stem", CASES)
+def test_what_other_streams_write_is_waited_for(stem: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(driver, "_drivers", [noting := Noting()])
+    for (function, arrays, options), _ in cases_of(stem):
+        streams: list[int] = []
+        there = {name: to_device(v, "cuda") if isinstance(v, np.ndarray) else v for name, v in options.items()}
+        there = {name: of_streams(value, streams) for name, value in there.items()}
+        given, before = of_streams(to_device(arrays, "cuda"), streams), noting.launches
+        noting.waited.clear()
+        function(*given, **there)
+        assert noting.launches == before or noting.waited.issuperset(streams)
 
 
 @pytest.mark.parametrize("stem", CASES)

@@ -7,9 +7,10 @@ import os
 import re
 import shutil
 import struct
+import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,6 +18,8 @@ from vidgraph.kernels.cuda import driver, program
 from vidgraph.kernels.cuda.compile import ARCHITECTURES, PTX, compile_source, sources
 
 NVCC = shutil.which("nvcc")
+DRIVER = 13000
+"""The CUDA of the driver that kernels are compiled for."""
 STEMS = [source.stem for source in sources()]
 
 MOST_REGISTERS = 128  # so that two blocks of 256 threads are on a multiprocessor at a time
@@ -44,28 +47,60 @@ def test_kernels_spill_nothing_and_share_little(stem: str, tmp_path: Path) -> No
 @pytest.mark.parametrize("stem", STEMS)
 def test_nvrtc_compiles_what_is_shipped(stem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     try:
-        program.open_nvrtc()
+        program.open_nvrtc(DRIVER)
     except driver.CudaError as error:
         pytest.skip(str(error))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    image = program.compile_source(source_of(stem), "sm_90")
+    image = program.compile_source(source_of(stem), "sm_90", DRIVER)
     assert image.startswith(b"\x7fELF")
     (cached,) = (tmp_path / "vidgraph" / "cuda").iterdir()
     cached.write_bytes(b"from the cache")
-    assert program.compile_source(source_of(stem), "sm_90") == b"from the cache"
-    assert program.compile_source(source_of(stem), "sm_80") != b"from the cache"
+    assert program.compile_source(source_of(stem), "sm_90", DRIVER) == b"from the cache"
+    assert program.compile_source(source_of(stem), "sm_80", DRIVER) != b"from the cache"
+
+
+@pytest.mark.parametrize(
+    ("driver_version", "nvrtc", "refused"),
+    [
+        (13000, (0, 13, 5), ""),
+        (13010, (0, 12, 9), ""),
+        (12000, (0, 12, 9), ""),
+        (
+            12040,
+            (0, 13, 5),
+            "the NVIDIA driver is for CUDA 12.4, and does not load the kernels that NVRTC 13.5 would compile: "
+            "update the driver, or pip install 'vidgraph[cuda12]'",
+        ),
+        (12040, None, "is not installed: pip install 'vidgraph[cuda12]'"),
+        (13000, None, "is not installed: pip install 'vidgraph[cuda]'"),
+    ],
+)
+def test_nvrtc_must_be_for_the_driver(
+    driver_version: int, nvrtc: tuple[int, int, int] | None, refused: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bindings = ModuleType("cuda.bindings")
+    if nvrtc is not None:
+        bindings.nvrtc = SimpleNamespace(nvrtcVersion=lambda: nvrtc)  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "cuda", ModuleType("cuda"))
+    monkeypatch.setitem(sys.modules, "cuda.bindings", bindings)
+    monkeypatch.delitem(sys.modules, "cuda.bindings.nvrtc", raising=False)  # of a test before
+    if not refused:
+        assert program.open_nvrtc(driver_version).nvrtcVersion() == nvrtc
+        return
+    with pytest.raises(driver.CudaError, match=re.escape(refused)):
+        program.open_nvrtc(driver_version)
 
 
 @pytest.mark.parametrize("cannot", ["a folder be made", "a file be read", "a home be found", "a file be written whole"])
 def test_a_cache_that_cannot_be_used_is_no_error(cannot: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(program, "open_nvrtc", lambda: SimpleNamespace(nvrtcVersion=lambda: (0, 13, 0)))
+    monkeypatch.setattr(program, "open_nvrtc", lambda _: SimpleNamespace(nvrtcVersion=lambda: (0, 13, 0)))
     monkeypatch.setattr(program, "_compile", lambda *_: b"image")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     source = source_of(STEMS[0])
     if cannot == "a folder be made":
         (tmp_path / "cache").write_bytes(b"")
     elif cannot == "a file be read":
-        program.compile_source(source, "sm_90")
+        program.compile_source(source, "sm_90", DRIVER)
         (cached,) = (tmp_path / "cache").rglob("*.cubin")
         cached.unlink()
         cached.mkdir()
@@ -75,7 +110,7 @@ def test_a_cache_that_cannot_be_used_is_no_error(cannot: str, tmp_path: Path, mo
     else:
         monkeypatch.setattr(Path, "replace", fails_with(errno.ENOSPC))
     for _ in range(2):
-        assert program.compile_source(source, "sm_90") == b"image"
+        assert program.compile_source(source, "sm_90", DRIVER) == b"image"
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.read_bytes()]
 
 

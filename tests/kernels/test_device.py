@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from vidgraph import Picture, kernels
 from vidgraph.kernels import Device, DeviceArray, to_device
-from vidgraph.kernels.device import DEVICES, HOST, concatenate, device_of, empty, to_host
+from vidgraph.kernels.device import DEVICES, HOST, all_to_host, concatenate, device_of, empty, to_host
 from vidgraph.kernels.twins import TWINS
 
 from .. import standin
@@ -112,6 +112,21 @@ def test_devices_that_nothing_moves_to() -> None:
         concatenate([NUMBERS, *standin.put(NUMBERS)])
     with pytest.raises(ValueError, match="a DeviceArray must lie on a device; in host memory, use a NumPy array"):
         DeviceArray(None, 0, (1,), np.dtype(np.uint8), HOST)
+
+
+def test_several_come_to_the_host_in_one_transfer() -> None:
+    given = [np.arange(3, dtype=np.uint8), np.arange(10).reshape(5, 2), np.zeros((0, 4), np.float32), np.float16(7)]
+    given = [np.asarray(each) for each in given]
+    there = standin.put(*given)
+    turned = DeviceArray(there[1], there[1].pointer, (2, 5), there[1].dtype, standin.DEVICE, (8, 16))
+    standin.TRANSFERS.clear()
+    got = all_to_host([*there[:2], NUMBERS, turned, *there[2:]])
+    assert standin.TRANSFERS == {"to host": 1}
+    for one, want in zip(got, [*given[:2], NUMBERS, given[1].T, *given[2:]], strict=True):
+        np.testing.assert_array_equal(one, want)
+        assert (one.dtype, one.flags.aligned) == (want.dtype, True)
+    assert all_to_host([NUMBERS])[0] is NUMBERS
+    assert all_to_host([]) == []
 
 
 def test_a_device_as_text() -> None:

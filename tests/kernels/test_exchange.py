@@ -208,6 +208,38 @@ def test_arrays_that_went_out_live_as_long_as_they_are_used() -> None:
     assert alive() is None
 
 
+@pytest.mark.parametrize("stream", [None, 1, 2, -1, 55])
+def test_memory_that_went_out_is_used_again_behind_what_reads_it(stream: int | None, cards: libcuda.StandIn) -> None:
+    """A library gives it back while its kernels are still queued; of streams of its own, that may be gone, it waits."""
+    array: Any = to_device(NUMBERS, CUDA_3)
+    ours, read = array.stream, np.zeros_like(NUMBERS)
+    pointer, capsule = array.pointer, array.__dlpack__(stream=stream)
+    address = exchange._address_in(id(capsule), b"dltensor")
+    ctypes.pythonapi.PyCapsule_SetName(ctypes.py_object(capsule), b"used_dltensor")
+    del array, capsule
+    gc.collect()
+    by_default = stream in (None, 1, 2)
+    if by_default:
+        with driver().active(CUDA_3):
+            cards.put(1, lambda: ctypes.memmove(read.ctypes.data, pointer, read.nbytes))
+    cards.queued.clear()
+    managed = exchange._Managed.from_address(address)
+    ctypes.CFUNCTYPE(None, ctypes.c_void_p)(managed.deleter)(address)
+    waited = [("cuEventRecord", 1), ("cuStreamWaitEvent", ours)] if by_default else []
+    assert cards.queued == [*waited, ("cuMemFreeAsync", ours)]
+    driver().synchronise(CUDA_3)
+    np.testing.assert_array_equal(read, NUMBERS if by_default else np.zeros_like(NUMBERS))
+
+
+def test_a_card_that_failed_raises_nothing_where_memory_comes_back(cards: libcuda.StandIn) -> None:
+    capsule = to_device(NUMBERS, CUDA_3).__dlpack__(stream=None)  # type: ignore[union-attr]
+    address = exchange._address_in(id(capsule), b"dltensor")
+    ctypes.pythonapi.PyCapsule_SetName(ctypes.py_object(capsule), b"used_dltensor")
+    cards.fails["cuEventCreate"] = 700
+    exchange._delete(address)
+    assert address not in exchange._given
+
+
 @pytest.mark.usefixtures("cards")
 def test_arrays_that_dlpack_cannot_say() -> None:
     array: Any = to_device(NUMBERS, CUDA_3)

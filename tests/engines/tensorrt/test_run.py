@@ -88,11 +88,23 @@ def test_feeds_of_other_streams_are_waited_for_and_may_be_written_again_there(
     driver().wait_for(THEIRS, driver().stream(CARD), CARD)
     for seed in range(4):
         image = conv.image(seed)
-        state.driver.put(THEIRS, partial(ctypes.memmove, memory.pointer, image.ctypes.data, image.nbytes))
+        with driver().active(CARD):
+            state.driver.put(THEIRS, partial(ctypes.memmove, memory.pointer, image.ctypes.data, image.nbytes))
         outputs = engine.run({"image": replace(memory, stream=THEIRS)})
-        state.driver.put(THEIRS, partial(ctypes.memset, memory.pointer, 0, memory.nbytes))
+        with driver().active(CARD):
+            state.driver.put(THEIRS, partial(ctypes.memset, memory.pointer, 0, memory.nbytes))
         assert {array.stream for array in outputs.values()} == {driver().stream(CARD)}
         np.testing.assert_allclose(to_host(outputs["features"]), conv.answer(image)["features"], atol=1e-5)
+
+
+def test_the_calling_thread_keeps_its_context(any_card: Any, network: Path, conv: Any) -> None:
+    flavour, state = any_card
+    engine = open_with(flavour, network, options())
+    assert not state.driver.context
+    engine.run({"image": put(conv.image(0))})
+    assert not state.driver.context
+    engine.close()
+    assert not state.driver.context
 
 
 def test_a_run_does_not_wait(card: Any, network: Path, conv: Any) -> None:

@@ -168,7 +168,8 @@ def test_weights_are_there_until_the_card_has_read_them(
     engine = open_engine(program, engine="torch", device="cuda:0", precision="fp32")
     engine.run({"image": put(conv.image(0))})
     call, alive = weakref.ref(engine._program.call), []  # type: ignore[attr-defined]
-    card.driver.put(driver().stream(standin.CARD), lambda: alive.append(call() is not None))
+    with driver().active(standin.CARD):
+        card.driver.put(driver().stream(standin.CARD), lambda: alive.append(call() is not None))
     engine.close()
     assert alive == [True]
     assert call() is None
@@ -284,6 +285,6 @@ def test_torch_tensorrt_that_is_not_there(card: Any, program: Path, monkeypatch:
 
 
 def test_it_does_not_run_on_the_cpu(program: Path) -> None:
-    said = r"^cannot run net\.pt2 on cpu: engine 'torch-tensorrt' runs on cuda and engine 'torch' runs there$"
+    said = r"^cannot run net\.pt2 on cpu: engine 'torch-tensorrt' needs device cuda; engine 'torch' runs there$"
     with pytest.raises(EngineError, match=said):
         open_engine(program, engine="torch-tensorrt", device="cpu")
