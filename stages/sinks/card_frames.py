@@ -62,12 +62,12 @@ class CardFrames:
         """
         planes, full_range = self._planes(picture)
         opened = driver()
-        opened.activate(self._device)
         opened.wait_for(_DEFAULT_STREAM, opened.stream(self._device), self._device)
-        if self._context is None:  # the thread's own, as that of everything else here
-            self._context = CudaContext(self._device.index, primary_ctx=False, current_ctx=True)
         capsules = tuple(map(dlpack_capsule, planes))
-        frame = VideoFrame.from_dlpack(capsules, format="nv12", cuda_context=self._context)
+        with opened.active(self._device):
+            if self._context is None:  # the thread's own, as that of everything else here
+                self._context = CudaContext(self._device.index, primary_ctx=False, current_ctx=True)
+            frame = VideoFrame.from_dlpack(capsules, format="nv12", cuda_context=self._context)
         frame.colorspace, frame.color_range = matrix_tag(picture), ColorRange.JPEG if full_range else ColorRange.MPEG
         frame.pict_type = PictureType.NONE
         return frame

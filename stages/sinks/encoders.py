@@ -5,19 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from fractions import Fraction
-
-from av.codec.context import CodecContext
-from av.error import FFmpegError
-from av.video.codeccontext import VideoCodecContext
 
 from ...kernels.cuda.driver import CudaError, driver
 from ...kernels.device import Device
 from ...pipeline.errors import OutputError
 from ...pipeline.types.picture import ColorTags, Picture
 from ..sources.av_card import refusal_text
-from .card_frames import CARD_FORMAT, CardFrames, stays_on_card
-from .encoder_frame import EncoderFrames, Frames, coded_matrix, coded_size
+from .card_frames import CardFrames, stays_on_card
+from .encoder_frame import EncoderFrames, Frames, coded_matrix
 
 log = logging.getLogger("vidgraph")
 
@@ -28,8 +23,6 @@ NO_DELAY = "rc-lookahead=0:sync-lookahead=0:bframes=0"
 RATE_FACTOR = "24"
 _MOST_CHROMATICITY, _MOST_LIGHT = 50_000, 65_535  # that H.264 can say. Source: ITU-T H.264, D.2.29 and D.2.31
 _NVENC_PRESETS = dict(zip(PRESETS, ("p1", "p2", "p3", "p4", "p4", "p5", "p6", "p7", "p7"), strict=True))
-_NVENC_PROBED = (256, 256)  # (height, width) that every NVENC takes
-_PROBED_AT = Fraction(25)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +56,30 @@ def _nvenc(preset: str, tags: ColorTags) -> dict[str, str]:
     return {"preset": _NVENC_PRESETS[preset], **quality, "bf": "0", "rc-lookahead": "0", "delay": "0"}
 
 
+_CURE = "use encoder auto or libx264"
+
+
+class EncoderRefused(OutputError):
+    """NVENC is not to be had, and nothing was encoded by it; ``reason`` is why."""
+
+    reason: str = ""
+
+
+def encoder_refused(encoder: Encoder, what: str, error: BaseException) -> EncoderRefused:
+    """The error where an encoder is not to be had.
+
+    Args:
+        encoder: the one that refuses.
+        what: what messages call the video.
+        error: of the driver or FFmpeg.
+    """
+    hint = " (all its sessions may be in use)" if isinstance(error, MemoryError) else ""
+    reason = f"{encoder.codec} is not to be had: {refusal_text(error)}{hint}"
+    refused = EncoderRefused(f"cannot write {what}: {reason}; {_CURE}")
+    refused.reason = reason
+    return refused
+
+
 ENCODERS: dict[str, Encoder] = {
     row.codec: row
     for row in (
@@ -73,66 +90,56 @@ ENCODERS: dict[str, Encoder] = {
     )
 }
 """By the names of the option ``encoder``."""
-_ON_CPU, _ON_CARD = "libx264", "h264_nvenc"  # of ``auto``
+ON_CPU, _ON_CARD = "libx264", "h264_nvenc"
+"""Of ``auto``."""
 
 
 def choose_encoder(name: str, picture: Picture, what: str) -> Encoder:
     """The encoder of a video whose first picture is this one.
 
+    Whether NVENC is to be had shows when a picture is encoded: cards have few sessions, which others may take at any
+    time.
+
     Args:
-        name: of :data:`ENCODERS`, or ``auto``: of a picture on a card, NVENC where it is to be had, else x264, and a
+        name: of :data:`ENCODERS`, or ``auto``: of a picture on a card NVENC, if it takes that size, else x264, and a
             line in the log says why.
         what: what messages call the video.
 
     Raises:
-        OutputError: it is not to be had, or takes no pictures of that size.
+        EncoderRefused: there is no card for it.
+        OutputError: it takes no pictures of that size.
     """
     auto = name == "auto"
-    encoder = ENCODERS[(_ON_CARD if stays_on_card(picture) else _ON_CPU) if auto else name]
-    reason = _refusal(encoder, picture)
+    encoder = ENCODERS[(_ON_CARD if stays_on_card(picture) else ON_CPU) if auto else name]
+    reason = _too_large(encoder, picture)
     if reason and auto and encoder.nvenc:
-        log.warning("%s: encoded by the CPU, as %s", what, reason)
-        encoder = ENCODERS[_ON_CPU]
-        reason = _refusal(encoder, picture)
+        say_fallback(what, reason)
+        encoder = ENCODERS[ON_CPU]
+        reason = _too_large(encoder, picture)
     if reason:
-        cure = "use encoder auto or libx264" if encoder.nvenc else "pictures as files (%06d.png) can be larger"
+        cure = _CURE if encoder.nvenc else "pictures as files (%06d.png) can be larger"
         raise OutputError(f"cannot write {what}: {reason}; {cure}")
+    if encoder.nvenc:
+        try:
+            driver().card(picture.device if stays_on_card(picture) else Device("cuda"))
+        except CudaError as error:  # which says best what is missing
+            raise encoder_refused(encoder, what, error) from error
     return encoder
 
 
-def _refusal(encoder: Encoder, picture: Picture) -> str:
-    """Why an encoder cannot encode pictures like this one; empty where it can."""
-    if max(picture.height, picture.width) > encoder.longest_side_px:
-        return (
-            f"{encoder.title} pictures have at most {encoder.longest_side_px} pixels a side, got"
-            f" {picture.width}x{picture.height}"
-        )
-    if not encoder.nvenc:
+def say_fallback(what: str, reason: str) -> None:
+    """Tell the log why the CPU encodes a video."""
+    log.warning("%s: encoded by the CPU, as %s", what, reason)
+
+
+def _too_large(encoder: Encoder, picture: Picture) -> str:
+    """Why an encoder cannot encode pictures of this size; empty where it can."""
+    if max(picture.height, picture.width) <= encoder.longest_side_px:
         return ""
-    try:
-        _try(encoder, picture)
-    except (CudaError, FFmpegError, OSError, ValueError) as error:
-        return f"{encoder.codec} is not to be had: {refusal_text(error)}"
-    return ""
-
-
-def _try(encoder: Encoder, picture: Picture) -> None:
-    """Encode a picture, and throw it away: only that shows whether a card has an encoder, and one that is free."""
-    context = CodecContext.create(encoder.codec, "w")
-    assert isinstance(context, VideoCodecContext)
-    on_card = stays_on_card(picture)
-    driver().activate(picture.device if on_card else Device("cuda"))  # which says best what is missing
-    context.height, context.width = coded_size(picture) if on_card else _NVENC_PROBED
-    context.pix_fmt = CARD_FORMAT if on_card else "nv12"
-    context.framerate, context.time_base = _PROBED_AT, 1 / _PROBED_AT
-    context.options = encoder.options("ultrafast", picture.tags)
-    if not on_card:
-        context.open()
-        return
-    frame = CardFrames(picture.device).make(picture)
-    frame.pts = 0
-    for coded in (frame, None):
-        context.encode(coded)
+    return (
+        f"{encoder.title} pictures have at most {encoder.longest_side_px} pixels a side, got"
+        f" {picture.width}x{picture.height}"
+    )
 
 
 def frames_for(encoder: Encoder, picture: Picture) -> Frames:

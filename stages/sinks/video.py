@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from ..sources.clock import NANOSECONDS
 from .addresses import OutputStream, part_files, part_path, shown_picture
 from .audio_copy import AudioCopy
 from .encoder_frame import Coding
-from .encoders import ENCODERS, PRESETS
+from .encoders import ENCODERS, ON_CPU, PRESETS, EncoderRefused, say_fallback
 from .settings import SinkSettings
 from .video_file import EncoderSettings, VideoFile, frame_time
 from .video_so_far import VideoSoFar
@@ -38,12 +39,13 @@ class EncodeVideo(Sink):
     an hour and more), goes on in a further file, ``out.part2.mp4``, with the sound from there on, so that nothing is
     scaled or lost. With the first frame, further parts of an earlier video of that name are removed. Pictures from
     files of their own make one video: they are fitted into the size of the first, with black bars, and this is said.
+    Where a network makes pictures of another size than the frames', a frame that it failed on is fitted into that.
 
     Args:
         paths: the file of each stream.
         streams: what is known of the streams, for the sound.
         encoder: ``libx264``, ``h264_nvenc``, ``hevc_nvenc``, ``av1_nvenc``; ``auto``: ``h264_nvenc`` for pictures on a
-            card, where it has it, else ``libx264``, and a line in the log says why.
+            card, where it is to be had when a stream begins, else ``libx264``, and a line in the log says why.
         preset: by x264's names, ``ultrafast`` to ``veryslow``.
         threads: of each encoder.
         picture: the key of what to show; None: the frames as they came.
@@ -194,13 +196,13 @@ class _StreamWriter:
         self._file: VideoFile | None = None
         self._coding: Coding | None = None
         self._said_size = self._said_hdr = False
+        self._translated = False
         if part == 1:
             files.remove_further_parts(path)
 
     def write(self, frame: Frame, picture: Picture) -> None:
         coding = Coding.of(picture)
-        if self._coding is not None and coding != self._coding and frame.file is not None:
-            self._say_size(picture)
+        if self._coding is not None and coding != self._coding and self._fitted(frame, picture):
             coding, picture = self._coding, self._coding.fit(picture)
         if self._file is not None and (coding != self._coding or not self._file.reaches(frame)):
             self._file.finish(whole_sound=False)
@@ -213,10 +215,27 @@ class _StreamWriter:
                 "%s: %s at frame %d; the video goes on in %s",
                 self._about.stream_id, change, frame.index, self._part_path.name,
             )  # fmt: skip
+        starts_late = self._about.starts_late or self._part > 1
         if self._file is None:
-            self._file = self._open(frame, picture, starts_late=self._about.starts_late or self._part > 1)
+            self._file = self._open(frame, picture, starts_late=starts_late)
         self._coding = coding
-        self._file.write(frame, picture)
+        self._translated = picture is not frame.picture and coding.size != (frame.picture.height, frame.picture.width)
+        try:
+            self._file.write(frame, picture)
+        except EncoderRefused as refused:
+            if self._settings.encoder != "auto":
+                raise
+            say_fallback(str(self._part_path), refused.reason)
+            self._settings = replace(self._settings, encoder=ON_CPU)  # for the further parts, too
+            self._file = self._open(frame, picture, starts_late=starts_late)
+            self._file.write(frame, picture)
+
+    def _fitted(self, frame: Frame, picture: Picture) -> bool:
+        """Whether a picture of another coding goes into the size of those before it: one of a file of its own, or
+        the frame itself where it could not be translated into such a picture as those before."""
+        if frame.file is not None:
+            self._say_size(picture)
+        return frame.file is not None or (self._translated and picture is frame.picture)
 
     def _say_size(self, picture: Picture) -> None:
         assert self._coding is not None

@@ -20,7 +20,7 @@ from ..sources.clock import NANOSECONDS
 from .audio_copy import AudioCopy
 from .card_frames import CARD_FORMAT
 from .encoder_frame import MATRIX_TAGS, coded_matrix, coded_size, matrix_tag
-from .encoders import choose_encoder, frames_for
+from .encoders import EncoderRefused, choose_encoder, encoder_refused, frames_for
 from .output_file import OutputFile
 
 FRAGMENT_S = Fraction(1, 2)
@@ -64,6 +64,7 @@ class VideoFile:
         audio_from: seconds in the source's clock where the sound begins; None: from its start.
 
     Raises:
+        EncoderRefused: the encoder is not to be had.
         OutputError: the file cannot be written.
     """
 
@@ -105,13 +106,26 @@ class VideoFile:
             if audio is not None:
                 audio.add_to(self._container, path)
             self._late, self._begun = late, False
-            if (
-                self._frames.form != CARD_FORMAT
-            ):  # of frames on a card, the first one tells the encoder which card it is
+            if self._frames.form != CARD_FORMAT:  # of frames on a card, the first one tells the encoder which it is
+                self._open_encoder()
                 self._begin()
+        except EncoderRefused:
+            self.abandon()
+            raise
         except (FFmpegError, OSError) as error:
             self._file.close()
             raise output_error(path, error) from error
+
+    def _open_encoder(self) -> None:
+        try:
+            self._stream.codec_context.open()
+        except FFmpegError as error:
+            if self._encoder.nvenc:
+                raise self._refused(error) from error
+            raise
+
+    def _refused(self, error: BaseException) -> EncoderRefused:
+        return encoder_refused(self._encoder, str(self.path), error)
 
     def _begin(self) -> None:
         """Write what comes before the first packet."""
@@ -158,6 +172,7 @@ class VideoFile:
         """Add the next frame.
 
         Raises:
+            EncoderRefused: the encoder is not to be had, and nothing was written.
             OutputError: the disk is full, the file was removed or replaced, or cannot be written for another reason.
         """
         if self._file.closed:
@@ -167,7 +182,7 @@ class VideoFile:
         try:
             coded = self._frames.make(picture)
         except (CudaError, FFmpegError, OSError) as error:
-            raise self._failed(error) from error
+            raise self._not_coded(error) from error
         pts = round((shown - self._shift) / self._time_base)
         if self._last_pts is not None and pts <= self._last_pts:
             pts = self._last_pts + 1
@@ -188,6 +203,9 @@ class VideoFile:
     def _encode(self, coded: av.VideoFrame | None) -> None:
         try:
             packets = self._coded(coded)
+        except FFmpegError as error:
+            raise self._not_coded(error) from error
+        try:
             if not self._begun:
                 self._begin()
             for packet in packets:
@@ -204,6 +222,10 @@ class VideoFile:
             assert packet.pts is not None
             packet.duration = self._durations.pop(packet.pts)
         return packets
+
+    def _not_coded(self, error: Exception) -> OutputError:
+        failed = self._failed(error)
+        return failed if self._begun else self._refused(error)  # NVENC, which the first frame opens
 
     def _failed(self, error: Exception) -> OutputError:
         self.abandon()

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import ctypes
 import logging
-import weakref
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from av.codec import Codec
 from av.codec.hwaccel import HWAccel
@@ -22,13 +22,13 @@ from ...kernels.device import HOST, Device, DeviceArray
 from ...kernels.exchange import device_array
 from ...pipeline.errors import SourceError
 from .camera.options import DecoderName
+from .said import Said
 
 if TYPE_CHECKING:
+    from av.video.codeccontext import VideoCodecContext
     from av.video.format import VideoFormat
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
-
-log = logging.getLogger("vidgraph")
 
 CARD_FORMAT = "cuda"
 """FFmpeg's name for the format of frames that lie on a card."""
@@ -36,7 +36,6 @@ MOST_THREADS_ON_CARD = 8
 """Threads of a decoder that may have to decode on the CPU after all: each takes a surface, of which NVDEC has 32."""
 CARD_SAMPLES = ("nv12", "p010le")
 """The formats of their samples that can stay there: those of 4:2:0 in 8 and 10 bits."""
-_DEFAULT_STREAM = 1  # CU_STREAM_LEGACY
 _NVDEC = "libnvcuvid.so.1"
 _PROBED = "h264"  # a codec that every NVDEC has
 
@@ -52,21 +51,49 @@ class CardDecoding:
     device: Device
     _acceleration: HWAccel
 
-    def acceleration(self) -> HWAccel:
-        """What ``av.open`` takes, when it is called next on this thread. FFmpeg decodes itself what the card cannot."""
-        driver().activate(self.device)
-        return self._acceleration
+    @contextmanager
+    def acceleration(self) -> Iterator[HWAccel]:
+        """What ``av.open`` takes meanwhile, on this thread. FFmpeg decodes itself what the card cannot.
+
+        Raises:
+            CardFault: the card cannot be used now.
+            SourceError: it cannot be used any more.
+        """
+        with ExitStack() as held:
+            with card_faults(f"cannot decode on {self.device}"):
+                held.enter_context(driver().active(self.device))
+            yield self._acceleration
 
 
-def card_decoding(decoder: DecoderName, device: Device, name: str) -> CardDecoding | None:
+def acceleration_of(card: CardDecoding | None) -> AbstractContextManager[HWAccel | None]:
+    """As :meth:`CardDecoding.acceleration`; None: the CPU decodes."""
+    return nullcontext() if card is None else card.acceleration()
+
+
+class CardFault(SourceError):
+    """A card has failed a source, perhaps for a while only: as where it has no memory left."""
+
+
+@contextmanager
+def card_faults(what: str) -> Iterator[None]:
+    """What fails of a card comes out as a ``CardFault``, or as a ``SourceError`` where another try is of no use."""
+    try:
+        yield
+    except (CudaError, FFmpegError) as error:
+        lost = isinstance(error, CudaError) and error.lost
+        raise (SourceError if lost else CardFault)(f"{what}: {refusal_text(error)}") from error
+
+
+def card_decoding(decoder: DecoderName, device: Device, said: Said) -> CardDecoding | None:
     """NVDEC where it is asked for and to be had; None: the CPU decodes.
 
     Args:
         decoder: ``auto``: on the card that takes the frames, if it is to be had; a line in the log says why it is not.
         device: where the frames are needed.
-        name: what messages call the source.
+        said: of the source.
 
     Raises:
+        CardFault: ``cuda``, and the card has no memory left for it.
         SourceError: ``cuda``, and there is none.
     """
     if decoder == "cpu" or (decoder == "auto" and device == HOST):
@@ -77,8 +104,11 @@ def card_decoding(decoder: DecoderName, device: Device, name: str) -> CardDecodi
     except (CudaError, FFmpegError, OSError, NotImplementedError) as error:
         reason = f"NVDEC of {card} is not to be had: {refusal_text(error)}"
         if decoder == "cuda":
-            raise SourceError(f"cannot decode {name} on {card}: {reason}; use decoder auto or cpu") from error
-        log.warning("%s: decoded by the CPU, as %s", name, reason)
+            passing = isinstance(error, MemoryError) or (isinstance(error, CudaError) and error.out_of_memory)
+            raise (CardFault if passing else SourceError)(
+                f"cannot decode {said.name} on {card}: {reason}; use decoder auto or cpu"
+            ) from error
+        said.say(f"decoded by the CPU, as {reason}")
         return None
 
 
@@ -89,7 +119,6 @@ def _tried(card: Device) -> HWAccel:
     it has read is lost: so it is tried before. FFmpeg takes the context of the thread, as it refuses a card's primary
     context that is there already with other flags than its own.
     """
-    driver().activate(card)
     made = HWAccel(
         "cuda",
         device=card.index,
@@ -97,7 +126,8 @@ def _tried(card: Device) -> HWAccel:
         options={"primary_ctx": "0", "current_ctx": "1"},
         is_hw_owned=True,
     )
-    made.create(Codec(_PROBED, "r"))
+    with driver().active(card):
+        made.create(Codec(_PROBED, "r"))
     ctypes.CDLL(_NVDEC)  # which FFmpeg loads with the first frame only
     return made
 
@@ -115,36 +145,83 @@ def sample_format(frame: VideoFrame) -> VideoFormat:
     return frame.sw_format or frame.format
 
 
+def is_for_nvdec(frames: VideoFrame | VideoCodecContext) -> bool:
+    """Whether NVDEC has a stream's pictures right, as far as their size says: FFmpeg misses the chroma of odd ones.
+
+    It takes the chroma of a picture for right below its luma, where NVDEC leaves a row between the two.
+    """
+    return not (frames.width % 2 or frames.height % 2)
+
+
+def odd_size(who: str, frames: VideoFrame | VideoCodecContext) -> CardFault:
+    """The error where NVDEC does not have pictures right, and the CPU cannot take over."""
+    return CardFault(
+        f"{who}: its pictures are {frames.width}x{frames.height}, and NVDEC is for even sizes; use decoder cpu"
+    )
+
+
 class CardReport:
     """Says once where a stream is decoded, by its decoder and its first frame.
 
     Args:
-        name: what the log calls it.
-        wanted: the card it was to be decoded on; None: none, and nothing is said.
+        said: of the stream.
     """
 
-    def __init__(self, name: str, wanted: CardDecoding | None) -> None:
-        self._name, self._wanted = name, wanted
+    def __init__(self, said: Said) -> None:
+        self._said = said
+        self._wanted: CardDecoding | None = None
+        self._begins = False
         self.decoder = ""  # of the frames so far: "cpu", "cuda:0"
+
+    def begin(self, wanted: CardDecoding | None) -> None:
+        """The stream is opened, to be decoded on a card; None: by the CPU, and nothing is said."""
+        self._wanted, self._begins = wanted, True
 
     def look(self, stream: VideoStream, frame: VideoFrame) -> None:
         """Take note of a frame; the first one, and one that is the first from another decoder, is reported."""
         on_card = frame.format.name == CARD_FORMAT
         decoder = str(self._wanted.device) if on_card and self._wanted is not None else str(HOST)
-        if decoder == self.decoder:
+        if decoder == self.decoder and not self._begins:
             return
-        self.decoder = decoder
+        self.decoder, self._begins = decoder, False
         if self._wanted is None:
             return
         if on_card:
-            log.info("%s: decoded by NVDEC on %s", self._name, self._wanted.device)
+            self._said.say(f"decoded by NVDEC on {self._wanted.device}", logging.INFO)
             return
         context = stream.codec_context
         what = f"{context.name} in {frame.format.name}, {frame.width}x{frame.height}"
-        why = (
-            "FFmpeg's decoder for it has no" if not context.is_hwaccel else f"{self._wanted.device} does not take it in"
-        )
-        log.warning("%s: decoded by the CPU, as %s NVDEC (%s)", self._name, why, what)
+        if not is_for_nvdec(frame):
+            why = "pictures of odd size are not for"
+        elif context.is_hwaccel:
+            why = f"{self._wanted.device} does not take it in"
+        else:
+            why = "FFmpeg's decoder for it has no"
+        self._said.say(f"decoded by the CPU, as {why} NVDEC ({what})")
+
+
+class ShownPart:
+    """Where what is shown begins in the frames of one stream that lie on a card.
+
+    Of what a stream says is not to be shown, FFmpeg leaves out of such frames what is at the right and at the bottom;
+    what is at the left and at the top is still there, while the decoder has the size of the rest. (``libavutil``,
+    ``av_frame_apply_cropping``.)
+
+    Args:
+        context: the stream's decoder.
+    """
+
+    def __init__(self, context: VideoCodecContext) -> None:
+        self._context = context
+        self._size = self._begin = (0, 0)
+
+    def begin(self, frame: VideoFrame) -> tuple[int, int]:
+        """Row and column of the first pixel that is shown."""
+        size = frame.height, frame.width
+        if size != self._size:  # a frame of the size before may come when the decoder has gone on to another
+            context, self._size = self._context, size
+            self._begin = max(0, size[0] - context.height), max(0, size[1] - context.width)
+        return self._begin
 
 
 def card_planes(frame: VideoFrame) -> tuple[DeviceArray, ...]:
@@ -154,29 +231,6 @@ def card_planes(frame: VideoFrame) -> tuple[DeviceArray, ...]:
     last plane, and writes there once the work that was asked for until then is done.
 
     Raises:
-        SourceError: the driver fails.
+        CudaError: the driver fails.
     """
-    try:
-        planes = [device_array(plane) for plane in frame.planes]
-    except CudaError as error:
-        raise SourceError(f"cannot take a frame over from the decoder: {error}") from error
-    device, lease = planes[0].device, _Lease()
-    weakref.finalize(lease, _give_back, planes, frame, device).atexit = False
-    luma, chroma = planes
-    shape = (-(-luma.shape[0] // 2), -(-luma.shape[1] // 2), 2)  # PyAV rounds it down, NVDEC makes it even
-    chroma = replace(chroma, shape=shape)
-    return tuple(replace(plane, owner=lease, writeable=False) for plane in (luma, chroma))
-
-
-class _Lease:
-    """Owns the planes of a frame of the decoder."""
-
-    __slots__ = ("__weakref__",)
-
-
-def _give_back(planes: list[Any], frame: VideoFrame, device: Device) -> None:
-    """Called with the last plane, in any thread. What refers to the frame here goes when this returns."""
-    with suppress(CudaError):  # whoever asks a card next that has failed is told
-        opened = driver()
-        opened.wait_for(_DEFAULT_STREAM, opened.stream(device), device)
-    planes.clear()
+    return tuple(replace(device_array(plane), writeable=False) for plane in frame.planes)

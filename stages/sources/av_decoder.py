@@ -12,8 +12,8 @@ from typing import IO, TYPE_CHECKING
 from av.error import FFmpegError
 
 from ...pipeline.limits import MAX_PIXELS
-from .av_card import MOST_THREADS_ON_CARD, CardDecoding
-from .av_open import choose_stream, frame_rate, limit_pixels, open_container, stated_end
+from .av_card import MOST_THREADS_ON_CARD, CardDecoding, acceleration_of, is_for_nvdec, odd_size
+from .av_open import choose_stream, crop_exactly, frame_rate, limit_pixels, open_container, stated_end
 from .avi_clock import AviClock
 from .clock import FORWARD_JUMP_NS, NANOSECONDS, to_ticks
 from .file_structure import FileStructure, structure_of
@@ -72,7 +72,8 @@ class Decoder:
             card: decodes what it can; None: the CPU.
 
         Raises:
-            SourceError: it cannot be opened, has no such stream, or one of larger pictures.
+            SourceError: it cannot be opened, has no such stream, or one of larger pictures; the card fails; or its
+                pictures are not for the card, and what has been read of ``address`` cannot be read again.
         """
         self._address, self._name, self._video_stream = address, name, video_stream
         self._sliced, self._threads, self._max_pixels, self._card = sliced, threads, max_pixels, card
@@ -86,21 +87,30 @@ class Decoder:
         self._reset()
 
     def _open(self) -> None:
-        acceleration = None if self._card is None else self._card.acceleration()
-        self.container = open_container(
-            self._address, self._name, max_pixels=self._max_pixels, acceleration=acceleration
-        )
+        self._open_on(self._card)
+        if self._card is not None and not is_for_nvdec(self.stream.codec_context):
+            self.container.close()
+            if not isinstance(self._address, str | Path):
+                raise odd_size(self._name, self.stream.codec_context)
+            self._card = None
+            self._open_on(None)
+        self._family = self.container.format.name.split(",")[0]
+
+    def _open_on(self, card: CardDecoding | None) -> None:
+        with acceleration_of(card) as acceleration:
+            self.container = open_container(
+                self._address, self._name, max_pixels=self._max_pixels, acceleration=acceleration
+            )
         try:
             self.stream = choose_stream(self.container, self._video_stream, self._name)
             limit_pixels(self.stream, self._name, self._max_pixels)
         except BaseException:
             self.container.close()
             raise
-        self._family = self.container.format.name.split(",")[0]
-        context = self.stream.codec_context
-        threads = (
-            self._threads if self._card is None else min(self._threads or MOST_THREADS_ON_CARD, MOST_THREADS_ON_CARD)
-        )
+        crop_exactly(self.stream)
+        context, threads = self.stream.codec_context, self._threads
+        if card is not None:
+            threads = min(threads or MOST_THREADS_ON_CARD, MOST_THREADS_ON_CARD)
         context.thread_type, context.thread_count = ("SLICE" if self._sliced else "AUTO"), threads
 
     def _reset(self, wanted_from: int | None = None) -> None:

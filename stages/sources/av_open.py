@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import av
+from av.codec.context import Flags
 from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.error import FFmpegError
@@ -178,6 +179,15 @@ def limit_pixels(stream: VideoStream, name: str, max_pixels: int) -> None:
     if context.width * context.height > max_pixels:
         raise too_large(name, (context.height, context.width), max_pixels)
     context.options = {**context.options, "max_pixels": str(max_pixels + _ROUNDED_UP)}
+
+
+def crop_exactly(stream: VideoStream) -> None:
+    """Have the decoder of ``stream`` leave out all that the stream says is not to be shown, before it is opened.
+
+    By default, columns at the left come out where leaving them out would move rows from addresses that FFmpeg likes
+    best.
+    """
+    stream.codec_context.flags |= Flags.unaligned
 
 
 def _reader(place: str | IO[bytes], options: dict[str, str], acceleration: HWAccel | None = None) -> InputContainer:

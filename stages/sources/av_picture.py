@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -14,17 +13,26 @@ from av.video.format import VideoFormat
 from av.video.reformatter import ColorRange, VideoReformatter
 from numpy.typing import NDArray
 
-from ...kernels import PIXEL_FORMATS, rotate
+from ...kernels import PIXEL_FORMATS, PlaneLayout, rotate
 from ...kernels.device import DeviceArray, Tensor, to_host
 from ...pipeline.types.picture import HDR_TRANSFERS, UNMARKED, ColorTags, Matrix, Picture
-from .av_card import CARD_FORMAT, CARD_SAMPLES, card_planes, sample_format
+from .av_card import (
+    CARD_FORMAT,
+    CARD_SAMPLES,
+    ShownPart,
+    card_faults,
+    card_planes,
+    is_for_nvdec,
+    odd_size,
+    sample_format,
+)
 from .deep_samples import DEEP_FORMATS, to_8_bits
 from .one_field import one_field
+from .said import Said
 
 if TYPE_CHECKING:
+    from av.video.codeccontext import VideoCodecContext
     from av.video.frame import VideoFrame
-
-log = logging.getLogger("vidgraph")
 
 Planes = tuple[Tensor, ...]
 
@@ -78,16 +86,19 @@ class PictureReader:
     them they are copied to host memory, and the log says so once.
 
     Args:
-        codec: FFmpeg's name of the decoder that the frames come from.
+        context: the decoder that the frames come from; None: they come from none.
         deinterlace: of a picture woven of two fields, show one.
-        name: what the log calls the source.
+        said: of the source; None: of no source in particular.
     """
 
-    def __init__(self, codec: str = "", *, deinterlace: bool = False, name: str = "video") -> None:
-        self._deinterlace, self._name, self._said = deinterlace, name, set[str]()
+    def __init__(
+        self, context: VideoCodecContext | None = None, *, deinterlace: bool = False, said: Said | None = None
+    ) -> None:
+        self._deinterlace, self._said = deinterlace, said or Said("video")
+        self._shown = None if context is None else ShownPart(context)
         # PyAV frees the texts that belong to side data, and FFmpeg does too. Only these decoders attach such: the name
         # of a colour profile.
-        self._has_side_data = codec not in ("png", "apng")
+        self._has_side_data = context is None or context.name not in ("png", "apng")
         self._reformatter = VideoReformatter()
         self._plans: dict[tuple[str, str, bool, bool], _Plan] = {}
         self._tags: dict[tuple[int, int, int], ColorTags] = {}
@@ -100,7 +111,19 @@ class PictureReader:
         Args:
             sample_aspect: width of a pixel over its height, before turning.
             orientation: how to turn it; None: as the frame's own display matrix says.
+
+        Raises:
+            CardFault: it lies on a card, which fails, or in a size that the card's decoder does not do right.
+            SourceError: it lies on a card that cannot be used any more.
         """
+        if frame.format.name != CARD_FORMAT:
+            return self._read(frame, sample_aspect, orientation)
+        if not is_for_nvdec(frame):
+            raise odd_size(self._said.name, frame)
+        with card_faults(f"{self._said.name}: cannot take a picture over from the card"):
+            return self._read(frame, sample_aspect, orientation)
+
+    def _read(self, frame: VideoFrame, sample_aspect: Fraction, orientation: Orientation | None) -> Picture:
         if orientation is None:
             turn = display_orientation(frame) if self._has_side_data else _plain_orientation(frame)
         else:
@@ -114,6 +137,8 @@ class PictureReader:
             plan = self._plans[key] = _plan(form, quarter=quarter, odd=odd, on_card=frame.format.name == CARD_FORMAT)
         full_range = _is_full_range(frame)
         planes = self._planes(frame, plan, full_range)
+        if self._shown is not None and frame.format.name == CARD_FORMAT:
+            planes = _from(planes, PIXEL_FORMATS[plan.target], *self._shown.begin(frame))
         woven = frame.interlaced_frame
         if woven and self._deinterlace:
             planes, woven = tuple(map(one_field, self._fetched(planes, "deinterlaced"))), False
@@ -140,6 +165,11 @@ class PictureReader:
         codes = (int(frame.color_primaries), int(frame.color_trc), int(frame.colorspace))
         tags = self._tags.get(codes)
         if tags is None:
+            coded = codes[2]
+            if coded not in (UNMARKED, *_MATRICES) and coded in _CODED_MATRICES and not frame.format.is_rgb:
+                self._said.say(
+                    f"the colour matrix {coded} of ITU-T H.273 is not read; colours are taken for BT.601, and wrong"
+                )
             tags = self._tags[codes] = _color_tags(frame, *codes, has_side_data=self._has_side_data)
         return tags
 
@@ -150,9 +180,7 @@ class PictureReader:
         return tuple(map(to_host, planes))
 
     def _say_fetched(self, what: str) -> None:
-        if what not in self._said:
-            self._said.add(what)
-            log.warning("%s: every picture is copied from the card to host memory, to be %s there", self._name, what)
+        self._said.say(f"every picture is copied from the card to host memory, to be {what} there")
 
     def _planes(self, frame: VideoFrame, plan: _Plan, full_range: bool) -> Planes:
         if plan.on_card:
@@ -168,6 +196,23 @@ class PictureReader:
                 frame, format=plan.target, src_color_range=span, dst_color_range=span, threads=1
             )
         return tuple(_share(frame, index) for index in range(plan.planes))
+
+
+def _from(planes: Planes, layout: PlaneLayout, row: int, column: int) -> Planes:
+    """The part of a picture from a pixel on, without a copy; of chroma, from the sample of that pixel."""
+    if not (row or column):
+        return planes
+    shift_x, shift_y = layout.chroma_shift
+    luma, *chroma = planes
+    return _part(luma, row, column), *(_part(plane, row >> shift_y, column >> shift_x) for plane in chroma)
+
+
+def _part(plane: Tensor, row: int, column: int) -> Tensor:
+    if not isinstance(plane, DeviceArray):
+        return plane[row:, column:]
+    height, width, *samples = plane.shape
+    begin = plane.pointer + row * plane.strides[0] + column * plane.strides[1]
+    return replace(plane, owner=plane, pointer=begin, shape=(height - row, width - column, *samples))
 
 
 def _share(frame: VideoFrame, index: int) -> NDArray[Any]:
@@ -225,8 +270,6 @@ def _is_full_range(frame: VideoFrame) -> bool:
 def _color_tags(frame: VideoFrame, primaries: int, transfer: int, matrix: int, *, has_side_data: bool) -> ColorTags:
     known = (primaries if primaries in _PRIMARIES else UNMARKED, transfer if transfer in _TRANSFERS else UNMARKED)
     coded = matrix if matrix in _CODED_MATRICES else UNMARKED
-    if coded not in (UNMARKED, *_MATRICES) and not frame.format.is_rgb:
-        log.warning("the colour matrix %d of ITU-T H.273 is not read; colours are taken for BT.601, and wrong", matrix)
     if transfer not in HDR_TRANSFERS or not has_side_data:
         return ColorTags(*known, coded)
     mastering = _side_data(frame, "MASTERING_DISPLAY_METADATA")

@@ -159,7 +159,7 @@ def _decode(path: Path, data: bytes, max_pixels: int) -> tuple[Picture, bool]:
     """What FFmpeg makes of a file, and whether it is damaged."""
     from av.error import FFmpegError
 
-    from .av_open import choose_stream, limit_pixels, open_container, stated_size
+    from .av_open import choose_stream, crop_exactly, limit_pixels, open_container, stated_size
     from .av_picture import PictureReader
     from .image_bytes import announced_size, exif_orientation, has_icc_profile, is_cut_off
     from .pillow_picture import icc_profile
@@ -169,6 +169,7 @@ def _decode(path: Path, data: bytes, max_pixels: int) -> tuple[Picture, bool]:
     with closing(open_container(io.BytesIO(data), str(path), max_pixels=max_pixels)) as container:
         stream = choose_stream(container, None, str(path))
         limit_pixels(stream, str(path), max_pixels)
+        crop_exactly(stream)
         stream.codec_context.thread_count = 1
         try:
             frame = next(container.decode(stream))
@@ -179,7 +180,7 @@ def _decode(path: Path, data: bytes, max_pixels: int) -> tuple[Picture, bool]:
             raise SourceError(f"{path} is damaged: no image could be decoded") from error
         # AVIF and HEIF are turned by properties of the file, which FFmpeg knows; their Exif data repeats them.
         turn = None if data[4:8] == b"ftyp" else exif_orientation(data)
-        picture = PictureReader(stream.codec_context.name).read(frame, orientation=turn)
+        picture = PictureReader(stream.codec_context).read(frame, orientation=turn)
         if has_icc_profile(data) and (profile := icc_profile(data)):
             picture = replace(picture, tags=replace(picture.tags, icc_profile=profile))
         return picture, frame.is_corrupt or is_cut_off(data)

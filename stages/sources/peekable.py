@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Generator, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping
+from dataclasses import dataclass, field
 
 from ...pipeline.packet import Frame
 from ...pipeline.stage import Source
 from .wrapper import SourceWrapper
 
 
+@dataclass(frozen=True, slots=True)
+class SeenFrames:
+    """What an earlier run did with the frames of the epoch that it was in when it was interrupted.
+
+    Attributes:
+        first: index of the epoch's first frame.
+        dropped: those that were dropped -> the cause.
+    """
+
+    first: int = 0
+    dropped: Mapping[int, str] = field(default_factory=dict)
+
+
 class PeekableSource(SourceWrapper):
     """Another source, the same in everything, with its first frame at hand and earlier ones skipped.
 
     ``open`` opens the source and reads up to its first frame, so a source that has none fails there. Of a live one it
-    reads none: a camera that is off must not keep the others waiting.
+    reads none: a camera that is off must not keep the others waiting. Where the skipped frames are to be ``seen``
+    again, :meth:`passed` reads these.
 
     Attributes:
         first: the first frame to come, or None where the source has no more than was skipped.
@@ -28,18 +43,20 @@ class PeekableSource(SourceWrapper):
         *,
         after: int = -1,
         retain: Collection[int] = (),
-        skip: Callable[[Frame], bool] = lambda frame: False,
+        skip: Callable[[Frame], bool] | None = None,
+        seen: SeenFrames | None = None,
     ) -> None:
         """
         Args:
             source: not opened yet.
             after: skip frames up to this index (those that an earlier run has already seen).
             retain: hold these of them.
-            skip: is told of each of them, and says whether those behind it need its result; with no ``retain``,
-                the last such one is held.
+            skip: is told of each of them, and says whether the network ran on it; with no ``retain``, the last such
+                one is held. None: nobody has to be told, and it ran on all.
+            seen: a network with memory has to see again those of these frames that the network ran on.
         """
         super().__init__(source)
-        self.after, self._retain, self._skip = after, frozenset(retain), skip
+        self.after, self._retain, self._skip, self._seen = after, frozenset(retain), skip, seen
         self.first: Frame | None = None
         self.held: list[Frame] = []
         self.size: tuple[int, int] | None = None
@@ -58,17 +75,37 @@ class PeekableSource(SourceWrapper):
         self._rest = self.source.frames()
         if self.source.live:
             return
-        for frame in self._rest:
-            if self.size is None:
-                self.size = frame.picture.height, frame.picture.width
-                self.rate = round(1e9 / frame.duration_ns, 3) if frame.duration_ns > 0 else None
-            if frame.index > self.after:
-                self.first = frame
-                return
-            if self._skip(frame) and not self._retain:
+        self.first = frame = next(self._rest, None)
+        if frame is None:
+            return
+        self.size = frame.picture.height, frame.picture.width
+        self.rate = round(1e9 / frame.duration_ns, 3) if frame.duration_ns > 0 else None
+        del frame
+        for frame in self._skipped() if self._seen is None else ():
+            if self._skip is not None and self._skip(frame) and not self._retain:
                 self.held = [frame]
             elif frame.index in self._retain:
                 self.held.append(frame)
+
+    def _skipped(self) -> Iterator[Frame]:
+        """The frames that an earlier run has seen; the one behind them is then the first."""
+        while self._rest is not None and self.first is not None and self.first.index <= self.after:
+            frame, self.first = self.first, None
+            yield frame
+            del frame
+            self.first = next(self._rest, None)
+
+    def passed(self) -> Iterator[tuple[Frame, bool]]:
+        """The frames that a network with memory has to see again, and whether it, or a stage behind it, failed on it.
+
+        Call this once, before :meth:`frames`, of a source that was opened for it; it reads as it goes.
+        """
+        seen = self._seen
+        for frame in self._skipped() if seen is not None else ():
+            ran = self._skip is None or self._skip(frame)
+            cause = None if seen is None else seen.dropped.get(frame.index)
+            if ran and seen is not None and frame.index >= seen.first and cause in (None, "failed"):
+                yield frame, cause is not None
 
     def frames(self) -> Iterator[Frame]:
         """The first frame and those after it."""

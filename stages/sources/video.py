@@ -24,6 +24,7 @@ from .av_picture import PictureReader
 from .camera.options import DecoderName
 from .clock import NANOSECONDS, StreamClock, frames_between, parse_range, to_ns, to_ticks
 from .image_bytes import announced_size
+from .said import Said
 from .stdin import StandardInput
 
 if TYPE_CHECKING:
@@ -103,7 +104,8 @@ class VideoSource(Source):
         self._damaged = 0
         self._expected: int | None = None
         self._problems: dict[str, int] = {}
-        self._report = CardReport(self.label, None)
+        self._said = Said(self.label)
+        self._report = CardReport(self._said)
         self._process = os.getpid()
 
     def open(self) -> None:
@@ -116,8 +118,8 @@ class VideoSource(Source):
         if self._decoder is not None:
             return
         self._problems, self._damaged, self._process = {}, 0, os.getpid()
-        card = card_decoding(*self._place, self.label)
-        self._report = CardReport(self.label, card)
+        card = card_decoding(*self._place, self._said)
+        self._report.begin(card)
         place: str | Path | StandardInput = Path(self.address)
         if self.address == "-":
             place = self._input = StandardInput(self._stdin)
@@ -201,8 +203,8 @@ class VideoSource(Source):
         """The frames, in order. May be left at any time; ``close`` then frees everything.
 
         Raises:
-            SourceError: not opened, or in another process, from which this one was forked; or there is no frame in
-                what was asked for.
+            SourceError: not opened, or in another process, from which this one was forked; there is no frame in
+                what was asked for; or the card that decodes it fails.
         """
         decoder = self._decoder
         if decoder is None:
@@ -210,7 +212,7 @@ class VideoSource(Source):
         if os.getpid() != self._process:
             raise SourceError(f"{self.label}: was opened before this process was forked; open it again here")
         clock = StreamClock(decoder.time_base, rate=decoder.rate, start=decoder.stream.start_time)
-        reader, state = PictureReader(decoder.stream.codec_context.name, name=self.label), _Epoch()
+        reader, state = PictureReader(decoder.stream.codec_context, said=self._said), _Epoch()
         index, seen, first_capture = 0, 0, self._first_capture(decoder)
         with closing(self._decoded(decoder, clock)) as decoded:
             for frame in decoded:

@@ -17,8 +17,8 @@ from av.error import FFmpegError
 
 from ....pipeline.errors import SourceError
 from ....pipeline.redaction import redact_address
-from ..av_card import CardDecoding
-from ..av_open import limit_pixels
+from ..av_card import CardDecoding, CardFault, acceleration_of, refusal_text
+from ..av_open import crop_exactly, limit_pixels
 from ..clock import NANOSECONDS, to_ns
 from .address import CameraAddress
 from .ask import Answer, answered
@@ -58,6 +58,9 @@ _QUEUE = "8"
 """Packets that FFmpeg holds back behind one that is missing. By default it is none over TCP, and then it tells nothing
 of what a camera leaves out there."""
 
+_OF_CARDS = (av.error.MemoryError, av.error.ExternalError)
+"""What FFmpeg raises where a card does not take one stream more."""
+
 Opener = Callable[..., Any]
 
 
@@ -71,6 +74,7 @@ class Hints:
         way: which of the :data:`WAYS` of its transport to ask an RTSP camera, counted on over their end.
         interval_s: the usual time between two frames; None: not known.
         bad_start: how often what it announces did not fit what it sent.
+        odd_size: its pictures are none that a card decodes right.
     """
 
     one_at_a_time: bool = False
@@ -78,6 +82,7 @@ class Hints:
     way: int = 0
     interval_s: float | None = None
     bad_start: int = 0
+    odd_size: bool = False
 
     def try_another_way(self) -> None:
         """Nothing, or nothing that can be read, came."""
@@ -155,7 +160,10 @@ class Connection:
             if self._hints.one_at_a_time:
                 asked.close()
             try:
-                self.container = self._opened(opener)
+                with acceleration_of(self._card) as acceleration:
+                    self.container = self._opened(opener, {} if acceleration is None else {"hwaccel": acceleration})
+            except CardFault as error:
+                raise CameraError("card", str(error)) from error
             except (FFmpegError, OSError, ValueError) as error:
                 raise self._not_opened(error, answer) from error
         try:
@@ -171,6 +179,8 @@ class Connection:
         return answered(self._address, self._wait, OPEN_S, allow_redirect=chosen.allow_redirect, tls_pin=chosen.tls_pin)
 
     def _not_opened(self, error: BaseException, answer: Answer | None) -> CameraError:
+        if self._card is not None and isinstance(error, _OF_CARDS):
+            return CameraError("card", refusal_text(error))
         reason = reason_of(error, opening=True, device=self._address.is_device)
         if reason.name == "not_found" and answer is not None and answer.status == 200:
             base = f"; its Content-Base is {redact_address(answer.base[:200])!r}" if answer.base else ""
@@ -186,25 +196,23 @@ class Connection:
         other = capture_node(self._address.url) if reason.name == "no_capture" else None
         return CameraError(reason.name, f"{other} of the same webcam does" if other else "")
 
-    def _opened(self, opener: Opener) -> InputContainer:
+    def _opened(self, opener: Opener, given: dict[str, Any]) -> InputContainer:
         """What is opened, over the other transport where the camera refuses the first."""
         try:
-            return self._opened_one_way(opener)
+            return self._opened_one_way(opener, given)
         except OSError as error:
             refused = error.errno == errno.EPROTONOSUPPORT and self._address.is_rtsp
             if not (refused and self._hints.try_another_transport(self._options)):
                 raise
-            return self._opened_one_way(opener)
+            return self._opened_one_way(opener, given)
 
-    def _opened_one_way(self, opener: Opener) -> InputContainer:
+    def _opened_one_way(self, opener: Opener, given: dict[str, Any]) -> InputContainer:
         address, silence_s = self._address, self.limit_s / 2
         chosen = open_options(address, self._options, self._hints, silence_s)
         self._over_udp = self._options.transport != "auto" and chosen.get("rtsp_transport", "").startswith("udp")
-        arguments: dict[str, Any] = {"file": address.url, "mode": "r", "timeout": (OPEN_S, silence_s)}
+        arguments: dict[str, Any] = {"file": address.url, "mode": "r", "timeout": (OPEN_S, silence_s), **given}
         if address.is_device:
             arguments["format"] = "v4l2"
-        if self._card is not None:
-            arguments["hwaccel"] = self._card.acceleration()
         by_udp = address.is_rtsp and self._hints.way_of(self._options)[0] != "tcp"
         self.began_s = time.monotonic()
         with self._wait.inside(min(OPEN_S, UDP_OPEN_S) if by_udp else OPEN_S):
@@ -235,6 +243,7 @@ class Connection:
             raise CameraError(
                 "too_large", f"{context.width}x{context.height} is more than {self._options.max_pixels}"
             ) from error
+        crop_exactly(self.stream)
         context.thread_type, context.thread_count = "SLICE", self._options.threads
         self.decoding = Decoding(
             self.stream,

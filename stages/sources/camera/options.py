@@ -74,6 +74,10 @@ class CameraOptions:
             check_certificate(self.tls_pin)
 
 
+FEW_FRAMES = CameraOptions(give_up_s=30.0)
+"""How a camera is read where a few frames of it are wanted: one that is away for so long is an error."""
+
+
 def check_certificate(file: str) -> None:
     """Check that a file has a certificate.
 

@@ -76,6 +76,7 @@ _ROWS = (
            "switch it to another codec and back, or renew its firmware"),
     Reason("too_large", "its pictures are larger than --max-pixels", "never",
            "choose its smaller stream, or allow more pixels"),
+    Reason("card", "the card that decodes it has failed", "steady", "end what else runs on the card, or --decoder cpu"),
     Reason("codec_change", "the codec seems to have changed"),
     Reason("closed", "the server closed the connection"),
     Reason("session_timeout", "the server closed the connection at the same age again",

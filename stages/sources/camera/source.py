@@ -6,6 +6,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from fractions import Fraction
 from typing import Any
 
@@ -15,8 +16,9 @@ from ....kernels.device import HOST
 from ....pipeline.errors import SourceError, UsageError
 from ....pipeline.packet import Frame
 from ....pipeline.stage import Source
-from ..av_card import CardDecoding, CardReport, card_decoding, sample_format
+from ..av_card import CardDecoding, CardFault, CardReport, card_decoding, is_for_nvdec, sample_format
 from ..av_picture import Orientation, PictureReader
+from ..said import Said
 from .address import CameraAddress, read_address
 from .backoff import OPEN_GATE, Backoff
 from .connection import OVER_TLS, Connection, Hints, Opener
@@ -47,7 +49,8 @@ class CameraSource(Source):
     ``open`` checks the address only; the connection is made on the thread that iterates ``frames``, so that a camera
     that is off delays no other. When it is lost, by an error, an end or silence, it is connected again: at once at
     first, then after up to 5 s, and more slowly where trying often does harm (a wrong password). No frame is made up
-    meanwhile, and ``epoch`` goes up.
+    meanwhile, and ``epoch`` goes up. So it is when the card that decodes it fails; the next connection is then
+    decoded by the CPU, unless the card was asked for.
 
     Time: ``pts_ns`` is the stream's own, strictly rising over reconnections; ``capture_ns`` is by the camera's clock
     where it tells it (RTCP sender reports) and is right within a day, otherwise by ours when the frame came:
@@ -91,8 +94,8 @@ class CameraSource(Source):
         turned = self._options.rotate or self._options.mirror
         self._orientation = Orientation(self._options.rotate, self._options.mirror) if turned else None
         self._wait, self._hints = Wait(), Hints()
-        self._card: CardDecoding | None = None
-        self._report = CardReport(self.address, None)
+        self._said = Said(self.address)
+        self._report = CardReport(self._said)
         self._begin()
 
     def _begin(self) -> None:
@@ -104,6 +107,7 @@ class CameraSource(Source):
         self._connection: Connection | None = None
         self._index = self._epoch = 0
         self._jumped = False  # at a frame that was left out
+        self._card_failed = False  # at the last connection
         self._before_ns = 0
         self._shape: tuple[int, int, str] | None = None
         self._ages: list[float] = []
@@ -143,12 +147,25 @@ class CameraSource(Source):
             SourceError: it cannot be decoded on a card, as was asked for.
         """
         self._begin()
-        self._card = card_decoding(self._options.decoder, self._options.device or HOST, self.address)
-        self._report = CardReport(self.address, self._card)
+        with suppress(CardFault):  # the card is asked again for each connection
+            self._decoding()
         if self._place.scheme in OVER_TLS and self._options.tls_pin is None:
             self._monitor.say("tls", "its certificate is not checked: anyone on the way could be the camera")
         if self._place.user and self._place.password in ("", "admin", self._place.user):
             self._monitor.say("password", "its password is one that everybody tries first")
+
+    def _decoding(self) -> CardDecoding | None:
+        """What is to decode the next connection; None: the CPU.
+
+        Raises:
+            CardFault: the card that was asked for cannot do it now.
+            SourceError: it cannot at all.
+        """
+        failed, self._card_failed = self._card_failed, False
+        if failed and self._options.decoder == "auto":
+            self._said.say("decoded by the CPU until it is connected again, as the card has failed")
+            return None
+        return card_decoding(self._options.decoder, self._options.device or HOST, self._said)
 
     def interrupt(self) -> None:
         """End every wait, and the stream; safe from any thread."""
@@ -188,6 +205,7 @@ class CameraSource(Source):
                 self.close()
                 if self._wait.stopped():
                     return
+                self._card_failed = lost.reason.name == "card"
                 if lost.reason.name == "closed" and self._is_over is not None and self._is_over():
                     self._monitor.ended()
                     return
@@ -205,11 +223,21 @@ class CameraSource(Source):
             CameraError: there is none.
         """
         self._monitor.connecting()
-        connection = Connection(self._place, self._options, self._hints, self._wait, self._monitor, self._card)
+        try:
+            card = self._decoding()
+        except CardFault as error:
+            raise CameraError("card", str(error)) from error
+        used = None if self._hints.odd_size else card
+        connection = Connection(self._place, self._options, self._hints, self._wait, self._monitor, used)
         with OPEN_GATE.enter(self._place.host, self._wait) as entered:
             if not entered:
                 return None
             connection.open(self._opener)
+        if used is not None and not is_for_nvdec(connection.stream.codec_context):
+            connection.close()
+            self._hints.odd_size = True
+            return self._connect()
+        self._report.begin(card)
         self._connection = connection
         self._asleep_s = _asleep_s()
         self._timeline.reconnect()
@@ -222,8 +250,8 @@ class CameraSource(Source):
         Raises:
             CameraError: it was lost.
         """
-        codec, deinterlace = connection.stream.codec_context.name, self._options.deinterlace == "auto"
-        reader = PictureReader(codec, deinterlace=deinterlace, name=self.address)
+        context, deinterlace = connection.stream.codec_context, self._options.deinterlace == "auto"
+        reader = PictureReader(context, deinterlace=deinterlace, said=self._said)
         relief = connection.decoding.relief
         first, lagging_since, least_lag_s = True, time.monotonic(), float("inf")
         self._lost_before = self._monitor.status.lost_packets or 0
@@ -284,7 +312,10 @@ class CameraSource(Source):
         if new_epoch:
             self._problems["time_jump"] += 1
             self._monitor.say("jump", "the camera's clock has jumped; tracks begin anew")
-        picture = reader.read(decoded, orientation=self._orientation)
+        try:
+            picture = reader.read(decoded, orientation=self._orientation)
+        except CardFault as error:
+            raise CameraError("card", str(error)) from error
         frame = Frame(
             stream_id=self.stream_id,
             index=self._index,

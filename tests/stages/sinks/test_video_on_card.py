@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,9 @@ from vidgraph.stages.sinks import card_frames
 from vidgraph.stages.sinks.card_frames import CardFrames, stays_on_card
 from vidgraph.stages.sinks.encoder_frame import EncoderFrames
 from vidgraph.stages.sinks.encoders import ENCODERS, PRESETS
+from vidgraph.stages.sinks.output_file import OutputFile
 from vidgraph.stages.sinks.video import EncodeVideo
+from vidgraph.stages.sinks.video_file import VideoFile
 
 from ... import emulator
 from ...emulator import card, codec
@@ -171,6 +175,89 @@ def test_a_card_that_fails_is_no_encoder(
     sink = EncodeVideo({"s": tmp_path / "card.mp4"}, picture=None, encoder="h264_nvenc")
     with pytest.raises(OutputError, match=r": get 9 bytes .*; use encoder auto or libx264$"):
         write_all(sink, packets_of([nv12(0).on(CARD)]))
+
+
+class Sessions:
+    """NVENC with so many sessions, each of which a file takes with its first frame."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+        self.most, self.open = most, set[int]()
+        coded = VideoFile._coded
+
+        def take(file: VideoFile, frame: Any) -> Any:
+            if file._encoder.nvenc and id(file) not in self.open:
+                if len(self.open) == self.most:
+                    raise av.error.MemoryError(errno.ENOMEM, "Cannot allocate memory")
+                self.open.add(id(file))
+            return coded(file, frame)
+
+        monkeypatch.setattr(VideoFile, "_coded", take)
+
+
+@needs_compiler
+def test_all_sessions_of_a_card_may_be_in_use(
+    tmp_path: Path, emulated: emulator.EmulatedDriver, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Two streams begin at the same time, and there is room for one."""
+    codec.plug_in(monkeypatch)
+    sessions = Sessions(monkeypatch, 1)
+    given = packets_of([nv12(number).on(CARD) for number in range(3)])
+    write_all(EncodeVideo({"": tmp_path / "alone.mp4"}, picture=None), given)
+    sessions.open.clear()
+    both = {stream: tmp_path / f"{stream}.mp4" for stream in ("one", "two")}
+    sink = EncodeVideo(both, picture=None)
+    sink.open()
+    for packet in given:
+        for stream in both:
+            sink.write(replace(packet, frame=replace(packet.frame, stream_id=stream)))
+    sink.close()
+    (line,) = caplog.messages
+    assert line.endswith(
+        "two.mp4: encoded by the CPU, as libx264 is not to be had: FFmpeg says 'Cannot allocate memory' (all its "
+        "sessions may be in use)"
+    )
+    assert all(coded(path) == coded(tmp_path / "alone.mp4") for path in both.values())
+
+
+@needs_compiler
+def test_the_cpu_encodes_all_further_parts(
+    tmp_path: Path, emulated: emulator.EmulatedDriver, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    codec.plug_in(monkeypatch)
+    Sessions(monkeypatch, 0)
+    given = [nv12(0), nv12(1), replace(nv12(2), full_range=True), replace(nv12(3), full_range=True)]
+    write_all(EncodeVideo({"s": tmp_path / "out.mp4"}, picture=None), packets_of([each.on(CARD) for each in given]))
+    assert [len(coded(path)) for path in sorted(tmp_path.iterdir())] == [2, 2]
+    assert sum("encoded by the CPU" in line for line in caplog.messages) == 1
+
+
+@needs_compiler
+def test_no_session_for_an_encoder_that_was_asked_for(
+    tmp_path: Path, emulated: emulator.EmulatedDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    codec.plug_in(monkeypatch)
+    Sessions(monkeypatch, 0)
+    sink = EncodeVideo({"s": tmp_path / "out.mp4"}, picture=None, encoder="h264_nvenc")
+    expected = (
+        r"^cannot write .*out\.mp4: libx264 is not to be had: FFmpeg says 'Cannot allocate memory' \(all its sessions "
+        r"may be in use\); use encoder auto or libx264$"
+    )
+    with pytest.raises(OutputError, match=expected):
+        write_all(sink, packets_of([nv12(0).on(CARD)]))
+    assert not (tmp_path / "out.mp4").exists()
+
+
+@needs_compiler
+def test_an_error_of_the_file_is_none_of_the_encoder(
+    tmp_path: Path, emulated: emulator.EmulatedDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    codec.plug_in(monkeypatch)
+    monkeypatch.setattr(OutputFile, "write", full)
+    with pytest.raises(OutputError, match=r"out\.mp4: the disk is full"):
+        write_all(EncodeVideo({"s": tmp_path / "out.mp4"}, picture=None), packets_of([nv12(0).on(CARD)]))
 
 
 @pytest.mark.parametrize("encoder", ["h264_nvenc", "hevc_nvenc", "av1_nvenc"])

@@ -223,7 +223,8 @@ def test_a_profile_of_cmyk_is_not_put_on_rgb(tmp_path: Path) -> None:
 def test_a_matrix_that_is_not_read_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     given = packets_of(tagged_clip(tmp_path / "in.mkv", (1, 1, 8)))  # YCgCo
     assert [record.getMessage() for record in caplog.records] == [
-        "the colour matrix 8 of ITU-T H.273 is not read; colours are taken for BT.601, and wrong"
+        f"{tmp_path / 'in.mkv'}: the colour matrix 8 of ITU-T H.273 is not read; "
+        "colours are taken for BT.601, and wrong"
     ]
     write_all(EncodeVideo({"": tmp_path / "out.mkv"}, picture=None), given)
     assert written_tags(tmp_path / "out.mkv") == [(1, 1, 8, 1)] * 3  # samples are as they were, and so is their name
