@@ -131,11 +131,15 @@ def read_masks(text: str) -> str | dict[str, str]:
     return {name: path for name, _, path in named}
 
 
+LABEL_LISTS = ("coco80", "coco91", "voc21")
+"""Lists of names that labels can be by their own name."""
+
+
 def read_labels(text: str) -> str | list[str]:
-    """``a,b`` -> names; a text that looks like a file stays one, for the model to read."""
+    """``a,b`` -> names; a text that looks like a file, or names a list, stays one, for the model to read."""
     from pathlib import Path
 
-    if Path(text).suffix in (".txt", ".names", ".json", ".yaml") or "/" in text:
+    if text in LABEL_LISTS or Path(text).suffix in (".txt", ".names", ".json", ".yaml") or "/" in text:
         return text
     return text if os.path.isfile(text) else read_names(text)  # noqa: PTH113  Path.is_file raises for many names
 
@@ -162,7 +166,11 @@ COLLECTOR = Value(
 )
 KEYS = Value(str, lambda value: TEXT.allows(value) or COUNT.allows(value), "a number from 1, 'adaptive' or 'all'")
 NAMES = Value(read_names, lambda value: _is_list(value, (str, Integral)), "a list of names or numbers")
-LABELS = Value(read_labels, lambda value: FILE.allows(value) or _is_list(value, str), "a list of names, or a file")
+LABELS = Value(
+    read_labels,
+    lambda value: FILE.allows(value) or _is_list(value, str),
+    "a list of names, or a file",
+)
 SIZE = Value(read_size, _is_size, "a longer side like 640 or a (height, width) of pixels")
 TIME = Value(
     read_time,
@@ -230,7 +238,7 @@ class OptionRow:
 # fmt: off
 _ROWS = (
     OptionRow("weights", FILE, None, "a checkpoint or an exported file", "model"),
-    OptionRow("head", TEXT, None, "raw: the network's output tensors; for a custom ONNX model: yolo, detr, …", "model",
+    OptionRow("head", TEXT, None, "raw: the network's output tensors; for a custom model: yolo, detr, …", "model",
               "vidgraph run in.mp4 --model retinaface-1mb --head raw -o 'tensors/%06d.npz'", "KIND", in_header=True),
     OptionRow("min_score", PROBABILITY, None, "keep detections that score above this", "model",
               f"{_RUN} --min-score 0.7", "P", in_header=True),
@@ -249,8 +257,8 @@ _ROWS = (
               f"{_RUN} --max-detections 20", "N", in_header=True),
     OptionRow("classes", NAMES, None, "keep only these classes", "model",
               f"{_RUN} --classes face", "A,B", in_header=True),
-    OptionRow("labels", LABELS, None, "names for the classes, or a file with one per line", "model",
-              f"{_DRAWN} --labels visitor", "A,B|FILE"),
+    OptionRow("labels", LABELS, None, "names for the classes, a file of them, or coco80, coco91 or voc21", "model",
+              f"{_DRAWN} --labels visitor", "A,B|FILE|LIST"),
     OptionRow("size", SIZE, None, "network input: longer side, or exact size", "model",
               f"{_RUN} --size 320", "N|WxH"),
     OptionRow("device", TEXT, "auto", "auto, cpu or cuda:N", "model",

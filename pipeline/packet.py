@@ -11,7 +11,9 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from .types.detections import Detections
+from .types.embedding import Embedding
 from .types.landmarks import Landmarks
+from .types.maps import AlphaMatte, DepthMap
 from .types.panoptic import PanopticMap
 from .types.picture import Picture
 from .types.tensors import Tensors
@@ -73,6 +75,10 @@ DETECTIONS: Key[Detections] = Key("detections", Detections)
 LANDMARKS: Key[Landmarks] = Key("landmarks", Landmarks)
 PANOPTIC: Key[PanopticMap] = Key("panoptic", PanopticMap)
 TENSORS: Key[Tensors] = Key("tensors", Tensors)
+DEPTH: Key[DepthMap] = Key("depth", DepthMap)
+PICTURE: Key[Picture] = Key("picture", Picture)
+MATTE: Key[AlphaMatte] = Key("matte", AlphaMatte)
+EMBEDDING: Key[Embedding] = Key("embedding", Embedding)
 
 SKIPPED: Key[bool] = Key("skipped", bool)
 """True on a frame on which the network does not run (``--every``, ``--when motion``)."""

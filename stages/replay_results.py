@@ -29,7 +29,8 @@ class ReplayResults(Stage):
         keys: of what is created.
 
     Raises:
-        UsageError: the file has several models and none was named, or none of that name.
+        UsageError: the file has several models and none was named, or none of that name; or what the model gave is not
+            in results, as pictures are.
     """
 
     name = "replay_results"
@@ -39,9 +40,20 @@ class ReplayResults(Stage):
         self._about: dict[str, Any] = next((m for m in results.header["models"] if m["name"] == self.model), {})
         chosen = keys or ResultKeys()
         self._rows = {chosen.to(kind): row for kind, row in RESULT_TYPES.items() if row.recorded(self._about)}
-        self.keys = ResultKeys(self.model, {row.key: key for key, row in self._rows.items()})
+        own = {row.key: key for key, row in self._rows.items()}
+        self.keys = ResultKeys(self.model, own)
         self.creates: frozenset[Key[Any]] = frozenset({*self._rows, HELD_FROM})
         self._streams: dict[str, _StreamRecords] = {}
+        lost = [row.what or row.field for kind, row in RESULT_TYPES.items() if self._gave(kind) and kind not in own]
+        if lost:
+            raise UsageError(
+                f"{results.path} says of {self.model!r} that it gave {', '.join(lost)}, and does not have them: they "
+                "are in the video or the images that the run wrote"
+            )
+
+    def _gave(self, kind: Key[Any]) -> bool:
+        """Whether the header says that the model gives results of a type."""
+        return RESULT_TYPES[kind].marked and bool(self._about.get(kind.name))
 
     def process(self, packet: Packet) -> Iterable[Packet]:
         """The frame with its results.

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ...kernels import draw_boxes, draw_labels, draw_masks, draw_points, draw_segments
 from ..types.masks import Masks
 from ..types.picture import Matrix
+from .outline import outline
 from .style import DrawStyle, text_colors_on, text_mask
 
 
@@ -55,6 +56,12 @@ class Canvas:
     def boxes(self, boxes: NDArray[np.float32], colors: NDArray[np.uint8], style: DrawStyle) -> None:
         """Outline boxes [N, 4]."""
         draw_boxes(*self._place, boxes, colors, thickness=style.line_px(*self.size), **self._color)
+
+    def polygons(self, corners: NDArray[np.float32], colors: NDArray[np.uint8], style: DrawStyle) -> None:
+        """Outline polygons [N, K, 2], by discs along their sides that are as wide as a line."""
+        radius = max(1.0, style.line_px(*self.size) / 2)
+        points, rows = outline(corners, spacing=radius, size=self.size)
+        draw_points(*self._place, points, colors[rows], radius=radius, **self._color)
 
     def points(self, points: NDArray[np.float32], colors: NDArray[np.uint8]) -> None:
         """Discs at points [N, 2]."""

@@ -25,6 +25,7 @@ class DrawStyle:
         mask_opacity: share of the colour over an object's mask or a segment, 0 to 1.
         label_opacity: of the rectangle behind the text, 0 to 1.
         min_point_score: points below it are left out.
+        background: RGB, behind what a matte leaves.
     """
 
     masks: bool = True
@@ -37,12 +38,15 @@ class DrawStyle:
     mask_opacity: float = 0.45
     label_opacity: float = 0.8
     min_point_score: float = 0.0
+    background: tuple[int, int, int] = (0, 177, 64)
 
     def __post_init__(self) -> None:
         for name in ("mask_opacity", "label_opacity", "min_point_score"):
             value = getattr(self, name)
             if not 0.0 <= value <= 1.0:
                 raise ValueError(f"{name} must be in [0, 1], got {value}")
+        if any(not 0 <= value <= 255 for value in self.background):
+            raise ValueError(f"background must be three numbers from 0 to 255, got {self.background}")
         if self.min_line_px < 1:
             raise ValueError(f"min_line_px must be at least 1, got {self.min_line_px}")
 

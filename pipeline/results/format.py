@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import platform
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
@@ -23,6 +23,7 @@ from ..packet import HELD_FROM, KEY_FRAME, Key, Packet
 from ..redaction import redact, redact_address
 from .record import TIME_DECIMALS, Record
 from .result_types import RESULT_TYPES
+from .result_types.base import ResultType
 
 FORMAT = "vidgraph.results/1"
 T = TypeVar("T")
@@ -148,12 +149,18 @@ def software_versions() -> dict[str, str]:
     return versions
 
 
-def frame_record(packet: Packet, keys: Sequence[ResultKeys] = (ResultKeys(),)) -> Record:
+Keep = Callable[[Packet, str, ResultType[Any], Any], str]
+"""Writes what does not go into the line of a packet: gets the model's name, the type and the value, gives the file's
+name beside the results."""
+
+
+def frame_record(packet: Packet, keys: Sequence[ResultKeys] = (ResultKeys(),), *, keep: Keep | None = None) -> Record:
     """The line of one frame.
 
     Args:
         packet: the frame, with what was found in it.
         keys: one entry for each model of the run; with more than one, every object, segment, … says its ``model``.
+        keep: writes the arrays of types that have files beside the results; None: they are left out.
 
     Returns:
         A record of plain texts, numbers, lists and mappings. ``objects`` is there if the packet has
@@ -180,7 +187,10 @@ def frame_record(packet: Packet, keys: Sequence[ResultKeys] = (ResultKeys(),)) -
         for kind, row in RESULT_TYPES.items():
             value = one.found(packet, kind)
             if value is not None:
-                row.write(written.setdefault(row.field, []), value)
+                items = written.setdefault(row.field, [])
+                row.write(items, value)
+                if row.suffix and keep is not None:
+                    items[-1]["file"] = keep(packet, one.model, row, value)
         for field_name, items in written.items():
             named = [{"model": one.model} | item for item in items] if len(keys) > 1 else items
             record.setdefault(field_name, []).extend(named)

@@ -10,10 +10,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import MissingExtraError, UsageError
-from ..packet import DETECTIONS, HELD_FROM, LANDMARKS, PANOPTIC, TENSORS, Frame, Key, Packet
+from ..packet import (
+    DEPTH,
+    DETECTIONS,
+    EMBEDDING,
+    HELD_FROM,
+    LANDMARKS,
+    MATTE,
+    PANOPTIC,
+    PICTURE,
+    TENSORS,
+    Frame,
+    Key,
+    Packet,
+)
 from ..types.detections import Detections
 from ..types.landmarks import Landmarks
+from ..types.maps import AlphaMatte, DepthMap
 from ..types.panoptic import PanopticMap
+from ..types.picture import Picture
 from .format import ResultKeys, frame_record
 from .record import Record
 from .result_types import RESULT_TYPES
@@ -28,8 +43,8 @@ class FrameResult:
 
     Attributes:
         packet: the frame and every item that the stages added; ``result[KEY]`` reads one.
-        keys: one entry for each model; ``detections``, ``landmarks``, ``panoptic`` and ``tensors`` are the first
-            one's, and results of other types are read by their key: ``result[DEPTH]``.
+        keys: one entry for each model; ``detections``, ``landmarks``, ``depth`` and so on are the first one's, and
+            results of types of your own are read by their key: ``result[MINE]``.
         drawer: makes the annotated picture, RGB uint8 [H, W, 3], of a packet.
     """
 
@@ -87,6 +102,27 @@ class FrameResult:
         """The network's raw outputs by name, each with a batch axis of one, or None without ``head="raw"``."""
         found = self.keys[0].found(self.packet, TENSORS)
         return None if found is None else found.arrays
+
+    @property
+    def depth(self) -> DepthMap | None:
+        """How far away everything is, or None where the model does not say."""
+        return self.keys[0].found(self.packet, DEPTH)
+
+    @property
+    def picture(self) -> Picture | None:
+        """The picture that the network makes of the frame, of any size, or None where it makes none."""
+        return self.keys[0].found(self.packet, PICTURE)
+
+    @property
+    def matte(self) -> AlphaMatte | None:
+        """How much of each pixel is foreground, or None where the model does not say."""
+        return self.keys[0].found(self.packet, MATTE)
+
+    @property
+    def embedding(self) -> NDArray[np.float32] | None:
+        """A vector of length 1 that says what the picture looks like, float32 [D], or None where there is none."""
+        found = self.keys[0].found(self.packet, EMBEDDING)
+        return None if found is None else found.values
 
     @property
     def held_from(self) -> int | None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar, cast
+from typing import BinaryIO, TypeVar, cast
 
+from ..beside import beside
 from ..errors import ResultsError
 from ..limits import MAX_LINE_BYTES, MAX_PIXELS, MAX_SIDE
 from ..packet import DETECTIONS, LANDMARKS, PANOPTIC, Key
@@ -49,11 +49,13 @@ class FrameRecord:
         data: the line as it was read; ``docs/results.md`` explains the fields.
         header: the header of the file.
         where: file and line, for messages.
+        path: of the file, beside which are those that the line names; None: these are not read.
     """
 
     data: Record
     header: Record
     where: str
+    path: Path | None = None
 
     @property
     def stream(self) -> str:
@@ -152,10 +154,25 @@ class FrameRecord:
         about = self._model(self._only_model() if model is None else model)
         items = self._items(kind.field, about.get("name", ""))
         try:
+            if kind.suffix and items:
+                items = [self._with_path(item) for item in items]
             found: T | None = kind.read(items, about, self.size)
         except DAMAGE as error:
             raise ResultsError(f"{self.where}: damaged {kind.what or kind.field} ({what(error)})") from error
         return found
+
+    def _with_path(self, item: Record) -> Record:
+        """A record with the path of its file, which has to be beside the results or below.
+
+        Raises:
+            ValueError, TypeError: it is not, or its name is no text.
+        """
+        name = item.get("file")
+        if name is None or self.path is None:
+            return {key: value for key, value in item.items() if key != "file"}
+        if not isinstance(name, str):
+            raise TypeError(f"file cannot be {shown(name)}")
+        return {**item, "file": beside(self.path, name)}
 
     def rows(self) -> Iterator[Record]:
         """The objects that converters make of all results of the frame.
@@ -231,7 +248,7 @@ class Results:
                 record = _record(line, where, self.max_pixels)
                 if record is None:
                     return
-                yield FrameRecord(record, self.header, where)
+                yield FrameRecord(record, self.header, where, self.path)
                 number += 1
 
     def end(self) -> ResultsEnd:
@@ -369,33 +386,6 @@ def last_key_frames(path: str | os.PathLike[str], up_to: Mapping[str, int]) -> d
         if isinstance(key_frame, int) and record.index <= up_to.get(record.stream, -1):
             found[record.stream] = key_frame, record.index
     return found
-
-
-def header_differences(old: Record, new: Record) -> list[str]:
-    """Where two headers differ in what results depend on, as ``settings.min_score: 0.5, now 0.3``.
-
-    Versions of software are not compared.
-    """
-    differences = []
-
-    def walk(name: str, before: Any, now: Any) -> None:
-        if isinstance(before, dict) and isinstance(now, dict):
-            for key in sorted(before.keys() | now.keys()):
-                walk(f"{name}.{key}" if name else key, before.get(key), now.get(key))
-        elif before != now:
-            shown = ("nothing" if value is None else json.dumps(value) for value in (before, now))
-            differences.append(f"{name}: {', now '.join(shown)}")
-
-    parts = ("format", "models", "sources", "settings")
-    walk("", {part: _by_name(old.get(part)) for part in parts}, {part: _by_name(new.get(part)) for part in parts})
-    return differences
-
-
-def _by_name(part: Any) -> Any:
-    """Lists of named things as mappings, so that a difference is said by name."""
-    if not isinstance(part, list):
-        return part
-    return {item.get("name", item.get("stream")): item for item in part}
 
 
 def _torn_bytes(tail: bytes) -> int:

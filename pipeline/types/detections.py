@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 
 from .masks import Masks
 
+ANGLE, CORNERS = "angle", "xyxyxyxy"
+"""Columns of oriented boxes: float [N], radians from the x axis towards y; float [N, 4, 2], corners in frame pixels.
+The latter has the name that supervision knows them by."""
 OBJECT_FIELDS = frozenset({"model", "class", "class_id", "score", "box", "track", "mask", "points"})
 """Of an object in results."""
 RESERVED_NAMES = OBJECT_FIELDS | {
@@ -109,6 +112,14 @@ class Detections:
         """No detections, of a model with these classes."""
         zero = np.zeros(0, np.float32)
         return cls(np.zeros((0, 4), np.float32), zero, np.zeros(0, np.int32), class_names)
+
+    @property
+    def corners(self) -> NDArray[np.float32] | None:
+        """Corners of oriented boxes, float32 [N, 4, 2], (x, y) in displayed pixels; None where boxes are upright."""
+        column = self.data.get(CORNERS)
+        if column is None or column.dtype.kind != "f" or column.shape[1:] != (4, 2):
+            return None
+        return column.astype(np.float32)
 
     def __len__(self) -> int:
         return len(self.boxes)

@@ -20,6 +20,7 @@ from ...pipeline.results.record import Record
 from ...pipeline.results.result_types import RESULT_TYPES
 from ...pipeline.stage import Sink
 from ..drawing.draw import ANNOTATED
+from ..sources.peekable import SeenFrames
 from .addresses import (
     OutputStream,
     check_free,
@@ -34,7 +35,8 @@ from .addresses import (
 )
 from .callback import Callback
 from .kinds import kind_of
-from .resume import last_frames, needed_frames, videos_so_far
+from .results import check_headers
+from .resume import last_frames, needed_frames, seen_frames, videos_so_far
 from .rotation import Rotation
 from .settings import SinkSettings
 from .video_so_far import VideoSoFar
@@ -168,9 +170,11 @@ class Outputs:
         for address in self._addresses:
             kind = kind_of(address)
             if kind.shows_picture and not drawable:
+                given = [row.what or row.field for one in keys for kind, row in RESULT_TYPES.items() if one.get(kind)]
                 raise UsageError(
-                    f"output {redact_address(address)!r} shows what was found, and the head 'raw' gives tensors only;"
-                    " write them to tensors/%06d.npz, or leave out the head"
+                    f"output {redact_address(address)!r} shows what was found, and of what the model gives nothing can "
+                    f"be drawn ({', '.join(given)}); write results to out.jsonl, tensors (--head raw) to "
+                    "tensors/%06d.npz"
                 )
             if kind.wants_tensors and not any(one.get(TENSORS) for one in keys):
                 raise UsageError(f"output {address!r} is for raw tensors, which only the head 'raw' gives (--head raw)")
@@ -186,6 +190,21 @@ class Outputs:
     def needed_before(self, stream_id: str) -> tuple[int, ...]:
         """From what a video model goes on after :meth:`resume_after`: its last key frame, and its last frame."""
         return self._needed.get(stream_id, ())
+
+    def check_goes_on(self, header: Record) -> None:
+        """Refuse to go on with results of another ``header``, as their sinks do, before a long preparation for that.
+
+        Raises:
+            UsageError: with what differs.
+            ResultsError: the results are damaged.
+        """
+        for address, paths in self._files.items():
+            if self._resume and kind_of(address).is_results:
+                check_headers(paths, header)
+
+    def seen_before(self, stream_id: str) -> SeenFrames:
+        """What a run that goes on did up to :meth:`resume_after`, since the last epoch began."""
+        return seen_frames(self._files, stream_id, self.resume_after(stream_id))
 
     def sinks(
         self,

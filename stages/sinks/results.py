@@ -14,9 +14,11 @@ from ...pipeline.claims import CHECKED_EVERY_S, Claim, Claims, output_error
 from ...pipeline.errors import UsageError
 from ...pipeline.packet import Key, Packet
 from ...pipeline.results.format import ResultKeys, dumps, first_keys, frame_record, header_record
-from ...pipeline.results.reader import ResultsEnd, header_differences, results_end
+from ...pipeline.results.header_differences import header_differences
+from ...pipeline.results.reader import ResultsEnd, results_end
 from ...pipeline.results.record import Record
 from ...pipeline.stage import EndReason, Sink
+from .files_beside import FilesBeside, has_files
 from .rotation import RotatedFiles, Rotation
 from .settings import SinkSettings
 
@@ -25,7 +27,8 @@ class WriteResults(Sink):
     """Writes a header, then a line for each frame, dropped ones too.
 
     A line is handed to the system whole, in one write: a killed process leaves no half line, but for a
-    full disk. Frames that a resumed file has already are left out.
+    full disk. Frames that a resumed file has already are left out. What is too large for a line is in files beside
+    the results, see :class:`.files_beside.FilesBeside`; with standard output it is left out.
 
     Args:
         paths: the file of each stream; streams may share one. None: standard output.
@@ -36,6 +39,9 @@ class WriteResults(Sink):
         overwrite: replace files that exist; otherwise those that are not claimed yet must not be there.
         claims: of the run; None: its own.
         rotation: the files of ``out.jsonl`` are ``out-00001.jsonl`` and so on, each whole, after those that are there.
+
+    Raises:
+        UsageError: ``rotation``, and a model's results have files beside them.
     """
 
     name = "write_results"
@@ -58,6 +64,9 @@ class WriteResults(Sink):
         self._keys, self._resume, self._overwrite = tuple(keys), resume, overwrite
         self._claims = Claims() if claims is None else claims
         self._rotation = rotation
+        if rotation is not None and has_files(self._keys):
+            raise UsageError("results with files beside them, as of depth, cannot be rotated; leave out rotate")
+        self._beside: dict[Path, FilesBeside] = {}
         self._files: dict[str, _LineFile | _RotatedLines] = {}
 
     def open(self) -> None:
@@ -81,12 +90,17 @@ class WriteResults(Sink):
         opened: dict[Path, _LineFile | _RotatedLines] = {}
         for stream, path in self.paths.items():
             if path not in opened:
-                opened[path] = self._open_file(path, _header_of(self._header, self._streams_of(path)))
+                streams = _streams_of(self.paths, path)
+                opened[path] = self._open_file(path, _header_of(self._header, streams))
+                self._beside[path] = FilesBeside(
+                    path,
+                    sorted(streams),
+                    several_models=len(self._keys) > 1,
+                    overwrite=self._overwrite,
+                    resume=self._resume,
+                    claims=self._claims,
+                )
             self._files[stream] = opened[path]
-
-    def _streams_of(self, path: Path) -> set[str]:
-        assert self.paths is not None
-        return {stream for stream, own in self.paths.items() if own == path}
 
     def _open_file(self, path: Path, header: Record) -> _LineFile | _RotatedLines:
         if self._rotation is not None:
@@ -109,7 +123,9 @@ class WriteResults(Sink):
         stream = packet.frame.stream_id
         file = self._files.get(stream) or self._files[""]
         if packet.frame.index > file.last_frame.get(stream, -1):
-            file.write(frame_record(packet, self._keys))
+            path = None if self.paths is None else self.paths.get(stream) or self.paths[""]
+            keep = None if path is None or self._rotation is not None else self._beside[path].keep
+            file.write(frame_record(packet, self._keys, keep=keep))
 
     def end_stream(self, stream_id: str, reason: EndReason) -> None:
         """Make sure that the stream's lines can be found.
@@ -125,6 +141,9 @@ class WriteResults(Sink):
         for file in self._files.values():
             file.close()
         self._files = {}
+        for beside in self._beside.values():
+            beside.close()
+        self._beside = {}
         for path in (self.paths or {}).values():
             self._claims.free(path)
 
@@ -230,6 +249,17 @@ def check_resumable(path: Path, end: ResultsEnd, header: Record) -> None:
     if differences:
         shown = "; ".join(differences[:3]) + (f"; and {len(differences) - 3} more" if len(differences) > 3 else "")
         raise UsageError(f"cannot resume {path}: it was written with other settings: {shown}")
+
+
+def check_headers(paths: Mapping[str, Path], header: Record) -> None:
+    """As :func:`check_resumable`, of those of the files of each stream that there are."""
+    for path in dict.fromkeys(paths.values()):
+        if path.exists() and path.stat().st_size:
+            check_resumable(path, results_end(path), _header_of(header, _streams_of(paths, path)))
+
+
+def _streams_of(paths: Mapping[str, Path], path: Path) -> set[str]:
+    return {stream for stream, own in paths.items() if own == path}
 
 
 def _header_of(header: Record, streams: set[str]) -> Record:

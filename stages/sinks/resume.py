@@ -8,6 +8,7 @@ from pathlib import Path
 from ...pipeline.claims import Claims
 from ...pipeline.errors import UsageError
 from ...pipeline.results.reader import last_key_frames, read_results, results_end
+from ..sources.peekable import SeenFrames
 from .addresses import last_number, part_files
 from .kinds import kind_of
 from .named_files import Names
@@ -90,3 +91,21 @@ def needed_frames(files: Files, after: Mapping[str, int]) -> dict[str, tuple[int
             for stream, frames in last_key_frames(path, after).items():
                 needed[stream] = tuple(dict.fromkeys(frames))
     return needed
+
+
+def seen_frames(files: Files, stream: str, after: int) -> SeenFrames:
+    """What a run that goes on after the frame ``after`` did with those before it, as results say it.
+
+    Raises:
+        ResultsError: the results are damaged.
+    """
+    epoch, first, dropped = None, 0, dict[int, str]()
+    for path in _results_of(files, stream)[:1]:
+        for record in read_results(path).frames(ended_lines_only=True):
+            if record.stream != stream or record.index > after:
+                continue
+            if record.epoch != epoch:
+                epoch, first, dropped = record.epoch, record.index, {}
+            if record.dropped is not None:
+                dropped[record.index] = record.dropped
+    return SeenFrames(first, dropped)

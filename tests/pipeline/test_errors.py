@@ -24,6 +24,7 @@ for _module in pkgutil.iter_modules(importlib.import_module("vidgraph.training")
     if _module.name in ("crew", "loop"):  # they have errors of their own
         pytest.importorskip("torch")
         importlib.import_module(f"vidgraph.training.{_module.name}")
+importlib.import_module("vidgraph.stages.sinks.encoders")  # has one too
 
 
 def _below(kind: type[VidgraphError]) -> list[type[VidgraphError]]:

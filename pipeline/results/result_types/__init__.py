@@ -6,9 +6,13 @@ from typing import Any
 
 from ...packet import Key
 from .base import ResultType
+from .depth import DepthResults
 from .detections import DetectionResults
+from .embedding import EmbeddingResults
 from .landmarks import LandmarkResults
+from .matte import MatteResults
 from .panoptic import PanopticResults
+from .picture import PictureResults
 from .tensors import TensorResults
 
 RESULT_TYPES: dict[Key[Any], ResultType[Any]] = {
@@ -18,6 +22,10 @@ RESULT_TYPES: dict[Key[Any], ResultType[Any]] = {
         LandmarkResults(),
         PanopticResults(),
         TensorResults(),
+        DepthResults(),
+        PictureResults(),
+        MatteResults(),
+        EmbeddingResults(),
     )
 }
 """One row for each type, by its key; lines and messages have them in this order."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from ...drawing.canvas import Stroke
@@ -10,6 +11,7 @@ from ...drawing.style import DrawStyle
 from ...packet import Key
 from ...types.picture import Picture
 from ..masks import ReadFrame
+from ..parse_json import shown
 from ..record import Record
 
 T = TypeVar("T")
@@ -30,6 +32,8 @@ class ResultType(Generic[T]):
         drawable: something of it can be seen.
         marked: the header's model has ``name: true`` where it gives such results, so that a reader knows it before
             the first frame.
+        suffix: of the file beside the results that :meth:`save` writes of each value: such a type has one record in
+            a line, whose ``file`` names it, and :meth:`read` finds its path there. Empty: all is in the line.
     """
 
     key: Key[T]
@@ -39,9 +43,14 @@ class ResultType(Generic[T]):
     creator: str = "a stage that creates it"
     drawable: bool = True
     marked: bool = True
+    suffix: str = ""
 
     def write(self, items: list[Record], value: T) -> None:
         """Add the records of ``value`` to ``items``: plain texts, numbers, lists and mappings."""
+        raise NotImplementedError
+
+    def save(self, path: Path, value: T) -> None:
+        """Write what does not go into the line, where there is a ``suffix``; raises OSError."""
         raise NotImplementedError
 
     def recorded(self, model: Record) -> bool:
@@ -83,3 +92,37 @@ class ResultType(Generic[T]):
     def summary(self, value: T) -> list[str]:
         """What there is, for a ``repr``: as in ``["2 car", "1 person"]``."""
         return []
+
+
+def file_of(items: list[Record] | None, suffix: str) -> Path | None:
+    """The file of the one record of a type with a ``suffix``; None where there is no record.
+
+    Raises:
+        ValueError: it has no file, or one of another suffix.
+    """
+    if not items:
+        return None
+    path = items[0].get("file")
+    if path is None:
+        raise ValueError("it names no file, as lines on standard output; write results to a .jsonl file")
+    if Path(path).suffix != suffix:
+        raise ValueError(f"its file must be {suffix}, got {path}")
+    return Path(path)
+
+
+def whole_frame(
+    record: ReadFrame, items: list[Record], columns: Mapping[str, str], file_column: str | None
+) -> Iterator[Record]:
+    """Objects that are the whole frame: a converter's rows of what belongs to no object.
+
+    Args:
+        columns: fields of the records -> the columns that they become.
+        file_column: that of ``file``, which a record may have.
+    """
+    height, width = record.size
+    for item in items:
+        if not isinstance(item.get("file", ""), str):
+            raise TypeError(f"file cannot be {shown(item['file'])}")
+        row: Record = {"box": [0, 0, width, height]} | ({"model": item["model"]} if "model" in item else {})
+        row |= {column: item[name] for name, column in columns.items()}
+        yield row | ({file_column: item["file"]} if file_column and "file" in item else {})

@@ -108,7 +108,10 @@ class DetectionResults(ResultType[Detections]):
         colors, masks = colors_of(value.class_ids), value.masks
         if style.masks and masks is not None:
             yield Layer.MASK, lambda canvas: canvas.masks(masks, colors, style.mask_opacity)
-        if style.boxes:
+        corners = value.corners
+        if style.boxes and corners is not None:
+            yield Layer.BOX, lambda canvas: canvas.polygons(corners, colors, style)
+        elif style.boxes:
             yield Layer.BOX, lambda canvas: canvas.boxes(value.boxes, colors, style)
         if style.labels:
             yield Layer.LABEL, lambda canvas: _draw_labels(canvas, value, colors, style)

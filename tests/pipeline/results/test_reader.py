@@ -14,7 +14,8 @@ import vidgraph
 from vidgraph.pipeline.errors import ResultsError
 from vidgraph.pipeline.packet import DETECTIONS, HELD_FROM, LANDMARKS, Key, Packet
 from vidgraph.pipeline.results.format import ModelInfo, ResultKeys, SourceInfo, dumps, frame_record, header_record
-from vidgraph.pipeline.results.reader import header_differences, read_results, results_end
+from vidgraph.pipeline.results.header_differences import header_differences
+from vidgraph.pipeline.results.reader import read_results, results_end
 from vidgraph.pipeline.types.detections import Detections
 
 

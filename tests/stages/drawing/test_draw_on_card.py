@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from vidgraph.kernels import PIXEL_FORMATS
 from vidgraph.kernels.device import HOST, Device, DeviceArray
-from vidgraph.pipeline.packet import DETECTIONS, LANDMARKS, Packet
+from vidgraph.pipeline.packet import DETECTIONS, LANDMARKS, MATTE, Packet
+from vidgraph.pipeline.types.maps import AlphaMatte
 from vidgraph.pipeline.types.picture import Picture
 from vidgraph.stages.drawing.card_planes import new_card_planes
 from vidgraph.stages.drawing.draw import ANNOTATED, Draw, draw_rgb
@@ -81,3 +82,16 @@ def test_planes_lie_as_encoders_take_them(size: tuple[int, int]) -> None:
     assert luma.strides[0] % 256 == 0
     assert chroma.pointer == luma.pointer + size[0] * luma.strides[0]
     assert chroma.end <= luma.owner.end
+
+
+@pytest.mark.parametrize("format", ["nv12", "rgb24"])
+def test_what_is_behind_a_matte_is_drawn_on_the_card(format: str) -> None:
+    """In blocks and levels, so that it differs a little from what the CPU blends."""
+    alpha = np.tile(np.linspace(0, 255, SIZE[1]).astype(np.uint8), (SIZE[0], 1))
+    shown = []
+    for picture in (noise(format), noise(format).on(CARD)):
+        (out,) = Draw().process(Packet(frame(0, picture=picture)).with_item(MATTE, AlphaMatte(alpha)))
+        shown.append(out[ANNOTATED])
+    assert shown[1].device == CARD
+    for plane, want in zip(shown[1].on(HOST).host_planes, shown[0].host_planes, strict=True):
+        assert np.abs(plane.astype(int) - want).max() <= 8
