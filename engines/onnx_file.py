@@ -10,18 +10,16 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from ..pipeline.beside import beside
 from ..pipeline.errors import CheckpointError, EngineError
+from .network_file import NetworkInfo, TensorInfo
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto, TensorProto, TensorShapeProto, ValueInfoProto
-
-Shape: TypeAlias = tuple[int | str | None, ...]
-"""Lengths; a text where the file only names one, None where it says nothing."""
 
 MAX_BYTES = 2**31 - 1
 """A protobuf message is no larger."""
@@ -39,56 +37,11 @@ _MOST_A_BYTE = 4  # elements of a tensor that a byte holds, those of two bits
 _FIRST_BYTE = b"\x08"  # the tag of ir_version, with which every exporter begins
 
 
-@dataclass(frozen=True, slots=True)
-class TensorInfo:
-    """One input or output as the file declares it; ``shape`` is None where even the rank is open."""
-
-    name: str
-    dtype: str
-    shape: Shape | None
-
-    @property
-    def fixed(self) -> bool:
-        """Whether every length is a number."""
-        return self.shape is not None and all(isinstance(length, int) for length in self.shape)
-
-    def __str__(self) -> str:
-        return f"{self.name} ({self.dtype} {shape_text(self.shape)})"
-
-
-@dataclass(frozen=True, slots=True)
-class OnnxInfo:
-    """What a file says of itself.
-
-    Attributes:
-        inputs: what must be fed; initial values are none, even where the file lists them.
-        outputs: in the order of the file.
-        metadata: ``metadata_props``.
-        opset: of ONNX's own operators.
-        external_files: names, relative to the file, of further files that hold weights.
-        producer: what wrote the file.
-        parameters: elements of all its weights.
-    """
-
-    inputs: tuple[TensorInfo, ...]
-    outputs: tuple[TensorInfo, ...]
-    metadata: dict[str, str]
-    opset: int
-    external_files: tuple[str, ...]
-    producer: str
-    parameters: int
-
-    @property
-    def fixed(self) -> bool:
-        """Whether all inputs and outputs have fixed shapes."""
-        return all(each.fixed for each in (*self.inputs, *self.outputs))
-
-
 def read_network(path: Path) -> ModelProto:
     """An ONNX file, for an engine.
 
     Raises:
-        EngineError: the file cannot be read, is not an ONNX network, or is cut short.
+        EngineError: the file cannot be read, is not an ONNX network, or is cut short; or its nodes need one another.
     """
     try:
         model = _parsed(_read(path))
@@ -146,7 +99,7 @@ def read_model(path: Path) -> ModelProto:
     """What an ONNX file holds, as a message that may be changed; weights in further files are not in it.
 
     Raises:
-        CheckpointError: it is missing, cannot be read, is damaged or cut short.
+        CheckpointError: it is missing, cannot be read, is damaged or cut short; or its nodes need one another.
     """
     try:
         return _parsed(_read(path))
@@ -167,7 +120,7 @@ def read_metadata(path: Path) -> dict[str, str]:
     return _metadata(read_model(path), path)
 
 
-def read_info(path: Path) -> OnnxInfo:
+def read_info(path: Path) -> NetworkInfo:
     """Read what an ONNX file says.
 
     Raises:
@@ -177,7 +130,7 @@ def read_info(path: Path) -> OnnxInfo:
     return info_of(read_model(path), path)
 
 
-def info_of(model: ModelProto, path: Path) -> OnnxInfo:
+def info_of(model: ModelProto, path: Path) -> NetworkInfo:
     """As :func:`read_info`, of a file that is read; ``path`` is for messages and for the files beside it."""
     if not model.HasField("graph"):
         raise CheckpointError(f"{path} has no graph: it is damaged or no ONNX file; export the network again")
@@ -195,7 +148,7 @@ def info_of(model: ModelProto, path: Path) -> OnnxInfo:
     if not inputs or not outputs:
         raise CheckpointError(f"{path} has no {'input' if not inputs else 'output'}; export the network again")
     producer = " ".join(filter(None, map(lenient_text, (model.producer_name, model.producer_version))))
-    return OnnxInfo(inputs, outputs, _metadata(model, path), opset, files, producer, parameters)
+    return NetworkInfo(inputs, outputs, _metadata(model, path), f"opset {opset}", files, producer, parameters)
 
 
 def external_files(model: ModelProto) -> tuple[str, ...]:
@@ -233,8 +186,9 @@ def external_data(tensor: TensorProto) -> dict[str, str]:
     return {lenient_text(each.key): lenient_text(each.value) for each in tensor.external_data}
 
 
-def set_shape(value: ValueInfoProto, shape: Sequence[int] | None, path: Path) -> None:
-    """Give an input or output other lengths, or (None) none for an engine to infer; its element type stays.
+def set_shape(value: ValueInfoProto, shape: Sequence[int | None] | None, path: Path) -> None:
+    """Give an input or output other lengths (None: an open one), or (None) none for an engine to infer; its
+    element type stays.
 
     Raises:
         CheckpointError: it is no tensor.
@@ -244,13 +198,6 @@ def set_shape(value: ValueInfoProto, shape: Sequence[int] | None, path: Path) ->
     if not value.type.tensor_type.HasField("elem_type"):
         raise CheckpointError(f"{path} is damaged or no ONNX file ({value.name!r} is no tensor)")
     value.CopyFrom(helper.make_tensor_value_info(value.name, value.type.tensor_type.elem_type, shape))
-
-
-def shape_text(shape: Shape | None) -> str:
-    """``[1, 3, height, ?]``; ``of any shape`` where the rank is open."""
-    if shape is None:
-        return "of any shape"
-    return "[" + ", ".join("?" if length is None else str(length) for length in shape) + "]"
 
 
 def lenient_text(value: str | bytes) -> str:
@@ -274,14 +221,47 @@ def _read(path: Path) -> bytes:
 
 
 def _parsed(data: bytes) -> ModelProto:
-    """The message in ``data``; ValueError where there is none."""
+    """The message in ``data``; ValueError where there is none, or none that can be run."""
     from onnx import ModelProto
 
     try:
-        return ModelProto.FromString(data)
+        model = ModelProto.FromString(data)
     except Exception as error:  # protobuf's own, and whatever else damaged bytes come to
         whole = "the file is cut short or damaged" if data[:1] == _FIRST_BYTE else "it is not an ONNX network"
         raise ValueError(whole) from error
+    _check_acyclic(model.graph)
+    return model
+
+
+def _check_acyclic(graph: GraphProto) -> None:
+    """Raise ValueError where nodes need one another: OpenVINO runs some of these, and TensorRT prints its complaint."""
+    maker = {name: number for number, node in enumerate(graph.node) for name in node.output if name}
+    needs = {number: {maker[name] for name in _taken(node) if name in maker} for number, node in enumerate(graph.node)}
+    try:
+        TopologicalSorter(needs).prepare()
+    except CycleError as error:
+        nodes = [graph.node[number] for number in error.args[1][1:]]
+        names = ", ".join(f"{lenient_text(node.op_type)} {lenient_text(node.output[0])}"[:80] for node in nodes[:4])
+        raise ValueError(f"its nodes need one another: {names}{', …' if len(nodes) > 4 else ''}") from error
+    for node in graph.node:
+        for inner in _graphs_in(node):
+            _check_acyclic(inner)
+
+
+def _taken(node: NodeProto) -> Iterator[str]:
+    """Names of what a node takes, and of what the graphs inside it take from outside."""
+    yield from node.input
+    for inner in _graphs_in(node):
+        own = {name for other in inner.node for name in other.output}
+        own.update(each.name for each in (*inner.input, *inner.initializer))
+        yield from (name for other in inner.node for name in _taken(other) if name not in own)
+
+
+def _graphs_in(node: NodeProto) -> Iterator[GraphProto]:
+    for attribute in node.attribute:
+        if attribute.HasField("g"):
+            yield attribute.g
+        yield from attribute.graphs
 
 
 def _metadata(model: ModelProto, path: Path) -> dict[str, str]:

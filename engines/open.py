@@ -15,13 +15,11 @@ from typing import Literal, TypeVar
 from ..kernels.device import DEVICES, HOST, Device
 from ..pipeline.environment import note_package
 from ..pipeline.errors import EngineError, MissingExtraError, UsageError, nearest
+from .network_file import IR, ONNX, PROGRAM, TFLITE, kind_of
 from .spec import Engine, EngineOptions, NetworkRefused, Port
 
 LOG = logging.getLogger("vidgraph")
 Opened = TypeVar("Opened")
-ONNX, PROGRAM = ".onnx", ".pt2"
-"""Suffixes of the two kinds of networks: ONNX files, and exported programs of torch."""
-
 PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
 
 
@@ -30,7 +28,8 @@ class EngineRow:
     """One engine: a module with ``open_network(path, options) -> Engine`` and ``describe() -> EngineDescription``.
 
     ``open_network`` raises ``NetworkRefused`` where another engine may take the network: ``auto`` then goes on.
-    ``network`` is the kind of file it opens; ``auto`` takes engines of the kind that is given. ``card_part`` is a file
+    ``network`` is the kind of file that is made for it, ``also`` are further kinds that it opens; ``auto`` takes
+    engines that open the kind that is given. ``card_part`` is a file
     of the package (a pattern) that only its build for cards has, which ``card_extra`` installs; empty: there is one
     build. Where it infers shapes without running, the module has ``read_ports(path, name) -> tuple[Port, ...]``; where
     it ``builds`` ahead of time, ``build_network(path, precision, keep, tell)`` and ``kept_layers(path)`` as in
@@ -44,6 +43,7 @@ class EngineRow:
     devices: tuple[str, ...] = ("cpu",)  # kinds of kernels.device.DEVICES
     wants: Literal["host", "device"] = "host"  # where it takes and gives arrays: in host memory, or where it runs
     network: str = ONNX
+    also: tuple[str, ...] = ()
     card_part: str = ""
     card_extra: str = ""
     builds: bool = False
@@ -52,6 +52,10 @@ class EngineRow:
     def installed(self) -> bool:
         """Whether its package can be found; nothing is imported."""
         return find_spec(self.package) is not None
+
+    def opens(self, network: str) -> bool:
+        """Whether it opens files of that kind, a suffix."""
+        return network == self.network or network in self.also
 
     def runs_on(self, device: str) -> bool:
         """Whether it runs on ``cpu`` or ``cuda:N``."""
@@ -87,7 +91,7 @@ class EngineRow:
 ENGINES: dict[str, EngineRow] = {
     row.name: row
     for row in (
-        EngineRow("openvino", ".openvino", package="openvino", extra="openvino"),
+        EngineRow("openvino", ".openvino", package="openvino", extra="openvino", also=(IR, TFLITE)),
         EngineRow(
             "tensorrt",
             ".tensorrt.standard",
@@ -149,10 +153,11 @@ def open_engine(
     threads: int = 1,
     deterministic: bool = False,
 ) -> Engine:
-    """Open a network of fixed shapes, an ONNX file or an exported program of torch, as something that runs.
+    """Open a network of fixed shapes as something that runs.
 
     Args:
-        path: the network.
+        path: the network: an ONNX file, an exported program of torch, or, for OpenVINO, an ``.xml`` of its own
+            (with the ``.bin`` beside it) or a ``.tflite``.
         engine: a name of ``ENGINES``, or ``auto``: the first installed one for the device that takes the network
             (OpenVINO, then ONNX Runtime; on CUDA TensorRT, then TensorRT-RTX, then ONNX Runtime; of an exported program
             torch; a warning says where it is not the first).
@@ -171,7 +176,7 @@ def open_engine(
         EngineError: no such engine for that device, or the file cannot be opened or compiled.
     """
     path = Path(path)
-    network = PROGRAM if path.suffix.lower() == PROGRAM else ONNX
+    network = kind_of(path)
     choose_engine(engine, network=network)
     chosen = choose_device(device, engine, network)
     if precision not in PRECISIONS:
@@ -185,7 +190,8 @@ def open_engine(
             title = DEVICES[Device.of(chosen).kind].title
             cure = f"engine {others[0]!r} runs there" if others else f"no {title} engine is installed. Use device cpu"
             raise EngineError(
-                f"cannot run {path.name} on {chosen}: engine {row.name!r} runs on {', '.join(row.devices)} and {cure}"
+                f"cannot run {path.name} on {chosen}: engine {row.name!r} needs device {' or '.join(row.devices)};"
+                f" {cure}"
             )
         opened: Engine = row.load().open_network(path, options)
         return opened
@@ -195,11 +201,22 @@ def open_engine(
 
 def _rows(network: str) -> list[EngineRow]:
     """Those that open files of that suffix."""
-    return [row for row in ENGINES.values() if row.network == network]
+    return [row for row in ENGINES.values() if row.opens(network)]
+
+
+def check_file(path: Path, engine: str) -> None:
+    """Raise where the engine that is asked for does not open such files; of ONNX files engines say it themselves.
+
+    Raises:
+        EngineError: it does not; the message names those that do.
+        UsageError: no such engine.
+    """
+    if engine.lower() != "auto" and kind_of(path) != ONNX:
+        _check_network(path.name, choose_engine(engine), kind_of(path))
 
 
 def _check_network(name: str, row: EngineRow, network: str) -> None:
-    if row.network != network:
+    if not row.opens(network):
         others = ", ".join(each.name for each in _rows(network))
         raise EngineError(
             f"cannot open {name} with {row.name}, which takes {row.network} files; engines of {network} files are "
@@ -318,16 +335,19 @@ def choose_engine(name: str, device: str = "cpu", network: str = ONNX) -> Engine
 def choose_device(name: str, engine: str = "auto", network: str = ONNX) -> str:
     """``cpu`` or ``cuda:N`` for a device as the user wrote it; ``auto``: the first there is that the engine runs on.
 
-    With engine ``auto``, that an installed one for files of the suffix ``network`` runs on.
+    With engine ``auto``, that an installed one for files of the suffix ``network`` runs on. Where there is none: the
+    CPU, or the first that the engine runs on, as what is missing is said best by that.
 
     Raises:
         UsageError: it is neither ``auto``, ``cpu``, ``cuda`` nor ``cuda:N``.
     """
     name = name.lower()
     if name == "auto":
-        rows = _rows(network) if engine.lower() == "auto" else [choose_engine(engine)]
+        named = None if engine.lower() == "auto" else choose_engine(engine)
+        rows = _rows(network) if named is None else [named]
         served = {kind for row in rows for kind in row.devices if row.installed_for(kind)}
-        return next((str(Device(kind)) for kind, row in DEVICES.items() if kind in served and row.count()), str(HOST))
+        there = next((kind for kind, row in DEVICES.items() if kind in served and row.count()), HOST.kind)
+        return str(Device(there if named is None or there in named.devices else named.devices[0]))
     kind, colon, index = name.partition(":")
     if kind in DEVICES and (index.isdecimal() if colon and kind != HOST.kind else not colon):
         return str(Device(kind, int(index or 0)))

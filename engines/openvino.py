@@ -1,4 +1,4 @@
-"""Networks on OpenVINO: the default engine on a CPU. The one module that imports ``openvino``.
+"""Networks on OpenVINO: the default engine on a CPU.
 
 How requests are spread over cores (RetinaFace MobileNet0.25 at 640x384, bf16, 2 cores, wall ms a request
 with as many calling threads as requests): one compiled network with one stream per request and no
@@ -22,7 +22,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -35,8 +34,11 @@ from .cache import discard, find_or_build, key_of
 from .compare import random_feeds
 from .forks import ForkGuard
 from .interface import Interface, read_interface
+from .network_file import ONNX, kind_of
 from .onnx_file import external_files, is_quantised, network_digest, read_network
+from .openvino_core import core as _core, ov
 from .openvino_errors import one_line
+from .openvino_file import facts_of, lengths_of, read_file
 from .pool import Pool
 from .processor import processor
 from .spec import (
@@ -52,37 +54,11 @@ from .spec import (
     fixed_spec,
 )
 
-
-def _import_quietly() -> ModuleType:
-    """Import OpenVINO without its telemetry.
-
-    Its package sends an event to a server and writes an identifier into the home folder while it is
-    imported, unless ``openvino_telemetry`` is absent: so it is, for the length of the import.
-    """
-    name = "openvino_telemetry"
-    absent_for_now = name not in sys.modules
-    if absent_for_now:
-        sys.modules[name] = None  # type: ignore[assignment]
-    try:
-        import openvino
-    finally:
-        if absent_for_now:
-            del sys.modules[name]
-    module: ModuleType = openvino
-    return module
-
-
-ov = _import_quietly()
 LOG = logging.getLogger("vidgraph")
 _FORKS = ForkGuard("OpenVINO", instead=", or use engine='onnxruntime'")
 _HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 _DTYPES = frozenset({"f16", "f32", "f64", "i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64", "boolean"})
 """Element types that NumPy has too."""
-
-
-@lru_cache(maxsize=1)
-def _core() -> Any:
-    return ov.Core()
 
 
 @lru_cache(maxsize=1)
@@ -105,7 +81,7 @@ def describe() -> EngineDescription:
 
 
 def open_network(path: Path, options: EngineOptions) -> OpenVINOEngine:
-    """Compile an ONNX file, or take the compiled network from the cache.
+    """Compile a network (an ONNX file, an OpenVINO IR, a TensorFlow Lite file), or take it from the cache, compiled.
 
     Raises:
         EngineError: the file cannot be read, has no fixed shapes, or the precision is not available; or this process
@@ -113,15 +89,21 @@ def open_network(path: Path, options: EngineOptions) -> OpenVINOEngine:
         NetworkRefused: OpenVINO cannot compile it.
     """
     _FORKS.begin(path.name)
-    model = read_network(path)
-    precision = _choose_precision(path.name, options.precision, quantised=is_quantised(model))
-    digest, interface = network_digest(path, external_files(model)), read_interface(model)
-    del model  # the weights in it, before they are read again
+    quantised, digest, interface = _facts(path)
+    precision = _choose_precision(path.name, options.precision, quantised=quantised)
     if precision != "int8":
         compiled = _compile_cached(path, digest, precision, precision, options)
     else:
         compiled = _compile_quantised(path, digest, options)
     return OpenVINOEngine(path.name, compiled, interface, options=options, precision=precision)
+
+
+def _facts(path: Path) -> tuple[bool, str, Interface]:
+    """Whether a network is quantised, the hash of its files, and what it calls its inputs and outputs."""
+    if kind_of(path) != ONNX:
+        return facts_of(path)
+    model = read_network(path)  # freed on return: the weights in it are read again
+    return is_quantised(model), network_digest(path, external_files(model)), read_interface(model)
 
 
 def read_ports(path: Path, name: str) -> tuple[Port, ...]:
@@ -138,16 +120,9 @@ def read_ports(path: Path, name: str) -> tuple[Port, ...]:
     if len(outputs) != len(names):
         raise NetworkRefused(f"cannot read {name} with openvino", f"it finds {len(outputs)} outputs of {len(names)}")
     return tuple(
-        Port(known, port.element_type.get_type_name(), _lengths(port))
+        Port(known, port.element_type.get_type_name(), lengths_of(port))
         for known, port in zip(names, outputs, strict=True)
     )
-
-
-def _lengths(port: Any) -> tuple[int | None, ...] | None:
-    shape = port.partial_shape
-    if shape.rank.is_dynamic:
-        return None
-    return tuple(None if length.is_dynamic else length.get_length() for length in shape)
 
 
 def _choose_precision(name: str, asked: str, *, quantised: bool) -> str:
@@ -232,7 +207,7 @@ def _compile_cached(path: Path, digest: str, precision: str, rest: str, options:
 def _compile(path: Path, precision: str, config: dict[str, Any]) -> Any:
     started = time.perf_counter()
     try:
-        model = _core().read_model(str(path))
+        model = _core().read_model(str(path)) if kind_of(path) == ONNX else read_file(path)
         _check_model(path.name, model)
         compiled = _core().compile_model(model, "CPU", config)
         if model.is_dynamic():

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from ..engines.queue import batches_run
 from ..kernels.cuda.driver import memory_in_use
 from ..pipeline.errors import MissingExtraError, OutputError, UsageError
 from ..pipeline.execution.stats import BUCKETS_MS, RunStats, StageStats, StreamStats, Summary
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 MOST_CAUSES = 16
 """So many labels of causes, at most, of one stream; further ones are counted as ``other``."""
 _PLACE = re.compile(r"(?:(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):)?(?P<port>\d{1,5})")
+BATCH_SIZES = (1, 2, 4, 8, 16, 32)
+"""Upper bounds of the histogram of batches."""
 _PREFIX = "vidgraph_"
 
 
@@ -97,6 +100,7 @@ class _Collector:
         yield from _of_streams(stats.streams)
         yield from _of_cameras([stream for stream in stats.streams if stream.camera is not None])
         yield from _of_stages(stats)
+        yield from _of_batches()
         yield from _of_cards()
 
 
@@ -156,6 +160,23 @@ def _of_stages(stats: RunStats) -> Iterator[Metric]:
             for cause, count in _bounded(part.left_out).items():
                 left_out.add_metric([name, cause], count)
     yield from (seconds, failed, left_out)
+
+
+def _of_batches() -> Iterator[Metric]:
+    """Nothing where this process runs no network in batches."""
+    ran = batches_run()
+    if not ran:
+        return
+    sizes = _histogram("batch_size", "Inputs in each run of a network that this process runs in batches.", "network")
+    for network, counts in ran.items():
+        bounds = [(str(float(bound)), float(_up_to(counts, bound))) for bound in BATCH_SIZES]
+        buckets: Any = [*bounds, ("+Inf", float(sum(counts.values())))]
+        sizes.add_metric([network], buckets, sum(size * count for size, count in counts.items()))
+    yield sizes
+
+
+def _up_to(counts: Mapping[int, int], bound: int) -> int:
+    return sum(count for size, count in counts.items() if size <= bound)
 
 
 def _of_cards() -> Iterator[Metric]:

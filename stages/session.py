@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,6 +20,7 @@ from ..pipeline.limits import MAX_PIXELS
 from ..pipeline.packet import Frame, Key, Packet
 from ..pipeline.results.format import ModelInfo, ResultKeys, SourceInfo, header_record
 from ..pipeline.results.frame_result import FrameResult
+from ..pipeline.results.record import Record
 from ..pipeline.results.result_types import RESULT_TYPES
 from ..pipeline.stage import Sink, Source, Stage, created_by
 from .drawing.draw import Draw, draw_rgb
@@ -124,6 +125,7 @@ class Session:
         options: SessionOptions,
         *,
         skip: Callable[[Frame], bool] | None = None,
+        see_again: bool = False,
         also_read: Sequence[Path] = (),
         device: Device = HOST,
     ) -> Session:
@@ -133,6 +135,7 @@ class Session:
 
         Args:
             skip: is told of each frame that a resumed run has done before; see :class:`PeekableSource`.
+            see_again: a network with memory has to see these again; :meth:`take_passed` gives them.
             also_read: files besides the sources that no output may write.
             device: where frames are needed.
 
@@ -171,7 +174,7 @@ class Session:
         if rotation is not None and not chosen.has_results:
             chosen.close()
             raise UsageError("rotate is for results; add an output such as out.jsonl")
-        peeks = [_peekable(source, chosen, skip or (lambda frame: False)) for source in opened]
+        peeks = [_peekable(source, chosen, skip, see_again=see_again) for source in opened]
         session = cls(options, in_real_time(peeks, latest=latest), chosen, peeks)
         session._open_sources()
         session._begin_to_observe()
@@ -237,6 +240,26 @@ class Session:
             peek.held = []
         return held
 
+    def take_passed(self) -> Iterator[tuple[Frame, bool]]:
+        """As :meth:`.sources.peekable.PeekableSource.passed`, of all sources, which are read up to where it goes on."""
+        for peek in self._peeks:
+            yield from peek.passed()
+
+    def header(
+        self,
+        stages: Sequence[Stage],
+        *,
+        models: Sequence[ModelInfo],
+        keys: Sequence[ResultKeys],
+        settings: dict[str, Any],
+    ) -> Record:
+        """The header of results; arguments as for :meth:`graph`."""
+        return header_record(
+            models=described(models, keys, created_by(stages)),
+            sources=[_source_info(peek, source) for peek, source in zip(self._peeks, self.sources, strict=True)],
+            settings=settings,
+        )
+
     def graph(
         self,
         stages: Sequence[Stage],
@@ -255,13 +278,8 @@ class Session:
         Raises:
             GraphError, UsageError: the parts do not fit together.
         """
-        header = header_record(
-            models=described(models, keys, created_by(stages)),
-            sources=[_source_info(peek, source) for peek, source in zip(self._peeks, self.sources, strict=True)],
-            settings=settings,
-        )
         sinks = self.outputs.sinks(
-            header=header,
+            header=self.header(stages, models=models, keys=keys, settings=settings),
             keys=keys,
             result_of=lambda packet: result_of(packet, keys),
             encoder=self.options.encoder,
@@ -347,9 +365,12 @@ def output_stream(source: Source, options: SessionOptions, also_read: Sequence[P
     )
 
 
-def _peekable(source: Source, outputs: Outputs, skip: Callable[[Frame], bool]) -> PeekableSource:
+def _peekable(
+    source: Source, outputs: Outputs, skip: Callable[[Frame], bool] | None, *, see_again: bool
+) -> PeekableSource:
     after, retain = outputs.resume_after(source.stream_id), outputs.needed_before(source.stream_id)
-    return PeekableSource(source, after=after, retain=retain, skip=skip)
+    seen = outputs.seen_before(source.stream_id) if see_again and after >= 0 else None
+    return PeekableSource(source, after=after, retain=retain, skip=skip, seen=seen)
 
 
 def result_of(packet: Packet, keys: Sequence[ResultKeys]) -> FrameResult:

@@ -7,10 +7,10 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from ...kernels.device import HOST, Device, Tensor, to_device
+from ...kernels.device import HOST, Device, Tensor, all_to_host, to_device
 from ...pipeline.packet import Key, Packet
 from ...pipeline.types.affine import Affine
-from ...pipeline.types.picture import Size
+from ...pipeline.types.picture import Picture, Size
 from .engine_cache import Runner
 from .network_stage import NetworkStage
 from .preprocess import ModelInput
@@ -27,6 +27,7 @@ class RawOutputs:
         arrays: name -> array, owned by the packet.
         size: height and width of the network's input.
         affine: from pixels of that input to frame pixels.
+        picture: of the frame, for who makes another one of it; None: nobody does.
         crops: of a network that saw N crops, and whose arrays are [N, …]: from pixels of each to frame pixels.
     """
 
@@ -34,6 +35,7 @@ class RawOutputs:
     size: Size
     affine: Affine
     crops: tuple[Affine, ...] = ()
+    picture: Picture | None = None
 
 
 class Runners(Protocol):
@@ -48,7 +50,9 @@ def copy_outputs(outputs: Mapping[str, Tensor]) -> Arrays:
 
 
 def outputs_on(outputs: Mapping[str, Tensor], device: Device) -> Arrays:
-    """An engine's outputs on ``device``: the one place where they leave the engine's own."""
+    """An engine's outputs on ``device``: the one place where they leave its own, in one transfer to the host."""
+    if device == HOST:
+        return dict(zip(outputs, all_to_host(list(outputs.values())), strict=True))
     return {name: to_device(array, device) for name, array in outputs.items()}
 
 

@@ -10,11 +10,14 @@ from typing import Any
 import numpy as np
 
 from ...kernels import preprocess
-from ...kernels.device import HOST, Device, Tensor, device_of, empty
+from ...kernels.device import HOST, Device, Tensor, device_of, empty, to_device
 from ...pipeline.packet import Key, Packet
 from ...pipeline.types.affine import Affine
 from ...pipeline.types.picture import Picture, Size
 from .network_stage import NetworkStage
+
+WIDER = ("int32", "int64")
+"""Types of inputs that take the values of bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +49,11 @@ class InputSize:
             with ``auto=False``, ``scaleup=True``.
         crop: one input size (height, width) that the middle of the frame fills. As torchvision's ``Resize`` of
             the shorter side to ``crop / crop_share``, without antialiasing, and its ``CenterCrop``.
+        own: the frame in its own size at the top left of an input whose lengths are multiples of so many pixels.
         crop_share: the crop's part of the resized frame's shorter side (1: all of it).
 
     Raises:
-        ValueError: not exactly one of the five, a length below 1, or a share that is not in (0, 1].
+        ValueError: not exactly one of the six, a length below 1, or a share that is not in (0, 1].
     """
 
     long_side: int | None = None
@@ -58,15 +62,17 @@ class InputSize:
     letterbox: Size | None = None
     crop: Size | None = None
     crop_share: float = 1.0
+    own: int | None = None
 
     def __post_init__(self) -> None:
         side = None if self.long_side is None else (self.long_side,)
-        rules = (side, self.fixed, self.stretch, self.letterbox, self.crop)
+        multiple = None if self.own is None else (self.own,)
+        rules = (side, self.fixed, self.stretch, self.letterbox, self.crop, multiple)
         given = [each for each in rules if each is not None]
         if len(given) != 1 or min(given[0]) < 1 or not 0 < self.crop_share <= 1:
             raise ValueError(
-                "InputSize needs a long_side or a fixed size or one to stretch to, to letterbox or to crop, "
-                f"got {', '.join(map(str, (self.long_side, *rules[1:])))} and a share of {self.crop_share}"
+                "InputSize needs a long_side or a fixed size or one to stretch to, to letterbox or to crop, or own, "
+                f"got {', '.join(map(str, (self.long_side, *rules[1:-1], self.own)))} and a share of {self.crop_share}"
             )
 
     def fit(self, frame: Size) -> Fit:
@@ -79,6 +85,9 @@ class InputSize:
             return _centred(self.letterbox, frame, [max(1, round(length * ratio)) for length in frame])
         if self.crop is not None:
             return _centred(self.crop, frame, _covering([length / self.crop_share for length in self.crop], frame))
+        if self.own is not None:
+            height, width = (-(-length // self.own) * self.own for length in frame)
+            return Fit((height, width), Affine((1.0, 1.0)), (0, 0, *frame))
         if self.fixed is not None:
             size = self.fixed
             scale = max(frame[0] / size[0], frame[1] / size[1])
@@ -90,6 +99,8 @@ class InputSize:
 
     def __str__(self) -> str:
         size = self.stretch or self.fixed or self.letterbox or self.crop
+        if self.own is not None:
+            return "the frame's own size"
         return f"longer side {self.long_side}" if size is None else f"{size[1]}x{size[0]}"
 
 
@@ -155,7 +166,7 @@ class ModelInput:
     """What the network gets for one frame.
 
     Attributes:
-        tensor: float32 (or float16, uint8) [1, 3, height, width], or nhwc; valid until :meth:`release`.
+        tensor: float32 (or float16, uint8, int32, int64) [1, 3, height, width], or nhwc; valid until :meth:`release`.
         affine: from its pixels to frame pixels.
         pool: where the tensor goes back to.
         layout: ``nchw`` or ``nhwc``.
@@ -183,7 +194,8 @@ class Preprocess(NetworkStage):
 
     Creates ``key``. Frames that were dropped or that the network skips pass unchanged.
     ``mean`` and ``std`` are of values 0..255 in the order of the channels given (``bgr`` or RGB);
-    ``pad`` is the RGB colour outside the frame. ``torch_resize``, ``dtype`` and ``layout``: see the kernel.
+    ``pad`` is the RGB colour outside the frame. ``torch_resize``, ``dtype`` and ``layout``: see the kernel; ``int32``
+    and ``int64`` have the values of ``uint8``, and are made in host memory.
     ``device`` is where the network takes its input: the planes of pictures that lie elsewhere are copied there.
     """
 
@@ -202,13 +214,26 @@ class Preprocess(NetworkStage):
 
     def added(self, packet: Packet) -> Packet:
         """Add the network's input."""
-        picture = packet.frame.picture.on(self.device)
+        place = HOST if self.dtype in WIDER else self.device
+        picture = packet.frame.picture.on(place)
         fit = self.size.fit((picture.height, picture.width))
-        tensor = self.fill(self.pool.take(fit.size, self.dtype, self.layout, self.device), picture, fit)
+        tensor = self.fill(self.pool.take(fit.size, self.dtype, self.layout, place), picture, fit)
+        if place != self.device:
+            tensor = to_device(tensor, self.device)
         return packet.with_item(self.key, ModelInput(tensor, fit.affine, self.pool, self.layout))
 
     def fill(self, out: Tensor, picture: Picture, fit: Fit) -> Tensor:
         """Write ``picture``, as it lies in the input by ``fit``, into ``out``: [1, 3, h, w], or nhwc."""
+        if self.dtype not in WIDER:
+            return self._written(out, picture, fit, self.dtype)
+        if not isinstance(out, np.ndarray):
+            raise AssertionError("such inputs are made in host memory")
+        small = self.pool.take(fit.size, "uint8", self.layout)
+        out[...] = self._written(small, picture, fit, "uint8")
+        self.pool.give(small)
+        return out
+
+    def _written(self, out: Tensor, picture: Picture, fit: Fit, dtype: str) -> Tensor:
         return preprocess(
             picture.planes,
             picture.format,
@@ -223,7 +248,7 @@ class Preprocess(NetworkStage):
             pad=self.pad,
             content=fit.content,
             torch_resize=self.torch_resize,
-            dtype=self.dtype,
+            dtype=dtype,
             layout=self.layout,
             out=out,
         )

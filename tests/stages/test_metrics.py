@@ -113,6 +113,25 @@ def test_metrics_of_cards_are_there_where_one_is_used(monkeypatch: pytest.Monkey
     }
 
 
+def test_batches_are_there_where_networks_are_run_in_some(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: dict[str, Counter[int]] = {}
+    monkeypatch.setattr("vidgraph.engines.queue._ran", ran)
+    server = MetricsServer("0")
+    try:
+        server.watch(lambda: run_stats(camera_stats()))
+        without = scrape(server.address)
+        ran["yolo.onnx"] = Counter({1: 5, 3: 2, 40: 1})
+        found = scrape(server.address)
+    finally:
+        server.close()
+    name, upto = "vidgraph_batch_size", {"1.0": 5, "2.0": 5, "4.0": 7, "8.0": 7, "16.0": 7, "32.0": 7, "+Inf": 8}
+    assert {key: found[key] for key in found if key.startswith("vidgraph_") and key not in without} == {
+        **{f'{name}_bucket{{le="{bound}",network="yolo.onnx"}}': count for bound, count in upto.items()},
+        f'{name}_count{{network="yolo.onnx"}}': 8,
+        f'{name}_sum{{network="yolo.onnx"}}': 5 + 6 + 40,
+    }
+
+
 def test_labels_are_bounded() -> None:
     server = MetricsServer("0")
     try:
