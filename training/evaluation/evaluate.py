@@ -12,7 +12,7 @@ from ...models.load import load_model
 from ...models.resolve import resolve_model
 from ...pipeline.errors import UsageError
 from ...pipeline.options import check_options
-from ...pipeline.packet import DETECTIONS, Packet
+from ...pipeline.packet import DETECTIONS, PANOPTIC, Packet
 from ...pipeline.results.format import ModelInfo, ResultKeys
 from ...pipeline.stage import EndReason, Stage, created_by, through
 from ...stages.inference.key_frames import PhasedInterval, PolicyOf, policy_named
@@ -22,7 +22,7 @@ from ..datasets.dataset import Clip, DataSample, Dataset
 from .classes import FACE, ClassMap, match_classes
 from .coco import coco_library
 from .evaluator import Evaluator, KnownFrame
-from .protocols import DEFAULT, OFFICIAL, Plan, protocol_of
+from .protocols import DEFAULT, OFFICIAL, Plan, protocol_of, without_scores
 from .report import Report, Times
 from .wider_subsets import WiderSubsets
 
@@ -117,6 +117,9 @@ def evaluate(
     if plan.phases is not None and (every is not None or choices.get("keyframes") is not None):
         raise UsageError("the official protocol of a video model sets its key frames; leave keyframes and every out")
     data = _opened(data)
+    with load_model(resolved, **choices) as loaded:
+        if DETECTIONS not in created_by(loaded.stages()):
+            plan = without_scores(plan)
     settings = {"precision": "fp32", **plan.choices, **choices}
     with load_model(resolved, **settings) as loaded:
         return _one(loaded, data, RunVariant(every=every, phases=plan.phases), scope, plan, progress)
@@ -210,8 +213,12 @@ def _evaluator_maker(model: EvaluableModel, dataset: Dataset, scope: Scope) -> C
     else:
         classes = ClassMap.nothing(len(names), len(dataset.class_names))
     subsets = None if scope.wider_subsets is None else WiderSubsets.read(scope.wider_subsets)
+    chosen = None
+    if scope.classes is not None and keys.get(PANOPTIC) is not None:
+        known = (*dataset.class_names, *dataset.stuff_names)
+        chosen = match_classes(model.name, names, dataset.name, known, scope.classes).names
     faces = FACE in names and keys.get(DETECTIONS) is not None
-    return lambda: Evaluator(keys, classes, names, dataset.class_names, dataset.stuff_names, faces, subsets)
+    return lambda: Evaluator(keys, classes, names, dataset.class_names, dataset.stuff_names, faces, subsets, chosen)
 
 
 def _lacking(evaluator: Evaluator) -> str:

@@ -19,7 +19,7 @@ from .coco import CocoAp, Kind, Objects
 from .faces import WiderAp
 from .mot import MIN_OVERLAP, MotCounts, Step, count_sequence
 from .overlap import box_iou
-from .panoptic import FramePair, StableIds, mean_of, panoptic_quality, video_panoptic_quality
+from .panoptic import FramePair, StableIds, class_iou, mean_of, panoptic_quality, video_panoptic_quality
 from .points import BodyPoints, FacePoints
 from .report import DistanceRow, Figures
 from .tracks import TrackAp, mask_iou
@@ -67,6 +67,7 @@ class Evaluator:
         things: names of the data set's classes of things.
         stuff: names of its classes of stuff.
         faces: the model finds faces.
+        chosen: the only classes whose segments are judged, names of the data set; None: all.
         subsets: WIDER FACE's easy, medium and hard faces, where they are at hand.
     """
 
@@ -77,6 +78,7 @@ class Evaluator:
     stuff: tuple[str, ...]
     faces: bool
     subsets: WiderSubsets | None = None
+    chosen: tuple[str, ...] | None = None
     frames: int = 0
     _objects: CocoAp = field(init=False)
     _tracks: TrackAp = field(init=False)
@@ -233,17 +235,21 @@ class Evaluator:
     def _panoptic_figures(self, result: Figures) -> None:
         clips, things = list(self._panoptic.values()), range(len(self.things))
         names = (*self.things, *self.stuff)
-        quality = panoptic_quality(clips, things)
+        judged = frozenset(range(len(names)) if self.chosen is None else map(names.index, self.chosen))
+        quality = panoptic_quality(clips, things, classes=judged)
         for name, value in (("PQ", quality.every), ("PQ things", quality.things), ("PQ stuff", quality.stuff)):
             result.add(name, value)
+        shares = {number: value for number, value in class_iou(clips).items() if number in judged}
+        result.add("mIoU", mean_of(shares.values()))
         for number, value in quality.classes.items():
             result.add_class(names[number], "PQ", value)
+            result.add_class(names[number], "IoU", shares.get(number))
         if max(map(len, clips)) == 1:
             return
         if not all(ids.tracked for ids in self._ids.values()):
             result.notes.append("no VPQ: things without tracks are others in every frame")
             return
-        windows = video_panoptic_quality(clips, things)
+        windows = video_panoptic_quality(clips, things, classes=judged)
         for name, values in (
             ("VPQ", [one.every for one in windows.values()]),
             ("VPQ things", [one.things for one in windows.values()]),

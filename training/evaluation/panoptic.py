@@ -9,6 +9,7 @@ Source: Kirillov et al., arXiv:1801.00868; Kim et al., arXiv:2006.11339, as the 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -122,32 +123,61 @@ class Quality:
     classes: dict[int, float]
 
 
-def panoptic_quality(clips: Sequence[Sequence[FramePair]], things: Iterable[int], *, window: int = 1) -> Quality:
+def panoptic_quality(
+    clips: Sequence[Sequence[FramePair]],
+    things: Iterable[int],
+    *,
+    window: int = 1,
+    classes: frozenset[int] | None = None,
+) -> Quality:
     """PQ over all windows of ``window`` frames, one beginning at each frame, of all clips.
 
     Args:
         clips: the frames of each video, in order; ids mean the same thing in all frames of one.
         things: ids of the classes that are things.
+        classes: ids of those that are judged; None: all.
     """
     tallies: dict[int, _Tally] = {}
     for frames in clips:
         for first in range(len(frames) - window + 1):
             _count(_merged(frames[first : first + window]), tallies)
-    countable = {number: one.quality for number, one in tallies.items()}
-    classes = {number: quality for number, quality in sorted(countable.items()) if quality is not None}
+    countable = {n: one.quality for n, one in tallies.items() if classes is None or n in classes}
+    judged = {number: quality for number, quality in sorted(countable.items()) if quality is not None}
     are_things = set(things)
     return Quality(
-        mean_of(classes.values()),
-        mean_of(quality for number, quality in classes.items() if number in are_things),
-        mean_of(quality for number, quality in classes.items() if number not in are_things),
-        classes,
+        mean_of(judged.values()),
+        mean_of(quality for number, quality in judged.items() if number in are_things),
+        mean_of(quality for number, quality in judged.items() if number not in are_things),
+        judged,
     )
 
 
-def video_panoptic_quality(clips: Sequence[Sequence[FramePair]], things: Iterable[int]) -> dict[int, Quality]:
+def video_panoptic_quality(
+    clips: Sequence[Sequence[FramePair]], things: Iterable[int], *, classes: frozenset[int] | None = None
+) -> dict[int, Quality]:
     """PQ for each number of frames in a window, see :data:`WINDOWS`; VPQ is the mean over them."""
     are_things = tuple(things)
-    return {window: panoptic_quality(clips, are_things, window=window) for window in WINDOWS}
+    return {window: panoptic_quality(clips, are_things, window=window, classes=classes) for window in WINDOWS}
+
+
+def class_iou(clips: Sequence[Sequence[FramePair]]) -> dict[int, float]:
+    """Class id -> the pixels of all frames that are of it on both sides, over those of either: in [0, 1].
+
+    Pixels that are void in the truth are not counted. The mean is the figure of semantic segmentation (mIoU).
+    Source: Everingham et al., The Pascal Visual Object Classes Challenge: A Retrospective, IJCV 2015.
+    """
+    both: Counter[int] = Counter()
+    either: Counter[int] = Counter()
+    for pair in (pair for frames in clips for pair in frames):
+        for (true_id, found_id), count in pair.shared.items():
+            if true_id == VOID:
+                continue
+            classes = {pair.truth[true_id].class_id}
+            classes |= {pair.found[found_id].class_id} if found_id != VOID else set()
+            either.update(dict.fromkeys(classes, count))
+            if len(classes) == 1 and found_id != VOID:
+                both[pair.truth[true_id].class_id] += count
+    return {number: both[number] / count for number, count in sorted(either.items())}
 
 
 def mean_of(values: Iterable[float | None]) -> float | None:

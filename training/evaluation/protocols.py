@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ...models.resolve import ResolvedModel, resolve_model
@@ -68,6 +68,11 @@ def protocol_of(
     if row.protocol is None:
         raise UsageError(f"no official protocol is known for {row.name}; leave the protocol out")
     return _official(row.protocol, row.published, video=video, notes=notes)
+
+
+def without_scores(plan: Plan) -> Plan:
+    """``plan`` of a model that finds no objects of which the best could be kept."""
+    return replace(plan, choices={}, notes=("as it is used",))
 
 
 def _official(protocol: Protocol, published: tuple[Published, ...], *, video: bool, notes: bool) -> Plan:

@@ -302,7 +302,7 @@ def test_panoptic_maps() -> None:
 
     report = evaluate(Oracle(answer(lambda index: 7)), scene)
     assert report["PQ"] == report["VPQ"] == report["VPQ of 4 frames"] == 1.0
-    assert report.figures.classes["road"] == {"PQ": 1.0}
+    assert report.figures.classes["road"] == {"PQ": 1.0, "IoU": 1.0}
     switched = evaluate(Oracle(answer(lambda index: index)), scene)
     assert switched["PQ"] == 1.0
     assert switched["VPQ things"] == pytest.approx(1 / 4)  # only windows of one frame match

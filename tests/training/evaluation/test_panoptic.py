@@ -14,6 +14,7 @@ from vidgraph.training.evaluation.panoptic import (
     FramePair,
     SegmentInfo,
     StableIds,
+    class_iou,
     panoptic_quality,
     video_panoptic_quality,
 )
@@ -97,6 +98,22 @@ def test_another_id_in_the_next_frame_costs_in_windows_of_two_only() -> None:
     assert panoptic_quality([[steady, changed]], [7]).every == 1.0
     assert panoptic_quality([[steady, steady]], [7], window=2).every == 1.0
     assert panoptic_quality([[steady, changed]], [7], window=2).every == 0.0
+
+
+def test_pixels_of_classes_whatever_segment_they_are_of() -> None:
+    """Two segments of class 5, which one is found for; class 7, half of it found; void above what is found of it."""
+    one = pair("1122330000", "4444405566", {1: 5, 2: 5, 3: 7}, {4: 5, 5: 7, 6: 8})
+    assert class_iou([[one]]) == {5: 4 / 5, 7: 0.0}
+    other = pair("3333", "5500", {3: 7}, {5: 7})
+    assert class_iou([[one], [other]]) == class_iou([[one, other]]) == {5: 4 / 5, 7: 2 / 6}
+    assert class_iou([[pair("00", "11", {}, {1: 5})]]) == {}
+
+
+def test_only_chosen_classes_are_judged() -> None:
+    one = pair("1122", "1133", {1: 5, 2: 6}, {1: 5, 3: 7})
+    whole, part = panoptic_quality([[one]], [5]), panoptic_quality([[one]], [5], classes=frozenset({5, 6}))
+    assert (whole.every, whole.classes) == (pytest.approx(1 / 3), {5: 1.0, 6: 0.0, 7: 0.0})
+    assert (part.every, part.things, part.stuff, part.classes) == (0.5, 1.0, 0.0, {5: 1.0, 6: 0.0})
 
 
 def test_ids_without_a_segment_are_refused() -> None:
