@@ -1,7 +1,7 @@
 # vidgraph: the two commands of the README, and what contributors use.
 #
 #   make demo [OUT=folder] [ARGS=…]
-#   make demo VIDEO=path [WEIGHTS=path] [MODEL=name] [OUT=folder] [ARGS=…]
+#   make demo VIDEO=path [MODEL=name] [WEIGHTS=path] [OUT=folder] [ARGS=…]
 #   make test [TESTS=path] [PYTEST_ARGS=…]
 #   make sanitize [PYTEST_ARGS=…]
 #
@@ -17,7 +17,7 @@ MODEL ?=
 WEIGHTS ?=
 VIDEO ?=
 OUT ?= out
-ARGS ?= $(if $(VIDEO),--size 640 --min-score 0.5)
+ARGS ?=
 TESTS ?= tests
 WORKERS ?= 2
 PYTEST_ARGS ?=
@@ -35,7 +35,7 @@ WHEEL = $$(ls build/wheel/vidgraph-*.whl)
 
 help:
 	@echo 'make demo                            find things in a synthetic street: annotated video and JSON lines in out/'
-	@echo 'make demo VIDEO=path [WEIGHTS=path]  run a face detector on a video: annotated video and JSON lines in out/'
+	@echo 'make demo VIDEO=path [WEIGHTS=path]  find people, cars, … in a video: annotated video and JSON lines in out/'
 	@echo 'make test                            install the package and run all tests'
 	@echo 'make sanitize                        run the tests of the kernels with address and undefined-behaviour sanitizers'
 	@echo 'make lint                            format, lint, types and layers'
@@ -85,15 +85,16 @@ $(STAMPS)/test-$(HASH): $(STAMPS)/base-$(HASH)
 wheel: $(STAMPS)/wheel-$(HASH)
 install: $(STAMPS)/base-$(HASH)
 
-# The synthetic street comes with a model, as ONNX; so may weights for a video.
-NEEDS_TORCH := $(if $(VIDEO),$(if $(filter %.onnx,$(WEIGHTS)),base,torch),base)
+# The synthetic street comes with a model; networks that are described in models/published/ need no torch either.
+REAL_MODEL := deimv2-femto
+NEEDS_TORCH := $(if $(filter %.pth %.pt,$(WEIGHTS)),torch,$(if $(WEIGHTS)$(wildcard models/published/$(or $(MODEL),$(REAL_MODEL)).toml),base,torch))
 
 demo: video $(STAMPS)/$(NEEDS_TORCH)-$(HASH)
 	@set -e; mkdir -p "$$OUT"; \
 	if [ -z "$$VIDEO" ]; then name=street; set -- synth:street; \
 	else name=$$(basename "$$VIDEO"); name=$${name%.*}; \
-	  if [ -n "$$WEIGHTS" ]; then model="$${MODEL:-retinaface}=$$WEIGHTS"; \
-	  else model="$${MODEL:-retinaface-1mb}"; $(BIN)/vidgraph pull "$$model"; fi; \
+	  model="$${MODEL:-$(REAL_MODEL)}"; \
+	  if [ -n "$$WEIGHTS" ]; then model="$$model=$$WEIGHTS"; else $(BIN)/vidgraph pull "$$model"; fi; \
 	  set -- "$$VIDEO" --model "$$model"; \
 	fi; \
 	$(BIN)/vidgraph run "$$@" $(ARGS) -y -o "$$OUT/$$name.mp4" -o "$$OUT/$$name.jsonl"; \

@@ -44,9 +44,13 @@ if TYPE_CHECKING:
     from .pipeline.graph import Graph as Graph
     from .pipeline.ground_truth import GroundTruth as GroundTruth
     from .pipeline.packet import (
+        DEPTH as DEPTH,
         DETECTIONS as DETECTIONS,
+        EMBEDDING as EMBEDDING,
         LANDMARKS as LANDMARKS,
+        MATTE as MATTE,
         PANOPTIC as PANOPTIC,
+        PICTURE as PICTURE,
         TENSORS as TENSORS,
         Frame as Frame,
         Key as Key,
@@ -59,7 +63,9 @@ if TYPE_CHECKING:
     from .pipeline.results.result_types.base import ResultType as ResultType
     from .pipeline.stage import EndReason as EndReason, Sink as Sink, Source as Source, Stage as Stage
     from .pipeline.types.detections import Detection as Detection, Detections as Detections
+    from .pipeline.types.embedding import Embedding as Embedding
     from .pipeline.types.landmarks import Landmarks as Landmarks
+    from .pipeline.types.maps import AlphaMatte as AlphaMatte, DepthMap as DepthMap
     from .pipeline.types.masks import Masks as Masks
     from .pipeline.types.panoptic import PanopticMap as PanopticMap
     from .pipeline.types.picture import Picture as Picture
@@ -96,11 +102,15 @@ _HOME = {
     "RunStats": "pipeline.execution.stats",
     "Graph": "pipeline.graph",
     "GroundTruth": "pipeline.ground_truth",
+    "DEPTH": "pipeline.packet",
     "DETECTIONS": "pipeline.packet",
+    "EMBEDDING": "pipeline.packet",
     "Frame": "pipeline.packet",
     "Key": "pipeline.packet",
     "LANDMARKS": "pipeline.packet",
+    "MATTE": "pipeline.packet",
     "PANOPTIC": "pipeline.packet",
+    "PICTURE": "pipeline.packet",
     "Packet": "pipeline.packet",
     "TENSORS": "pipeline.packet",
     "convert": "pipeline.results.convert",
@@ -116,7 +126,10 @@ _HOME = {
     "Stage": "pipeline.stage",
     "Detection": "pipeline.types.detections",
     "Detections": "pipeline.types.detections",
+    "Embedding": "pipeline.types.embedding",
     "Landmarks": "pipeline.types.landmarks",
+    "AlphaMatte": "pipeline.types.maps",
+    "DepthMap": "pipeline.types.maps",
     "Masks": "pipeline.types.masks",
     "PanopticMap": "pipeline.types.panoptic",
     "Picture": "pipeline.types.picture",

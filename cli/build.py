@@ -60,7 +60,8 @@ class _Job:
         """What engines are compared on."""
         from ..benchmarks.half_check import FRAMES, SOURCE
 
-        return {"source": self.options.source or SOURCE, "frames": self.options.frames or FRAMES}
+        source, frames = self.options.source, self.options.frames
+        return {"source": SOURCE if source is None else source, "frames": FRAMES if frames is None else frames}
 
     def build(self, model: ResolvedModel) -> list[tuple[str, ...]]:
         """The rows of its engines."""

@@ -1,4 +1,4 @@
-"""The commands about custom ONNX models: check, and export --template."""
+"""The commands about custom models: check, and export --template."""
 
 from __future__ import annotations
 

@@ -15,11 +15,11 @@ def models(options: argparse.Namespace) -> int:
     from ..models.weights.find import weights_here
 
     if not options.name:
-        show(f"{'model':<32} {'finds':<22} {'trained on':<17} {'weights here':<13} checked")
+        show(f"{'model':<32} {'finds':<24} {'trained on':<17} {'weights here':<13} checked")
         for row in MODELS.values():
             trained_on = row.trained_on.partition(",")[0]
             here = "yes" if weights_here(row) else "no"
-            show(f"{row.name:<32} {row.task:<22} {trained_on:<17} {here:<13} {row.status}")
+            show(f"{row.name:<32} {row.task:<24} {trained_on:<17} {here:<13} {row.status}")
         show("\nvidgraph models NAME says where a model and its weights come from; vidgraph pull NAME gets weights")
         return 0
     row = find_model(options.name)
@@ -61,14 +61,14 @@ def pull(options: argparse.Namespace) -> int:
 
 
 def export(options: argparse.Namespace) -> int:
-    """Write a model as ONNX or as a program of torch, or the TOML of a custom ONNX model."""
+    """Write a model as ONNX or as a program of torch, or the TOML of a custom model."""
     if options.template:
         from .check import template
 
         return template(options)
     if options.output is None:
         raise UsageError("no output was given; -o FILE.onnx (or FILE.pt2)")
-    from ..engines.open import PROGRAM
+    from ..engines.network_file import PROGRAM
     from ..models.export.export import default_size, export as write, exportable
     from ..models.resolve import resolve_model
     from ..models.weights.find import Weights

@@ -118,7 +118,7 @@ def _training(flag: str, value: str = "", **settings: Any) -> Option:
 SOURCES = _option("sources", metavar="[NAME=]SOURCE", nargs="*",
                   help=source_kinds(),
                   example="vidgraph run in.mp4 door=clips/door.mkv --model retinaface-1mb -o '{stream}.jsonl'")
-MODEL = _option("--model", metavar="NAME[=FILE]", help="model name, with a weights file if needed; or a custom .onnx",
+MODEL = _option("--model", metavar="NAME[=FILE]", help="model name, with a weights file if needed; or a custom network",
                 example="vidgraph run in.mp4 --model retinaface=mobilenet0.25_Final.pth -o out.mp4")
 OUTPUT = _option("-o", "--output", dest="outputs", metavar="OUT", action="append", default=[],
                  help=sink_kinds().replace("%", "%%") + "; repeatable",
@@ -130,7 +130,7 @@ QUIET = _option("-q", "--quiet", action="store_true", help="print errors only",
                 example="vidgraph run in.mp4 --model retinaface-1mb -o out.jsonl -q")
 VERBOSE = _option("-v", "--verbose", action="store_true", help="print more, with tracebacks of errors",
                   example="vidgraph run in.mp4 --model retinaface-1mb -o out.jsonl -v")
-CUSTOM_HEAD = _like("head", help="what the outputs of a custom .onnx are: yolo, detr, …",
+CUSTOM_HEAD = _like("head", help="what the outputs of a custom network are: yolo, detr, …",
                     example="vidgraph bench --model my.onnx --head yolo --source in.mp4")
 CUSTOM_LABELS = _like("labels", example="vidgraph bench --model my.onnx --labels cat,dog,bird --source in.mp4")
 SOURCE = _option("--source", required=True, metavar="VIDEO", help="video to measure on",
@@ -162,7 +162,7 @@ COMMANDS: tuple[Command, ...] = (
                      example="vidgraph export retinaface=mobilenet0.25_Final.pth -o face.onnx"),
              _option("-o", "--output", metavar="FILE", help="the .onnx file, or .pt2 for torch (--template: the .toml)",
                      example="vidgraph export retinaface=mobilenet0.25_Final.pth -o face.onnx"),
-             _option("--template", action="store_true", help="write the TOML that describes a custom .onnx",
+             _option("--template", action="store_true", help="write the TOML that describes a custom network",
                      example="vidgraph export --template my.onnx"),
              _like("size", metavar="WxH", help="input size (default 640x360, or the model's own)",
                    example="vidgraph export retinaface-1mb -o face.onnx --size 640x480"),
@@ -192,12 +192,12 @@ COMMANDS: tuple[Command, ...] = (
              _like("size", example="vidgraph build yolact-edge-tiny --size 320x192"),
              _option("--batch", read=COUNT, default=1, metavar="N", help="also for N images per run (default 1)",
                      example="vidgraph build yolact-edge-tiny --batch 4"),
-             _like("head", help="what the outputs of a custom .onnx are, if they leave it open",
+             _like("head", help="what the outputs of a custom network are, if they leave it open",
                    example="vidgraph build my.onnx --head yolo"),
              QUIET, VERBOSE),
             "vidgraph build yolact-edge-tiny"),
-    Command("check", "inspect a custom ONNX model: head, engines, cost, speed", "check:check",
-            (_option("network", metavar="FILE", help="the .onnx file", example="vidgraph check my.onnx"),
+    Command("check", "inspect a custom network: head, engines, cost, speed", "check:check",
+            (_option("network", metavar="FILE", help=".onnx, .xml or .tflite file", example="vidgraph check my.onnx"),
              _like("head", help="what its outputs are, if they leave it open",
                    example="vidgraph check my.onnx --head yolo"),
              _like("labels", example="vidgraph check my.onnx --labels cat,dog,bird"),

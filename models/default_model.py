@@ -14,6 +14,9 @@ from .weights.find import weights_here
 SYNTHETIC_MODEL = "yolact-edge-tiny"
 """It comes with the package, trained on synthetic scenes."""
 
+REAL_MODEL = "deimv2-femto"
+"""For real video, to begin with: the 80 classes of COCO; 4 MB, Apache-2.0."""
+
 
 def default_model(addresses: Sequence[str | os.PathLike[str]]) -> str:
     """The name of the model for sources of synthetic scenes; nothing else has one.
@@ -30,8 +33,8 @@ def default_model(addresses: Sequence[str | os.PathLike[str]]) -> str:
     here = f"weights on this machine are those of {ready}" if ready else "no weights are on this machine"
     raise UsageError(
         f"no model was given (--model NAME, in Python model=NAME); {here}; vidgraph models lists all, and "
-        f"vidgraph pull NAME gets weights. Only synthetic scenes (synth:street) have a model of their own: "
-        f"trained on it, it would find nothing in real video"
+        f"vidgraph pull NAME gets weights, to begin with: vidgraph pull {REAL_MODEL}. Only synthetic scenes "
+        f"(synth:street) have a model of their own: trained on it, it would find nothing in real video"
     )
 
 

@@ -10,7 +10,9 @@ from ..pipeline.packet import Key
 from ..pipeline.results.format import ResultKeys
 from ..pipeline.stage import Stage
 from ..stages.inference.infer import Infer, RawOutputs
+from ..stages.inference.recurrent import Memory, RecurrentInfer
 from ..stages.inference.runners import GraphRunners, OpenEngine, QueueRunner
+from ..stages.inference.temporal import MOST_STREAMS
 from .formats import GraphShape, InputFormat, OutputSelector
 from .options import PostprocessOptions
 
@@ -34,6 +36,10 @@ class Family(Protocol):
         """Whether it is a video model, see :class:`.key_frames.KeyFrameFamily`."""
         return False
 
+    def memory(self, name: str) -> Memory | None:
+        """What of the frames before it a frame's outputs depend on, besides a key frame; None: nothing."""
+        return None
+
     def open_runner(
         self, name: str, open_engine: OpenEngine, *, batch: int, requests: int, propagation: Propagation
     ) -> Any:
@@ -55,7 +61,14 @@ class Family(Protocol):
 
     def infer(self, name: str, given: Inference) -> list[Stage]:
         """The stages from a frame to what is kept of the network's outputs; by default it sees the whole frame."""
-        form = self.input_format(name)
+        form, memory = self.input_format(name), self.memory(name)
+        if memory is not None:
+            recurrent = RecurrentInfer(
+                given.engines, form.name, given.input_key, given.key, memory=memory,
+                select_outputs=given.select_outputs, name=f"{given.prefix}infer", device=given.outputs_on,
+                most_streams=None if given.device == HOST else MOST_STREAMS,
+            )  # fmt: skip
+            return [given.preprocess(form), recurrent]
         infer = Infer(
             given.engines, form.name, given.input_key, given.key, given.select_outputs,
             name=f"{given.prefix}infer", device=given.outputs_on,

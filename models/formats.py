@@ -26,7 +26,7 @@ class InputFormat:
         stretch: the input is a square of that side, and the picture fills it whatever its aspect.
         size: default height and width, where that is no square; with ``stretch`` only.
         torch_resize: the official code resizes with PyTorch, see :func:`..kernels.preprocess`.
-        dtype: ``float32``, ``float16`` or ``uint8``.
+        dtype: ``float32``, ``float16``, ``uint8``, or ``int32`` or ``int64`` with the values of ``uint8``.
         layout: ``nchw``, or ``nhwc``: [B, H, W, 3].
     """
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Sequence
 
-from ..engines.open import PRECISIONS, PROGRAM, choose_device, choose_engine
+from ..engines.network_file import PROGRAM
+from ..engines.open import PRECISIONS, choose_device, choose_engine
 from ..pipeline.errors import UsageError, nearest
 from ..pipeline.execution.threads import available_cores
 from ..pipeline.options import COUNT, check_options, filled
@@ -48,15 +49,15 @@ def load_model(
     Args:
         name: a name or alias of ``vidgraph models``; ``-``, ``_`` and case do not matter; ``NAME=FILE`` names the
             weights too. Or a file: a checkpoint or an exported file, whose content says which model it is, or a
-            custom ONNX model, whose outputs are recognised and whose results are named by its stem. Or what
-            ``resolve_model`` made of one of these.
+            custom model (``.onnx``, ``.xml``, ``.tflite``), whose outputs are recognised and whose results are named
+            by its stem. Or what ``resolve_model`` made of one of these.
         weights: a checkpoint (``.pth``; its first use needs torch) or a file of ``vidgraph export`` (does
             not); by default what ``vidgraph pull`` has fetched. With a ``name`` that no model has, a custom
-            ONNX model.
+            model.
         size: of the network's input: the longer side in pixels (the aspect is that of the frame, and smaller
             frames are enlarged), or (height, width) with padding; by default the model's own longer side.
             Models whose input is a square take the side, or (height, width), and frames fill it. A custom
-            ONNX model takes either where it leaves its size open.
+            model takes either where it leaves its size open.
         engine: ``auto``, ``openvino``, ``onnxruntime``, ``tensorrt``, ``tensorrt-rtx``, ``torch`` or
             ``torch-tensorrt``.
         device: ``auto``, ``cpu`` or ``cuda:N``.
@@ -65,7 +66,8 @@ def load_model(
         nms_iou: boxes that overlap a better one by more than this are dropped, in [0, 1].
         max_detections: rows kept at most.
         classes: names or numbers of the classes to keep.
-        labels: names in place of the model's own: one per class, or a file with one a line.
+        labels: names in place of the model's own: one per class, or a file with one a line, or ``coco80``, ``coco91``
+            (at the ids of COCO's files) or ``voc21``.
         requests: pictures that may be in the network at the same time.
         threads: cores for all requests together; by default all there are.
         deterministic: the same bits every time.
@@ -75,7 +77,7 @@ def load_model(
             or ``all``.
         batch_non_key: of a video model: the frames between two key frames run as one batch.
         head: what is made of the network's outputs: None: what the model is for; ``raw``: nothing, results are
-            the tensors themselves (``TENSORS``, ``FrameResult.tensors``). Of a custom ONNX model also
+            the tensors themselves (``TENSORS``, ``FrameResult.tensors``). Of a custom model also
             ``yolo``, ``yolo-end2end``, ``detr``, ``ssd``, ``semantic`` or ``classify``.
 
     Raises:
@@ -93,8 +95,8 @@ def load_model(
     for what, value in (("requests", requests), ("batch", batch)):
         if not COUNT.allows(value):
             raise UsageError(f"{what} must be {COUNT.expected}, got {value!r}")
-    given |= {"device": choose_device(device, engine), "threads": threads or available_cores()}
     resolved = resolve_model(name, weights=weights)
+    given |= {"device": choose_device(device, engine, resolved.kind), "threads": threads or available_cores()}
     found: Weights
     if resolved.row is not None:
         row = resolved.row
@@ -102,8 +104,9 @@ def load_model(
         input_size, found = _input_size(row, size), Weights.find(row, resolved.weights)
     else:
         custom, input_size = open_custom(
-            resolved.name, resolved.file, size=size, engine=engine, head=head, labels=labels, batch=batch
-        )
+            resolved.name, resolved.file, size=size, engine=engine, head=head, labels=labels, batch=batch,
+            published=resolved.published,
+        )  # fmt: skip
         found, head, row = custom, custom.custom.head.kind, custom.row
         check_head(row.name, RAW if head == RAW else None, given)
         given["labels"] = None  # the names of the file's classes are these already
@@ -123,6 +126,8 @@ def propagation_of(family: Family, row: Variant, *, keyframes: int | str | None,
     """
     if not family.key_frames(row.name):
         if keyframes not in (None, "all", 1, "1") or batch_non_key:
+            if family.memory(row.name) is not None:
+                raise UsageError(f"{row.name} has no key frames: every frame goes on from the one before it")
             raise UsageError(f"{row.name} is no video model: it looks at every frame by itself, without key frames")
         return Propagation(1)
     chosen = (row.key_interval or PUBLISHED_INTERVAL) if keyframes is None else keyframes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -24,6 +25,7 @@ from ..stages.inference.infer import RawOutputs, copy_outputs
 from ..stages.inference.key_frames import PolicyOf
 from ..stages.inference.preprocess import BufferPool, InputSize, Preprocess
 from ..stages.inference.raw_tensors import RawTensors
+from ..stages.inference.recurrent import Memory
 from .given_image import ImageLike, given_image
 from .inference import Inference, Propagation
 from .options import RAW, PostprocessOptions
@@ -216,6 +218,18 @@ class Model:
         return self._family.key_frames(self.name)
 
     @property
+    def memory(self) -> Memory | None:
+        """What of the frames before it the outputs of a frame depend on, besides a key frame; None: nothing."""
+        return self._family.memory(self.name)
+
+    def requests_for(self, streams: int, most: int) -> int:
+        """Runs of the network at one time, of ``most``, that are of use for so many streams.
+
+        With memory, each frame needs the one before it, so there are no more than streams.
+        """
+        return most if self.memory is None else min(most, max(1, math.ceil(streams / self.engine_choice.batch)))
+
+    @property
     def lookahead(self) -> int:
         """Frames of a file that :meth:`stages` had best be allowed to hold back."""
         return self.propagation.lookahead(self.engine_choice.at_once) if self.key_frames else 0
@@ -263,7 +277,7 @@ class Model:
             )
 
         runner = first_that_takes(
-            chosen.engine, chosen.device, self.weights.path.name, open_all
+            chosen.engine, chosen.device, self.weights.path.name, open_all, self.weights.kind
         )  # all graphs in one engine
         single = runner.first
         self._described = ModelInfo(

@@ -11,6 +11,7 @@ from typing import Any
 from ..pipeline.errors import UsageError, nearest
 from ..pipeline.options import check_options, filled
 from .class_names import names_from_file
+from .known_classes import NAMED
 
 RAW = "raw"
 """The head that gives the network's tensors as they are."""
@@ -81,11 +82,13 @@ def check_head(name: str, head: str | None, given: Mapping[str, Any]) -> None:
 
 
 def read_labels(labels: Sequence[str] | str | os.PathLike[str]) -> tuple[str, ...]:
-    """Names as given, or of a file; see :func:`.class_names.names_from_file`.
+    """Names as given, of a list by its name (``coco80``), or of a file; see :func:`.class_names.names_from_file`.
 
     Raises:
         UsageError: the file cannot be read, or is none of names.
     """
+    if isinstance(labels, str) and labels in NAMED:
+        return NAMED[labels]
     if isinstance(labels, str | os.PathLike):
         try:
             return names_from_file(Path(labels))

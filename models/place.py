@@ -16,4 +16,4 @@ def place_of_frames(model: Model | ResolvedModel, engine: str = "auto", device: 
     """
     if isinstance(model, Model):
         return place_of_arrays(model.engine_choice.engine, model.engine_choice.device)
-    return place_of_arrays(engine, choose_device(device, engine))
+    return place_of_arrays(engine, choose_device(device, engine, model.kind))

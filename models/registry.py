@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from importlib import import_module
 
 from ..pipeline.errors import UsageError
+from . import published
 from .variant import Variant
 
 FAMILIES = ("retinaface", "yolact_edge")
@@ -26,8 +27,15 @@ def files_of(family: str) -> str:
     return str(getattr(import_module(f".{family}.variants", __package__), "FILES", ""))
 
 
-MODELS: dict[str, Variant] = {row.name: row for family in FAMILIES for row in variants_of(family)}
-"""Every model by its name, in the order of ``vidgraph models``."""
+MODELS: dict[str, Variant] = {
+    row.name: row for rows in (*map(variants_of, FAMILIES), published.read_rows()) for row in rows
+}
+"""Every model by its name, in the order of ``vidgraph models``: those of the folders, then published networks."""
+
+
+def implemented() -> list[Variant]:
+    """The models that a folder implements."""
+    return [row for row in MODELS.values() if row.folder]
 
 
 def plain_name(name: str) -> str:

@@ -17,12 +17,9 @@ from ..pipeline.execution.stats import RunStats
 from ..pipeline.graph import Graph
 from ..pipeline.limits import MAX_PIXELS
 from ..pipeline.options import changed, check_options, filled, header_settings
-from ..pipeline.packet import Packet
 from ..pipeline.results.format import ModelInfo, ResultKeys
 from ..pipeline.results.frame_result import FrameResult
 from ..pipeline.results.reader import read_results
-from ..pipeline.stage import Stage
-from ..stages.inference.temporal import TemporalInfer
 from ..stages.motion_gate import Mask
 from ..stages.replay_results import ReplayResults
 from ..stages.session import STAGE_LIMIT_S, Address, Policy, Session, SessionOptions, addresses_of, result_of
@@ -30,6 +27,7 @@ from ..stages.sinks.iterator import IteratorSink
 from ..stages.sinks.registry import Output
 from ..stages.sources.camera.options import Corrupt, DecoderName, Transport
 from ..stages.traces import Tracer
+from .going_on import done_before, has_memory
 from .load import load_model
 from .model import Model
 from .pace import Overload, Pace, Skipped, sampler
@@ -164,6 +162,7 @@ def run(
         several(outputs),
         filled(SessionOptions, given),
         skip=None if sample is None else sample.skip,
+        see_again=resume and has_memory(named),
         also_read=[] if motion is None else motion.files,
         device=place_of_frames(named, engine, device),
     )
@@ -177,10 +176,16 @@ def run(
         live = any(source.live for source in session.sources)
         pace.check_live(live=live)
         ahead = 0 if live else ready.lookahead
-        stages = pace.stages(ready, sample=sample, ahead=ahead, begin=lambda stages: _done_before(session, stages))
-        settings = header_settings({**given, **ready.settings})
         models = [ready.describe(session.frame_size)]
-        graph = session.graph(stages, models=models, keys=keys, settings=settings)
+        about: dict[str, Any] = {
+            "models": models,
+            "keys": keys,
+            "settings": header_settings({**given, **ready.settings}),
+        }
+        stages = pace.stages(
+            ready, sample=sample, ahead=ahead, begin=lambda stages: done_before(session, ready, stages, **about)
+        )
+        graph = session.graph(stages, **about)
         return Run(session, graph, keys, models, frames_in_flight=pace.frames_in_flight)
     except BaseException:
         session.close()
@@ -245,6 +250,7 @@ def _loaded_for(model: Model | ResolvedModel, chosen: dict[str, Any], session: S
     budget = session.budget
     shares: dict[str, Any] = {"requests": budget.requests, "threads": budget.requests * budget.request_threads}
     if isinstance(model, Model):
+        shares["requests"] = model.requests_for(len(session.sources), budget.requests)
         if chosen:
             raise UsageError(f"{', '.join(chosen)} cannot be given for a model that is loaded; give it to load_model()")
         shares["deterministic"] = model.engine_choice.deterministic or session.options.deterministic
@@ -255,6 +261,9 @@ def _loaded_for(model: Model | ResolvedModel, chosen: dict[str, Any], session: S
         return tuned
     chosen.pop("weights", None)  # they are resolved
     loaded = load_model(model, **chosen, **shares, deterministic=session.options.deterministic)
+    if loaded.memory is not None:
+        requests = loaded.requests_for(len(session.sources), budget.requests)
+        loaded = loaded.tuned(requests=requests, threads=shares["threads"])
     session.on_close(loaded.close)
     return loaded
 
@@ -405,15 +414,3 @@ class Run:
             running.wait()
         self._stats = running.stats()
         self._session.close()
-
-
-def _done_before(session: Session, stages: Sequence[Stage]) -> list[Packet]:
-    """Results of a run that goes on, made again: video models then remember what they did when it was interrupted."""
-    done = []
-    for frame in session.take_held():
-        packets = [Packet(frame)]
-        for stage in stages:
-            go = stage.begin_with if isinstance(stage, TemporalInfer) else stage.process
-            packets = [out for packet in packets for out in go(packet)]
-        done += packets
-    return done

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class Variant:
     Attributes:
         name: the name in commands and results.
         aliases: other names it answers to.
-        folder: the sub-package that implements it; empty for a custom ONNX model.
+        folder: the sub-package that implements it; empty for a custom model, and for one that runs as such.
         task: what it finds.
         source: the official code, with the commit that was followed.
         licence: of code and weights, as the source states it.
@@ -81,6 +82,7 @@ class Variant:
         key_interval: of a video model: a key frame every so many frames, unless asked otherwise; None: 5, as published.
         published: figures.
         protocol: how its authors evaluate it; None: not known.
+        settings: the TOML of a network that others have published, by which it runs as a custom model; else None.
         training: how it is trained, a name of ``TASKS`` in ``training/tasks.py``; None: it cannot be trained here.
     """
 
@@ -98,14 +100,17 @@ class Variant:
     published: tuple[Published, ...] = ()
     protocol: Protocol | None = None
     training: str | None = None
+    settings: Path | None = None
 
     @property
     def status(self) -> str:
-        """``verified against golden outputs`` or ``unverified``."""
+        """``verified against golden outputs`` or ``unverified``; ``as published`` of a published network."""
+        if self.settings is not None:
+            return "as published"
         return "verified against golden outputs" if self.verified else "unverified"
 
     def family(self) -> Family:
-        """The implementation; imports the row's folder."""
+        """The implementation; imports the row's folder, which there must be."""
         family: Family = import_module(f".{self.folder}.family", __package__).FAMILY
         return family
 

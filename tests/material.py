@@ -10,7 +10,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 from vidgraph.engines import ENGINES
-from vidgraph.engines.open import ONNX
+from vidgraph.engines.network_file import ONNX
 
 CPU_ENGINES = [name for name, row in ENGINES.items() if "cpu" in row.devices and row.network == ONNX]
 """Engines of ONNX files that run on any machine, installed or not."""
@@ -76,8 +76,23 @@ def make_weights(model: str, path: Path) -> Path:
     return path
 
 
+def make_queries(path: Path) -> None:
+    """A network with the outputs of ``deimv2-femto``, which finds one person whatever it sees."""
+    from .models.custom.planted import write_network
+
+    boxes, scores = np.full((1, 9, 4), 0.25, np.float32), np.zeros((1, 9), np.float32)
+    boxes[..., 2:], scores[0, 4] = 0.5, 0.9
+    outputs = {"labels": np.zeros((1, 9), np.int64), "boxes": boxes, "scores": scores}
+    write_network(path, outputs, size=(64, 64), sizes_input=True)
+
+
 def make_custom_models(folder: Path) -> None:
-    """ONNX files that find the same whatever they see: ``my.onnx``, ``rtdetr/model.onnx``, ``roads.onnx``."""
+    """ONNX files that find the same whatever they see: ``my.onnx``, ``rtdetr/model.onnx``, ``roads.onnx``, …
+
+    And two with memory: ``matting.onnx``, ``flow.onnx``.
+    """
+    from .models.custom.memory_nets import flow, matting
+    from .models.custom.picture_nets import write_picture_net
     from .models.custom.planted import write_network
 
     table, prototypes = np.zeros((1, 4 + 3 + 32, 2100), np.float32), np.zeros((1, 32, 80, 80), np.float32)
@@ -98,3 +113,21 @@ def make_custom_models(folder: Path) -> None:
     maps = np.zeros((1, 4, 16, 16), np.float32)
     maps[0, 1, :8], maps[0, 3, 8:] = 5, 5
     write_network(folder / "roads.onnx", {"logits": maps}, size=(64, 64))
+    matting(folder / "matting.onnx", sides=("height", "width"), batch="batch", ratio=True)
+    flow(folder / "flow.onnx", toml="")
+    masks = np.full((1, 100, 16, 16), -4, np.float32)
+    masks[0, 3, 4:12, 4:12] = 4
+    known = {"rfdetr_inference": json.dumps({"class_id_to_name": {"0": "cat"}, "num_select": 100})}
+    outputs = {"dets": boxes, "labels": logits[..., ::-1], "masks": masks}
+    write_network(folder / "rfdetr-seg.onnx", outputs, size=(64, 64), metadata=known)
+    (folder / "mask2former").mkdir()
+    config = {"architectures": ["Mask2FormerForUniversalSegmentation"], "id2label": {"0": "cat"}}
+    (folder / "mask2former" / "config.json").write_text(json.dumps(config))
+    outputs = {"class_queries_logits": np.ascontiguousarray(logits[..., ::-1]), "masks_queries_logits": masks}
+    write_network(folder / "mask2former" / "model.onnx", outputs, size=(64, 64))
+    ramp = np.broadcast_to(np.linspace(0, 1, 16, dtype=np.float32), (1, 1, 16, 16))
+    write_network(folder / "person.onnx", {"out": np.eye(16, dtype=np.float32)[None, None]}, size=(64, 64))
+    write_network(folder / "looks.onnx", {"out": np.ones((1, 8), np.float32)}, size=(64, 64))
+    write_picture_net(folder / "larger.onnx", times=4)
+    for name in ("depth", "matte"):
+        write_network(folder / f"{name}.onnx", {"out": ramp}, size=(64, 64))

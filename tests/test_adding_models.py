@@ -105,6 +105,11 @@ from ....stages.inference.infer import copy_outputs
 class Brightest:
     output: str
     kind, task, class_count, point_names, gives = "dummy", "the brightest place", 1, (), (DETECTIONS,)
+    device_outputs = ()
+
+    @property
+    def reads(self):
+        return frozenset({self.output})
 
     def select_outputs(self, choices):
         return copy_outputs

@@ -15,7 +15,7 @@ from vidgraph import DETECTIONS, Detections, Packet
 
 from .test_adding import place as place  # a fixture
 
-DEPTH = """
+HEAT = """
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,40 +26,40 @@ from .base import ResultType
 
 
 @dataclass(frozen=True, eq=False)
-class DepthMap:
-    metres: np.ndarray  # float32 [H, W]
+class HeatMap:
+    degrees: np.ndarray  # float32 [H, W]
 
 
-DEPTH = Key("depth", DepthMap)
+HEAT = Key("heat", HeatMap)
 
 
-class DepthResults(ResultType[DepthMap]):
-    key, field = DEPTH, "depth"
+class HeatResults(ResultType[HeatMap]):
+    key, field = HEAT, "heat"
     schema = {
-        "required": ["nearest", "metres"],
+        "required": ["least", "degrees"],
         "properties": {
-            "nearest": {"type": "number"},
-            "metres": {"type": "array", "items": {"type": "array", "items": {"type": "number"}}},
+            "least": {"type": "number"},
+            "degrees": {"type": "array", "items": {"type": "array", "items": {"type": "number"}}},
         },
     }
 
     def write(self, items, value):
-        items.append({"nearest": float(value.metres.min()), "metres": value.metres.tolist()})
+        items.append({"least": float(value.degrees.min()), "degrees": value.degrees.tolist()})
 
     def read(self, items, model, size):
-        return DepthMap(np.array(items[0]["metres"], np.float32)) if items else None
+        return HeatMap(np.array(items[0]["degrees"], np.float32)) if items else None
 
     def rows(self, record, items):
         height, width = record.size
-        return [{"box": [0, 0, width, height], "nearest": item["nearest"]} for item in items]
+        return [{"box": [0, 0, width, height], "least": item["least"]} for item in items]
 
     def draw(self, value, style):
-        ids = np.digitize(value.metres, np.arange(1, 100)).astype(np.int32) + 1
+        ids = np.digitize(value.degrees, np.arange(1, 100)).astype(np.int32) + 1
         colors = np.repeat(np.linspace(255, 0, 101).astype(np.uint8)[:, None], 3, axis=1)
         yield Layer.SURFACE, lambda canvas: canvas.segments(ids, colors, style.mask_opacity)
 
     def summary(self, value):
-        return [f"{value.metres.min():.1f} m away"]
+        return [f"{value.degrees.min():.1f} degrees at least"]
 """
 
 ENLARGED = """
@@ -71,7 +71,7 @@ ENLARGED = Key("enlarged", Picture)
 
 
 class EnlargedResults(ResultType[Picture]):
-    key, field, marked = ENLARGED, "pictures", False
+    key, field, marked = ENLARGED, "enlarged", False
     schema = {"required": ["size"], "properties": {"size": {"$ref": "#/$defs/size"}}}
 
     def write(self, items, value):
@@ -89,12 +89,12 @@ class EnlargedResults(ResultType[Picture]):
 """
 
 GIVES = {
-    "depth": """
-from ....pipeline.results.result_types.depth import DEPTH as KEY, DepthMap
+    "heat": """
+from ....pipeline.results.result_types.heat import HEAT as KEY, HeatMap
 
 
 def made(array, frame):
-    return DepthMap(np.tile(array.reshape(1, -1)[:, : frame[1]], (frame[0], 1)))
+    return HeatMap(np.tile(array.reshape(1, -1)[:, : frame[1]], (frame[0], 1)))
 """,
     "enlarged": """
 from ....pipeline.results.result_types.enlarged import ENLARGED as KEY
@@ -119,6 +119,11 @@ from ....stages.inference.infer import copy_outputs
 class Giving:
     output: str
     kind, task, class_count, point_names, gives = KEY.name, "a dummy", 0, (), (KEY,)
+    device_outputs = ()
+
+    @property
+    def reads(self):
+        return frozenset({{self.output}})
 
     def select_outputs(self, choices):
         return copy_outputs
@@ -217,36 +222,36 @@ def test_a_result_type_is_a_file_and_a_row(network: Callable[[str, str], Path], 
     from vidgraph.models.run import draw
     from vidgraph.pipeline.results.convert import convert
 
-    model = str(network("depth", DEPTH))
-    depth = importlib.import_module("vidgraph.pipeline.results.result_types.depth").DEPTH
+    model = str(network("heat", HEAT))
+    heat = importlib.import_module("vidgraph.pipeline.results.result_types.heat").HEAT
     whole, lines, drawn = tmp_path / "whole.jsonl", tmp_path / "out.jsonl", tmp_path / "drawn" / "%06d.png"
     options: dict[str, Any] = {
         "model": model,
-        "head": "depth",
+        "head": "heat",
         "precision": "fp32",
         "engine": "onnxruntime",
         "every": 2,
     }
     results: list[vidgraph.FrameResult] = []
     vidgraph.run(clip, outputs=[whole, drawn, results.append], **options).wait()
-    assert results[0][depth].metres.shape == (48, 64)
-    assert "1.0 m away" in repr(results[0])
-    assert results[0].to_dict()["depth"][0]["nearest"] == 1.0
+    assert results[0][heat].degrees.shape == (48, 64)
+    assert "1.0 degrees at least" in repr(results[0])
+    assert results[0].to_dict()["heat"][0]["least"] == 1.0
     header, *frames = _lines(whole)
-    assert header["models"][0]["depth"] is True
+    assert header["models"][0]["heat"] is True
     assert [frame.get("held_from") for frame in frames] == [None, 0, None, 2, None, 4]
-    assert all(len(frame["depth"][0]["metres"]) == 48 for frame in frames)
+    assert all(len(frame["heat"][0]["degrees"]) == 48 for frame in frames)
     assert (_pixels(tmp_path / "drawn" / "000000.png") > 80).all()  # the picture is black
     for record, result in zip(vidgraph.read_results(whole), results, strict=True):
-        np.testing.assert_array_equal(record.result(depth).metres, result[depth].metres)
+        np.testing.assert_array_equal(record.result(heat).degrees, result[heat].degrees)
     draw(clip, whole, outputs=[tmp_path / "again" / "%06d.png"]).wait()
     for path in sorted((tmp_path / "drawn").iterdir()):
         np.testing.assert_array_equal(_pixels(tmp_path / "again" / path.name), _pixels(path))
     table = convert(whole, "csv", tmp_path / "table.csv").read_text("utf-8").splitlines()
-    assert table[0].endswith("file,nearest")
+    assert table[0].endswith("file,least")
     assert [row.split(",")[-1] for row in table[1:]] == ["1.0"] * 6
     annotations = json.loads(convert(whole, "coco-results", tmp_path / "coco.json").read_text("utf-8"))
-    assert [(one["bbox"], one["nearest"]) for one in annotations] == [([0, 0, 64, 48], 1.0)] * 6
+    assert [(one["bbox"], one["least"]) for one in annotations] == [([0, 0, 64, 48], 1.0)] * 6
     vidgraph.run(clip, outputs=[lines], frames=3, **options).wait()
     vidgraph.run(clip, outputs=[lines], resume=True, **options).wait()
     assert lines.read_bytes() == whole.read_bytes()
@@ -267,7 +272,7 @@ def test_a_result_that_is_a_picture_is_shown_in_its_own_size(
     assert results[0][enlarged].width == 128
     assert results[0].draw().shape == (96, 128, 3)
     assert "128x96" in repr(results[0])
-    assert [line["pictures"] for line in _lines(lines)[1:]] == [[{"size": [128, 96]}]] * 4
+    assert [line["enlarged"] for line in _lines(lines)[1:]] == [[{"size": [128, 96]}]] * 4
     assert (_pixels(tmp_path / "shown" / "000003.png") == 1).all()
     assert _pixels(tmp_path / "shown" / "000003.png").shape == (96, 128, 3)
     vidgraph.run(clip, outputs=[lines, video], resume=True, **options).wait()

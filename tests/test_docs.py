@@ -17,9 +17,11 @@ import pytest
 import vidgraph
 from vidgraph.cli import build_parser, main
 from vidgraph.cli.options import COMMANDS
+from vidgraph.engines.cache import cache_root
 from vidgraph.models import MODELS
+from vidgraph.models.weights.find import pulled_path
 
-from .material import make_clip, make_custom_models, make_photo, make_weights, plain_environment
+from .material import make_clip, make_custom_models, make_photo, make_queries, make_weights, plain_environment
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -223,5 +225,9 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pulled = root / "cache" / "weights" / model / "mobilenet0.25_Final.pth"
         pulled.parent.mkdir(parents=True)
         make_weights(model, pulled)
+    pulled = pulled_path(MODELS["deimv2-femto"], MODELS["deimv2-femto"].weights[0])
+    pulled = root / "cache" / pulled.relative_to(cache_root())
+    pulled.parent.mkdir(parents=True)
+    make_queries(pulled)
     shutil.copy(root / "cache" / "weights" / "retinaface" / "mobilenet0.25_Final.pth", folder)
     return root

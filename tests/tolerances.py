@@ -90,4 +90,9 @@ TOLERANCES: dict[str, tuple[float, str]] = {
         "steps of 2 to 6 MB when more is in flight than ever before, as on a busy machine, spread over 1500 frames",
     ),
     "faces in the clip, of the official count": (0.02, "resizing in another library; bf16; faces close to the score"),
+    "state in another engine": (1e-5, "float32 sums of at most 6 products, rounded in another order, over five frames"),
+    "published detections, px": (
+        0.05,
+        "float32 convolutions and resizing in another order, on pictures of 640 px whose boxes are decoded in float64",
+    ),
 }

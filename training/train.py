@@ -99,7 +99,7 @@ def train(
     """
     torch.set_num_threads(settings.process_threads)
     resolved = resolve_model(model, weights=weights)
-    row = resolved.built_in(f"{resolved.given} is an ONNX file, which cannot be trained; name a model")
+    row = resolved.built_in(f"{resolved.given} is {resolved.title}, which cannot be trained; name a model")
     weights = resolved.weights
     family = trainable(row)
     if not resume:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ...pipeline.errors import UsageError, VidgraphError, nearest
+from ...pipeline.options import LABEL_LISTS
 from ...stages.areas import read_area
 from ...stages.sinks.kinds import kind_of
 from ...stages.sources.camera.options import CameraOptions, check_certificate
@@ -115,7 +116,7 @@ class Checker:
         return checked
 
     def _of_model(self, key: str, value: Any) -> Any:
-        if key == "weights" or (key == "labels" and isinstance(value, str)):
+        if key == "weights" or (key == "labels" and isinstance(value, str) and value not in LABEL_LISTS):
             return self._path(value)
         if key != "model":
             return value

@@ -89,7 +89,7 @@ class Table(BaseModel):
 class Defaults(Table):
     """What holds for every camera that does not say otherwise itself."""
 
-    model: str | None = _key("name of a model ('vidgraph models'), or a custom .onnx file")
+    model: str | None = _key("name of a model ('vidgraph models'), or the file of a custom model")
     weights: str | None = _option("weights")
     head: str | None = _option("head")
     min_score: float | None = _option("min_score")

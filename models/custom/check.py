@@ -12,8 +12,16 @@ from pathlib import Path
 import numpy as np
 
 from ...engines.compare import random_feeds
-from ...engines.onnx_file import shape_text
-from ...engines.open import ENGINES, ONNX, EngineRow, choose_device, choose_engine, open_engine, place_of_arrays
+from ...engines.network_file import kind_of, shape_text
+from ...engines.open import (
+    ENGINES,
+    EngineRow,
+    check_file,
+    choose_device,
+    choose_engine,
+    open_engine,
+    place_of_arrays,
+)
 from ...kernels.device import Tensor, to_device, to_host
 from ...pipeline.errors import CheckpointError, EngineError, MissingExtraError, VidgraphError
 from ...pipeline.execution.threads import available_cores
@@ -24,9 +32,11 @@ from ..resolve import written_by_vidgraph
 from ..weights.onnx_export import read_exported
 from .cost import flop_of
 from .defaults import numbers_text
+from .detect_head import unread
 from .family import CustomWeights
 from .inspect import CustomNetwork, InspectedFile, inspect_file, parse_outputs
 from .open import placement
+from .own_size import own_placement
 
 RUNS, MOST_S = 15, 1.5
 """A speed is the median of so many runs, or of as many (three at least) as go into this time."""
@@ -87,7 +97,7 @@ def check(
     engine: str | None = None,
     runs: int = RUNS,
 ) -> Checked:
-    """Inspect a custom ONNX model and try it in the engines.
+    """Inspect a custom model and try it in the engines.
 
     Args:
         path: the file.
@@ -104,8 +114,10 @@ def check(
     if written_by_vidgraph(path):
         read_exported(path)
         raise CheckpointError(f"{path} was written by vidgraph export; vidgraph bench --model {path} measures it")
-    device = choose_device("auto")
-    here = [row for row in ENGINES.values() if row.network == ONNX and row.runs_on(device)]
+    kind = kind_of(path)
+    check_file(path, engine or "auto")
+    device = choose_device("auto", network=kind)
+    here = [row for row in ENGINES.values() if row.opens(kind) and row.runs_on(device)]
     rows = here if engine in (None, "auto") else [choose_engine(engine or "")]
     given = inspect_file(
         path, size=size, engine=engine or "auto", labels=None if labels is None else read_labels(labels)
@@ -122,26 +134,30 @@ def check(
 
 
 def _run(custom: CustomNetwork, engine: str) -> str:
-    """Run it as ``vidgraph run`` does, on one picture of noise.
+    """Run it as ``vidgraph run`` does, on one picture of noise; with memory on two.
 
     Raises:
         VidgraphError: it cannot be run, or what it gives cannot be read.
     """
     weights = CustomWeights.of(custom.path.stem, custom, engine)
     choices = validate_options(weights.row.name, custom.class_names, {})
-    size = placement(custom.about.input, custom.size)
-    chosen = EngineChoice(engine, choose_device("auto"), threads=available_cores())
+    size = placement(custom.about, custom.size)
+    chosen = EngineChoice(engine, choose_device("auto", engine, kind_of(custom.path)), threads=available_cores())
     noise = np.random.default_rng(0).integers(0, 256, (*custom.size, 3)).astype(np.uint8)
     with Model(weights.row, weights, size, chosen, choices, head=custom.head.kind) as model:
+        camera = model.stream()
         try:
-            model(noise)
+            camera(noise)
+            if custom.memory is not None:
+                camera(noise)
         except (ArithmeticError, LookupError, TypeError, ValueError) as error:
             raise EngineError(
                 f"{custom.path.name}: what it gives cannot be read as {custom.head.kind}: "
                 f"{type(error).__name__}: {error}"
             ) from error
         info = model.describe()
-    return f"{info.engine} {info.precision}: a picture of noise went through"
+    went = "a picture of noise" if custom.memory is None else "two pictures of noise, one after the other,"
+    return f"{info.engine} {info.precision}: {went} went through"
 
 
 def _flop(file: Path, engine: str) -> int | None:
@@ -199,7 +215,7 @@ def _network_rows(given: InspectedFile, flop: int | None) -> list[tuple[str, str
     cost = "GFLOP not known" if flop is None else f"{flop / 1e9:.3g} GFLOP a run"
     written = f", written by {info.producer}" if info.producer else ""
     rows = [
-        ("network", f"{given.path}: opset {info.opset}{written}"),
+        ("network", f"{given.path}: {info.version}{written}"),
         ("cost", f"{info.parameters / 1e6:.3g} million parameters, {cost} (convolutions and matrix products)"),
         ("input", f"{image.name} {image.dtype} {list(image.shape(given.size))} {image.layout}"),
     ]
@@ -207,16 +223,25 @@ def _network_rows(given: InspectedFile, flop: int | None) -> list[tuple[str, str
     if not declared.fixed:
         source = given.about.sources.get("input.size", "")
         size = f"{given.size[1]}x{given.size[0]}"
+        if own_placement(given.about) is not None:
+            size = f"{size} for this check, else at each frame's own size"
         rows.append(
             ("", f"{shape_text(declared.shape)} in the file, fixed at {size}{f' ({source})' if source else ''}")
         )
     rows += [("", f"{each.name}: constant") for each in image.others]
+    rows += [("", text) for text in image.memory.texts()]
     return rows
 
 
 def _head_rows(given: InspectedFile) -> list[tuple[str, str]]:
-    rows = [("output" if not index else "", f"{spec.name} {spec.dtype} {list(spec.shape)}")
-            for index, spec in enumerate(given.outputs)]  # fmt: skip
+    left = unread(given.head, given.shown, given.about) if isinstance(given, CustomNetwork) else []
+    rows = [
+        (
+            "output" if not index else "",
+            f"{spec.name} {spec.dtype} {list(spec.shape)}{', left out' if spec in left else ''}",
+        )
+        for index, spec in enumerate(given.outputs)
+    ]
     if not isinstance(given, CustomNetwork):
         return rows
     about = given.about
@@ -230,9 +255,11 @@ def _head_rows(given: InspectedFile) -> list[tuple[str, str]]:
     values: list[tuple[str, str | None]] = [
         ("fit", made.fit), ("color", made.color), ("mean", numbers_text(made.mean)), ("std", numbers_text(made.std)),
     ]  # fmt: skip
+    if made.multiple is not None:
+        values.append(("multiple", str(made.multiple)))
     for name, value in values:
         rows.append((name, f"{value} ({about.sources.get(f'input.{name}', '')})"))
-    skip = {"classes", "names_problem", "head", "outputs"}
+    skip = {"classes", "names_problem", "head", "outputs", "state"}
     for name, origin in about.sources.items():
         if "." not in name and name not in skip:
             rows.append((name, f"{getattr(about, name)} ({origin})"))

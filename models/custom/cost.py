@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from ...engines.network_file import ONNX, kind_of
 from ...engines.onnx_file import info_of, read_model
 from ...engines.open import read_ports
 from ...pipeline.errors import CheckpointError
+from .network import openvino_file
 from .static_shapes import hold_weights, serialised, set_outputs
 
 if TYPE_CHECKING:
@@ -48,6 +50,10 @@ def flop_of(file: Path, *, engine: str = "auto") -> int | None:
         CheckpointError: the file is damaged.
         EngineError: no engine can read it.
     """
+    if kind_of(file) != ONNX:
+        reader = openvino_file()
+        count: int | None = reader.multiplications(reader.read_model(file))
+        return None if count is None else 2 * count
     model = read_model(file)
     info = info_of(model, file)
     products = list(_products(model.graph, file))

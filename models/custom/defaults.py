@@ -18,7 +18,11 @@ ASSUMED = "assumed, as is usual for {}"
 _UNIT: dict[str, Any] = {"mean": (0.0, 0.0, 0.0), "std": (255.0, 255.0, 255.0)}
 _IMAGENET: dict[str, Any] = {"mean": (123.675, 116.28, 103.53), "std": (58.395, 57.12, 57.375)}
 _BYTES: dict[str, Any] = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
+_IMAGENET_BGR: dict[str, Any] = {key: value[::-1] for key, value in _IMAGENET.items()}
+_TOP_LEFT: dict[str, Any] = {"color": "bgr", "fit": "pad", "pad": (114, 114, 114)}
 _LETTERBOX: dict[str, Any] = {"fit": "letterbox", "pad": (114, 114, 114)}
+_BGR_BYTES: dict[str, Any] = _BYTES | {"color": "bgr"}
+_FACE: dict[str, Any] = {"classes": ("face",)}
 _USUAL = MappingProxyType({
     "yolo": _UNIT | _LETTERBOX,
     "yolo-end2end": _UNIT | _LETTERBOX,
@@ -26,11 +30,40 @@ _USUAL = MappingProxyType({
     "semantic": _IMAGENET | {"fit": "stretch"},
     "classify": _IMAGENET | {"fit": "crop", "crop": 0.875},
     "raw": _UNIT | {"fit": "stretch"},
+    "mask-queries": _IMAGENET | {"fit": "stretch"},
+    "mmdeploy": _IMAGENET_BGR | _TOP_LEFT,
+    "rtmo": _BYTES | _TOP_LEFT,
+    "torchvision": _UNIT | {"fit": "pad"},
+    "detectron2": _BYTES | {"color": "bgr", "fit": "pad"},
+    "yolox": _BGR_BYTES | {"fit": "pad", "pad": (114, 114, 114)},
+    "nanodet": {"mean": (103.53, 116.28, 123.675), "std": (57.375, 57.12, 58.395), "color": "bgr", "fit": "stretch"},
+    "picodet": _IMAGENET | {"fit": "stretch"},
+    "scrfd": _FACE | {"mean": (127.5,) * 3, "std": (128.0,) * 3, "fit": "pad"},
+    "yunet": _FACE | _BGR_BYTES | {"fit": "pad"},
+    "mediapipe-face": _FACE | {"mean": (127.5,) * 3, "std": (127.5,) * 3, "fit": "letterbox"},
+    "ultraface": _FACE | {"mean": (127.0,) * 3, "std": (128.0,) * 3, "fit": "stretch"},
+    "efficient-nms": _UNIT | _LETTERBOX,
+    "damo-yolo": _BYTES | {"fit": "pad"},
+    "paddle": {"fit": "stretch"},
+    "obb": _UNIT | _LETTERBOX,
+    "mmrotate": _IMAGENET | {"fit": "pad"},
+    "depth": _IMAGENET | {"fit": "stretch"},
+    "matte": _UNIT | {"fit": "stretch"},
+    "picture": _UNIT | {"fit": "stretch"},
+    "embedding": _IMAGENET | {"fit": "stretch"},
+    "movenet": _BYTES | {"fit": "letterbox"},
+    "heatmaps": _IMAGENET | {"fit": "letterbox"},
+    "simcc": _IMAGENET | {"fit": "letterbox"},
+    "centernet": {
+        "mean": (104.01362, 114.03422, 119.91659), "std": (73.60277, 69.89082, 70.91508), "color": "bgr",
+        "fit": "letterbox",
+    },
+    "mesh": _UNIT | {"fit": "letterbox"},
 })  # fmt: skip
 _ALWAYS: dict[str, Any] = {"color": "rgb", "pad": (0, 0, 0), "crop": 1.0}
 """Of less weight than what is usual; ``pad`` and ``crop`` count with some fits only, and are not spoken of."""
 _FEWEST_LEVELS = 16
-"""Of a uint8 input: fewer values are no picture, but the mean and deviation of a floating-point one."""
+"""Of an input of whole numbers: fewer values are no picture, but the mean and deviation of a floating-point one."""
 _NEEDED = ("fit", "mean", "std")
 
 
@@ -45,12 +78,13 @@ def completed(about: Description, head: Head, image: ImageInput, name: str) -> D
             deviation that leaves nothing of bytes.
     """
     usual = dict(_USUAL.get(head.kind, {}))
-    if getattr(head, "scores", None) == "softmax" or getattr(head, "boxes", None) == "dets":  # DETR, RF-DETR
-        usual |= _IMAGENET
-    if image.dtype == "uint8":
+    if head.kind == "detr" and (getattr(head, "scores", None) == "softmax" or getattr(head, "boxes", None) == "dets"):
+        usual |= _IMAGENET  # DETR, RF-DETR
+    if image.whole:
         usual |= _BYTES
-        about = _as_they_are(about, name)
+        about = _as_they_are(about, name, image.dtype)
     usual = _ALWAYS | usual
+    classes = usual.pop("classes", None)
     missing = {key: value for key, value in usual.items() if getattr(about.input, key) is None}
     if "mean" in missing and about.input.std is not None:
         missing["mean"] = (0.0, 0.0, 0.0)
@@ -64,12 +98,12 @@ def completed(about: Description, head: Head, image: ImageInput, name: str) -> D
             f"{name}: how a picture is made for it is not known, and {head.kind} networks differ: "
             f"say {wanted} under [input] in {name.rpartition('.')[0]}.toml"
         )
-    known = {f"input.{key}": value for key, value in missing.items()}
+    known = {f"input.{key}": value for key, value in missing.items()} | {"classes": classes}
     return merged(from_one_source(ASSUMED.format(head.kind), known), about)
 
 
-def _as_they_are(about: Description, name: str) -> Description:
-    """``about`` of a uint8 input, whose values are those of the picture, whatever an exporter does with other inputs.
+def _as_they_are(about: Description, name: str, dtype: str) -> Description:
+    """``about`` of an input of whole numbers: they are the picture's, whatever an exporter does with others.
 
     Raises:
         UsageError: the TOML divides them by so much that hardly any are told apart.
@@ -78,16 +112,17 @@ def _as_they_are(about: Description, name: str) -> Description:
     said = {key: getattr(made, key) for key in _BYTES if about.sources.get(f"input.{key}") == toml}
     if said.get("std") is not None and 255 / max(said["std"]) < _FEWEST_LEVELS:
         raise UsageError(
-            f"{toml} says std {numbers_text(said['std'])}, but the input is uint8: of 0 to 255 only "
+            f"{toml} says std {numbers_text(said['std'])}, but the input is {dtype}: of 0 to 255 only "
             f"{1 + int(255 / max(said['std']))} values would be left; leave mean and std out, or give 0 and 1"
         )
     if said and any(value not in (None, _BYTES[key]) for key, value in said.items()):
-        note = f"{toml} says mean and std of a uint8 input: values are rounded, and cut to 0 to 255"
+        article = "an" if dtype[0] == "i" else "a"
+        note = f"{toml} says mean and std of {article} {dtype} input: values are rounded, and cut to 0 to 255"
         return merged(about, from_one_source(toml, {}, (note,)))
     if made.mean is None and made.std is None:
         return about
     as_they_are = {f"input.{key}": value for key, value in _BYTES.items()}
-    return merged(about, from_one_source("the input is uint8", as_they_are))
+    return merged(about, from_one_source(f"the input is {dtype}", as_they_are))
 
 
 def assumptions(about: Description, head: Head) -> tuple[str, ...]:

@@ -50,11 +50,20 @@ class Head(Protocol):
     def point_names(self) -> tuple[str, ...]:
         """Names of the points of each object; empty where it gives none."""
 
+    @property
+    def device_outputs(self) -> tuple[str, ...]:
+        """Names of the outputs that it reads where they lie, on a card too; empty: it works in host memory alone."""
+
     def select_outputs(self, choices: PostprocessOptions) -> OutputSelector:
         """What to keep of the engine's outputs (batch of one), owned and small.
 
-        The outputs are leases of any strides, with the dtypes of :func:`seen_dtype`.
+        The outputs are leases of any strides, with the dtypes of :func:`seen_dtype`. Of those that lie on a device,
+        what is kept lies there too; see :mod:`vidgraph.kernels.queued`.
         """
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """Names of the network's outputs that it reads, or knows as needless beside those; another one is an error."""
 
     @property
     def gives(self) -> tuple[Key[Any], ...]:
@@ -64,8 +73,8 @@ class Head(Protocol):
         """Results of one frame.
 
         Args:
-            raw: what :meth:`select_outputs` kept; ``raw.affine`` maps pixels of the input to the frame, ``raw.size``
-                is the input's (height, width).
+            raw: what :meth:`select_outputs` kept, wherever it lies; ``raw.affine`` maps pixels of the input to the
+                frame, ``raw.size`` is the input's (height, width).
             frame: (height, width), displayed pixels.
             choices: the caller's; None is the head's default.
             names: of the classes, by class id.
@@ -102,7 +111,12 @@ def check_finite(name: str, array: NDArray[Any]) -> None:
     """
     if array.dtype.kind != "f" or not array.size or np.isfinite(array[(0,) * array.ndim]) or np.isfinite(array).any():
         return
-    raise EngineError(
-        f"output {name!r} has no finite number: all {array.size} are NaN or infinite; check the weights, "
+    raise without_finite(name)
+
+
+def without_finite(name: str) -> EngineError:
+    """The error of an output without a finite number."""
+    return EngineError(
+        f"output {name!r} has no finite number: all are NaN or infinite; check the weights, "
         "or run it with precision fp32"
     )

@@ -11,9 +11,8 @@ from typing import Any
 
 from ...pipeline.errors import CheckpointError
 from ...pipeline.limits import MAX_CLASSES
-from ...pipeline.results.parse_json import parse_json
-from ..text_file import read_text
 from .description import Description, from_one_source, merged
+from .json_file import read_json, triple
 
 _BILINEAR = 2  # PIL's number
 _SOFTMAX = ("detr", "yolos", "table-transformer")  # with a last class "no object"; the others know only sigmoids
@@ -21,7 +20,12 @@ _HEADS = {
     "ForObjectDetection": "detr",
     "ForSemanticSegmentation": "semantic",
     "ForImageClassification": "classify",
+    "ForUniversalSegmentation": "mask-queries",
+    "ForInstanceSegmentation": "mask-queries",
+    "DetrForSegmentation": "mask-queries",
 }
+_MASKED = ("eomt", "videomt")
+"""Types whose masks are compared with 0.5 as they are; those of others times their score."""
 
 _TASKS = {
     "ForDepthEstimation": "depth",
@@ -29,7 +33,7 @@ _TASKS = {
     "ForKeypointDetection": "keypoints",
     "ForPoseEstimation": "pose by heatmaps",
 }
-"""Of architectures that no head reads, though their outputs may look as if."""
+"""Of architectures whose outputs may look like those of others; not all are read."""
 
 
 def from_folder(folder: Path) -> Description:
@@ -39,7 +43,7 @@ def from_folder(folder: Path) -> Description:
         CheckpointError: one is no JSON, or has values that cannot be.
     """
     described = Description()
-    config, preprocessor = _read(folder / "config.json"), _read(folder / "preprocessor_config.json")
+    config, preprocessor = read_json(folder / "config.json"), read_json(folder / "preprocessor_config.json")
     name = "config.json"
     try:
         if config is not None:
@@ -51,17 +55,6 @@ def from_folder(folder: Path) -> Description:
     except (TypeError, ValueError, KeyError, IndexError, OverflowError, ZeroDivisionError) as error:
         raise CheckpointError(f"{folder / name} is damaged: {str(error)[:200]}") from error
     return described
-
-
-def _read(path: Path) -> Mapping[str, Any] | None:
-    """A JSON object of a file, or None where there is none."""
-    try:
-        found = parse_json(read_text(path).encode(), constants=True)
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"cannot read {path}: {' '.join(str(error).split())}") from error
-    return found if isinstance(found, Mapping) else None
 
 
 def _meaning(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -77,10 +70,17 @@ def _meaning(config: Mapping[str, Any]) -> dict[str, Any]:
     architecture = str((config.get("architectures") or [""])[0])
     known["head"] = next((head for end, head in _HEADS.items() if architecture.endswith(end)), None)
     known["task"] = next((task for end, task in _TASKS.items() if architecture.endswith(end)), None)
+    if known["task"] == "depth":
+        metric = config.get("depth_estimation_type") == "metric" or config.get("model_type") == "zoedepth"
+        known["depth"] = "metres" if metric else "relative"
+    if known["task"] is not None:  # labels of such a network are what every configuration has
+        known.pop("classes", None)
     if known["head"] == "detr":
         softmax = config.get("model_type") in _SOFTMAX
         known |= {"boxes": "cxcywh", "boxes_unit": "relative", "scores": "softmax" if softmax else "sigmoid"}
         known["background"] = "last" if softmax else "none"
+    if known["head"] == "mask-queries":
+        known["masks_weighted"] = not str(config.get("model_type", "")).startswith(_MASKED)
     return known
 
 
@@ -88,8 +88,10 @@ def _picture(config: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]
     """How the picture is made, and what of it is not followed."""
     rescale = float(config.get("rescale_factor", 1 / 255)) if config.get("do_rescale", True) else 1.0
     normalise = config.get("do_normalize", "image_mean" in config)
-    mean, std = (_triple(config.get(key)) if normalise else None for key in ("image_mean", "image_std"))
-    mean, std = mean or (0.0, 0.0, 0.0), std or (1.0, 1.0, 1.0)
+    mean, std = (
+        triple(config[key]) if normalise and config.get(key) is not None else usual
+        for key, usual in (("image_mean", (0.0, 0.0, 0.0)), ("image_std", (1.0, 1.0, 1.0)))
+    )
     known: dict[str, Any] = {
         "input.color": "rgb",
         "input.mean": tuple(value / rescale for value in mean),
@@ -129,10 +131,4 @@ def _sides(size: Any) -> tuple[int, int] | None:
         return size, size
     if isinstance(size, Mapping) and isinstance(size.get("height"), int) and isinstance(size.get("width"), int):
         return size["height"], size["width"]
-    return None
-
-
-def _triple(values: Any) -> tuple[float, float, float] | None:
-    if isinstance(values, list) and len(values) == 3 and all(isinstance(each, int | float) for each in values):
-        return float(values[0]), float(values[1]), float(values[2])
     return None

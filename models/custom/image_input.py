@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...engines.onnx_file import OnnxInfo, TensorInfo
+from ...engines.network_file import NetworkInfo, TensorInfo
 from ...pipeline.errors import CheckpointError, UsageError
 from ...pipeline.limits import MAX_PIXELS
 from ...pipeline.types.picture import Size
+from ...stages.inference.preprocess import WIDER
 from .description import InputDescription
+from .memory import MemoryInputs, check_previous, what_settles
 from .toml_file import toml_path
 
-IMAGE_DTYPES = ("float32", "float16", "uint8")
-CHANNELS = 3
+IMAGE_DTYPES = ("float32", "float16", "uint8", *WIDER)
+CHANNELS, GRAY = 3, 1
 
 _CONSTANTS: Mapping[str, Callable[[Size], Any]] = {
     "orig_target_sizes": lambda size: (size[1], size[0]),  # RT-DETR, D-FINE: boxes come in pixels of it
@@ -36,10 +38,12 @@ class ImageInput:
 
     Attributes:
         name: of the input.
-        dtype: ``float32``, ``float16`` or ``uint8``.
+        dtype: one of ``IMAGE_DTYPES``.
         layout: ``nchw`` or ``nhwc``.
         batch, size: as the file fixes them; None (for a side too) is open.
+        channels: 3, or 1: the luma.
         others: inputs that are filled with constants, see :func:`constant`.
+        memory: inputs that are filled from the frame before.
     """
 
     name: str
@@ -48,32 +52,44 @@ class ImageInput:
     batch: int | None
     size: tuple[int | None, int | None]
     others: tuple[TensorInfo, ...] = ()
+    channels: int = CHANNELS
+    memory: MemoryInputs = field(default_factory=MemoryInputs)
+
+    @property
+    def whole(self) -> bool:
+        """Whether it takes whole numbers: the values of the picture, 0 to 255."""
+        return self.dtype in ("uint8", *WIDER)
 
     def shape(self, size: Size, batch: int = 1) -> tuple[int, int, int, int]:
         """The input's shape for a picture of (height, width)."""
-        return (batch, CHANNELS, *size) if self.layout == "nchw" else (batch, *size, CHANNELS)
+        return (batch, self.channels, *size) if self.layout == "nchw" else (batch, *size, self.channels)
 
 
-def find_image_input(path: Path, info: OnnxInfo, about: InputDescription) -> ImageInput:
-    """Find the input that takes the picture.
+def find_image_input(
+    path: Path, info: NetworkInfo, about: InputDescription, memory: MemoryInputs | None = None
+) -> ImageInput:
+    """Find the input that takes the picture; those of ``memory`` are none.
 
     Raises:
         CheckpointError: no input takes a picture of three channels, several do, or there is another input of
             which nothing is known; the message has what is there.
     """
     others = tuple(each for each in info.inputs if each.name in _CONSTANTS and each.name != about.name)
-    candidates = [each for each in info.inputs if each not in others]
+    memory = memory or MemoryInputs()
+    filled = memory.names.union(each.name for each in others)
+    candidates = [each for each in info.inputs if each.name not in filled]
     if about.name is not None:
         candidates = [each for each in candidates if each.name == about.name]
         if not candidates:
             raise CheckpointError(f"{path} has no input {about.name!r}; it has {_list(info.inputs)}")
-    rest = [each for each in info.inputs if each not in others and each not in candidates[:1]]
+    rest = [each for each in info.inputs if each.name not in filled and each not in candidates[:1]]
     if rest or not candidates:
         unknown = _list(rest or info.inputs)
-        raise CheckpointError(
-            f"{path} takes more than a picture: nothing is known of its input {unknown}; export it without"
-        )
-    return _image_input(path, candidates[0], about, others)
+        picture = candidates[0] if candidates else None
+        settled = what_settles(path, rest, info, picture, named=about.name is not None)
+        raise CheckpointError(f"{path} takes more than a picture: nothing is known of its input {unknown}; {settled}")
+    check_previous(path, memory, candidates[0])
+    return replace(_image_input(path, candidates[0], about, others), memory=memory)
 
 
 def _image_input(path: Path, given: TensorInfo, about: InputDescription, others: tuple[TensorInfo, ...]) -> ImageInput:
@@ -84,13 +100,15 @@ def _image_input(path: Path, given: TensorInfo, about: InputDescription, others:
     first, last = given.shape[1], given.shape[3]
     layout = about.layout or _layout(path, given)
     channels = first if layout == "nchw" else last
-    if isinstance(channels, int) and channels != CHANNELS:
-        colours = "one channel (grey)" if channels == 1 else f"{channels} channels"
-        raise CheckpointError(f"{path}: input {given} takes {colours}; vidgraph gives three, red, green and blue")
+    if isinstance(channels, int) and channels not in (GRAY, CHANNELS):
+        raise CheckpointError(
+            f"{path}: input {given} takes {channels} channels; vidgraph gives three, red, green and blue, or one, gray"
+        )
     sides = given.shape[2:4] if layout == "nchw" else given.shape[1:3]
     height, width = (side if isinstance(side, int) else None for side in sides)
     batch = given.shape[0] if isinstance(given.shape[0], int) else None
-    return ImageInput(given.name, given.dtype, layout, batch, (height, width), others)
+    count = GRAY if channels == GRAY else CHANNELS
+    return ImageInput(given.name, given.dtype, layout, batch, (height, width), others, count)
 
 
 def _layout(path: Path, given: TensorInfo) -> str:
@@ -103,7 +121,7 @@ def _layout(path: Path, given: TensorInfo) -> str:
             f"{path}: input {given} may have its channels first or last; "
             f'say layout = "nchw" or "nhwc" under [input] in {toml_path(path).name}'
         )
-    if last == CHANNELS or (last == 1 and first != CHANNELS):
+    if last == CHANNELS or (last == GRAY and first not in (CHANNELS, GRAY)):
         return "nhwc"
     return "nchw"
 

@@ -1,4 +1,4 @@
-"""How a custom ONNX model is opened."""
+"""How a custom model is opened."""
 
 from __future__ import annotations
 
@@ -8,16 +8,23 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from ...engines.onnx_file import read_info
+from ...engines.open import check_file
 from ...pipeline.errors import UsageError
 from ...pipeline.types.picture import Size
 from ...stages.inference.preprocess import InputSize
 from ..options import read_labels
+from ..published import SETTINGS
+from ..variant import Variant
 from .defaults import assumed_rows, assumptions
-from .description import InputDescription
+from .description import Description
+from .detect_head import unread
 from .family import CustomWeights
 from .inspect import CustomNetwork, inspect_model, seen_outputs
+from .memory import RATIO, USUAL_RATIO
+from .network import read_info
+from .own_size import own_placement
 from .static_shapes import with_static_shapes
+from .toml_file import from_toml
 
 LOG = logging.getLogger("vidgraph")
 
@@ -31,8 +38,15 @@ def open_custom(
     head: str | None = None,
     labels: Sequence[str] | str | os.PathLike[str] | None = None,
     batch: int = 1,
+    published: Variant | None = None,
 ) -> tuple[CustomWeights, InputSize]:
     """Inspect a model; what had to be assumed about it is logged as a warning.
+
+    Args:
+        name: in results.
+        path: the file.
+        size, engine, head, labels, batch: as for :func:`..load.load_model`.
+        published: the row of the model, whose settings say what the file is, in place of a TOML beside it.
 
     Returns:
         its weights and how frames lie in its input, as :class:`..model.Model` takes them.
@@ -40,14 +54,16 @@ def open_custom(
     Raises:
         UsageError, CheckpointError, EngineError: see :func:`.inspect.inspect_model`.
     """
+    check_file(path, engine)
+    said = None if published is None or published.settings is None else from_toml(published.settings, SETTINGS)
     custom = inspect_model(
-        path, size=size, head=head, engine=engine, labels=None if labels is None else read_labels(labels)
+        path, size=size, head=head, engine=engine, labels=None if labels is None else read_labels(labels), said=said
     )
     if batch > 1:
         _check_outputs(custom, batch, engine)
     for what in _warnings(custom, asked=head is not None):
         _warn_once(path, what)
-    return CustomWeights.of(name, custom, engine), placement(custom.about.input, custom.size)
+    return CustomWeights.of(name, custom, engine, published), placement(custom.about, custom.size)
 
 
 def _warnings(custom: CustomNetwork, *, asked: bool) -> Iterator[str]:
@@ -56,8 +72,15 @@ def _warnings(custom: CustomNetwork, *, asked: bool) -> Iterator[str]:
         yield f"does not say how its picture is made; assumed: {assumed} (vidgraph check says more)"
     if custom.about.classes is None and custom.about.names_problem is not None and custom.class_names:
         yield f"has no names of classes: {custom.about.names_problem}; name them with --labels or in its TOML"
+    if custom.image.memory.ratio is not None and custom.about.input.downsample_ratio is None:
+        yield (
+            f"is given a {RATIO} of {USUAL_RATIO}, which suits pictures of 1080 lines; {RATIO} under [input] in its "
+            "TOML says another"
+        )
     if not asked and (rows := assumed_rows(custom.about, custom.head)):
         yield rows
+    if left := ", ".join(spec.name for spec in unread(custom.head, custom.shown, custom.about)):
+        yield f"has outputs that {custom.head.kind} does not read, and that are left out: {left}"
     yield from (f"is not run quite as described: {note}" for note in custom.about.notes)
 
 
@@ -78,8 +101,11 @@ def _warn_once(path: Path, what: str) -> None:
     LOG.warning("%s %s", path.name, what)
 
 
-def placement(made: InputDescription, size: Size) -> InputSize:
-    """How frames lie in an input of (height, width) ``size``."""
+def placement(about: Description, size: Size) -> InputSize:
+    """How frames lie in an input of (height, width) ``size``, or in inputs of their own size."""
+    made, own = about.input, own_placement(about)
+    if own is not None:
+        return own
     if made.fit == "letterbox":
         return InputSize(letterbox=size)
     if made.fit == "crop":

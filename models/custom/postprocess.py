@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ...pipeline.packet import SKIPPED, Key, Packet
@@ -45,7 +45,8 @@ class DecodeCustom(Stage):
         if packet.drop_cause is not None or packet.get(SKIPPED):
             return (packet,)
         picture = packet.frame.picture
-        found = self.head.decode(packet[self.raw], (picture.height, picture.width), self.choices, self.class_names)
+        raw = replace(packet[self.raw], picture=picture)
+        found = self.head.decode(raw, (picture.height, picture.width), self.choices, self.class_names)
         packet = packet.without(self.raw)
         for kind, value in found.items():
             packet = packet.with_item(self.keys.to(kind), value)

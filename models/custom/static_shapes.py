@@ -6,6 +6,7 @@ engines read such files only beside the network.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,31 +15,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...engines.cache import cached_file, key_of
-from ...engines.onnx_file import (
-    MAX_BYTES,
-    OnnxInfo,
-    Shape,
-    check_beside,
-    external_data,
-    network_digest,
-    read_model,
-    set_shape,
-    shape_text,
-)
+from ...engines.network_file import ONNX, NetworkInfo, Shape, kind_of, shape_text
+from ...engines.onnx_file import MAX_BYTES, check_beside, external_data, read_model, set_shape
 from ...engines.open import read_ports
-from ...pipeline.errors import CheckpointError
+from ...engines.spec import Port
+from ...pipeline.errors import CheckpointError, EngineError
 from ...pipeline.types.picture import Size
 from .image_input import ImageInput, check_batch, constant
+from .memory import Lengths, fixed_shapes
+from .network import digest_of, fixed_by_openvino, read_info
+from .open_rows import hold_detections, hold_rows
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto
 
-VERSION = 2
+_NOT_PLAIN = re.compile(r"^[^A-Za-z0-9_]|[^A-Za-z0-9._-]")
+"""What a name in the cache has not."""
+VERSION = 3
 """Part of the key of cached copies: raised whenever what is written changes."""
+_STRIDE = 32
+"""Of the coarsest map of most networks."""
 
 
 def with_static_shapes(
-    path: Path, info: OnnxInfo, image: ImageInput, size: Size, *, batch: int = 1, engine: str = "auto"
+    path: Path, info: NetworkInfo, image: ImageInput, size: Size, *, batch: int = 1, engine: str = "auto"
 ) -> Path:
     """The network for pictures of (height, width) ``size``: the file itself where it is fixed so, else a copy.
 
@@ -51,34 +51,76 @@ def with_static_shapes(
         EngineError: no engine can read the network.
     """
     check_batch(path, image, batch)
-    if info.fixed and not image.others:
+    memory = image.memory
+    if info.fixed and not image.others and memory.ratio is None:
         return path
-    key = key_of(network_digest(path, info.external_files), str(VERSION), image.name, image.layout)[:24]
+    pictures = [image.name] if memory.previous is None else [image.name, memory.previous.name]
+    state = [f"{pair.input.name} = {pair.output.name}" for pair in memory.pairs]
+    parts = [image.name, image.layout, *pictures[1:], *state, *([f"{memory.share}"] if memory.ratio else [])]
+    key = key_of(digest_of(path, info), str(VERSION), *parts)[:24]
+    name = f"{re.sub(_NOT_PLAIN, '_', path.stem)}-{key}-{size[1]}x{size[0]}-b{batch}"
+    shapes = dict.fromkeys(pictures, image.shape(size, batch))
+    constants = {each.name: constant(path, each, size, batch) for each in image.others} | memory.constants(path)
+    if kind_of(path) != ONNX:
+        if memory.pairs:
+            raise CheckpointError(f"{path}: has state and shapes that are open; export it with fixed ones, or as ONNX")
+        file = fixed_by_openvino(path, name, shapes, constants)
+        _check_known(path, {each.name: each.shape for each in read_info(file).outputs})
+        return file
 
     def build(target: Path) -> None:
-        shapes = {image.name: image.shape(size, batch)}
-        constants = {each.name: constant(path, each, size, batch) for each in image.others}
+        declared = {each.name: each.shape for each in info.outputs}
         model = read_model(path)
         set_inputs(model.graph, path, shapes, constants)
         hold_weights(model.graph, path)
+        if "scale_factor" in constants:
+            hold_detections(model.graph)
         set_outputs(model.graph, path, {})
-        target.write_bytes(serialised(model, path))
-        declared = {each.name: each.shape for each in info.outputs}
-        ports = {
-            port.name: _with_declared(port.shape, declared.get(port.name))
-            for port in read_ports(target, path.name, engine=engine)
-        }
-        for name, shape in ports.items():
-            if shape is None or None in shape:
-                raise CheckpointError(
-                    f"{path}: output {name!r} {shape_text(shape)} has a length that depends on what is in the "
-                    "picture; export the network with a fixed number of results, or without its own suppression"
-                )
+
+        def ports_with(shapes: Mapping[str, Lengths]) -> dict[str, Lengths | None]:
+            set_inputs(model.graph, path, shapes, {})
+            target.write_bytes(serialised(model, path))
+            found = _ports(target, path, image, size, engine)
+            return {port.name: _with_declared(port.shape, declared.get(port.name)) for port in found}
+
+        state_shapes = fixed_shapes(path, memory, ports_with, batch) if memory.pairs else {}
+        ports = ports_with(state_shapes)
+        if hold_rows(model, ports, size, batch):
+            ports = ports_with(state_shapes)
+        _check_known(path, ports)
         known = {name: tuple(int(length or 0) for length in shape or ()) for name, shape in ports.items()}
         set_outputs(model.graph, path, known)
         target.write_bytes(serialised(model, path))
 
-    return cached_file("models", f"{path.stem}-{key}-{size[1]}x{size[0]}-b{batch}.onnx", build)
+    return cached_file("models", name + ONNX, build)
+
+
+def _check_known(path: Path, shapes: Mapping[str, Shape | None]) -> None:
+    """Raise CheckpointError where the length of an output is open."""
+    for name, shape in shapes.items():
+        if shape is None or None in shape:
+            raise CheckpointError(
+                f"{path}: output {name!r} {shape_text(shape)} has a length that depends on what is in the "
+                "picture; export the network with a fixed number of results, or without its own suppression"
+            )
+
+
+def _ports(target: Path, path: Path, image: ImageInput, size: Size, engine: str) -> tuple[Port, ...]:
+    """The outputs as an engine infers them.
+
+    Raises:
+        EngineError: none can, perhaps because the size is none that the network takes.
+    """
+    try:
+        return read_ports(target, path.name, engine=engine)
+    except EngineError as error:
+        if None not in image.size or not any(side % _STRIDE for side in size):
+            raise
+        near = [_STRIDE * -(-side // _STRIDE) for side in size]
+        raise EngineError(
+            f"{error}; at {size[1]}x{size[0]}: many networks take multiples of {_STRIDE} only, such as "
+            f"--size {near[1]}x{near[0]}"
+        ) from error
 
 
 def _with_declared(inferred: tuple[int | None, ...] | None, declared: Shape | None) -> tuple[int | None, ...] | None:
@@ -92,9 +134,9 @@ def _with_declared(inferred: tuple[int | None, ...] | None, declared: Shape | No
 
 
 def set_inputs(
-    graph: GraphProto, path: Path, shapes: Mapping[str, tuple[int, ...]], constants: Mapping[str, NDArray[Any]]
+    graph: GraphProto, path: Path, shapes: Mapping[str, Lengths], constants: Mapping[str, NDArray[Any]]
 ) -> None:
-    """Give inputs other shapes, and make those that ``constants`` names initial values.
+    """Give inputs other shapes (None in one is open), and make those that ``constants`` names initial values.
 
     Raises:
         CheckpointError: an input, of the file ``path``, is no tensor.

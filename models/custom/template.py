@@ -13,6 +13,7 @@ from ...pipeline.types.picture import Size
 from .defaults import ASSUMED
 from .heads import HEADS
 from .inspect import CustomNetwork, InspectedFile, inspect_file, parse_outputs
+from .memory import StatePair
 from .toml_file import KEYS, KeyRow, toml_path
 
 MARK = "# ?"
@@ -27,7 +28,7 @@ def write_template(
     head: str | None = None,
     force: bool = False,
 ) -> tuple[Path, int]:
-    """Write the TOML of a custom ONNX model.
+    """Write the TOML of a custom model.
 
     Args:
         network: the file.
@@ -80,6 +81,8 @@ def template(given: InspectedFile, problem: VidgraphError | None = None) -> str:
     for table, rows in _tables():
         written = [_line(row, known, given) for row in rows if _matters(row, given)]
         lines += ["", f"[{table}]", *written] if table and written else written
+    state = [_state_line(pair, given) for pair in given.image.memory.pairs]
+    lines += ["", "[state]", *state] if state else []
     return "\n".join(lines) + "\n"
 
 
@@ -96,7 +99,7 @@ def known_values(given: InspectedFile) -> dict[str, Any]:
         elif row.key != "head":
             values[row.key] = getattr(about, row.key)
     values["input.name"], values["input.layout"] = given.image.name, given.image.layout
-    values["input.size"] = given.size
+    values["input.size"] = made.size  # None: frames come in their own
     if isinstance(given, CustomNetwork):
         values["classes"] = given.class_names or None
         for key in ("boxes", "scores", "objectness", "background"):
@@ -116,33 +119,46 @@ def _of_head(given: CustomNetwork, key: str, name: str | None = None) -> Any:
     return value
 
 
+_FINISHED = ("mmdeploy", "rtmo", "torchvision", "detectron2")
+_WITHOUT_CLASSES = ("raw", "depth", "matte", "picture", "embedding", "heatmaps", "simcc", "mesh")
 _OF_HEADS: dict[str, tuple[str, ...]] = {
-    "classes": tuple(kind for kind in HEADS if kind != "raw"),
-    "task": ("yolo", "yolo-end2end"),
-    "boxes": ("yolo", "yolo-end2end", "detr", "ssd"),
-    "boxes_unit": ("yolo", "yolo-end2end", "detr", "ssd"),
-    "scores": ("yolo", "detr", "ssd", "classify"),
+    "classes": tuple(kind for kind in HEADS if kind not in _WITHOUT_CLASSES),
+    "task": ("yolo", "yolo-end2end", "obb"),
+    "boxes": ("yolo", "yolo-end2end", "detr", "ssd", *_FINISHED),
+    "boxes_unit": ("yolo", "yolo-end2end", "detr", "ssd", *_FINISHED),
+    "scores": ("yolo", "detr", "ssd", "classify", "matte", "mesh", "centernet"),
     "objectness": ("yolo",),
-    "background": ("detr", "ssd", "classify", "semantic"),
-    "end_to_end": ("yolo", "yolo-end2end", "detr"),
-    "points": ("yolo", "yolo-end2end"),
-    "point_names": ("yolo", "yolo-end2end"),
+    "background": ("detr", "ssd", "classify", "semantic", "mask-queries", "torchvision", "detectron2"),
+    "end_to_end": ("yolo", "yolo-end2end", "detr", "obb"),
+    "points": ("yolo", "yolo-end2end", "detr", "mesh"),
+    "point_names": ("yolo", "yolo-end2end", "detr", "rtmo", "movenet", "heatmaps", "simcc", "mesh"),
     "variances": ("ssd",),
     "priors": ("ssd",),
     "prior_strides": ("ssd",),
     "prior_sizes": ("ssd",),
+    "stuff": ("mask-queries",),
+    "depth": ("depth",),
+    "range": ("picture",),
 }
 """Key -> heads that ask for it; keys that are not named are asked for by all."""
 
 
 def _matters(row: KeyRow, given: InspectedFile) -> bool:
     """Whether the network's head asks for a key; all do where the head is not known."""
+    if row.key == "input.previous":
+        return given.image.memory.previous is not None
+    if row.key == "input.downsample_ratio":
+        return given.image.memory.ratio is not None
     if not isinstance(given, CustomNetwork):
         return True
     if row.key.startswith("outputs."):
         return row.key.removeprefix("outputs.") in given.about.outputs
+    if row.key == "ignore":
+        return given.about.ignore is not None
     if row.key == "input.crop":
         return given.about.input.fit == "crop"
+    if row.key == "input.multiple":
+        return given.about.input.multiple is not None
     if row.key == "input.pad":
         return given.about.input.fit in ("pad", "letterbox")
     return given.head.kind in _OF_HEADS.get(row.key, tuple(HEADS))
@@ -167,6 +183,17 @@ def _line(row: KeyRow, known: dict[str, Any], given: InspectedFile) -> str:
     return f"{value}  # {source}"
 
 
+def _state_line(pair: StatePair, given: InspectedFile) -> str:
+    first = pair.first.relative_to(given.path.parent).as_posix() if isinstance(pair.first, Path) else pair.first
+    source = given.about.sources["state"] if pair.input.name in (given.about.state or {}) else "the network"
+    value = f"{{ output = {_quoted(pair.output.name)}, first = {_quoted(first)} }}"
+    return f"{_quoted(pair.input.name)} = {value}  # {source}"
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
 def _toml(row: KeyRow, value: Any) -> str:
     """A value as TOML writes it."""
     if row.key == "input.size":
@@ -179,4 +206,4 @@ def _toml(row: KeyRow, value: Any) -> str:
         return "[" + ", ".join(_toml(row, each) for each in value) + "]"
     if isinstance(value, int):
         return str(value)
-    return '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return _quoted(str(value))

@@ -16,11 +16,41 @@ from ...pipeline.beside import beside
 from ...pipeline.errors import UsageError, nearest
 from ...pipeline.limits import MAX_PIXELS
 from ..class_names import names_from_file
+from ..known_classes import NAMED
 from ..text_file import read_text
-from .description import BACKGROUNDS, BOXES, COLORS, FITS, LAYOUTS, SCORES, UNITS, Description, from_one_source
+from .description import (
+    BACKGROUNDS,
+    BOXES,
+    COLORS,
+    DEPTHS,
+    FITS,
+    LAYOUTS,
+    SCORES,
+    UNITS,
+    Description,
+    StateDescription,
+    from_one_source,
+)
 from .heads import HEADS, OF_TASK
 
-ROLES = ("predictions", "prototypes", "boxes", "scores", "labels", "logits", "masks", "points", "priors")
+FIRST_VALUES = ("zeros", "ones")
+"""Of state, the default first."""
+ROLES = (
+    "predictions",
+    "prototypes",
+    "boxes",
+    "scores",
+    "labels",
+    "logits",
+    "masks",
+    "points",
+    "priors",
+    "depth",
+    "matte",
+    "picture",
+    "embedding",
+    "offsets",
+)
 
 Reader = Callable[[Any, Path], Any]
 """Takes a value and the file that it is of; raises ValueError where it is something else than wanted."""
@@ -84,9 +114,11 @@ _lists = _list_of(
 
 
 def _names(value: Any, toml: Path) -> Any:
-    """A list, or a file of names."""
+    """A list, one by its name, or a file of names."""
     if not isinstance(value, str):
         return _strings(value, toml)
+    if value in NAMED:
+        return NAMED[value]
     path = _beside(value, toml)
     try:
         return names_from_file(path)
@@ -119,6 +151,20 @@ def _numbers(count: int, low: float, high: float, kind: type = float) -> Reader:
     )
 
 
+_multiple = _reader(lambda value: type(value) is int and 1 <= value <= 1024)
+_levels = _list_of(
+    lambda each: _is_number(each) and abs(each) <= 1e6,
+    lambda values: _differing(float(values[0]), float(values[1])),
+    count=2,
+)
+
+
+def _differing(black: float, white: float) -> tuple[float, float]:
+    if black == white:
+        raise ValueError
+    return black, white
+
+
 def _file(value: Any, toml: Path) -> Path:
     path = _beside(_string(value, toml), toml)
     if not path.is_file():
@@ -126,9 +172,20 @@ def _file(value: Any, toml: Path) -> Path:
     return path
 
 
+def _state(value: Any, toml: Path) -> StateDescription:
+    """The name of an output, or a table of that and the first value."""
+    table = value if isinstance(value, Mapping) else {"output": value}
+    if not {"output"} <= table.keys() <= {"output", "first"}:
+        raise ValueError
+    first = table.get("first", FIRST_VALUES[0])
+    if first not in FIRST_VALUES:
+        first = _file(first, toml)
+    return StateDescription(_string(table["output"], toml), first)
+
+
 KEYS: tuple[KeyRow, ...] = (
     KeyRow("head", *_one_of(*HEADS)),
-    KeyRow("classes", 'a list of names, or a file such as "names.txt" with one a line', _names),
+    KeyRow("classes", 'a list of names, "coco80", "coco91" or "voc21", or a file such as "names.txt"', _names),
     KeyRow("task", *_one_of(*OF_TASK)),
     KeyRow("boxes", *_one_of(*BOXES)),
     KeyRow("boxes_unit", *_one_of(*UNITS)),
@@ -136,12 +193,16 @@ KEYS: tuple[KeyRow, ...] = (
     KeyRow("objectness", "true or false", _truth),
     KeyRow("background", *_one_of(*BACKGROUNDS)),
     KeyRow("end_to_end", "true or false", _truth),
+    KeyRow("depth", *_one_of(*DEPTHS)),
+    KeyRow("range", "[black, white]: two numbers of a picture that differ such as [0, 255]", _levels),
     KeyRow("points", "[points, values of each] such as [17, 3]", _numbers(2, 1, 10000, int)),
     KeyRow("point_names", "a list of names", _strings),
     KeyRow("variances", "[of centres, of sizes] such as [0.1, 0.2]", _numbers(2, 1e-6, 1e6)),
     KeyRow("priors", 'a file such as "priors.npy": float32 [A, 4], cx cy w h from 0 to 1', _file),
     KeyRow("prior_strides", "a list such as [8, 16, 32]", _whole_numbers),
     KeyRow("prior_sizes", "for each stride the sides in pixels such as [[16, 32], [64, 128]]", _lists),
+    KeyRow("stuff", "a list of names of classes that are no things", _strings),
+    KeyRow("ignore", "a list of names of outputs that are not needed", _strings),
     KeyRow("input.name", "the name of the input that takes the picture", _string),
     KeyRow("input.size", '"WIDTHxHEIGHT" such as "640x384"', _size),
     KeyRow("input.layout", *_one_of(*LAYOUTS)),
@@ -150,10 +211,20 @@ KEYS: tuple[KeyRow, ...] = (
     KeyRow("input.std", "three numbers from 0 to 255, in the order of color", _numbers(3, 1e-6, 1e6)),
     KeyRow("input.fit", *_one_of(*FITS)),
     KeyRow("input.pad", "red, green, blue from 0 to 255", _numbers(3, 0, 255, int)),
+    KeyRow("input.multiple", "a whole number from 1 to 1024", _multiple),
     KeyRow("input.crop", "a share above 0, at most 1", _share),
+    KeyRow("input.previous", "the name of the input that takes the frame before", _string),
+    KeyRow("input.downsample_ratio", "a share above 0, at most 1", _share),
     *(KeyRow(f"outputs.{role}", "the name of an output", _string) for role in ROLES),
 )
-"""Every key, in the order of the template; ``input.size`` is ``size`` in the table ``[input]``."""
+"""Every key, in the order of the template; ``input.size`` is ``size`` in the table ``[input]``. Those of ``[state]``
+are names of inputs, which are read as :data:`STATE`."""
+STATE = KeyRow(
+    "state",
+    'the name of an output such as "h_out", or { output = "h_out", first = "zeros" } '
+    '(or "ones", or a file such as "first.npy")',
+    _state,
+)
 
 
 def toml_path(network: Path) -> Path:
@@ -161,14 +232,19 @@ def toml_path(network: Path) -> Path:
     return network.with_suffix(".toml")
 
 
-def from_toml(path: Path) -> Description:
+def from_toml(path: Path, table: str | None = None) -> Description:
     """What a file of these keys says; nothing where there is none.
+
+    Args:
+        path: the file.
+        table: the one that has the keys; None: they are not in a table.
 
     Raises:
         UsageError: it is no TOML, or has an unknown key (the nearest is named), or a value that does not fit.
     """
     try:
         found = _parsed(read_text(path, _LONGEST))
+        found = found if table is None else found[table]
     except FileNotFoundError:
         return Description()
     except (OSError, ValueError) as error:
@@ -176,8 +252,9 @@ def from_toml(path: Path) -> Description:
     rows = {row.key: row for row in KEYS}
     known: dict[str, Any] = {}
     outputs: dict[str, str] = {}
+    state: dict[str, StateDescription] = {}
     for key, value in _flat(found):
-        row = rows.get(key)
+        row = STATE if key.startswith("state.") else rows.get(key)
         if row is None:
             raise UsageError(f"{path} has an unknown key {key[:80]!r}; {nearest(key[:80], rows)}")
         try:
@@ -186,9 +263,11 @@ def from_toml(path: Path) -> Description:
             raise UsageError(f"{path}: {key} must be {row.wanted}, got {_shown(value)}") from None
         if key.startswith("outputs."):
             outputs[key.removeprefix("outputs.")] = read
+        elif row is STATE:
+            state[key.removeprefix("state.")] = read
         else:
             known[key] = read
-    return from_one_source(path.name, known | {"outputs": outputs or None})
+    return from_one_source(path.name, known | {"outputs": outputs or None, "state": state or None})
 
 
 def _parsed(text: str) -> dict[str, Any]:

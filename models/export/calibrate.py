@@ -23,6 +23,7 @@ from ...pipeline.redaction import redact_address
 from ...pipeline.stage import Stage
 from ...pipeline.types.picture import Size
 from ...stages.inference.key_frames import PUBLISHED_INTERVAL
+from ...stages.sources.camera.options import FEW_FRAMES
 from ...stages.sources.registry import open_sources
 from ..load import load_model
 from ..weights.find import Weights, graph_file
@@ -130,7 +131,7 @@ def collect(weights: Weights, source: str | os.PathLike[str], size: Size, frames
         SourceError: the source cannot be read, or has no frames.
     """
     address, video = redact_address(os.fspath(source)), weights.family.key_frames(weights.row.name)
-    sources = open_sources([source], frames=LOOKED_AT)
+    sources = open_sources([source], frames=LOOKED_AT, camera=FEW_FRAMES)
     share = -(-frames // len(sources))
     spots: list[list[Image]] = []
     with load_model(weights.row.name, weights=weights.path, size=size) as model:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from ...engines.open import PROGRAM
+from ...engines.network_file import PROGRAM
 from ...pipeline.claims import alone, whole_file
 from ...pipeline.errors import OutputError, UsageError
 from ..resolve import ResolvedModel, resolve_model
@@ -82,7 +82,9 @@ def exportable(resolved: ResolvedModel) -> Variant:
     Raises:
         UsageError: it is an ONNX file already.
     """
-    return resolved.built_in(f"{resolved.given} is an ONNX file already; --template writes the TOML that describes it")
+    return resolved.built_in(
+        f"{resolved.given} is {resolved.title} already; --template writes the TOML that describes it"
+    )
 
 
 def _network(

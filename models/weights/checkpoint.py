@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...pipeline.errors import CheckpointError, import_extra
-from ..registry import MODELS
+from ..registry import implemented
 from ..variant import Variant
 
 if TYPE_CHECKING:
@@ -132,9 +132,9 @@ def shapes_of(state: Mapping[str, Tensor]) -> Shapes:
 
 def fitting_rows(shapes: Shapes) -> list[Variant]:
     """The models that a file with these tensors fits: with their own classes, or if there are none, with others."""
-    if any(_is_own(row, shapes) for row in MODELS.values()):
-        return [row for row in MODELS.values() if not compare_shapes_of(row, shapes)]
-    fitted = ((row, row.family().for_shapes(row.name, renamed(row, shapes))) for row in MODELS.values())
+    if any(_is_own(row, shapes) for row in implemented()):
+        return [row for row in implemented() if not compare_shapes_of(row, shapes)]
+    fitted = ((row, row.family().for_shapes(row.name, renamed(row, shapes))) for row in implemented())
     return [row for row, family in fitted if not compare_shapes_of(row, shapes, family)]
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...engines.cache import cache_root, cached_file, key_of
+from ...engines.network_file import ONNX, PROGRAM
 from ...engines.onnx_file import read_metadata
-from ...engines.open import ONNX, PROGRAM
 from ...pipeline.errors import CheckpointError, UsageError
 from ..family import Family
 from ..registry import model_of_file
@@ -53,7 +53,7 @@ class Weights:
             CheckpointError: the file is damaged or does not fit.
             MissingExtraError: a checkpoint that is not in the cache, and torch is not installed.
         """
-        file = _pulled(row) if path is None else Path(path).expanduser()
+        file = pulled(row) if path is None else Path(path).expanduser()
         weights = cls(row, file, sha256_of(file), row.family())
         other = model_of_file(weights.sha256)
         if other is not None and other is not row:
@@ -68,6 +68,11 @@ class Weights:
     def graphs(self) -> tuple[str, ...]:
         """Names of the exported graphs; the first needs nothing but the picture."""
         return self.family.graphs(self.row.name)
+
+    @property
+    def kind(self) -> str:
+        """The kind of file, a suffix, that engines are given unless they ask for another: ONNX."""
+        return ONNX
 
     @property
     def precision(self) -> str:
@@ -176,8 +181,12 @@ def weights_here(row: Variant) -> Path | None:
     return next((path for each in row.weights if (path := pulled_path(row, each)).is_file()), None)
 
 
-def _pulled(row: Variant) -> Path:
-    """The pulled file of ``row``."""
+def pulled(row: Variant) -> Path:
+    """The pulled file of ``row``, or the one that comes with the package.
+
+    Raises:
+        UsageError: there is none; the message says how to get one.
+    """
     path = weights_here(row)
     if path is not None:
         return path

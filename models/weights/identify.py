@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ...engines.onnx_file import read_metadata
 from ...pipeline.errors import CheckpointError
-from ..registry import MODELS, model_of_file, plain_name
+from ..registry import MODELS, implemented, model_of_file, plain_name
 from ..variant import Variant
 from .checkpoint import fitting_rows, read_state_dict, sha256_of, shapes_of
 from .onnx_export import is_exported
@@ -22,8 +22,9 @@ def identify(path: Path) -> Variant:
     """
     names = identify_checkpoint(path)
     if not names:
+        known = ", ".join(row.name for row in implemented())
         raise CheckpointError(
-            f"{path} fits none of the models ({', '.join(MODELS)}); name the one it should be, to see what differs: "
+            f"{path} fits none of the models ({known}); name the one it should be, to see what differs: "
             f"--model NAME={path}"
         )
     if len(names) > 1:

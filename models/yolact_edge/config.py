@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Literal
 
 from ...pipeline.types.picture import Size
-from .classes import COCO, PASCAL, STREET, YOUTUBE_VIS, numbered
+from ..known_classes import COCO, PASCAL
+from .classes import STREET, YOUTUBE_VIS, numbered
 
 Backbone = Literal["resnet50", "resnet101", "resnet152", "mobilenetv2", "darknet53", "compact"]
 

@@ -16,6 +16,8 @@ from vidgraph.pipeline.types.picture import Picture
 
 from .. import emulator
 from ..emulator import card, codec
+from ..models.custom.test_yolo_planted import planted_file
+from ..models.custom.yolo_planted import make_objects
 from ..stages.sinks.sinks import read_video
 
 pytestmark = pytest.mark.skipif(emulator.compiler() is None, reason="needs a C++ compiler")
@@ -58,8 +60,8 @@ def plug_in_onnxruntime(monkeypatch: pytest.MonkeyPatch, emulated: emulator.Emul
     ("clip", "seed", "on_card"),
     [
         *((clip, seed, card.ENGINE) for clip in ("faces", "street") for seed in range(2)),
-        ("faces", 0, "onnxruntime"),
-        ("street", 0, "onnxruntime"),
+        *(("custom", seed, card.ENGINE) for seed in range(2)),
+        *((clip, 0, "onnxruntime") for clip in ("faces", "street", "custom")),
     ],
 )
 def test_the_results_are_those_of_the_cpu(
@@ -71,16 +73,19 @@ def test_the_results_are_those_of_the_cpu(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The same network in the same engine; faces, and a video model whose features stay from key frame to key frame.
+    """The same network in the same engine: faces, a video model whose features stay from key frame to key frame, a
+    custom one with masks.
 
     A frame leaves the card once, as little more than its results: that is the one wait.
     """
     emulated = card.plug_in(monkeypatch, seed)
     if on_card == "onnxruntime":
         plug_in_onnxruntime(monkeypatch, emulated)
+    custom = planted_file(tmp_path / "planted.onnx", "v8-seg", make_objects((96, 160)), "float32")
     given: dict[str, Any] = {
         "faces": {"source": face_clip, "model": "retinaface", "weights": face_weights, "frames": 8},
         "street": {"source": "synth:street?size=320x180&frames=5", "model": "yolact-edge-tiny", "keyframes": 2},
+        "custom": {"source": "synth:street?size=320x180&frames=3", "model": str(custom)},
     }[clip]
     headers, frames = [], []
     for engine, device in (("onnxruntime", "cpu"), (on_card, "cuda:0")):

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
+from onnx import helper
 
 from ..material import make_photo
 
@@ -77,6 +79,7 @@ def test_what_fp16_breaks_is_said_and_built_in_fp32(
         (("yolact-edge-tiny", "--precision", "fp32", "--source", "a.mp4"), "--source is for what fp16 is checked on"),
         (("yolact-edge-tiny", "--precision", "int8", "--frames", "3"), "--frames is for what fp16 is checked on"),
         (("yolact-edge-tiny", "--precision", "int8"), "is not quantised, which precision int8 needs"),
+        (("yolact-edge-tiny", "--source", ""), "an empty source address; give a video"),
         (("yolact-edge-tny",), "unknown model 'yolact-edge-tny'; did you mean yolact-edge"),
     ],
 )  # fmt: skip
@@ -84,6 +87,20 @@ def test_what_is_refused(build: Callable[..., Any], rtx: None, words: tuple[str,
     ended = build(*words)
     assert ended.code == 2, ended.err
     assert message in ended.line
+
+
+def test_nodes_that_need_one_another_are_one_line(
+    build: Callable[..., Any], rtx: None, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """TensorRT would write two of its own to the terminal."""
+    value = helper.make_tensor_value_info("x", 1, [1, 3, 8, 8])
+    out = helper.make_tensor_value_info("c", 1, [1, 3, 8, 8])
+    nodes = [helper.make_node("Add", ["x", "b"], ["b"]), helper.make_node("Relu", ["b"], ["c"])]
+    onnx.save(helper.make_model(helper.make_graph(nodes, "cyclic", [value], [out])), tmp_path / "cyclic.onnx")
+    ended = build("cyclic.onnx", "--precision", "fp32", "--head", "raw")
+    assert ended.code == 1
+    assert ended.line.endswith("cyclic.onnx is damaged or no ONNX file (its nodes need one another: Add b)")
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_cache_that_is_off(build: Callable[..., Any], rtx: None, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -117,6 +117,7 @@ def pictures(work: Path) -> Iterator[Seed]:
 def networks(work: Path) -> Iterator[Seed]:
     """Custom ONNX models."""
     from ..material import make_custom_models
+    from ..models.custom.memory_nets import matting
     from ..models.custom.planted import write_network
 
     make_custom_models(work)
@@ -124,7 +125,8 @@ def networks(work: Path) -> Iterator[Seed]:
     table[0, :4, 7], table[0, 5, 7] = (32, 32, 20, 20), 0.9
     about = {"author": "Ultralytics", "task": "detect", "imgsz": "[64, 64]", "names": "{0: 'cat', 1: 'dog', 2: 'cup'}"}
     write_network(work / "small.onnx", {"output0": table}, size=(64, 64), metadata=about)
-    for path in (work / "small.onnx", work / "roads.onnx", work / "rtdetr" / "model.onnx"):
+    memory = matting(work / "memory.onnx")
+    for path in (work / "small.onnx", work / "roads.onnx", work / "rtdetr" / "model.onnx", memory):
         yield Seed(path.name, path.read_bytes(), "input.onnx", protobuf)
     yield from _found("network", protobuf, ".onnx")
 
@@ -171,6 +173,8 @@ min_score = 0.3
 
 def descriptions(work: Path) -> Iterator[Seed]:
     """TOML files beside ``input.onnx``."""
+    from ..models.custom.memory_nets import queries
+
     (network,) = (seed for seed in networks(work) if seed.name == "small.onnx")
     beside = work / "described"
     beside.mkdir(exist_ok=True)
@@ -182,6 +186,12 @@ def descriptions(work: Path) -> Iterator[Seed]:
     path.unlink()
     yield Seed("template", template, "input.toml", toml_text, beside)
     yield Seed("written", _TOML.encode(), "input.toml", toml_text, beside)
+    remembered = work / "remembered"
+    remembered.mkdir(exist_ok=True)
+    written = queries(remembered / "input.onnx").with_suffix(".toml")
+    state = written.read_bytes()
+    written.unlink()
+    yield Seed("state", state, "input.toml", toml_text, remembered)
     for seed in _found("description", toml_text, ".toml"):
         yield Seed(seed.name, seed.data, "input.toml", toml_text, beside)
 

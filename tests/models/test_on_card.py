@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from vidgraph.kernels import Device, queued
+from vidgraph.kernels import queued
 from vidgraph.kernels.cuda import driver
-from vidgraph.kernels.device import DEVICES, to_device
 from vidgraph.models.options import PostprocessOptions
 from vidgraph.models.retinaface.config import CONFIGS as FACES
 from vidgraph.models.retinaface.postprocess import DecodeFaces, SelectCandidates, priors_of as face_priors_of
@@ -20,41 +19,21 @@ from vidgraph.models.yolact_edge.priors import priors_of
 from vidgraph.pipeline.packet import Key
 from vidgraph.pipeline.results.format import ResultKeys
 from vidgraph.pipeline.types.affine import Affine
-from vidgraph.pipeline.types.detections import Detections
 from vidgraph.stages.inference.infer import RawOutputs
 
 from .. import emulator
+from . import card_cases
+from .card_cases import CARD, check_one_wait, check_same, on_card
 
+reads = card_cases.reads
 pytestmark = pytest.mark.skipif(emulator.compiler() is None, reason="needs a C++ compiler")
 
-CARD = Device("cuda", 0)
 SIZE, FRAME = (64, 96), (93, 151)
 RAW = Key("raw", RawOutputs)
 CONFIG = INSTANCES["yolact-edge-tiny"].with_classes(4)
 CASES = ["nothing", "one", "some", "everything", "identical", "not finite", "outside"]
 
 Outputs = dict[str, np.ndarray]
-
-
-@pytest.fixture(params=[0, 1, *(["cuda"] if DEVICES["cuda"].count() else [])])
-def reads(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> list[int] | None:
-    """Bytes of each transfer from an emulated card; None for a real one."""
-    if request.param == "cuda":
-        return None
-    emulated = emulator.EmulatedDriver(request.param)
-    monkeypatch.setattr(driver, "_drivers", [emulated])
-    return emulated.reads
-
-
-def check_one_wait(reads: list[int] | None) -> None:
-    """One transfer, which was the only wait, since this was asked last."""
-    if reads is not None:
-        assert len(reads) == 1
-        reads.clear()
-
-
-def on_card(outputs: Outputs) -> dict[str, Any]:
-    return {name: to_device(array, CARD) for name, array in outputs.items()}
 
 
 def rows_with_something(case: str) -> slice:
@@ -104,14 +83,6 @@ def instance_stages() -> Iterator[DecodeInstances]:
 
 def kept(outputs: Any) -> RawOutputs:
     return RawOutputs(SelectRows()(outputs), SIZE, Affine((1.0, 1.0)))
-
-
-def check_same(got: Detections, want: Detections) -> None:
-    for name in ("boxes", "scores", "class_ids"):
-        np.testing.assert_array_equal(getattr(got, name), getattr(want, name))
-    assert (got.masks is None) == (want.masks is None)
-    for name in ("boxes", "bits", "offsets") if want.masks is not None else ():
-        np.testing.assert_array_equal(getattr(got.masks, name), getattr(want.masks, name))
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 from vidgraph.engines import ENGINES, open_engine
-from vidgraph.models import MODELS, find_model
+from vidgraph.models import find_model
+from vidgraph.models.registry import implemented
 from vidgraph.models.variant import Variant
 from vidgraph.models.weights.find import Weights
 
@@ -32,7 +33,7 @@ def check(outputs: dict[str, np.ndarray], model: str, parity: dict[str, Any], li
             assert distance <= limit(float(stored[f"{name}_rounding"])), f"{name}: {distance:.2e}"
 
 
-@pytest.mark.parametrize("model", list(MODELS))
+@pytest.mark.parametrize("model", [row.name for row in implemented()])
 def test_torch_network(model: str, parity: dict[str, Any], tolerance: Tolerance, torch: Any) -> None:
     """In float64, which every processor computes alike, as far from the record as the record is rounded, and no more;
     in float32, which each sums in another order, near its own float64."""
@@ -67,7 +68,7 @@ def test_exported_network(
         opened.close()
 
 
-@pytest.mark.parametrize("row", MODELS.values(), ids=list(MODELS))
+@pytest.mark.parametrize("row", implemented(), ids=lambda row: row.name)
 def test_a_model_is_verified_where_its_source_has_computed_the_outputs(row: Variant, parity: dict[str, Any]) -> None:
     official = parity["official_outputs"](FOLDER / f"{row.name}.npz")
     assert row.verified == bool(official)
@@ -80,7 +81,7 @@ def test_a_model_is_verified_where_its_source_has_computed_the_outputs(row: Vari
 
 
 def test_files_are_small_and_there_for_every_model() -> None:
-    assert {path.stem for path in FOLDER.glob("*.npz")} == set(MODELS)
+    assert {path.stem for path in FOLDER.glob("*.npz")} == {row.name for row in implemented()}
     assert all(path.stat().st_size < 200_000 for path in FOLDER.glob("*.npz"))
 
 

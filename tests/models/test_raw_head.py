@@ -95,7 +95,10 @@ def test_resumed_with_files_missing(vidgraph: Main, words: tuple[str, ...], face
 def test_nothing_is_drawn(output: str, vidgraph: Main, words: tuple[str, ...], face_clip: Path, tmp_path: Path) -> None:
     ended = vidgraph("run", face_clip, *words, "-o", output)
     assert ended.code == 2
-    assert f"output {output!r} shows what was found, and the head 'raw' gives tensors only" in ended.line
+    assert (
+        f"output {output!r} shows what was found, and of what the model gives nothing can be drawn (tensors)"
+        in ended.line
+    )
 
 
 def test_tensors_need_the_head(vidgraph: Main, words: tuple[str, ...], face_clip: Path) -> None:

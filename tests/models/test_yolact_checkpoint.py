@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 from vidgraph.models import MODELS, find_model, load_model
 from vidgraph.models.export.export import export
+from vidgraph.models.known_classes import COCO, COCO_IDS
 from vidgraph.models.weights.checkpoint import load_fitted, load_network, network_shapes
 from vidgraph.models.weights.identify import identify, identify_checkpoint
-from vidgraph.models.yolact_edge.classes import COCO, COCO_IDS, YOUTUBE_VIS
+from vidgraph.models.yolact_edge.classes import YOUTUBE_VIS
 from vidgraph.models.yolact_edge.config import CONFIGS
 from vidgraph.models.yolact_edge.family import YolactFamily
 from vidgraph.pipeline.errors import CheckpointError

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ....engines.spec import TensorSpec
-from ....kernels import class_nms, top_scores
+from ....kernels import class_nms, queued, top_scores
 from ....pipeline.errors import EngineError
 from ....pipeline.packet import DETECTIONS, Key
 from ....pipeline.types.detections import Detections
@@ -44,6 +44,7 @@ class FindsObjects:
     task: str = "boxes"
     point_names: tuple[str, ...] = ()
     gives: tuple[Key[Any], ...] = (DETECTIONS,)
+    device_outputs: tuple[str, ...] = ()
 
 
 class ClassColumns(FindsObjects):
@@ -115,16 +116,6 @@ def best_pairs(
     return found // len(columns), columns[found % len(columns)].astype(np.int32), scores
 
 
-def corners_of(boxes: Floats, order: str) -> Floats:
-    """Boxes float32 [N, 4], in the ``order`` of a description, as (x1, y1, x2, y2)."""
-    if order == "xyxy":
-        return boxes
-    first, size = boxes[:, :2], boxes[:, 2:]
-    if order == "cxcywh":
-        first = first - size * np.float32(0.5)
-    return np.concatenate([first, first + size], axis=1)
-
-
 @dataclass(frozen=True, slots=True)
 class BoxForm:
     """What the four numbers of a box mean: ``order`` and ``unit`` are ``boxes`` and ``boxes_unit`` of a description."""
@@ -132,10 +123,13 @@ class BoxForm:
     order: str
     unit: str
 
-    def in_input(self, boxes: Floats, size: Size) -> Floats:
-        """Boxes float32 [N, 4] in pixels of an input of (height, width) ``size``, (x1, y1, x2, y2)."""
-        corners = corners_of(boxes, self.order)
-        return corners * extent(size) if self.unit == "relative" else corners
+    def in_input(self, boxes: Any, size: Size, count: queued.Count = None) -> Any:
+        """Boxes float32 [N, 4] in pixels of an input of (height, width) ``size``, (x1, y1, x2, y2).
+
+        ``count``: how many of them count; see :mod:`vidgraph.kernels.queued`.
+        """
+        whole = (float(size[1]), float(size[0])) if self.unit == "relative" else None
+        return queued.corner_boxes(boxes, self.order, whole, count=count)
 
     def in_frame(self, boxes: Floats, raw: RawOutputs) -> Floats:
         """Boxes float32 [N, 4] in frame pixels, (x1, y1, x2, y2), not clipped."""
@@ -147,12 +141,19 @@ def extent(size: Size) -> Floats:
     return np.array((size[1], size[0]) * 2, np.float32)
 
 
-def kept(boxes: Floats, ids: NDArray[np.int32], scores: Floats, asked: Sequence[tuple[str, NDArray[Any]]]) -> Arrays:
+def kept(
+    boxes: Floats,
+    ids: NDArray[np.int32],
+    scores: Floats,
+    asked: Sequence[tuple[str, NDArray[Any]]],
+    **more: NDArray[Any],
+) -> Arrays:
     """What a head of boxes takes: ``boxes`` float32 [K, 4], ``scores`` float32 [K] and ``class_ids`` int32 [K].
 
     Args:
         boxes, ids, scores: of the candidates, [N, 4], [N] and [N]; those whose box is not finite are left out.
         asked: names of outputs, and what was looked at of each; nothing may be kept only where it holds numbers.
+        more: what else belongs to the candidates, [N, …] each, and is kept under its name.
 
     Raises:
         EngineError: nothing is kept, and one of the outputs has no finite number.
@@ -161,7 +162,8 @@ def kept(boxes: Floats, ids: NDArray[np.int32], scores: Floats, asked: Sequence[
     if not len(finite):
         for name, array in asked:
             check_finite(name, array)
-    return {"boxes": np.ascontiguousarray(boxes[finite]), "scores": scores[finite], "class_ids": ids[finite]}
+    found = {"boxes": np.ascontiguousarray(boxes[finite]), "scores": scores[finite], "class_ids": ids[finite]}
+    return found | {name: array[finite] for name, array in more.items()}
 
 
 def clipped(boxes: Floats, frame: Size) -> tuple[Floats, NDArray[np.int64]]:
@@ -186,13 +188,20 @@ def finished(
         max_iou: leave out what a better one of its class overlaps by more; None: nothing.
         limit: how many at most; None: all.
     """
+    return {DETECTIONS: placed(raw, form, frame, names, max_iou=max_iou, limit=limit)[0]}
+
+
+def placed(
+    raw: RawOutputs, form: BoxForm, frame: Size, names: tuple[str, ...], *, max_iou: float | None, limit: int | None
+) -> tuple[Detections, NDArray[np.int64]]:
+    """The detections of :func:`finished`, and which rows int64 [N] of ``raw`` they are."""
     boxes, scores, ids = form.in_frame(raw.arrays["boxes"], raw), raw.arrays["scores"], raw.arrays["class_ids"]
-    rows: Any = slice(limit)
+    rows = np.arange(len(boxes))[:limit]
     if max_iou is not None:
         rows = class_nms(boxes, scores, ids, max_iou=max_iou, limit=len(boxes) if limit is None else limit)
-    best = Detections(boxes, scores, ids, names)[rows]
-    inside, seen = clipped(best.boxes, frame)
-    return {DETECTIONS: replace(best, boxes=inside)[seen]}
+    inside, seen = clipped(boxes[rows], frame)
+    rows = rows[seen]
+    return Detections(inside[seen], scores[rows], ids[rows], names), rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +226,11 @@ class GivenBoxes(FindsObjects):
     class_count: int | None = None
     min_score: float = 0.5
 
+    @property
+    def reads(self) -> frozenset[str]:
+        """Labels, scores and boxes."""
+        return frozenset({self.labels, self.scores, self.boxes})
+
     def select_outputs(self, choices: PostprocessOptions) -> OutputSelector:
         """The rows that score enough."""
         min_score = self.min_score if choices.min_score is None else choices.min_score
@@ -230,9 +244,13 @@ class GivenBoxes(FindsObjects):
             rows = rows[wanted]
             best = np.minimum(scores[rows], np.float32(1))
             asked = [(self.scores, scores), (self.boxes, boxes)]
-            return kept(boxes[rows], ids[rows].astype(np.int32), best, asked)
+            return kept(boxes[rows], ids[rows].astype(np.int32), best, asked, **self.more(outputs, rows))
 
         return pick
+
+    def more(self, outputs: Mapping[str, NDArray[Any]], rows: NDArray[np.int64]) -> Arrays:
+        """What else is kept of the ``rows`` int64 [K], [K, …] each."""
+        return {}
 
     def columns(self, outputs: Mapping[str, NDArray[Any]]) -> tuple[Floats, NDArray[np.int64], Floats]:
         """Scores float32 [N], class ids int64 [N], negative where there is no object, and boxes float32 [N, 4]."""
@@ -245,13 +263,19 @@ class GivenBoxes(FindsObjects):
         Raises:
             EngineError: a label beyond the classes that are named.
         """
+        return {DETECTIONS: self.detections(raw, frame, choices, names)[0]}
+
+    def detections(
+        self, raw: RawOutputs, frame: Size, choices: PostprocessOptions, names: tuple[str, ...]
+    ) -> tuple[Detections, NDArray[np.int64]]:
+        """The same, and which rows int64 [N] of ``raw`` they are."""
         highest = int(raw.arrays["class_ids"].max(initial=-1))
         if highest >= len(names):
             raise EngineError(
                 f"output {self.labels!r} has label {highest + self.first_class}, but {len(names)} classes are named; "
                 "correct `classes` or `background`"
             )
-        return finished(raw, self.form, frame, names, max_iou=choices.nms_iou, limit=choices.max_detections)
+        return placed(raw, self.form, frame, names, max_iou=choices.nms_iou, limit=choices.max_detections)
 
 
 @dataclass(frozen=True, slots=True)

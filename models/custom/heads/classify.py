@@ -47,6 +47,11 @@ class Classified(ClassColumns):
     kind: str = "classify"
     task: str = "classes of the whole picture"
 
+    @property
+    def reads(self) -> frozenset[str]:
+        """The scores."""
+        return frozenset({self.output})
+
     def select_outputs(self, choices: PostprocessOptions) -> OutputSelector:
         """The best classes, best first.
 
@@ -108,6 +113,15 @@ def _is_row(spec: TensorSpec) -> bool:
 
 def _classified(spec: TensorSpec, about: Description) -> Head | str:
     columns = spec.shape[1]
+    said = (
+        about.classes is not None or "classify" in (about.head, about.task) or {"scores", "logits"} & set(about.outputs)
+    )
+    if not said and about.scores is None:
+        return (
+            f"output {spec.name!r} {spec} may be features of the picture (an embedding), or scores of {columns} "
+            'classes; if so, name them (--labels, or `classes`), or say head = "classify"; of features, say '
+            'head = "embedding"'
+        )
     if columns == 1 and about.scores not in ("sigmoid", "given"):
         return f"output {spec.name!r} {spec} is one score; say whether `scores` are given, or need a sigmoid"
     head = Classified(spec.name, columns, about.scores, about.background or "none")

@@ -18,13 +18,15 @@ from ..head import Found
 
 @dataclass(frozen=True, slots=True)
 class RawHead:
-    """Gives every output as it is."""
+    """Gives every output as it is; ``reads`` are their names."""
 
+    reads: frozenset[str]
     kind = "raw"
     task = "raw tensors"
     class_count = None
     point_names = ()
     gives = (TENSORS,)
+    device_outputs = ()
 
     def select_outputs(self, choices: PostprocessOptions) -> OutputSelector:
         """Everything."""
@@ -37,4 +39,4 @@ class RawHead:
 
 def fit(outputs: Sequence[TensorSpec], about: Description, size: Size) -> RawHead | None:
     """Any outputs, where it is asked for by name."""
-    return RawHead() if about.head == "raw" else None
+    return RawHead(frozenset(spec.name for spec in outputs)) if about.head == "raw" else None

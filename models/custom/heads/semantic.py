@@ -28,6 +28,7 @@ from ..head import Found, Head, check_finite
 from .boxes import logit, wrong_count
 
 NAMES = ("logits", "out", "output", "segmentation")
+COLORS = 3
 IGNORED = 255
 """The label that data sets give to pixels of no class; a network that gives labels may give it too."""
 Window = tuple[float, float, float, float]
@@ -60,6 +61,12 @@ class Segmented:
 
     point_names = ()
     gives = (PANOPTIC,)
+    device_outputs = ()
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """The map."""
+        return frozenset({self.output})
 
     def select_outputs(self, choices: PostprocessOptions) -> OutputSelector:
         """The map as it is; of labels their ids.
@@ -179,12 +186,44 @@ def fit(outputs: Sequence[TensorSpec], about: Description, size: Size) -> Head |
     if len(chosen) != 1:
         shown = ", ".join(f"{spec.name!r} {spec}" for spec in maps)
         return f"outputs {shown} may be maps of classes; say which (`logits` of `outputs`)"
-    return _segmented(chosen[0], about)
+    return _guessed(chosen[0], about, size) or _segmented(chosen[0], about)
+
+
+def _guessed(spec: TensorSpec, about: Description, size: Size) -> str | None:
+    """Why a map may be of something else than classes, where nothing says that it is of them."""
+    said = about.classes is not None or "semantic" in (about.head, about.task) or "logits" in about.outputs
+    if said or spec.dtype.kind != "f":
+        return None
+    what = f"output {spec.name!r} {spec}"
+    channels, height, width = spec.shape[1:]
+    if 1 in (channels, width):
+        return (
+            f"{what} is one map: of one class, if `classes` or `head` say so; else of depth, of text, or an alpha "
+            "matte (--head depth and --head matte read those)"
+        )
+    if _has_aspect(size, (channels, height)) and not _has_aspect(size, (height, width)):
+        return f"{what} may have its classes last; name them (--labels, or `classes`)"
+    if about.scores is not None:
+        return None
+    named = 'name the classes (--labels, or `classes`), or say head = "semantic"'
+    if channels == COLORS and height >= size[0]:
+        return f"{what} may be a picture, or maps of {channels} classes; if so, {named}"
+    if size[0] > size[1]:
+        return (
+            f"{what} may be heat maps of {channels} points, as of a person's, or maps of classes; if so, {named}; "
+            'of points, say head = "heatmaps"'
+        )
+    return None
+
+
+def _has_aspect(size: Size, shape: tuple[int, int]) -> bool:
+    """Whether a map of (height, width) ``shape`` covers an input of ``size``, within a cell."""
+    return abs(shape[0] * size[1] - shape[1] * size[0]) < max(size)
 
 
 def _is_map(spec: TensorSpec) -> bool:
-    """Logits [1, C, h, w], or labels [1, h, w] or [1, 1, h, w], of more than a pixel."""
-    if spec.shape[0] != 1 or max(spec.shape[-2:]) == 1:
+    """Logits [1, C, h, w], or labels [1, h, w] or [1, 1, h, w], of more than a pixel; [1, 1, N, 7] are detections."""
+    if spec.shape[0] != 1 or max(spec.shape[-2:]) == 1 or (len(spec.shape) == 4 and spec.shape[1::2] == (1, 7)):
         return False
     if spec.dtype.kind == "f":
         return len(spec.shape) == 4
@@ -196,16 +235,11 @@ def _segmented(spec: TensorSpec, about: Description) -> Head | str:
     if spec.dtype.kind != "f":
         return Segmented(spec.name, labels=True, class_count=named, single=about.task == "semantic" and named == 1)
     given = about.scores == "given"
-    last = named is not None and named > 1 and spec.shape[1] != named and spec.shape[3] == named
+    last = spec.shape[1] != spec.shape[3] == 1 or (named not in (None, 1, spec.shape[1]) and spec.shape[3] == named)
     channels = spec.shape[3] if last else spec.shape[1]
     if channels > 1:
         return wrong_count(spec, channels, about) or Segmented(spec.name, class_count=channels, given=given, last=last)
     if named not in (None, 1, 2):
         return f"output {spec.name!r} {spec} is one class or two, but {named} are named (`classes`)"
-    if named is None and about.scores is None and "semantic" not in (about.head, about.task):
-        return (
-            f"output {spec.name!r} {spec} is one map: of one class, if `classes` or `head` say so; else of depth, "
-            "or an alpha matte, which are not supported"
-        )
     hidden = named != 2
-    return Segmented(spec.name, class_count=1 if hidden else 2, single=True, given=given, hidden=hidden)
+    return Segmented(spec.name, class_count=1 if hidden else 2, single=True, given=given, last=last, hidden=hidden)

@@ -57,6 +57,7 @@ class Anchored(ClassColumns):
         form: of the boxes; those that are offsets are ``xyxy`` and ``relative`` when they are decoded.
         priors: float32 [P, 4], (cx, cy, w, h) relative to the input; None: the graph decodes the boxes.
         variances: of the offsets.
+        max_iou: the default.
     """
 
     scores: str
@@ -68,6 +69,12 @@ class Anchored(ClassColumns):
     priors: Priors | None = None
     variances: tuple[float, float] = VARIANCES
     kind: str = "ssd"
+    max_iou: float = NMS_IOU
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """Scores and boxes."""
+        return frozenset({self.scores, self.boxes})
 
     def select_outputs(self, choices: PostprocessOptions) -> OutputSelector:
         """The pairs of box and class that score enough, best first; boxes decoded."""
@@ -93,7 +100,7 @@ class Anchored(ClassColumns):
 
     def decode(self, raw: RawOutputs, frame: Size, choices: PostprocessOptions, names: tuple[str, ...]) -> Found:
         """Detections, best first, each class suppressed by itself."""
-        max_iou = NMS_IOU if choices.nms_iou is None else choices.nms_iou
+        max_iou = self.max_iou if choices.nms_iou is None else choices.nms_iou
         limit = choices.max_detections or MAX_DETECTIONS
         return finished(raw, self.form, frame, names, max_iou=max_iou, limit=limit)
 

@@ -3,8 +3,8 @@
 ``[1, 4 + C, A]`` without objectness (v8, v9, v11, v12) and ``[1, A, 5 + C]`` with it (v5, v6, v7), either of
 them the other way round too, with mask coefficients and prototypes, or with points, behind the classes. How
 many rows A there are follows from the input's size, and tells which way round an output lies, and whether
-the network has anchors, and with them objectness. Boxes and points must be decoded in the graph: nothing in
-a file tells that they are not (as in the files of YOLOX, unless they are exported with their decoding).
+the network has anchors, and with them objectness. Boxes and points must be decoded in the graph: where its end shows
+that they are not, it is another head's (see :func:`.yolo_rows.how_left`).
 
 Source: the layouts that Ultralytics, YOLOv6 and YOLOv7 export; suppression as theirs, with their defaults.
 """
@@ -16,20 +16,20 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ....engines.spec import TensorSpec
-from ....kernels import best_classes, class_nms
+from ....kernels import queued
+from ....kernels.device import device_of
 from ....pipeline.errors import UsageError
 from ....pipeline.types.picture import Size
 from ....stages.inference.infer import RawOutputs
 from ...formats import Arrays, OutputSelector
 from ...options import PostprocessOptions
 from ..description import Description
-from ..head import Found, Head, NotSupported, check_finite
+from ..head import Found, Head, NotSupported
 from .boxes import BoxForm, sigmoid
-from .yolo_results import MAX_DETECTIONS, MIN_SCORE, YoloRows, finite_rows, results
-from .yolo_rows import ANCHORS, BODY_POINTS, Extras, prototypes_among, read_extras, row_counts, shown
+from .yolo_results import MAX_DETECTIONS, MIN_SCORE, Rows, Wanted, YoloRows
+from .yolo_rows import ANCHORS, BODY_POINTS, Extras, how_left, prototypes_among, read_extras, row_counts, shown
 
 NMS_IOU, NMS_IOU_OBJECTNESS = 0.7, 0.45
 """As Ultralytics suppresses without and (v5) with objectness."""
@@ -60,40 +60,46 @@ class YoloHead(YoloRows):
 
     kind = "yolo"
 
+    @property
+    def device_outputs(self) -> tuple[str, ...]:
+        """Those that it reads, unless the objectness needs a sigmoid of its own, which is NumPy's."""
+        return () if self.logits and self.objectness else self.outputs
+
     def select_outputs(self, choices: PostprocessOptions) -> OutputSelector:
         """Rows whose best class scores enough and is wanted."""
         if choices.nms is not None:
             raise UsageError(f"a yolo head suppresses class by class and in no other way, got nms {choices.nms!r}")
         min_score = MIN_SCORE if choices.min_score is None else choices.min_score
         first = 5 if self.objectness else 4
-        end = first + self.class_count
+        end, wanted = first + self.class_count, Wanted(choices.classes)
 
-        def pick(outputs: Mapping[str, NDArray[Any]]) -> Arrays:
-            table = outputs[self.predictions][0]
-            table = table.T if self.columns_first else table
-            columns, factors = table[:, first:end], table[:, 4] if self.objectness else None
+        def pick(outputs: Mapping[str, Any]) -> Arrays:
+            table = queued.first(outputs[self.predictions])
+            table = queued.moved_axes(table, (1, 0)) if self.columns_first else table
+            factors = queued.column(table, 4) if self.objectness else None
             if factors is not None and self.logits:
                 factors = sigmoid(factors)
-            found = best_classes(columns, min_score=min_score, objectness=factors, sigmoid=self.logits)
-            if not len(found[0]):
-                check_finite(self.predictions, columns)
-            return self.kept(outputs, table, found, first_extra=end, classes=choices.classes)
+            found = queued.best_classes(
+                queued.columns(table, first, end), min_score=min_score, objectness=factors, sigmoid=self.logits
+            )
+            return self.kept(outputs, table, found, looked_at=slice(first, end), wanted=wanted.on(device_of(table)))
 
         return pick
 
     def decode(self, raw: RawOutputs, frame: Size, choices: PostprocessOptions, names: tuple[str, ...]) -> Found:
         """Suppress what overlaps, and map the rest to the frame."""
         default_iou = NMS_IOU_OBJECTNESS if self.objectness else NMS_IOU
-        rows = finite_rows(raw)
-        boxes = BoxForm(self.boxes, self.unit).in_input(raw.arrays["boxes"][rows], raw.size)
-        kept = class_nms(
+        rows = Rows.of(raw)
+        boxes = BoxForm(self.boxes, self.unit).in_input(rows.boxes, raw.size, rows.count)
+        kept, count = queued.class_nms(
             boxes,
-            raw.arrays["scores"][rows],
-            raw.arrays["class_ids"][rows],
+            rows.scores,
+            rows.class_ids,
             max_iou=default_iou if choices.nms_iou is None else choices.nms_iou,
             limit=MAX_DETECTIONS if choices.max_detections is None else choices.max_detections,
+            count=rows.count,
         )
-        return results(raw, frame, rows=rows[kept], boxes=boxes[kept], extras=self.extras, unit=self.unit, names=names)
+        return self.results(raw, frame, replace(rows, boxes=boxes).taken(kept, count), unit=self.unit, names=names)
 
 
 def fit(outputs: Sequence[TensorSpec], about: Description, size: Size) -> Head | str | None:
@@ -103,7 +109,7 @@ def fit(outputs: Sequence[TensorSpec], about: Description, size: Size) -> Head |
     counts = row_counts(size)
     tables = _tables(outputs, about)
     if tables and about.task == "obb":
-        return NotSupported(f"{shown(tables[0])} has oriented boxes (task obb), which are not supported")
+        return NotSupported(f"{shown(tables[0])} has oriented boxes (task obb): the head obb reads them")
     near = [spec for spec in tables if _sides(spec, counts)]
     if not near:
         return _why_not(outputs, about, size)
@@ -115,6 +121,14 @@ def fit(outputs: Sequence[TensorSpec], about: Description, size: Size) -> Head |
         return f"{shown(spec)} must be floating-point numbers"
     if about.scores == "softmax":
         return f"{shown(spec)} has scores of their own for each class, not a softmax over them (`scores`)"
+    left = how_left(spec, about, size)
+    if left == "open":
+        return (
+            f"{shown(spec)} is as YOLOX's authors export it: say whether its boxes are still to be decoded "
+            '(head = "yolox") or decoded in the graph (head = "yolo" and objectness = true)'
+        )
+    if left is not None:
+        return f"{shown(spec)} has boxes that are still to be decoded, as the end of the graph shows: it is head {left}"
     found = list(_readings(spec, counts, prototypes_among(outputs, about, size), about))
     fitting = [head for head in found if isinstance(head, YoloHead)]
     if len(fitting) > 1:
@@ -174,7 +188,7 @@ def _with_classes(head: YoloHead, columns: int, prototypes: Sequence[TensorSpec]
     if behind == 1 and about.points is None:
         return (
             f"its rows have one number more than box and {count} classes: correct `classes`; if it is the angle of "
-            "oriented boxes, these are not supported"
+            'oriented boxes, say head = "obb"'
         )
     extras = read_extras(behind, prototypes, about)
     if isinstance(extras, Extras):

@@ -9,24 +9,24 @@ Source: the layouts that Ultralytics exports.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ....engines.spec import TensorSpec
-from ....kernels import top_scores
-from ....pipeline.errors import EngineError, UsageError
+from ....kernels import queued
+from ....kernels.device import device_of
+from ....pipeline.errors import UsageError
 from ....pipeline.types.picture import Size
 from ....stages.inference.infer import RawOutputs
 from ...formats import Arrays, OutputSelector
 from ...options import PostprocessOptions
 from ..description import Description
-from ..head import Found, Head, NotSupported, check_finite
+from ..head import Found, Head, NotSupported
 from .boxes import BoxForm
 from .yolo import fit as fit_yolo
-from .yolo_results import MAX_DETECTIONS, MIN_SCORE, YoloRows, finite_rows, results
+from .yolo_results import MAX_DETECTIONS, MIN_SCORE, Rows, Wanted, YoloRows
 from .yolo_rows import Extras, prototypes_among, read_extras, row_counts, shown
 
 COLUMNS = 6
@@ -43,6 +43,7 @@ class YoloEndToEndHead(YoloRows):
         class_count: how many classes there are, of which the outputs have the numbers only; None: nothing says it.
         extras: what follows box, score and class.
         boxes, unit: order and unit of the four numbers, see :class:`..description.Description`.
+        made_of: names of the maps that the graph has made the rows of, which nobody needs.
     """
 
     predictions: str
@@ -50,26 +51,28 @@ class YoloEndToEndHead(YoloRows):
     extras: Extras = field(default_factory=Extras)
     boxes: str = "xyxy"
     unit: str = "pixels"
+    made_of: tuple[str, ...] = ()
 
     kind = "yolo-end2end"
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """Its rows, the prototypes where there are some, and the maps that the rows are made of."""
+        return frozenset({self.predictions, self.extras.prototypes or self.predictions, *self.made_of})
 
     def select_outputs(self, choices: PostprocessOptions) -> OutputSelector:
         """Rows that score enough and are of a class that is wanted, best first."""
         for what, value in (("nms", choices.nms), ("nms_iou", choices.nms_iou)):
             if value is not None:
                 raise UsageError(f"a yolo-end2end head has its suppression in the graph, got {what} {value!r}")
-        min_score = MIN_SCORE if choices.min_score is None else choices.min_score
+        min_score, wanted = _min_score(choices), Wanted(choices.classes)
 
-        def pick(outputs: Mapping[str, NDArray[Any]]) -> Arrays:
-            table = outputs[self.predictions][0]
-            scores = np.ascontiguousarray(table[:, 4])
-            rows = top_scores(scores, min_score=min_score, limit=len(scores))
-            if not len(rows):
-                check_finite(self.predictions, scores)
-            numbers = table[rows, 5]
-            class_ids = np.where(np.abs(numbers) < 2**30, np.rint(numbers), -1).astype(np.int32)
-            found = rows, class_ids, scores[rows]
-            return self.kept(outputs, table, found, first_extra=COLUMNS, classes=choices.classes)
+        def pick(outputs: Mapping[str, Any]) -> Arrays:
+            table = queued.first(outputs[self.predictions])
+            rows, count = queued.top_scores(queued.column(table, 4), min_score=min_score, limit=len(table))
+            best, numbers = queued.take_rows((queued.column(table, 4), queued.column(table, 5)), rows, count)
+            found = rows, queued.class_numbers(numbers, count=count), best, count
+            return self.kept(outputs, table, found, looked_at=slice(4, 5), wanted=wanted.on(device_of(table)))
 
         return pick
 
@@ -79,16 +82,16 @@ class YoloEndToEndHead(YoloRows):
         Raises:
             EngineError: a class has no name, or an output has no finite number.
         """
-        rows = finite_rows(raw)[: MAX_DETECTIONS if choices.max_detections is None else choices.max_detections]
-        class_ids = raw.arrays["class_ids"][rows]
-        unnamed = class_ids[(class_ids < 0) | (class_ids >= len(names))]
-        if len(unnamed):
-            raise EngineError(
-                f"output {self.predictions!r} has class {unnamed[0]}, but {len(names)} classes are named; "
-                "correct `classes`"
-            )
-        boxes = BoxForm(self.boxes, self.unit).in_input(raw.arrays["boxes"][rows], raw.size)
-        return results(raw, frame, rows=rows, boxes=boxes, extras=self.extras, unit=self.unit, names=names)
+        rows = Rows.of(raw)
+        limit = MAX_DETECTIONS if choices.max_detections is None else choices.max_detections
+        best, count = queued.top_scores(rows.scores, min_score=_min_score(choices), limit=limit, count=rows.count)
+        rows = rows.taken(best, count)
+        boxes = BoxForm(self.boxes, self.unit).in_input(rows.boxes, raw.size, count)
+        return self.results(raw, frame, replace(rows, boxes=boxes), unit=self.unit, names=names)
+
+
+def _min_score(choices: PostprocessOptions) -> float:
+    return MIN_SCORE if choices.min_score is None else choices.min_score
 
 
 def fit(outputs: Sequence[TensorSpec], about: Description, size: Size) -> Head | str | None:
@@ -100,20 +103,21 @@ def fit(outputs: Sequence[TensorSpec], about: Description, size: Size) -> Head |
     asked = _asked(about) or (about.task in ("segment", "pose") and spec.shape[2] < spec.shape[1])
     behind = spec.shape[2] - COLUMNS
     if about.task == "obb" and spec.shape[2] < spec.shape[1]:
-        return NotSupported(f"{shown(spec)} has oriented boxes (task obb), which are not supported")
+        return NotSupported(f"{shown(spec)} has oriented boxes (task obb): the head obb reads them")
     if len(tables) > 1:
         several = ", ".join(shown(each) for each in tables)
         return f"{several} each look like detections; say which (`outputs.predictions`)"
     if spec.dtype != np.float32:
         return f"{shown(spec)} must be floating-point numbers"
     if behind == 1 and about.points is None:
-        why = "has one number more than box, score and class: oriented boxes, which are not supported"
+        why = "has one number more than box, score and class: of oriented boxes, the head obb reads them"
         return NotSupported(f"{shown(spec)} {why}") if asked else None
     extras = read_extras(behind, prototypes_among(outputs, about, size), about)
     if isinstance(extras, str):
         return f"{shown(spec)}: {extras}" if asked else None
     classes = None if about.classes is None else len(about.classes)
-    head = YoloEndToEndHead(spec.name, classes, extras, about.boxes or "xyxy", about.boxes_unit or "pixels")
+    form = about.boxes or "xyxy", about.boxes_unit or "pixels"
+    head = YoloEndToEndHead(spec.name, classes, extras, *form, _made_of(spec, outputs))
     if not asked and about.end_to_end is False and spec.shape[1] not in row_counts(size):
         return (
             f"{shown(spec)} looks like detections, but the file says that its graph does not suppress any "
@@ -133,6 +137,14 @@ def _where_a_yolo_has_as_many(
     if about.classes is None and isinstance(fit_yolo(outputs, about, size), str):
         return f"{shown(spec)} may be detections as well as one row for each place; say which (`head`, `classes`)"
     return head
+
+
+def _made_of(spec: TensorSpec, outputs: Sequence[TensorSpec]) -> tuple[str, ...]:
+    """Names of the maps of a CenterNet whose graph picks its ``detections`` from them: those of the same scope."""
+    scope, _, last = spec.name.rpartition("/")
+    if last != "detections":
+        return ()
+    return tuple(each.name for each in outputs if len(each.shape) == 4 and each.name.rpartition("/")[0] == scope)
 
 
 def _asked(about: Description) -> bool:

@@ -9,12 +9,15 @@ import numpy as np
 
 from ....engines.spec import TensorSpec
 from ....pipeline.types.picture import Size
-from ..description import Description
+from ..description import Description, OutputEnd
+from ..ultralytics import EXPORTER
 
 LEVELS = ((8, 16, 32), (8, 16, 32, 64), (4, 8, 16, 32), (16, 32))
 """Strides of the maps that published networks look at: the usual three, P6, P2, and the two of the tiny YOLOv3."""
 ANCHORS = (1, 3)
 """Boxes at each place of a map: without and with anchors."""
+YOLOX_OUTPUT = "output"
+"""As YOLOX's exporter names it."""
 PROTOTYPE_STRIDES = (4, 2, 8)
 MASK_COEFFICIENTS = 32
 BODY_POINTS = (17, 3)
@@ -72,6 +75,34 @@ def row_counts(size: Size) -> dict[int, int]:
     return counts
 
 
+def end_of(spec: TensorSpec, about: Description) -> OutputEnd:
+    """What the last steps of the graph are to an output; nothing where that is not known."""
+    return (about.ends or {}).get(spec.name, OutputEnd())
+
+
+def how_left(spec: TensorSpec, about: Description, size: Size) -> str | None:
+    """Whose boxes, still to be decoded, an output of rows has, where the end of the graph shows it.
+
+    Returns:
+        ``yolox`` or ``nanodet``; ``open`` where the file is like one of YOLOX, nothing shows whether its boxes are
+        decoded, and nobody says it; else None.
+    """
+    if len(spec.shape) != 3:
+        return None
+    end = end_of(spec, about)
+    if sum(count for _, count in end.columns) in spec.shape[1:]:
+        kinds = [activation for activation, _ in end.columns]
+        if kinds == ["", "sigmoid", "sigmoid"] and [count for _, count in end.columns[:2]] == [4, 1]:
+            return "yolox"
+        if kinds == ["sigmoid", ""] and end.columns[1][1] % 4 == 0 and end.columns[1][1] > 4:
+            return "nanodet"
+    said = about.head is not None or about.objectness is not None or EXPORTER in about.sources.values()
+    rows = sum(-(-size[0] // stride) * -(-size[1] // stride) for stride in LEVELS[0])
+    if spec.name != YOLOX_OUTPUT or spec.shape[1] != rows or spec.shape[2] < 6 or "Exp" in end.operators or said:
+        return None
+    return "open"
+
+
 def prototypes_among(outputs: Sequence[TensorSpec], about: Description, size: Size) -> list[TensorSpec]:
     """The outputs that may be prototypes [1, M, Hp, Wp] of an input of ``size``, likeliest first."""
     named = about.outputs.get("prototypes")
@@ -82,7 +113,7 @@ def prototypes_among(outputs: Sequence[TensorSpec], about: Description, size: Si
         spec
         for stride in PROTOTYPE_STRIDES
         for spec in maps
-        if spec.shape[2:] == (-(-size[0] // stride), -(-size[1] // stride))
+        if spec.shape[1] > 1 and spec.shape[2:] == (-(-size[0] // stride), -(-size[1] // stride))
     ]
 
 
@@ -122,9 +153,13 @@ def _with_points(points: tuple[int, int], about: Description) -> Extras | str:
     count, values = points
     if values not in (2, 3):
         return f"points have 2 or 3 values, not {values} (`points`)"
+    names = names_of_points(count, about)
+    return names if isinstance(names, str) else Extras(points=points, point_names=names)
+
+
+def names_of_points(count: int, about: Description) -> tuple[str, ...] | str:
+    """Names of ``count`` points: as described, those of a body, or numbers; or what is wrong with those described."""
     names = about.point_names
     if names is None:
         names = BODY_POINT_NAMES if count == len(BODY_POINT_NAMES) else tuple(f"point_{i}" for i in range(count))
-    if len(names) != count:
-        return f"there are {count} points, but {len(names)} names (`point_names`)"
-    return Extras(points=points, point_names=names)
+    return names if len(names) == count else f"there are {count} points, but {len(names)} names (`point_names`)"

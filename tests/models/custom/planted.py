@@ -39,8 +39,8 @@ def write_network(
     kinds = {"float32": types.FLOAT, "float16": types.FLOAT16, "uint8": types.UINT8, "int64": types.INT64}
     nodes = [
         helper.make_node("Cast", ["images"], ["numbers"], to=kinds["float32"]),
-        helper.make_node("ReduceMax", ["numbers"], ["brightest"], keepdims=0),
-        helper.make_node("Mul", ["brightest", "zero"], ["nothing"]),
+        helper.make_node("ReduceMax", ["numbers"], ["numbers.highest"], keepdims=0),
+        helper.make_node("Mul", ["numbers.highest", "zero"], ["nothing"]),
         helper.make_node("Cast", ["nothing"], ["nothing.float"], to=kinds[np.dtype(made).name]),
         helper.make_node("Cast", ["nothing"], ["nothing.int"], to=types.INT64),
     ]
@@ -85,7 +85,13 @@ def letterboxed(size: tuple[int, int], frame: tuple[int, int]) -> Place:
     return scale, (-first[1] * scale[0], -first[0] * scale[1])
 
 
-PLACES = {"letterbox": letterboxed, "stretch": stretched}
+def padded(size: tuple[int, int], frame: tuple[int, int]) -> Place:
+    """The aspect is kept, the frame lies at the top left."""
+    scale = max(frame[0] / size[0], frame[1] / size[1])
+    return (scale, scale), (0.0, 0.0)
+
+
+PLACES = {"letterbox": letterboxed, "stretch": stretched, "pad": padded}
 
 
 def in_frame(boxes: np.ndarray, place: Place, frame: tuple[int, int] | None = None) -> np.ndarray:

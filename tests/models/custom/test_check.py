@@ -51,7 +51,7 @@ def products(path: Path) -> int:
 @pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
 def test_operations_are_counted(tmp_path: Path, engine: str) -> None:
     expected = products(tmp_path / "my.onnx")
-    custom = inspect_model(tmp_path / "my.onnx", size=32, engine=engine)
+    custom = inspect_model(tmp_path / "my.onnx", size=32, engine=engine, labels=tuple("abcde"))
     assert flop_of(custom.file, engine=engine) == expected
 
 
@@ -82,10 +82,10 @@ def test_check_tries_the_engines_even_where_no_head_fits(tmp_path: Path) -> None
 def test_check_has_the_line_of_an_engine_that_refuses(tmp_path: Path) -> None:
     path = tmp_path / "my.onnx"
     products(path)
-    model = onnx.load(inspect_model(path, size=32).file)
+    model = onnx.load(inspect_model(path, size=32, labels=tuple("abcde")).file)
     model.graph.node[3].op_type = "Nonsense"
     onnx.save(model, path)
-    checked = check(path, runs=1)
+    checked = check(path, labels=list("abcde"), runs=1)
     assert not checked.works
     assert [speed.engine for speed in checked.speeds] == ["openvino", "onnxruntime"]
     assert all("Nonsense" in (speed.refusal or "") for speed in checked.speeds)

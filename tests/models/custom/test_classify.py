@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from vidgraph import DETECTIONS
 from vidgraph.engines.spec import TensorSpec
@@ -117,7 +118,17 @@ def spec(name: str, *shape: int) -> TensorSpec:
     ("outputs", "about", "why"),
     [
         ([spec("out", 1, 1000)], ABOUT, "speaks of 1000 classes, but 5 are named"),
-        ([spec("out", 1, 1)], Description(), "is one score; say whether `scores` are given, or need a sigmoid"),
+        ([spec("out", 1, 1)], Description(head="classify"), "is one score; say whether `scores` are given, or need"),
+        (
+            [spec("out", 1, 512)],
+            Description(),
+            "may be features of the picture .an embedding., or scores of 512 classes; .*of features, say head = .embed",
+        ),
+        (
+            [spec("out", 1, 5, 1, 1)],
+            Description(background="last"),
+            r"name them \(--labels, or `classes`\), or say head",
+        ),
         ([spec("a", 1, 5), spec("b", 1, 5)], ABOUT, "'a' .* 'b' .* may each be scores of classes; say which"),
     ],
 )
@@ -126,6 +137,48 @@ def test_refused(outputs: list[TensorSpec], about: Description, why: str) -> Non
     assert isinstance(answer, str)
     assert re.search(why, answer), answer
     assert "\n" not in answer
+
+
+@pytest.mark.parametrize(
+    "said", [{"classes": CLASSES}, {"head": "classify"}, {"task": "classify"}, {"scores": "given"},
+             {"outputs": {"logits": "out"}}],
+)  # fmt: skip
+def test_what_says_that_a_row_is_of_scores(said: dict[str, Any]) -> None:
+    head: Any = fitting("classify")([spec("out", 1, 5)], Description(**said), SIZE)
+    assert (head.kind, head.class_count, head.reads) == ("classify", 5, {"out"})
+
+
+def with_end(path: Path, *operators: str) -> Path:
+    """The file with these operators behind its output."""
+    model = onnx.load(path)
+    name = model.graph.output[0].name
+    for node in model.graph.node:
+        node.output[:] = [f"{name}.0" if each == name else each for each in node.output]
+    for index, operator in enumerate(operators):
+        end = name if index == len(operators) - 1 else f"{name}.{index + 1}"
+        model.graph.node.append(onnx.helper.make_node(operator, [f"{name}.{index}"], [end]))
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+@pytest.mark.parametrize("operators", [("Softmax",), ("Flatten", "Softmax"), ("Softmax", "Identity", "Flatten")])
+def test_a_softmax_at_the_end_says_that_they_are_scores(operators: tuple[str, ...], tmp_path: Path) -> None:
+    path = with_end(write_network(tmp_path / "own.onnx", {"out": LOGITS}, size=SIZE), *operators)
+    with load_model(str(path), precision="fp32") as model:
+        found = model(picture(LANDSCAPE)).detections
+    assert found.class_ids.tolist() == [1]
+    np.testing.assert_allclose(found.scores, shares()[0, [1]], rtol=1e-5)
+
+
+@pytest.mark.parametrize("operators", [("Sigmoid",), ("Softmax", "Neg"), ("Identity",)])
+def test_without_a_softmax_or_names_they_may_be_features(operators: tuple[str, ...], tmp_path: Path) -> None:
+    path = with_end(write_network(tmp_path / "own.onnx", {"out": LOGITS}, size=SIZE), *operators)
+    with pytest.raises(
+        UsageError, match=r"may be features .* own.toml .*; its outputs are out .*; its inputs are images"
+    ):
+        load_model(str(path))
+    with load_model(str(path), labels=CLASSES) as model:
+        assert model.class_names == CLASSES
 
 
 def test_the_output_that_counts_and_what_the_head_says() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from vidgraph.engines.spec import TensorSpec
 from vidgraph.models.custom.defaults import completed
-from vidgraph.models.custom.description import Description, from_one_source, merged
+from vidgraph.models.custom.description import Description, StateDescription, from_one_source, merged
 from vidgraph.models.custom.detect_head import recognise
 from vidgraph.models.custom.hugging_face import from_folder
 from vidgraph.models.custom.image_input import ImageInput
@@ -113,9 +113,6 @@ def test_detr_of_hugging_face(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("architecture", "task"),
     [
-        ("DPTForDepthEstimation", "depth"),
-        ("VitMatteForImageMatting", "matting"),
-        ("VitPoseForPoseEstimation", "pose by heatmaps"),
         ("SuperPointForKeypointDetection", "keypoints"),
     ],
 )
@@ -206,15 +203,19 @@ def test_every_key_of_the_toml_is_read(tmp_path: Path) -> None:
     (tmp_path / "my.toml").write_text(
         'head = "ssd"\nclasses = ["a"]\ntask = "detect"\nboxes = "xyxy"\nboxes_unit = "relative"\nscores = "softmax"\n'
         'objectness = true\nbackground = "first"\nend_to_end = false\npoints = [5, 2]\npoint_names = ["p"]\n'
-        'variances = [0.1, 0.2]\npriors = "priors.npy"\nprior_strides = [8, 16]\nprior_sizes = [[16, 32.5], [64]]\n'
+        'stuff = ["a"]\nignore = ["o"]\ndepth = "metres"\nrange = [0, 255]\nvariances = [0.1, 0.2]\n'
+        'priors = "priors.npy"\nprior_strides = [8, 16]\nprior_sizes = [[16, 32.5], [64]]\n'
         '[input]\nname = "x"\nsize = "640x384"\nlayout = "nhwc"\ncolor = "bgr"\nmean = [1, 2, 3]\nstd = [4, 5, 6]\n'
-        'fit = "pad"\npad = [7, 8, 9]\ncrop = 0.5\n'
+        'fit = "pad"\npad = [7, 8, 9]\nmultiple = 4\ncrop = 0.5\nprevious = "y"\ndownsample_ratio = 0.4\n'
         '[outputs]\npredictions = "a"\nprototypes = "b"\nboxes = "c"\nscores = "d"\nlabels = "e"\nlogits = "f"\n'
-        'masks = "g"\npoints = "h"\npriors = "i"\n'
+        'masks = "g"\npoints = "h"\npriors = "i"\ndepth = "j"\nmatte = "k"\npicture = "l"\nembedding = "m"\n'
+        'offsets = "n"\n'
+        '[state]\n"a.b" = "j"\nc = { output = "k", first = "priors.npy" }\n'
     )
     about = from_toml(tmp_path / "my.toml")
     read = {row.key for row in KEYS if not row.key.startswith("outputs.")}
-    assert {name for name in about.sources if name != "outputs"} == read
+    assert {name for name in about.sources if name not in ("outputs", "state")} == read
+    assert about.state == {"a.b": StateDescription("j"), "c": StateDescription("k", tmp_path / "priors.npy")}
     assert len(about.outputs) == sum(row.key.startswith("outputs.") for row in KEYS)
     assert about.input.size == (384, 640)
     assert about.prior_sizes == ((16.0, 32.5), (64.0,))

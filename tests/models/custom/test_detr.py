@@ -263,7 +263,8 @@ def test_the_one_output_of_ultralytics_needs_nothing_said(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("shape", "about", "kind"),
     [
-        ((1, 300, 84), Description(), "detr"),
+        ((1, 300, 84), Description(classes=tuple(map(str, range(80)))), "detr"),
+        ((1, 300, 84), Description(head="detr"), "detr"),
         ((1, 300, 369), Description(classes=tuple(map(str, range(365)))), "detr"),
         ((1, 300, 6), Description(), "yolo-end2end"),
         ((1, 300, 6), Description(classes=CLASSES[:2]), "yolo-end2end"),
@@ -275,6 +276,15 @@ def test_the_one_output_of_ultralytics_needs_nothing_said(tmp_path: Path) -> Non
 )
 def test_one_output_is_a_detr_s_where_no_yolo_has_it(shape: tuple[int, ...], about: Description, kind: str) -> None:
     assert recognise([spec("output0", *shape)], about, (640, 640)).kind == kind
+
+
+@pytest.mark.parametrize("shape", [(1, 300, 84), (1, 300, 256)])
+def test_one_output_of_no_named_classes_is_not_guessed(shape: tuple[int, ...]) -> None:
+    """It may be features of as many queries."""
+    with pytest.raises(
+        UsageError, match=rf"boxes and scores of {shape[2] - 4} classes.*, or features.*name the classes"
+    ):
+        recognise([spec("output0", *shape)], Description(), (640, 640))
 
 
 def test_what_lies_in_the_padding_is_left_out() -> None:

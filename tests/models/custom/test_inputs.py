@@ -16,7 +16,17 @@ from vidgraph.models.custom.inspect import inspect_model
 from vidgraph.pipeline.errors import CheckpointError, UsageError
 
 ULTRALYTICS = {"author": "Ultralytics", "stride": "32", "task": "detect", "names": "['a', 'b', 'c']"}
-KINDS = {"float32": 1, "uint8": 2, "int8": 3, "uint16": 4, "int16": 5, "int32": 6, "float16": 10, "float64": 11}
+KINDS = {
+    "float32": 1,
+    "uint8": 2,
+    "int8": 3,
+    "uint16": 4,
+    "int16": 5,
+    "int32": 6,
+    "int64": 7,
+    "float16": 10,
+    "float64": 11,
+}
 BYTES, UNIT = ((0.0,) * 3, (1.0,) * 3), ((0.0,) * 3, (255.0,) * 3)
 
 
@@ -70,10 +80,13 @@ def rgb() -> Any:
     return np.random.default_rng(1).integers(0, 256, (4, 6, 3)).astype(np.uint8)
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "int32", "int64"])
 @pytest.mark.parametrize("layout", ["nchw", "nhwc"])
 @pytest.mark.parametrize("origin", ["Ultralytics", "Hugging Face", "nobody"])
-def test_a_uint8_input_takes_the_picture_as_it_is(layout: str, origin: str, tmp_path: Path) -> None:
-    path = echo(tmp_path / "my.onnx", "uint8", layout=layout, metadata=ULTRALYTICS if origin == "Ultralytics" else None)
+def test_an_input_of_whole_numbers_takes_the_picture_as_it_is(
+    dtype: str, layout: str, origin: str, tmp_path: Path
+) -> None:
+    path = echo(tmp_path / "my.onnx", dtype, layout=layout, metadata=ULTRALYTICS if origin == "Ultralytics" else None)
     if origin == "Hugging Face":
         given = {"image_mean": [0.5] * 3, "image_std": [0.2] * 3, "size": {"height": 4, "width": 6}}
         (tmp_path / "preprocessor_config.json").write_text(json.dumps(given))
@@ -81,7 +94,7 @@ def test_a_uint8_input_takes_the_picture_as_it_is(layout: str, origin: str, tmp_
     custom = inspect_model(path, head="raw")
     assert (custom.about.input.mean, custom.about.input.std) == BYTES
     if origin != "nobody":
-        assert custom.about.sources["input.std"] == "the input is uint8"
+        assert custom.about.sources["input.std"] == f"the input is {dtype}"
 
 
 def test_the_published_case(shared: Callable[[str], Path]) -> None:
@@ -113,10 +126,10 @@ def test_what_is_rounded_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixtur
     np.testing.assert_allclose(found, wanted, atol=0.5)
 
 
-@pytest.mark.parametrize("dtype", ["int8", "uint16", "int16", "int32", "float64"])
+@pytest.mark.parametrize("dtype", ["int8", "uint16", "int16", "float64"])
 def test_other_inputs_are_refused(dtype: str, tmp_path: Path) -> None:
     path = echo(tmp_path / "my.onnx", dtype, metadata=ULTRALYTICS)
-    with pytest.raises(CheckpointError, match=rf"input x \({dtype} .*must be float32, float16 or uint8"):
+    with pytest.raises(CheckpointError, match=rf"input x \({dtype} .*must be float32, float16, uint8, int32 or int64"):
         load_model(str(path))
 
 

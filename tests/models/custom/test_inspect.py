@@ -58,7 +58,7 @@ def test_facts_of_a_file(tmp_path: Path) -> None:
     info = read_info(path)
     assert str(info.inputs[0]) == "images (float32 [batch, 3, height, 64])"
     assert str(info.outputs[0]) == "output0 (float32 [1, 7, 84])"
-    assert (info.opset, info.metadata, info.external_files) == (17, {"names": "['a']"}, ())
+    assert (info.version, info.metadata, info.external_files) == ("opset 17", {"names": "['a']"}, ())
     assert info.parameters == 7 * 84 + 1
     assert not info.fixed
 
@@ -135,7 +135,6 @@ def test_another_batch_than_the_fixed_one_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("shape", "message"),
     [
-        ((1, 1, 64, 64), r"takes one channel \(grey\)"),
         ((1, 4, 64, 64), "takes 4 channels"),
         ((3, 64, 64), "must have four axes"),
         ((1, 3, 64, 3), "may have its channels first or last; say layout"),
@@ -274,7 +273,7 @@ def test_several_heads_that_fit_are_named(tmp_path: Path, monkeypatch: pytest.Mo
     given = inspect_file(write_network(tmp_path / "my.onnx", {"output0": table()}, size=SIZE))
     head = recognise(given.outputs, given.about, SIZE)
     monkeypatch.setattr("vidgraph.models.custom.detect_head.fitting", lambda kind: lambda *given: head)
-    with pytest.raises(UsageError, match=r"output0 \(float32 \[1, 7, 84\]\), fit yolo and .*: --head yolo .*my.toml"):
+    with pytest.raises(UsageError, match=r"fit yolo and .*: --head yolo .*my.toml; its outputs are output0 \(fl"):
         recognise(given.outputs, given.about, SIZE, name="my.onnx")
 
 
@@ -303,3 +302,9 @@ def test_a_file_that_no_engine_reads(tmp_path: Path) -> None:
     edited(path, lambda model: setattr(model.graph.node[0], "op_type", "Nonsense"))
     with pytest.raises(EngineError, match=r"cannot read my\.onnx with openvino: .*Nonsense"):
         inspect_model(path)
+
+
+def test_a_name_with_anything_in_it_is_no_trouble_to_the_cache(tmp_path: Path) -> None:
+    path = write_network(tmp_path / "-my network (2) ü.onnx", {"output0": table()}, size=SIZE)
+    edited(path, with_input_shape("batch", 3, 64, 64))
+    assert inspect_model(path).file.name.startswith("_my_network__2___-")

@@ -312,3 +312,55 @@ def test_names_that_are_no_text(tmp_path: Path) -> None:
         read_info(path)
     with pytest.raises(VidgraphError, match=r"net\.onnx"):
         inspect_model(path)
+
+
+def network_of(nodes: list[Any]) -> bytes:
+    """A network of x and the condition k, which gives c."""
+    ports = [onnx.helper.make_tensor_value_info(name, kind, shape) for name, kind, shape in
+             (("x", 1, [1, 3, 8, 8]), ("k", 9, []), ("c", 1, [1, 3, 8, 8]))]  # fmt: skip
+    graph = onnx.helper.make_graph(nodes, "cyclic", ports[:2], ports[2:])
+    data: bytes = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)]).SerializeToString()
+    return data
+
+
+def branch(nodes: list[Any]) -> Any:
+    return onnx.helper.make_graph(nodes, "branch", [], [onnx.helper.make_tensor_value_info("y", 1, None)])
+
+
+NODE = onnx.helper.make_node
+BESIDE = branch([NODE("Relu", ["x"], ["y"])])
+
+
+@pytest.mark.parametrize(
+    ("nodes", "says"),
+    [
+        ([NODE("Add", ["x", "b"], ["b"]), NODE("Relu", ["b"], ["c"])], "Add b"),
+        ([NODE("Add", ["x", "c"], ["b"]), NODE("Relu", ["b"], ["c"])], "(Add b, Relu c|Relu c, Add b)"),
+        (
+            [NODE("If", ["k"], ["c"], then_branch=branch([NODE("Relu", ["c"], ["y"])]), else_branch=BESIDE)],
+            "If c",
+        ),
+        (
+            [NODE("If", ["k"], ["c"], then_branch=branch([NODE("Relu", ["y"], ["y"])]), else_branch=BESIDE)],
+            "Relu y",
+        ),
+    ],
+    ids=["itself", "one another", "from outside", "inside"],
+)
+def test_nodes_that_need_one_another(nodes: list[Any], says: str, tmp_path: Path) -> None:
+    """OpenVINO runs the second, on something."""
+    path = tmp_path / "cyclic.onnx"
+    path.write_bytes(network_of(nodes))
+    with pytest.raises(EngineError, match=rf"^cannot open cyclic\.onnx: its nodes need one another: {says}; export"):
+        read_network(path)
+    with pytest.raises(CheckpointError, match=rf"its nodes need one another: {says}\)$"):
+        read_model(path)
+
+
+def test_nodes_in_any_order_and_names_of_branches_are_no_cycle(tmp_path: Path) -> None:
+    path = tmp_path / "net.onnx"
+    path.write_bytes(network_of([NODE("Relu", ["b"], ["c"]), NODE("Neg", ["x"], ["b"])]))
+    assert len(read_network(path).graph.node) == 2
+    inner = branch([NODE("Relu", ["x"], ["c"]), NODE("Neg", ["c"], ["y"])])  # a c of its own
+    path.write_bytes(network_of([NODE("If", ["k"], ["c"], then_branch=inner, else_branch=BESIDE)]))
+    assert len(read_network(path).graph.node) == 1

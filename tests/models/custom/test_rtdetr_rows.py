@@ -163,7 +163,7 @@ def test_a_class_without_a_name_is_an_error(tmp_path: Path) -> None:
 def test_rows_with_an_angle_are_no_detr_s() -> None:
     output = [TensorSpec("o", np.dtype(np.float32), (1, 300, 7))]
     for about in (Description(), Description(classes=("a", "b", "c"))):
-        with pytest.raises(UsageError, match=r'oriented boxes .* or boxes and scores of 3 classes; .*head = "detr"'):
+        with pytest.raises(UsageError, match=r'oriented boxes .* scores of 3 classes; .*head = "obb" or head = "detr"'):
             recognise(output, about, (640, 640))
     assert recognise(output, Description(classes=("a", "b", "c")), (640, 640), head="detr").class_count == 3
 
@@ -184,10 +184,10 @@ def test_what_is_assumed_of_rows_that_nothing_describes_is_said(
     assert not [line for line in caplog.messages if "x1, y1" in line]
 
 
-@pytest.mark.parametrize("task", ["depth", "keypoints", "obb3d"])
+@pytest.mark.parametrize("task", ["flow", "keypoints", "obb3d"])
 def test_a_task_that_no_head_reads_is_all_that_is_said(task: str, tmp_path: Path) -> None:
     for number, shape in enumerate(((1, 1, *SIZE), (1, 300, 6), (1, 5, *SIZE))):
-        given = metadata(5, task=task, head="Depth", description="Ultralytics YOLO26n-depth model ")
+        given = metadata(5, task=task, head="Flow", description="Ultralytics YOLO26n-flow model ")
         path = write_network(tmp_path / f"{number}.onnx", {"o": np.ones(shape, np.float32)}, size=SIZE, metadata=given)
         with pytest.raises(
             UsageError, match=rf"made for the task '{task}' \(the file's metadata 'task'\), which no head"

@@ -96,7 +96,7 @@ def test_batches(network: Path, face_clip: Path) -> None:
 
     edited(network, planted_for_each)
     with load_model(str(network), batch=4, requests=2) as model:
-        assert model.row.source == "a custom ONNX model"
+        assert model.row.source == "a custom model"
         results = list(run(face_clip, model=model, frames=9))
     assert [result.detections.boxes.round(2).tolist() for result in results] == [[DOG]] * 9
     assert {path.name.rsplit("-", 1)[1] for path in Path(model.network_file((240, 320))).parent.glob("my-*")} >= {

@@ -21,6 +21,7 @@ from vidgraph.pipeline.types.affine import Affine
 from vidgraph.pipeline.types.panoptic import PanopticMap
 from vidgraph.stages.inference.infer import RawOutputs
 
+from .map_truth import at_centres, resized
 from .planted import FRAMES, LANDSCAPE, ODD, PLACES, Place, letterboxed, picture, precision_of, stretched, write_network
 
 SIZE, MAP = (64, 96), (16, 24)
@@ -36,26 +37,6 @@ def logits(classes: int = 5, seed: int = 0) -> np.ndarray:
     if classes > 3:
         maps[3] = -16
     return maps[None].astype(np.float32)
-
-
-def at_centres(frame: tuple[int, int], place: Place, axis: int) -> np.ndarray:
-    """Where the centres of a frame's columns (axis 0) or rows (1) lie in the input, relative to it."""
-    (scale, offset), length = place, frame[1 - axis]
-    relative: np.ndarray = (np.arange(length) + 0.5 - offset[axis]) / scale[axis] / SIZE[1 - axis]
-    return relative
-
-
-def resized(maps: np.ndarray, frame: tuple[int, int], place: Place) -> np.ndarray:
-    """Maps [C, h, w] at the pixels of a frame, bilinearly, in double precision: [C, H, W]."""
-    weights = []
-    for axis, cells in ((1, maps.shape[1]), (0, maps.shape[2])):
-        at = np.clip(at_centres(frame, place, axis) * cells - 0.5, 0, cells - 1)
-        low = np.minimum(np.floor(at).astype(int), max(cells - 2, 0))
-        table = np.zeros((len(at), cells))
-        np.add.at(table, (np.arange(len(at)), low), 1 - (at - low))
-        np.add.at(table, (np.arange(len(at)), np.minimum(low + 1, cells - 1)), at - low)
-        weights.append(table)
-    return np.einsum("yh,chw,xw->cyx", weights[0], maps.astype(np.float64), weights[1])
 
 
 def check(found: PanopticMap, expected: np.ndarray, close: np.ndarray | None = None) -> None:
@@ -101,12 +82,12 @@ def test_planted_maps_come_out_of_a_file(layout: str, engine: str, dtype: str, f
             assert len(result.detections) == 0
             if "labels" in layout:
                 rows, columns = (
-                    np.clip(np.floor(at_centres(frame, place, axis) * cells), 0, cells - 1).astype(int)
+                    np.clip(np.floor(at_centres(frame, SIZE, place, axis) * cells), 0, cells - 1).astype(int)
                     for axis, cells in ((1, MAP[0]), (0, MAP[1]))
                 )
                 check(result.panoptic, labels[0][rows[:, None], columns] + 1)
             else:
-                check(result.panoptic, *best(resized(maps[0], frame, place)))
+                check(result.panoptic, *best(resized(maps[0], frame, SIZE, place)))
 
 
 def fitted(output: np.ndarray, about: Description) -> Any:
@@ -145,7 +126,7 @@ def test_a_single_map_is_a_class_or_not(names: tuple[str, ...], scores: str | No
     place = letterboxed(SIZE, ODD)
     about = Description(classes=names, scores=scores)
     least = 0.0 if scores is None else 0.5
-    whole = resized(output[0], ODD, place)[0]
+    whole = resized(output[0], ODD, SIZE, place)[0]
     found = decoded(output, about, names=names, place=place, frame=ODD)
     close = np.abs(whole - least) < 1e-4
     inside = (whole > least) + len(names) - 1
@@ -188,16 +169,64 @@ def test_choices_that_mean_nothing_are_refused(choice: dict[str, Any]) -> None:
         fitted(logits(), ABOUT).select_outputs(PostprocessOptions(**choice))
 
 
-def test_one_map_of_no_named_class_is_not_guessed() -> None:
-    """It may be of depth, an alpha matte, or saliency as well."""
-    for shape in ((1, 1, 48, 80), (1, 1, 518, 518)):
-        why = fitting("semantic")([spec("out", *shape)], Description(), SIZE)
+@pytest.mark.parametrize("scores", [None, "given", "sigmoid"])
+def test_one_map_of_no_named_class_is_not_guessed(scores: str | None) -> None:
+    """It may be of depth, an alpha matte, text, or saliency as well."""
+    for shape in ((1, 1, 48, 80), (1, 1, 518, 518), (1, 48, 80, 1)):
+        why = fitting("semantic")([spec("out", *shape)], Description(scores=scores), SIZE)
         assert isinstance(why, str)
-        assert re.search("one map: of one class, if `classes` or `head` say so; else of depth, or an alpha matte", why)
-    for said in ({"classes": ("road",)}, {"head": "semantic"}, {"task": "semantic"}, {"scores": "given"}):
-        head: Any = fitting("semantic")([spec("out", 1, 1, 48, 80)], Description(**said), SIZE)
-        assert head.single
-    assert not isinstance(fitting("semantic")([spec("out", 1, 2, 48, 80)], Description(), SIZE), str)
+        assert re.search("one map: of one class, if `classes` or `head` say so; else of depth, of text, or an", why)
+        for said in (
+            {"classes": ("road",)},
+            {"head": "semantic"},
+            {"task": "semantic"},
+            {"outputs": {"logits": "out"}},
+        ):
+            head: Any = fitting("semantic")([spec("out", *shape)], Description(**said), SIZE)
+            assert head.single
+
+
+def test_one_map_with_its_channel_last() -> None:
+    maps = logits(1)
+    about, names = Description(classes=("road",)), ("road",)
+    found = decoded(np.ascontiguousarray(np.moveaxis(maps, 1, 3)), about, names=names)
+    np.testing.assert_array_equal(found.segment_ids, decoded(maps, about, names=names).segment_ids)
+
+
+@pytest.mark.parametrize(
+    ("shape", "size", "why"),
+    [
+        (
+            (1, 17, 64, 48),
+            (256, 192),
+            "may be heat maps of 17 points, as of a person's, or maps of classes; if so, name .* head = .heatmaps",
+        ),
+        ((1, 3, 64, 96), (64, 96), "may be a picture, or maps of 3 classes; if so, name the classes"),
+        ((1, 3, 256, 384), (64, 96), "may be a picture"),
+        ((1, 257, 257, 21), (257, 257), r"may have its classes last; name them \(--labels, or `classes`\)"),
+        ((1, 16, 24, 5), (64, 96), "may have its classes last"),
+    ],
+)
+def test_maps_that_may_be_of_something_else_are_not_guessed(
+    shape: tuple[int, ...], size: tuple[int, int], why: str
+) -> None:
+    answer = fitting("semantic")([spec("out", *shape)], Description(), size)
+    assert isinstance(answer, str)
+    assert re.search(why, answer), answer
+    count = shape[3] if "last" in why else shape[1]
+    named = Description(classes=tuple(map(str, range(count))))
+    head: Any = fitting("semantic")([spec("out", *shape)], named, size)
+    assert (head.class_count, head.last) == (count, "last" in why)
+    if "last" not in why:
+        assert fitting("semantic")([spec("out", *shape)], Description(head="semantic"), size) == head
+
+
+@pytest.mark.parametrize("shape", [(1, 2, 48, 80), (1, 19, 16, 24), (1, 3, 16, 24)])
+def test_maps_of_classes_that_nothing_else_gives(shape: tuple[int, ...]) -> None:
+    head: Any = fitting("semantic")([spec("out", *shape)], Description(), SIZE)
+    assert (head.kind, head.class_count) == ("semantic", shape[1])
+    scored: Any = fitting("semantic")([spec("out", 1, 17, 64, 48)], Description(scores="given"), (256, 192))
+    assert scored.class_count == 17
 
 
 @pytest.mark.parametrize("dtype", [np.int64, np.float32])
@@ -277,7 +306,7 @@ def test_a_video_into_results_and_drawn_again(face_clip: Path, tmp_path: Path) -
         assert record.panoptic is not None
         np.testing.assert_array_equal(record.panoptic.segment_ids, found.segment_ids)
         assert record.panoptic.segments == found.segments
-    check(seen[0], *best(resized(logits()[0], (240, 320), stretched(SIZE, (240, 320)))))
+    check(seen[0], *best(resized(logits()[0], (240, 320), SIZE, stretched(SIZE, (240, 320)))))
     draw(face_clip, lines, outputs=again).wait()
     with load_model(str(path)) as model:
         assert "road" in repr(model(picture(LANDSCAPE)))
