@@ -12,7 +12,7 @@ from typing import Any
 from ...pipeline.errors import CheckpointError
 from ...pipeline.limits import MAX_CLASSES
 from .description import Description, from_one_source, merged
-from .json_file import read_json, triple
+from .json_file import deviations, read_json, triple
 
 _BILINEAR = 2  # PIL's number
 _SOFTMAX = ("detr", "yolos", "table-transformer")  # with a last class "no object"; the others know only sigmoids
@@ -89,8 +89,8 @@ def _picture(config: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]
     rescale = float(config.get("rescale_factor", 1 / 255)) if config.get("do_rescale", True) else 1.0
     normalise = config.get("do_normalize", "image_mean" in config)
     mean, std = (
-        triple(config[key]) if normalise and config.get(key) is not None else usual
-        for key, usual in (("image_mean", (0.0, 0.0, 0.0)), ("image_std", (1.0, 1.0, 1.0)))
+        read(config[key]) if normalise and config.get(key) is not None else usual
+        for key, read, usual in (("image_mean", triple, (0.0, 0.0, 0.0)), ("image_std", deviations, (1.0, 1.0, 1.0)))
     )
     known: dict[str, Any] = {
         "input.color": "rgb",

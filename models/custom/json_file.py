@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -27,11 +28,25 @@ def read_json(path: Path) -> Mapping[str, Any] | None:
 
 
 def triple(values: Any) -> tuple[float, float, float]:
-    """Three numbers, or one for all three.
+    """Three finite numbers, or one for all three.
 
     Raises:
         ValueError: it is anything else.
     """
-    if isinstance(values, list) and len(values) in (1, 3) and all(isinstance(each, int | float) for each in values):
-        return float(values[0]), float(values[-2:][0]), float(values[-1])
+    if isinstance(values, list) and len(values) in (1, 3) and all(type(each) in (int, float) for each in values):
+        numbers = [float(each) for each in values]
+        if all(map(math.isfinite, numbers)):
+            return numbers[0], numbers[-2:][0], numbers[-1]
     raise ValueError(f"three numbers are wanted, got {values}")
+
+
+def deviations(values: Any) -> tuple[float, float, float]:
+    """The same, of which none is zero: something is divided by them.
+
+    Raises:
+        ValueError: one is, or it is anything else.
+    """
+    numbers = triple(values)
+    if 0 in numbers:
+        raise ValueError(f"deviations of zero leave nothing of a picture, got {values}")
+    return numbers

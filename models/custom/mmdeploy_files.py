@@ -11,7 +11,7 @@ from typing import Any
 
 from ...pipeline.errors import CheckpointError
 from .description import Description, from_one_source, merged
-from .json_file import read_json, triple
+from .json_file import deviations, read_json, triple
 
 _HEADS = {
     "Detector": "mmdeploy",
@@ -70,7 +70,7 @@ def _picture(transforms: list[Mapping[str, Any]]) -> tuple[dict[str, Any], tuple
             known["input.fit"] = "crop"
         elif kind == "Normalize":
             normalised = True
-            known["input.mean"], known["input.std"] = triple(each["mean"]), triple(each["std"])
+            known["input.mean"], known["input.std"] = triple(each["mean"]), deviations(each["std"])
             known["input.color"] = "rgb" if each.get("to_rgb", True) else "bgr"
         elif kind in _NO_RESIZE:
             notes = ["pipeline.json cuts a person out of the picture first; the network is shown the whole one"]

@@ -116,10 +116,16 @@ def fit(outputs: Sequence[TensorSpec], about: Description, size: Size) -> Head |
     offsets = output_of(outputs, about, "offsets", ("reg", "offset"))
     if heat is None or sizes is None:
         return "`hm` and `wh`, or `scores` and `boxes` of `outputs`, are wanted" if said else None
+    if offsets is None and "offsets" in about.outputs:
+        return f"there is no output {about.outputs['offsets']!r} (`offsets` of `outputs`)"
+    if about.scores == "softmax":
+        return 'a heat map has no softmax: scores = "given" or "sigmoid"'
     maps = heat.shape[2:]
     for spec in (heat, sizes, offsets):
-        if spec is not None and (spec.dtype.kind != "f" or len(spec.shape) != 4 or spec.shape[2:] != maps):
+        if spec is not None and (spec.dtype.kind != "f" or spec.shape[:1] != (1,) or spec.shape[2:] != maps):
             return f"{shown(spec)} must be floating-point maps [1, C, {', '.join(map(str, maps))}]" if said else None
+    if len(maps) != 2:
+        return f"{shown(heat)} must be floating-point maps [1, C, h, w]" if said else None
     for pair in (sizes, offsets):
         if pair is not None and pair.shape[1] != 2:
             return f"{shown(pair)} must have two maps, of x and of y" if said else None

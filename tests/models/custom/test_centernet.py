@@ -159,6 +159,18 @@ def spec(*shape: int, name: str) -> TensorSpec:
             {"classes": ("a",), "scores": "given"},
             "80 classes, but 1 are",
         ),
+        (
+            {"hm": (2, 80, 16, 24), "wh": (2, 2, 16, 24)},
+            {"head": "centernet", "scores": "given"},
+            r"maps \[1, C, 16, 24\]",
+        ),
+        ({"hm": (1, 80), "wh": (1, 2)}, {"head": "centernet", "scores": "given"}, r"maps \[1, C, h, w\]"),
+        ({"hm": (1, 80, 16, 24), "wh": (1, 2, 16, 24)}, {"scores": "softmax"}, "a heat map has no softmax"),
+        (
+            {"hm": (1, 80, 16, 24), "wh": (1, 2, 16, 24)},
+            {"scores": "given", "outputs": {"offsets": "off"}},
+            "there is no output 'off'",
+        ),
         ({"a": (1, 80, 16, 24), "b": (1, 2, 16, 24)}, {"head": "centernet"}, "`hm` and `wh`"),
     ],
 )

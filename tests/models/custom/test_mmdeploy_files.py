@@ -19,16 +19,21 @@ SIZE = (64, 96)
 NORMALIZE = {"type": "Normalize", "mean": [123.675, 116.28, 103.53], "std": [58.395, 57.12, 57.375], "to_rgb": True}
 
 
+def pipeline(*transforms: dict[str, Any]) -> dict[str, Any]:
+    """What is in ``pipeline.json``."""
+    tasks = [
+        {"type": "Task", "module": "Transform", "name": "Preprocess", "transforms": transforms},
+        {"type": "Task", "module": "Net", "name": "net"},
+    ]
+    return {"pipeline": {"input": ["img"], "tasks": tasks}}
+
+
 def write_files(folder: Path, transforms: list[dict[str, Any]] | None, task: str = "Detector") -> Path:
     """Both, as for ``end2end.onnx``; gives its path."""
     deploy = {"version": "1.3.1", "task": task, "models": [{"name": "net", "net": "end2end.onnx"}], "customs": []}
     (folder / "deploy.json").write_text(json.dumps(deploy))
     if transforms is not None:
-        tasks = [
-            {"type": "Task", "module": "Transform", "name": "Preprocess", "transforms": transforms},
-            {"type": "Task", "module": "Net", "name": "net"},
-        ]
-        (folder / "pipeline.json").write_text(json.dumps({"pipeline": {"input": ["img"], "tasks": tasks}}))
+        (folder / "pipeline.json").write_text(json.dumps(pipeline(*transforms)))
     return folder / "end2end.onnx"
 
 
@@ -81,6 +86,9 @@ def test_files_of_another_network_say_nothing(tmp_path: Path) -> None:
     [
         ("deploy.json", "{", "cannot read .*deploy.json"),
         ("pipeline.json", "[1", "cannot read .*pipeline.json"),
+        ("pipeline.json", json.dumps(pipeline(NORMALIZE | {"std": [1, 0, 1]})), "deviations of zero leave nothing"),
+        ("pipeline.json", json.dumps(pipeline(NORMALIZE | {"mean": [1, float("nan"), 1]})), "three numbers are wanted"),
+        ("pipeline.json", json.dumps(pipeline(NORMALIZE | {"mean": [True, 1, 1]})), "three numbers are wanted"),
         ("pipeline.json", '{"pipeline": {"tasks": [{"module": "Transform", "transforms": [{"type": "Normalize"}]}]}}',
          "pipeline.json is damaged"),
         ("pipeline.json",
