@@ -189,6 +189,10 @@ def fit(outputs: Sequence[TensorSpec], about: Description, size: Size) -> Head |
     return _guessed(chosen[0], about, size) or _segmented(chosen[0], about)
 
 
+_FLOW = 2
+"""Maps of optical flow: of x and of y."""
+
+
 def _guessed(spec: TensorSpec, about: Description, size: Size) -> str | None:
     """Why a map may be of something else than classes, where nothing says that it is of them."""
     said = about.classes is not None or "semantic" in (about.head, about.task) or "logits" in about.outputs
@@ -203,9 +207,11 @@ def _guessed(spec: TensorSpec, about: Description, size: Size) -> str | None:
         )
     if _has_aspect(size, (channels, height)) and not _has_aspect(size, (height, width)):
         return f"{what} may have its classes last; name them (--labels, or `classes`)"
+    named = 'name the classes (--labels, or `classes`), or say head = "semantic"'
+    if channels == _FLOW and (about.input.previous is not None or "flow" in spec.name.lower()):
+        return f"{what} may be optical flow, or maps of 2 classes; if so, {named}; --head raw gives flow as it is"
     if about.scores is not None:
         return None
-    named = 'name the classes (--labels, or `classes`), or say head = "semantic"'
     if channels == COLORS and height >= size[0]:
         return f"{what} may be a picture, or maps of {channels} classes; if so, {named}"
     if size[0] > size[1]:
