@@ -189,6 +189,8 @@ def fit(outputs: Sequence[TensorSpec], about: Description, size: Size) -> Head |
     return _guessed(chosen[0], about, size) or _segmented(chosen[0], about)
 
 
+_BODY_POINTS = (16, 17)
+"""Of MPII and COCO; networks of a person's points give a map of each, a quarter as large as their input."""
 _FLOW = 2
 """Maps of optical flow: of x and of y."""
 
@@ -214,7 +216,8 @@ def _guessed(spec: TensorSpec, about: Description, size: Size) -> str | None:
         return None
     if channels == COLORS and height >= size[0]:
         return f"{what} may be a picture, or maps of {channels} classes; if so, {named}"
-    if size[0] > size[1]:
+    quarter = (channels, 4 * height, 4 * width) in [(count, *size) for count in _BODY_POINTS]
+    if size[0] > size[1] or quarter:
         return (
             f"{what} may be heat maps of {channels} points, as of a person's, or maps of classes; if so, {named}; "
             'of points, say head = "heatmaps"'
@@ -229,7 +232,7 @@ def _has_aspect(size: Size, shape: tuple[int, int]) -> bool:
 
 def _is_map(spec: TensorSpec) -> bool:
     """Logits [1, C, h, w], or labels [1, h, w] or [1, 1, h, w], of more than a pixel; [1, 1, N, 7] are detections."""
-    if spec.shape[0] != 1 or max(spec.shape[-2:]) == 1 or (len(spec.shape) == 4 and spec.shape[1::2] == (1, 7)):
+    if spec.shape[:1] != (1,) or max(spec.shape[-2:]) == 1 or (len(spec.shape) == 4 and spec.shape[1::2] == (1, 7)):
         return False
     if spec.dtype.kind == "f":
         return len(spec.shape) == 4

@@ -80,6 +80,17 @@ def test_ignoring_what_is_not_there_or_everything(names: list[str], why: str, tm
         inspect_model(more(tmp_path, f"ignore = {names}\n"))
 
 
+@pytest.mark.parametrize("shape", [(), (1,), (1, 2, 3, 4, 5)])
+def test_shapes_that_no_head_reads_are_refused_in_one_line(shape: tuple[int, ...], tmp_path: Path) -> None:
+    path = write_network(tmp_path / "my.onnx", {"odd": np.ones(shape, np.float32)}, size=SIZE)
+    with pytest.raises(UsageError, match="no head fits its outputs"):
+        inspect_model(path)
+    for head in HEADS:
+        if head != "raw":
+            with pytest.raises(UsageError, match=f"my.onnx is not {head} "):
+                inspect_model(path, head=head)
+
+
 def test_raw_reads_everything(tmp_path: Path) -> None:
     with load_model(str(more(tmp_path)), head="raw") as model:
         tensors = model(picture(SIZE)).tensors

@@ -201,6 +201,7 @@ def test_one_map_with_its_channel_last() -> None:
             (256, 192),
             "may be heat maps of 17 points, as of a person's, or maps of classes; if so, name .* head = .heatmaps",
         ),
+        ((1, 16, 64, 64), (256, 256), "may be heat maps of 16 points"),
         ((1, 3, 64, 96), (64, 96), "may be a picture, or maps of 3 classes; if so, name the classes"),
         ((1, 3, 256, 384), (64, 96), "may be a picture"),
         ((1, 257, 257, 21), (257, 257), r"may have its classes last; name them \(--labels, or `classes`\)"),
