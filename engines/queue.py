@@ -208,5 +208,5 @@ def _check_sizes(engines: Mapping[int, Engine]) -> None:
     for size, engine in engines.items():
         for ours, theirs in ((single.inputs, engine.inputs), (single.outputs, engine.outputs)):
             expected = {spec.name: (spec.dtype, (spec.shape[0] * size, *spec.shape[1:])) for spec in ours if spec.shape}
-            if expected != {spec.name: (spec.dtype, spec.shape) for spec in theirs}:
+            if expected != {spec.name: (spec.dtype, spec.shape) for spec in theirs if spec.shape}:
                 raise ValueError(f"{engine.name} is not {single.name} for batch {size}: shapes or names differ")

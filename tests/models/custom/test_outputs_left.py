@@ -98,6 +98,14 @@ def test_raw_reads_everything(tmp_path: Path) -> None:
     assert set(tensors) == {"output0", "depth", "aux"}
 
 
+def test_raw_reads_an_output_without_axes(tmp_path: Path) -> None:
+    path = write_network(tmp_path / "my.onnx", {"odd": np.float32(3.5).reshape(())}, size=SIZE)
+    with load_model(str(path), head="raw", precision="fp32") as model:
+        tensors = model(picture(SIZE)).tensors
+    assert tensors is not None
+    assert tensors["odd"].reshape(-1).tolist() == [3.5]
+
+
 def test_a_template_names_what_is_ignored(tmp_path: Path) -> None:
     path = more(tmp_path, 'ignore = ["depth", "aux"]\n')
     text = write_template(path, tmp_path / "new.toml")[0].read_text()
